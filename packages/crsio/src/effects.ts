@@ -1,23 +1,22 @@
-// Does what the model wants done outside and answers with actions. What it does it with comes in as ports, so that tests give their own.
-// Invariant: every effect that was begun ends in an action, and nothing is thrown into the event loop.
+// Executes the effects of the model and answers with actions. Files, sockets and rsiod come in as ports, so that tests can supply their
+// own. Invariant: every started effect ends in an action, and nothing is thrown into the event loop.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { addressKey } from '@rsio/common/lib/subnet';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { addressKey } from '@rsio/common/lib/subnet';
-import { STATUS_REFRESH_MS } from './widgets/limits.ts';
-import type { Action, Told } from './model/action.ts';
-import type { Effect } from './model/effect.ts';
-import { probeSentences } from './model/report-text.ts';
-import type { Asked } from './server-asking.ts';
 import type { ExploreRequest } from './model/command.ts';
+import { probeSentences } from './model/report-text.ts';
 import type { Failure, Sample, SearchedServer, StoredFile } from './model/state.ts';
+import type { Action, Effect, ReloadOutcome } from './model/step.ts';
+import type { IdentifiedServer } from './server-identification.ts';
+import { STATUS_REFRESH_MS } from './widgets/limits.ts';
 
 /** Called after each pair of interfaces. */
 type OnReport = (report: ProbeReport, done: number, total: number) => void;
@@ -26,18 +25,18 @@ export interface Ports {
   readonly clock: Clock;
   /** Throws E_RIGHTS, E_CONFIG, E_SYSTEM. */
   readFile(): StoredFile;
-  /** Throws E_CHANGED and what reading throws. */
+  /** Throws E_CHANGED and the errors of reading. */
   saveFile(text: string, before: FileFingerprint | null): StoredFile;
   machine(): readonly MachineInterface[];
   explore(config: RscltConfig, request: ExploreRequest, onFound: (server: FoundServer) => void): Promise<Exploration>;
-  /** All servers of a namespace of the file. */
+  /** Explores for all servers of a namespace in the file. */
   exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
-  /** Asks one address by TCP for its server. */
-  ask(config: RscltConfig, namespace: string, address: string): Promise<Asked>;
+  /** Identifies the server at one address over TCP. */
+  ask(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
   /** Tries every pair of interfaces that leads to the server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
-  /** Throws E_SYSTEM when it did not come up. */
+  /** Throws E_SYSTEM if it did not come up. */
   startDaemon(): Promise<void>;
   end(): void;
 }
@@ -50,8 +49,8 @@ export function runEffect(effect: Effect, ports: Ports, dispatch: (action: Actio
       return dispatch(attempt('Not read', () => ({ kind: 'file-read', stored: ports.readFile() })));
     case 'look-at-machine':
       return dispatch(attempt('Interfaces of this machine', () => ({ kind: 'machine', interfaces: ports.machine() })));
-    case 'tell-daemon':
-      return answer(tellDaemon(ports), dispatch, (failure) => ({ kind: 'told', told: { kind: 'failed', failure } }));
+    case 'reload-daemon':
+      return answer(reloadDaemon(ports), dispatch, (failure) => ({ kind: 'reloaded', outcome: { kind: 'failed', failure } }));
     case 'start-daemon':
       return answer(startDaemon(ports), dispatch, (failure) => ({ kind: 'failed', what: 'rsiod did not come up', failure }));
     case 'explore':
@@ -109,15 +108,15 @@ function save(text: string, before: FileFingerprint | null, ports: Ports): Actio
   }
 }
 
-async function tellDaemon(ports: Ports): Promise<Action> {
-  let told: Told;
+async function reloadDaemon(ports: Ports): Promise<Action> {
+  let outcome: ReloadOutcome;
   try {
-    told = { kind: 'applied', changes: (await ports.call('reload', {})).applied };
+    outcome = { kind: 'applied', changes: (await ports.call('reload', {})).applied };
   } catch (thrown) {
     const failure = failureOf(thrown);
-    told = failure.code === 'E_NOT_RUNNING' ? { kind: 'not-running' } : { kind: 'failed', failure };
+    outcome = failure.code === 'E_NOT_RUNNING' ? { kind: 'not-running' } : { kind: 'failed', failure };
   }
-  return { kind: 'told', told };
+  return { kind: 'reloaded', outcome };
 }
 
 async function explore(
@@ -136,7 +135,7 @@ async function search(
 ): Promise<Action> {
   const explored = await ports.exploreNamespace(config, namespace, addresses);
   const servers = [...explored.servers];
-  // Who was silent may still be there: UDP may be closed on the way, or exploration off.
+  // A silent address may still have a server: a firewall may drop UDP, or exploration may be off.
   const silent: Finding[] = [];
   for (const address of addresses) {
     if (servers.some(({ interfaces }) => interfaces.some((each) => addressKey(each.address) === addressKey(address)))) continue;
@@ -154,7 +153,7 @@ async function search(
     });
     done.push({ server, examination });
   }
-  // What TCP said of an address is more than that UDP said nothing.
+  // A result over TCP replaces the finding that UDP got no answer.
   const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
   const onTheWay = done.flatMap(({ examination }) => [
     ...examination.findings,

@@ -1,5 +1,5 @@
-// crsio as a program: looks whether it can work, reads the file, runs a session, and gives the terminal back whatever happens.
-// main.ts runs it. Invariant: nothing is printed while the screen is on; what has to be said comes after it.
+// The program crsio: checks the terminal, reads the file, runs a session, and restores the terminal however it ends; main.ts runs it.
+// Invariant: nothing is printed while the screen is shown; messages follow afterwards.
 
 import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -7,14 +7,13 @@ import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { startCommand } from '@rsio/common/control/start-daemon';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { Display } from './terminal/display.ts';
 import { runEffect } from './effects.ts';
-import { startState } from './model/start.ts';
-import { isUnsaved, type StoredFile } from './model/state.ts';
-import { drawState } from './view/frame.ts';
+import { isUnsaved, startState, type StoredFile } from './model/state.ts';
 import { Session } from './session.ts';
 import { mayWrite, systemPorts } from './system-ports.ts';
+import { Display } from './terminal/display.ts';
 import { charsetOf, checkTerminal, isColoured } from './terminal/terminal-check.ts';
+import { drawState } from './view/frame.ts';
 import { SIGNS } from './widgets/border.ts';
 
 const OPTIONS = { ascii: { type: 'boolean' } } as const;
@@ -31,7 +30,7 @@ export const crsioSpec: ProgramSpec<typeof OPTIONS> = { name: 'crsio', help: HEL
 
 const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
 
-/** Resolves with the exit code when the person leaves. Throws E_TERMINAL and what reading the file throws. */
+/** Resolves with the exit code when the user leaves. Throws E_TERMINAL and the errors of reading the file. */
 export async function crsio({ values, root, note, report }: Invocation<typeof OPTIONS>): Promise<number> {
   const { stdin, stdout, env } = process;
   const terminal = checkTerminal({ isInputTerminal: stdin.isTTY === true, isOutputTerminal: stdout.isTTY === true, env });
@@ -66,21 +65,21 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
       run: (effect, dispatch) => runEffect(effect, ports, dispatch),
     },
   );
-  const lastWords: (() => void)[] = [];
-  const broke = (why: () => void): void => {
-    // The terminal first: an error of ours, or of the terminal, must not leave it unusable.
+  const finalMessages: (() => void)[] = [];
+  const quit = (message: () => void): void => {
+    // The terminal is restored first, because no error may leave it unusable.
     display.close();
-    lastWords.push(why);
+    finalMessages.push(message);
     leave(1);
   };
   const lost = (): string => (isUnsaved(session.state) ? ': changes were not saved' : '');
-  for (const signal of ENDING_SIGNALS) process.on(signal, () => broke(() => note(`Ended by ${signal}${lost()}`)));
-  process.on('uncaughtException', (error) => broke(() => reportBug(error, report)));
-  stdin.on('end', () => broke(() => note(`The terminal was closed${lost()}`)));
+  for (const signal of ENDING_SIGNALS) process.on(signal, () => quit(() => note(`Ended by ${signal}${lost()}`)));
+  process.on('uncaughtException', (error) => quit(() => reportBug(error, report)));
+  stdin.on('end', () => quit(() => note(`The terminal was closed${lost()}`)));
   session.begin({ kind: 'look-at-machine' });
   const code = await left;
   display.close();
-  for (const say of lastWords.slice(0, 1)) say();
+  for (const print of finalMessages.slice(0, 1)) print();
   return code;
 }
 
@@ -89,7 +88,7 @@ function reportBug(error: Error, report: (code: string, message: string) => void
   report(code, `crsio failed: ${message}: ${(error.stack ?? '').split('\n').slice(1, 4).join(' ').trim()}`);
 }
 
-/** A file that the reader refuses is not edited here: every problem is told, the first as the error. */
+/** Throws for a file that the reader refuses: the first problem is the error, the others are notes. */
 function checkFile({ text, fingerprint }: StoredFile, file: string, note: (sentence: string) => void): void {
   if (fingerprint === null) return;
   try {

@@ -1,10 +1,9 @@
-// One session at a terminal: keeps the state, hands what happens to the model, lets effects be done and the screen be drawn.
-// Invariant: things happen one after the other; what an effect answers at once is heard after what asked for it.
+// One session at a terminal: keeps the state, passes actions to the model, starts effects and draws the screen. Invariant: actions are
+// processed one after the other; an immediate answer of an effect is processed after the action that started it.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import type { Action } from './model/action.ts';
-import type { Effect } from './model/effect.ts';
 import type { State } from './model/state.ts';
+import type { Action, Effect } from './model/step.ts';
 import { update } from './update/update.ts';
 
 export interface SessionPorts {
@@ -29,7 +28,7 @@ export class Session {
     return this.#state;
   }
 
-  /** Draws the first picture and begins what stands at the beginning. */
+  /** Draws the first screen and starts the first effects. */
   begin(...effects: readonly Effect[]): void {
     this.#draw();
     for (const effect of effects) this.#run(effect);
@@ -52,7 +51,7 @@ export class Session {
     this.#ports.run(effect, (action) => this.dispatch(action));
   }
 
-  /** Once for all that comes together, such as the letters of one read. */
+  /** Draws once for all actions that arrive together, such as the keys of one read. */
   #draw(): void {
     if (this.#isDrawing) return;
     this.#isDrawing = true;

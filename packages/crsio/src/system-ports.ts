@@ -1,5 +1,5 @@
-// The ports of effects.ts as the program has them: the file below the root, this machine's interfaces and sockets, rsiod's control socket.
-// Leaves the order of things to effects.ts; here each port is one call of the protocol package.
+// The ports of effects.ts in the real program: the file below the root, this machine's interfaces and sockets, rsiod's control socket.
+// The order of calls is effects.ts's job; each port is one call of a library.
 
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';
@@ -29,11 +29,11 @@ import { prefixLengthOf } from '@rsio/common/lib/subnet';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import type { Ports } from './effects.ts';
-import { askServer, serverkeyAt } from './server-asking.ts';
+import { identifyServer, serverkeyAt } from './server-identification.ts';
 
 const machine = (): MachineInterface[] => machineInterfaces(systemFacts);
 
-/** Whether the file can be put into its folder, or that be made. */
+/** Whether the file can be written to its folder, or the folder created. */
 export function mayWrite(configFile: string): boolean {
   let folder = dirname(configFile);
   while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
@@ -45,7 +45,7 @@ export function mayWrite(configFile: string): boolean {
   }
 }
 
-/** `end` is called when the person leaves. */
+/** `end` is called when the user leaves. */
 export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end: () => void): Ports {
   return {
     clock: systemClock,
@@ -73,7 +73,7 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey },
-        // What was asked at an address that a person gave may be at a translated one; what only a discovery datagram names may not.
+        // A given address may be translated by NAT; an address known only from a discovery datagram may not.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,
@@ -81,7 +81,7 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
     },
     ask: (config, name, address) => {
       const namespace = namespaceOf(config, name);
-      return askServer({ config, namespace, locals: probeLocals(config), ports: probePorts(namespace) }, address);
+      return identifyServer({ config, namespace, locals: probeLocals(config), ports: probePorts(namespace) }, address);
     },
     startDaemon: async () => {
       const said: string[] = [];

@@ -1,6 +1,5 @@
-// The command line of rsconfig: which command of the table it means, with which options and words. Nothing is asked of the daemon
-// here, and no command is known by name.
-// Invariant: a combination that has no meaning is refused, never half understood.
+// Parses the command line of rsconfig: selects a command of the table, its options and its operands. It neither calls the daemon nor
+// knows a command by name. Invariant: a combination without a meaning is refused, never half understood.
 
 import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
 import { assert } from '@rsio/common/lib/assert';
@@ -13,32 +12,32 @@ interface ParsedOption {
   readonly multiple?: boolean;
 }
 
-/** What parseArgs is to take: the options of all commands. */
+/** For parseArgs: the options of all commands. */
 export const OPTIONS: Readonly<Record<string, ParsedOption>> = optionsOf(COMMANDS);
 
-/** Those whose value may be left out. */
+/** Options whose value is optional. */
 export const BARE_OPTIONS: readonly string[] = [
   ...new Set(COMMANDS.flatMap(({ options }) => Object.keys(options).filter((name) => options[name]?.kind === 'wait'))),
 ];
 
 export interface Chosen {
   readonly command: Command;
-  /** What follows the command's own words. */
+  /** The operands after the command's own words. */
   readonly words: readonly string[];
 }
 
 /** Throws E_USAGE. */
 export function commandOf(values: OptionValues, positionals: readonly string[]): Chosen {
   const { command, words } = chosenBy(values, positionals);
-  // The other values are those that every program takes, such as --root.
+  // The other values are options of every program, such as --root.
   for (const name of Object.keys(OPTIONS)) {
     if (values[name] !== undefined && modeOf(name) === undefined && !Object.hasOwn(command.options, name)) throw strayOption(name);
   }
-  checkWords(command, words);
+  checkOperands(command, words);
   return { command, words };
 }
 
-/** For the help: the commands that are meant, all `interface` ones for that word alone; none when nothing names one. Throws E_USAGE. */
+/** The commands to show help for: all `interface` commands for that word alone, none if no command is named. Throws E_USAGE. */
 export function commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command[] {
   if (positionals.length === 0 && !Object.keys(values).some((name) => modeOf(name) !== undefined)) return [];
   const family = COMMANDS.filter(({ call }) => call.by === 'words' && call.words.startsWith(`${positionals[0]} `));
@@ -47,13 +46,13 @@ export function commandsMeant(values: OptionValues, positionals: readonly string
 
 function chosenBy(values: OptionValues, positionals: readonly string[]): Chosen {
   const { monitor } = values;
-  // In the order the person gave them, for the sentence.
+  // In the order of the command line, for the message.
   const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (modeOf(name) ?? [])));
   if (second !== undefined) throw usageError(`${mode} and ${second} exclude each other: give one`);
   if (typeof monitor === 'string') return { command: monitorCommand(monitor), words: positionals };
   if (mode !== undefined) return { command: entry(({ call }) => shownCall(call) === mode), words: positionals };
   if (positionals.length === 0) return { command: entry(({ call }) => call.by === 'option' && call.short === 'l'), words: [] };
-  return wordCommand(positionals);
+  return namedCommand(positionals);
 }
 
 function entry(isMeant: (command: Command) => boolean): Command {
@@ -68,8 +67,8 @@ function monitorCommand(what: string): Command {
   return entry(({ call }) => call.by === 'monitor' && call.word === what);
 }
 
-/** The command that the first words name. */
-function wordCommand(positionals: readonly string[]): Chosen {
+/** The command named by the first words. */
+function namedCommand(positionals: readonly string[]): Chosen {
   const calls = COMMANDS.flatMap(({ call }) => (call.by === 'words' ? [call.words] : []));
   const words = calls.find((known) => known.split(' ').every((word, index) => positionals[index] === word));
   if (words !== undefined) {
@@ -95,7 +94,7 @@ function wordCommand(positionals: readonly string[]): Chosen {
   throw usageError(`Unknown command ${first}: to attach a volume of that name, use rsconfig -a ${first}`);
 }
 
-/** `-q` for the option that calls a command, undefined for every other option. */
+/** `-q` for an option that calls a command, undefined for every other option. */
 function modeOf(name: string): string | undefined {
   if (name === 'monitor') return '-m';
   const call = COMMANDS.find((command) => command.call.by === 'option' && command.call.option === name)?.call;
@@ -110,7 +109,7 @@ function strayOption(name: string): Error {
   return usageError(`${shown} is valid only with ${listed(commands, 'and')}`);
 }
 
-function checkWords(command: Command, words: readonly string[]): void {
+function checkOperands(command: Command, words: readonly string[]): void {
   const { operands, synopsis } = command;
   const stray = words[operands?.max ?? 0];
   if (stray !== undefined) {

@@ -1,25 +1,22 @@
-// THE table of commands, in groups, in the order of the help. A new command is a file in commands/ and a line here.
-// What a command is stands in command.ts.
+// The table of all commands, in groups, in the order of the help. A new command is a file in commands/ and a line here. command.ts
+// defines a command.
 
 import type { Command } from './cli/command.ts';
-import { ATTACH, DETACH } from './commands/volumes/attach.ts';
 import { CHECK } from './commands/client-file/check.ts';
-import { completionCommand } from './commands/completion.ts';
-import { DOCTOR } from './doctor/doctor.ts';
-import { EXPLORE } from './commands/paths/explore.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/client-file/interface.ts';
-import { JOIN } from './join/join.ts';
-import { KEY_NEW } from './commands/client-file/key.ts';
 import { NAMESPACE_ADD, NAMESPACE_REMOVE } from './commands/client-file/namespace.ts';
-import { RELOAD } from './commands/daemon/reload.ts';
-import { RESTART } from './commands/daemon/restart.ts';
 import { SERVER_ADD, SERVER_REMOVE } from './commands/client-file/server.ts';
-import { STOP } from './commands/daemon/stop.ts';
-import { TEST } from './commands/paths/test-path.ts';
+import { completionCommand, KEY_NEW } from './commands/generators.ts';
+import { RELOAD, RESTART, STOP } from './commands/daemon/lifecycle.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon/views.ts';
+import { EXPLORE } from './commands/paths/explore.ts';
+import { TEST } from './commands/paths/test-path.ts';
+import { ATTACH, DETACH } from './commands/volumes/attach.ts';
 import { WATCH } from './commands/watch/watch.ts';
+import { DOCTOR } from './doctor/doctor.ts';
+import { JOIN } from './join/join.ts';
 
-/** What belongs together in the overview, each under its heading. */
+/** The groups of the overview, each with its heading. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],

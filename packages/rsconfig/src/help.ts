@@ -1,5 +1,5 @@
-// The texts of --help, made from the command table: an overview of all commands, and one command with all it takes. Pure.
-// Invariant: no line is longer than 80 columns as long as the table keeps to the widths that command.ts names.
+// Makes the texts of --help from the command table: an overview of all commands, and the full help of one command. Pure. Invariant: no
+// line exceeds 80 columns if the table keeps to the widths in command.ts.
 
 import { type Command, listed, type OptionSpec } from './cli/command.ts';
 import { COMMANDS, GROUPS } from './command-table.ts';
@@ -7,7 +7,7 @@ import { COMMANDS, GROUPS } from './command-table.ts';
 const COLUMNS = 80;
 const FORM_COLUMNS = 26;
 const OPTION_COLUMNS = 18;
-/** Options of many commands: at the end of the overview, once. */
+/** Options of many commands, shown once at the end of the overview. */
 const SHARED = ['verbose', 'json'];
 
 /** `rsconfig --help`. */
@@ -17,7 +17,7 @@ export function overview(): string {
     'Controls rsiod and edits its configuration file. A volume NAME is oracle,',
     'osl:oracle or osl:oracle@0. Without NAME, -a and -d apply to all volumes.',
     'For more on a command: rsconfig COMMAND --help, such as rsconfig join --help.',
-    ...GROUPS.flatMap(([heading, commands]) => ['', `${heading}:`, ...commands.map(remarked)]),
+    ...GROUPS.flatMap(([heading, commands]) => ['', `${heading}:`, ...commands.map(overviewLine)]),
     '',
     'Options:',
     ...optionLines(),
@@ -25,7 +25,7 @@ export function overview(): string {
   ].join('\n');
 }
 
-/** `rsconfig COMMAND --help`; of several commands when it named a family of them. */
+/** `rsconfig COMMAND --help`; covers several commands if it names a family. */
 export function helpOf(commands: readonly Command[]): string {
   const lines = commands.flatMap((command) => [
     ...modeLines(command),
@@ -43,8 +43,8 @@ function usageLines(commands: readonly Command[]): string[] {
   return commands.map(({ synopsis }, index) => `${index === 0 ? 'usage:' : '      '} rsconfig ${indented(synopsis, 20)}`);
 }
 
-/** In the overview: how it is called, and beside that or below it what it does. */
-function remarked({ synopsis, summary }: Command): string {
+/** An entry of the overview: the synopsis, and the summary beside or below it. */
+function overviewLine({ synopsis, summary }: Command): string {
   const form = `  ${indented(synopsis, 20)}`;
   const hasRoom = synopsis.length < FORM_COLUMNS - 1 && !synopsis.includes('\n') && FORM_COLUMNS + 2 + summary.length <= COLUMNS;
   return hasRoom ? form.padEnd(FORM_COLUMNS + 2) + summary : `${form}\n${' '.repeat(8)}${summary}`;
@@ -54,7 +54,7 @@ function indented(text: string, columns: number): string {
   return text.replaceAll('\n', `\n${' '.repeat(columns)}`);
 }
 
-/** Of the commands that are options themselves; others have too many, and a help of their own. */
+/** Options of the commands that are options themselves; the other commands have their own help. */
 function optionLines(): string[] {
   const lines: string[] = [];
   for (const command of COMMANDS.filter(({ call }) => call.by !== 'words')) {
@@ -70,7 +70,7 @@ function optionLines(): string[] {
   return [...new Set(lines)];
 }
 
-/** The line of the option that is the command itself. */
+/** The line of an option that is a command. */
 function modeLines({ call }: Command): string[] {
   if (call.by === 'option') return optionLine(call.option, { kind: 'flag', short: call.short, help: call.help });
   if (call.by === 'words') return [];

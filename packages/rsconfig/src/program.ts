@@ -1,17 +1,17 @@
-// rsconfig as a program: its frame, and the way from a command line to a command. main.ts runs it.
-// What the daemon refuses as a whole is thrown and becomes the error line of the frame.
+// The program rsconfig: its ports, and the way from a command line to a command; main.ts runs it. A request that the daemon refuses as a
+// whole throws, and the program frame prints the error line.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
-import { INPUT_MAX_BYTES } from './cli/limits.ts';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import { BARE_OPTIONS, commandOf, commandsMeant, OPTIONS } from './args.ts';
-import { processSurroundings, stderrColumns } from './commands/watch/watch-terminal.ts';
-import { readStdin } from './cli/input.ts';
 import type { OptionValues } from './cli/command.ts';
-import { helpOf, overview } from './help.ts';
+import { readStdin } from './cli/key-input.ts';
+import { INPUT_MAX_BYTES } from './cli/limits.ts';
 import { terminalProgress, type WaitingPorts } from './cli/waiting.ts';
+import { processWatchPorts, stderrColumns } from './commands/watch/watch-screen.ts';
+import { helpOf, overview } from './help.ts';
 
 export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = {
   name: 'rsconfig',
@@ -21,7 +21,7 @@ export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = {
   positionals: true,
 };
 
-/** What of the process a command may use besides its output. */
+/** What a command may use of the process besides its output. */
 export interface Ports {
   readonly clock: Clock;
   /** All of stdin. */
@@ -35,11 +35,11 @@ function processPorts(): Ports {
   return {
     clock: systemClock,
     input: () => readStdin(INPUT_MAX_BYTES),
-    waiting: { progress, onStop: processSurroundings().onStop },
+    waiting: { progress, onStop: processWatchPorts().onStop },
   };
 }
 
-/** Returns the exit code. Throws E_USAGE and what the command throws. */
+/** Returns the exit code. Throws E_USAGE and the errors of the command. */
 export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Ports = processPorts()): Promise<number | undefined> {
   const { command, words } = commandOf(invocation.values, invocation.positionals);
   const paths = rsiodPaths(invocation.root);
@@ -59,7 +59,7 @@ export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Po
   );
 }
 
-/** Of the commands that the rest of the command line means, of all when it means none. */
+/** Help for the commands that the command line names, or the overview if it names none. */
 function help(values: OptionValues, positionals: readonly string[]): string {
   const meant = commandsMeant(values, positionals);
   return meant.length === 0 ? overview() : helpOf(meant);

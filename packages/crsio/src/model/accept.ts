@@ -1,5 +1,6 @@
-// A form becomes part of the document, whole or not at all: the edit is made, the reader looks at all of the file, and what it refuses is
-// the form's problem. Invariant: a document that comes out of here is one that the reader accepts.
+// Applies a form to the document, or adds all interfaces of this machine at once. The edit is made, the reader checks the whole file, and
+// a fault becomes the form's problem. Invariants: the resulting document is one that the reader accepts; an edit is applied as a whole or
+// not at all.
 
 import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -13,12 +14,16 @@ import {
   renameConfigSection,
 } from '@rsio/common/config/rscltcfg-edit';
 import { RsError } from '@rsio/common/lib/errors';
+import { INTERFACES_MAX } from '@rsio/common/lib/limits';
+import { plural } from '@rsio/common/lib/units';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { FormPurpose, Removable } from './command.ts';
 import { checkForm, fieldText, type Form, formText } from './form.ts';
-import { placeOf } from './forms.ts';
-import type { FormScreen, State } from './state.ts';
+import { sectionRefOf } from './forms.ts';
+import { configOf, type FormScreen, notice, pushPopup, type State } from './state.ts';
+import { type Step, step } from './step.ts';
 
-/** The new document, or the form with its problem. */
+/** Returns the new document, or the form with its problem. */
 export type Accepted = { readonly document: IniDocument } | { readonly form: Form };
 
 export function acceptForm(state: State, { purpose, form }: FormScreen): Accepted {
@@ -28,14 +33,14 @@ export function acceptForm(state: State, { purpose, form }: FormScreen): Accepte
   return 'problem' in outcome ? { form: { ...form, problem: outcome.problem } } : outcome;
 }
 
-/** Without the section, or why that cannot be. */
+/** Returns the document without the section, or the problem. */
 export function removeSection(state: State, what: Removable): { readonly document: IniDocument } | { readonly problem: string } {
   const place =
     what.kind === 'server' ? { type: what.kind, namespace: what.namespace, name: what.name } : { type: what.kind, name: what.name };
   return tryEdit(state, (document) => removeConfigSection(document, place));
 }
 
-/** Makes an edit if the reader accepts what comes of it. */
+/** Makes an edit if the reader accepts the result. */
 export function tryEdit(
   state: Pick<State, 'document' | 'configFile'>,
   edit: (document: IniDocument) => IniDocument,
@@ -45,19 +50,19 @@ export function tryEdit(
     parseRscltConfig(printIni(document), state.configFile);
     return { document };
   } catch (thrown) {
-    if (thrown instanceof RsError) return { problem: withoutPlace(thrown.message, state.configFile) };
+    if (thrown instanceof RsError) return { problem: withoutLocation(thrown.message, state.configFile) };
     throw thrown;
   }
 }
 
-// The line is one of a file that does not exist yet: it would only mislead.
-function withoutPlace(message: string, file: string): string {
+// The line number belongs to a file that is not written yet, so it would mislead.
+function withoutLocation(message: string, file: string): string {
   const rest = message.startsWith(`${file}:`) ? message.slice(file.length + 1) : message;
   return rest.replace(/^\d+: /, '').replace(/ \(first in line \d+\)/, '');
 }
 
 function edited(document: IniDocument, purpose: FormPurpose, form: Form): IniDocument {
-  const place = placeOf(purpose);
+  const place = sectionRefOf(purpose);
   const name = formText(form, 'name');
   if (place === null) return withNewSection(document, purpose, name, valuesOf(form));
   const changes = Object.fromEntries(
@@ -84,4 +89,31 @@ function withNewSection(document: IniDocument, purpose: FormPurpose, name: strin
 function valuesOf(form: Form): KeyValues {
   const set = form.fields.filter((field) => field.key !== 'name' && fieldText(field) !== '');
   return Object.fromEntries(set.map((field) => [field.key, fieldText(field)]));
+}
+
+/** Interfaces of this machine, without the loopback, that the file lacks and has room for. */
+export function missingInterfaces(state: State): readonly MachineInterface[] {
+  const { interfaces } = configOf(state);
+  const known = new Set(interfaces.map(({ address }) => address));
+  return state.machine.filter(({ address, isLoopback }) => !isLoopback && !known.has(address)).slice(0, INTERFACES_MAX - interfaces.length);
+}
+
+export function addAllInterfaces(state: State): Step {
+  const missing = missingInterfaces(state);
+  if (missing.length === 0) return step({ ...state, note: 'The file already has all interfaces of this machine' });
+  const names = freeNames(state);
+  const outcome = tryEdit(state, (before) =>
+    missing.reduce((document, { address }) => addInterface(document, names.next().value ?? '', { address }), before),
+  );
+  if ('problem' in outcome) return step(pushPopup(state, notice('Not added', outcome.problem)));
+  return step({
+    ...state,
+    document: outcome.document,
+    note: `Added ${plural(missing.length, 'interface')}, F8 removes those that lead to no server`,
+  });
+}
+
+function* freeNames(state: State): Generator<string> {
+  const taken = new Set(configOf(state).interfaces.map(({ name }) => name));
+  for (let number = 0; ; number++) if (!taken.has(`if${number}`)) yield `if${number}`;
 }

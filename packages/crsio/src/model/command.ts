@@ -1,7 +1,7 @@
-// What a person can want, as data: list lines, actions and questions name one, and perform.ts does it.
-// Invariant: a command names what it is about by the names in the file, never by a place on the screen.
+// Commands of the user as data: list lines, actions and answers name one, and perform.ts executes it. Invariant: a command refers to
+// objects by their names in the file, never by a position on the screen.
 
-/** What a form is for. `null`: for a section that does not exist yet. */
+/** The purpose of a form. `name` null: a new section. */
 export type FormPurpose =
   | { readonly kind: 'interface'; readonly name: string | null }
   | { readonly kind: 'namespace'; readonly name: string | null }
@@ -9,10 +9,10 @@ export type FormPurpose =
   | { readonly kind: 'defaults' }
   | { readonly kind: 'explore' };
 
-/** Where an exploration asks besides the broadcasts, and with which key. */
+/** The address that is explored in addition to the broadcasts, and the key. */
 export interface ExploreRequest {
   readonly address: string | null;
-  /** null: that of [defaults]. */
+  /** null: the port in [defaults]. */
   readonly port: number | null;
   readonly namespacekey: string | null;
 }

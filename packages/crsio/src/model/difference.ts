@@ -1,5 +1,5 @@
-// Which lines two texts share, by their longest common subsequence. Pure. Keys in them are not shown.
-// Invariant: work and memory are bounded by DIFF_CELLS_MAX; larger changes are told as one block out, one block in.
+// Computes the difference of two texts from their longest common subsequence of lines. Pure. Keys in them are hidden. Invariant: work and
+// memory are bounded by DIFF_CELLS_MAX; a larger change is shown as one removed and one added block.
 
 import { DIFF_CELLS_MAX } from '../widgets/limits.ts';
 
@@ -8,7 +8,7 @@ export interface DifferenceLine {
   readonly text: string;
 }
 
-/** What differs from `old` to `now`, with all that they share. Line ends do not count. */
+/** All lines of `old` and `now` with their signs. Line ends do not count. */
 export function differenceOf(old: string, now: string): DifferenceLine[] {
   const [before, after] = [linesOf(old), linesOf(now)];
   let head = 0;
@@ -26,7 +26,7 @@ function linesOf(text: string): string[] {
   return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }
 
-// Two different keys still show as a difference: both lines are there.
+// Two different keys still show as a difference, because both lines appear.
 function withoutKey(line: string): string {
   return line.replace(/^(\s*(?:nodekey|namespacekey|serverkey)\s*=\s*)\S.*$/, '$1(hidden)');
 }

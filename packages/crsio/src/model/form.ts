@@ -1,48 +1,47 @@
-// A form as a value: fields that a person fills, the buttons below them, and which has the focus. What may stand in a field says the schema;
-// what several fields must agree on, and where their values go, is accept.ts.
-// Invariant: a form is handed on only when every field is right by itself.
+// A form as a value: its fields, the buttons below them, and the focus. The schema says which values a field accepts; relations between
+// fields, and where values are written, are accept.ts's job. Invariant: a form is accepted only if every field is valid by itself.
 
 import type { KeyEntry } from '@rsio/common/config/schema/schema';
 import { RsError } from '@rsio/common/lib/errors';
 import { editOf, editedText, insertText, type LineEdit, pressEdit } from '../widgets/line-edit.ts';
 import type { Input, KeyName } from '../widgets/keys.ts';
 
-/** Something that may be put into a field. */
+/** A suggested value of a field. */
 export interface Offer {
   readonly text: string;
-  /** What it is, beside the text. */
-  readonly remark: string;
+  /** Explanation shown beside the value. */
+  readonly detail: string;
 }
 
 export interface Field {
-  /** Of the file; `name` is that of the section. */
+  /** Key in the file; `name` stands for the section's name. */
   readonly key: string;
   readonly entry: KeyEntry<unknown>;
   readonly edit: LineEdit;
   readonly offers: readonly Offer[];
-  /** Rarely set: shown only when the form is open. */
+  /** Rarely set: shown only with More settings. */
   readonly isMore: boolean;
 }
 
 export interface Form {
   readonly title: string;
   readonly fields: readonly Field[];
-  /** Index in what focusable() says. */
+  /** Index in the result of focusable(). */
   readonly focus: number;
-  /** Whether the fields that are rarely set show. */
+  /** Whether rarely set fields are shown. */
   readonly isOpen: boolean;
-  /** Whether keys can be read. */
+  /** Whether keys are shown. */
   readonly isShown: boolean;
-  /** What all fields said when the form came up. */
+  /** Text of all fields when the form was opened. */
   readonly initial: string;
-  /** Why it was not accepted, until the next change. */
+  /** Why the form was not accepted, until the next change. */
   readonly problem: string | null;
 }
 
 export type Button = 'ok' | 'cancel' | 'more';
 export type Focusable = { readonly kind: 'field'; readonly field: Field } | { readonly kind: 'button'; readonly button: Button };
 
-/** What the form makes of an input. `accept` and `cancel` are for its owner. */
+/** The form after an input. The caller handles `accept` and `cancel`. */
 export type FormStep = { readonly kind: 'form'; readonly form: Form } | { readonly kind: Exclude<Button, 'more'> };
 
 export interface FieldSpec {
@@ -53,10 +52,10 @@ export interface FieldSpec {
   readonly isMore?: boolean;
 }
 
-/** A new form with the focus on the first needed field that is empty. */
+/** A new form with the focus on the first required field that is empty. */
 export function formOf(title: string, specs: readonly FieldSpec[]): Form {
   const fields = specs.map(({ key, entry, text = '', offers, isMore = false }) => {
-    const words = (entry.type.words ?? []).map((word) => ({ text: word, remark: word === entry.default ? 'default' : '' }));
+    const words = (entry.type.words ?? []).map((word) => ({ text: word, detail: word === entry.default ? 'default' : '' }));
     return { key, entry, edit: editOf(text), offers: offers ?? words, isMore };
   });
   const isOpen = fields.some(({ isMore, edit }) => isMore && edit.graphemes.length > 0);
@@ -65,7 +64,7 @@ export function formOf(title: string, specs: readonly FieldSpec[]): Form {
   return { ...form, focus: Math.max(0, empty) };
 }
 
-/** What can have the focus, from top to bottom. */
+/** The fields and buttons that can have the focus, from top to bottom. */
 export function focusable(form: Form): readonly Focusable[] {
   const shown = form.fields.filter(({ isMore }) => form.isOpen || !isMore);
   const buttons: Button[] = shown.length < form.fields.length ? ['ok', 'cancel', 'more'] : ['ok', 'cancel'];
@@ -80,7 +79,7 @@ export function fieldText(field: Field): string {
   return editedText(field.edit).trim();
 }
 
-/** The text of the field with this key; '' when there is none. */
+/** Text of the field with this key; '' if there is none. */
 export function formText(form: Form, key: string): string {
   const field = form.fields.find((each) => each.key === key);
   return field === undefined ? '' : fieldText(field);
@@ -90,7 +89,7 @@ export function isTouched(form: Form): boolean {
   return sumOf(form.fields) !== form.initial;
 }
 
-/** What is wrong with the field, or null. An empty one is judged only when it `mustBeThere`. */
+/** The problem of the field, or null. An empty field is a problem only if `mustBeThere`. */
 export function fieldProblem(field: Field, mustBeThere: boolean): string | null {
   const text = fieldText(field);
   if (text === '') return field.entry.isRequired && mustBeThere ? `Missing ${field.key}: needed is ${field.entry.type.allowed}` : null;
@@ -103,7 +102,7 @@ export function fieldProblem(field: Field, mustBeThere: boolean): string | null 
   }
 }
 
-/** The form with the focus on its first wrong field and the reason; the same form when all are right. */
+/** The form with the focus on its first wrong field and the reason; the same form if all fields are valid. */
 export function checkForm(form: Form): Form {
   const wrong = form.fields.find((field) => fieldProblem(field, true) !== null);
   if (wrong === undefined) return { ...form, problem: null };
@@ -117,7 +116,7 @@ export function focusOn(form: Form, key: string): Form {
   return { ...opened, focus: Math.max(0, index) };
 }
 
-/** Puts a text into a field, in place of what it says. */
+/** Replaces the text of a field. */
 export function fillField(form: Form, key: string, text: string): Form {
   return { ...form, problem: null, fields: form.fields.map((field) => (field.key === key ? { ...field, edit: editOf(text) } : field)) };
 }
@@ -138,7 +137,7 @@ export function pressForm(form: Form, input: Input): FormStep {
 
 function pressButton(form: Form, button: Button): FormStep {
   if (button !== 'more') return { kind: button };
-  // The focus goes to the first of the fields that appear.
+  // The focus moves to the first field that appears.
   const first = form.fields.find(({ isMore }) => isMore);
   const opened = { ...form, isOpen: true };
   return stay(first === undefined ? opened : focusOn(opened, first.key));

@@ -1,5 +1,5 @@
-// Which forms there are: their fields from the schema, filled from the document. What happens when one is accepted is accept.ts.
-// Invariant: a key that the schema has is in the form of its section, so that the two never differ.
+// Defines the forms: their fields come from the schema, their values from the document. Accepting a form is accept.ts's job. Invariant:
+// every key of the schema is in the form of its section.
 
 import type { SectionRef } from '@rsio/common/config/rscltcfg-edit';
 import type { IniDocument, IniSection } from '@rsio/common/config/ini/ini-document';
@@ -13,7 +13,7 @@ import { configOf, type FormScreen, type State } from './state.ts';
 const schema = SCHEMA.rscltcfg;
 type NamedSection = 'interface' | 'namespace' | 'server';
 
-/** Fields that show at once; the others when they are asked for or set. */
+/** Fields that are shown first; the others appear if they are set or requested. */
 const FIRST_KEYS: Readonly<Record<NamedSection, readonly string[]>> = {
   interface: ['address'],
   namespace: ['namespaceid', 'nodename', 'nodekey', 'namespacekey'],
@@ -24,8 +24,8 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
   return { kind: 'form', purpose, form: formFor(state, purpose) };
 }
 
-/** The place in the file that a form changes; null: it makes a new section, or none. */
-export function placeOf(purpose: FormPurpose): SectionRef | null {
+/** The section that a form changes; null: it makes a new section, or none. */
+export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':
       return { type: 'defaults' };
@@ -81,7 +81,7 @@ function namedForm(
   itsName: string,
   addresses: readonly Offer[],
 ): Form {
-  const place = placeOf(purpose);
+  const place = sectionRefOf(purpose);
   const section = place === null ? null : sectionAt(state.document, place);
   const help = `${schema[purpose.kind].help}`;
   const nameSpec: FieldSpec = {
@@ -92,7 +92,7 @@ function namedForm(
   return formOf(title, [nameSpec, ...specsOf(schema[purpose.kind].keys, section, FIRST_KEYS[purpose.kind], addresses)]);
 }
 
-/** `first` null: all of them show at once. */
+/** `first` null: all fields are shown. */
 function specsOf(keys: KeyTable, section: IniSection | null, first: readonly string[] | null, addresses: readonly Offer[]): FieldSpec[] {
   return Object.entries(keys).map(([key, entry]) => ({
     key,
@@ -103,7 +103,7 @@ function specsOf(keys: KeyTable, section: IniSection | null, first: readonly str
   }));
 }
 
-/** The section of a place; null when there is none. */
+/** The section in the document; null if there is none. */
 export function sectionAt(document: IniDocument, place: SectionRef): IniSection | null {
   let namespace: string | null = null;
   for (const section of document.sections) {
@@ -115,7 +115,7 @@ export function sectionAt(document: IniDocument, place: SectionRef): IniSection 
   return null;
 }
 
-/** `if0`, or the first number behind it that no interface has. */
+/** `if0`, or the next number that no interface has. */
 function freeName(state: State, prefix: string): string {
   const taken = new Set(configOf(state).interfaces.map((each) => each.name));
   let number = 0;
@@ -128,11 +128,11 @@ export function addressOffers(state: State): readonly Offer[] {
   const taken = new Set(configOf(state).interfaces.map((each) => each.address));
   return state.machine
     .filter((each) => !taken.has(each.address) && !each.isLoopback)
-    .map((each) => ({ text: each.address, remark: machineRemark(each) }));
+    .map((each) => ({ text: each.address, detail: machineDetails(each) }));
 }
 
 /** `eth0, /24, 1000 Mbit/s`. */
-export function machineRemark({ device, prefixLength, linkMbps, hasCarrier }: MachineInterface): string {
+export function machineDetails({ device, prefixLength, linkMbps, hasCarrier }: MachineInterface): string {
   const facts = [device, `/${prefixLength}`];
   if (linkMbps !== null) facts.push(`${linkMbps} Mbit/s`);
   if (!hasCarrier) facts.push('no carrier');

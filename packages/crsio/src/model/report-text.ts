@@ -1,19 +1,19 @@
-// What was measured on a pair of interfaces, as one line for a person. What was not measured is left out.
-// The same words on the search screen and on the test of paths.
+// The measurement of a pair of interfaces as one line of text, for the search screen and for the path test. Values that were not measured
+// are left out.
 
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import type { ProbeView } from '@rsio/common/control/methods';
 
 const BYTES_PER_MB = 1e6;
 
-/** `from if0: round trip 0.21 ms, in 912 MB/s, ...`, or the reason why it cannot be used. */
+/** `from if0: round trip 0.21 ms, in 912 MB/s, ...`, or the reason why the pair cannot be used. */
 export function reportSentence(report: ProbeReport): string {
   const from = `from ${report.candidate.local.name}`;
   if (report.failure !== null) return `${from}: ${report.failure}`;
   return `${from}: ${facts(report).join(', ')}`;
 }
 
-/** The same of a path that rsiod measured. */
+/** The same for a path that rsiod measured. */
 export function probeSentences(view: ProbeView): string[] {
   const ends = `${view.interface} ${view.localAddress} -> ${view.address}/${view.port}`;
   if (view.error !== null) return [ends, `    ${view.error.message} [${view.error.code}]`];

@@ -1,10 +1,11 @@
-// All that crsio knows at one moment, as one value: the document that is edited, the screens that lie on each other, and the question on top
-// of them. Nothing here does anything: update.ts makes the next state, screens/ show it.
-// Invariant: the document is always one that the reader accepts, so that it can be saved at any time.
+// The whole state of crsio as one value: the edited document, the stack of screens, and the question on top of them. update.ts computes
+// the next state, pages/ and view/ show it. Invariants: the document is always one that the reader accepts, so that it can be saved at
+// any time; the content of a new file does not count as an unsaved change.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
-import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
+import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/common/control/methods';
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
@@ -15,20 +16,20 @@ import type { Size } from '../widgets/canvas.ts';
 import type { Command, ExploreRequest, FormPurpose } from './command.ts';
 import { type Form, isTouched } from './form.ts';
 
-/** What went wrong outside, for a person. */
+/** An error of an effect, for the user. */
 export interface Failure {
   readonly code: string;
   readonly message: string;
 }
 
-/** The file as it was when it was read or written last. */
+/** The file as it was last read or written. */
 export interface StoredFile {
   readonly text: string;
   /** null: there is no file. */
   readonly fingerprint: FileFingerprint | null;
 }
 
-/** What rsiod said at one moment. */
+/** The answers of rsiod at one moment. */
 export interface Sample {
   readonly atMs: number;
   readonly status: StatusView;
@@ -53,7 +54,7 @@ export interface FoundScreen {
   readonly findings: readonly Finding[];
 }
 
-/** A server of the namespace, and which pairs of interfaces lead to it. */
+/** A server of the namespace, and the pairs of interfaces that lead to it. */
 export interface SearchedServer {
   readonly server: FoundServer;
   readonly examination: Examination;
@@ -64,23 +65,23 @@ export interface SearchScreen {
   readonly focus: number;
   readonly run: number;
   readonly namespace: string;
-  /** What is being done; null: it has ended. */
+  /** The current step of the search; null: it has ended. */
   readonly doing: string | null;
-  /** Of the servers that are not done yet. */
+  /** Reports of the servers that are not finished yet. */
   readonly reports: readonly ProbeReport[];
-  /** What became of every interface of every server, when the search has ended. */
+  /** Outcome of every interface of every server, after the search has ended. */
   readonly outcomes: readonly ServerOutcome[];
   readonly findings: readonly Finding[];
 }
 
-/** What became of one interface of a server. */
+/** The outcome of one interface of a server. */
 export interface ServerOutcome {
   readonly server: string;
   readonly address: string;
-  /** Its section: a new one or one that had been there; null: it was left out. */
+  /** Its section, new or existing; null: left out. */
   readonly section: string | null;
   readonly isNew: boolean;
-  /** How it can be reached, or why it cannot. */
+  /** How it is reached, or why it is not. */
   readonly sentences: readonly string[];
 }
 
@@ -90,7 +91,7 @@ export interface StatusScreen {
   readonly run: number;
   readonly before: Sample | null;
   readonly now: Sample | null;
-  /** Why there is nothing newer; null: there is. */
+  /** Why the sample could not be renewed; null: it was renewed. */
   readonly failure: Failure | null;
 }
 
@@ -98,7 +99,7 @@ export interface TestScreen {
   readonly kind: 'test';
   readonly focus: number;
   readonly run: number;
-  /** null: the test runs. */
+  /** null: the test is running. */
   readonly lines: readonly string[] | null;
 }
 
@@ -125,38 +126,38 @@ export interface Choice {
   readonly command: Command;
 }
 
-/** What lies over the screen until it is answered or closed. Without choices it is a text to be read. */
+/** A popup over the screen until it is answered or closed. Without choices it only shows text. */
 export interface Popup {
   readonly title: string;
   readonly text: string;
   readonly choices: readonly Choice[];
-  /** Of the choices; without any the first line that shows. */
+  /** Index of the choice; without choices, the first visible line. */
   readonly focus: number;
 }
 
 export interface State {
-  /** As a person names it. */
+  /** Path of the file, for display. */
   readonly configFile: string;
-  /** Without it the file is only shown: nothing is edited that could not be saved. */
+  /** If false, the file is only shown, because an edit could not be saved. */
   readonly isWritable: boolean;
-  /** How rsiod is started. */
+  /** The command that starts rsiod. */
   readonly startCommand: string;
   readonly size: Size;
   readonly document: IniDocument;
-  /** What the document was when it was the same as the file. */
+  /** Text of the document when it last equalled the file. */
   readonly clean: string;
   readonly stored: StoredFile;
   readonly machine: readonly MachineInterface[];
-  /** The last one shows. */
+  /** The last one is shown. */
   readonly screens: readonly [Screen, ...Screen[]];
   readonly popups: readonly Popup[];
-  /** What happened last, until the next key. */
+  /** Message about the last event, until the next key. */
   readonly note: string | null;
-  /** Set while the file is being written and rsiod is asked to read it. */
-  readonly saving: { readonly thenLeave: boolean } | null;
-  /** Addresses at which servers of a namespace (by id) were found: asked again when its servers are searched. */
+  /** Set while the file is being written and rsiod reloads it. */
+  readonly saving: { readonly isLeaving: boolean } | null;
+  /** Addresses at which servers of a namespace (by id) were found; the search for its servers explores them too. */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
-  /** Number of the last thing begun: what an older one still says is not heard. */
+  /** Number of the last started run; actions of older runs are ignored. */
   readonly runs: number;
 }
 
@@ -164,7 +165,7 @@ export function topScreen(state: State): Screen {
   return state.screens.at(-1) ?? state.screens[0];
 }
 
-/** The same with another screen on top, in place of the one that shows. */
+/** Replaces the top screen. */
 export function withTop(state: State, screen: Screen): State {
   const [first, ...others] = state.screens;
   return { ...state, screens: others.length === 0 ? [screen] : [first, ...others.slice(0, -1), screen] };
@@ -174,7 +175,7 @@ export function pushScreen(state: State, screen: Screen): State {
   return { ...state, screens: [...state.screens, screen] };
 }
 
-/** Without the screen that shows; the first one stays. */
+/** Removes the top screen, but never the first one. */
 export function popScreen(state: State): State {
   const [first, ...others] = state.screens;
   return { ...state, screens: [first, ...others.slice(0, -1)] };
@@ -184,7 +185,7 @@ export function pushPopup(state: State, popup: Popup): State {
   return { ...state, popups: [...state.popups, popup] };
 }
 
-/** A sentence that has to be seen. */
+/** A popup with a message. */
 export function notice(title: string, text: string): Popup {
   return { title, text, choices: [{ label: 'Close', command: { do: 'close-popup' } }], focus: 0 };
 }
@@ -193,11 +194,41 @@ export function configOf(state: State): RscltConfig {
   return parseRscltConfig(printIni(state.document), state.configFile);
 }
 
-/** Whether something would be lost by leaving now. */
+/** Whether leaving now would lose changes. */
 export function isUnsaved(state: State): boolean {
   return printIni(state.document) !== state.clean || isFormTouched(state);
 }
 
 export function isFormTouched(state: State): boolean {
   return state.screens.some((screen) => screen.kind === 'form' && screen.purpose.kind !== 'explore' && isTouched(screen.form));
+}
+
+/** The first state of a session: the menu. `stored` must be a file that the reader accepts, or none. */
+export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'startCommand' | 'stored' | 'size'>): State {
+  const document = documentIn(given.stored);
+  return {
+    ...given,
+    document,
+    clean: printIni(document),
+    machine: [],
+    screens: [{ kind: 'menu', focus: 0 }],
+    popups: given.isWritable ? [] : [readOnlyNotice(given.configFile)],
+    note: null,
+    saving: null,
+    knownAddresses: {},
+    runs: 0,
+  };
+}
+
+/** Shown at the start, and at each attempt to change something. */
+export function readOnlyNotice(file: string): Popup {
+  return notice(
+    'Read-only',
+    `No permission to write ${file}, so nothing can be changed. Leave, and run crsio as root or as the owner of the file`,
+  );
+}
+
+/** The document to edit: the file, or the initial content of a new file. */
+export function documentIn({ text, fingerprint }: StoredFile): IniDocument {
+  return fingerprint === null ? newRscltcfg() : parseIni(text);
 }

@@ -1,8 +1,17 @@
-// What an action makes of the state: the next one, and what is to be done outside.
-// Invariant: effects are in the order in which they are to be begun.
+// Input and output of an update: the actions that the model receives, and the next state with the effects to execute. effects.ts executes
+// them. Invariants: an action is plain data about what happened, never about what follows; an effect carries everything that it needs;
+// effects are started in their order. `run` names the effect that an action belongs to.
 
-import type { Effect } from './effect.ts';
-import type { State } from './state.ts';
+import type { FileFingerprint } from '@rsio/common/config/config-file';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { Size } from '../widgets/canvas.ts';
+import type { Input } from '../widgets/keys.ts';
+import type { ExploreRequest } from './command.ts';
+import type { Failure, Sample, SearchedServer, State, StoredFile } from './state.ts';
 
 export interface Step {
   readonly state: State;
@@ -12,3 +21,48 @@ export interface Step {
 export function step(state: State, ...effects: readonly Effect[]): Step {
   return { state, effects };
 }
+
+export type Effect =
+  /** Writes the file. `before`: its expected current content; null: it must not exist. */
+  | { readonly kind: 'save'; readonly text: string; readonly before: FileFingerprint | null }
+  | { readonly kind: 'read-file' | 'reload-daemon' | 'look-at-machine' | 'start-daemon' }
+  | { readonly kind: 'explore'; readonly run: number; readonly config: RscltConfig; readonly request: ExploreRequest }
+  /** Explores one namespace and tries every pair of interfaces. */
+  | {
+      readonly kind: 'search';
+      readonly run: number;
+      readonly config: RscltConfig;
+      readonly namespace: string;
+      readonly addresses: readonly string[];
+    }
+  | { readonly kind: 'sample' | 'test-paths'; readonly run: number }
+  | { readonly kind: 'sample-later'; readonly run: number }
+  | { readonly kind: 'attach' | 'detach'; readonly volume: string }
+  | { readonly kind: 'end' };
+
+/** The result of asking rsiod to reload the file. */
+export type ReloadOutcome =
+  | { readonly kind: 'applied'; readonly changes: readonly string[] }
+  | { readonly kind: 'not-running' }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export type Action =
+  | Input
+  | { readonly kind: 'resized'; readonly size: Size }
+  | { readonly kind: 'machine'; readonly interfaces: readonly MachineInterface[] }
+  | { readonly kind: 'saved'; readonly stored: StoredFile }
+  /** `theirs`: the file that another program wrote meanwhile. */
+  | { readonly kind: 'not-saved'; readonly failure: Failure; readonly theirs: StoredFile | null }
+  | { readonly kind: 'reloaded'; readonly outcome: ReloadOutcome }
+  | { readonly kind: 'file-read'; readonly stored: StoredFile }
+  | { readonly kind: 'failed'; readonly what: string; readonly failure: Failure }
+  | { readonly kind: 'found'; readonly run: number; readonly server: FoundServer }
+  | { readonly kind: 'explored'; readonly run: number; readonly exploration: Exploration }
+  | { readonly kind: 'searching'; readonly run: number; readonly doing: string }
+  | { readonly kind: 'tried'; readonly run: number; readonly report: ProbeReport }
+  | { readonly kind: 'searched'; readonly run: number; readonly servers: readonly SearchedServer[]; readonly findings: readonly Finding[] }
+  | { readonly kind: 'run-failed'; readonly run: number; readonly failure: Failure }
+  | { readonly kind: 'sampled'; readonly run: number; readonly sample: Sample | Failure }
+  | { readonly kind: 'sample-due'; readonly run: number }
+  | { readonly kind: 'tested'; readonly run: number; readonly lines: readonly string[] }
+  | { readonly kind: 'done'; readonly sentence: string };

@@ -1,5 +1,5 @@
-// How the file as it is now and the edited document differ, line by line.
-// Leaves what is shared and what is not to difference.ts.
+// The page that compares the current file with the edited document, line
+// by line. difference.ts computes the difference.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import type { DifferenceScreen, State } from '../model/state.ts';

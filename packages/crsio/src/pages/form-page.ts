@@ -1,5 +1,5 @@
-// What a form says besides its fields: the actions of F7 and the help of F1, which comes from the schema.
-// Leaves the fields themselves to form-view.ts.
+// The parts of a form besides its fields: the actions of F7, and the help of
+// F1 from the schema. form-view.ts draws the fields.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { FormPurpose } from '../model/command.ts';

@@ -1,13 +1,16 @@
-// What an exploration for namespaces finds, while it finds it: one entry for each server, below it its addresses; then what was not believed.
-// Names come from peers: the wire let no control character in, and the canvas lets none out.
+// The pages of a running search. For namespaces: one entry for each server with its addresses, then the rejected answers. For the servers
+// of a namespace: the tried pairs of interfaces, then the outcome of every interface.
+// Invariants: every interface of every server is listed with its section or with a reason; names from peers are free of control
+// characters, because the wire and the canvas reject them.
 
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
-import type { FoundScreen } from '../model/state.ts';
-import { FOUND_HELP } from './help-text.ts';
-import { ADDRESS_COLUMNS, columnsOf, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
+import { reportSentence } from '../model/report-text.ts';
+import type { FoundScreen, SearchScreen, ServerOutcome } from '../model/state.ts';
+import { FOUND_HELP, SEARCH_HELP } from './help-text.ts';
+import { ADDRESS_COLUMNS, columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
 
-/** Of namespace, id, server, address. */
+/** Columns of namespace, id, server and address. */
 const COLUMNS = [12, 5, 14, ADDRESS_COLUMNS];
 
 export function foundPage(screen: FoundScreen): Page {
@@ -54,11 +57,44 @@ function serverCells({ namespace, namespaceid, server, serverid, isSigned, inter
   });
 }
 
-/** What was noticed besides, with what to do about it. */
+/** The findings, each with its remedy. */
 export function findingRows(findings: readonly Finding[]): Row[] {
   if (findings.length === 0) return [];
   const rows = findings.map(({ object, count, sentence, remedy }) =>
     textRow(`! ${object === '' ? '' : `${object}: `}${sentence}${count > 1 ? ` (${count} times)` : ''}`, `    ${remedy}`),
   );
   return [EMPTY_ROW, headingRow('Also noticed'), ...rows];
+}
+
+export function searchPage(screen: SearchScreen): Page {
+  const { namespace, doing, outcomes } = screen;
+  const added = outcomes.filter(({ isNew }) => isNew).length;
+  const again = { do: 'find-servers' } as const;
+  return {
+    title: doing === null ? `Servers of ${namespace}: ${added} new` : `Servers of ${namespace}: searching ...`,
+    rows: doing === null ? endedRows(screen) : [textRow(`${doing} ...`), EMPTY_ROW, ...screen.reports.map(reportRow)],
+    actions: doing === null ? [{ label: 'Search again', command: again }] : [],
+    hint: doing !== null ? 'Esc goes back and adds nothing' : added === 0 ? 'Esc goes back' : 'F3 saves the new sections, Esc goes back',
+    help: { title: 'Find New Namespace Servers', text: SEARCH_HELP },
+  };
+}
+
+function endedRows({ outcomes, findings }: SearchScreen): Row[] {
+  const back = commandRow({ do: 'back' }, 'Go on');
+  const servers = [...new Set(outcomes.map(({ server }) => server))];
+  const nothing = textRow('No server of this namespace answered; check namespaceid, and explore on the servers');
+  const rows = servers.flatMap((server) => [
+    headingRow(`Server ${server}`),
+    ...outcomes.filter((each) => each.server === server).map(outcomeRow),
+  ]);
+  return [back, EMPTY_ROW, ...(servers.length === 0 ? [nothing] : rows), ...findingRows(findings)];
+}
+
+function outcomeRow({ address, section, isNew, sentences }: ServerOutcome): Row {
+  const became = section === null ? 'left out' : isNew ? `added as ${section}` : `already there as ${section}`;
+  return textRow(`${address.padEnd(ADDRESS_COLUMNS)} ${became}`, ...sentences.map((sentence) => `    ${sentence}`));
+}
+
+function reportRow(report: SearchScreen['reports'][number]): Row {
+  return textRow(report.candidate.remote.address, `    ${reportSentence(report)}`);
 }

@@ -1,5 +1,5 @@
-// Texts of F1 that belong to no key: how to use crsio. The help of sections and keys comes from the schema (form-page.ts).
-// Invariant: keys named here are those of terminal-input.ts.
+// F1 texts that belong to no key of the file: how to use crsio. The help of sections and keys comes from the schema (form-page.ts).
+// Invariant: the keys in these texts exist in terminal-input.ts.
 
 export const KEYS_HELP = `crsio edits the file that makes this machine a client of RSIO servers.
 

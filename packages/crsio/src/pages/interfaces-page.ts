@@ -1,10 +1,10 @@
-// The interfaces of the file, each with what the machine says about its address.
-// An address that the machine does not have now is marked, not refused: the interface may come back.
+// The page with the interfaces in the file, each with the state of its address on this machine. An address that the machine lacks is
+// marked, not refused, because the interface may return.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
-import { missingInterfaces } from '../model/all-interfaces.ts';
-import { machineRemark } from '../model/forms.ts';
+import { missingInterfaces } from '../model/accept.ts';
+import { machineDetails } from '../model/forms.ts';
 import { configOf, type State } from '../model/state.ts';
 import { ADDRESS_COLUMNS, columnsOf, commandRow, type Page, type Row } from './page.ts';
 
@@ -13,8 +13,8 @@ export function interfacesPage(state: State): Page {
   const lines = columnsOf(
     interfaces.map(({ name, address, portGiven }) => {
       const own = interfaceOf(address, state.machine);
-      const remark = own === null ? '! not on this machine now' : machineRemark(own);
-      return [name, address + (portGiven === null ? '' : `, port ${portGiven}`), remark];
+      const detail = own === null ? '! not on this machine now' : machineDetails(own);
+      return [name, address + (portGiven === null ? '' : `, port ${portGiven}`), detail];
     }),
     [6, ADDRESS_COLUMNS],
   );

@@ -1,5 +1,5 @@
-// The namespaces of the file, and one of them with its servers.
-// Keys are not shown here: only in their form, and there when they are asked for.
+// The page with the namespaces in the file, and the page of one namespace with its servers. Keys are not shown here, only in their form
+// on request.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
-// A list screen as a value: what it says line by line, what can be chosen, what F7 offers and what F1 tells. Pages are made of the state
-// and of nothing else; page-view.ts draws them.
+// A list page as a value: its rows, their commands, the actions of F7 and the help of F1. Pages depend only on the state; page-view.ts
+// draws them.
 
 import { graphemesOf, textWidth } from '../widgets/text-width.ts';
 import type { Command } from '../model/command.ts';
@@ -7,12 +7,12 @@ import type { Choice } from '../model/state.ts';
 
 export interface Row {
   readonly lines: readonly string[];
-  /** What Enter does; null: the row is only to be read. */
+  /** Command of Enter; null: the row is only text. */
   readonly command: Command | null;
-  /** What F8 and Delete do. */
+  /** Command of F8 and Delete. */
   readonly remove: Command | null;
   readonly isHeading?: boolean;
-  /** Something is wrong with what it tells; it says so in words, too. */
+  /** The row shows a problem; its text says so too. */
   readonly isProblem?: boolean;
 }
 
@@ -24,9 +24,9 @@ export interface HelpText {
 export interface Page {
   readonly title: string;
   readonly rows: readonly Row[];
-  /** What F7 offers. */
+  /** The actions of F7. */
   readonly actions: readonly Choice[];
-  /** What to do next, in the line below. */
+  /** The next step, shown below the page. */
   readonly hint: string;
   readonly help: HelpText;
 }
@@ -35,7 +35,7 @@ export function textRow(...lines: readonly string[]): Row {
   return { lines, command: null, remove: null };
 }
 
-/** Of something that is wrong. */
+/** A row that shows a problem. */
 export function problemRow(...lines: readonly string[]): Row {
   return { ...textRow(...lines), isProblem: true };
 }
@@ -51,8 +51,8 @@ export function commandRow(command: Command, ...lines: readonly string[]): Row {
 export const EMPTY_ROW: Row = textRow('');
 
 /**
- * Texts in columns two spaces apart, each as wide as its longest cell and at least as said; the last one is as long as it is, or loses its
- * beginning where `room` columns are not enough: what names differ by stands at their ends.
+ * Texts in columns two spaces apart, each as wide as its longest cell and at least as wide as given. The last column is cut at its
+ * beginning if `room` columns are not enough, because names differ at their ends.
  */
 export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[], room = Number.POSITIVE_INFINITY): string[] {
   const widths = widthsMin.map((least, index) => Math.max(least, ...table.map((cells) => cells[index]?.length ?? 0)));
@@ -67,7 +67,7 @@ export function columnsOf(table: readonly (readonly string[])[], widthsMin: read
   );
 }
 
-/** The text with so many columns as there are; what is cut off shows as ~ at its beginning. */
+/** The text in at most `columns` columns; a cut shows as ~ at its beginning. */
 function endOf(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
   const kept = graphemesOf(text);

@@ -1,17 +1,15 @@
-// The page of whatever shows: one entry for each kind of list screen. A form has one too, for its actions and its help.
-// Leaves drawing to frame.ts.
+// Selects the page for the current screen: one function for each kind of list screen. A form has a page too, for its actions and its
+// help. frame.ts draws it.
 
-import { topScreen, type State } from '../model/state.ts';
+import { type State, topScreen } from '../model/state.ts';
 import { differencePage } from './difference-page.ts';
 import { formPage } from './form-page.ts';
-import { foundPage } from './found-page.ts';
+import { foundPage, searchPage } from './found-page.ts';
 import { interfacesPage } from './interfaces-page.ts';
 import { menuPage } from './menu-page.ts';
 import { namespacePage, namespacesPage } from './namespaces-page.ts';
 import type { Page } from './page.ts';
-import { searchPage } from './search-page.ts';
-import { statusPage } from './status-page.ts';
-import { testPage } from './test-page.ts';
+import { statusPage, testPage } from './status-page.ts';
 
 export function pageOf(state: State): Page {
   const screen = topScreen(state);

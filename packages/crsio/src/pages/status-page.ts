@@ -1,19 +1,20 @@
-// What rsiod does now: paths with both directions and rates, volumes with what one can do to them. Rates are what two samples differ by.
-// Signs and numbers say everything; bars only compare.
+// The status page: paths with directions and rates, volumes with their commands, and the results of a path test. Rates are the difference
+// of two samples. report-text.ts formats measurements.
+// Invariant: signs and numbers carry all information; bars only compare.
 
 import type { PathStats, RepView } from '@rsio/common/control/methods';
-import { formatTime } from '@rsio/common/log/log-line';
 import { plural } from '@rsio/common/lib/units';
-import type { Sample, State, StatusScreen } from '../model/state.ts';
+import { formatTime } from '@rsio/common/log/log-line';
+import type { Sample, State, StatusScreen, TestScreen } from '../model/state.ts';
+import { rowColumns } from '../widgets/border.ts';
 import { STATUS_HELP } from './help-text.ts';
-import { rowColumns } from '../widgets/page-size.ts';
 import { columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, problemRow, type Row, textRow } from './page.ts';
 
 const BAR_COLUMNS = 15;
-/** What a path is on its way to being up, and then. */
+/** The states of a path that is up or about to be. */
 const WELL: ReadonlySet<string> = new Set(['up', 'connecting', 'proving']);
 const BYTES_PER_MB = 1e6;
-/** A path that does less is no measure for the others. */
+/** A slower path does not set the scale of the bars. */
 const SCALE_MIN_BYTES_PER_SECOND = BYTES_PER_MB;
 
 export function statusPage(state: State, screen: StatusScreen): Page {
@@ -82,12 +83,12 @@ function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, b
   const seconds = before === null ? 0 : (now.atMs - before.atMs) / 1000;
   const isSame = earlier?.interface === path.interface && earlier.address === path.address && earlier.port === path.port;
   if (earlier === undefined || !isSame || seconds <= 0) return { received: 0, sent: 0 };
-  // A counter that went back was restarted.
+  // A counter that decreased was restarted.
   const rate = (current: number, previous: number): number => (current < previous ? 0 : (current - previous) / seconds);
   return { received: rate(path.receivedBytes, earlier.receivedBytes), sent: rate(path.sentBytes, earlier.sentBytes) };
 }
 
-/** `[####....]` of a rate; # and . are put into the terminal's signs by the view. */
+/** `[####....]` for a rate; the view replaces # and . by the terminal's signs. */
 function bar(rate: number, scale: number): string {
   const filled = Math.round((rate / scale) * BAR_COLUMNS);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_COLUMNS - filled)}]`;
@@ -103,7 +104,7 @@ interface VolumeLine {
   readonly isAttached: boolean;
 }
 
-/** All addresses of a daemon end in the same socket: it would take the place of what differs. */
+/** The common end of the NBD URIs, cut off because it would use the room of the parts that differ. */
 function withoutSocket(device: string): string {
   return device.replace(SOCKET, '');
 }
@@ -148,7 +149,7 @@ function firstOf(lines: readonly VolumeLine[], volume: string): number {
   return lines.findIndex((each) => each.volume === volume);
 }
 
-/** Sizes to look at: three digits, units of 1024. */
+/** Sizes for display: three digits, units of 1024. */
 function sizeText({ blocks, blockSizeBytes }: { readonly blocks: number; readonly blockSizeBytes: number }): string {
   let size = blocks * blockSizeBytes;
   for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {
@@ -164,4 +165,17 @@ function waitingRows({ status }: Sample): Row[] {
       `! ${volume} waits for ${waitsFor}, ${plural(requests, 'request')}, until ${untilMs === null ? 'for ever' : formatTime(untilMs)}`,
     ),
   );
+}
+
+export function testPage({ lines }: TestScreen): Page {
+  return {
+    title: lines === null ? 'Test paths: measuring ...' : 'Test paths',
+    rows: lines === null ? [textRow('rsiod measures one path after the other')] : lines.map((line) => textRow(line)),
+    actions: [],
+    hint: 'Esc goes back',
+    help: {
+      title: 'Test paths',
+      text: 'Measures every path of the running rsiod over separate connections, while I/O continues: round trip, rate in each direction, MTU, and the device through which the data actually leaves.',
+    },
+  };
 }

@@ -1,5 +1,5 @@
-// The terminal, as blessed drives it: draws canvases, hears keys and the size, and gives the terminal back as it was.
-// Knows nothing of what is shown. Invariant: close() restores the terminal, however often and from wherever it is called.
+// The terminal, driven by blessed: draws canvases, delivers keys and the size, and restores the terminal. It knows nothing about the
+// content. Invariant: close() restores the terminal, however often and from wherever it is called.
 
 import blessed from 'blessed';
 import type { Input } from '../widgets/keys.ts';
@@ -8,7 +8,7 @@ import type { Charset } from '../widgets/border.ts';
 import type { Run, Size, Style } from '../widgets/canvas.ts';
 import type { Drawn } from '../view/frame.ts';
 
-export interface Looks {
+export interface DisplayStyle {
   readonly charset: Charset;
   readonly isColoured: boolean;
 }
@@ -18,7 +18,7 @@ export interface DisplayEvents {
   resized(size: Size): void;
 }
 
-/** Select graphic rendition of each style; all of them show on black and on white, and say the same without the one colour. */
+/** SGR codes of each style; all are visible on black and on white, and clear without colour. */
 const SGR: Readonly<Record<Style, string>> = { plain: '', bold: '1', inverse: '7', underline: '4', problem: '1;31' };
 const SGR_WITHOUT_COLOUR = { ...SGR, problem: '1' };
 const PASTE_ON = '\x1b[?2004h';
@@ -32,9 +32,9 @@ export class Display {
   #isOpen = true;
 
   /** Takes over the terminal of this process. `terminal`: the value of TERM. */
-  constructor(terminal: string, { charset, isColoured }: Looks, events: DisplayEvents) {
+  constructor(terminal: string, { charset, isColoured }: DisplayStyle, events: DisplayEvents) {
     this.#sgr = isColoured ? SGR : SGR_WITHOUT_COLOUR;
-    // In UTF-8 locales the line characters are sent as they are: a terminal that takes the other set for letters would show letters.
+    // In UTF-8 locales, line characters are sent as UTF-8, because some terminals show the alternate character set as letters.
     if (charset === 'unicode') process.env['NCURSES_NO_UTF8_ACS'] = '1';
     this.#screen = blessed.screen({
       terminal: terminalFor(terminal),
@@ -48,7 +48,7 @@ export class Display {
     this.#onKey = (character, event) => {
       for (const taken of input.take(character, event)) events.input(taken);
     };
-    // blessed's own keypress event leaves out what it has no name for: the marks around a paste.
+    // blessed's own keypress event drops sequences without a name, such as the marks around a paste.
     this.#screen.program.input.on('keypress', this.#onKey);
     this.#screen.on('keypress', () => {});
     this.#screen.on('resize', () => events.resized(this.size));
@@ -73,7 +73,7 @@ export class Display {
     program.flush();
   }
 
-  /** Gives the terminal back. */
+  /** Restores the terminal. */
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -83,7 +83,7 @@ export class Display {
   }
 }
 
-// blessed reads the compiled description of the terminal; those of screen and tmux lack keys it needs, while both understand xterm's.
+// The terminfo entries of screen and tmux lack keys that blessed needs, but both understand xterm's.
 function terminalFor(terminal: string): string {
   return /^(screen|tmux)/.test(terminal) ? 'xterm-256color' : terminal;
 }

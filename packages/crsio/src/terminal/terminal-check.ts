@@ -1,5 +1,5 @@
-// Whether there is a terminal that screens can be shown on, and with which signs. Pure: asked before anything is drawn.
-// Leaves restoring and drawing to display.ts.
+// Checks that there is a terminal that can show screens, and which signs it has. Pure, and called before anything is drawn. Drawing and
+// restoring is display.ts's job.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Charset } from '../widgets/border.ts';
@@ -26,15 +26,15 @@ export function checkTerminal({ isInputTerminal, isOutputTerminal, env }: Termin
   return terminal;
 }
 
-/** Terminals that show one colour, as their names say. */
+/** Names of monochrome terminals. */
 const MONO = /^(?:vt\d|ansi-m|hp|wy|dumb)|-(?:m|mono)(?:-|$)/;
 
-/** Whether colours may be used: not where the person wants none (NO_COLOR), nor on a terminal that has none. */
+/** Whether colours may be used: not with NO_COLOR, and not on a monochrome terminal. */
 export function isColoured(env: TerminalFacts['env']): boolean {
   return (env['NO_COLOR'] ?? '') === '' && !MONO.test(env['TERM'] ?? '');
 }
 
-/** Line characters where the locale has them, as POSIX asks for it: LC_ALL, LC_CTYPE, LANG. */
+/** Unicode line characters if the locale has them, by POSIX's order LC_ALL, LC_CTYPE, LANG. */
 export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';
   return !forceAscii && /utf-?8/i.test(locale) ? 'unicode' : 'ascii';

@@ -1,10 +1,9 @@
-// What the terminal sends, as the model's inputs: keys by name, typed text, and a paste (bracketed) as one text.
-// Stands between blessed's key events and the model. Characters beyond the first plane come as two events and are put together here.
-// Leaves out what no screen knows.
+// Converts the terminal's key events to inputs of the model: keys by name, typed text, and a bracketed paste as one text. Characters
+// beyond the first Unicode plane arrive as two events and are joined here. Keys that no screen uses are dropped.
 
 import type { Input, KeyName } from '../widgets/keys.ts';
 
-/** The parts of blessed's key event that are looked at. */
+/** The used parts of blessed's key event. */
 export interface KeyEvent {
   readonly name?: string | undefined;
   readonly sequence?: string | undefined;
@@ -27,7 +26,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
   'S-tab': 'backtab',
   return: 'enter',
   escape: 'escape',
-  // Two that came in one read.
+  // Two keys that arrived in one read.
   'M-escape': 'escape',
   backspace: 'backspace',
   delete: 'delete',
@@ -38,7 +37,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
   f7: 'action',
   f8: 'remove',
   f10: 'leave',
-  // Esc and a digit, where the terminal keeps function keys for itself.
+  // Esc and a digit replace function keys that the terminal intercepts.
   'M-1': 'help',
   'M-2': 'show',
   'M-3': 'save',
@@ -60,14 +59,14 @@ const KEYS: Readonly<Record<string, KeyName>> = {
 };
 const PASTE_BEGINS = '[200~';
 const PASTE_ENDS = '[201~';
-/** Escape, and the beginning of a key with a code: one of two. */
+/** Escape, which may also be the start of a key sequence. */
 const ESCAPED_CODES = ['\x1b\x1b[', '\x1b\x1bO'];
 
 export class TerminalInput {
   #pasted: string | null = null;
   #half = '';
 
-  /** The inputs this event completes: none, one, or two of a key that came in one read with the Escape before it. */
+  /** The inputs that this event completes: none, one, or two if Escape and a key arrived in one read. */
   take(character: string | undefined, event: KeyEvent | undefined): readonly Input[] {
     const input = this.#take(character, event);
     if (input === null) return [];
@@ -91,7 +90,7 @@ export class TerminalInput {
       this.#pasted = null;
       return { kind: 'text', text: pasted };
     }
-    // blessed says each line end twice, once more as `enter`.
+    // blessed reports each line end twice, the second time as `enter`.
     const again = event?.name === 'enter' && event.sequence === '\r';
     if (!again) this.#pasted = pasted + (character ?? '');
     return null;
@@ -108,7 +107,7 @@ function fullName({ name = '', ctrl, meta, shift }: KeyEvent): string {
   return `${ctrl === true ? 'C-' : ''}${meta === true ? 'M-' : ''}${shift === true && name === 'tab' ? 'S-' : ''}${name}`;
 }
 
-/** Arrows not: some terminals send them so when Alt is held. */
+/** Excludes arrows, because some terminals send them with an Escape if Alt is held. */
 function isBehindEscape(event: KeyEvent | undefined): boolean {
   const { name = '', sequence = '' } = event ?? {};
   return ESCAPED_CODES.includes(sequence.slice(0, 3)) && !['up', 'down', 'left', 'right'].includes(name);

@@ -1,5 +1,5 @@
-// Servers as explorations and examinations tell of them, for tests of the screens.
-// Addresses are given by the test, everything else is the same for all.
+// Servers and probe reports for tests of the screens. A test gives the
+// addresses; everything else is the same for all.
 
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';

@@ -1,39 +1,38 @@
-// A person at crsio without a terminal: presses keys, types, sees the screen as text. Behind it stand a file in memory, servers and an rsiod
-// that the test scripts. Everything between the keyboard and these ports is the product.
+// A user at crsio without a terminal: presses keys, types, and reads the screen as text. Behind it are a file in memory, and servers and
+// an rsiod that the test scripts. Everything between the keyboard and these ports is the product.
 
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { Examination } from '@rsio/protocol/explorer/probe/probe-report';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type Ports, runEffect } from '../effects.ts';
-import type { KeyName } from '../widgets/keys.ts';
-import { startState } from '../model/start.ts';
-import type { State, StoredFile } from '../model/state.ts';
-import { drawState } from '../view/frame.ts';
-import type { Asked } from '../server-asking.ts';
+import { startState, type State, type StoredFile } from '../model/state.ts';
+import type { IdentifiedServer } from '../server-identification.ts';
 import { Session } from '../session.ts';
+import { drawState } from '../view/frame.ts';
 import { SIGNS } from '../widgets/border.ts';
 import type { Size } from '../widgets/canvas.ts';
+import type { KeyName } from '../widgets/keys.ts';
 
 const FILE = '/etc/rscltcfg';
 
-/** What the walker's world answers; a test changes it at any time. */
+/** The answers of the walker's world; a test may change them at any time. */
 export interface World {
   /** null: there is no file. */
   file: string | null;
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
-  /** What an address says that no exploration heard. */
-  ask: (address: string) => Asked;
+  /** Answer of an address that did not answer exploration. */
+  ask: (address: string) => IdentifiedServer;
   /** Thrown by saving. */
   saveError: RsError | null;
   isWritable: boolean;
   /** Thrown by starting rsiod. */
   startError: RsError | null;
-  /** Answers of rsiod by method; null: it does not run. */
+  /** Answers of rsiod by method; null: it is not running. */
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
 }
 
@@ -79,7 +78,7 @@ export class Walker {
     return this.#session.state;
   }
 
-  /** Presses keys, or types what is given as `{text}`; then waits until all that was begun has ended. */
+  /** Presses keys, or types a `{text}`; then waits until all started effects have ended. */
   async press(...inputs: readonly (KeyName | { readonly text: string })[]): Promise<void> {
     for (const input of inputs) {
       this.#session.dispatch(typeof input === 'string' ? { kind: 'key', key: input } : { kind: 'text', text: input.text });
@@ -102,7 +101,7 @@ export class Walker {
     this.#session.dispatch({ kind: 'resized', size });
   }
 
-  /** Lets time pass. */
+  /** Advances the clock. */
   async pass(durationMs: number): Promise<void> {
     this.clock.advance(durationMs);
     await settled();
@@ -121,17 +120,17 @@ export class Walker {
       .join('\n');
   }
 
-  /** What the question says that lies over the screen; null: there is none. */
+  /** Text of the question over the screen; null: there is none. */
   question(): string | null {
     return this.state.popups.at(-1)?.text ?? null;
   }
 
-  /** What the screen says, as one line without the frame. */
+  /** Text of the screen as one line without the frame. */
   words(): string {
     return this.screen().replaceAll(/[|\s]+/g, ' ');
   }
 
-  /** The line with the mark: of the question, or else of the screen. */
+  /** The marked line of the question, or of the screen. */
   #marked(): string {
     const popup = this.state.popups.at(-1);
     if (popup !== undefined) return popup.choices[popup.focus]?.label ?? '';
@@ -188,7 +187,7 @@ function fingerprintOf(text: string | null): { digest: string } | null {
   return text === null ? null : { digest: text };
 }
 
-/** Everything that was begun and needs no time has ended. */
+/** Waits until every started effect that needs no time has ended. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

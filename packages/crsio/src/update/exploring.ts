@@ -1,5 +1,5 @@
-// The screens on which something is searched: namespaces, the servers of one namespace, and the test of paths. They show what comes while it
-// comes; a screen that was left hears nothing more.
+// Updates of the screens that search: for namespaces, for the servers of one namespace, and the path test. They show results as they
+// arrive. Invariant: a screen that was left receives no more results.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
@@ -37,7 +37,7 @@ export function findNamespace(state: State, request: ExploreRequest): Step {
   return step({ ...base, runs: run }, { kind: 'explore', run, config, request });
 }
 
-/** A server was found, or heard another way. */
+/** A server was found, or answered on another path. */
 export function found(state: State, run: number, server: FoundServer): Step {
   return onFound(state, run, (screen) => {
     const isSame = (other: FoundServer): boolean =>
@@ -52,7 +52,7 @@ export function explored(state: State, run: number, { servers, findings }: Explo
   return onFound(state, run, (screen) => ({ ...screen, isRunning: false, servers, findings }));
 }
 
-/** The found server's namespace goes into a login form: the one below, if there is one for a new namespace. */
+/** Puts the found server's namespace into a login form: the one below, if that is for a new namespace. */
 export function takeFound(state: State, index: number): Step {
   const screen = topScreen(state);
   const server = screen.kind === 'found' ? screen.servers[index] : undefined;
@@ -124,7 +124,7 @@ export function tried(state: State, run: number, report: ProbeReport): Step {
   return onSearch(state, run, (screen) => ({ ...screen, reports: [...screen.reports, report] }));
 }
 
-/** The sections come into the document when all was tried. */
+/** Adds the sections to the document after every pair was tried. */
 export function searched(state: State, run: number, servers: readonly SearchedServer[], findings: readonly Finding[]): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'search' || screen.run !== run) return step(state);
@@ -132,7 +132,7 @@ export function searched(state: State, run: number, servers: readonly SearchedSe
   return step(withTop({ ...state, document }, { ...screen, doing: null, reports: [], outcomes, findings }));
 }
 
-/** What was begun could not be done at all. */
+/** A run failed as a whole. */
 export function runFailed(state: State, run: number, failure: Failure): Step {
   const popup = notice('Failed', `${failure.message} [${failure.code}]`);
   const screen = topScreen(state);

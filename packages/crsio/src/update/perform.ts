@@ -1,21 +1,30 @@
-// Does what a command says: the one place where list lines, actions and answers to questions come together.
-// Invariant: a command that asks first has a second one behind its question that does it.
+// Executes commands of list lines, actions and answers to questions. Invariant: a command that asks first has a second command behind its
+// question, which does the work.
 
-import { pageOf } from '../pages/pages.ts';
-import { acceptForm, removeSection } from '../model/accept.ts';
-import { addAllInterfaces } from '../model/all-interfaces.ts';
+import { acceptForm, addAllInterfaces, removeSection } from '../model/accept.ts';
 import type { Command, Removable } from '../model/command.ts';
-import { findNamespace, findServers, takeFound, testPaths } from './exploring.ts';
 import { fillField, formText, isTouched } from '../model/form.ts';
 import { formScreen } from '../model/forms.ts';
-import { leave, readAgain, save } from './saving.ts';
-import { readOnlyNotice } from '../model/start.ts';
-import { type FormScreen, notice, popScreen, type Popup, pushPopup, pushScreen, type State, topScreen, withTop } from '../model/state.ts';
+import {
+  type FormScreen,
+  notice,
+  popScreen,
+  type Popup,
+  pushPopup,
+  pushScreen,
+  readOnlyNotice,
+  type State,
+  topScreen,
+  withTop,
+} from '../model/state.ts';
 import { type Step, step } from '../model/step.ts';
+import { pageOf } from '../pages/pages.ts';
+import { findNamespace, findServers, takeFound, testPaths } from './exploring.ts';
+import { leave, readAgain, save } from './saving.ts';
 import { askDetach, attach, detach, openStatus } from './watching.ts';
 
 export function perform(before: State, command: Command): Step {
-  // Every command but those that open another question answers the one that showed.
+  // Every command closes the current question, except those that open another one.
   const state: State = command.do === 'help' ? before : { ...before, popups: before.popups.slice(0, -1) };
   if (!state.isWritable && isEdit(command)) return step(pushPopup(state, readOnlyNotice(state.configFile)));
   switch (command.do) {
@@ -66,7 +75,7 @@ const EDITS: readonly Command['do'][] = [
   'overwrite',
 ];
 
-/** What is found may be looked at. */
+/** Commands that are allowed for a read-only file. */
 function isEdit(command: Command): boolean {
   return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
 }
@@ -122,7 +131,7 @@ function performOnFile(state: State, command: FileCommand): Step {
   }
 }
 
-/** The form that shows is taken into the document; a new namespace goes on with its own screen. */
+/** Applies the form to the document; a new namespace then opens its own screen. */
 export function accept(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form') return step(state);
@@ -134,7 +143,7 @@ export function accept(state: State): Step {
   if (screen.purpose.kind !== 'namespace') return step(done);
   const below = topScreen(done);
   const own = { kind: 'namespace', name, focus: 0 } as const;
-  // A namespace that was renamed is shown under its new name.
+  // A renamed namespace is shown under its new name.
   return step(below.kind === 'namespace' ? withTop(done, { ...below, name }) : pushScreen(done, own));
 }
 
@@ -152,15 +161,15 @@ function explore(state: State, { form }: FormScreen): Step {
   });
 }
 
-/** A form that was filled is accepted first; if it is not, nothing is saved. */
-function saveAll(state: State, thenLeave: boolean): Step {
+/** Accepts an open form first; if that fails, nothing is saved. */
+function saveAll(state: State, isLeaving: boolean): Step {
   const screen = topScreen(state);
-  if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, thenLeave);
+  if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, isLeaving);
   const accepted = accept(state);
-  return topScreen(accepted.state).kind === 'form' ? accepted : save(accepted.state, thenLeave);
+  return topScreen(accepted.state).kind === 'form' ? accepted : save(accepted.state, isLeaving);
 }
 
-/** From a login form too: it is accepted first. */
+/** Works from a login form too, which is accepted first. */
 function findServersHere(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind === 'form') {
@@ -198,7 +207,7 @@ function removalQuestion(what: Removable): Popup {
   };
 }
 
-/** The question whether a filled form may be dropped; without anything filled it simply goes. */
+/** Asks before a changed form is dropped; an unchanged one closes immediately. */
 export function dropForm(state: State, screen: FormScreen): Step {
   if (!isTouched(screen.form)) return step(popScreen(state));
   return step(

@@ -1,14 +1,12 @@
-// Saving, reading again, and leaving: the only ways by which work can be lost, each of which asks first.
-// Invariant: a file that another program changed is overwritten only after the difference was shown and the person said so.
+// Saving, rereading and leaving: the only ways to lose work, each of which asks first. Invariant: a file that another program changed is
+// overwritten only after the user has seen the difference and confirmed.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { toRsError } from '@rsio/common/lib/errors';
-import type { Told } from '../model/action.ts';
-import { documentIn } from '../model/start.ts';
-import { type Step, step } from '../model/step.ts';
 import {
   configOf,
+  documentIn,
   type Failure,
   isUnsaved,
   notice,
@@ -19,19 +17,20 @@ import {
   type StoredFile,
   topScreen,
 } from '../model/state.ts';
+import { type Step, step, type ReloadOutcome } from '../model/step.ts';
 
-export function save(state: State, thenLeave: boolean, before = state.stored.fingerprint): Step {
+export function save(state: State, isLeaving: boolean, before = state.stored.fingerprint): Step {
   if (state.saving !== null) return step(state);
   const text = printIni(state.document);
-  return step({ ...state, saving: { thenLeave }, note: null }, { kind: 'save', text, before });
+  return step({ ...state, saving: { isLeaving }, note: null }, { kind: 'save', text, before });
 }
 
 export function saved(state: State, stored: StoredFile): Step {
   const next: State = { ...state, stored, clean: stored.text, note: `Saved ${state.configFile}` };
-  // With the file as it is now there is nothing left to compare.
+  // The saved file equals the document, so nothing is left to compare.
   const screens = next.screens.filter(({ kind }) => kind !== 'difference');
   const [first = next.screens[0], ...others] = screens;
-  return step({ ...next, screens: [first, ...others] }, { kind: 'tell-daemon' });
+  return step({ ...next, screens: [first, ...others] }, { kind: 'reload-daemon' });
 }
 
 export function notSaved(state: State, failure: Failure, theirs: StoredFile | null): Step {
@@ -52,11 +51,11 @@ export function notSaved(state: State, failure: Failure, theirs: StoredFile | nu
   );
 }
 
-/** The file is written, and rsiod has been asked to read it; who saved to leave leaves now, unless there is something to be read. */
-export function told(before: State, outcome: Told): Step {
+/** The file is written and rsiod was asked to reload it. After Save and leave, crsio leaves now unless the reload failed. */
+export function reloaded(before: State, outcome: ReloadOutcome): Step {
   const saved = `Saved ${before.configFile}`;
   const state: State = { ...before, saving: null };
-  if (before.saving?.thenLeave === true && outcome.kind !== 'failed' && !isUnsaved(state)) return step(state, { kind: 'end' });
+  if (before.saving?.isLeaving === true && outcome.kind !== 'failed' && !isUnsaved(state)) return step(state, { kind: 'end' });
   switch (outcome.kind) {
     case 'not-running':
       return step(
@@ -75,7 +74,7 @@ export function told(before: State, outcome: Told): Step {
   }
 }
 
-/** Enough for rsiod to come to a volume. */
+/** Whether the file is enough for rsiod to reach a volume. */
 function isComplete(state: State): boolean {
   const { interfaces, namespaces } = configOf(state);
   return interfaces.length > 0 && namespaces.some(({ servers }) => servers.length > 0);
@@ -93,7 +92,7 @@ function startQuestion({ startCommand }: State): Popup {
   };
 }
 
-/** Asks first when that would lose something. */
+/** Asks first if that would lose changes. */
 export function readAgain(state: State): Step {
   if (!isUnsaved(state)) return step(state, { kind: 'read-file' });
   const choices = [
@@ -103,7 +102,7 @@ export function readAgain(state: State): Step {
   return step(pushPopup(state, { title: 'Reread the file', text: 'Your changes are not saved', choices, focus: 1 }));
 }
 
-/** The file as it is now takes the place of the document, if the reader accepts it. */
+/** Replaces the document by the current file, if the reader accepts it. */
 export function fileRead(state: State, stored: StoredFile): Step {
   try {
     parseRscltConfig(stored.text, state.configFile);

@@ -1,6 +1,6 @@
-// What a search for servers adds to the file: one [server] section for each interface of a server that can be used, named SERVER-N after
-// the interface's place in the server's own list. Pure. Interfaces that are in the file already stay as they are.
-// Invariant: every interface of every server has an outcome, a section or the reasons why there is none.
+// The sections that a search for servers adds: one [server] section for each usable interface of a server, named SERVER-N by the position
+// in the server's list. Pure. Interfaces that the file already has do not change. Invariant: every interface of every server has an
+// outcome: a section, or reasons why there is none.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
@@ -59,7 +59,7 @@ function sentencesOf(searched: SearchedServer, offered: OfferedInterface): strin
   return [...reportsOf(searched, offered).map(reportSentence), ...reasons.map(({ reason }) => reason)];
 }
 
-/** Only where the other sections do not say the port already. */
+/** Returns the port only if the other sections do not imply it. */
 function portKey(config: RscltConfig, namespace: ClientNamespaceConfig, { port }: OfferedInterface): { readonly port?: string } {
   const ports = config.interfaces.map((local) => targetPort(config, namespace, { port: null }, local));
   return ports.every((each) => each === port) ? {} : { port: String(port) };

@@ -1,21 +1,11 @@
-// THE step of the model: a state and what happened give the next state and what is to be done. Pure; whole walks are tested without a
-// terminal. Invariant: as long as the terminal is too small to show what a key does, no key does anything but leave unchanged work.
+// The step of the model: state and action give the next state and effects. Pure, so that whole sessions are tested without a terminal. It
+// also selects the menu line of the user's next step. Invariant: while the terminal is too small to show the effect of a key, keys only
+// leave, and only if nothing is unsaved.
 
-import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '../widgets/limits.ts';
-import { pageSize } from '../widgets/page-size.ts';
-import { lastTop } from '../view/page-view.ts';
-import { pageOf } from '../pages/pages.ts';
-import { lastPopupTop } from '../view/popup-view.ts';
-import type { Size } from '../widgets/canvas.ts';
-import type { Action } from '../model/action.ts';
 import type { Command } from '../model/command.ts';
-import { explored, found, runFailed, searched, searching, tested, tried } from './exploring.ts';
 import { focused, pressForm } from '../model/form.ts';
-import type { Input, KeyName } from '../widgets/keys.ts';
-import { atNextStep } from './next-step.ts';
-import { accept, dropForm, perform } from './perform.ts';
-import { fileRead, leave, notSaved, saved, told } from './saving.ts';
 import {
+  configOf,
   type FormScreen,
   isUnsaved,
   type ListScreen,
@@ -26,10 +16,20 @@ import {
   topScreen,
   withTop,
 } from '../model/state.ts';
-import { type Step, step } from '../model/step.ts';
+import { type Action, type Step, step } from '../model/step.ts';
+import { pageOf } from '../pages/pages.ts';
+import { lastTop } from '../view/page-view.ts';
+import { lastPopupTop } from '../view/popup-view.ts';
+import { pageSize } from '../widgets/border.ts';
+import type { Size } from '../widgets/canvas.ts';
+import type { Input, KeyName } from '../widgets/keys.ts';
+import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '../widgets/limits.ts';
+import { explored, found, runFailed, searched, searching, tested, tried } from './exploring.ts';
+import { accept, dropForm, perform } from './perform.ts';
+import { fileRead, leave, notSaved, saved, reloaded } from './saving.ts';
 import { done, failed, sampled, sampleDue } from './watching.ts';
 
-/** Lines that a page key moves. */
+/** Lines moved by PageUp and PageDown. */
 const PAGE_LINES = 10;
 
 export function update(state: State, action: Action): Step {
@@ -45,8 +45,8 @@ export function update(state: State, action: Action): Step {
       return saved(state, action.stored);
     case 'not-saved':
       return notSaved(state, action.failure, action.theirs);
-    case 'told':
-      return told(state, action.told);
+    case 'reloaded':
+      return reloaded(state, action.outcome);
     case 'file-read':
       return fileRead(state, action.stored);
     case 'failed':
@@ -58,7 +58,7 @@ export function update(state: State, action: Action): Step {
   }
 }
 
-/** True when the terminal has the room every screen needs. */
+/** True if the terminal is large enough for every screen. */
 export function isLargeEnough({ columns, rows }: Size): boolean {
   return columns >= SCREEN_COLUMNS_MIN && rows >= SCREEN_ROWS_MIN;
 }
@@ -114,7 +114,7 @@ function press(before: State, input: Input): Step {
 function pressPopup(state: State, popup: Popup, key: KeyName): Step {
   const closed: State = { ...state, popups: state.popups.slice(0, -1) };
   const choice = popup.choices[popup.focus];
-  // Ctrl-C closes what lies on top, as everywhere, and never more than that.
+  // Ctrl-C closes only the top popup or screen.
   if (key === 'escape' || key === 'leave') return step(closed);
   if (key === 'enter') return choice === undefined ? step(closed) : perform(state, choice.command);
   const count = popup.choices.length;
@@ -140,8 +140,8 @@ function openOffers(state: State, { form }: FormScreen): State {
   if (here.kind !== 'field' || here.field.offers.length === 0) return state;
   const { key, offers } = here.field;
   const width = Math.max(...offers.map(({ text }) => text.length));
-  const choices = offers.map(({ text, remark }) => ({
-    label: `${text.padEnd(width)}  ${remark}`.trimEnd(),
+  const choices = offers.map(({ text, detail }) => ({
+    label: `${text.padEnd(width)}  ${detail}`.trimEnd(),
     command: { do: 'fill', key, text } as const,
   }));
   return pushPopup(state, { title: `Choose ${key}`, text: '', choices, focus: 0 });
@@ -196,4 +196,21 @@ function moved(focus: number, count: number, key: KeyName): number {
 function scrolled(top: number, last: number, key: KeyName): number {
   const steps: Partial<Record<KeyName, number>> = { down: 1, up: -1, pagedown: PAGE_LINES, pageup: -PAGE_LINES, home: -top, end: last };
   return Math.max(0, Math.min(last, top + (steps[key] ?? 0)));
+}
+
+/** Lines of the menu, in order. */
+export const MENU = { interfaces: 0, namespaces: 1, newNamespace: 2, defaults: 3, status: 4, save: 5, leave: 6 } as const;
+
+/** Moves the mark of the menu to the next step; other screens do not change. */
+export function atNextStep(state: State): State {
+  const screen = topScreen(state);
+  return screen.kind === 'menu' ? withTop(state, { ...screen, focus: nextLine(state) }) : state;
+}
+
+function nextLine(state: State): number {
+  const { interfaces, namespaces } = configOf(state);
+  if (interfaces.length === 0) return MENU.interfaces;
+  if (namespaces.length === 0) return MENU.newNamespace;
+  if (namespaces.every(({ servers }) => servers.length === 0)) return MENU.namespaces;
+  return isUnsaved(state) ? MENU.save : MENU.status;
 }

@@ -1,5 +1,5 @@
-// The status page: what rsiod says, asked again and again while the page shows, and attaching and detaching from it.
-// Invariant: a page that was left is not asked for any more.
+// Updates of the status page: samples of rsiod while the page is shown, and attaching and detaching volumes. Invariant: no samples are
+// taken for a page that was left.
 
 import { type Failure, notice, pushPopup, pushScreen, type Sample, type State, topScreen, withTop } from '../model/state.ts';
 import { type Step, step } from '../model/step.ts';
@@ -26,7 +26,7 @@ export function attach(state: State, volume: string): Step {
   return step({ ...state, note: `Attaching ${volume} ...` }, { kind: 'attach', volume });
 }
 
-/** Asks first: programs may use it. */
+/** Asks first, because programs may use the volume. */
 export function askDetach(state: State, volume: string): Step {
   const choices = [
     { label: `Detach ${volume}`, command: { do: 'detach-now', volume } },
@@ -39,7 +39,7 @@ export function detach(state: State, volume: string): Step {
   return step({ ...state, note: `Detaching ${volume} ...` }, { kind: 'detach', volume });
 }
 
-/** A volume came or went: a status page shows it at once. */
+/** A volume was attached or detached; the status page shows it immediately. */
 export function done(state: State, sentence: string): Step {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   if (screen?.kind !== 'status') return step({ ...state, note: sentence });
@@ -51,7 +51,7 @@ export function failed(state: State, what: string, failure: Failure): Step {
   return step(pushPopup({ ...state, note: null }, notice(what, `${failure.message} [${failure.code}]`)));
 }
 
-/** The status page of this run, wherever it lies; null when it was left. */
+/** The status page of this run, anywhere in the stack; null: it was left. */
 function statusOf(state: State, run: number) {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   return screen?.kind === 'status' && screen.run === run ? screen : null;

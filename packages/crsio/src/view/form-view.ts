@@ -1,5 +1,5 @@
-// Draws a form: labels, fields with what they say or what holds without them, and the buttons; and the words below about the field that
-// has the focus.
+// Draws a form: labels, fields with their value or default, and the buttons.
+// Also makes the hint below about the focused field.
 
 import { fieldProblem, fieldText, type Field, focusable, focused, type Form } from '../model/form.ts';
 import type { Signs } from '../widgets/border.ts';
@@ -12,7 +12,7 @@ const LABEL_COLUMNS = 16;
 const FIELD_COLUMNS = 40;
 const BUTTONS = { ok: '[ OK ]', cancel: '[ Cancel ]', more: '[ More settings ]' } as const;
 
-/** Returns where the cursor stands, null on a button. */
+/** Returns the position of the cursor; null on a button. */
 export function drawForm(canvas: Canvas, area: Area, form: Form, signs: Signs): { row: number; column: number } | null {
   const all = focusable(form);
   const height = area.size.rows;
@@ -34,14 +34,14 @@ export function drawForm(canvas: Canvas, area: Area, form: Form, signs: Signs): 
   return cursor;
 }
 
-interface FieldPlace {
+interface FieldPosition {
   readonly row: number;
   readonly column: number;
   readonly isFocused: boolean;
 }
 
 /** Returns the column of the cursor. */
-function drawField(canvas: Canvas, { row, column, isFocused }: FieldPlace, form: Form, field: Field, signs: Signs): number {
+function drawField(canvas: Canvas, { row, column, isFocused }: FieldPosition, form: Form, field: Field, signs: Signs): number {
   const isHidden = field.entry.type.isSecret && !form.isShown;
   const { text, cursorColumn } = editWindow(field.edit, FIELD_COLUMNS, isHidden ? signs.secret : null);
   const start = column + LABEL_COLUMNS;
@@ -49,19 +49,19 @@ function drawField(canvas: Canvas, { row, column, isFocused }: FieldPlace, form:
   canvas.put(row, start - 1, '[');
   canvas.put(row, start, fit(text, FIELD_COLUMNS), isFocused ? 'inverse' : 'underline');
   canvas.put(row, start + FIELD_COLUMNS, ']');
-  canvas.put(row, start + FIELD_COLUMNS + 2, remarkOf(field));
+  canvas.put(row, start + FIELD_COLUMNS + 2, noteOf(field));
   return start + cursorColumn;
 }
 
-function remarkOf(field: Field): string {
+function noteOf(field: Field): string {
   if (fieldProblem(field, false) !== null) return '! wrong';
   if (fieldText(field) !== '') return '';
   if (field.entry.isRequired) return 'needed';
   return field.entry.default === null ? '' : `(${field.entry.default})`;
 }
 
-/** What is wrong with the form or the field, else what the field is and what may stand in it. */
-export function formWords(form: Form): { readonly style: 'plain' | 'problem'; readonly text: string } {
+/** The problem of the form or field, or else the description and allowed values of the field. */
+export function formHint(form: Form): { readonly style: 'plain' | 'problem'; readonly text: string } {
   if (form.problem !== null) return { style: 'problem', text: `! ${form.problem}` };
   const here = focused(form);
   if (here.kind === 'button') {

@@ -1,28 +1,27 @@
-// Puts a whole screen together: the line on top, the framed page or form, three lines of words, the line of keys, and questions over it.
-// Pure: a state gives a canvas and the cursor's place.
-// Invariant: on a terminal below 80x24 nothing is drawn but the sentence that says so.
+// Draws a whole screen: title line, framed page or form, hint, key line, and questions on top. Pure: state in, canvas and cursor position
+// out.
+// Invariant: a terminal below 80x24 shows only the message that says so.
 
-import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '../widgets/limits.ts';
 import { focused, type Form } from '../model/form.ts';
-import { isUnsaved, topScreen, type State } from '../model/state.ts';
-import { drawBorder, type Signs } from '../widgets/border.ts';
-import { Canvas } from '../widgets/canvas.ts';
-import { fit, textWidth, wrap } from '../widgets/text-width.ts';
-import { drawForm, formWords } from './form-view.ts';
-import { pageSize, WORD_ROWS } from '../widgets/page-size.ts';
-import { drawRows } from './page-view.ts';
+import { isUnsaved, type State, topScreen } from '../model/state.ts';
 import { pageOf } from '../pages/pages.ts';
+import { drawBorder, pageSize, type Signs, HINT_ROWS } from '../widgets/border.ts';
+import { Canvas } from '../widgets/canvas.ts';
+import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '../widgets/limits.ts';
+import { fit, textWidth, wrap } from '../widgets/text-width.ts';
+import { drawForm, formHint } from './form-view.ts';
+import { drawRows } from './page-view.ts';
 import { drawPopup } from './popup-view.ts';
 
-export interface Place {
+export interface CursorPosition {
   readonly row: number;
   readonly column: number;
 }
 
 export interface Drawn {
   readonly canvas: Canvas;
-  /** Where text goes in; null: the cursor is hidden. */
-  readonly cursor: Place | null;
+  /** Position of text input; null: the cursor is hidden. */
+  readonly cursor: CursorPosition | null;
 }
 
 export function drawState(state: State, signs: Signs): Drawn {
@@ -36,11 +35,11 @@ export function drawState(state: State, signs: Signs): Drawn {
   canvas.put(0, columns - textWidth(mark), mark, 'inverse');
   const inside = { row: 2, column: 2, size: pageSize(state.size) };
   drawBorder(canvas, 1, 0, { columns, rows: inside.size.rows + 2 }, page.title, signs);
-  let cursor: Place | null = null;
+  let cursor: CursorPosition | null = null;
   if (screen.kind === 'form') cursor = drawForm(canvas, inside, screen.form, signs);
   else drawRows(canvas, inside, page.rows, screen.focus, signs);
-  const words = screen.kind === 'form' ? formWords(screen.form) : { style: 'plain' as const, text: page.hint };
-  drawWords(canvas, rows - 1 - WORD_ROWS, state.note === null ? words : { style: 'bold', text: state.note });
+  const words = screen.kind === 'form' ? formHint(screen.form) : { style: 'plain' as const, text: page.hint };
+  drawHint(canvas, rows - 1 - HINT_ROWS, state.note === null ? words : { style: 'bold', text: state.note });
   canvas.put(rows - 1, 0, fit(` ${keysOf(state)}`, columns), 'inverse');
   const popup = state.popups.at(-1);
   if (popup === undefined) return { canvas, cursor };
@@ -48,11 +47,11 @@ export function drawState(state: State, signs: Signs): Drawn {
   return { canvas, cursor: null };
 }
 
-function drawWords(canvas: Canvas, row: number, words: { readonly style: 'plain' | 'bold' | 'problem'; readonly text: string }): void {
+function drawHint(canvas: Canvas, row: number, words: { readonly style: 'plain' | 'bold' | 'problem'; readonly text: string }): void {
   const width = canvas.size.columns - 2;
   const lines = wrap(words.text, width);
-  // What does not fit is told by F1: the mark says that there is more.
-  const cut = lines.length > WORD_ROWS ? [...lines.slice(0, WORD_ROWS - 1), lines.slice(WORD_ROWS - 1).join(' ')] : lines;
+  // The cut mark says that there is more; F1 shows all of it.
+  const cut = lines.length > HINT_ROWS ? [...lines.slice(0, HINT_ROWS - 1), lines.slice(HINT_ROWS - 1).join(' ')] : lines;
   for (const [index, line] of cut.entries()) canvas.put(row + index, 1, fit(line, width), words.style);
 }
 
@@ -60,13 +59,13 @@ function keysOf(state: State): string {
   const popup = state.popups.at(-1);
   if (popup !== undefined) return popup.choices.length > 0 ? 'Up Down choose   Enter take   Esc close' : 'Up Down scroll   Esc close';
   const screen = topScreen(state);
-  const own = screen.kind === 'form' ? formKeys(screen.form) : { show: false, choose: false };
+  const own = screen.kind === 'form' ? formKeys(screen.form) : { hasSecrets: false, hasChoices: false };
   const canRemove = pageOf(state).rows.some(({ remove }) => remove !== null);
   const keys: readonly (readonly [boolean, string])[] = [
     [true, 'F1 Help'],
-    [own.show, 'F2 Show keys'],
+    [own.hasSecrets, 'F2 Show keys'],
     [true, 'F3 Save'],
-    [own.choose, 'F4 Choose'],
+    [own.hasChoices, 'F4 Choose'],
     [true, 'F7 Action'],
     [canRemove, 'F8 Remove'],
     [true, 'F10 Leave'],
@@ -75,12 +74,12 @@ function keysOf(state: State): string {
   return keys.flatMap(([isThere, text]) => (isThere ? [text] : [])).join('   ');
 }
 
-/** Which of the keys that only some forms know mean something now. */
-function formKeys(form: Form): { readonly show: boolean; readonly choose: boolean } {
+/** Whether F2 and F4 have an effect in this form now. */
+function formKeys(form: Form): { readonly hasSecrets: boolean; readonly hasChoices: boolean } {
   const here = focused(form);
   return {
-    show: form.fields.some(({ entry }) => entry.type.isSecret),
-    choose: here.kind === 'field' && here.field.offers.length > 0,
+    hasSecrets: form.fields.some(({ entry }) => entry.type.isSecret),
+    hasChoices: here.kind === 'field' && here.field.offers.length > 0,
   };
 }
 

@@ -1,11 +1,10 @@
-// Draws the rows of a page into a part of the canvas: the marked one shows always, the others around it as they fit.
-// Invariant: what can be chosen takes the lines it has, so that columns stay; what is only to be read is wrapped.
+// Draws the rows of a page into an area of the canvas: the marked row is always visible, with as many others as fit. Invariant: rows that
+// can be chosen are cut, so that columns stay aligned; rows that are only text are wrapped.
 
-import type { Canvas, Size } from '../widgets/canvas.ts';
-import type { Signs } from '../widgets/border.ts';
-import { fit, textWidth, wrap } from '../widgets/text-width.ts';
-import { MARK_COLUMNS } from '../widgets/page-size.ts';
 import type { Row } from '../pages/page.ts';
+import { MARK_COLUMNS, type Signs } from '../widgets/border.ts';
+import type { Canvas, Size } from '../widgets/canvas.ts';
+import { fit, textWidth, wrap } from '../widgets/text-width.ts';
 
 export interface Area {
   readonly row: number;
@@ -18,7 +17,7 @@ interface Line {
   readonly style: 'plain' | 'bold' | 'inverse' | 'problem';
 }
 
-/** `focus`: of the rows that can be chosen; without any it is the first line that shows. */
+/** `focus`: index among the rows that can be chosen; if there are none, the first visible line. */
 export function drawRows(canvas: Canvas, area: Area, rows: readonly Row[], focus: number, signs: Signs): void {
   const { columns, rows: height } = area.size;
   const targets = rows.filter(({ command }) => command !== null);
@@ -33,7 +32,7 @@ export function drawRows(canvas: Canvas, area: Area, rows: readonly Row[], focus
   if (top + height < lines.length) canvas.put(area.row + height - 1, area.column + columns, signs.more.below);
 }
 
-/** The last line that can be the first to show, where nothing can be chosen. */
+/** The greatest first visible line of a page without choices. */
 export function lastTop(rows: readonly Row[], { columns, rows: height }: Size): number {
   return Math.max(0, rows.reduce((sum, row) => sum + textsOf(row, columns).length, 0) - height);
 }
@@ -46,19 +45,19 @@ function linesOf(row: Row, isMarked: boolean, columns: number, signs: Signs): Li
   });
 }
 
-/** A line that begins with the sign of a problem is one, whatever its row. */
+/** A line that starts with the problem sign is a problem, whatever its row. */
 function styleOf({ isHeading, isProblem }: Row, line: string): Line['style'] {
   if (isProblem === true || /^ *! /.test(line)) return 'problem';
   return isHeading === true ? 'bold' : 'plain';
 }
 
-/** What is only to be read is wrapped, what can be chosen is cut. */
+/** Wraps rows that are only text, and cuts rows that can be chosen. */
 function textsOf({ lines, command }: Row, columns: number): readonly string[] {
   const width = columns - MARK_COLUMNS;
   return command === null ? lines.flatMap((line) => wrapIndented(line, width)) : lines;
 }
 
-/** What goes on in the next line stands two columns further in than the first. */
+/** Continuation lines are indented by two more columns. */
 function wrapIndented(line: string, width: number): string[] {
   if (textWidth(line) <= width) return [line];
   const indent = /^ */.exec(line)?.[0] ?? '';

@@ -1,16 +1,15 @@
-// Draws a question, a list of actions or a text over the screen, framed and in the middle.
-// Invariant: the marked choice always shows, and a question is never larger than the terminal.
+// Draws a question, a list of actions or a text over the screen, framed and centred. Invariant: the marked choice is always visible, and
+// a popup is never larger than the terminal.
 
 import type { Popup } from '../model/state.ts';
-import { drawBorder, type Signs } from '../widgets/border.ts';
+import { drawBorder, pageSize, type Signs } from '../widgets/border.ts';
 import type { Canvas, Size } from '../widgets/canvas.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
-import { pageSize } from '../widgets/page-size.ts';
 
 const WIDTH_MAX = 66;
 /** Frame and one space on each side. */
 const SIDES = 4;
-/** Below the line on top. */
+/** Below the title line. */
 const FIRST_ROW = 1;
 
 export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {
@@ -39,12 +38,12 @@ export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {
   }
 }
 
-/** The last line of a text that can be the first to show. */
+/** The greatest first visible line of a text. */
 export function lastPopupTop(popup: Popup, size: Size): number {
   return Math.max(0, wrap(popup.text, innerWidth(popup)).length - bodyRows(size));
 }
 
-/** Within the frame of the page: the words and keys below stay to be read. */
+/** Stays within the frame of the page, so that hint and key line remain visible. */
 function bodyRows(size: Size): number {
   return pageSize(size).rows;
 }

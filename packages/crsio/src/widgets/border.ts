@@ -1,12 +1,12 @@
-// Frames around parts of a screen, drawn with the line characters of the terminal or with plain ASCII.
-// Invariant: both sets have the same widths, so that a screen looks the same in either.
+// Frames around parts of a screen, in the terminal's line characters or in plain ASCII, and the room that a framed page has on a
+// terminal. Invariant: both character sets have the same widths, so that the layout is the same.
 
 import type { Canvas, Size } from './canvas.ts';
 import { textWidth, truncate } from './text-width.ts';
 
 export type Charset = 'unicode' | 'ascii';
 
-/** Signs that differ between the two. */
+/** Signs that differ between the two character sets. */
 export interface Signs {
   readonly horizontal: string;
   readonly vertical: string;
@@ -39,7 +39,7 @@ export const SIGNS: Readonly<Record<Charset, Signs>> = {
   },
 };
 
-/** A frame whose outer size is `size`, with its title in the upper line. What is inside is cleared. */
+/** Draws a frame of outer size `size` with its title in the upper line, and clears the inside. */
 export function drawBorder(canvas: Canvas, row: number, column: number, size: Size, title: string, signs: Signs): void {
   const inner = size.columns - 2;
   const [topLeft, topRight, bottomLeft, bottomRight] = signs.corners;
@@ -49,4 +49,24 @@ export function drawBorder(canvas: Canvas, row: number, column: number, size: Si
   for (let offset = 1; offset < size.rows - 1; offset++)
     canvas.put(row + offset, column, signs.vertical + ' '.repeat(inner) + signs.vertical);
   canvas.put(row + size.rows - 1, column, bottomLeft + signs.horizontal.repeat(inner) + bottomRight);
+}
+
+/** Lines of the hint below the frame. */
+export const HINT_ROWS = 3;
+/** Lines outside the page: title, keys, two of the frame, and the hint. */
+const OTHER_ROWS = 4 + HINT_ROWS;
+
+/** The frame and a space on each side. */
+const SIDE_COLUMNS = 4;
+/** `> ` before the marked row. */
+export const MARK_COLUMNS = 2;
+
+/** The room a page has on a terminal of this size. */
+export function pageSize({ columns, rows }: Size): Size {
+  return { columns: columns - SIDE_COLUMNS, rows: rows - OTHER_ROWS };
+}
+
+/** Columns of the text of a row. */
+export function rowColumns(size: Size): number {
+  return pageSize(size).columns - MARK_COLUMNS;
 }

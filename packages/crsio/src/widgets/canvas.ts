@@ -1,11 +1,11 @@
-// A picture of the terminal as cells, on which screens draw and from which the display takes its lines. Pure: no terminal is needed to see
-// what a screen looks like. Everything that is put on it is made fit for a terminal here (lib/printable.ts).
-// Invariant: every row has exactly `columns` columns; what does not fit is cut, never wrapped.
+// A picture of the terminal as cells: views draw on it, and the display takes its lines. Pure, so that a screen can be inspected without
+// a terminal. All text is made safe for a terminal here (lib/printable.ts). Invariant: every row has exactly `columns` columns; longer
+// text is cut, never wrapped.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 import { graphemesOf, graphemeWidth } from './text-width.ts';
 
-/** Nothing is told by colour alone: each style also has its own brightness, inversion or line, or stands beside a word or sign. */
+/** Colour alone never carries information: each style also differs in brightness, inversion or underline, or has a word or sign. */
 export type Style = 'plain' | 'bold' | 'inverse' | 'underline' | 'problem';
 
 export interface Size {
@@ -36,7 +36,7 @@ export class Canvas {
     this.#cells = Array.from({ length: size.rows }, () => Array.from({ length: size.columns }, () => BLANK));
   }
 
-  /** Puts text at 0-based `row` and `column`; at most `width` columns of it, and none outside. */
+  /** Puts at most `width` columns of text at 0-based `row` and `column`; text outside the canvas is dropped. */
   put(row: number, column: number, text: string, style: Style = 'plain', width: number = this.size.columns): void {
     const cells = this.#cells[row];
     if (cells === undefined) return;

@@ -1,5 +1,5 @@
-// What a person does at the keyboard, as the model hears it. Which bytes of the terminal make which key is terminal-input.ts.
-// Invariant: everything in crsio can be done with these.
+// Inputs of the user as the model receives them. terminal-input.ts maps the terminal's bytes to keys. Invariant: everything in crsio can
+// be done with these.
 
 export type KeyName =
   | 'up'
@@ -27,5 +27,5 @@ export type KeyName =
   | 'remove'
   | 'leave';
 
-/** A key, or text that was typed or pasted. */
+/** A key, or typed or pasted text. */
 export type Input = { readonly kind: 'key'; readonly key: KeyName } | { readonly kind: 'text'; readonly text: string };

@@ -1,6 +1,6 @@
-// One line of text that a person edits, as a value: every key makes a new one. Knows no screen; editWindow() says what part of it shows
-// in so many columns and where the cursor stands.
-// Invariant: the cursor stands between grapheme clusters, and the text has no control characters and at most FIELD_TEXT_MAX_CHARS.
+// One line of edited text as a value: every key makes a new one. It knows no screen; editWindow() returns the visible part and the
+// cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no control characters and at most
+// FIELD_TEXT_MAX_CHARS.
 
 import { FIELD_TEXT_MAX_CHARS } from './limits.ts';
 import type { KeyName } from './keys.ts';
@@ -12,7 +12,7 @@ export interface LineEdit {
   readonly cursor: number;
 }
 
-/** An edit with this text and the cursor behind it. */
+/** An edit with this text and the cursor at its end. */
 export function editOf(text: string): LineEdit {
   const graphemes = graphemesOf(clean(text)).slice(0, FIELD_TEXT_MAX_CHARS);
   return { graphemes, cursor: graphemes.length };
@@ -22,18 +22,18 @@ export function editedText(edit: LineEdit): string {
   return edit.graphemes.join('');
 }
 
-/** Typed or pasted text goes in at the cursor; of several lines only the first that has something, without outer white space. */
+/** Inserts typed or pasted text at the cursor; of several lines, only the first that is not blank, trimmed. */
 export function insertText(edit: LineEdit, text: string): LineEdit {
   const lines = text.split(/[\r\n]+/);
   const inserted = clean(lines.length > 1 ? (lines.find((line) => line.trim() !== '') ?? '').trim() : text);
   const before = edit.graphemes.slice(0, edit.cursor).join('') + inserted;
   const graphemes = graphemesOf(before + edit.graphemes.slice(edit.cursor).join(''));
   if (inserted === '' || graphemes.length > FIELD_TEXT_MAX_CHARS) return edit;
-  // A combining mark joins what stands before it: the cursor counts what came of it.
+  // A combining mark joins the grapheme before it, so the cursor counts the resulting graphemes.
   return { graphemes, cursor: Math.min(graphemesOf(before).length, graphemes.length) };
 }
 
-/** The edit after this key; null when the key means nothing to a line. */
+/** The edit after this key; null if the key does not edit a line. */
 export function pressEdit(edit: LineEdit, key: KeyName): LineEdit | null {
   const { graphemes, cursor } = edit;
   switch (key) {
@@ -66,7 +66,7 @@ export interface EditWindow {
   readonly cursorColumn: number;
 }
 
-/** The part of the line that shows in `width` columns: the cursor is always in it, and at most `width - 1`. */
+/** The visible part of the line in `width` columns; it contains the cursor, at column `width - 1` at most. */
 export function editWindow(edit: LineEdit, width: number, hidden: string | null): EditWindow {
   const shown = hidden === null ? edit.graphemes : edit.graphemes.map(() => hidden);
   let start = 0;
@@ -83,7 +83,7 @@ function cutWord({ graphemes, cursor }: LineEdit): LineEdit {
   return { graphemes: [...kept, ...graphemes.slice(cursor)], cursor: kept.length };
 }
 
-/** Without control characters and marks that turn the direction of text. */
+/** Removes control characters and marks that change the direction of text. */
 function clean(text: string): string {
   return graphemesOf(text.replaceAll('\t', ' '))
     .filter((grapheme) => !/\p{Cc}|[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(grapheme))

@@ -1,25 +1,25 @@
-// How wide text is on a terminal, and text made to fit a width. Works on grapheme clusters: what a person sees as one character is never
-// cut in two. Leaves escaping of control characters to lib/printable.ts; a control character counts as nothing.
-// Invariant: fit() returns exactly `width` columns, truncate() at most so many.
+// The width of text on a terminal, and text fitted to a width. Works on grapheme clusters, so that a visible character is never cut in
+// two. Escaping control characters is lib/printable.ts's job; they count as width 0. Invariant: fit() returns exactly `width` columns,
+// truncate() at most `width`.
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-// East Asian wide and full-width blocks, and what is drawn as an emoji.
+// East Asian wide and full-width blocks, and emoji.
 const WIDE =
   /^(?:[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{17000}-\u{18cff}]|[\u{1b000}-\u{1b2ff}]|[\u{20000}-\u{3fffd}]|\p{Emoji_Presentation})/u;
 const PLAIN = /^[\x20-\x7e]*$/;
 const ZERO = /^(?:\p{Cc}|\p{Cf}|\p{M})+/u;
-// Letters that Unicode joins with what follows, a space too, though they take a column of their own (Grapheme_Cluster_Break=Prepend).
+// Letters that Unicode joins with the next character, even a space, although they have a column (Grapheme_Cluster_Break=Prepend).
 const PREPENDED = /^[\u0d4e\u{111c2}\u{111c3}\u{1193f}\u{11941}\u{11a3a}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]/u;
 
-/** What a person takes for characters, in order. */
+/** The visible characters (grapheme clusters), in order. */
 export function graphemesOf(text: string): string[] {
-  // Nearly all text is this, and needs no look at what joins what.
+  // Fast path for plain ASCII, which has no clusters.
   if (PLAIN.test(text)) return text.split('');
   return Array.from(segmenter.segment(text), ({ segment }) => segment);
 }
 
-/** Columns of one grapheme cluster: 0, 1 or 2, and those of what it is joined with. */
+/** Columns of one grapheme cluster: 0, 1 or 2, plus those of joined letters. */
 export function graphemeWidth(grapheme: string): number {
   if (PLAIN.test(grapheme)) return grapheme.length;
   const seen = grapheme.replace(ZERO, '');
@@ -33,7 +33,7 @@ export function textWidth(text: string): number {
   return graphemesOf(text).reduce((sum, grapheme) => sum + graphemeWidth(grapheme), 0);
 }
 
-/** The text, cut to `width` columns; what is cut off shows as `mark` at the end. */
+/** The text, cut to `width` columns with `mark` at the end. */
 export function truncate(text: string, width: number, mark = '~'): string {
   if (textWidth(text) <= width) return text;
   let kept = '';
@@ -53,7 +53,7 @@ export function fit(text: string, width: number): string {
   return cut + ' '.repeat(Math.max(0, width - textWidth(cut)));
 }
 
-/** Lines of at most `width` columns, broken at spaces where there are any. Line breaks in the text stay. */
+/** Lines of at most `width` columns, broken at spaces if possible. Line breaks in the text remain. */
 export function wrap(text: string, width: number): string[] {
   return text.split('\n').flatMap((line) => wrapLine(line, width));
 }

@@ -1,21 +1,25 @@
-// What a command of rsconfig is: how it is called, its options and words, its help, what it runs. command-table.ts lists them all;
-// the command line (args.ts), the help (help.ts) and the shell completion are made from that list and know no command by name.
-// Invariant: a command is given its own options only, each with the type its kind says.
+// Defines a command of rsconfig: its name, options, operands, help and action, and the context that the action works with.
+// command-table.ts lists all commands; the command line (args.ts), the help (help.ts) and the completion are made from that list.
+// Commands know neither sockets nor the process, so that tests can supply their own. Invariant: a command receives only its own options,
+// each with the type of its kind.
 
+import type { RsiodPaths } from '@rsio/common/config/root-paths';
+import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import type { Shape } from '@rsio/common/control/shape';
+import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { parseDuration, printDuration } from '@rsio/common/lib/units';
 import { WAIT_MAX_MS, WAIT_MS } from './limits.ts';
-import type { CommandContext } from './command-context.ts';
+import type { WaitingPorts } from './waiting.ts';
 
 export interface OptionSpec {
   /**
-   * `flag`: there or not; `count`: how often it is there; `text`: takes a value; `list`: takes one each time it is there; `wait`: how long
-   * to wait, `--wait` or `--wait=5m`.
+   * `flag`: given or not; `count`: the number of occurrences; `text`: takes a value; `list`: takes one at each occurrence; `wait`: a
+   * duration, `--wait` or `--wait=5m`.
    */
   readonly kind: 'flag' | 'count' | 'text' | 'list' | 'wait';
   readonly short?: string;
-  /** Stands for the value in the help: `S` in `--server S`. */
+  /** Placeholder of the value in the help: `S` in `--server S`. */
   readonly value?: string;
   /** For --help; at most 60 columns a line. */
   readonly help: string;
@@ -28,14 +32,14 @@ interface GivenByKind {
   readonly count: number;
   readonly text: string | null;
   readonly list: readonly string[];
-  /** Milliseconds; null: not at all. */
+  /** Milliseconds; null: do not wait. */
   readonly wait: number | null;
 }
 
 type Given<S extends OptionSpec> = GivenByKind[S['kind']];
 export type GivenOptions<O extends OptionSpecs> = { readonly [K in keyof O]: Given<O[K]> };
 
-/** `-q`, one of the words after `-m`, or words such as `interface add`. */
+/** `-q`, a word after `-m`, or words such as `interface add`. */
 export type CommandCall =
   | { readonly by: 'option'; readonly option: string; readonly short: string; readonly help: string }
   | { readonly by: 'monitor'; readonly word: string }
@@ -43,29 +47,29 @@ export type CommandCall =
 
 export interface CommandSpec<O extends OptionSpecs> {
   readonly call: CommandCall;
-  /** What follows `rsconfig`: `interface add NAME ADDRESS[/LENGTH] [--port P]`; at most 60 columns a line. */
+  /** The text after `rsconfig`: `interface add NAME ADDRESS[/LENGTH] [--port P]`; at most 60 columns a line. */
   readonly synopsis: string;
-  /** A few words: what it does. */
+  /** The purpose in a few words. */
   readonly summary: string;
-  /** More sentences for `rsconfig COMMAND --help`, in lines of at most 80 columns; blank lines separate paragraphs. */
+  /** The description in `rsconfig COMMAND --help`, in lines of at most 80 columns; blank lines separate paragraphs. */
   readonly details?: string;
   readonly options: O;
-  /** What it prints with --json: there exactly when it takes that option. */
+  /** Shape of its output with --json; present exactly if it takes that option. */
   readonly json?: Shape;
-  /** How many words it takes besides its own; without this none. */
+  /** Number of operands; absent: none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
-   * For the completion: `files`, or a shell command that prints what its words may be. In it `"${ask[@]}"` is rsconfig under
-   * the root that was given, and `"$config"` the file.
+   * For the completion: `files`, or a shell command that prints the possible operands. In it, `"${ask[@]}"` runs rsconfig with
+   * the given root, and `"$config"` is the configuration file.
    */
   readonly completes?: string;
-  /** Returns the exit code, 0 when nothing is returned. */
+  /** Returns the exit code; undefined means 0. */
   readonly run: (context: CommandContext, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
 }
 
-/** A command whose options the table need not know. */
+/** A command with the types of its options erased, as the table holds it. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
-  /** `values`: as parseArgs gave them. */
+  /** `values`: the result of parseArgs. */
   readonly run: (context: CommandContext, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
 };
 
@@ -74,7 +78,7 @@ export type OptionValues = Readonly<Record<string, unknown>>;
 export const JSON_OPTION = { kind: 'flag', help: 'print JSON' } as const satisfies OptionSpec;
 export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'show more, with -l, -q and -m status' } as const satisfies OptionSpec;
 
-/** What is waited for is in the help of the command. */
+/** The help of each command says what it waits for. */
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
@@ -86,7 +90,7 @@ export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>)
     ...spec,
     run: (context, values, words) => {
       const given = Object.entries(spec.options).map(([name, { kind }]) => [name, givenValue(kind, values[name])]);
-      // The kinds were looked at one by one, which the type cannot see.
+      // Each value has the type of its option's kind, which the compiler cannot infer.
       return spec.run(context, Object.fromEntries(given) as GivenOptions<O>, words);
     },
   };
@@ -119,13 +123,13 @@ function waitOf(text: string): number {
   throw usageError(`Wrong --wait ${text}: give a time such as 30s or 5m, at most ${printDuration(WAIT_MAX_MS)}`);
 }
 
-/** How a command is named in sentences: `-q`, `-m status`, `interface add`. */
+/** The command's name in messages: `-q`, `-m status`, `interface add`. */
 export function shownCall(call: CommandCall): string {
   if (call.by === 'option') return `-${call.short}`;
   return call.by === 'monitor' ? `-m ${call.word}` : call.words;
 }
 
-/** Wrong usage, exit code 2. */
+/** An E_USAGE error; the program exits with 2. */
 export function usageError(sentence: string): RsError {
   return new RsError('E_USAGE', `${sentence}, see rsconfig --help`);
 }
@@ -133,4 +137,28 @@ export function usageError(sentence: string): RsError {
 /** `a`, `a and b`, `a, b and c`. */
 export function listed(words: readonly string[], last: 'and' | 'or'): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
+}
+
+export interface CommandContext {
+  /** Calls the daemon. `timeoutMs`: for commands that cannot wait as long as a measurement may take. */
+  readonly call: <M extends ControlMethodName>(
+    method: M,
+    params: ControlMethods[M]['params'],
+    timeoutMs?: number,
+  ) => Promise<ControlMethods[M]['result']>;
+  readonly clock: Clock;
+  readonly waiting: WaitingPorts;
+  /** All of stdin. */
+  readonly input: () => Promise<string>;
+  /** Paths of rsiod under the given root. */
+  readonly paths: RsiodPaths;
+  readonly configFile: string;
+  readonly out: (text: string) => void;
+  readonly note: (sentence: string) => void;
+  readonly report: (code: string, message: string) => void;
+}
+
+/** Prints a result for `--json`: the daemon's answer, unchanged. */
+export function printJson(context: CommandContext, result: unknown): undefined {
+  context.out(`${JSON.stringify(result, null, 2)}\n`);
 }

@@ -1,10 +1,10 @@
-// The bash completion of rsconfig, made from the command table. Pure: a script comes out, which bash 4 or newer reads.
-// Invariant: only words of our own letters reach compgen, which would run what is in $(...).
+// Makes the bash completion of rsconfig from the command table. Pure: it returns a script for bash 4 or newer. Invariant: only words from
+// a safe alphabet reach compgen, because compgen runs the contents of $(...).
 
 import { type Command, type CommandCall, type OptionSpec, shownCall } from './command.ts';
 
 const FRAME_OPTIONS = ['--root', '--help', '--version'];
-/** What names in the file and of volumes consist of. */
+/** Keeps only names made of the characters that names in the file and of volumes may have. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
 export function bashCompletion(commands: readonly Command[]): string {
@@ -54,7 +54,7 @@ complete -F _rsconfig rsconfig
 `;
 }
 
-/** `-q`, `-qvv`, `--query` mean the same command. */
+/** `-q`, `-qvv` and `--query` call the same command. */
 function modeCases(commands: readonly Command[]): string {
   const cases = commands.flatMap(({ call }) =>
     call.by === 'option' ? [`      -${call.short}*|--${call.option}) command=-${call.short} ;;`] : [],
@@ -76,7 +76,7 @@ function namesFrom(completes: string | undefined): string {
   return completes === 'files' ? ' files=yes' : `; next=$({ ${completes}; } 2>/dev/null | ${SAFE_WORDS})`;
 }
 
-/** The words of the command, and others behind them. */
+/** The command's words, followed by any operands. */
 function pattern(call: CommandCall): string {
   return call.by === 'words' ? `'${call.words}'|'${call.words} '*` : `'${shownCall(call)}'`;
 }
@@ -89,13 +89,13 @@ function namesOf(options: readonly (readonly [string, OptionSpec])[]): string[] 
   return options.map(([name]) => `--${name}`);
 }
 
-/** Before any word: what calls a command, and what the command without a name takes. */
+/** Before any word: the options that call a command, and the options of the command without a name. */
 function firstOptions(commands: readonly Command[]): string[] {
   const calls = commands.flatMap(({ call }) => (call.by === 'option' ? [`-${call.short}`, `--${call.option}`] : []));
   return [...calls, '-m', '--monitor', ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];
 }
 
-/** Which word follows which: `interface` -> `add list remove`. */
+/** The words that may follow each word: `interface` -> `add list remove`. */
 function nextCases(commands: readonly Command[]): string {
   const next = new Map<string, Set<string>>();
   for (const { call } of commands) {

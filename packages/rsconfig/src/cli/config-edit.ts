@@ -1,21 +1,21 @@
-// How the verbs change the client's file: read, edit, save; and again when somebody else saved it meanwhile, for an edit fits any
-// content. Then they say what is still wrong in it, and whether a running rsiod uses it.
-// Leaves the edits to rscltcfg-edit.ts, the file to config-file.ts, lines about the change itself to the commands.
+// Changes the client's configuration file for the commands: read, edit, save. It repeats the edit if another program saved the file
+// meanwhile, because an edit fits any content. Then it reports the remaining faults of the file and whether a running rsiod uses the
+// change.
+// The edits are rscltcfg-edit.ts's job, the file is config-file.ts's, and messages about the change itself are the commands'.
 
-import { openConfigFile, type SavedConfig, saveConfigFile } from '@rsio/common/config/config-file';
+import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { type KeyValues, newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import { RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
+import type { CommandContext, OptionSpec } from './command.ts';
 import { CONFIG_RETRIES, CONFIG_RETRY_MS } from './limits.ts';
-import type { OptionSpec } from './command.ts';
-import type { CommandContext } from './command-context.ts';
 
 export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply the change at once' } as const satisfies OptionSpec;
 
 /**
- * Changes the file; a missing or empty one begins with [defaults]. Prints `done` when the file is saved. Throws what the edit, saving
- * and (with `isReload`) the daemon throw.
+ * Changes the file; a missing or empty file starts with [defaults]. Prints `done` after saving. Throws the errors of the edit, of saving
+ * and (with `isReload`) of the daemon.
  */
 export async function changeConfig(
   context: CommandContext,
@@ -32,12 +32,12 @@ export async function changeConfig(
   else await tellOfDaemon(context, isReload);
 }
 
-/** The keys that were given, for an edit. */
+/** The given keys, for an edit. */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
 }
 
-/** Makes the daemon read its file anew; a line for each change it took. */
+/** Makes the daemon reload its file; prints a line for each change that it applied. */
 export async function reloadDaemon(context: CommandContext): Promise<void> {
   const { applied } = await context.call('reload', {});
   for (const sentence of applied) context.out(`${escapeControls(sentence)}\n`);

@@ -1,25 +1,28 @@
-// HOST[:PORT] as a person gives it: an address or a name that the resolver knows. Nothing is sent to the host itself.
-// Invariant: bounded in time, whatever the resolver does.
+// Resolves HOST[:PORT] arguments, which are an address or a name for the resolver, and selects the interfaces of this machine that a
+// command uses. It sends nothing to the host; exploring is the explorer's job. Invariant: resolving is bounded in time.
 
 import { lookup } from 'node:dns/promises';
-import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { isIPv6 } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { parseEndpoint } from '@rsio/common/lib/units';
 import { PORT_MAX } from '@rsio/common/lib/limits';
+import { parseAddress, parseEndpoint } from '@rsio/common/lib/units';
+import type { ExploreLocal } from '@rsio/protocol/explorer/discovery/exploration';
+import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { type OptionSpec, usageError } from './command.ts';
 import { HOST_LOOKUP_TIMEOUT_MS } from './limits.ts';
-import { usageError } from './command.ts';
 
-/** A name may have letters of any script, which the resolver takes as they are; what is surely none is refused. */
+/** A name may have letters of any script, because the resolver accepts them; only text that cannot be a name is refused. */
 const NAMED = /^([^\s:/[\]]+)(?::(\d{1,5}))?$/u;
 
-/** Throws E_USAGE for what is no HOST, E_UNREACHABLE for a name that nobody knows, E_TIMEOUT. */
+/** Throws E_USAGE for text that is no HOST, E_UNREACHABLE for an unknown name, and E_TIMEOUT. */
 export async function resolveHost(text: string, port: number, clock: Clock): Promise<DatagramPeer> {
   const endpoint = addressOf(text);
   if (endpoint !== null) return { address: endpoint.address, port: endpoint.port ?? port };
   const [, name, portText] = NAMED.exec(text) ?? [];
   const given = portText === undefined ? port : Number(portText);
-  // What consists of digits and dots was meant as an address.
+  // Text of digits and dots was meant as an address.
   if (name === undefined || /^[\d.]+$/.test(name) || given < 1 || given > PORT_MAX) {
     throw usageError(`Wrong HOST ${text}: give an address or a name, with :PORT or without, such as 192.168.45.10 or big-9:5000`);
   }
@@ -52,4 +55,34 @@ function addressOf(text: string): ReturnType<typeof parseEndpoint> | null {
     if (thrown instanceof RsError) return null;
     throw thrown;
   }
+}
+
+export const INTERFACE_OPTION = {
+  kind: 'list',
+  value: 'ADDRESS',
+  help: 'use the interface with this address; may be repeated;\ndefault: all interfaces of this machine',
+} as const satisfies OptionSpec;
+
+/** The interfaces with these addresses, in this order; all interfaces if no address is given. Throws E_USAGE, E_ADDRESS_MISSING. */
+export function namedInterfaces(interfaces: readonly MachineInterface[], addresses: readonly string[]): readonly MachineInterface[] {
+  if (addresses.length === 0) return interfaces;
+  return [...new Set(addresses.map(parseAddress))].map((address) => {
+    const found = interfaceOf(address, interfaces);
+    if (found !== null) return found;
+    const own = interfaces.map((one) => `${one.address} (${one.device})`).join(', ');
+    throw new RsError('E_ADDRESS_MISSING', `This machine does not have address ${address}: it has ${own}`, { address });
+  });
+}
+
+/** An interface without broadcast (IPv6, point to point) is used only if a target of its address family is given. */
+export function exploringLocals(interfaces: readonly MachineInterface[], targets: readonly DatagramPeer[]): ExploreLocal[] {
+  const isAsked = ({ address, broadcast }: MachineInterface): boolean =>
+    broadcast !== null || targets.some((target) => isIPv6(target.address) === isIPv6(address));
+  return interfaces
+    .filter((one) => one.hasCarrier && isAsked(one))
+    .map(({ device, address, broadcast }) => ({ name: device, address, broadcast }));
+}
+
+export function shownLocals(locals: readonly ExploreLocal[]): string {
+  return locals.length === 0 ? 'no interface (none is up)' : locals.map(({ name, address }) => `${name} (${address})`).join(', ');
 }

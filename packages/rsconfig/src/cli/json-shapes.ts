@@ -1,5 +1,5 @@
-// What the commands print with --json that is not simply what rsiod answered: the shapes of the documents, from which docs/json is made.
-// What rsiod answers has its shapes in the protocol's control/methods.ts. How they may grow: docs/json/README.md.
+// Shapes of the --json documents that are not plain answers of rsiod; docs/json is made from them. The shapes of rsiod's answers are in
+// control/methods.ts. docs/json/README.md says how shapes may grow.
 
 import { WAITING } from '@rsio/common/control/methods';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';

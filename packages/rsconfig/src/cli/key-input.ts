@@ -1,16 +1,16 @@
-// A key that a person gives: on the command line, in a file, or on stdin. The command line is for tests, since `ps` shows it to everybody.
-// Invariant: a refused key is never shown.
+// Reads a key from the command line, a file or stdin. The command line is for tests, because `ps` shows it to every user. Invariants: a
+// refused key is never shown, and no more than INPUT_MAX_BYTES of input are kept.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { stdin } from 'node:process';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { type CommandContext, type OptionSpec, usageError } from './command.ts';
 import { INPUT_MAX_BYTES } from './limits.ts';
-import { type OptionSpec, usageError } from './command.ts';
-import type { CommandContext } from './command-context.ts';
 
 const WORLD_READABLE = 0o004;
 const STDIN = '-';
 
-/** For `NAME` and `NAME-file`; `whose` names the key in the help. */
+/** The options `NAME` and `NAME-file`; `whose` describes the key in the help. */
 export function keyOption(whose: string): OptionSpec & { readonly kind: 'text' } {
   return { kind: 'text', value: 'K', help: `${whose};\nvisible to every user in ps; a key file is safer` };
 }
@@ -20,7 +20,7 @@ export function keyFileOption(whose: string): OptionSpec & { readonly kind: 'tex
 }
 
 /**
- * The key that was given as `--NAME` or `--NAME-file`, null when neither was. Throws E_USAGE (both, or not one line), E_RIGHTS, E_SYSTEM.
+ * The key given as `--NAME` or `--NAME-file`; null: neither is given. Throws E_USAGE (both, or not one line), E_RIGHTS, E_SYSTEM.
  */
 export async function givenKey(context: CommandContext, name: string, key: string | null, file: string | null): Promise<string | null> {
   if (key !== null && file !== null) throw usageError(`--${name} and --${name}-file exclude each other: give one`);
@@ -35,7 +35,7 @@ export async function givenKey(context: CommandContext, name: string, key: strin
 
 function readKeyFile(context: CommandContext, file: string): string {
   try {
-    // Non-blocking only matters for a FIFO without a writer, which reads as empty.
+    // Non-blocking matters only for a FIFO without a writer, which reads as empty.
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       if ((fstatSync(descriptor).mode & WORLD_READABLE) !== 0) context.note(`Everybody can read the key in ${file}: run chmod 600 ${file}`);
@@ -55,4 +55,16 @@ function readKeyFile(context: CommandContext, file: string): string {
       thrown,
     );
   }
+}
+
+/** Reads all of stdin. Throws E_USAGE if it has more than `maxBytes`. */
+export async function readStdin(maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let lengthBytes = 0;
+  for await (const chunk of stdin as AsyncIterable<Buffer>) {
+    lengthBytes += chunk.length;
+    if (lengthBytes > maxBytes) throw new RsError('E_USAGE', `Input is longer than ${maxBytes} bytes: give one key on one line`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }

@@ -1,5 +1,5 @@
-// This machine as the explorer and its probes want it: sockets, time, chance, interfaces, counters. Shared by explore, join and doctor.
-// Nothing is decided here.
+// The ports of this machine for the explorer and its probes: sockets, clock, random bytes, interfaces and byte counters. explore, join
+// and doctor share them; nothing is decided here.
 
 import { randomBytes } from 'node:crypto';
 import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
@@ -18,7 +18,7 @@ export interface MachinePorts {
   readonly clock: Clock;
   readonly sockets: DatagramSockets;
   readonly random: ProbePorts['random'];
-  /** Every address of the machine, in its order. */
+  /** Every address of the machine, in the machine's order. */
   readonly interfaces: readonly MachineInterface[];
 }
 
@@ -26,7 +26,7 @@ export function machinePorts(clock: Clock): MachinePorts {
   return { clock, sockets: udpSockets, random: randomBytes, interfaces: machineInterfaces(systemFacts) };
 }
 
-/** `namespacekey` signs the discovery datagrams by which packet sizes are tried. */
+/** `namespacekey` signs the discovery datagrams that test packet sizes. */
 export function probePorts({ clock, sockets, random, interfaces }: MachinePorts, namespacekey: string | null): ProbePorts {
   return { connector: tcpConnector, clock, random, sockets, namespacekey, machine: interfaces, counters: allCounters };
 }

@@ -1,38 +1,38 @@
-// --wait: looks again and again until there is nothing more to wait for, with a line about it on a terminal. What is looked at is the
-// command's. Invariants: it ends within its time, whatever a look takes; ending it early (Ctrl-C) undoes nothing; whatever is printed next
-// begins on a line of its own.
+// --wait: polls until nothing is left to wait for, and shows a progress line on a terminal. What is polled is the command's job.
+// Invariants: it ends in time however long a poll takes; ending it early (Ctrl-C) undoes nothing; the next output starts on a line of its
+// own.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural } from '@rsio/common/lib/units';
 import { WAIT_POLL_MS } from './limits.ts';
 
-/** What of the process waiting needs. */
+/** What waiting needs of the process. */
 export interface WaitingPorts {
-  /** A line that takes the place of the last; '' takes it away. null: nobody would see it. */
+  /** Replaces the progress line; '' removes it. null: stderr is not a terminal. */
   readonly progress: ((line: string) => void) | null;
-  /** Calls `stop` when the person wants to end (Ctrl-C, SIGTERM, SIGHUP); gives what takes that back. */
+  /** Calls `stop` on Ctrl-C, SIGTERM or SIGHUP; returns a function that removes the handlers. */
   readonly onStop: (stop: () => void) => () => void;
 }
 
-export interface Look<T> {
+export interface Poll<T> {
   readonly value: T;
-  /** Empty: done. */
+  /** Messages about what is missing; empty: done. */
   readonly waitsFor: readonly string[];
 }
 
-export interface Waited<T> {
+export interface WaitResult<T> {
   readonly how: 'done' | 'late' | 'stopped';
-  /** The last look; null: not one came to an end. */
-  readonly last: Look<T> | null;
+  /** The last completed poll; null: none completed. */
+  readonly last: Poll<T> | null;
 }
 
-/** Throws what `look` throws. */
+/** Polls until `waitsFor` is empty, the time is over, or the user stops it. Throws what `poll` throws. */
 export async function waitUntil<T>(
   { clock, waiting }: { readonly clock: Clock; readonly waiting: WaitingPorts },
   limitMs: number,
-  look: () => Promise<Look<T>>,
-): Promise<Waited<T>> {
+  poll: () => Promise<Poll<T>>,
+): Promise<WaitResult<T>> {
   const startMs = clock.monotonicMs();
   let timer: Timer | undefined;
   let off = (): void => undefined;
@@ -42,14 +42,14 @@ export async function waitUntil<T>(
   const stopped = new Promise<'stopped'>((resolve) => {
     off = waiting.onStop(() => resolve('stopped'));
   });
-  let last: Look<T> | null = null;
+  let last: Poll<T> | null = null;
   try {
     for (;;) {
-      const looking = look();
-      const found = await Promise.race([looking, late, stopped]);
+      const polling = poll();
+      const found = await Promise.race([polling, late, stopped]);
       if (typeof found === 'string') {
-        // Nobody is there for it any more.
-        looking.catch(() => undefined);
+        // No caller awaits this poll any more.
+        polling.catch(() => undefined);
         return { how: found, last };
       }
       last = found;
@@ -75,8 +75,8 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
   return escapeControls(`waiting ${Math.floor(elapsedMs / 1_000)} s: ${first}${more}`);
 }
 
-/** For stderr, after waiting that was not done. `kept`: what ending it left as it is. */
-export function waitedSentence(how: 'late' | 'stopped', limitMs: number, kept: string): string {
+/** Message for stderr after unfinished waiting. `kept`: the state that waiting leaves behind. */
+export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'
     ? `Timed out after ${limitMs / 1_000} s: ${kept}; --wait=T waits longer, rsconfig -m status -v shows what is missing`
     : `Interrupted: ${kept}`;
@@ -84,7 +84,7 @@ export function waitedSentence(how: 'late' | 'stopped', limitMs: number, kept: s
 
 const CLEAR_LINE = '\r\x1b[K';
 
-/** One line of a terminal, written again and again. `columns`: of the terminal now. */
+/** Rewrites one line of a terminal. `columns`: the current width. */
 export function terminalProgress(write: (text: string) => void, columns: () => number): (line: string) => void {
   let isShown = false;
   return (line) => {

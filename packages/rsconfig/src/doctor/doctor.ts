@@ -1,12 +1,21 @@
-// `doctor`: looks at the file, the machine, each path and the daemon, and says what is wrong, where, and what mends it.
-// What is known is gathered by gather/gather.ts and judged by doctor/checks.ts. Invariant: exit code 1 exactly when there is an error.
+// `doctor`: examines the file, the machine, each path and the daemon, and reports what is wrong, where, and the remedy. gather/ collects
+// the facts, checks/ judges them, in the order of repair: file, machine, network, server, daemon. Invariant: the exit code is 1 exactly
+// if there is an error.
 
-import { defineCommand } from '../cli/command.ts';
-import { diagnose } from './checks.ts';
-import { gatherFacts } from './gather/gather.ts';
-import { formatFindings } from './report.ts';
+import { defineCommand, printJson } from '../cli/command.ts';
 import { FINDINGS_SHAPE } from '../cli/json-shapes.ts';
-import { printJson } from '../cli/command-context.ts';
+import { checkDaemon } from './checks/daemon.ts';
+import { checkFile, checkRights } from './checks/file.ts';
+import { checkInterfaces } from './checks/interfaces.ts';
+import { checkProof } from './checks/proof.ts';
+import { checkReach } from './checks/reach.ts';
+import { checkRoutes } from './checks/routes.ts';
+import { checkFrontends, checkLimits } from './checks/system.ts';
+import { checkVolumes } from './checks/volumes.ts';
+import { checkWire } from './checks/wire.ts';
+import type { DoctorFacts } from './facts/facts.ts';
+import { type Finding, formatFindings } from './facts/finding.ts';
+import { gatherFacts } from './gather/gather.ts';
 
 export const DOCTOR = defineCommand({
   call: { by: 'words', words: 'doctor' },
@@ -25,3 +34,21 @@ code is 1 if there is an error; warnings alone leave it at 0.`,
     return findings.some(({ severity }) => severity === 'error') ? 1 : 0;
   },
 });
+
+const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
+  checkFile,
+  checkRights,
+  checkInterfaces,
+  checkReach,
+  checkProof,
+  checkRoutes,
+  checkWire,
+  checkDaemon,
+  checkVolumes,
+  checkLimits,
+  checkFrontends,
+];
+
+export function diagnose(facts: DoctorFacts): Finding[] {
+  return CHECKS.flatMap((check) => check(facts));
+}

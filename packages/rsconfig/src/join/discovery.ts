@@ -1,29 +1,29 @@
-// Which servers join is to try: those that answered exploration in the namespace of the host that was named; or, when that host answers none,
-// the one server that a login at its address meets. Leaves proving every path to trial.ts.
-// Invariant: nothing that a discovery datagram says is taken for proved.
+// Finds the servers that join tries: those in the namespace of the given host that answer exploration, or, if the host does not answer,
+// the one server that accepts a login at its address. Proving each path is trial.ts's job. Invariant: nothing in a discovery datagram
+// counts as proved.
 
 import { isIPv6 } from 'node:net';
-import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sockets';
-import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import { explore } from '@rsio/protocol/explorer/discovery/explorer';
-import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
-import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { RsError } from '@rsio/common/lib/errors';
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
-import { exploringLocals } from '../commands/paths/exploring-locals.ts';
-import { splitSentence } from '../doctor/facts/words.ts';
+import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import { explore } from '@rsio/protocol/explorer/discovery/explorer';
+import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sockets';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
+import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { exploringLocals } from '../cli/hosts.ts';
 import { type MachinePorts, probePorts } from '../cli/machine-ports.ts';
+import { splitSentence } from '../doctor/facts/naming.ts';
 
 export interface JoinTarget {
   readonly host: DatagramPeer;
-  /** Of this machine, that may be used. */
+  /** Interfaces of this machine that join may use. */
   readonly interfaces: readonly MachineInterface[];
   readonly login: ProbeLogin;
   readonly namespacekey: string | null;
-  /** null: the host is to tell. */
+  /** null: taken from the host's answer. */
   readonly namespaceid: number | null;
 }
 
@@ -31,20 +31,20 @@ export interface ServerToTry {
   readonly server: string;
   readonly serverid: number;
   readonly interfaces: readonly ProbeRemote[];
-  /** Addresses of this machine from which it was heard: the ones to use when no subnet is common. */
+  /** Local addresses that received its answer; used if no subnet is common. */
   readonly heardOn: readonly string[];
 }
 
 export interface Discovery {
   readonly namespaceid: number;
-  /** What the servers call the namespace; null: nobody has said. */
+  /** Name of the namespace according to the servers; null: unknown. */
   readonly namespace: string | null;
-  /** That of the host first. */
+  /** The server at the given host comes first. */
   readonly servers: readonly ServerToTry[];
   readonly findings: readonly Finding[];
 }
 
-/** Throws E_UNREACHABLE, E_NAMESPACE (the id must be given), and what a login at the host fails with. */
+/** Throws E_UNREACHABLE, E_NAMESPACE (the id must be given), and the error of a failed login at the host. */
 export async function discover(target: JoinTarget, ports: MachinePorts): Promise<Discovery> {
   const { host, interfaces, namespacekey, namespaceid } = target;
   const { clock, sockets, random } = ports;
@@ -84,21 +84,21 @@ async function askByTcp(target: JoinTarget, findings: readonly Finding[], ports:
     );
   }
   const listed = server.interfaces;
-  // Where addresses are translated on the way, the one a person gave is right, too.
+  // If NAT translates addresses, the given address is valid too.
   const isListed = listed.some(({ address, port }) => address === host.address && port === host.port);
   const interfaces = isListed ? listed : [{ name: 'given', ...host }, ...listed];
   const one = { server: server.server, serverid: server.serverid, interfaces, heardOn: [local] };
   return { namespaceid, namespace: null, servers: [one], findings: findings.filter(({ kind }) => kind !== 'no-answer') };
 }
 
-/** From the interfaces in turn, those on the host's subnet first, until one connects. */
+/** Tries the interfaces in turn, those on the host's subnet first, until one connects. */
 async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise<{ report: ProbeReport; local: string }> {
   const { host, interfaces, login, namespaceid, namespacekey } = target;
   const ordered = inOrderOfHope(interfaces, host.address);
   const failures: string[] = [];
   for (const { device, address, prefixLength } of ordered) {
     const candidate = { local: { name: device, address, prefixLength }, remote: { name: 'host', ...host } };
-    // Without the id the server is only asked for it: a proof needs it.
+    // Without the id, the server only reports it; a proof needs it.
     const report = await probeCandidate(
       candidate,
       namespaceid === null ? null : login,
@@ -115,7 +115,7 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   );
 }
 
-/** Those on the host's subnet first. The loopback leads to this machine only, and nothing else leads to the loopback. */
+/** Interfaces on the host's subnet come first. The loopback reaches only this machine, and no other interface reaches the loopback. */
 function inOrderOfHope(interfaces: readonly MachineInterface[], address: string): MachineInterface[] {
   const isHostLoopback = address.startsWith('127.') || address === '::1';
   const isOfUse = (one: MachineInterface): boolean =>
@@ -134,7 +134,7 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
   return new RsError(failureCode ?? 'E_PROTOCOL', `Login at ${shown} failed: ${failure}`);
 }
 
-/** When none accepts it. The server does not tell a wrong name from a wrong key. */
+/** The error if no server accepts the login. A server does not distinguish a wrong name from a wrong key. */
 export function notAccepted(server: string): RsError {
   return new RsError('E_AUTH', `${notAcceptedSentence(server)}; nothing was written`);
 }

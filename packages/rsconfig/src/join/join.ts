@@ -1,29 +1,27 @@
-// `join`: from an address, a name and a key to a working client: finds the servers, proves every path, writes the file, starts or reloads
-// rsiod, shows the paths. Finding is join/discovery.ts, proving join/trial.ts, what is written join/plan.ts.
-// Invariant: nothing is written before a login has been accepted, and what is not used is said with its reason.
+// `join`: makes a working client from an address, a name and a key. It finds the servers (discovery.ts), proves every path (trial.ts),
+// writes the file (plan.ts), starts or reloads rsiod, and shows the paths. Invariant: nothing is written before a server has accepted the
+// login, and every unused address is listed with its reason.
 
-import type { StatusView } from '@rsio/common/control/methods';
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { parseName } from '@rsio/common/lib/units';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { FIRST_CONTACT_WAIT_MS } from '@rsio/common/control/limits';
-import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
+import type { StatusView } from '@rsio/common/control/methods';
 import { startDaemon } from '@rsio/common/control/start-daemon';
-import { defineCommand, usageError, WAIT_OPTION } from '../cli/command.ts';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
+import { parseName } from '@rsio/common/lib/units';
+import { type CommandContext, defineCommand, usageError, WAIT_OPTION } from '../cli/command.ts';
 import { reloadDaemon } from '../cli/config-edit.ts';
-import { formatStatus, toText } from '../output/format.ts';
-import { resolveHost } from '../cli/hosts.ts';
-import { type Discovery, discover, type JoinTarget, notAccepted, notAcceptedSentence } from './discovery.ts';
-import { type JoinPlan, planJoin } from './plan.ts';
-import { type Trial, tryServers } from './trial.ts';
+import { INTERFACE_OPTION, namedInterfaces, resolveHost } from '../cli/hosts.ts';
 import { givenKey, keyFileOption, keyOption } from '../cli/key-input.ts';
 import { machinePorts } from '../cli/machine-ports.ts';
-import { statusRemarks } from '../output/warnings.ts';
-import { type Look, waitUntil } from '../cli/waiting.ts';
-import type { CommandContext } from '../cli/command-context.ts';
-import { findingLine } from '../commands/paths/explore-table.ts';
-import { INTERFACE_OPTION, namedInterfaces } from '../commands/paths/exploring-locals.ts';
+import { type Poll, waitUntil } from '../cli/waiting.ts';
+import { findingLine } from '../commands/paths/explore.ts';
+import { formatStatus, toText } from '../output/format.ts';
+import { statusWarnings } from '../output/warnings.ts';
+import { discover, type Discovery, type JoinTarget, notAccepted, notAcceptedSentence } from './discovery.ts';
+import { type JoinPlan, planJoin } from './plan.ts';
+import { type Trial, tryServers } from './trial.ts';
 
 export const JOIN = defineCommand({
   call: { by: 'words', words: 'join' },
@@ -62,7 +60,7 @@ waits longer for these paths to come up in rsiod.`,
     if (nodekey === null) throw usageError('No key: give --key-file F, or - for stdin');
     const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
     const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
-    // A file that cannot be read is told before anything is asked and measured.
+    // An unreadable file is reported before any request or measurement.
     openConfigFile(context.configFile);
     const ports = machinePorts(context.clock);
     const target: JoinTarget = {
@@ -80,7 +78,7 @@ waits longer for these paths to come up in rsiod.`,
   },
 });
 
-/** Writes what was proved, and makes rsiod use it. Returns the exit code. */
+/** Writes the proved paths and makes rsiod use them. Returns the exit code. */
 async function takeIn(
   context: CommandContext,
   target: JoinTarget,
@@ -134,7 +132,7 @@ function write(context: CommandContext, target: JoinTarget, discovery: Discovery
   return plan;
 }
 
-/** A running daemon reads the file, else one is started. */
+/** Reloads a running daemon, or starts one. */
 async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
   try {
     await context.call('daemon', {});
@@ -146,7 +144,7 @@ async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
   if (plan.added.length > 0) await reloadDaemon(context);
 }
 
-/** Waits a moment for the paths that were just proved; false when not one of them came up. */
+/** Waits briefly for the proved paths; returns false if none of them came up. */
 async function showPaths(context: CommandContext, { usable }: Trial, limitMs: number): Promise<boolean> {
   const { call, configFile } = context;
   const missingOf = ({ interfaces }: StatusView): string[] => {
@@ -156,12 +154,12 @@ async function showPaths(context: CommandContext, { usable }: Trial, limitMs: nu
     const missing = usable.filter(({ path }) => !up.includes(`${path.local} ${path.address}`));
     return missing.map(({ path }) => `path ${path.local} -> ${path.address} is not up`);
   };
-  const look = async (): Promise<Look<null>> => ({ value: null, waitsFor: missingOf(await call('status', {})) });
+  const look = async (): Promise<Poll<null>> => ({ value: null, waitsFor: missingOf(await call('status', {})) });
   await waitUntil(context, limitMs, look);
   const status = await call('status', {});
   const missing = missingOf(status);
   context.out(formatStatus(status, 0));
-  for (const remark of statusRemarks(status, configFile)) context.note(remark);
+  for (const warning of statusWarnings(status, configFile)) context.note(warning);
   if (missing.length > 0) context.note('Not every path is up yet: see rsconfig -m status -v, and rsconfig doctor');
   context.note('Next: list the offered volumes with rsconfig -q, attach them with rsconfig -a');
   return missing.length < usable.length;

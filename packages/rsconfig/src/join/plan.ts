@@ -1,6 +1,6 @@
-// What join writes: paths that were proved become sections of rscltcfg, in a new file or beside what stands there. Pure: document in,
-// document out. Invariants: what is there stays; an address that the file has already is not written again; a namespace that the file
-// has under another name or key of this machine is not touched.
+// Plans what join writes: proved paths become sections of rscltcfg, in a new file or beside existing sections. Pure: document in,
+// document out. Invariants: existing sections stay; an address that the file has is not written again; a namespace that the file has
+// under another name or key is not changed.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { printIni } from '@rsio/common/config/ini/ini-document';
@@ -24,7 +24,7 @@ export interface UsablePath {
 
 export interface JoinIdentity {
   readonly namespaceid: number;
-  /** What the file calls the namespace when it is new there. */
+  /** Name of the namespace in the file if it is new there. */
   readonly label: string;
   readonly nodename: string;
   readonly nodekey: string;
@@ -34,15 +34,15 @@ export interface JoinIdentity {
 
 export interface JoinPlan {
   readonly document: IniDocument;
-  /** What is new, for people; empty: the file says all of it already. */
+  /** Descriptions of the new sections; empty: the file already has all of them. */
   readonly added: readonly string[];
-  /** Interfaces of this machine for which the file has no room. */
+  /** Interfaces of this machine that exceed the limit of the file. */
   readonly leftOut: readonly { readonly device: string; readonly local: string; readonly reason: string }[];
   /** Name of the namespace in the file. */
   readonly namespace: string;
 }
 
-/** Throws E_CONFIG: the file has faults, or has the namespace with another nodename or nodekey. */
+/** Throws E_CONFIG if the file has faults, or has the namespace with another nodename or nodekey. */
 export function planJoin(old: IniDocument, paths: readonly UsablePath[], identity: JoinIdentity, file: string): JoinPlan {
   const isNew = old.sections.length === 0;
   let document = old.lines.length === 0 ? newRscltcfg() : old;
@@ -136,7 +136,7 @@ function addServers(
   const config = configOf(document, file);
   const home = config.namespaces.find(({ name }) => name === namespace);
   const taken = new Set(home?.servers.map(({ name }) => name));
-  // What a new section without a port would mean on any interface of the file.
+  // The port that a new section without a port would have on any interface of the file.
   const ports = config.interfaces.map((one) => targetPort(config, home ?? { port: null }, { port: null }, one));
   for (const { server, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
     const isThere = home?.servers.some(
@@ -164,7 +164,7 @@ function freeName(prefix: string, first: number, taken: ReadonlySet<string>): st
   return fitting(prefix, String(number));
 }
 
-/** A server may have a name that is as long as names can be. */
+/** Truncates, because a server's name may already have the maximum length. */
 function fitting(prefix: string, end: string): string {
   return `${prefix.slice(0, NAME_MAX_BYTES - end.length)}${end}`;
 }

@@ -1,6 +1,6 @@
-// Tries every pair of interfaces to the servers that were found: a login and a short measurement on each, one after the other.
-// Leaves what is written of it to plan.ts. Invariants: every interface of a server, and every one of this machine on which a server is
-// looked for, is in a path or has a reason; a key that one server refused is not shown to it again.
+// Tries every pair of interfaces to the discovered servers: a login and a short measurement each, one after the other. What is written is
+// plan.ts's job. Invariants: every server interface, and every local interface used for discovery, is in a path or has a reason; a key
+// that a server refused is not sent to it again.
 
 import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/network/candidates';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
@@ -21,13 +21,13 @@ export interface TriedPath {
 
 export interface Trial {
   readonly usable: readonly TriedPath[];
-  /** What is not used, and why: sentences. */
+  /** Messages about unused interfaces, with the reason. */
   readonly unused: readonly string[];
-  /** Names of servers that did not accept the login. */
+  /** Names of the servers that did not accept the login. */
   readonly refusedBy: readonly string[];
 }
 
-/** `tells` hears each path before it is tried. */
+/** `tells` is called before each path is tried. */
 export async function tryServers(
   target: JoinTarget,
   discovery: Discovery,
@@ -42,7 +42,7 @@ export async function tryServers(
   let left = JOIN_PATHS_MAX;
   for (const server of discovery.servers) {
     const { candidates, leftOut } = pairsOf(target.interfaces, server);
-    // Not by its name, which anybody can take.
+    // Not identified by its name, because any server can use that name.
     let hasRefused = false;
     for (const { local, remote, reason } of leftOut) {
       if (remote !== null) unused.push(`${remote.name} of ${server.server} (${remote.address}) is not used: ${reason}`);
@@ -73,13 +73,13 @@ export async function tryServers(
 }
 
 /**
- * Pairs on a common subnet. Without any, a router is between: then only the addresses that the server was heard on are tried, since from
- * those the way is known to exist.
+ * Pairs on a common subnet. If there are none, a router is in between. Then only the local addresses that received the server's answer
+ * are tried, because a route from them exists.
  */
 function pairsOf(interfaces: readonly MachineInterface[], server: ServerToTry): Pairing<Local, ProbeRemote> {
   const remotes = server.interfaces;
   const alive = interfaces.filter(({ hasCarrier }) => hasCarrier).map((one): Local => ({ ...one, name: one.device }));
-  const isNear = alive.some((local) => remotes.some((remote) => sameFamily(local, remote) && isOnLink({ local, remote })));
+  const isNear = alive.some((local) => remotes.some((remote) => isSameFamily(local, remote) && isOnLink({ local, remote })));
   const near = isNear ? alive : alive.filter(({ address }) => server.heardOn.includes(address));
   return considerCandidates(near, remotes, 'auto');
 }
@@ -88,7 +88,7 @@ function localName({ device, address }: Pick<MachineInterface, 'device' | 'addre
   return `${device} (${address})`;
 }
 
-function sameFamily(local: { readonly address: string }, remote: { readonly address: string }): boolean {
+function isSameFamily(local: { readonly address: string }, remote: { readonly address: string }): boolean {
   return local.address.includes(':') === remote.address.includes(':');
 }
 
@@ -100,7 +100,7 @@ function probe(
   ports: MachinePorts,
 ): Promise<ProbeReport> {
   const { address, port } = candidate.remote;
-  // The host's address is a person's word, and may be a translated one.
+  // The given host address is used as it is, because NAT may translate it.
   const isNamed = address !== host.address || port !== host.port;
   return probeCandidate(candidate, login, { namespaceid, serverid, isNamed }, probePorts(ports, namespacekey));
 }

@@ -1,5 +1,5 @@
-// `-m stats`: counters since the daemon's start, rates between two samples of them, latencies. Pure.
-// When the samples are taken is the command's business; what has none before counts from zero.
+// `-m stats`: counters since the daemon's start, rates between two samples, and latencies. Pure.
+// The command takes the samples; a counter without an earlier sample counts from zero.
 
 //   path: if0 IP(TCP) 192.168.45.10/5000 connected
 //       requests: 1200 total, 100/s  resent: 0  hedged: 2  probed: 0  dropped: 1  deaths: 1  round trip: 0.212 ms
@@ -15,7 +15,7 @@ import { endPoint, roundTrip, stateName, toText } from './format.ts';
 
 const BYTES_PER_MB = 1e6;
 
-/** `before` was taken `elapsedMs` earlier than `now`. What is new in `now` has been counted from zero since. */
+/** `before` was taken `elapsedMs` before `now`. An object that only `now` has counts from zero. */
 export function formatStats(before: StatsView, now: StatsView, elapsedMs: number): string {
   const seconds = elapsedMs / 1_000;
   const paths = now.paths.map((path, index) => pathLines(path, earlierPath(before.paths[index], path), seconds));
@@ -58,9 +58,9 @@ function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, secon
   ];
 }
 
-/** Rate of a counter between two samples; what was not there before counts from zero. */
+/** Rate of a counter between two samples; without an earlier value it counts from zero. */
 export function perSecond(now: number, before: number | undefined, seconds: number): number {
-  // A counter that went back was restarted.
+  // A counter that decreased was restarted.
   const since = before === undefined || before > now ? now : now - before;
   return seconds > 0 ? since / seconds : 0;
 }

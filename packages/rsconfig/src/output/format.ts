@@ -1,38 +1,6 @@
-// What rsconfig prints: pure functions from what the daemon says to text. Remarks on what is missing are warnings.ts.
-// Invariants: the lines of a shorter form stand unchanged in the longer one; no control character of a name reaches the terminal.
-
-// The forms (TIME is that of the log: 2010_09_14-15:02:32 (GMT); a fact that is not known prints as `-`)
-//
-// -q, and behind the bar the number of v's from which a line is there:
-//   000 osl
-//     id: 200                                                               | vv
-//     clt: big-6
-//     srv: 000 big-5
-//         state: connected                                                  | v
-//         id: 1  instance: 0011223344556677                                 | vv
-//         limits: 256 slots, 33554432 bytes                                 | vv
-//         addr: 192.168.10.9/5000 big-5-1       one per [server] section    | v
-//         path: 6 if0 192.168.10.1 -> 192.168.10.9/5000 connected tx: ok rx: ok | vvv
-//         0  tvol1            disk      2097152 blocks of  512 bytes
-//             id: 7d444840-9dc0-11d1-b245-5ffdce74fad2                      | vv
-//             mode: read-write exclusive        or read-only, shared        | vv
-//             holder: venus 192.168.10.7 since TIME   one per holder, or -  | vv
-//
-// -l (an empty line between volumes as soon as each has several lines):
-//   osl:oracle@0                             behind it ` read-only` where it cannot be written
-//       c: /dev/av0/roracle          31457280 blocks,  1 server(s)          | vv
-//       b: /dev/av0/oracle                                                  | v
-//
-// -m status:
-//   0 if0 IP(TCP) 192.168.10.1/5000
-//       rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
-//           path: 6  since: TIME  retries: 0  round trip: 0.212 ms          | v
-//           error: Connection refused, TIME                                 | v
-//   osl:oracle@0 waits for a path to big-9                                  | v
-//       since: TIME  until: TIME  requests: 4                               | v   (until: for ever)
-//
-// events, oldest first:
-//   TIME 6-if0 192.168.10.9/5000: connected -> down: nothing heard for 3000 ms
+// Formats the daemon's answers as text and tables. Pure; warnings about missing objects are warnings.ts. Invariants: a shorter form's
+// lines appear unchanged in the longer form; no control character of a name reaches the terminal; no cell is cut, and no line ends in
+// white space.
 
 import type {
   AttachmentView,
@@ -48,8 +16,41 @@ import type {
   VolumeView,
   WaitingView,
 } from '@rsio/common/control/methods';
-import { formatTime } from '@rsio/common/log/log-line';
 import { escapeControls } from '@rsio/common/lib/printable';
+import { formatTime } from '@rsio/common/log/log-line';
+
+// The forms (TIME as in the log: 2010_09_14-15:02:32 (GMT); an unknown value prints as `-`)
+//
+// -q; after the bar, the number of v's from which the line is shown:
+//   000 osl
+//     id: 200                                                               | vv
+//     clt: big-6
+//     srv: 000 big-5
+//         state: connected                                                  | v
+//         id: 1  instance: 0011223344556677                                 | vv
+//         limits: 256 slots, 33554432 bytes                                 | vv
+//         addr: 192.168.10.9/5000 big-5-1       one per [server] section    | v
+//         path: 6 if0 192.168.10.1 -> 192.168.10.9/5000 connected tx: ok rx: ok | vvv
+//         0  tvol1            disk      2097152 blocks of  512 bytes
+//             id: 7d444840-9dc0-11d1-b245-5ffdce74fad2                      | vv
+//             mode: read-write exclusive        or read-only, shared        | vv
+//             holder: venus 192.168.10.7 since TIME   one per holder, or -  | vv
+//
+// -l (empty lines separate volumes that have several lines):
+//   osl:oracle@0                             behind it ` read-only` where it cannot be written
+//       c: /dev/av0/roracle          31457280 blocks,  1 server(s)          | vv
+//       b: /dev/av0/oracle                                                  | v
+//
+// -m status:
+//   0 if0 IP(TCP) 192.168.10.1/5000
+//       rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
+//           path: 6  since: TIME  retries: 0  round trip: 0.212 ms          | v
+//           error: Connection refused, TIME                                 | v
+//   osl:oracle@0 waits for a path to big-9                                  | v
+//       since: TIME  until: TIME  requests: 4                               | v   (until: for ever)
+//
+// events, oldest first:
+//   TIME 6-if0 192.168.10.9/5000: connected -> down: nothing heard for 3000 ms
 
 const NAME_WIDTH = 17;
 const COUNT_WIDTH = 13;
@@ -68,7 +69,7 @@ export function formatLocal(attachments: readonly AttachmentView[], verbosity: n
   return toText(verbosity === 0 ? blocks.flat() : blocks.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines])));
 }
 
-/** The line of one outcome of `-a` (`attached`) or `-d` (`detached`) that went well. With `device = none` nothing shows it, not even the NBD socket. */
+/** The line of a successful `-a` (`attached`) or `-d` (`detached`). With `device = none`, no frontend shows the volume. */
 export function formatOutcome({ volume, device }: AttachOutcome, done: 'attached' | 'detached'): string {
   const none = done === 'attached' ? ' (no device)' : '';
   return toText([`${volume} ${done}${device === null ? none : ` ${device}`}`]);
@@ -91,7 +92,7 @@ export function formatEvents(events: readonly EventView[]): string {
   );
 }
 
-/** A path's state as people read it. */
+/** Displayed name of a path's state. */
 export function stateName(state: string): string {
   return state === 'up' ? 'connected' : state;
 }
@@ -150,7 +151,7 @@ function volumeLines(volume: VolumeView, verbosity: number): string[] {
   return [line, `          id: ${volume.id}`, `          mode: ${mode}`, ...(holders.length === 0 ? ['          holder: -'] : holders)];
 }
 
-// A name or count that fills its column still needs a space to its neighbour: it pushes the rest right.
+// A name or count that fills its column moves the rest to the right, so that a space remains.
 function padName(name: string): string {
   return `${name} `.padEnd(NAME_WIDTH);
 }
@@ -195,7 +196,7 @@ function waitingLines(view: WaitingView): string[] {
   ];
 }
 
-/** `osl:oracle@0 keeps 8192 bytes that are not flushed, since TIME; last flush: TIME`. */
+/** `osl:oracle@0 keeps 8192 bytes written that are not flushed yet, since: TIME; last flush: TIME`. */
 function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView): string {
   const ranges = rangeBytes > 0 ? ` and ${rangeBytes} bytes zeroed or discarded` : '';
   const kept = sinceMs === null ? 'has no unflushed data' : `keeps ${dataBytes} bytes written${ranges} that are not flushed yet`;
@@ -205,4 +206,22 @@ function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView)
 
 function threeDigits(position: number): string {
   return String(position).padStart(3, '0');
+}
+
+const GAP = '  ';
+const RIGHT = '>';
+
+/** The heading, then a line for each row. A heading that starts with `>` (not shown) aligns its column to the right. */
+export function alignColumns(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const isRight = headings.map((heading) => heading.startsWith(RIGHT));
+  const shown = headings.map((heading, column) => (isRight[column] === true ? heading.slice(RIGHT.length) : heading));
+  // Widths include the escapes that are printed.
+  const table = [shown, ...rows].map((cells) => cells.map(escapeControls));
+  const widths = headings.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
+  return table.map((cells) =>
+    cells
+      .map((cell, column) => (isRight[column] === true ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .join(GAP)
+      .trimEnd(),
+  );
 }

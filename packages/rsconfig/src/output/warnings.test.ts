@@ -2,7 +2,7 @@
 // Leaves the views that the remarks stand below to program.test.ts.
 
 import { expect, test } from 'vitest';
-import { queryRemarks } from './warnings.ts';
+import { queryWarnings } from './warnings.ts';
 import { namespace, path, server } from '../testing/views.ts';
 
 const AUTH = "Server refused the connection: Server big-7 does not accept this node's proof: check nodename, nodekey [E_AUTH]";
@@ -10,7 +10,7 @@ const IN_USE = 'Server refused the connection: Node big-6 is in use from 192.168
 
 function remarksOf(errors: readonly (string | null)[]): string[] {
   const paths = errors.map((lastError, index) => path({ interface: `if${index}`, state: 'down', lastError }));
-  return queryRemarks([namespace({ servers: [server({ name: 'big-7', state: 'down', volumes: [], paths })] })], '/etc/rscltcfg');
+  return queryWarnings([namespace({ servers: [server({ name: 'big-7', state: 'down', volumes: [], paths })] })], '/etc/rscltcfg');
 }
 
 test.each<[string, readonly (string | null)[], string]>([

@@ -1,60 +1,60 @@
-// What a person should be told when a view is empty or lacks something. Pure.
-// Invariant: these are sentences for stderr, so that stdout keeps its format for programs that read it.
+// Warnings for a view that is empty or incomplete. Pure.
+// Invariant: warnings are messages for stderr, so that stdout keeps its format for programs.
 
 import type { AttachmentView, AwaitedView, NamespaceView, ServerView, StatusView } from '@rsio/common/control/methods';
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import { endPoint } from './format.ts';
 
-/** Of one server more are not told: rsconfig -m status -v has them. */
-const REASONS_TOLD_MAX = 4;
+/** Reasons shown per server; rsconfig -m status -v shows all. */
+const REASONS_SHOWN_MAX = 4;
 const CODE_AT_END = / \[(E_[A-Z_]+)\]$/;
-/** Errors without a word of a server. */
-const NOBODY_SPOKE: ReadonlySet<string> = new Set<ErrorCode>(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
+/** Errors that occur if no server answers. */
+const NO_ANSWER_CODES: ReadonlySet<string> = new Set<ErrorCode>(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
-export function queryRemarks(namespaces: readonly NamespaceView[], configFile: string): string[] {
+export function queryWarnings(namespaces: readonly NamespaceView[], configFile: string): string[] {
   if (namespaces.length === 0) return [`No namespace is configured: add one to ${configFile}`];
   return namespaces.flatMap((namespace) => {
     if (namespace.servers.length === 0)
       return [`Namespace ${namespace.name} has no server: add a [server NAME] section below it in ${configFile}`];
-    return namespace.servers.flatMap((server) => serverRemarks(namespace, server));
+    return namespace.servers.flatMap((server) => serverWarnings(namespace, server));
   });
 }
 
-function serverRemarks(namespace: NamespaceView, server: ServerView): string[] {
+function serverWarnings(namespace: NamespaceView, server: ServerView): string[] {
   if (server.state !== 'connected')
-    return [`Server ${server.name} of ${namespace.name} is ${server.state}${whatItSaid(server)}: see rsconfig -m status -v`];
+    return [`Server ${server.name} of ${namespace.name} is ${server.state}${serverErrors(server)}: see rsconfig -m status -v`];
   if (server.volumes.length > 0) return [];
   return [`Server ${server.name} of ${namespace.name} offers no volume to ${namespace.nodename}: see [volume] in its rssrvcfg`];
 }
 
-/** Why a server that answers is not connected, each reason with one path of it; empty when nobody answered, which `down` says already. */
-function whatItSaid({ paths }: ServerView): string {
+/** Why a server that answers is not connected, each reason with one of its paths; empty if it does not answer, because `down` says so. */
+function serverErrors({ paths }: ServerView): string {
   const reasons = new Map<string, string>();
   for (const path of paths) {
     const code = CODE_AT_END.exec(path.lastError ?? '')?.[1];
-    if (path.lastError === null || code === undefined || NOBODY_SPOKE.has(code) || reasons.has(path.lastError)) continue;
+    if (path.lastError === null || code === undefined || NO_ANSWER_CODES.has(code) || reasons.has(path.lastError)) continue;
     reasons.set(path.lastError, `${path.interface} -> ${endPoint(path.address, path.port)}: ${path.lastError}`);
   }
   return [...reasons.values()]
-    .slice(0, REASONS_TOLD_MAX)
+    .slice(0, REASONS_SHOWN_MAX)
     .map((reason, index) => `${index === 0 ? ':' : ';'} ${reason}`)
     .join('');
 }
 
-export function waitingRemarks(attachments: readonly AttachmentView[]): string[] {
+export function waitingWarnings(attachments: readonly AttachmentView[]): string[] {
   return attachments.flatMap(({ namespace, name, universe, state }) =>
     state === 'waiting' ? [`${namespace}:${name}@${universe} is attached, but its I/O is waiting: rsconfig -m status -v shows why`] : [],
   );
 }
 
-export function awaitedRemarks(awaited: readonly AwaitedView[]): string[] {
+export function awaitedWarnings(awaited: readonly AwaitedView[]): string[] {
   return awaited.map(({ namespace, name, universe, reason }) => {
     const label = `${namespace}:${name}@${universe}`;
     return `${label} was attached before rsiod restarted and is not attached again yet: ${reason}; rsconfig -d ${label} ends the attempts`;
   });
 }
 
-export function statusRemarks(status: StatusView, configFile: string): string[] {
+export function statusWarnings(status: StatusView, configFile: string): string[] {
   if (status.interfaces.length === 0) return [`No interface is configured: add one to ${configFile}`];
   const idle = status.interfaces.filter((view) => view.reps.length === 0);
   return [

@@ -1,11 +1,11 @@
-// What a command works with, for the tests of single commands: nothing is printed, no daemon runs.
-// A test gives what it is about.
+// A CommandContext for the tests of single commands: it prints nothing and has
+// no daemon. A test supplies the parts that it is about.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { CommandContext } from '../cli/command-context.ts';
+import type { CommandContext } from '../cli/command.ts';
 
-/** `call` takes any method and gives any result: the test answers for the daemon. */
+/** `call` takes any method and returns any result, because the test answers for the daemon. */
 interface Given extends Partial<Omit<CommandContext, 'call'>> {
   readonly call?: (method: string, params: unknown) => Promise<unknown>;
 }

@@ -1,5 +1,5 @@
-// A client in good order as doctor knows it: two interfaces on two cards, one server, rsiod running with its file. Text of the file is
-// the manual's sample. A test breaks one thing.
+// Facts of a client in good order: two interfaces on two cards, one server, rsiod running with its file, whose text is the manual's
+// sample. A test breaks one thing.
 
 import { parseIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -62,7 +62,7 @@ export function report(changes: Partial<ProbeReport> = {}): ProbeReport {
   };
 }
 
-/** Of interface if`index` to the server's interface in the same subnet. */
+/** The path from interface if`index` to the server's interface in the same subnet. */
 export function pathFacts(index: 0 | 1, changes: Partial<PathFacts> = {}): PathFacts {
   return {
     namespace: 'osl',

@@ -1,5 +1,5 @@
-// Views as a daemon gives them, for the tests of rsconfig.
-// Each is complete; a test changes what it is about.
+// Complete views of a daemon for the tests of rsconfig. A
+// test changes the part that it is about.
 
 import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/common/control/methods';
 

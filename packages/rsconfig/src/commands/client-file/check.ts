@@ -1,12 +1,11 @@
-// check: everything that is wrong or doubtful in the client's file, with line numbers, before a daemon meets it.
-// Looks at the file alone; the machine and the servers are the doctor's.
+// `check`: reports every fault and warning in the client's configuration file with its line number, before a daemon reads it. It examines
+// only the file; the machine and the servers are doctor's job.
 
 import { readConfigFile } from '@rsio/common/config/load-config';
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { defineCommand, JSON_OPTION } from '../../cli/command.ts';
+import { defineCommand, JSON_OPTION, printJson } from '../../cli/command.ts';
 import { CHECK_SHAPE } from '../../cli/json-shapes.ts';
-import { printJson } from '../../cli/command-context.ts';
 
 export const CHECK = defineCommand({
   call: { by: 'words', words: 'check' },

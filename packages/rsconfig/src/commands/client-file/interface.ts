@@ -1,16 +1,15 @@
-// interface add, remove, list: the interfaces in the client's file. Whether paths come of them is the explorer's and rsiod's.
-// An address that this machine does not have is taken and remarked: its card may come later.
+// `interface add`, `remove` and `list`: the interfaces in the client's configuration file. Whether paths result is the explorer's and
+// rsiod's job. An address that this machine does not have is accepted with a warning, because its card may come later.
 
 import { loadRscltConfig } from '@rsio/common/config/load-config';
 import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
-import { interfaceOf, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
 import { isSingleHost } from '@rsio/common/lib/subnet';
 import { parsePrefixedAddress } from '@rsio/common/lib/units';
-import { defineCommand, JSON_OPTION } from '../../cli/command.ts';
+import { interfaceOf, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { type CommandContext, defineCommand, JSON_OPTION, printJson } from '../../cli/command.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
 import { INTERFACES_SHAPE } from '../../cli/json-shapes.ts';
-import { alignColumns } from '../../output/columns.ts';
-import { type CommandContext, printJson } from '../../cli/command-context.ts';
+import { alignColumns } from '../../output/format.ts';
 
 export const INTERFACE_ADD = defineCommand({
   call: { by: 'words', words: 'interface add' },
@@ -27,7 +26,7 @@ created.`,
   run: async (context, { port, reload }, [name = '', address = '']) => {
     const keys = givenKeys({ address, port });
     await changeConfig(context, (document) => addInterface(document, name, keys), `interface ${name} added`, reload);
-    remarkOfForeignAddress(context, address);
+    warnOfForeignAddress(context, address);
     return 0;
   },
 });
@@ -78,7 +77,7 @@ export const INTERFACE_LIST = defineCommand({
   },
 });
 
-function remarkOfForeignAddress(context: CommandContext, text: string): void {
+function warnOfForeignAddress(context: CommandContext, text: string): void {
   const { address } = parsePrefixedAddress(text);
   const isHere = isSingleHost(address) && interfaceOf(address, machineInterfaces(systemFacts)) !== null;
   if (!isHere) context.note(`No interface of this machine has address ${address} now: no path uses it until one does`);

@@ -1,5 +1,5 @@
-// namespace add, remove: the namespaces in the client's file, with the servers and volumes below them.
-// Finding out what to add is join's; here a person knows id, name and key.
+// `namespace add` and `remove`: the namespaces in the client's configuration file, with the servers and volumes below them. Here the
+// administrator knows id, name and key; finding them is join's job.
 
 import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { defineCommand, usageError } from '../../cli/command.ts';

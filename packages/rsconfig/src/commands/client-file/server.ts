@@ -1,5 +1,5 @@
-// server add, remove: the [server] sections in the client's file, each of which is one interface of a server.
-// Invariant: which namespace is meant is never guessed where several could be.
+// `server add` and `remove`: the [server] sections in the client's configuration file, each for one interface of a server. Invariant: the
+// command never guesses a namespace if several are possible.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { addServer, namespacesWith, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
@@ -53,7 +53,7 @@ export const SERVER_REMOVE = defineCommand({
   },
 });
 
-/** The one namespace of the file, or the one that has this server. Throws E_USAGE. */
+/** The only namespace of the file, or the one that has this server. Throws E_USAGE. */
 function onlyNamespace(document: IniDocument, server: string | null): string {
   const [namespace, ...others] = namespacesWith(document, server);
   if (namespace === undefined && server === null) throw usageError('No namespace in the file: add one with rsconfig namespace add');

@@ -1,15 +1,14 @@
-// The commands that only look: -l, -q, -m status, -m stats, events. Text is format.ts, what is missing is said by warnings.ts.
-// Invariant: stdout holds the view and nothing else; remarks go to stderr and never change the exit code.
+// The commands that only show state: -l, -q, -m status, -m stats and events. format.ts makes the text, warnings.ts the warnings.
+// Invariant: stdout holds only the view; warnings go to stderr and never change the exit code.
 
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { defineCommand, JSON_OPTION, printJson, VERBOSE_OPTION, WAIT_OPTION } from '../../cli/command.ts';
 import { STATS_SAMPLE_MS } from '../../cli/limits.ts';
-import { defineCommand, JSON_OPTION, VERBOSE_OPTION, WAIT_OPTION } from '../../cli/command.ts';
-import { formatEvents, formatLocal, formatQuery, formatStatus } from '../../output/format.ts';
 import { formatStats } from '../../output/format-stats.ts';
-import { awaitedRemarks, queryRemarks, statusRemarks, waitingRemarks } from '../../output/warnings.ts';
-import { printJson } from '../../cli/command-context.ts';
-import { pathsUp } from './path-waiting.ts';
+import { formatEvents, formatLocal, formatQuery, formatStatus } from '../../output/format.ts';
+import { awaitedWarnings, queryWarnings, statusWarnings, waitingWarnings } from '../../output/warnings.ts';
+import { pathsUp } from './lifecycle.ts';
 
 export const LOCAL = defineCommand({
   call: { by: 'option', option: 'local', short: 'l', help: '-lv: block device; -lvv: raw device, size, servers' },
@@ -21,7 +20,7 @@ export const LOCAL = defineCommand({
     const result = await context.call('local', {});
     if (json) return printJson(context, result);
     context.out(formatLocal(result.attachments, verbose));
-    for (const remark of [...waitingRemarks(result.attachments), ...awaitedRemarks(result.awaited)]) context.note(remark);
+    for (const warning of [...waitingWarnings(result.attachments), ...awaitedWarnings(result.awaited)]) context.note(warning);
     if (result.attachments.length + result.awaited.length === 0)
       context.note('No volume is attached: rsconfig -q lists the offered volumes, rsconfig -a NAME attaches one');
   },
@@ -42,7 +41,7 @@ export const QUERY = defineCommand({
     const result = await context.call('query', { refresh: true });
     if (json) return printJson(context, result);
     context.out(formatQuery(result.namespaces, verbose));
-    for (const remark of queryRemarks(result.namespaces, context.configFile)) context.note(remark);
+    for (const warning of queryWarnings(result.namespaces, context.configFile)) context.note(warning);
   },
 });
 
@@ -59,9 +58,9 @@ time.`,
     const result = await context.call('status', {});
     if (json) return printJson(context, result) ?? exitCode;
     context.out(formatStatus(result, verbose));
-    // The longer form has the waiting volumes in its text.
+    // The verbose form shows the waiting volumes on stdout.
     const view = verbose === 0 ? result : { ...result, waiting: [] };
-    for (const remark of statusRemarks(view, context.configFile)) context.note(remark);
+    for (const warning of statusWarnings(view, context.configFile)) context.note(warning);
     return exitCode;
   },
 });

@@ -1,17 +1,19 @@
-// `explore`: asks on every interface of this machine, and at the addresses that were given, which servers are there. Needs no file and
-// no rsiod. The text is explore-table.ts. Invariant: exit code 1 when nobody was found, naming where was asked.
+// `explore`: finds servers on every interface of this machine and at given addresses, and prints a line for each interface of each
+// server, then the findings with their remedies. It needs neither a configuration file nor rsiod. Invariants: the exit code is 1 if no
+// server answered; no control character from a peer reaches the terminal; an unknown link speed, and an interface that did not answer
+// itself, print as `-`.
 
-import { explore } from '@rsio/protocol/explorer/discovery/explorer';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
+import type { Exploration, FoundServer, Heard } from '@rsio/protocol/explorer/discovery/exploration';
+import { explore } from '@rsio/protocol/explorer/discovery/explorer';
+import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import { DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
-import { defineCommand } from '../../cli/command.ts';
-import { parsePort, resolveHost } from '../../cli/hosts.ts';
+import { type CommandContext, defineCommand, printJson } from '../../cli/command.ts';
+import { exploringLocals, INTERFACE_OPTION, namedInterfaces, parsePort, resolveHost, shownLocals } from '../../cli/hosts.ts';
 import { EXPLORATION_SHAPE } from '../../cli/json-shapes.ts';
 import { givenKey, keyFileOption } from '../../cli/key-input.ts';
 import { type MachinePorts, machinePorts } from '../../cli/machine-ports.ts';
-import { type CommandContext, printJson } from '../../cli/command-context.ts';
-import { formatExploration } from './explore-table.ts';
-import { exploringLocals, INTERFACE_OPTION, namedInterfaces, shownLocals } from './exploring-locals.ts';
+import { alignColumns, roundTrip, toText } from '../../output/format.ts';
 
 export const EXPLORE = defineCommand({
   call: { by: 'words', words: 'explore' },
@@ -39,7 +41,7 @@ not answer.`,
 interface ExploreHereOptions {
   readonly hosts: readonly string[];
   readonly port: number;
-  /** Of interfaces to ask from; none: all. */
+  /** Addresses of the interfaces to explore from; empty: all. */
   readonly addresses: readonly string[];
   readonly namespacekey: string | null;
   readonly json: boolean;
@@ -63,4 +65,42 @@ async function exploreHere(
   const remedy = `check cables and subnets, that rssrv runs with explore = yes and its port is ${port}, or give its address: rsconfig explore HOST`;
   context.report('E_UNREACHABLE', `No server answered on ${shownLocals(locals)}, port ${port}: ${remedy}`);
   return 1;
+}
+
+//   NAMESPACE   ID  SERVER  ID  INTERFACE  ADDRESS        PORT   LINK  HEARD ON  ROUND TRIP
+//   osl        200  big-9    1  if1        192.168.45.10  5000  1000M  eth0        0.212 ms
+//   osl        200  big-9    1  if2        192.168.46.10  5000  1000M  -                  -
+//   Server big-8 at 192.168.45.11 signs its answers with another namespacekey: make namespacekey the same on both sides
+
+const HEADINGS = ['NAMESPACE', '>ID', 'SERVER', '>ID', 'INTERFACE', 'ADDRESS', '>PORT', '>LINK', 'HEARD ON', '>ROUND TRIP'];
+
+export function formatExploration({ servers, findings }: Exploration): string {
+  const rows = servers.flatMap(serverRows);
+  return toText([...(rows.length === 0 ? [] : alignColumns(HEADINGS, rows)), ...findings.map(findingLine)]);
+}
+
+export function findingLine({ sentence, remedy, count }: Finding): string {
+  return `${sentence}${count > 1 ? ` (${count} times)` : ''}: ${remedy}`;
+}
+
+function serverRows({ namespace, namespaceid, server, serverid, interfaces, heard }: FoundServer): string[][] {
+  return interfaces.map(({ name, address, port, linkMbps }) => {
+    const ways = heard.filter(({ from }) => from === address).toSorted(byRoundTrip);
+    return [
+      namespace,
+      String(namespaceid),
+      server,
+      String(serverid),
+      name,
+      address,
+      String(port),
+      linkMbps === null ? '-' : `${linkMbps}M`,
+      ways.length === 0 ? '-' : [...new Set(ways.map(({ local }) => local))].join(','),
+      roundTrip(ways[0]?.roundTripMs ?? null),
+    ];
+  });
+}
+
+function byRoundTrip(one: Heard, other: Heard): number {
+  return one.roundTripMs - other.roundTripMs;
 }

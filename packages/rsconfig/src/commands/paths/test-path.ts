@@ -1,11 +1,11 @@
-// `-m test`: lets the daemon measure its paths, each on a connection of its own and one after the other, and shows what came out.
-// The text is test-path-table.ts. Invariant: exit code 1 when a path that was asked for cannot be used.
+// `-m test`: makes rsiod measure its paths, each on a separate connection and one after the other, and prints a line for each path with
+// its error and remedies. Invariants: the exit code is 1 if a requested path cannot be used; no control character of a name or a peer's
+// sentence reaches the terminal; a value that could not be measured prints as `-`.
 
 import { isIP } from 'node:net';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
-import { defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
-import { type CommandContext, printJson } from '../../cli/command-context.ts';
-import { formatProbes } from './test-path-table.ts';
+import { CONTROL_METHODS, type LeftOutView, type ProbeView } from '@rsio/common/control/methods';
+import { type CommandContext, defineCommand, JSON_OPTION, printJson, usageError } from '../../cli/command.ts';
+import { alignColumns, endPoint, toText } from '../../output/format.ts';
 
 export const TEST = defineCommand({
   call: { by: 'monitor', word: 'test' },
@@ -23,11 +23,11 @@ both (if0:192.168.45.10). Without PATH, all paths are measured.`,
   run: (context, { json }, [path]) => testPaths(context, path ?? null, json),
 });
 
-/** The path a person names, as the daemon takes it. */
+/** The PATH operand, as the daemon takes it. */
 export interface PathName {
-  /** Name of an interface of this machine. */
+  /** Name or address of an interface of this machine; null: any. */
   readonly interface: string | null;
-  /** Address of a server interface, or name of its section. */
+  /** Address of a server interface, or name of its section; null: any. */
   readonly remote: string | null;
 }
 
@@ -42,7 +42,7 @@ async function testPaths(context: CommandContext, path: string | null, json: boo
   return result.paths.length > 0 && result.paths.every(({ error }) => error === null) ? 0 : 1;
 }
 
-/** An address alone may be one of ours or a server's: the daemon's own list decides. */
+/** An address alone may be local or a server's; the daemon's list of interfaces decides. */
 async function resolvePath({ call }: CommandContext, text: string): Promise<PathName> {
   const name = parsePath(text);
   if (name.interface !== null || name.remote === null) return name;
@@ -51,7 +51,7 @@ async function resolvePath({ call }: CommandContext, text: string): Promise<Path
   return isOurs ? { interface: name.remote, remote: null } : name;
 }
 
-/** `if0`, `192.168.45.10`, `192.168.45.10/5000` as -m status shows it, `if0:192.168.45.10`. Throws E_USAGE. */
+/** Accepts `if0`, `192.168.45.10`, `192.168.45.10/5000` (as -m status shows it) and `if0:192.168.45.10`. Throws E_USAGE. */
 export function parsePath(text: string): PathName {
   const whole = addressOf(text);
   if (whole !== null) return { interface: null, remote: whole };
@@ -65,4 +65,46 @@ export function parsePath(text: string): PathName {
 function addressOf(text: string): string | null {
   const bare = /^\[?([^[\]/]*)\]?(?:\/\d+)?$/.exec(text)?.[1] ?? '';
   return isIP(bare) === 0 ? null : bare;
+}
+
+//   path                           server    reach   trip ms  tx MB/s  rx MB/s   MTU  leaves by
+//   if0 -> 192.168.45.10/5000      big-9    0.2 ms     0.212    112.3    113.0  1500  eth0
+//   if1 -> 192.168.46.10/5000      -             -         -        -        -     -  -
+//       Connection refused: is rssrv running there?
+
+const BYTES_PER_MB = 1e6;
+const INDENT = '    ';
+
+export function formatProbes(paths: readonly ProbeView[], leftOut: readonly LeftOutView[]): string {
+  const heading = ['path', 'server', '>reach', '>trip ms', '>tx MB/s', '>rx MB/s', '>MTU', 'leaves by'];
+  const [first = '', ...lines] = alignColumns(heading, paths.map(cellsOf));
+  const blocks = paths.flatMap((path, index) => [lines[index] ?? '', ...detailsOf(path)]);
+  const omitted = leftOut.map((one) => `${one.interface ?? '-'} -> ${one.address} (${one.section}) is left out: ${one.reason}`);
+  return toText([...(paths.length === 0 ? [] : [first]), ...blocks, ...omitted]);
+}
+
+function cellsOf(path: ProbeView): string[] {
+  return [
+    `${path.interface} -> ${endPoint(path.address, path.port)}`,
+    path.server ?? '-',
+    path.reachMs === null ? '-' : `${path.reachMs.toFixed(1)} ms`,
+    path.roundTripMs === null ? '-' : path.roundTripMs.toFixed(3),
+    rate(path.sendBytesPerSecond),
+    rate(path.receiveBytesPerSecond),
+    path.mtuBytes === null ? '-' : String(path.mtuBytes),
+    leavesBy(path),
+  ];
+}
+
+function leavesBy({ device, leavesBy: really }: ProbeView): string {
+  if (really === null) return '-';
+  return device === null || device === really ? really : `${really}, not ${device}`;
+}
+
+function detailsOf({ error, remarks }: ProbeView): string[] {
+  return [...(error === null ? [] : [`${INDENT}${error.message} [${error.code}]`]), ...remarks.map((remark) => INDENT + remark)];
+}
+
+function rate(bytesPerSecond: number | null): string {
+  return bytesPerSecond === null ? '-' : (bytesPerSecond / BYTES_PER_MB).toFixed(1);
 }

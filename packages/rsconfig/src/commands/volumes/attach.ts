@@ -1,14 +1,11 @@
-// -a and -d: the daemon attaches and detaches, here each outcome becomes a line.
-// Waiting for what cannot be done yet is volume-waiting.ts. Invariant: one failure hides no other outcome, and makes exit code 1.
+// -a and -d: make the daemon attach and detach volumes, and print a line for each outcome. Waiting for volumes that cannot be attached or
+// detached yet is volume-waiting.ts. Invariant: a failure hides no other outcome, and makes the exit code 1.
 
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
-import { defineCommand, JSON_OPTION, usageError, WAIT_OPTION } from '../../cli/command.ts';
+import { type CommandContext, defineCommand, JSON_OPTION, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { formatOutcome } from '../../output/format.ts';
-import { tellingLosses } from '../daemon/cut-volumes.ts';
-import { type CommandContext, printJson } from '../../cli/command-context.ts';
-import { awaySentence, serversAway } from './servers-away.ts';
-import { withProgress } from './volume-progress.ts';
-import { attachWaiting, detachWaiting } from './volume-waiting.ts';
+import { reportLosses } from '../daemon/forced-losses.ts';
+import { attachWaiting, unreachableMessage, detachWaiting, unreachableServers, withProgress } from './volume-waiting.ts';
 
 const ANY_NUMBER = { min: 0, max: Number.POSITIVE_INFINITY } as const;
 
@@ -76,7 +73,7 @@ is in progress, and while its server is out of reach.`,
     checkNames(names);
     const detach = async (left: readonly string[]): Promise<readonly AttachOutcome[]> =>
       (await context.call('detach', { names: left, force })).outcomes;
-    const { outcomes } = await tellingLosses(context, force, async () =>
+    const { outcomes } = await reportLosses(context, force, async () =>
       wait === null
         ? { outcomes: await withProgress(context, 'detaching', detach(names)) }
         : await detachWaiting(context, wait, names, detach),
@@ -89,7 +86,7 @@ is in progress, and while its server is out of reach.`,
 
 const NOT_FOUND: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_NO_PATH'];
 
-/** Says which servers are away when they may have what is missing; returns whether nothing can be missing for that. */
+/** Reports the unreachable servers that may offer a missing volume; returns true if there are none. */
 async function checkServers(
   context: CommandContext,
   { names, server }: { readonly names: readonly string[]; readonly server: string | null },
@@ -97,8 +94,8 @@ async function checkServers(
 ): Promise<boolean> {
   const isMissed = outcomes.some(({ error }) => error !== null && NOT_FOUND.includes(error.code));
   if (names.length > 0 && !isMissed) return true;
-  const away = await serversAway(context, server);
-  for (const one of away) context.report('E_NO_PATH', awaySentence(one));
+  const away = await unreachableServers(context, server);
+  for (const one of away) context.report('E_NO_PATH', unreachableMessage(one));
   if (outcomes.length + away.length === 0) context.note('No volume is offered to this client: see rsconfig -q');
   return away.length === 0;
 }
@@ -107,7 +104,7 @@ function checkNames(names: readonly string[]): void {
   if (names.includes('')) throw usageError('A name is empty: give oracle, osl:oracle or osl:oracle@0');
 }
 
-/** Returns the exit code: 1 when one of the volumes was refused. */
+/** Returns the exit code: 1 if a volume was refused. */
 function printOutcomes(context: CommandContext, outcomes: readonly AttachOutcome[], done: 'attached' | 'detached' | null): number {
   for (const outcome of outcomes) {
     if (outcome.done) {

@@ -1,15 +1,20 @@
-// -a --wait and -d --wait: asks again for the volumes that were refused for a reason that can pass, until none is left or the time is over.
-// Waiting itself is waiting.ts. Invariants: what was done keeps its first outcome; the outcomes stand in the order of the first answer.
+// Waiting while volumes are attached and detached: -a --wait and -d --wait repeat the request for volumes that were refused for a
+// temporary reason, unreachable servers are named with the last errors of their paths, and a terminal sees a progress line. Polling
+// itself is waiting.ts.
+// Invariants: a successful outcome is final; outcomes keep the order of the first answer; progress never changes a result.
 
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome, PathView, ServerView } from '@rsio/common/control/methods';
+import type { Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { type Look, type Waited, waitedSentence, waitUntil } from '../../cli/waiting.ts';
-import type { CommandContext } from '../../cli/command-context.ts';
-import { serversAway } from './servers-away.ts';
+import { plural } from '@rsio/common/lib/units';
+import type { CommandContext } from '../../cli/command.ts';
+import { VOLUME_PROGRESS_MS } from '../../cli/limits.ts';
+import { type Poll, type WaitResult, unfinishedMessage, waitUntil } from '../../cli/waiting.ts';
+import { endPoint, stateName } from '../../output/format.ts';
 
-export interface Rounded {
+export interface WaitedOutcomes {
   readonly outcomes: readonly AttachOutcome[];
-  /** Nothing is left that was waited for. */
+  /** Every volume is done. */
   readonly isDone: boolean;
 }
 
@@ -18,33 +23,38 @@ type Ask = (names: readonly string[]) => Promise<readonly AttachOutcome[]>;
 const ATTACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'];
 const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'];
 
-/** Without names, all that the servers offer when every one of them is in reach. `server`: only that one is meant; null: all are. */
+/** Without names: all volumes that the servers offer, once every server is reachable. `server`: only this server; null: all. */
 export async function attachWaiting(
   context: CommandContext,
   limitMs: number,
   { names, server }: { readonly names: readonly string[]; readonly server: string | null },
   attach: Ask,
-): Promise<Rounded> {
+): Promise<WaitedOutcomes> {
   const round = new Rounds(names, attach, ATTACH_CAN_PASS);
   const waited = await waitUntil(context, limitMs, async () => {
-    const missing = names.length > 0 ? [] : (await serversAway(context, server)).map(({ sentence }) => sentence);
+    const missing = names.length > 0 ? [] : (await unreachableServers(context, server)).map(({ sentence }) => sentence);
     const { value, waitsFor } = await round.next(missing.length > 0);
     return { value, waitsFor: [...missing, ...waitsFor] };
   });
   return outcomesOf(context, limitMs, waited, 'what was attached stays attached, rsconfig -l shows it');
 }
 
-export async function detachWaiting(context: CommandContext, limitMs: number, names: readonly string[], detach: Ask): Promise<Rounded> {
+export async function detachWaiting(
+  context: CommandContext,
+  limitMs: number,
+  names: readonly string[],
+  detach: Ask,
+): Promise<WaitedOutcomes> {
   const round = new Rounds(names, detach, DETACH_CAN_PASS);
   const waited = await waitUntil(context, limitMs, () => round.next(false));
   return outcomesOf(context, limitMs, waited, 'what was detached stays detached, rsconfig -l shows the rest');
 }
 
-/** What was asked for, and what came of it so far. */
+/** The requested volumes and their outcomes so far. */
 class Rounds {
   private readonly ask: Ask;
   private readonly canPass: readonly string[];
-  /** Name asked for -> its outcome; null: not asked yet. */
+  /** Requested name -> outcome; null: not requested yet. */
   private outcomes: Map<string, AttachOutcome | null>;
   private isWhole: boolean;
 
@@ -55,8 +65,8 @@ class Rounds {
     this.isWhole = names.length === 0;
   }
 
-  /** `isGrowing`: without names, more may be offered the next time. */
-  async next(isGrowing: boolean): Promise<Look<readonly AttachOutcome[]>> {
+  /** `isGrowing`: without names, the servers may offer more volumes later. */
+  async next(isGrowing: boolean): Promise<Poll<readonly AttachOutcome[]>> {
     if (this.isWhole) {
       for (const outcome of await this.ask([]))
         if (this.outcomes.get(outcome.volume)?.done !== true) this.outcomes.set(outcome.volume, outcome);
@@ -75,10 +85,79 @@ class Rounds {
   }
 }
 
-function outcomesOf(context: CommandContext, limitMs: number, { how, last }: Waited<readonly AttachOutcome[]>, kept: string): Rounded {
+function outcomesOf(
+  context: CommandContext,
+  limitMs: number,
+  { how, last }: WaitResult<readonly AttachOutcome[]>,
+  kept: string,
+): WaitedOutcomes {
   if (how === 'done') return { outcomes: last?.value ?? [], isDone: true };
-  const sentence = waitedSentence(how, limitMs, kept);
+  const sentence = unfinishedMessage(how, limitMs, kept);
   if (last === null) throw new RsError('E_TIMEOUT', `rsiod is still working on it: ${sentence}`);
   context.note(sentence);
   return { outcomes: last.value, isDone: false };
+}
+
+/** Paths shown per server; more would repeat the same reasons, and -m status shows all. */
+const PATHS_SHOWN_MAX = 4;
+
+export interface UnreachableServer {
+  /** `server big-5 of osl is down`. */
+  readonly sentence: string;
+  /** `if0 -> 192.168.10.9/5000: Connection refused`. */
+  readonly why: string;
+}
+
+/** `only`: name of the only server to consider; null: all. */
+export async function unreachableServers({ call }: Pick<CommandContext, 'call'>, only: string | null): Promise<UnreachableServer[]> {
+  const { namespaces } = await call('query', { refresh: false });
+  const servers = namespaces.flatMap(({ name, servers: own }) => own.map((server) => ({ namespace: name, server })));
+  return servers
+    .filter(({ server }) => server.state !== 'connected' && (only === null || server.name === only))
+    .map(({ namespace, server }) => ({ sentence: `server ${server.name} of ${namespace} is ${server.state}`, why: reasonsOf(server) }));
+}
+
+/** The message for a line of its own. */
+export function unreachableMessage({ sentence, why }: UnreachableServer): string {
+  return `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}: ${why}: see rsconfig -m status -v`;
+}
+
+function reasonsOf({ paths }: ServerView): string {
+  if (paths.length === 0) return 'no interface of this machine has a path to it';
+  const told = paths.slice(0, PATHS_SHOWN_MAX).map(pathText);
+  const left = paths.length - told.length;
+  return [...told, ...(left > 0 ? [`and ${plural(left, 'more path')}`] : [])].join('; ');
+}
+
+function pathText(path: PathView): string {
+  return `${path.interface} -> ${endPoint(path.address, path.port)}: ${path.lastError ?? stateName(path.state)}`;
+}
+
+export async function withProgress<T>(
+  { clock, call, waiting }: Pick<CommandContext, 'clock' | 'call' | 'waiting'>,
+  doing: 'attaching' | 'detaching',
+  work: Promise<T>,
+): Promise<T> {
+  const { progress } = waiting;
+  if (progress === null) return await work;
+  let isDone = false;
+  let timer: Timer;
+  const show = async (): Promise<void> => {
+    // A daemon that cannot answer now still answers `work`, or that request reports the time-out.
+    const attached = await call('local', {}).then(
+      ({ attachments }) => attachments.length,
+      () => null,
+    );
+    if (isDone) return;
+    if (attached !== null) progress(`${doing}: ${plural(attached, 'volume')} attached so far`);
+    timer = clock.after(VOLUME_PROGRESS_MS, () => void show());
+  };
+  timer = clock.after(VOLUME_PROGRESS_MS, () => void show());
+  try {
+    return await work;
+  } finally {
+    isDone = true;
+    timer.cancel();
+    progress('');
+  }
 }

@@ -1,7 +1,7 @@
-// What `watch` shows: samples become lines. Pure; where the lines go is watch-screen.ts.
-// Invariants: no control character of a name reaches the terminal, and on a terminal no line is wider than it.
+// Turns samples into the lines that `watch` shows. Pure; watch-screen.ts prints the lines.
+// Invariants: no control character of a name reaches the terminal, and no line is wider than the terminal.
 
-// On a terminal, redrawn each second; on a pipe the lines of the paths with the time before them, below one heading:
+// A terminal is redrawn each second. A pipe gets the lines of the paths, each with the time in front, below one heading:
 //   2 of 2 paths connected   tx 12.3 MB/s   rx 110.2 MB/s   Ctrl-C ends
 //
 //   path                   state     tx/rx   tx MB/s rx MB/s  req/s trip ms  load
@@ -16,9 +16,9 @@ import { escapeControls } from '@rsio/common/lib/printable';
 import { endPoint, stateName } from '../../output/format.ts';
 import type { PathSample, WatchSample } from './watch-sample.ts';
 
-/** Seconds of which a plot remembers at most. */
+/** Seconds that a plot remembers. */
 const PLOT_SAMPLES_MAX = 60;
-/** Below this a path is idle: heartbeats alone must not look like load. */
+/** Below this rate a path is idle, because heartbeats must not look like load. */
 const PLOT_FULL_MIN_BYTES_PER_SECOND = 1_000_000;
 const BYTES_PER_MB = 1e6;
 const STATE_WIDTH = 'connected'.length;
@@ -46,7 +46,7 @@ export class PlotHistory {
     }
   }
 
-  /** One letter for each of the last `columns` seconds; the highest load of any path in that time fills its letter. */
+  /** One letter for each of the last `columns` seconds, scaled to the highest load of any path in that time. */
   plot(path: PathSample, columns: number, letters: PlotLetters): string {
     const full = Math.max(PLOT_FULL_MIN_BYTES_PER_SECOND, ...[...this.loads.values()].flatMap((loads) => loads.slice(-columns)));
     const bars = BARS[letters];
@@ -55,7 +55,7 @@ export class PlotHistory {
   }
 }
 
-/** The whole picture for a terminal of this size; what has no room is counted in the last line. */
+/** The whole picture for a terminal of this size; the last line counts the lines that do not fit. */
 export function terminalPicture(
   sample: WatchSample,
   history: PlotHistory,
@@ -70,7 +70,7 @@ export function terminalPicture(
     ...sample.paths.map((path) => pathLine(path, width, history.plot(path, Math.max(0, columns - fixed), letters))),
     ...(sample.waiting.length === 0 ? [] : ['', ...sample.waiting.map(waitingLine)]),
   ].map((line) => cut(line, columns));
-  // The last row stays free: a line end there would scroll.
+  // The last row stays free, because a line end there would scroll.
   const room = Math.max(1, rows - 1);
   return lines.length <= room
     ? lines
@@ -155,7 +155,7 @@ function clockTime(atMs: number): string {
   return /\d\d:\d\d:\d\d/.exec(formatTime(atMs))?.[0] ?? '-';
 }
 
-// Names are ASCII, so that a letter is a column.
+// Names are ASCII, so that a character is a column.
 function cut(line: string, columns: number): string {
   return escapeControls(line).slice(0, Math.max(1, columns));
 }

@@ -5,13 +5,13 @@ import type { PathStats } from '@rsio/common/control/methods';
 import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { expect, test } from 'vitest';
 import { rep } from '../../testing/views.ts';
-import { type Look, sampleOf } from './watch-sample.ts';
+import { type Snapshot, sampleOf } from './watch-sample.ts';
 
 function stats(address: string, changes: Partial<PathStats> = {}): PathStats {
   return pathStats({ address, ...changes });
 }
 
-function look(monotonicMs: number, paths: readonly PathStats[]): Look {
+function look(monotonicMs: number, paths: readonly PathStats[]): Snapshot {
   const reps = paths.map((path) => rep({ address: path.address, port: path.port }));
   const interfaces = [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps }];
   return { atMs: monotonicMs, monotonicMs, status: { interfaces, waiting: [], logs: [] }, stats: { paths, volumes: [] } };

@@ -1,12 +1,12 @@
-// Two looks at the daemon become what happened between them: rates for each path, and what waits. Pure; when the looks are taken is
-// watch.ts, how it is shown watch-picture.ts. Invariant: a path is in a sample exactly when -m status shows it, in its order.
+// Computes what happened between two snapshots of the daemon: rates of each path, and the waiting volumes. Pure; watch.ts takes the
+// snapshots, watch-picture.ts shows the result. Invariant: a sample has exactly the paths that -m status shows, in the same order.
 
 import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common/control/methods';
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
 import { perSecond } from '../../output/format-stats.ts';
 
-/** What rsiod said at one moment. */
-export interface Look {
+/** The answers of rsiod at one moment. */
+export interface Snapshot {
   readonly atMs: number;
   readonly monotonicMs: number;
   readonly status: StatusView;
@@ -34,7 +34,7 @@ export interface WatchSample {
 }
 
 /** What happened from `before` to `now`. */
-export function sampleOf(before: Look, now: Look): WatchSample {
+export function sampleOf(before: Snapshot, now: Snapshot): WatchSample {
   const seconds = (now.monotonicMs - before.monotonicMs) / 1_000;
   const earlier = countersByPath(before.stats);
   const counters = countersByPath(now.stats);
@@ -66,7 +66,7 @@ function countersByPath({ paths }: StatsView): Map<string, PathStats> {
   return new Map(paths.map((path) => [keyOf(path.interface, path), path]));
 }
 
-/** Two servers may share an address, and differ in the port. */
+/** Includes the port, because two servers may share an address. */
 function keyOf(name: string, { address, port }: { readonly address: string; readonly port: number }): string {
   return `${name} ${address} ${port}`;
 }

@@ -1,8 +1,10 @@
-// Where `watch` shows its pictures: on a terminal each in the place of the last, on a pipe line after line.
-// Invariant: a terminal is given back as it was found, however the watching ends: the pictures are on its other screen.
+// The output of `watch`: on a terminal each picture replaces the previous one, on a pipe lines follow each other. Also what watching and
+// --wait need of the process: size and character set of the terminal, and the ending signals.
+// Invariants: the terminal is restored however watching ends, because pictures use its alternate screen; after `off`, the process has its
+// previous signal handlers.
 
 import { escapeControls } from '@rsio/common/lib/printable';
-import { type PlotHistory, type PlotLetters, pipeHeading, pipeLines, terminalPicture } from './watch-picture.ts';
+import { pipeHeading, pipeLines, type PlotHistory, type PlotLetters, terminalPicture } from './watch-picture.ts';
 import type { WatchSample } from './watch-sample.ts';
 
 export interface WatchScreen {
@@ -11,7 +13,7 @@ export interface WatchScreen {
   close(): void;
 }
 
-/** Size of the terminal now, in letters. */
+/** Current size of the terminal in characters. */
 export interface TerminalSize {
   readonly columns: number;
   readonly rows: number;
@@ -56,4 +58,45 @@ export function pipeScreen(write: Write, letters: PlotLetters): WatchScreen {
 /** One line of JSON for each second. */
 export function jsonScreen(write: Write): WatchScreen {
   return { show: (sample) => write(`${JSON.stringify(sample)}\n`), close: () => undefined };
+}
+
+export interface WatchPorts {
+  /** null: stdout is not a terminal that can be drawn on. */
+  readonly terminal: (() => TerminalSize) | null;
+  readonly isUnicode: boolean;
+  /** Calls `stop` on Ctrl-C, SIGTERM or SIGHUP; returns a function that removes the handlers. */
+  readonly onStop: (stop: () => void) => () => void;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const COLUMNS = 80;
+const ROWS = 24;
+
+export function processWatchPorts(): WatchPorts {
+  const { stdout, env } = process;
+  const canDraw = stdout.isTTY && env['TERM'] !== 'dumb' && env['TERM'] !== undefined;
+  return {
+    // A terminal of unknown size reports 0.
+    terminal: canDraw ? () => ({ columns: stdout.columns || COLUMNS, rows: stdout.rows || ROWS }) : null,
+    isUnicode: isUnicodeLocale(env),
+    onStop: (stop) => {
+      for (const signal of SIGNALS) process.on(signal, stop);
+      return () => {
+        for (const signal of SIGNALS) process.off(signal, stop);
+      };
+    },
+  };
+}
+
+/** Columns of stderr; null: it is not a terminal that can be drawn on. */
+export function stderrColumns(): (() => number) | null {
+  const { stderr, env } = process;
+  const canDraw = stderr.isTTY && env['TERM'] !== 'dumb' && env['TERM'] !== undefined;
+  return canDraw ? () => stderr.columns || COLUMNS : null;
+}
+
+/** Follows the C library: the first of these variables that is set and not empty names the locale. */
+export function isUnicodeLocale(env: Readonly<Record<string, string | undefined>>): boolean {
+  const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '');
+  return /utf-?8/i.test(locale ?? '');
 }

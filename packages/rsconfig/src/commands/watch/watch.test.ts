@@ -1,12 +1,12 @@
 // The loop of watch on a fake clock: how often it asks, where it shows, and every way in which it ends.
 // Leaves a real terminal to the integration tests.
 
+import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { describe, expect, test } from 'vitest';
-import { rep } from '../../testing/views.ts';
 import { contextOf } from '../../testing/context.ts';
-import { speaksUnicode, type WatchSurroundings } from './watch-terminal.ts';
+import { rep } from '../../testing/views.ts';
+import { isUnicodeLocale, type WatchPorts } from './watch-screen.ts';
 import { watch } from './watch.ts';
 
 const ENTER = '\x1b[?1049h\x1b[?25l';
@@ -33,7 +33,7 @@ function scene(options: { readonly count?: number; readonly json?: boolean; read
       return method === 'status' ? STATUS : { paths: [], volumes: [] };
     },
   });
-  const surroundings: WatchSurroundings = {
+  const surroundings: WatchPorts = {
     terminal: options.isTerminal === true ? () => ({ columns: 80, rows: 24 }) : null,
     isUnicode: true,
     onStop: (end) => {
@@ -132,5 +132,5 @@ test.each([
   [{ LC_CTYPE: 'C.UTF-8', LANG: 'C' }, true],
   [{}, false],
 ])('letters of %o', (env, isUnicode) => {
-  expect(speaksUnicode(env)).toBe(isUnicode);
+  expect(isUnicodeLocale(env)).toBe(isUnicode);
 });

@@ -1,16 +1,14 @@
-// `watch`: asks the daemon once a second and shows what happened since, until a person ends it or --count is reached.
-// Leaves rates to watch-sample.ts, lines to watch-picture.ts, the terminal to watch-screen.ts.
-// Invariant: whatever ends it, the screen is closed before anything else is printed.
+// `watch`: takes a snapshot of the daemon each second and shows what changed, until the user ends it or --count is reached. Rates are
+// watch-sample.ts, lines watch-picture.ts, the terminal watch-screen.ts. Invariant: the screen is closed before anything else is printed,
+// however watching ends.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { WATCH_INTERVAL_MS } from '../../cli/limits.ts';
-import { defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
+import { type CommandContext, defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
 import { WATCH_SHAPE } from '../../cli/json-shapes.ts';
-import type { CommandContext } from '../../cli/command-context.ts';
+import { WATCH_INTERVAL_MS } from '../../cli/limits.ts';
 import { PlotHistory, type PlotLetters } from './watch-picture.ts';
-import { type Look, sampleOf } from './watch-sample.ts';
-import { jsonScreen, pipeScreen, terminalScreen, type WatchScreen } from './watch-screen.ts';
-import { processSurroundings, type WatchSurroundings } from './watch-terminal.ts';
+import { type Snapshot, sampleOf } from './watch-sample.ts';
+import { jsonScreen, pipeScreen, processWatchPorts, terminalScreen, type WatchScreen, type WatchPorts } from './watch-screen.ts';
 
 export const WATCH = defineCommand({
   call: { by: 'words', words: 'watch' },
@@ -33,22 +31,18 @@ file, the seconds follow each other. With --json, each second is one line.`,
 });
 
 interface WatchOptions {
-  /** null: until somebody ends it. */
+  /** Number of seconds; null: until the user ends it. */
   readonly count: number | null;
   readonly ascii: boolean;
   readonly json: boolean;
 }
 
-/** Throws what the daemon's control socket throws; E_NOT_RUNNING also when it ends meanwhile. */
-export async function watch(
-  context: CommandContext,
-  options: WatchOptions,
-  surroundings: WatchSurroundings = processSurroundings(),
-): Promise<void> {
-  const screen = screenFor(context, options, surroundings);
+/** Throws the errors of the daemon's control socket; E_NOT_RUNNING also if the daemon ends meanwhile. */
+export async function watch(context: CommandContext, options: WatchOptions, ports: WatchPorts = processWatchPorts()): Promise<void> {
+  const screen = screenFor(context, options, ports);
   let off = (): void => undefined;
   const stopped = new Promise<'stopped'>((resolve) => {
-    off = surroundings.onStop(() => resolve('stopped'));
+    off = ports.onStop(() => resolve('stopped'));
   });
   try {
     await showEverySecond(context, options.count, screen, stopped);
@@ -78,12 +72,12 @@ async function showEverySecond(
   }
 }
 
-async function lookAt({ call, clock }: CommandContext): Promise<Look> {
+async function lookAt({ call, clock }: CommandContext): Promise<Snapshot> {
   const [status, stats] = await Promise.all([call('status', {}), call('stats', {})]);
   return { atMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), status, stats };
 }
 
-/** The daemon was there a moment ago. */
+/** Explains that the daemon, which answered before, has ended. */
 function throwEnded(thrown: unknown): never {
   const { code, context } = toRsError(thrown);
   if (code !== 'E_NOT_RUNNING' && code !== 'E_RESET') throw thrown;
@@ -95,7 +89,7 @@ function pause({ clock }: CommandContext, delayMs: number): Promise<void> {
   return new Promise((resolve) => void clock.after(delayMs, resolve));
 }
 
-function screenFor({ out }: CommandContext, { json, ascii }: WatchOptions, { terminal, isUnicode }: WatchSurroundings): WatchScreen {
+function screenFor({ out }: CommandContext, { json, ascii }: WatchOptions, { terminal, isUnicode }: WatchPorts): WatchScreen {
   if (json) return jsonScreen(out);
   const letters: PlotLetters = isUnicode && !ascii ? 'unicode' : 'ascii';
   return terminal === null ? pipeScreen(out, letters) : terminalScreen(out, terminal, letters);

@@ -4,10 +4,9 @@
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
 import { AT_MS, rep } from '../../testing/views.ts';
-import { diagnose } from '../checks.ts';
+import { diagnose } from '../doctor.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
-import type { Finding } from '../facts/finding.ts';
-import { formatFindings } from '../report.ts';
+import { type Finding, formatFindings } from '../facts/finding.ts';
 
 /** All that is not well. */
 function faults(facts: DoctorFacts): Finding[] {

@@ -1,11 +1,11 @@
-// The daemon: running, of this version, with this file, open to its owner only, and of the same opinion about the paths.
-// Leaves the paths themselves to reach.ts and proof.ts.
+// Checks the daemon: it runs, has this version and this file, only its owner can open its socket, and it agrees about the paths. The
+// paths themselves are checked by reach.ts and proof.ts.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { endPoint, stateName } from '../../output/format.ts';
 import type { DaemonFacts, DoctorFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { pathName, splitSentence } from '../facts/words.ts';
+import { pathName, splitSentence } from '../facts/naming.ts';
 
 const OTHERS = 0o077;
 
@@ -34,7 +34,7 @@ export function checkDaemon(facts: DoctorFacts): Finding[] {
     const remedy = `restart it: kill ${view.pid}, then, once it has ended, ${facts.startCommand}`;
     findings.error('NBD socket', 'The socket is gone: local programs cannot reach attached volumes', daemon.nbdSocket, remedy);
   }
-  otherOpinions(findings, facts);
+  disagreements(findings, facts);
   if (findings.list.length === 0) findings.ok('rsiod', `Running as pid ${view.pid}, version ${view.version}, with this file`);
   return findings.list;
 }
@@ -64,10 +64,10 @@ function olderFile(findings: FindingList, { file, rootOption }: DoctorFacts, { v
   findings.warning('rsiod', what, `rsiod, pid ${view.pid}`, remedy, file.config === null ? [] : [`rsconfig${rootOption} reload`]);
 }
 
-/** Paths that worked just now and are not up in the daemon. */
-function otherOpinions(findings: FindingList, { paths, daemon }: DoctorFacts): void {
+/** Paths that doctor could use but that are not up in the daemon. */
+function disagreements(findings: FindingList, { paths, daemon }: DoctorFacts): void {
   for (const path of paths) {
-    // Not proved: after a refused key the other paths are tried without one, and that they connect says little.
+    // After a refused key, the other paths are tried without one, and such a connection proves nothing.
     if (path.report === null || path.report.failureCode !== null || path.report.server?.isProved !== true) continue;
     const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
     const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);

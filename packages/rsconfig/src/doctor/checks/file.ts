@@ -1,10 +1,10 @@
-// The configuration file: there, readable, right; and whether others can read or change it.
-// Leaves whether what it says fits this machine to the other checks.
+// Checks the configuration file: it exists, is readable and has no faults, and other users can neither read nor change it. Whether its
+// content fits this machine is for the other checks.
 
 import { plural } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { splitSentence } from '../facts/words.ts';
+import { splitSentence } from '../facts/naming.ts';
 
 const WORLD_READABLE = 0o004;
 const GROUP_READABLE = 0o040;
@@ -35,7 +35,7 @@ export function checkFile({ file }: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-/** Rights of the file with the keys. */
+/** Checks the permissions of the file, which contains keys. */
 export function checkRights({ file }: DoctorFacts): Finding[] {
   const findings = new FindingList('rights');
   if (file.mode === null || (file.trouble !== null && file.trouble.code !== 'E_RIGHTS')) return [];

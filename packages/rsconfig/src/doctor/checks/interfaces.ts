@@ -1,13 +1,12 @@
-// The interfaces that the file names: their addresses exist on this machine, their cables are alive, and each has a cable of its own.
-// Leaves which way traffic really goes to routes.ts.
+// Checks the interfaces in the file: this machine has their addresses, their cables have a carrier, and each has a cable of its own. The
+// route that traffic takes is routes.ts's job.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { addressKey } from '@rsio/common/lib/subnet';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { DoctorFacts, SilentAddress } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { placeOf } from '../facts/location.ts';
-import { listOf } from '../facts/words.ts';
+import { listOf, locationOf } from '../facts/naming.ts';
 
 interface OnMachine {
   readonly configured: ClientInterfaceConfig;
@@ -30,7 +29,7 @@ export function checkInterfaces(facts: DoctorFacts): Finding[] {
   differingSpeeds(findings, facts, found);
   const idle = facts.leftOut.filter(({ type, address }) => type === 'interface' && found.some((one) => one.configured.address === address));
   for (const one of idle) {
-    const where = placeOf(facts.file, { type: 'interface', name: one.object });
+    const where = locationOf(facts.file, { type: 'interface', name: one.object });
     const remedy = `give the servers an interface in its subnet, set paths = all in the file, or remove it: rsconfig interface remove ${one.object}`;
     findings.warning(`interface ${one.object}`, `No path starts at ${one.address}: ${one.reason}`, where, remedy);
   }
@@ -48,21 +47,21 @@ function missing(findings: FindingList, facts: DoctorFacts, { name, address }: C
   const instead = own.length === 0 ? 'it has only loopback addresses' : `it has ${listOf(own)}`;
   const what = `This machine does not have address ${address}: ${instead}`;
   const remedy = `assign ${address} to a network card, or correct the file: rsconfig interface remove ${name}, then rsconfig interface add ${name} ADDRESS`;
-  findings.error(`interface ${name}`, what, placeOf(file, { type: 'interface', name }, 'address'), remedy);
+  findings.error(`interface ${name}`, what, locationOf(file, { type: 'interface', name }, 'address'), remedy);
 }
 
-/** The address is there, and the system does not name it. */
+/** The address is set on a device that is down or has no carrier. */
 function switchedOff(findings: FindingList, { file }: DoctorFacts, name: string, { device, address, isUp }: SilentAddress): void {
   const what = `${device}, which has ${address}, ${isUp ? 'has no carrier' : 'is down'}`;
   const remedy = isUp ? 'plug in its cable, or enable its switch port' : 'bring it up';
-  const where = `${device}, ${placeOf(file, { type: 'interface', name })}`;
+  const where = `${device}, ${locationOf(file, { type: 'interface', name })}`;
   findings.error(`interface ${name}`, what, where, remedy, isUp ? [] : [`ip link set dev ${device} up`]);
 }
 
 function withoutCarrier(findings: FindingList, { file }: DoctorFacts, { name }: ClientInterfaceConfig, machine: MachineInterface): void {
   const what = `${machine.device}, which has ${machine.address}, has no carrier`;
   const remedy = 'plug in its cable, enable its switch port, or bring the card up';
-  const where = `${machine.device}, ${placeOf(file, { type: 'interface', name })}`;
+  const where = `${machine.device}, ${locationOf(file, { type: 'interface', name })}`;
   findings.error(`interface ${name}`, what, where, remedy, [`ip link set dev ${machine.device} up`]);
 }
 
@@ -85,7 +84,7 @@ function sharedCables(findings: FindingList, { file, machine: { standsOn } }: Do
     const over = devices.length === 0 ? '' : `, by ${listOf(devices)}`;
     const what = `They all use ${card}${over}: if its one cable fails, all of them fail`;
     const remedy = `give each interface an address on a card of its own, or keep one: rsconfig interface remove ${second.name}`;
-    const where = placeOf(file, { type: 'interface', name: second.name }, 'address');
+    const where = locationOf(file, { type: 'interface', name: second.name }, 'address');
     findings.warning(`interfaces ${listOf(names)}`, what, where, remedy);
   }
 }
@@ -98,6 +97,6 @@ function differingSpeeds(findings: FindingList, { file }: DoctorFacts, found: re
   if (slowest === undefined || known.every(({ mbps }) => mbps === slowest.mbps)) return;
   const speeds = listOf(known.map(({ name, device, mbps }) => `${name} (${device}) ${mbps} Mbit/s`));
   const remedy = `if ${slowest.device} should be as fast as the others, check its cable and switch port, and see ethtool ${slowest.device}`;
-  const where = `${slowest.device}, ${placeOf(file, { type: 'interface', name: slowest.name })}`;
+  const where = `${slowest.device}, ${locationOf(file, { type: 'interface', name: slowest.name })}`;
   findings.warning('link speeds', `The links differ in speed: ${speeds}`, where, remedy);
 }

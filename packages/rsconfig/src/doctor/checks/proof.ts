@@ -1,10 +1,9 @@
-// Who answers at the end of each path: an RSIO server, of this namespace, that accepts this node's key; and whether two servers claim one
-// id. Leaves paths that nobody answers on to reach.ts. Invariant: one cause is told once for each server, not for each path.
+// Checks which server answers at the end of each path: an RSIO server of this namespace that accepts this node's key, with a serverid of
+// its own. Paths without an answer are reach.ts's job. Invariant: a cause is reported once per server, not once per path.
 
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { placeOf } from '../facts/location.ts';
-import { listOf, pathName, serverName, splitSentence } from '../facts/words.ts';
+import { listOf, pathName, locationOf, serverName, splitSentence } from '../facts/naming.ts';
 
 export function checkProof(facts: DoctorFacts): Finding[] {
   const findings = new FindingList('proof');
@@ -12,7 +11,7 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A refusal for the namespace comes before the server has said who it is; its sentence does.
+    // A server refuses a wrong namespace before it identifies itself; its message names it.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!told.has(key)) failed(findings, facts, path);
@@ -29,7 +28,7 @@ export function checkProof(facts: DoctorFacts): Finding[] {
 
 function failed(findings: FindingList, { file, version }: DoctorFacts, path: PathFacts): void {
   const { failure, failureCode, server } = path.report ?? {};
-  const inNamespace = (key: string): string => placeOf(file, { type: 'namespace', name: path.namespace }, key);
+  const inNamespace = (key: string): string => locationOf(file, { type: 'namespace', name: path.namespace }, key);
   switch (failureCode) {
     case 'E_AUTH':
       findings.error(
@@ -58,12 +57,12 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
     case 'E_TIMEOUT':
     case 'E_PROTOCOL':
     case 'E_RESET':
-      // Once it is known who answers, the failure's own words say more: data that does not come through, a server that was restarted.
+      // If the server is known, the message of the failure says more: lost data, or a restarted server.
       if (server !== null) break;
       findings.error(
         pathName(path),
         `Something accepts the connection, but does not answer like an RSIO server (${failure})`,
-        placeOf(file, { type: 'server', name: path.section, namespace: path.namespace }, 'address'),
+        locationOf(file, { type: 'server', name: path.section, namespace: path.namespace }, 'address'),
         `check the address and port ${path.port}; if it is rssrv, see rsslogcat on the server`,
       );
       return;

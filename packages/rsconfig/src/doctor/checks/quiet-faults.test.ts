@@ -4,12 +4,11 @@
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
 import { AT_MS } from '../../testing/views.ts';
-import { diagnose } from '../checks.ts';
-import { deadMounts } from '../gather/dead-mounts.ts';
+import { diagnose } from '../doctor.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
 import type { Finding } from '../facts/finding.ts';
-import { silentIn } from '../gather/ip-command.ts';
-import { packetBytesIn } from '../gather/tcp-packets.ts';
+import { deadMounts } from '../gather/gather-daemon.ts';
+import { packetBytesIn, silentIn } from '../gather/network-facts.ts';
 
 function faults(changes: Partial<DoctorFacts>): Finding[] {
   return diagnose(doctorFacts(changes)).filter(({ severity }) => severity !== 'ok');

@@ -1,14 +1,13 @@
-// Whether each server interface can be reached from the interface that is to reach it; each way of not being reached has its own remedy.
-// Leaves who answers there to proof.ts. Invariant: an address or cable of this machine that is missing is interfaces.ts' finding alone.
+// Checks that each server interface is reachable from its local interface, with a remedy for each kind of failure. Which server answers
+// is proof.ts's job. Invariant: only interfaces.ts reports a missing address or cable of this machine.
 
-import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
+import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { placeOf } from '../facts/location.ts';
-import { pathName } from '../facts/words.ts';
+import { pathName, locationOf } from '../facts/naming.ts';
 
 const USUAL_PREFIX_LENGTH_4 = 24;
 const USUAL_PREFIX_LENGTH_6 = 64;
@@ -23,7 +22,7 @@ export function checkReach(facts: DoctorFacts): Finding[] {
     }
   }
   for (const one of facts.leftOut.filter(({ type, address }) => type === 'section' && !isForMissing(facts, address))) {
-    const where = placeOf(facts.file, { type: 'server', name: one.object, namespace: one.namespace });
+    const where = locationOf(facts.file, { type: 'server', name: one.object, namespace: one.namespace });
     const remedy =
       'give this machine an interface in its subnet (rsconfig interface add), set paths = all in the file, or remove the section';
     findings.warning(`server section ${one.object}`, `No path leads to ${one.address}: ${one.reason}`, where, remedy);
@@ -38,7 +37,7 @@ export function checkReach(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-/** An address of the file that this machine lacks would most likely have been in this subnet: then that is the fault. */
+/** True if the file has an address that this machine lacks and that is probably in this subnet; then that is the fault. */
 function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
   const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;
   return (file.config?.interfaces ?? []).some(
@@ -52,11 +51,11 @@ function isCabled({ machine }: DoctorFacts, { local }: PathFacts): boolean {
 
 function unreached(findings: FindingList, facts: DoctorFacts, path: PathFacts, errno: string): void {
   const { what, remedy } = explanation(facts, path, errno);
-  const where = placeOf(facts.file, { type: 'server', name: path.section, namespace: path.namespace }, 'address');
+  const where = locationOf(facts.file, { type: 'server', name: path.section, namespace: path.namespace }, 'address');
   findings.error(pathName(path), what, where, remedy);
 }
 
-/** Another path leads to the server that says it listens at this one's end point, or to the section's namesake in the file. */
+/** True if another path reaches the server that lists this end point, or the server of the same section. */
 function isServedElsewhere({ paths }: DoctorFacts, { namespace, address, port }: PathFacts): boolean {
   return paths.some(
     ({ report, namespace: its }) =>

@@ -1,15 +1,15 @@
-// Which card the traffic of each path really leaves and comes by: what the kernel says, and what the byte counters of a short burst
-// showed. With two cards in one subnet Linux sends everything by the first and answers ARP for both on either; the remedy makes it keep
-// to the card that has the address. Invariant: what was measured outweighs what the routing table says.
+// Checks which network card the traffic of each path leaves and arrives by, from the kernel's routes and from byte counters during a
+// short burst. With two cards in one subnet, Linux sends all traffic through the first and answers ARP for both on either; the remedy
+// binds each address to its card. Invariant: a measurement overrides the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
 import { ROUTE_TABLE_FIRST } from '../../cli/limits.ts';
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { listOf, pathName } from '../facts/words.ts';
+import { listOf, pathName } from '../facts/naming.ts';
 
-/** A path whose local address is on a card, and the card by which its traffic really goes. */
+/** A path whose local address is on a card, and the card that its traffic really leaves by. */
 interface Way {
   readonly path: PathFacts;
   readonly own: MachineInterface;
@@ -33,12 +33,12 @@ export function checkRoutes(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-/** None: the machine lacks the address, it is on the loopback, or nothing is known of the way. */
+/** Empty if the machine lacks the address, if it is on the loopback, or if the route is unknown. */
 function wayOf({ machine }: DoctorFacts, path: PathFacts): Way[] {
   const own = interfaceOf(path.local, machine.interfaces);
   const measured = path.report?.leavesBy ?? null;
   const leavesBy = measured ?? path.route?.device ?? null;
-  // A server on this machine itself is reached by the loopback whatever the address.
+  // A server on this machine is reached through the loopback, whatever the address.
   if (own === null || own.isLoopback || leavesBy === null || leavesBy === 'lo') return [];
   return [{ path, own, leavesBy, isMeasured: measured !== null }];
 }
@@ -70,7 +70,7 @@ interface Fault {
   readonly where: string;
 }
 
-/** The server is in another subnet, and the card's own router, which leads there, is not asked. */
+/** The server is in another subnet, and traffic does not use the router of the path's own card. */
 function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, own }: Way, { object, what, where }: Fault): void {
   const router = path.local.includes(':') ? undefined : machine.routers[own.device];
   const ip = path.local.includes(':') ? 'ip -6' : 'ip';
@@ -90,7 +90,7 @@ function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, 
   findings.error(object, what, where, remedy, router === undefined ? [] : commands);
 }
 
-/** Answers that come in by another card: this machine has answered ARP for the address there. */
+/** Answers arrive on another card, because this machine answered ARP for the address there. */
 function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   const arrivesBy = path.report?.arrivesBy ?? null;
   if (arrivesBy === null || arrivesBy === own.device || arrivesBy === 'lo') return;
@@ -100,7 +100,7 @@ function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   findings.error(pathName(path), what, `device ${arrivesBy}`, remedy, path.local.includes(':') ? [] : arpCommands([own.device]));
 }
 
-/** The configured addresses, on different cards, that share the subnet of the path's own address. */
+/** Configured addresses on different cards in the subnet of the path's local address. */
 function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): MachineInterface[] {
   const near = (file.config?.interfaces ?? []).flatMap(({ address }) => {
     const one = interfaceOf(address, machine.interfaces);
@@ -112,8 +112,8 @@ function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): Machin
 }
 
 /**
- * Each card answers for its own address only. What the server has learned before it keeps as long as traffic goes, right or wrong;
- * a question from the right card teaches it better.
+ * Makes each card answer ARP only for its own address. The server keeps its old entry while traffic flows; an ARP request from the
+ * right card corrects it.
  */
 function arpCommands(devices: readonly string[]): string[] {
   return [
@@ -123,7 +123,7 @@ function arpCommands(devices: readonly string[]): string[] {
   ];
 }
 
-/** A routing table for each address, used for what comes from it. */
+/** A routing table for each local address. */
 function keepToCards({ machine }: DoctorFacts, cards: readonly MachineInterface[]): string[] {
   const isFour = cards.every(({ address }) => !address.includes(':'));
   const ip = isFour ? 'ip' : 'ip -6';

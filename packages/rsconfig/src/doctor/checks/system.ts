@@ -1,10 +1,10 @@
-// What the system allows and offers: open files, TCP buffers, and programs that can use a volume's door.
-// Invariant: a bound is a finding only where it hurts.
+// Checks the limits of the system (open files, TCP buffers) and lists the programs that can use the NBD frontend. Invariant: a limit is
+// reported only if it is too low.
 
 import { DOCTOR_OPEN_FILES_MIN, DOCTOR_TCP_BUFFER_MIN_BYTES } from '../../cli/limits.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { listOf } from '../facts/words.ts';
+import { listOf } from '../facts/naming.ts';
 
 export function checkLimits({ daemon, system }: DoctorFacts): Finding[] {
   const findings = new FindingList('limits');
@@ -34,8 +34,8 @@ function buffer(findings: FindingList, which: string, key: string, maxBytes: num
   findings.warning('TCP', what, key, 'set the usual limits', [`sysctl -w ${key}="${usual}"`]);
 }
 
-/** Information: there is nothing to be wrong with. */
-export function checkDoors({ daemon, system }: DoctorFacts): Finding[] {
+/** Information only; it never fails. */
+export function checkFrontends({ daemon, system }: DoctorFacts): Finding[] {
   const findings = new FindingList('doors');
   if (daemon.view !== null && daemon.isNbdSocketThere)
     findings.ok('NBD socket', `Local programs reach volumes through ${daemon.nbdSocket}`);

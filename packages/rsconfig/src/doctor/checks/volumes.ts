@@ -1,5 +1,5 @@
-// The attached volumes: I/O that waits, storage of a server that fails, and file systems on devices that are gone.
-// Leaves why a server is not in reach to reach.ts and proof.ts.
+// Checks the attached volumes: waiting I/O, failing storage of a server, and file systems on devices that are gone. Why a server is
+// unreachable is the job of reach.ts and proof.ts.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { plural } from '@rsio/common/lib/units';

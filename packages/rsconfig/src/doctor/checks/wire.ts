@@ -1,13 +1,13 @@
-// What the wire between the two ends can do: packet sizes, and what the probes and the exploration noticed besides.
-// Leaves cables and their cards to routes.ts.
+// Checks the network between both ends: packet sizes, and the findings of probes
+// and exploration. Cables and cards are routes.ts's job.
 
 import type { Finding as ExplorerFinding, FindingKind } from '@rsio/protocol/explorer/discovery/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { pathName } from '../facts/words.ts';
+import { pathName } from '../facts/naming.ts';
 
-/** Told by other checks in their own words, or nothing wrong: a server may be told not to answer exploration. */
+/** Findings that other checks report, or that are no fault: a server may be configured not to answer exploration. */
 const NOT_HERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];
 const ERRORS: readonly FindingKind[] = ['same-id', 'contradiction'];
 
@@ -41,7 +41,7 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
   findings.warning(pathName(path), what, `device ${own.device}`, remedy, [`ip link set dev ${own.device} mtu ${goes}`]);
 }
 
-/** No discovery datagram came back: the server is told not to answer, is asked over IPv6, or cannot take one. What TCP has agreed on tells. */
+/** No discovery datagram returned: exploration is off, the address is IPv6, or the datagram was too large. TCP's packet size is used. */
 function agreedSize(findings: FindingList, path: PathFacts, device: string, ownBytes: number): void {
   const { tcpMtuBytes, address } = path;
   if (tcpMtuBytes === null) {

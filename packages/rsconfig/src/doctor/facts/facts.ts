@@ -1,5 +1,5 @@
-// What doctor knows before it judges: the file, the machine, each path as it was tried, the daemon. Gathered by gather.ts, judged by
-// checks/. Invariant: plain data; what could not be found out is null, and a check says nothing of what it does not know.
+// The facts that doctor judges: the file, the machine, each tried path, the daemon. gather.ts collects them, checks/ judges them.
+// Invariant: plain data; an unknown fact is null, and a check does not judge what is unknown.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
@@ -9,50 +9,50 @@ import type { MachineInterface } from '@rsio/protocol/explorer/network/interface
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 
 export interface DoctorFacts {
-  /** ` --root /tmp/lab`, to stand behind a program in a command; '' for the real root. */
+  /** ` --root /tmp/lab`, for commands in remedies; '' for the real root. */
   readonly rootOption: string;
-  /** What starts rsiod on this machine, such as `systemctl start rsiod`. */
+  /** The command that starts rsiod on this machine, such as `systemctl start rsiod`. */
   readonly startCommand: string;
   readonly file: FileFacts;
   readonly machine: MachineFacts;
-  /** Addresses that are set on a device which does not run. */
+  /** Addresses on devices that are down or have no carrier. */
   readonly silent: readonly SilentAddress[];
-  /** Every pair that the file, or what a server says of itself, makes a path of, up to DOCTOR_PATHS_MAX. */
+  /** Every pair that is a path according to the file or to a server's own list, at most DOCTOR_PATHS_MAX. */
   readonly paths: readonly PathFacts[];
-  /** Pairs past that bound. */
+  /** Number of pairs beyond that limit. */
   readonly pathsNotTried: number;
   readonly leftOut: readonly LeftOutFacts[];
-  /** Servers that answered exploration with an id that another one has too, answers that were not believed, and so on. */
+  /** Findings of exploration: duplicate serverids, rejected answers, and so on. */
   readonly explored: readonly Finding[];
   readonly daemon: DaemonFacts;
   readonly volumes: VolumesFacts;
   readonly system: SystemFacts;
-  /** Of rsconfig itself. */
+  /** Version of rsconfig. */
   readonly version: string;
 }
 
 export interface FileFacts {
   readonly path: string;
-  /** null: it could not be read at all; `trouble` says why. */
+  /** null: the file could not be read; `trouble` has the reason. */
   readonly document: IniDocument | null;
   readonly trouble: { readonly code: string; readonly message: string } | null;
-  /** What makes the file useless; empty: it is right. Line 0: the file as a whole. */
+  /** Faults that make the file unusable. Line 0: the file as a whole. */
   readonly problems: readonly { readonly line: number; readonly message: string }[];
   readonly warnings: readonly ConfigWarning[];
-  /** null exactly when there is trouble or a problem. */
+  /** null exactly if there is trouble or a problem. */
   readonly config: RscltConfig | null;
-  /** Permission bits; null: not known. */
+  /** Permission bits; null: unknown. */
   readonly mode: number | null;
   readonly modifiedMs: number | null;
 }
 
 export interface MachineFacts {
   readonly interfaces: readonly MachineInterface[];
-  /** The card that a device such as a VLAN stands on, by its name; a device without an entry is a card itself, or stands on several. */
+  /** Device, such as a VLAN -> its card; a device without an entry is a card itself, or has several. */
   readonly standsOn: Readonly<Record<string, string>>;
-  /** Numbers of routing tables that are in use. */
+  /** Numbers of the routing tables in use. */
   readonly tables: readonly number[];
-  /** The router by which a device leads to other subnets, IPv4; a device without an entry has none that the kernel knows. */
+  /** Device -> its IPv4 router to other subnets; a device without an entry has none. */
   readonly routers: Readonly<Record<string, string>>;
 }
 
@@ -64,9 +64,9 @@ export interface SilentAddress {
 }
 
 export interface VolumesFacts {
-  /** Their storage fails, as rsiod's events say, and has not worked since. */
+  /** Volumes whose storage fails according to rsiod's events, and has not recovered. */
   readonly failing: readonly { readonly volume: string; readonly sinceMs: number; readonly reason: string }[];
-  /** File systems on devices whose volume is not attached any more. */
+  /** File systems on devices whose volume is no longer attached. */
   readonly deadMounts: readonly { readonly mountPoint: string; readonly device: string }[];
 }
 
@@ -78,11 +78,11 @@ export interface PathFacts {
   readonly section: string;
   readonly address: string;
   readonly port: number;
-  /** Which way the kernel sends what goes from `local` to `address`; null: it did not say. */
+  /** The kernel's route from `local` to `address`; null: unknown. */
   readonly route: RouteFacts | null;
-  /** Errno of connecting (ETIMEDOUT: no answer in time); null: it connected, or was not tried because this machine lacks `local`. */
+  /** Errno of connecting (ETIMEDOUT: no answer in time); null: connected, or not tried because this machine lacks `local`. */
   readonly unreached: string | null;
-  /** Largest packet that the other end of rsiod's own connection takes, as TCP has agreed on; null: not known. */
+  /** Largest packet that TCP agreed on in rsiod's own connection; null: unknown. */
   readonly tcpMtuBytes: number | null;
   /** null: not probed. */
   readonly report: ProbeReport | null;
@@ -95,9 +95,9 @@ export interface RouteFacts {
 
 export interface LeftOutFacts {
   readonly namespace: string;
-  /** Name of what has no path. */
+  /** Name of the interface or section without a path. */
   readonly object: string;
-  /** Of this machine, a [server] section, or an interface that only its server names. */
+  /** A local interface, a [server] section, or a server interface that only the server lists. */
   readonly type: 'interface' | 'section' | 'learned';
   readonly address: string;
   readonly reason: string;
@@ -106,25 +106,25 @@ export interface LeftOutFacts {
 export interface DaemonFacts {
   readonly socket: string;
   readonly nbdSocket: string;
-  /** null: it answered; else why not. */
+  /** Why the daemon did not answer; null: it answered. */
   readonly trouble: { readonly code: string; readonly message: string } | null;
   readonly view: DaemonView | null;
   readonly status: StatusView | null;
   /** Permission bits of the control socket; null: there is none. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
-  /** The process that holds its pid file, whether it answers or not; null: none does. */
+  /** The process that holds the pid file, even if it does not answer; null: none. */
   readonly livePid: number | null;
-  /** Most files it may have open, soft limit; null: not known. */
+  /** Soft limit of its open files; null: unlimited or unknown. */
   readonly openFilesMax: number | null;
 }
 
 export interface SystemFacts {
-  /** Programs that can use a volume's door, of those that doctor knows. */
+  /** Installed programs that can use an NBD frontend, of those that doctor knows. */
   readonly programs: readonly string[];
-  /** Kernel block devices for NBD are there. */
+  /** Whether the kernel has NBD block devices. */
   readonly hasKernelNbd: boolean;
-  /** Largest send and receive buffers that TCP takes by itself; null: not known. */
+  /** Largest automatic TCP send and receive buffers; null: unknown. */
   readonly sendBufferMaxBytes: number | null;
   readonly receiveBufferMaxBytes: number | null;
   readonly windowScaling: boolean | null;

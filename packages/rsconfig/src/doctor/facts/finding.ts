@@ -1,5 +1,9 @@
-// What doctor says: one finding for each thing it looked at. How it is printed is report.ts.
-// Invariant: an error or a warning has a remedy, and commands in it can be run as they stand: addresses and devices are filled in.
+// Findings of doctor: one for each thing that it examined, and their text with a summary line. Invariants: an error or a warning has a
+// remedy, and its commands can be run unchanged because addresses and devices are filled in; each command has a line of its own; no
+// control character of a name or a peer's sentence reaches the terminal.
+
+import { plural } from '@rsio/common/lib/units';
+import { toText } from '../../output/format.ts';
 
 export type Severity = 'error' | 'warning' | 'ok';
 
@@ -7,18 +11,18 @@ export interface Finding {
   /** Name of the check, for programs. */
   readonly check: string;
   readonly severity: Severity;
-  /** What it is about: a file, an interface, a path, a server. */
+  /** The subject: a file, an interface, a path, a server. */
   readonly object: string;
   readonly what: string;
-  /** File and line, device or process; null: the object says it. */
+  /** File and line, device or process; null: `object` says it. */
   readonly where: string | null;
-  /** null: nothing is to be done. */
+  /** null: nothing to do. */
   readonly remedy: string | null;
-  /** For a shell, as root, in this order. */
+  /** Shell commands to run as root, in this order. */
   readonly commands: readonly string[];
 }
 
-/** The findings of one check, in the order in which they are made. */
+/** The findings of one check, in order. */
 export class FindingList {
   readonly list: Finding[] = [];
   private readonly check: string;
@@ -38,4 +42,29 @@ export class FindingList {
   ok(object: string, what: string): void {
     this.list.push({ check: this.check, severity: 'ok', object, what, where: null, remedy: null, commands: [] });
   }
+}
+
+//   error: path if1 -> 192.168.46.10/5000: No answer within 3000 ms
+//       where:  /etc/rscltcfg:21
+//       remedy: check that the server is up, its cable and the switch ...
+//           ip link set dev eth1 up
+//   ok: interface if0: 192.168.45.20/24 on eth0, 1000 Mbit/s, MTU 1500
+//   1 error, 0 warnings, 14 ok
+
+export function formatFindings(findings: readonly Finding[]): string {
+  return toText([...findings.flatMap(findingLines), summaryOf(findings)]);
+}
+
+export function summaryOf(findings: readonly Finding[]): string {
+  const count = (severity: Finding['severity']): number => findings.filter((finding) => finding.severity === severity).length;
+  return `${plural(count('error'), 'error')}, ${plural(count('warning'), 'warning')}, ${count('ok')} ok`;
+}
+
+function findingLines({ severity, object, what, where, remedy, commands }: Finding): string[] {
+  return [
+    `${severity}: ${object}: ${what}`,
+    ...(where === null ? [] : [`    where:  ${where}`]),
+    ...(remedy === null ? [] : [`    remedy: ${remedy}`]),
+    ...commands.map((command) => `        ${command}`),
+  ];
 }

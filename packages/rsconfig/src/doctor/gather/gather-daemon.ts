@@ -1,15 +1,15 @@
-// What doctor knows of the running daemon and of what the system allows it: asked over its control socket, and read under /proc and /sys.
-// Invariant: nothing here throws; what cannot be found out is null.
+// Gathers the facts about the running daemon, the system's limits, and file systems on devices whose volume is no longer attached. It
+// uses the control socket, /proc and /sys, and never touches a dead file system. Invariant: nothing here throws; an unknown fact is null,
+// and an unreadable file counts as missing.
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { toRsError } from '@rsio/common/lib/errors';
-import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
-import { DOCTOR_ANSWER_TIMEOUT_MS } from '../../cli/limits.ts';
 import type { EventView } from '@rsio/common/control/methods';
-import type { CommandContext } from '../../cli/command-context.ts';
-import { deadMounts, textOfFile } from './dead-mounts.ts';
+import { pidFileHolder } from '@rsio/common/daemon/pid-file';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { CommandContext } from '../../cli/command.ts';
+import { DOCTOR_ANSWER_TIMEOUT_MS } from '../../cli/limits.ts';
 import type { DaemonFacts, SystemFacts, VolumesFacts } from '../facts/facts.ts';
 
 const NBD_PROGRAMS = ['nbd-client', 'nbdcopy', 'nbdinfo', 'qemu-img', 'qemu-nbd', 'fio'];
@@ -34,7 +34,7 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
   }
 }
 
-/** `daemon`: what it has said already; of one that says nothing no volume is known, and no mount is called dead. */
+/** `daemon`: its facts. If it does not answer, no volume is known, and no mount counts as dead. */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };
   try {
@@ -47,7 +47,7 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
   }
 }
 
-/** Of each volume the last word on its storage counts. */
+/** The last storage event of each volume decides. */
 function failingIn(events: readonly EventView[]): VolumesFacts['failing'] {
   const last = new Map<string, EventView>();
   for (const event of events) {
@@ -90,7 +90,7 @@ function thirdNumberOf(path: string): number | null {
   return third === undefined || !/^\d+$/.test(third) ? null : Number(third);
 }
 
-/** The soft limit; null: unlimited, or not known. */
+/** The soft limit; null: unlimited or unknown. */
 function openFilesOf(pid: number): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(textOf(`/proc/${pid}/limits`) ?? '')?.[1];
   return soft === undefined ? null : Number(soft);
@@ -106,4 +106,51 @@ function isInstalled(program: string): boolean {
       return false;
     }
   });
+}
+
+export interface DeadMount {
+  readonly mountPoint: string;
+  readonly device: string;
+}
+
+export interface DeadMountPorts {
+  /** Text of a file below /proc or /sys; null: unreadable. */
+  readonly file: (path: string) => string | null;
+  /** Folder of the devices: `/dev`. */
+  readonly devDir: string;
+  /** Raw devices of the attached volumes. */
+  readonly attached: readonly string[];
+}
+
+const LOOP = /^\/dev\/(loop\d+)$/;
+
+export function deadMounts({ file, devDir, attached }: DeadMountPorts): DeadMount[] {
+  const mounts = (file('/proc/self/mountinfo') ?? '').split('\n').flatMap((line) => {
+    const words = line.split(' ');
+    const source = words[words.indexOf('-', 6) + 2];
+    const mountPoint = words[4];
+    return source === undefined || mountPoint === undefined ? [] : [{ mountPoint: unescaped(mountPoint), device: source }];
+  });
+  return mounts.filter(({ device }) => {
+    const loop = LOOP.exec(device)?.[1];
+    const backing = loop === undefined ? null : file(`/sys/block/${loop}/loop/backing_file`);
+    if (backing === null) return false;
+    // After a raw device is removed, its backing file is shown as the root of its own file system.
+    if (backing === '/') return true;
+    const place = backing.replace(/ \(deleted\)$/, '');
+    return place.startsWith(`${devDir}/av`) && (place !== backing || !attached.includes(place));
+  });
+}
+
+export function textOfFile(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null;
+  }
+}
+
+/** mountinfo writes spaces and similar characters as `\\040`. */
+function unescaped(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

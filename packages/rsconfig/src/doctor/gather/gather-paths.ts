@@ -1,20 +1,19 @@
-// Tries every path: route, connecting, then the whole probe of those that connect, one after the other, because rates must not disturb
-// each other; first those of the file, then those that the servers met make possible. Which they are is pairs.ts.
-// Invariant: bounded in number and time; a wrong key is shown to a namespace's servers once, not once for each path, so that the server's
+// Tries every path: route, connection, then the whole probe, one path after the other, because measurements must not disturb each other.
+// The paths of the file come first, then those that the discovered servers make possible; pairs.ts selects them.
+// Invariant: bounded in number and time. A wrong key is sent to the servers of a namespace once, not once per path, so that the server's
 // limit of failed proofs is not used up.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
+import { plural } from '@rsio/common/lib/units';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
-import { plural } from '@rsio/common/lib/units';
+import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { DOCTOR_PATHS_MAX } from '../../cli/limits.ts';
 import { type MachinePorts, probePorts } from '../../cli/machine-ports.ts';
 import type { LeftOutFacts, PathFacts } from '../facts/facts.ts';
-import { isUnansweredOnLink, routeOf } from './ip-command.ts';
+import { agreedPacketBytes, isUnansweredOnLink, routeOf } from './network-facts.ts';
 import { configuredPairs, learnedPairs, localsOf, type Pair, type Pairs } from './pairs.ts';
-import { unreachedBy } from './reach.ts';
-import { agreedPacketBytes } from './tcp-packets.ts';
 
 export interface TriedPaths {
   readonly paths: readonly PathFacts[];
@@ -22,7 +21,7 @@ export interface TriedPaths {
   readonly leftOut: readonly LeftOutFacts[];
 }
 
-/** `tells` hears what is waited for. */
+/** `tells` is called before each longer wait. */
 export async function tryPaths(config: RscltConfig, ports: MachinePorts, tells: (sentence: string) => void): Promise<TriedPaths> {
   const locals = localsOf(config, ports.interfaces);
   const paths: PathFacts[] = [];
@@ -43,7 +42,7 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, tells: 
   await tryAll(configured, 'of the file');
   const learned = learnedPairs(config, locals, paths);
   await tryAll(learned, 'that the servers reported');
-  // An interface without a [server] section on its subnet has a path all the same when the server has an interface there.
+  // An interface without a [server] section on its subnet still has a path if the server has an interface there.
   const isIdle = ({ type, object }: LeftOutFacts): boolean => type !== 'interface' || paths.every((path) => path.interface !== object);
   return { paths, pathsNotTried, leftOut: [...configured.leftOut.filter(isIdle), ...learned.leftOut] };
 }
@@ -72,7 +71,7 @@ async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connec
     unreachedBy(local.address, remote.address, port),
     own.mtuBytes === null ? null : agreedPacketBytes(local.address, remote.address, port, own.mtuBytes),
   ]);
-  // The kernel gives up asking for the address at about the same time as we do.
+  // The kernel stops asking for the address at about the same time.
   const isNobody = reason === 'ETIMEDOUT' && route !== null && route.device !== null;
   const unreached = isNobody && (await isUnansweredOnLink(remote.address, route.device)) ? 'EHOSTUNREACH' : reason;
   return { pair, facts: { ...ends, route, unreached, tcpMtuBytes }, canProbe: unreached === null };
@@ -83,4 +82,20 @@ function probe({ namespace, local, remote, port }: Pair, ports: MachinePorts, lo
   const login = logsIn ? { nodename, nodekey, serverkey: remote.serverkey } : null;
   const candidate = { local, remote: { name: remote.name, address: remote.address, port } };
   return probeCandidate(candidate, login, { namespaceid, serverid: null }, probePorts(ports, namespacekey));
+}
+
+/** Connects once and closes. Resolves with the errno (ETIMEDOUT after CONNECT_TIMEOUT_MS), or null if it connected. */
+export function unreachedBy(local: string, address: string, port: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    tcpConnector.connect(
+      local,
+      address,
+      port,
+      (transport) => {
+        transport.destroy(false);
+        resolve(null);
+      },
+      (reason) => resolve(/^E[A-Z0-9]+/.exec(reason)?.[0] ?? 'EIO'),
+    );
+  });
 }

@@ -1,22 +1,23 @@
-// Gathers all that doctor judges: the file, this machine, every path tried, who answers exploration, the daemon. Nothing is judged here.
-// Invariant: bounded in time, and each longer wait is told before it begins.
+// Gathers all facts for doctor: the file with every problem in it, this machine, every tried path, the findings of exploration, the
+// daemon. Nothing is judged here. Invariants: bounded in time, and each longer wait is announced; an unreadable file does not throw.
 
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { parseIni } from '@rsio/common/config/ini/ini-document';
+import { readConfigFile } from '@rsio/common/config/load-config';
+import { examineRscltConfig, targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { startCommand } from '@rsio/common/control/start-daemon';
+import { toRsError } from '@rsio/common/lib/errors';
+import { programVersion } from '@rsio/common/lib/version';
 import { explore } from '@rsio/protocol/explorer/discovery/explorer';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
-import { targetPort } from '@rsio/common/config/reader/rscltcfg';
-import { programVersion } from '@rsio/common/lib/version';
-import type { CommandContext } from '../../cli/command-context.ts';
+import type { CommandContext } from '../../cli/command.ts';
 import { type MachinePorts, machinePorts } from '../../cli/machine-ports.ts';
-import type { DoctorFacts } from '../facts/facts.ts';
-import { cardsBelow } from './cards-below.ts';
+import type { DoctorFacts, FileFacts } from '../facts/facts.ts';
 import { gatherDaemon, gatherSystem, gatherVolumes } from './gather-daemon.ts';
-import { gatherFile } from './gather-file.ts';
 import { tryPaths } from './gather-paths.ts';
-import { routersOfDevices, silentAddresses, tablesInUse } from './ip-command.ts';
+import { cardsBelow, routersOfDevices, silentAddresses, tablesInUse } from './network-facts.ts';
 
 export async function gatherFacts(context: CommandContext): Promise<DoctorFacts> {
   const ports = machinePorts(context.clock);
@@ -47,7 +48,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   };
 }
 
-/** What exploring each namespace finds. */
+/** The findings of exploring each namespace. */
 async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Promise<Finding[]> {
   const { clock, sockets, random, interfaces } = ports;
   const locals = config.interfaces.flatMap(({ name, address }) => {
@@ -63,4 +64,34 @@ async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Prom
     }),
   );
   return explorations.flatMap(({ findings }) => findings);
+}
+
+type Problems = FileFacts['problems'];
+
+export function gatherFile(path: string): FileFacts {
+  const unread = { path, document: null, trouble: null, problems: [], warnings: [], config: null, ...rightsOf(path) };
+  let text: string;
+  try {
+    ({ text } = readConfigFile(path));
+  } catch (thrown) {
+    const { code, message, context } = toRsError(thrown);
+    const problems = problemsIn(context);
+    return problems === null ? { ...unread, trouble: { code, message } } : { ...unread, problems };
+  }
+  const { config, problems, warnings } = examineRscltConfig(text, path);
+  return { ...unread, document: parseIni(text), config, problems, warnings };
+}
+
+function rightsOf(path: string): Pick<FileFacts, 'mode' | 'modifiedMs'> {
+  try {
+    const { mode, mtimeMs } = statSync(path);
+    return { mode: mode & 0o7777, modifiedMs: mtimeMs };
+  } catch {
+    return { mode: null, modifiedMs: null };
+  }
+}
+
+/** The reader puts all problems into the context of its error. */
+function problemsIn({ problems }: Readonly<Record<string, unknown>>): Problems | null {
+  return Array.isArray(problems) ? (problems as Problems) : null;
 }

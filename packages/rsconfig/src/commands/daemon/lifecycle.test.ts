@@ -3,14 +3,14 @@
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { rsiodPaths } from '@rsio/common/config/root-paths';
-import { RsError } from '@rsio/common/lib/errors';
-import { acquirePidFile } from '@rsio/common/daemon/pid-file';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { acquirePidFile } from '@rsio/common/daemon/pid-file';
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { contextOf } from '../../testing/context.ts';
-import { RESTART } from './restart.ts';
+import { RESTART } from './lifecycle.ts';
+import path from 'node:path';
 
 /** Who answers, and when it began; null: nobody does. */
 type Answer = { readonly pid: number; readonly startedMs: number } | null;

@@ -1,11 +1,11 @@
 // What force takes away is told at the prompt, before or after it was taken. The daemon is a table of answers.
 // Leaves what is lost to rsiod's final-flush.test.ts.
 
+import { expect, it } from 'vitest';
 import { CUT_STATE } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { expect, it } from 'vitest';
-import type { CommandContext } from '../../cli/command-context.ts';
-import { stopByForce, tellingLosses } from './cut-volumes.ts';
+import type { CommandContext } from '../../cli/command.ts';
+import { stopByForce, reportLosses } from './forced-losses.ts';
 
 function scene(answers: Readonly<Record<string, (params: { force: boolean }) => unknown>>) {
   const said: string[] = [];
@@ -31,7 +31,7 @@ it('-d --force tells what it has cut, and not what was cut before', async () => 
       ],
     }),
   });
-  expect(await tellingLosses(context, true, async () => 7)).toBe(7);
+  expect(await reportLosses(context, true, async () => 7)).toBe(7);
   expect(said).toEqual(['events null', 'Warning: volume osl:oracle@0: it was in use by mount point /mnt']);
 });
 
@@ -41,8 +41,8 @@ it('without force, or with a daemon that cannot tell, nothing is said', async ()
       throw new RsError('E_VERSION', 'What is that?');
     },
   });
-  expect([await tellingLosses(context, false, async () => 7), said]).toEqual([7, []]);
-  expect([await tellingLosses(context, true, async () => 7), said]).toEqual([7, ['events null']]);
+  expect([await reportLosses(context, false, async () => 7), said]).toEqual([7, []]);
+  expect([await reportLosses(context, true, async () => 7), said]).toEqual([7, ['events null']]);
 });
 
 it('stop --force names what is in use before it ends it', async () => {

@@ -2,7 +2,7 @@
 // What /sys tells is the test's.
 
 import { expect, test } from 'vitest';
-import { cardsBelow } from './cards-below.ts';
+import { cardsBelow } from './network-facts.ts';
 
 const LOWERS: Readonly<Record<string, readonly string[]>> = {
   'eth0.45': ['eth0'],

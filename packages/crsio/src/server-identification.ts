@@ -1,5 +1,5 @@
-// Asks one address by TCP, with the login data of its namespace, which server it belongs to and which interfaces that has: for servers that
-// answer no exploration, and networks that let no UDP through. Leaves trying all of those interfaces to the search.
+// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. This serves servers that
+// do not answer exploration, and networks that drop UDP. Trying all interfaces is the job of the search.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -10,18 +10,21 @@ import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { addressKey } from '@rsio/common/lib/subnet';
 
-/** The server at an address, or why it is not known. */
-export type Asked = { readonly server: FoundServer } | { readonly finding: Finding };
+/** The server at an address, or why it is unknown. */
+export type IdentifiedServer = { readonly server: FoundServer } | { readonly finding: Finding };
 
-export interface Asking {
+export interface IdentificationRequest {
   readonly config: RscltConfig;
   readonly namespace: ClientNamespaceConfig;
   readonly locals: readonly ProbeLocal[];
   readonly ports: ProbePorts;
 }
 
-/** From the interfaces in turn, those on the address's subnet first, until one connects. */
-export async function askServer({ config, namespace, locals, ports }: Asking, address: string): Promise<Asked> {
+/** Tries the interfaces in turn, those on the address's subnet first, until one connects. */
+export async function identifyServer(
+  { config, namespace, locals, ports }: IdentificationRequest,
+  address: string,
+): Promise<IdentifiedServer> {
   const { namespaceid, nodename, nodekey } = namespace;
   const login = { nodename, nodekey, serverkey: serverkeyAt(namespace, [address]) };
   const alike = locals.filter((local) => local.address.includes(':') === address.includes(':'));
@@ -39,7 +42,7 @@ export async function askServer({ config, namespace, locals, ports }: Asking, ad
   return { finding: { kind: 'no-answer', object: address, count: 1, sentence, remedy: 'check address, port, login data and cables' } };
 }
 
-/** The key by which the server with one of these addresses has to prove itself. */
+/** The key with which the server at one of these addresses must prove itself. */
 export function serverkeyAt({ servers }: ClientNamespaceConfig, addresses: readonly string[]): string | null {
   const keys = new Set(addresses.map(addressKey));
   return servers.find(({ address, serverkey }) => serverkey !== null && keys.has(addressKey(address)))?.serverkey ?? null;
@@ -55,7 +58,7 @@ function serverOf({ namespaceid, name }: ClientNamespaceConfig, { server, candid
   if (server === null || server.interfaces === null) return null;
   const { address, port } = candidate.remote;
   const isListed = server.interfaces.some((each) => addressKey(each.address) === addressKey(address) && each.port === port);
-  // Where addresses are translated on the way, the one that was asked is right, too.
+  // If NAT translates addresses, the requested address is valid too.
   const all = isListed ? server.interfaces : [{ name: 'asked', address, port }, ...server.interfaces];
   const interfaces = all.map((each) => ({ ...each, linkMbps: null, mtuBytes: null }));
   const { server: itsName, serverid, instance } = server;

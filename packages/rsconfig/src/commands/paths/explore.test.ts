@@ -1,11 +1,11 @@
 // The table to the letter, findings with their remedies, and on which interfaces is asked.
 // Leaves asking itself to the explorer's tests.
 
-import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import { expect, test } from 'vitest';
+import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
+import { exploringLocals, namedInterfaces, shownLocals } from '../../cli/hosts.ts';
 import { card } from '../../testing/facts.ts';
-import { formatExploration } from './explore-table.ts';
-import { exploringLocals, namedInterfaces, shownLocals } from './exploring-locals.ts';
+import { formatExploration } from './explore.ts';
 
 const HEARD = { local: 'eth0', localAddress: '192.168.45.20', from: '192.168.45.10', roundTripMs: 0.2116 };
 

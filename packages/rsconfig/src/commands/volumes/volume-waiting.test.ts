@@ -1,12 +1,12 @@
 // The line about many volumes: when it comes, what it says, and that it goes, whatever the work and the daemon do.
 // That a terminal shows one line in place of the last is tested with waiting.
 
-import { VOLUME_PROGRESS_MS } from '../../cli/limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { VOLUME_PROGRESS_MS } from '../../cli/limits.ts';
 import { contextOf } from '../../testing/context.ts';
 import { attachment } from '../../testing/views.ts';
-import { withProgress } from './volume-progress.ts';
+import { withProgress } from './volume-waiting.ts';
 
 class Scene {
   readonly clock = new FakeClock();

@@ -1,0 +1,33 @@
+// Reports what force costs the programs that use a volume. For `-d --force` the daemon's events name the losses afterwards; for `stop
+// --force` the daemon's refusal names them beforehand. Deciding what is lost is the daemon's job. Invariant: only losses that the
+// caller's use of force caused are reported.
+
+import { EVENTS_KEPT } from '@rsio/common/control/limits';
+import { CUT_STATE } from '@rsio/common/control/methods';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { CommandContext } from '../../cli/command.ts';
+
+/** Runs `work`, which may detach by force, and then reports the losses. */
+export async function reportLosses<T>(context: CommandContext, force: boolean, work: () => Promise<T>): Promise<T> {
+  const startedMs = context.clock.wallMs();
+  const result = await work();
+  if (!force) return result;
+  // The result counts even if the daemon can no longer list its events.
+  const { events } = await context.call('events', { count: EVENTS_KEPT }).catch(() => ({ events: [] }));
+  for (const { object, to, reason, atMs } of events)
+    if (to === CUT_STATE && atMs >= startedMs) context.note(`Warning: ${object}: ${reason}`);
+  return result;
+}
+
+/** Stops the daemon. If it refuses because devices are in use, reports the users and stops it by force. */
+export async function stopByForce(context: CommandContext): Promise<void> {
+  try {
+    await context.call('stop', { force: false });
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    if (code !== 'E_IN_USE') throw thrown;
+    const users = message.replace(/: end that first.*$/, '');
+    context.note(`Warning: ${users}: unwritten data is lost and I/O to the device fails; unmount its file system`);
+    await context.call('stop', { force: true });
+  }
+}

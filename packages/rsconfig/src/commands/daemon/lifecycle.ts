@@ -1,0 +1,122 @@
+// The commands that change the running daemon: `reload`, `restart` and `stop`, and --wait until all paths are up. What a reload may
+// change, and how a restart keeps the devices, is rsiod's job.
+// Invariants: `restart` returns when another process answers than the one that was asked, or one that started after the command, so that
+// it has every earlier change. `stop` returns when no process answers. A path that is not up in time is named on stderr.
+
+import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
+import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';
+import { pidFileHolder } from '@rsio/common/daemon/pid-file';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { type CommandContext, defineCommand, JSON_OPTION, printJson, WAIT_OPTION } from '../../cli/command.ts';
+import { reloadDaemon } from '../../cli/config-edit.ts';
+import { DAEMON_STOP_WAIT_MS } from '../../cli/limits.ts';
+import { type Poll, unfinishedMessage, waitUntil } from '../../cli/waiting.ts';
+import { stopByForce } from './forced-losses.ts';
+
+export const RELOAD = defineCommand({
+  call: { by: 'words', words: 'reload' },
+  synopsis: 'reload [--wait[=T]]',
+  summary: 'makes a running rsiod reload the file',
+  details: `Prints one line for each change. A file with a fault is refused as a whole, and
+so is a change that needs a restart; rsiod then keeps its configuration. --wait
+then waits until every path is up; the exit code is 1 if a path is not up in
+time.`,
+  options: { wait: WAIT_OPTION, json: JSON_OPTION },
+  json: CONTROL_METHODS.reload.result,
+  operands: { min: 0, max: 0 },
+  run: async (context, { wait, json }) => {
+    if (json) printJson(context, await context.call('reload', {}));
+    else await reloadDaemon(context);
+    return wait === null || (await pathsUp(context, wait)) ? 0 : 1;
+  },
+});
+
+/** Returns true if every path is up within `limitMs`. */
+export async function pathsUp(context: CommandContext, limitMs: number): Promise<boolean> {
+  const poll = async (): Promise<Poll<null>> => ({ value: null, waitsFor: pathsMissing(await context.call('status', {})) });
+  const { how, last } = await waitUntil(context, limitMs, poll);
+  if (how === 'done') return true;
+  context.note(unfinishedMessage(how, limitMs, 'rsiod keeps trying'));
+  for (const missing of last?.waitsFor ?? []) context.note(missing);
+  return false;
+}
+
+export function pathsMissing({ interfaces }: Pick<StatusView, 'interfaces'>): string[] {
+  return interfaces.flatMap(({ name, reps }) =>
+    reps.flatMap(({ address, port, state }) => (state === 'up' ? [] : [`path ${name} -> ${address}/${port} is ${state}`])),
+  );
+}
+
+export const RESTART = defineCommand({
+  call: { by: 'words', words: 'restart' },
+  synopsis: 'restart [--wait[=T]]',
+  summary: 'restarts a running rsiod while its devices are in use',
+  details: `Programs that use the devices wait a moment and see no error; clients of the NBD
+socket must reconnect. The command returns when the new process answers. If a
+restart is already in progress, the command waits for that one. --wait then
+waits until every path is up; the exit code is 1 if a path is not up in time.`,
+  options: { wait: WAIT_OPTION },
+  operands: { min: 0, max: 0 },
+  run: async (context, { wait }) => {
+    // The monotonic clock starts with this process.
+    const commandMs = context.clock.wallMs() - context.clock.monotonicMs();
+    let askedPid: number | null = null;
+    let hasGap = false;
+    const poll = async (): Promise<Poll<number>> => {
+      try {
+        const { pid, startedMs } = await context.call('daemon', {});
+        const isOther = askedPid !== null && pid !== askedPid;
+        if (isOther || (hasGap && startedMs >= commandMs)) return { value: pid, waitsFor: [] };
+        if (askedPid === null) await context.call('restart', {});
+        askedPid = pid;
+        return { value: pid, waitsFor: [`process ${pid} to end`] };
+      } catch (thrown) {
+        const { code, message } = toRsError(thrown);
+        // Between two processes, none answers; the keeper holds the pid file.
+        hasGap ||= code === 'E_RESET' || (code === 'E_NOT_RUNNING' && pidFileHolder(context.paths.pidFile) !== null);
+        if (askedPid === null && !hasGap) throw thrown;
+        return { value: 0, waitsFor: [`rsiod to answer (${message})`] };
+      }
+    };
+    const { how, last } = await waitUntil(context, DAEMON_START_TIMEOUT_MS, poll);
+    if (how !== 'done') {
+      const seconds = DAEMON_START_TIMEOUT_MS / 1000;
+      throw new RsError(
+        'E_TIMEOUT',
+        `rsiod has not answered again within ${seconds} s: see its log (rsclogcat); I/O of the devices waits meanwhile`,
+      );
+    }
+    context.out(`rsiod restarted as process ${last?.value ?? 0}\n`);
+    return wait === null || (await pathsUp(context, wait)) ? 0 : 1;
+  },
+});
+
+export const STOP = defineCommand({
+  call: { by: 'words', words: 'stop' },
+  synopsis: 'stop [--force]',
+  summary: 'stops a running rsiod',
+  details: `rsiod flushes the volumes and releases them on their servers. The next start
+attaches them again. The stop is refused while a file system or a process uses
+a device: the refusal names it, as the log does after SIGTERM.`,
+  options: {
+    force: { kind: 'flag', help: 'stop even if devices are in use; unwritten data is lost\nand reported' },
+  },
+  operands: { min: 0, max: 0 },
+  run: async (context, { force }) => {
+    if (force) await stopByForce(context);
+    else await context.call('stop', { force });
+    const poll = async (): Promise<Poll<null>> => {
+      try {
+        const { pid } = await context.call('daemon', {});
+        return { value: null, waitsFor: [`process ${pid} to end`] };
+      } catch (thrown) {
+        if (toRsError(thrown).code === 'E_NOT_RUNNING') return { value: null, waitsFor: [] };
+        return { value: null, waitsFor: ['rsiod to end'] };
+      }
+    };
+    const { how } = await waitUntil(context, DAEMON_STOP_WAIT_MS, poll);
+    if (how !== 'done') throw new RsError('E_TIMEOUT', 'rsiod does not end: see its log (rsclogcat)');
+    context.out('rsiod has ended\n');
+    return 0;
+  },
+});

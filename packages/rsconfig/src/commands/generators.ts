@@ -1,0 +1,46 @@
+// Commands that print generated text: `completion bash` and `key new`. The completion receives the command table as a function, because
+// the table contains the completion itself. A key is printed and stored nowhere. Invariant: every letter of a key is equally likely.
+
+import { randomInt } from 'node:crypto';
+import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
+import { type Command, defineCommand, JSON_OPTION, printJson, usageError } from '../cli/command.ts';
+import { bashCompletion } from '../cli/completion-script.ts';
+import { KEY_SHAPE } from '../cli/json-shapes.ts';
+
+export function completionCommand(commands: () => readonly Command[]): Command {
+  return defineCommand({
+    call: { by: 'words', words: 'completion' },
+    synopsis: 'completion bash',
+    summary: 'prints the completion script for a shell',
+    details: `For this session: source <(rsconfig completion bash). For all sessions: write
+the output to /etc/bash_completion.d/rsconfig.`,
+    options: {},
+    operands: { min: 1, max: 1 },
+    completes: 'echo bash',
+    run: async (context, _, [shell]) => {
+      if (shell !== 'bash') throw usageError(`No completion for ${shell}: there is one for bash`);
+      context.out(bashCompletion(commands()));
+      return 0;
+    },
+  });
+}
+
+/** Omits look-alikes (0 o 1 l i), and x, so that no key looks like a number. */
+const LETTERS = '23456789abcdefghjkmnpqrstuvwyz';
+
+export const KEY_NEW = defineCommand({
+  call: { by: 'words', words: 'key new' },
+  synopsis: 'key new',
+  summary: 'prints a new random key',
+  details: `The key consists of lower-case letters and digits that are easy to tell apart.
+It can serve as nodekey, namespacekey or serverkey.`,
+  options: { json: JSON_OPTION },
+  json: KEY_SHAPE,
+  operands: { min: 0, max: 0 },
+  run: async (context, { json }) => {
+    const key = Array.from({ length: KEY_NEW_CHARS }, () => LETTERS[randomInt(LETTERS.length)]).join('');
+    if (json) return printJson(context, { key });
+    context.out(`${key}\n`);
+    return 0;
+  },
+});

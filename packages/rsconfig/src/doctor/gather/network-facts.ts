@@ -1,0 +1,131 @@
+// What the kernel knows about the network: routes and neighbours through iproute2's `ip`, packet sizes of rsiod's TCP connections through
+// `ss`, and the card below a device through /sys. The packet size of a connection is known even where discovery datagrams fail: a small
+// MTU at the server, IPv6, routers.
+// Invariant: each query is bounded; a missing program or an unexpected answer gives null, and then no check judges it.
+
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
+import { DEVICE_LAYERS_MAX, DOCTOR_COMMAND_TIMEOUT_MS } from '../../cli/limits.ts';
+import type { RouteFacts, SilentAddress } from '../facts/facts.ts';
+
+/** The route from `local` to `remote`. `device` null: there is no route. */
+export async function routeOf(local: string, remote: string): Promise<RouteFacts | null> {
+  const answer = await askIp(['route', 'get', remote, 'from', local]);
+  if (answer === 'refused') return { device: null };
+  const [first] = answer ?? [];
+  const device = first?.['dev'];
+  return typeof device === 'string' ? { device } : null;
+}
+
+/** True if the kernel asked for the address on the device's link and no machine answered. */
+export async function isUnansweredOnLink(address: string, device: string): Promise<boolean> {
+  const answer = await askIp(['neigh', 'show', 'to', address, 'dev', device]);
+  if (answer === null || answer === 'refused') return false;
+  return answer.some(({ state }) => Array.isArray(state) && state.some((one) => one === 'FAILED' || one === 'INCOMPLETE'));
+}
+
+/** Numbers of the routing tables that rules use. */
+export async function tablesInUse(): Promise<number[]> {
+  const answers = await Promise.all([askIp(['rule', 'show']), askIp(['-6', 'rule', 'show'])]);
+  const rules = answers.flatMap((answer) => (answer === null || answer === 'refused' ? [] : answer));
+  return rules.map(({ table }) => Number(table)).filter(Number.isInteger);
+}
+
+/** The IPv4 router of each device; a default route wins. */
+export async function routersOfDevices(): Promise<Record<string, string>> {
+  const answer = await askIp(['-4', 'route', 'show']);
+  if (answer === null || answer === 'refused') return {};
+  const routers = answer.flatMap(({ dst, dev, gateway }) =>
+    typeof dev === 'string' && typeof gateway === 'string' ? [{ isDefault: dst === 'default', entry: [dev, gateway] as const }] : [],
+  );
+  // The last entry of a device wins.
+  return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
+}
+
+/** Addresses on devices that are down or have no carrier, which the C library does not list. */
+export async function silentAddresses(): Promise<SilentAddress[]> {
+  const answer = await askIp(['address', 'show']);
+  return answer === null || answer === 'refused' ? [] : answer.flatMap(silentIn);
+}
+
+/** Such addresses of one device in the output of `ip -j address show`. */
+export function silentIn({ ifname, flags, addr_info: addresses }: Rows[number]): SilentAddress[] {
+  if (typeof ifname !== 'string' || !Array.isArray(flags) || !Array.isArray(addresses)) return [];
+  const isUp = flags.includes('UP');
+  if (isUp && !flags.includes('NO-CARRIER')) return [];
+  return addresses.flatMap(({ local }: { local?: unknown }) =>
+    typeof local === 'string' ? [{ device: ifname, address: local, isUp }] : [],
+  );
+}
+
+type Rows = readonly Readonly<Record<string, unknown>>[];
+
+function askIp(args: readonly string[]): Promise<Rows | 'refused' | null> {
+  const options = { timeout: DOCTOR_COMMAND_TIMEOUT_MS, maxBuffer: IP_LIST_MAX_BYTES, encoding: 'utf8', killSignal: 'SIGKILL' } as const;
+  return new Promise((resolve) => {
+    execFile('ip', ['-j', ...args], options, (error, stdout) => {
+      // Exit code 2: the kernel answered with an error.
+      if (error !== null) resolve(error.code === 2 ? 'refused' : null);
+      else resolve(rowsIn(stdout));
+    });
+  });
+}
+
+function rowsIn(text: string): Rows | null {
+  try {
+    const rows: unknown = JSON.parse(text);
+    return Array.isArray(rows) ? rows.filter((row): row is Rows[number] => typeof row === 'object' && row !== null) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Headers of IP and TCP, with options. */
+const HEADERS_MAX_BYTES = 120;
+
+/** Packet size of the connections from `local` to an end point. `ownBytes`: MTU of the device that has `local`. */
+export function agreedPacketBytes(local: string, address: string, port: number, ownBytes: number): Promise<number | null> {
+  const isSix = address.includes(':');
+  const [from, to] = isSix ? [`[${local}]`, `[${address}]`] : [local, address];
+  const args = ['-Htin', 'state', 'established', 'src', from, 'dst', to, 'dport', '=', String(port)];
+  const options = { timeout: DOCTOR_COMMAND_TIMEOUT_MS, maxBuffer: IP_LIST_MAX_BYTES, encoding: 'utf8', killSignal: 'SIGKILL' } as const;
+  return new Promise((resolve) => {
+    execFile('ss', args, options, (error, stdout) => resolve(error === null ? packetBytesIn(stdout, ownBytes) : null));
+  });
+}
+
+/** Reads the output of `ss -i`: this end offered `advmss` for `ownBytes`, and a packet carries `mss`. */
+export function packetBytesIn(text: string, ownBytes: number): number | null {
+  const sizes = [...text.matchAll(/\bmss:(\d+) .*\badvmss:(\d+)/g)].flatMap(([, mss, offered]) => {
+    const headersBytes = ownBytes - Number(offered);
+    return headersBytes > 0 && headersBytes <= HEADERS_MAX_BYTES ? [Number(mss) + headersBytes] : [];
+  });
+  return sizes.length === 0 ? null : Math.max(...sizes);
+}
+
+const LOWER = 'lower_';
+
+/** Device -> card, such as a VLAN's; cards themselves, bonds and bridges have no entry. Follows at most DEVICE_LAYERS_MAX layers. */
+export function cardsBelow(interfaces: readonly { readonly device: string }[], lowersOf = lowerDevices): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const { device } of interfaces) {
+    let card = device;
+    for (let layer = 0; layer < DEVICE_LAYERS_MAX; layer++) {
+      const [lower, ...others] = lowersOf(card);
+      if (lower === undefined || others.length > 0) break;
+      card = lower;
+    }
+    if (card !== device) found[device] = card;
+  }
+  return found;
+}
+
+function lowerDevices(device: string): string[] {
+  try {
+    const names = readdirSync(`/sys/class/net/${device}`);
+    return names.filter((name) => name.startsWith(LOWER)).map((name) => name.slice(LOWER.length));
+  } catch {
+    return [];
+  }
+}
