@@ -94,6 +94,6 @@ test('a missing log and a wrong count say what to do', PATIENCE, async () => {
   ]);
   expect([await wrong.ended, wrong.err]).toEqual([
     2,
-    'rsclogcat: -n many is no number of lines: give a whole number from 0, see rsclogcat --help [E_USAGE]\n',
+    'rsclogcat: -n many is not a number of lines: give a whole number from 0, see rsclogcat --help [E_USAGE]\n',
   ]);
 });

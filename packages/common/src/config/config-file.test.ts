@@ -234,13 +234,18 @@ describe('refused, the old file stays whole', () => {
       'a full disk at the first byte',
       { writeSync: () => systemError('ENOSPC') },
       'E_SYSTEM',
-      'No room to write FILE, it is as it was: free space',
+      'No space to write FILE, which is unchanged: free space',
     ],
-    ['a full disk at fsync', { fsyncSync: () => systemError('ENOSPC') }, 'E_SYSTEM', 'No room to write FILE'],
-    ['a full quota', { openSync: () => systemError('EDQUOT') }, 'E_SYSTEM', 'No room to write FILE'],
+    ['a full disk at fsync', { fsyncSync: () => systemError('ENOSPC') }, 'E_SYSTEM', 'No space to write FILE'],
+    ['a full quota', { openSync: () => systemError('EDQUOT') }, 'E_SYSTEM', 'No space to write FILE'],
     ['a failing disk', { fsyncSync: () => systemError('EIO') }, 'E_SYSTEM', 'Cannot write FILE (EIO): check the file and its disk'],
-    ['a file that is a mount', { renameSync: () => systemError('EBUSY') }, 'E_SYSTEM', 'Cannot replace FILE: it is a mount of its own'],
-    ['a read-only file system', { openSync: () => systemError('EROFS') }, 'E_SYSTEM', 'Cannot write FILE: its file system is read-only'],
+    ['a file that is a mount', { renameSync: () => systemError('EBUSY') }, 'E_SYSTEM', 'Cannot replace FILE, because it is a mount point'],
+    [
+      'a read-only file system',
+      { openSync: () => systemError('EROFS') },
+      'E_SYSTEM',
+      'Cannot write FILE, because its file system is read-only',
+    ],
     ['no right in the folder', { openSync: () => systemError('EACCES') }, 'E_RIGHTS', 'No right to write FILE: run as root'],
   ])('%s', (_, fs, code, message) => {
     const error = refusal(() => edit(add('if1', '10.0.1.1'), fs));
@@ -253,7 +258,7 @@ describe('refused, the old file stays whole', () => {
     let calls = 0;
     const writeSync = ((descriptor: number, bytes: Buffer, offset: number) =>
       calls++ === 0 ? nodeFs.writeSync(descriptor, bytes, offset, 10) : systemError('ENOSPC')) as typeof nodeFs.writeSync;
-    expect(refusal(() => edit(add('if1', '10.0.1.1'), { writeSync })).message).toContain('No room');
+    expect(refusal(() => edit(add('if1', '10.0.1.1'), { writeSync })).message).toContain('No space');
     expect(calls).toBe(2);
     expectUntouched();
   });
@@ -285,7 +290,7 @@ describe('refused, the old file stays whole', () => {
     const { stdout, stderr } = mounted(fill, process.execPath, '--import', 'tsx', '--input-type=module', '-e', code);
     expect(stderr).toBe('');
     expect(JSON.parse(stdout)).toEqual({
-      message: `E_SYSTEM No room to write ${disk}/rscltcfg, it is as it was: free space on its disk and try again`,
+      message: `E_SYSTEM No space to write ${disk}/rscltcfg, which is unchanged: free space on its disk and try again`,
       text: OLD,
       names: ['fill', 'rscltcfg'],
     });
@@ -321,12 +326,12 @@ describe('refused, the old file stays whole', () => {
     const error = refusal(() => saveConfigFile(file, changed, fingerprint));
     expect(error).toMatchObject({
       code: 'E_CHANGED',
-      message: `${file} was changed by somebody else meanwhile: look at it, and try again`,
+      message: `${file} was changed by another program meanwhile: check the file and try again`,
     });
     expectUntouched(`${OLD}# theirs\n`);
-    expect(refusal(() => saveConfigFile(file, changed, null)).message).toContain('was made by somebody else');
+    expect(refusal(() => saveConfigFile(file, changed, null)).message).toContain('was created by another program');
     rmSync(file);
-    expect(refusal(() => saveConfigFile(file, changed, fingerprint)).message).toContain('was removed by somebody else');
+    expect(refusal(() => saveConfigFile(file, changed, fingerprint)).message).toContain('was removed by another program');
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -343,7 +348,7 @@ describe('refused, the old file stays whole', () => {
     writeFileSync(`${file}.new`, 'half');
     expect(refusal(() => edit(add('if1', '10.0.1.1')))).toMatchObject({
       code: 'E_CHANGED',
-      message: `Another program is saving ${file}: look at it, and try again`,
+      message: `Another program is saving ${file}: check the file and try again`,
     });
     expect(readFileSync(`${file}.new`, 'utf8')).toBe('half');
   });

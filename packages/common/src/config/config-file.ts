@@ -58,8 +58,8 @@ export function saveConfigFile(path: string, document: IniDocument, before: File
 function openUnchanged(path: string, before: FileFingerprint | null): ConfigSource {
   const now = openConfigFile(path);
   if (now.fingerprint?.digest === before?.digest) return now;
-  const what = before === null ? 'was made' : now.fingerprint === null ? 'was removed' : 'was changed';
-  throw new RsError('E_CHANGED', `${path} ${what} by somebody else meanwhile: look at it, and try again`, { file: path });
+  const what = before === null ? 'was created' : now.fingerprint === null ? 'was removed' : 'was changed';
+  throw new RsError('E_CHANGED', `${path} ${what} by another program meanwhile: check the file and try again`, { file: path });
 }
 
 function fingerprintOf(text: string): FileFingerprint {

@@ -66,7 +66,7 @@ describe('executeProgram', () => {
     const { code, err } = await run(argv, () => 0, { positionals: true, bare });
     expect(code).toBe(2);
     expect(err).toContain(
-      `${words}: a value follows --m behind a =, as --m=${words.slice(4)}; what is called ${words.slice(4)} stands before --m`,
+      `${words} is ambiguous: write --m=${words.slice(4)} for the value, or put the name ${words.slice(4)} before --m; see`,
     );
     for (const good of [
       ['--m', 'oracle'],

@@ -1,6 +1,6 @@
-// The frame all programs share: options, --root, --help, --version, exit codes (0 success, 1 failure, 2 wrong usage) and the one line
-// on stderr that an error is: `program: what happened: what to do [E_CODE]`. What a program does is its own `main`.
-// Invariant: nothing that a file, a peer or a person wrote reaches the terminal with control characters in an error line.
+// What all programs share: options, --root, --help, --version, exit codes (0 success, 1 failure, 2 wrong usage) and the form of an error, one
+// line on stderr: `program: what happened: what to do [E_CODE]`. Each program's own work is its `main`.
+// Invariant: an error line has no control character from a file, a peer or a person.
 
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
@@ -18,15 +18,15 @@ type Values<O extends Options> = {
 export interface ProgramSpec<O extends Options> {
   readonly name: string;
   /**
-   * Text of --help: synopsis and own options, ending in a line end; the options every program has are added below. A function is
-   * given what else stands in the command line, and may throw E_USAGE.
+   * Text of --help: synopsis and own options, ending in a line end; the common options are appended. A function receives the other arguments
+   * of the command line and may throw E_USAGE.
    */
   readonly help: string | ((values: Values<O>, takesPositionals: readonly string[]) => string);
   /** As for `parseArgs` of node:util. */
   readonly options: O;
-  /** Options whose value may be left out, and is '' then; it follows a `=`: `--wait`, `--wait=5m`; `--wait 5m` is refused. */
+  /** Options with an optional value, which follows a `=`: `--wait`, `--wait=5m`. Without a value it is ''. `--wait 5m` is refused. */
   readonly bare?: readonly string[];
-  /** Whether words that are no options are taken. */
+  /** Whether the program accepts arguments that are not options. */
   readonly positionals: boolean;
 }
 
@@ -35,7 +35,7 @@ export interface Invocation<O extends Options> {
   readonly positionals: readonly string[];
   /** Absolute prefix of every path. */
   readonly root: string;
-  /** Writes to stdout as it is. */
+  /** Writes text to stdout unchanged. */
   readonly out: (text: string) => void;
   /** One line on stderr: `program: sentence`. */
   readonly note: (sentence: string) => void;
@@ -43,10 +43,10 @@ export interface Invocation<O extends Options> {
   readonly report: (code: string, message: string) => void;
 }
 
-/** The exit code, 0 when nothing is returned. An error that is thrown is reported; E_USAGE makes 2 of it, others 1. */
+/** Returns the exit code; undefined is 0. A thrown error is reported and gives exit code 2 for E_USAGE, else 1. */
 export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
 
-/** Where a program runs: the process, or a test. */
+/** The environment of a program: its process, or a test. */
 export interface ProgramPorts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -61,13 +61,13 @@ const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; defa
   --version         print the version and exit
 `;
 
-/** Runs `main` as the program of this process. Sets the exit code and lets the process end by itself. */
+/** Runs `main` as the program of this process. Sets the exit code; the process ends by itself when nothing keeps it running. */
 export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
-  // Who reads has gone (`| head`): no error of ours, and nothing is left to print. A daemon must outlive its terminal, though.
+  // EPIPE: the reader has gone (`| head`), which is no error, and there is nothing left to print. A daemon must outlive its terminal, though.
   process.stdout.on('error', (error) => {
     const errno = errnoName(error);
     if (errno === 'EPIPE') process.exit(process.exitCode ?? 0);
-    process.stderr.write(`${spec.name}: Cannot write the output (${errno ?? error.message}): look at where it goes, such as a full disk\n`);
+    process.stderr.write(`${spec.name}: Cannot write the output (${errno ?? error.message}): check its destination, such as a full disk\n`);
     process.exit(1);
   });
   process.stderr.on('error', () => {});
@@ -79,12 +79,12 @@ export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: Progra
   };
   void executeProgram(spec, main, surroundings).then((code) => {
     process.exitCode = code;
-    // A daemon that failed may still have timers and sockets: it ends all the same. (Writes to files and pipes are done by now.)
+    // A daemon that failed may still have timers and sockets, so end the process. Writes to files and pipes have completed.
     if (code !== 0) process.exit();
   });
 }
 
-/** The same in given surroundings; returns the exit code and never rejects. */
+/** Runs `main` with the given ports; returns the exit code and never rejects. */
 export async function executeProgram<O extends Options>(
   spec: ProgramSpec<O>,
   main: ProgramMain<O>,
@@ -130,7 +130,7 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
   }
 }
 
-/** A number, or a time: what a person means by it behind a bare option is its value, which would be taken for a name. */
+/** A number or a time after a bare option: the person means its value, but it would be parsed as a name. */
 const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
 
 function refuseLooseValue(program: string, argv: readonly string[], bare: readonly string[]): void {
@@ -141,19 +141,19 @@ function refuseLooseValue(program: string, argv: readonly string[], bare: readon
     if (!bare.some((name) => word === `--${name}`) || !LOOSE_VALUE.test(value)) continue;
     throw new RsError(
       'E_USAGE',
-      `${word} ${value}: a value follows ${word} behind a =, as ${word}=${value}; what is called ${value} stands before ${word}: see ${program} --help`,
+      `${word} ${value} is ambiguous: write ${word}=${value} for the value, or put the name ${value} before ${word}; see ${program} --help`,
     );
   }
 }
 
-/** parseArgs knows no values that may be left out: an empty one is put in. */
+/** parseArgs has no optional values: adds an empty one. */
 function withBareValues(argv: readonly string[], bare: readonly string[]): string[] {
   const end = argv.indexOf('--');
   const isBare = (word: string, at: number): boolean => (end < 0 || at < end) && bare.some((name) => word === `--${name}`);
   return argv.map((word, at) => (isBare(word, at) ? `${word}=` : word));
 }
 
-/** What Node says of a command line in our words; the options are named as a person writes them: `-n, --lines`. */
+/** Node's messages about a command line, in our words. Options are named as a person writes them: `-n, --lines`. */
 const USAGE_SENTENCES: readonly (readonly [nodes: RegExp, ours: string])[] = [
   [/^Unknown option '([^']*)'/, 'Unknown option $1'],
   [/^Unexpected argument '([^]*)'\. This command/, 'Unexpected argument $1'],
@@ -168,7 +168,7 @@ function usageSentence(thrown: unknown): string {
     const [found] = nodes.exec(text) ?? [];
     if (found !== undefined) return found.replace(nodes, ours);
   }
-  // Of a Node that words it otherwise the first sentence is the finding; what follows is advice that does not fit our programs.
+  // If a version of Node words it differently, its first sentence is the finding; the rest is advice that does not fit our programs.
   const [sentence = text] = text.split(/\.\s/, 1);
   return sentence.replace(/\.$/, '').replaceAll("'", '');
 }

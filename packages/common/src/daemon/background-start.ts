@@ -1,6 +1,6 @@
-// The side of a daemon's start that stays at the terminal: starts the program once more, detached, and waits until it says that it is ready.
-// Leaves what a daemon does to daemon-process.ts. Messages of the child: a warning, ready, or the error it failed with.
-// Invariant: when this settles, the child either is ready, or has ended, with everything in its process group.
+// The part of a daemon's start that stays at the terminal: it starts the program again, detached, and waits until the daemon is ready.
+// daemon-process.ts is the daemon's side. The child sends messages: a warning, ready, or the error that it failed with.
+// Invariant: when this settles, either the child is ready, or it has ended with its whole process group.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
@@ -8,10 +8,10 @@ import type { Clock, Timer } from '../lib/clock.ts';
 import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 
-/** Set for the child, which removes it: what the daemon starts in its turn must not take itself for a starting daemon. */
+/** Set for the child, which removes it, so that programs that the daemon starts do not behave like a starting daemon. */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
 
-/** Of the channel to whoever starts a daemon, in the process that is started. */
+/** Descriptor of the channel to the starter, in the process that is started. */
 export const STARTER_FD = 3;
 
 export type StartMessage =
@@ -20,24 +20,24 @@ export type StartMessage =
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };
 
 export interface BackgroundStart {
-  /** For people, in error texts. */
+  /** Name of the program for error messages. */
   readonly program: string;
-  /** What is run, with its arguments; descriptor STARTER_FD leads here. */
+  /** The program and its arguments. Its descriptor STARTER_FD is the channel to this process. */
   readonly command: readonly string[];
-  /** Takes each warning of the child, a sentence. */
+  /** Called with each warning of the child, a sentence. */
   readonly note: (sentence: string) => void;
 }
 
 /**
- * Resolves when the child is ready. Rejects with the child's own error; with E_TIMEOUT after DAEMON_START_TIMEOUT_MS, having ended the
- * child; with E_INTERNAL when it ended without a word.
+ * Resolves when the child is ready. Rejects with the child's own error; with E_TIMEOUT after DAEMON_START_TIMEOUT_MS, when the child has been
+ * ended; with E_INTERNAL if the child ended without a message.
  */
 export function startInBackground(start: BackgroundStart, clock: Clock): Promise<void> {
   const [program = '', ...args] = start.command;
   const child = spawn(program, args, {
     env: { ...process.env, [BACKGROUND_VARIABLE]: '1' },
     detached: true,
-    // At STARTER_FD.
+    // The channel is descriptor STARTER_FD.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   return new Promise((resolve, reject) => {
@@ -71,7 +71,7 @@ export function startInBackground(start: BackgroundStart, clock: Clock): Promise
         resolve();
       }
     });
-    // Not `exit`: that may come before the last message has been read.
+    // Not `exit`, which may be emitted before the last message has been read.
     child.on('close', (code, signal) => {
       deadline.cancel();
       reject(
@@ -85,7 +85,7 @@ export function startInBackground(start: BackgroundStart, clock: Clock): Promise
   });
 }
 
-/** At the deadline asks the child's whole group to end, and kills it when it does not. */
+/** At the deadline, asks the child's whole process group to end, and kills it after a grace period. */
 function endAfter(child: ChildProcess, clock: Clock, expired: () => void): Timer {
   let timer = clock.after(DAEMON_START_TIMEOUT_MS, () => {
     expired();

@@ -1,6 +1,6 @@
-// What rssrv and rsiod share in how they start and end: in the foreground, or as a detached child that reports to the terminal it was
-// started from; one per root by the pid file; signals turned into calls. Leaves arguments, logs and the work itself to the program.
-// Invariant: the caller's prompt comes back only when the daemon is ready, or has said why it is not and has ended.
+// How rssrv and rsiod start and end: in the foreground, or as a detached child that reports to the terminal it was started from. A pid file
+// allows one daemon per root, and signals become calls. Arguments, logs and the work itself are the program's job.
+// Invariant: the shell prompt returns only when the daemon is ready, or when it has reported why it is not and has ended.
 
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -9,53 +9,53 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { acquirePidFile } from './pid-file.ts';
 
-/** What the program's main can tell, and be told. */
+/** The interface between the program's main and its process. */
 export interface Daemon {
-  /** Number of the process that had the pid file before, in this boot, and has not given it back: it was killed, or fell; null: none. */
+  /** Pid of the previous owner of the pid file, in this boot, that did not release it, because it was killed or crashed; null: none. */
   readonly leftBy: number | null;
-  /** Up: the caller's prompt comes back. Calls after the first do nothing. */
+  /** The daemon is ready: the shell prompt returns. Further calls do nothing. */
   ready(): void;
-  /** A sentence for the caller's terminal; in the background after `ready` nobody hears it: that belongs in the log. */
+  /** Writes a sentence to the caller's terminal. In the background it is lost after `ready`: use the log then. */
   warn(sentence: string): void;
   /**
-   * Called on each SIGTERM or SIGINT, also for the last that came before this call; in the background also when whoever
-   * started the daemon went away before it was ready.
+   * `hook` is called on each SIGTERM or SIGINT, including the last one before this call; in the background also if the starter went away
+   * before the daemon was ready.
    */
   onStop(hook: (reason: string) => void): void;
-  /** Called on each SIGHUP from now on. */
+  /** `hook` is called on each SIGHUP from now on. */
   onReload(hook: () => void): void;
 }
 
 export interface DaemonOptions {
-  /** For people, in error texts. */
+  /** Name of the program for error messages. */
   readonly program: string;
   readonly foreground: boolean;
   readonly pidFile: string;
   /** Writes one line to the caller's terminal. */
   readonly note: (sentence: string) => void;
-  /** For a daemon that has a parent of its own, which may start it anew; null: it has none. */
+  /** For a daemon with a parent process that may restart it; null: none. */
   readonly keeper?: DaemonKeeper | null;
-  /** Runs until the daemon has ended. A rejection before `ready` is the error the caller sees. */
+  /** Runs until the daemon has ended. The caller sees a rejection before `ready` as the error. */
   readonly main: (daemon: Daemon) => Promise<void>;
 }
 
 export interface DaemonKeeper {
-  /** Which child of it this process is, from 1 on; 0: there is no keeper yet. */
+  /** The number of this process among the keeper's children, from 1 on; 0: there is no keeper yet. */
   readonly childNumber: number;
-  /** `command` as its child: it passes `starterFd` (null: there is none) on to its first one; `isBound`: it ends with this process. */
+  /** The command that runs `command` below a keeper. The first child receives `starterFd` (null: none); `isBound`: it ends with this process. */
   wrap(command: readonly string[], starterFd: number | null, isBound: boolean): string[];
 }
 
 /**
- * Runs `main` here (foreground, or this is the background child), or starts this same program in the background with the same
- * arguments; paths must have been made absolute before, as the child works in `/`. Resolves when main has ended, or when the child is
- * ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or what main rejected with.
+ * Runs `main` here (in the foreground, or in the background child), or starts this program in the background with the same arguments. Paths
+ * must be absolute, because the child works in `/`. Resolves when main has ended, or when the child is ready. Rejects with
+ * E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error of main.
  */
 export async function startDaemon(options: DaemonOptions, clock: Clock = systemClock): Promise<void> {
   const { program, note, foreground, keeper = null } = options;
   const starter = { warn: note, ready: () => {} };
   if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
-  // Begun anew by its keeper, there is nobody at a terminal.
+  // A daemon that its keeper has restarted has no terminal.
   if ((keeper?.childNumber ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
   const [node = '', script = ''] = process.argv;
   const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
@@ -63,7 +63,7 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
   return startInBackground({ program, note, command: keeper?.wrap(command, STARTER_FD, false) ?? command }, clock);
 }
 
-/** In the foreground below a keeper: signals go through, and its end is this one's. */
+/** In the foreground below a keeper: passes signals on, and ends when the keeper ends. */
 async function runBelow(program: string, command: readonly string[]): Promise<void> {
   const [first = '', ...rest] = command;
   const child = spawn(first, rest, { stdio: 'inherit' });
@@ -77,7 +77,7 @@ async function runBelow(program: string, command: readonly string[]): Promise<vo
     child.on('close', (...how) => ended(how));
   });
   for (const one of signals) process.off(one, pass);
-  // What was wrong it has said itself.
+  // The child has reported its own error.
   if (code !== 0) process.exit(code ?? (signal === 'SIGKILL' ? 137 : 1));
 }
 
@@ -92,7 +92,7 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
   process.chdir('/');
   let isHeard = true;
   const tell = (message: StartMessage, then?: () => void) => {
-    // The starter may have gone: then there is nobody to tell, and `disconnect` has already asked the daemon to stop.
+    // If the starter has gone, `disconnect` has already asked the daemon to stop.
     if (isHeard && process.connected) process.send?.(message, undefined, undefined, () => then?.());
     else then?.();
   };
@@ -103,7 +103,7 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
   const hooks = new SignalHooks();
   const onUncaught = (thrown: unknown) => fail(thrown);
   const onStarterGone = () => hooks.stopFor('its starter went away');
-  // What is thrown outside of main ends the process without passing by here.
+  // An exception outside of main ends the process without reaching the catch below.
   process.on('uncaughtExceptionMonitor', onUncaught);
   process.on('disconnect', onStarterGone);
   const leave = () => {
@@ -134,7 +134,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   const isKept = life > 0;
   const pidFile = acquirePidFile(resolve(options.pidFile), options.program, isKept ? process.ppid : process.pid);
   const atExit = () => pidFile.release();
-  // A keeper has the file as long as it lives.
+  // The keeper, if there is one, owns the pid file until it ends.
   if (!isKept) process.on('exit', atExit);
   let isReady = false;
   const daemon: Daemon = {
@@ -158,7 +158,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   }
 }
 
-/** Signals as calls; a stop that comes before its hook is kept for it. */
+/** Turns signals into calls; keeps a stop that arrives before its hook. */
 class SignalHooks {
   private stopReason: string | undefined;
   private stop: ((reason: string) => void) | undefined;

@@ -112,5 +112,5 @@ test('a daemon that was killed together with its keeper is told of by the next o
   reportCrash(log, 'rsiod', daemon);
   expect(seen).toEqual([]);
   reportCrash(log, 'rsiod', { ...daemon, leftBy: 4711 });
-  expect(seen[0]).toMatch(/^log: The rsiod before this one \(pid 4711\) did not end in order/);
+  expect(seen[0]).toMatch(/^log: The previous rsiod \(pid 4711\) was killed or crashed/);
 });

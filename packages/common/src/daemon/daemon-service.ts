@@ -1,23 +1,23 @@
-// What rssrv and rsiod do alike between start and end: who hears a warning, and one life with its lines in the log.
-// Leaves processes and signals to daemon-process.ts, and the work to the service.
-// Invariant: the daemon is ready only after the service has started, and the log is closed only after it has stopped.
+// What rssrv and rsiod do alike between start and end: where warnings go, and the log lines of one run.
+// Processes and signals are daemon-process.ts' job, and the work is the service's.
+// Invariant: the daemon is ready only after the service has started, and the log is closed only after the service has stopped.
 
 import type { Daemon } from './daemon-process.ts';
 import { toRsError } from '../lib/errors.ts';
 import type { DaemonLog } from '../log/log.ts';
 
 export interface Service {
-  /** Rejects with what stands in the way; nothing is left behind then. */
+  /** Rejects if it cannot start; it then leaves nothing behind. */
   start(): Promise<void>;
-  /** `reason`: a sentence for those who are connected. */
+  /** `reason`: a sentence for connected peers. */
   stop(reason: string): Promise<void>;
-  /** Why it does not end now, a sentence; null: it does. Without it, it always does. */
+  /** Why the service must not end now, a sentence; null: it may. Without this method it always may. */
   refusal?(): Promise<string | null>;
-  /** SIGHUP: opens the logs anew and reads the configuration again; says by itself what became of it. */
+  /** SIGHUP: reopens the logs, reads the configuration again, and logs the result itself. */
   reload(): void;
 }
 
-/** A warning for the log and, while somebody waits at a terminal, for them too. */
+/** Writes a warning to the log and, until the daemon is ready, to the terminal. */
 export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => void {
   return (sentence) => {
     log.warn(sentence);
@@ -25,7 +25,7 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
   };
 }
 
-/** Does what a daemon does; what stands in its way is in the log, too, because in the background, or begun anew, there may be nobody else to hear it. */
+/** Runs `work` and logs its error as well, because a daemon in the background, or one that was restarted, may have no terminal. */
 export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -37,15 +37,12 @@ export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Pro
   }
 }
 
-/** That the daemon before this one has not ended in order; nobody else can say it, when its keeper was killed, too. */
+/** Logs that the previous daemon crashed. Only its successor can report this if the keeper was killed, too. */
 export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
-  if (leftBy !== null)
-    log.warn(
-      `The ${program} before this one (pid ${leftBy}) did not end in order: it was killed, or it fell; lines above, and dmesg, may say why`,
-    );
+  if (leftBy !== null) log.warn(`The previous ${program} (pid ${leftBy}) was killed or crashed: the lines above, and dmesg, may say why`);
 }
 
-/** Runs the service until the daemon is told to stop; closes the log. `farewell` is what `stop` is given. Rejects with what `start` does. */
+/** Runs the service until the daemon is asked to stop, then closes the log. `farewell` is the reason given to `stop`. Rejects if `start` does. */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
   const stops = new Stops(daemon);
   daemon.onReload(() => service.reload());
@@ -65,7 +62,7 @@ export async function runService(daemon: Daemon, log: DaemonLog, service: Servic
   log.close();
 }
 
-/** What the daemon is told to stop for; of several while nobody waits, the last. */
+/** Requests to stop, with their reasons; of several unread ones, the last. */
 class Stops {
   private waiting: ((reason: string) => void) | null = null;
   private reason: string | null = null;

@@ -1,8 +1,8 @@
-// Bounds of starting and ending daemons: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Limits of starting and ending daemons. The unit is in the name.
+// Invariant: the relations to other folders that src/limits.ts asserts.
 
 export const DAEMON_START_TIMEOUT_MS = 30_000;
-/** A daemon that did not become ready in time is asked to end, and killed after this. */
+/** A daemon that is not ready in time is asked to end, and killed after this time. */
 export const DAEMON_END_GRACE_MS = 2_000;
 
 export const UNIX_PATH_MAX_BYTES = 107;

@@ -1,5 +1,5 @@
-// rsclogcat and rsslogcat: one program that differs in whose log it reads. Reading is log-reader.ts.
-// Invariant: SIGINT is the ordinary end of following, exit 0.
+// rsclogcat and rsslogcat: one program for the logs of both daemons. log-reader.ts reads the log.
+// Invariant: SIGINT ends following normally, with exit code 0.
 
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -9,7 +9,7 @@ import { LogReader } from '../log/log-reader.ts';
 interface LogcatProgram {
   readonly name: string;
   readonly daemon: string;
-  /** The log below an absolute root. */
+  /** Path of the log below an absolute root. */
   readonly file: (root: string) => string;
 }
 
@@ -60,6 +60,7 @@ async function printLog(program: LogcatProgram, invocation: Invocation<typeof OP
 
 function countOf(name: string, text: string): number {
   const count = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (Number.isNaN(count)) throw new RsError('E_USAGE', `-n ${text} is no number of lines: give a whole number from 0, see ${name} --help`);
+  if (Number.isNaN(count))
+    throw new RsError('E_USAGE', `-n ${text} is not a number of lines: give a whole number from 0, see ${name} --help`);
   return count;
 }

@@ -1,7 +1,7 @@
-// One daemon per root: a file that holds the process number and nothing else (`kill $(cat pid)` must be safe), and beside it a lock,
-// sound against crashes, reboots and re-used process numbers: pid, start time of that process (clock ticks, /proc/PID/stat), boot id.
-// Invariant: at most one live process holds a path. The lock appears complete (link of a finished one, exclusive) and a stale one is
-// replaced only under a claim to exactly that stale content, itself taken the same way; so two starters never both replace it.
+// One daemon per root. The pid file holds only the process number, so that `kill $(cat pid)` is safe. The lock next to it survives crashes,
+// reboots and reused process numbers: it holds pid, start time of the process (clock ticks, /proc/PID/stat) and boot id.
+// Invariant: at most one live process holds a path. A lock appears complete, by an exclusive link of a finished file. A stale lock is replaced
+// only under a claim to exactly its content, taken in the same way, so that two starters never both replace it.
 
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { bootId, startTicksOf } from './process-facts.ts';
 
-/** Each attempt lost means that another process made progress; a claim left by a crash adds one level. */
+/** Each lost attempt means that another process made progress. A claim that a crash left behind adds one level. */
 const ATTEMPTS_MAX = 16;
 const CLAIM_DEPTH_MAX = 4;
 
@@ -20,16 +20,15 @@ interface Owner {
 }
 
 export interface PidFile {
-  /** Number of the process that held it before, in this boot, and has ended without giving it back; null: there was none. */
+  /** Pid of the previous owner in this boot, which ended without releasing the file; null: none. */
   readonly leftBy: number | null;
-  /** Removes both files if they still are this process's own; may be called twice. */
+  /** Removes both files if this process still owns them. May be called twice. */
   release(): void;
 }
 
 /**
- * Takes `path` for a process (this one, or another that stands for it and outlives it), making its folder; what that process has already
- * stays its own. Throws E_ALREADY_RUNNING (naming pid and file) when a live process holds it,
- * E_RIGHTS when this user may not write there, E_SYSTEM for other trouble.
+ * Takes `path` for process `pid` (this one, or its parent, which outlives it) and creates its folder. A process may take its own path again.
+ * Throws E_ALREADY_RUNNING with pid and file if another live process holds it, E_RIGHTS if this user may not write there, else E_SYSTEM.
  */
 export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
   const own = describe(pid);
@@ -60,7 +59,7 @@ export function acquirePidFile(path: string, program: string, pid: number = proc
   return { leftBy: isLeft ? (before?.pid ?? null) : null, release: () => release(path, own) };
 }
 
-/** Number of the live process that holds `path`; null: none does, or it cannot be read. */
+/** Pid of the live process that holds `path`; null: none, or the file cannot be read. */
 export function pidFileHolder(path: string): number | null {
   try {
     const owner = parse(readFileSync(lockOf(path), 'utf8'));
@@ -74,7 +73,7 @@ function lockOf(path: string): string {
   return `${path}.lock`;
 }
 
-/** Under the lock. What a crash left is replaced whole. */
+/** Called under the lock. Replaces atomically what a crash has left. */
 function writeNumber(path: string, own: Owner): void {
   const finished = `${path}.${own.pid}`;
   try {
@@ -87,9 +86,9 @@ function writeNumber(path: string, own: Owner): void {
   }
 }
 
-/** Undefined: `path` is ours now; else the live owner. */
+/** Undefined: `path` is ours now. Otherwise the live owner. */
 function take(path: string, own: Owner, depth: number): Owner | undefined {
-  if (depth > CLAIM_DEPTH_MAX) throw new RsError('E_SYSTEM', `Too many stale claims beside ${path}: remove them`);
+  if (depth > CLAIM_DEPTH_MAX) throw new RsError('E_SYSTEM', `Too many stale claims next to ${path}: remove them`);
   const finished = `${path}.${own.pid}`;
   writeFileSync(finished, serialize(own), { mode: 0o644 });
   try {
@@ -97,7 +96,7 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
       if (linkExclusively(finished, path)) return undefined;
       const found = readIfThere(path);
       if (found === undefined) continue;
-      // For another process: an earlier child of it took the path.
+      // For a parent process: an earlier child of it has taken the path.
       if (own.pid !== process.pid && found === serialize(own)) return undefined;
       const owner = parse(found);
       if (owner !== undefined && isAlive(owner)) return owner;
@@ -109,10 +108,10 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
   } finally {
     rmSync(finished, { force: true });
   }
-  throw new RsError('E_SYSTEM', `Pid file ${path} changes all the time: another program writes it`);
+  throw new RsError('E_SYSTEM', `Pid file ${path} keeps changing: find the other program that writes it`);
 }
 
-/** Under the claim nobody else may replace `stale`; a slow starter finds other content here and begins anew. */
+/** Only the holder of the claim may replace `stale`. A slow starter finds other content here and starts over. */
 function replaceStale(path: string, stale: string, finished: string, claim: string): boolean {
   try {
     if (readIfThere(path) !== stale) return false;
@@ -130,7 +129,7 @@ function release(path: string, own: Owner): void {
     rmSync(path, { force: true });
     rmSync(lock, { force: true });
   } catch (thrown) {
-    // At exit there is nobody to tell, and a file that stays is taken for what it is: stale.
+    // At exit nothing can be reported, and the next start recognizes a file that stays as stale.
     if (errnoName(thrown) === undefined) throw thrown;
   }
 }
@@ -171,7 +170,7 @@ function isAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && isHidden(owner.pid);
 }
 
-/** /proc may be mounted so that other users' processes cannot be seen in it; those are not called dead. */
+/** /proc may be mounted so that it hides the processes of other users; those count as alive. */
 function isHidden(pid: number): boolean {
   try {
     process.kill(pid, 0);

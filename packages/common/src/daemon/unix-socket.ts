@@ -1,5 +1,5 @@
-// Unix sockets that a daemon listens on: length of the path, a stale one, mode 0600. What is spoken on them is left to others.
-// Invariant: a socket is removed only when nobody listens on it.
+// Unix sockets of a daemon: length of the path, stale sockets, mode 0600. The protocols on them are other files' job.
+// Invariant: a socket is removed only if no process listens on it.
 
 import { lstatSync, mkdirSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
@@ -9,7 +9,7 @@ import { errnoName, RsError } from '../lib/errors.ts';
 
 const OWNER_ONLY = 0o600;
 
-/** Throws E_SOCKET_PATH: Node would cut a longer path silently. */
+/** Throws E_SOCKET_PATH for a path that is too long, because Node would truncate it silently. */
 export function checkSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes > UNIX_PATH_MAX_BYTES) {
@@ -19,8 +19,8 @@ export function checkSocketPath(path: string): void {
 }
 
 /**
- * Listens on `path`, which only the owner may open; makes its folder and removes a stale socket. Throws E_SOCKET_PATH,
- * E_ALREADY_RUNNING when somebody listens there, E_RIGHTS, E_SYSTEM.
+ * Listens on `path`, which only the owner may open; creates its folder and removes a stale socket. Throws E_SOCKET_PATH, E_RIGHTS, E_SYSTEM,
+ * and E_ALREADY_RUNNING if another process listens there.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   checkSocketPath(path);
@@ -33,16 +33,16 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
     const errno = errnoName(error);
     if (errno === 'EADDRINUSE') throw alreadyRunning(path);
     if (errno === 'EACCES' || errno === 'EPERM')
-      throw new RsError('E_RIGHTS', `May not make socket ${path}: run as root, or choose another --root`, { path });
+      throw new RsError('E_RIGHTS', `May not create socket ${path}: run as root, or choose another --root`, { path });
     if (errno === undefined) throw error;
-    throw new RsError('E_SYSTEM', `Cannot make socket ${path}: ${errno}: see to the folder it is to be in`, { path }, error);
+    throw new RsError('E_SYSTEM', `Cannot create socket ${path} (${errno}): check its folder`, { path }, error);
   }
 }
 
 async function removeStale(path: string, found: Stats): Promise<void> {
-  if (!found.isSocket()) throw new RsError('E_SYSTEM', `${path} is in the way and is no socket: remove it`, { path });
+  if (!found.isSocket()) throw new RsError('E_SYSTEM', `${path} exists and is not a socket: remove it`, { path });
   if (await somebodyListens(path)) throw alreadyRunning(path);
-  // Another daemon may have been started in the meantime and have put its own socket there.
+  // Another daemon may have started meanwhile and created its own socket there.
   const now = lstatSync(path, { throwIfNoEntry: false });
   if (now === undefined) return;
   if (now.ino !== found.ino || now.ctimeMs !== found.ctimeMs) throw alreadyRunning(path);
@@ -60,7 +60,7 @@ function somebodyListens(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    // Only a refusal proves that nobody listens; a full queue (EAGAIN) or a lack of rights does not.
+    // Only a refusal proves that no process listens; a full queue (EAGAIN) or missing rights do not.
     probe.once('error', (error) => resolve(errnoName(error) !== 'ECONNREFUSED' && errnoName(error) !== 'ENOENT'));
   });
 }
@@ -68,7 +68,7 @@ function somebodyListens(path: string): Promise<boolean> {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // The socket file is made within this call, so that there is no moment at which others may open it.
+    // This call creates the socket file, so that no other user can open it at any moment.
     const before = process.umask(0o777 & ~OWNER_ONLY);
     try {
       server.listen(path, () => {

@@ -1,11 +1,11 @@
-// Replaces a small state file so that after a crash the old or the new content is there, never a mixture and never neither.
-// Leaves locking to the caller: one process writes a file.
+// Replaces a small state file atomically: after a crash, the file has either its old or its new content.
+// Locking is the caller's job: only one process may write a file.
 
 import { constants } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Makes the entries of a directory durable (a created or renamed file in it). Throws system errors. */
+/** Makes the entries of a directory durable, such as a created or renamed file. Throws system errors. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -15,7 +15,7 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Writes `text` to `file` (mode 0600; missing directories are made, 0755) durably. Throws system errors; the old content stays then. */
+/** Writes `text` to `file` durably: mode 0600, missing directories are created. Throws system errors; the old content stays then. */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const directory = path.dirname(file);
   await mkdir(directory, { recursive: true });

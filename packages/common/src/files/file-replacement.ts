@@ -1,7 +1,7 @@
-// Replaces a file that belongs to a person: whole or not at all, with its owner and mode, through a symbolic link to its target. The
-// temporary file beside it is also the lock: whoever made it may save, and the rename publishes and unlocks at once.
-// Leaves what the text means, and whether the old one is still the same, to the caller.
-// Invariant: whatever fails, the old file is as it was and nothing is left beside it.
+// Replaces a file that belongs to a person: completely or not at all, with its owner and mode, through a symbolic link to its target. The
+// temporary file next to it is also the lock: only its creator may save, and the rename publishes and unlocks at once.
+// The caller knows what the text means and whether the old file has changed. Invariant: after a failure, the old file is unchanged and no
+// temporary file is left.
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { targetOf } from './linked-file.ts';
 
-/** What is used of node:fs, so that a test can be a disk that is full. */
+/** The functions of node:fs that are used, so that a test can simulate a full disk. */
 export type FileSystem = Pick<
   typeof nodeFs,
   | 'closeSync'
@@ -38,9 +38,9 @@ const NEW_FILE_MODE = 0o600;
 const MODE_BITS = 0o7777;
 
 /**
- * Writes `text` to `file`, which is made with mode 0600 (and its folder) when it is missing. `checkUnchanged` is called when only the
- * rename is left to do, and throws when somebody changed the file meanwhile. Throws that, E_CHANGED (somebody is saving it), E_RIGHTS
- * or E_SYSTEM.
+ * Writes `text` to `file`; a missing file is created with mode 0600, and its folder too. `checkUnchanged` is called right before the rename
+ * and throws if another program has changed the file. Throws that error, E_CHANGED (another program is saving the file), E_RIGHTS or
+ * E_SYSTEM.
  */
 export function replacePersonsFile(file: string, text: string, checkUnchanged: () => void, ports: ReplacementPorts = SYSTEM_PORTS): void {
   const { fs } = ports;
@@ -71,7 +71,7 @@ export function replacePersonsFile(file: string, text: string, checkUnchanged: (
   }
 }
 
-/** Makes the temporary file, which nobody else may have; one that a crash left behind is taken away. */
+/** Creates the temporary file exclusively; removes one that a crash left behind. */
 function claim(temporary: string, file: string, { fs, clock }: ReplacementPorts): number {
   const flags = nodeFs.constants.O_WRONLY | nodeFs.constants.O_CREAT | nodeFs.constants.O_EXCL;
   try {
@@ -118,7 +118,7 @@ function syncFolder(folder: string, fs: FileSystem): void {
 }
 
 function beingSaved(file: string): RsError {
-  return new RsError('E_CHANGED', `Another program is saving ${file}: look at it, and try again`, { file });
+  return new RsError('E_CHANGED', `Another program is saving ${file}: check the file and try again`, { file });
 }
 
 function explained(file: string, thrown: unknown): unknown {
@@ -128,15 +128,20 @@ function explained(file: string, thrown: unknown): unknown {
   switch (errno) {
     case 'EACCES':
     case 'EPERM':
-      return new RsError('E_RIGHTS', `No right to write ${file}: run as root, or as who may write in its folder`, context, thrown);
+      return new RsError('E_RIGHTS', `No right to write ${file}: run as root, or as a user who may write in its folder`, context, thrown);
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
-      return new RsError('E_SYSTEM', `No room to write ${file}, it is as it was: free space on its disk and try again`, context, thrown);
+      return new RsError(
+        'E_SYSTEM',
+        `No space to write ${file}, which is unchanged: free space on its disk and try again`,
+        context,
+        thrown,
+      );
     case 'EROFS':
-      return new RsError('E_SYSTEM', `Cannot write ${file}: its file system is read-only, mount it for writing`, context, thrown);
+      return new RsError('E_SYSTEM', `Cannot write ${file}, because its file system is read-only: mount it for writing`, context, thrown);
     case 'EBUSY':
-      return new RsError('E_SYSTEM', `Cannot replace ${file}: it is a mount of its own, mount its folder instead`, context, thrown);
+      return new RsError('E_SYSTEM', `Cannot replace ${file}, because it is a mount point: mount its folder instead`, context, thrown);
     default:
       return new RsError('E_SYSTEM', `Cannot write ${file} (${errno}): check the file and its disk`, context, thrown);
   }

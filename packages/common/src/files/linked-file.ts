@@ -1,6 +1,6 @@
-// A configuration file behind symbolic links: where they lead, and whose they are. Whoever owns a link or what it leads to decides what the
-// daemons do, with the rights of the daemons. Leaves reading and writing to load-config.ts and file-replacement.ts.
-// Invariant: what is neither root's nor the user's own is not followed.
+// A configuration file behind symbolic links: where they lead, and who owns them. The owner of a link, or of its target, controls what the
+// daemons do with their rights. Reading and writing are the jobs of load-config.ts and file-replacement.ts.
+// Invariant: a link or target is followed only if root or the user owns it.
 
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ export interface LinkFileSystem {
 
 const ROOT_UID = 0;
 
-/** Where the links lead, be there a file or not; `file` itself when it is no link. Throws E_SYSTEM (too many), E_RIGHTS (somebody else's). */
+/** The target of the links, whether it exists or not; `file` itself if it is no link. Throws E_SYSTEM (too many links), E_RIGHTS (owner). */
 export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: number) => boolean = isRootOrUser): string {
   let target = path.resolve(file);
   for (let hops = 0; hops < CONFIG_LINKS_MAX; hops++) {
@@ -27,16 +27,16 @@ export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: numb
     if (!isTrusted(found.uid)) throw foreign(file, hops === 0 ? 'is a link' : `leads to the link ${target}`, found.uid);
     target = path.resolve(path.dirname(target), fs.readlinkSync(target));
   }
-  throw new RsError('E_SYSTEM', `More than ${CONFIG_LINKS_MAX} symbolic links lead from ${file}: put the file itself there`);
+  throw new RsError('E_SYSTEM', `More than ${CONFIG_LINKS_MAX} symbolic links lead from ${file}: replace the links with the file itself`);
 }
 
-/** Under sudo the user is who called it. */
+/** Under sudo, the user is the one who called it. */
 function isRootOrUser(uid: number): boolean {
   return uid === ROOT_UID || uid === process.geteuid?.() || String(uid) === process.env['SUDO_UID'];
 }
 
 function foreign(file: string, what: string, uid: number): RsError {
-  const remedy = 'give it to root (chown -h root), or put the file itself there';
+  const remedy = 'give it to root (chown -h root), or replace it with the file itself';
   return new RsError('E_RIGHTS', `${file} ${what} of user ${uid}, who is neither root nor the user of this program: ${remedy}`, {
     file,
     uid,

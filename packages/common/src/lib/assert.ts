@@ -1,5 +1,5 @@
-// Our own mistakes: an assertion that fails ends the process (the supervisor restarts it). Never used on what a peer or a person sent:
-// that is refused with an RsError (errors.ts), and the process goes on.
+// Assertions are for our own mistakes: a failed assertion ends the process, and its supervisor restarts it. Input from a peer or a person is
+// never asserted: an RsError (errors.ts) refuses it, and the process continues.
 
 export class AssertionError extends Error {}
 
@@ -7,7 +7,7 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
-/** For the branch of a switch that the types say cannot be reached. */
+/** For a branch of a switch that is unreachable by its types. */
 export function unreachable(value: never): never {
   throw new AssertionError(`Unreachable value ${String(value)}`);
 }

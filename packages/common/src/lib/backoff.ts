@@ -1,5 +1,5 @@
-// Waiting longer after each failure: growing from a minimum to a maximum, with jitter so that many clients do not come back at once.
-// Leaves the waiting to the caller: it says how long, and has no timer and no randomness of its own.
+// Back-off: each wait is longer than the one before, from a minimum to a maximum, with jitter so that many clients do not return at once.
+// The caller does the waiting: this class computes times, and has no timer and no randomness of its own.
 
 export class Backoff {
   private readonly minMs: number;
@@ -9,7 +9,7 @@ export class Backoff {
   private failures = 0;
   private intervalMs = 0;
 
-  /** `random`: uniform in [0, 1), a port so that a seed decides. */
+  /** `random`: uniform in [0, 1); a parameter, so that a seed can determine it. */
   constructor(minMs: number, maxMs: number, random: () => number, growth = 2) {
     this.minMs = minMs;
     this.maxMs = maxMs;
@@ -21,7 +21,7 @@ export class Backoff {
     return this.failures;
   }
 
-  /** Time to wait before the next try: between 3/4 and all of the interval, which has grown by this factor. */
+  /** Time to wait before the next attempt, ms: between 3/4 and all of the interval, which grows by `growth` each time. */
   nextMs(growth = this.growth): number {
     this.intervalMs = this.failures === 0 ? this.minMs : Math.min(this.maxMs, this.intervalMs * growth);
     this.failures++;

@@ -1,18 +1,18 @@
-// Time as a port: everything that waits or measures takes a Clock, so that tests and the simulator own time.
-// Monotonic milliseconds are for intervals, wall milliseconds only for people (logs, "since").
+// Time as a port: everything that waits or measures takes a Clock, so that tests and the simulator control time.
+// Monotonic milliseconds are for intervals; wall-clock milliseconds are only for people (logs, "since").
 
 export interface Timer {
   cancel(): void;
 }
 
 export interface Clock {
-  /** Milliseconds since an arbitrary start; never goes back. */
+  /** Milliseconds since an arbitrary start; never goes backwards. */
   monotonicMs(): number;
   /** Milliseconds since 1970-01-01 UTC; may jump. */
   wallMs(): number;
   /** Calls `fire` once, `delayMs` from now, unless the timer is cancelled before. */
   after(delayMs: number, fire: () => void): Timer;
-  /** Calls `fire` once, when what runs now has ended and before anything else is received. */
+  /** Calls `fire` once, after the code that runs now and before the next event. */
   soon(fire: () => void): void;
 }
 
@@ -23,6 +23,6 @@ export const systemClock: Clock = {
     const timeout = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(timeout) };
   },
-  // Not queueMicrotask, which makes a resource that may be watched and a function bound to it for each call: this runs for every pump.
+  // Not queueMicrotask, because it allocates an async resource and a bound function for each call, and this runs for every pump.
   soon: (fire) => process.nextTick(fire),
 };

@@ -1,5 +1,5 @@
-// Bounds that both the configuration and the wire know, and sizes of text. The unit is in the name. Invariant: the relations
-// between them that are asserted here, and in src/limits.ts those to other rooms.
+// Limits that both the configuration and the wire use, and sizes of text. The unit is in the name.
+// Invariant: the relations to other folders that src/limits.ts asserts.
 
 const MIB = 1024 * 1024;
 
@@ -13,7 +13,7 @@ export const NAME_MAX_BYTES = 63;
 
 export const UNIVERSE_MAX = 3;
 
-/** IPv6 addresses with so many leading bits in common are one place before the proof: whoever has one has them all. */
+/** Before the proof, IPv6 addresses with this many common leading bits count as one source, because a host with one of them has them all. */
 export const SOURCE_PREFIX_LENGTH_6 = 64;
 
 export const PORT_MAX = 65_535;

@@ -1,5 +1,5 @@
-// Text that came from elsewhere (peers, files, people), made fit for one line of a terminal.
-// Invariant: the result holds no control character, so nothing can forge a line or drive the terminal.
+// Makes text from elsewhere (peers, files, people) safe for one line of a terminal.
+// Invariant: the result has no control character, so that no text can forge a line or control the terminal.
 
 // C0, DEL and C1, line and paragraph separators, and the marks that turn the direction of text.
 const CONTROL = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;

@@ -1,23 +1,23 @@
-// Subnet arithmetic on IP addresses, IPv4 and IPv6. Pure; which candidate paths follow from it is the explorer's business.
-// Invariant: addresses of different families are never on one subnet, an IPv4 address written as IPv6 (::ffff:a.b.c.d) included.
+// Subnet arithmetic on IPv4 and IPv6 addresses. Pure; the explorer derives candidate paths from it.
+// Invariant: addresses of different families never share a subnet, not even an IPv4 address written as IPv6 (::ffff:a.b.c.d).
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
 import { assert } from './assert.ts';
 
-/** Hosts under test share 127/8; so that they have several subnets, it counts as /24. */
+/** Hosts under test share 127/8. It counts as /24, so that they have several subnets. */
 const LOOPBACK_PREFIX_LENGTH = 24;
 
 /**
- * The prefix length that counts for an address of this machine: the one given in the file (`A/LEN`), else /24 in 127/8, else that
- * of the interface which has the address; null when neither is known.
+ * The effective prefix length of an address of this machine: the one given in the file (`A/LEN`), else /24 in 127/8, else that of the
+ * interface with the address; null if none is known.
  */
 export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
   if (given !== null) return given;
   return isLoopback4(address) ? LOOPBACK_PREFIX_LENGTH : ofInterface;
 }
 
-/** True when `other` lies in the subnet of `address` with this prefix length. */
+/** Whether `other` is in the subnet of `address` with this prefix length. */
 export function isSameSubnet(address: string, prefixLength: number, other: string): boolean {
   const left = addressBytes(address);
   const right = addressBytes(other);
@@ -40,19 +40,19 @@ export function networkOf(address: string, prefixLength: number): string {
   return `${groups.join(':').replace(/(^|:)0(:0)+$/, '::')}/${prefixLength}`;
 }
 
-/** One text for all spellings of an address, for use as a key. */
+/** The same text for all spellings of an address, for use as a key. */
 export function addressKey(address: string): string {
-  // IPv4 has one spelling only.
+  // IPv4 addresses have only one spelling.
   return isIPv4(address) ? address : Buffer.from(addressBytes(address)).toString('hex');
 }
 
-/** Who counts as one before a proof: an IPv4 address, or the network of an IPv6 address, with a zone or without. */
+/** The source that counts as one peer before its proof: an IPv4 address, or the network of an IPv6 address with or without a zone. */
 export function sourceKey(address: string): string {
   const [plain = ''] = address.split('%');
   return isIPv6(plain) ? networkOf(plain, SOURCE_PREFIX_LENGTH_6) : plain;
 }
 
-/** True unless the address is unspecified, multicast or broadcast. */
+/** Whether the address is neither unspecified nor multicast nor broadcast. */
 export function isSingleHost(address: string): boolean {
   const bytes = addressBytes(address);
   const first = bytes[0] ?? 0;
@@ -65,7 +65,7 @@ export function isLoopback4(address: string): boolean {
   return isIPv4(address) && address.startsWith('127.');
 }
 
-/** 4 or 16 bytes of a valid address without zone (the caller checked it). */
+/** The 4 or 16 bytes of an address without zone. The caller has checked that it is valid. */
 function addressBytes(address: string): readonly number[] {
   if (isIPv4(address)) return address.split('.').map(Number);
   const [head = '', tail] = address.split('::');

@@ -1,7 +1,6 @@
-// What people write and read: sizes, durations, names, addresses. Pure text in, numbers (bytes, ms) out, and back.
-// Ranges are the caller's; here only the form is judged. Everything refused is an RsError E_USAGE whose `context.allowed`
-// says what is allowed, so that others can put it into their own sentence.
-// Invariant: parse(print(value)) === value.
+// Sizes, durations, names and addresses as people write and read them: text to numbers (bytes, ms), and back. Pure.
+// Only the form is checked here; ranges are the caller's job. A refusal is an RsError E_USAGE whose `context.allowed` says what is allowed, so
+// that callers can put it into their own sentence. Invariant: parse(print(value)) === value.
 
 import { isIP } from 'node:net';
 import { NAME_MAX_BYTES, PORT_MAX } from './limits.ts';
@@ -34,19 +33,19 @@ export const ADDRESS_ALLOWED = 'an IPv4 address, or an IPv6 address without zone
 export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128)`;
 export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets if a port follows; port 1 to ${PORT_MAX})`;
 
-/** Throws the E_USAGE of this module; `text` null keeps a secret out of the sentence. */
+/** Throws E_USAGE. `text` null: it is a secret and stays out of the sentence. */
 export function refuse(what: string, text: string | null, allowed: string): never {
   const shown = text === null ? '' : ` ${quoteText(text)}`;
   throw new RsError('E_USAGE', `Wrong ${what}${shown}: allowed is ${allowed}`, { allowed });
 }
 
-/** Foreign text for a message: quoted, control characters escaped, cut. */
+/** Text from elsewhere for a message: quoted, with escaped control characters, cut to QUOTED_MAX_CHARS. */
 export function quoteText(text: string): string {
-  // JSON leaves C1 and the marks that turn the direction of text as they are.
+  // JSON does not escape C1 controls and the marks that change the direction of text.
   return escapeControls(JSON.stringify(text.length > QUOTED_MAX_CHARS ? `${text.slice(0, QUOTED_MAX_CHARS)}...` : text));
 }
 
-/** A decimal whole number without sign; undefined when it is none or above 2^53. */
+/** A decimal whole number without sign; undefined for any other text, and above 2^53. */
 export function parseWhole(text: string): number | undefined {
   if (!/^\d{1,16}$/.test(text)) return undefined;
   const value = Number(text);
@@ -91,12 +90,12 @@ export function isName(text: string): boolean {
   return NAME.test(text) && text !== '.' && text !== '..';
 }
 
-/** The name itself. Throws E_USAGE, calling it `what`. */
+/** Returns the name. Throws E_USAGE; `what` names it in the message. */
 export function parseName(text: string, what = 'name'): string {
   return isName(text) ? text : refuse(what, text, NAME_ALLOWED);
 }
 
-/** An IP address without the brackets it may stand in. Throws E_USAGE. */
+/** The IP address without brackets around it. Throws E_USAGE. */
 export function parseAddress(text: string): string {
   const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
   const family = bare.includes('%') ? 0 : isIP(bare);
@@ -128,7 +127,7 @@ export interface Endpoint {
   readonly port: number | null;
 }
 
-/** `ADDRESS[:PORT]`, IPv6 in brackets where a port follows. Throws E_USAGE. */
+/** `ADDRESS[:PORT]`; an IPv6 address before a port is in brackets. Throws E_USAGE. */
 export function parseEndpoint(text: string): Endpoint {
   const whole = accepted(() => parseAddress(text));
   if (whole !== undefined) return { address: whole, port: null };
@@ -139,7 +138,7 @@ export function parseEndpoint(text: string): Endpoint {
   return { address, port };
 }
 
-/** `ADDRESS:PORT` with brackets where they are needed; only the address when `port` is null. */
+/** `ADDRESS:PORT` with brackets around IPv6; only the address if `port` is null. */
 export function printEndpoint(address: string, port: number | null): string {
   if (port === null) return address;
   return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;

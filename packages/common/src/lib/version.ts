@@ -1,5 +1,5 @@
-// The version that all programs show: that of the workspace, which every package carries.
-// It is read from package.json when asked for, so that it is written down once.
+// The version that all programs show. Every package carries the version of the workspace.
+// It is read from package.json on demand, so that it is written in one place only.
 
 import { readFileSync } from 'node:fs';
 

@@ -1,7 +1,6 @@
-// A file that whole lines are appended to, without ever making the caller wait or fail: one asynchronous write at a time, what
-// comes meanwhile is batched behind it. What the lines say, and who is told of a failure, is the business of log.ts.
-// Invariants: a write holds whole lines only and goes out with O_APPEND, so that several processes can share the file; memory is
-// bounded by LOG_BUFFER_MAX_BYTES; a failure drops lines, never the process.
+// Appends whole lines to a file without ever blocking or failing the caller: one asynchronous write at a time, lines that arrive meanwhile
+// form the next batch. log.ts decides what the lines say and reports failures. Invariants: a write holds whole lines only and uses O_APPEND,
+// so that several processes can share the file; memory is bounded by LOG_BUFFER_MAX_BYTES; a failure drops lines, never the process.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,9 +9,9 @@ import { LOG_BUFFER_MAX_BYTES } from './limits.ts';
 const LOG_MODE = 0o640;
 
 export interface AppendFileEvents {
-  /** Every failed open or write. */
+  /** Called for every failed open or write. */
   failed(error: Error): void;
-  /** Writing works again after `lines` were dropped. */
+  /** Writing works again; `lines` lines were dropped. */
   recovered(lines: number): void;
 }
 
@@ -33,7 +32,7 @@ export class AppendFile {
     this.descriptor = this.open();
   }
 
-  /** Appends `line`, which ends in a line end. */
+  /** Appends `line`, which includes its line end. */
   write(line: string): void {
     const bytes = Buffer.byteLength(line);
     if (this.descriptor === null || this.pendingBytes + bytes > LOG_BUFFER_MAX_BYTES) {
@@ -50,7 +49,7 @@ export class AppendFile {
     });
   }
 
-  /** Opens the file's name anew, after its rotation. */
+  /** Opens the file again after its rotation. */
   reopen(): void {
     if (this.isWriting) {
       this.needsReopen = true;
@@ -63,7 +62,7 @@ export class AppendFile {
     this.descriptor = fresh;
   }
 
-  /** Writes what waits before it returns: for the end of the process. */
+  /** Writes all waiting lines before it returns; for the end of the process. */
   flushSync(): void {
     if (this.descriptor === null) return;
     const bytes = this.takePending();
@@ -71,7 +70,7 @@ export class AppendFile {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
       fsyncSync(this.descriptor);
     } catch (error) {
-      // Pipes and terminals cannot be synced; that loses nothing.
+      // Pipes and terminals cannot be synced, but nothing is lost then.
       if (bytes.length > 0) this.events.failed(error as Error);
     }
   }

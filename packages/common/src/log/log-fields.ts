@@ -1,5 +1,5 @@
-// The one place where keys are kept out of the log: every field of a record passes through here.
-// Invariant: the result is plain data of bounded depth, without secrets and without the bytes of any buffer.
+// Keeps keys out of the log: every field of a record passes through here, and nowhere else.
+// Invariant: the result is plain data of bounded depth, without secrets and without the bytes of buffers.
 
 import { LOG_FIELD_DEPTH_MAX } from './limits.ts';
 
@@ -17,10 +17,10 @@ const SECRETS: ReadonlySet<string> = new Set([
   'mac',
   'proof',
 ]);
-/** Names that the record itself uses: a field of such a name gets a `_` behind it. */
+/** Names that the record itself uses: `_` is appended to a field of such a name. */
 const RESERVED: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'node']);
 
-/** Fields of one record. */
+/** The fields of one record, safe to log. */
 export function cleanFields(fields: LogFields): Record<string, unknown> {
   const clean: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {

@@ -1,13 +1,13 @@
-// A log record (one line of JSON) as people read it. The one time format of logs and commands is here too.
-// Invariant: whatever the bytes of the record are, the result is one line without control characters, and nothing is hidden:
-// what is not a record is printed as it is.
+// Formats a log record (one line of JSON) for people, and the time format of logs and commands.
+// Invariant: the result is one line without control characters, whatever bytes the record has, and it hides nothing: text that is no record
+// is printed unchanged.
 //
 //   big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): started transmit for rep 192.168.45.10/5000
 
 import { escapeControls } from '../lib/printable.ts';
 
 const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error']);
-/** Past it a Date is invalid. */
+/** A later Date is invalid. */
 export const TIME_MAX_MS = 8.64e15;
 
 interface LogRecord {
@@ -18,16 +18,16 @@ interface LogRecord {
   readonly msg: string;
 }
 
-/** `2010_09_14-15:02:32 (GMT)`; `wallMs` is milliseconds since 1970, at most TIME_MAX_MS. */
+/** `2010_09_14-15:02:32 (GMT)`. `wallMs`: milliseconds since 1970, at most TIME_MAX_MS. */
 export function formatTime(wallMs: number): string {
   const [day = '', time = ''] = new Date(wallMs).toISOString().split('T');
   return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;
 }
 
-/** The same of this machine's time zone: `2010_09_14-17:02:32 (+02:00)`. */
+/** The same in the time zone of this machine: `2010_09_14-17:02:32 (+02:00)`. */
 export function formatLocalTime(wallMs: number): string {
   const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
-  // Past the last time that a Date has there is no shifted one.
+  // A shifted time must stay a valid Date.
   const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
   const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
     String(part).padStart(2, '0'),
@@ -35,7 +35,7 @@ export function formatLocalTime(wallMs: number): string {
   return formatTime(shiftedMs).replace('GMT', `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`);
 }
 
-/** One line for one record, without line end. `timeText`: how its time is shown. */
+/** The line of one record, without line end. `timeText` formats its time. */
 export function formatLogLine(line: string, timeText: (wallMs: number) => string = formatTime): string {
   const record = parseRecord(line);
   if (record === undefined) return escapeControls(line);

@@ -1,6 +1,6 @@
-// Reads a daemon's log for people: its last lines, and on request what is added, across rotation (another file under the name) and
-// truncation. What a line looks like is log-line.ts.
-// Invariants: memory is bounded however long a line is; each complete line is printed once, in order.
+// Reads a daemon's log for people: its last lines and, on request, new lines, across rotation (another file under the same name) and
+// truncation. log-line.ts formats the lines. Invariants: memory is bounded whatever the length of a line; each complete line is printed
+// once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
@@ -12,15 +12,15 @@ const LINE_END = 0x0a;
 
 export interface LogReaderOptions {
   readonly file: string;
-  /** The daemon that writes it, for the error that there is none. */
+  /** The daemon that writes the log, for error messages. */
   readonly daemon: string;
-  /** Last lines to begin with; null: all. */
+  /** Number of last lines to start with; null: all. */
   readonly lines: number | null;
   readonly follow: boolean;
-  /** Times of this machine's zone; default GMT. */
+  /** Show times in the zone of this machine; default: GMT. */
   readonly isLocal?: boolean;
   readonly clock: Clock;
-  /** Gets formatted lines with their line ends. */
+  /** Called with formatted lines, line ends included. */
   readonly out: (text: string) => void;
 }
 
@@ -38,7 +38,7 @@ export class LogReader {
     this.options = options;
   }
 
-  /** Prints; returns at the end of the file or, when following, after stop(). Throws E_NO_LOG, E_RIGHTS, E_SYSTEM. */
+  /** Prints the log; returns at the end of the file or, when following, after stop(). Throws E_NO_LOG, E_RIGHTS, E_SYSTEM. */
   async run(): Promise<void> {
     let handle = await this.open();
     try {
@@ -89,7 +89,7 @@ export class LogReader {
     await this.readToEnd(handle);
     const named = await stat(this.options.file).catch(() => null);
     const moved = named !== null && (named.ino !== own.ino || named.dev !== own.dev);
-    // The daemon goes on in the old file until it is told to reopen: give it one more interval.
+    // The daemon writes to the old file until it is told to reopen: wait one more interval.
     if (!moved || !this.wasRotated) {
       this.wasRotated = moved;
       return handle;
@@ -127,7 +127,7 @@ export class LogReader {
   }
 }
 
-/** Cuts bytes into lines; of a line longer than LOG_LINE_MAX_BYTES only the beginning is kept. */
+/** Cuts bytes into lines; keeps only the first LOG_LINE_MAX_BYTES of a longer line. */
 class LineCutter {
   private held: Buffer[] = [];
   private heldBytes = 0;
@@ -145,7 +145,7 @@ class LineCutter {
     this.hold(chunk.subarray(from));
   }
 
-  /** What came since the last line end. */
+  /** The bytes since the last line end. */
   takeRest(): string {
     const line = Buffer.concat(this.held).toString('utf8') + (this.isCut ? ' [cut]' : '');
     this.held = [];
@@ -159,13 +159,13 @@ class LineCutter {
     const kept = bytes.subarray(0, room);
     if (kept.length < bytes.length) this.isCut = true;
     if (kept.length === 0) return;
-    // Copied: the chunk is the reader's one buffer, used again for the next read.
+    // Copied, because the reader uses the buffer of the chunk again for its next read.
     this.held.push(Buffer.from(kept));
     this.heldBytes += kept.length;
   }
 }
 
-/** Where the last `lines` lines begin; a last line without line end counts. */
+/** Position where the last `lines` lines begin; a last line without line end counts. */
 async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffer): Promise<number> {
   const { size } = await handle.stat();
   if (lines === 0) return size;
@@ -174,7 +174,7 @@ async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffe
     const start = Math.max(0, end - buffer.length);
     const { bytesRead } = await handle.read(buffer, 0, end - start, start);
     for (let at = bytesRead - 1; at >= 0; at--) {
-      // The line end that ends the file begins no line.
+      // No line begins after the line end at the end of the file.
       if (buffer[at] !== LINE_END || start + at === size - 1) continue;
       seen++;
       if (seen === lines) return start + at + 1;

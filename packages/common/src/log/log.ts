@@ -1,6 +1,6 @@
-// The log of a daemon: JSON records (pino) appended to its file and, in the foreground, formatted to stderr as well.
-// Code elsewhere knows only the Log interface. Keys are kept out by log-fields.ts; reading is log-reader.ts and log-line.ts.
-// Invariants: a log that cannot be written never stops the program; never a line per I/O.
+// The log of a daemon: JSON records (pino), appended to a file and, in the foreground, formatted to stderr as well.
+// Other code uses only the Log interface. log-fields.ts keeps keys out; log-reader.ts and log-line.ts read the log.
+// Invariants: a log that cannot be written never stops the program; no line per I/O.
 
 import { type Logger, pino } from 'pino';
 import { AppendFile } from './append-file.ts';
@@ -12,24 +12,24 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Log {
-  /** Whether what `debug` says is written. */
+  /** Whether debug lines are written. */
   readonly isDebug?: boolean;
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
   /**
-   * A log whose records carry these fields too. `path` is what is printed in parentheses (`6-if0-tx0`), `node` what is printed
-   * before `@rsio`; without them it is `main` and the node of the parent.
+   * A log whose records also have these fields. `path` is printed in parentheses (`6-if0-tx0`), by default `main`; `node` is printed before
+   * `@rsio`, by default the node of the parent.
    */
   child(fields: LogFields & { readonly path?: string; readonly node?: string }): Log;
 }
 
 export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
-  /** Opens the file's name anew (SIGHUP after a rotation). */
+  /** Opens the file again (SIGHUP after a rotation). */
   reopen(): void;
-  /** Writes what waits; also done by itself when the process ends. */
+  /** Writes all waiting lines; the end of the process does the same. */
   flushSync(): void;
   close(): void;
 }
@@ -40,14 +40,14 @@ export interface LogOptions {
   readonly node: string;
   /** Default `info`. */
   readonly level?: LogLevel;
-  /** In the foreground: gets each line as a person reads it, without line end. */
+  /** In the foreground: called with each formatted line, without line end. */
   readonly copy?: ((line: string) => void) | undefined;
-  /** Told once when the file cannot be written. Default: stderr. */
+  /** Called once if the file cannot be written. Default: stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
 }
 
-/** Opens (and creates) the log file. Never throws: without a file the records go to `copy` only. */
+/** Opens or creates the log file. Never throws: without a file, records go to `copy` only. */
 export function openLog(options: LogOptions): DaemonLog {
   const { file, copy, clock = systemClock, warn = (sentence: string) => process.stderr.write(`${sentence}\n`) } = options;
   let warned = false;
@@ -77,7 +77,7 @@ export function openLog(options: LogOptions): DaemonLog {
   const log = new PinoLog(root, root);
   const flush = () => sink.flushSync();
   process.on('exit', flush);
-  // Nobody reads stderr of a process in the background: why it ends stands here, written before it does.
+  // The stderr of a background process goes nowhere, so the log has the reason, written before the process ends.
   const ends = (thrown: unknown, origin: string): void => {
     const what = origin === 'unhandledRejection' ? 'an unhandled rejection' : 'an uncaught exception';
     log.error(`This process ends by ${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { error: thrown });
@@ -132,7 +132,7 @@ class PinoLog implements Log {
     return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...(node === undefined ? {} : { node }) }, { level: 'debug' }));
   }
 
-  // The root's level counts for its children too: pino copies it to a child only once.
+  // The level of the root applies to its children too, because pino copies it to a child only once.
   private emit(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (!this.root.isLevelEnabled(level)) return;
     if (fields === undefined) this.logger[level]({}, message);
@@ -145,7 +145,7 @@ export function copyToStderr(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Says nothing: for tests. */
+/** Writes nothing; for tests. */
 export const quietLog: Log = {
   debug: () => {},
   info: () => {},

@@ -1,6 +1,6 @@
-// Lines that others cause, as many as they like, strangers or not: of each kind so many within a time are logged, of the rest only how many
-// they were, so that nobody fills a disk; all of them at level debug. A kind is an object and what is said of it. What is said is the caller's.
-// Invariants: what is left out is told, at the latest when it is closed; memory is bounded; without anything left out there is no timer.
+// Limits log lines that peers can cause at will, so that they cannot fill a disk. Within an interval, so many lines of a kind are logged and the
+// rest is counted; at level debug, all are logged. A kind is an object and an event, named by the caller. Invariants: omitted lines are
+// reported, at the latest by `close`; memory is bounded; a timer runs only while lines have been omitted.
 
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
@@ -13,7 +13,7 @@ interface Kind {
   leftOut: number;
 }
 
-/** Of kinds for which there is no room. */
+/** The shared count of kinds beyond the bound. */
 const OTHERS = 'Others';
 
 export class RateLimitedLog {
@@ -23,14 +23,14 @@ export class RateLimitedLog {
   private readonly kinds = new Map<string, Kind>();
   private timer: Timer | null = null;
 
-  /** `log` gets the sums; `most`: lines of a kind within FREQUENT_LOG_MS. */
-  constructor(clock: Clock, log: Pick<Log, 'isDebug' | 'warn'>, most = RATE_LIMITED_LINES_MAX) {
+  /** `log` receives the counts; `maxLines`: lines of a kind within RATE_LIMITED_LOG_MS. */
+  constructor(clock: Clock, log: Pick<Log, 'isDebug' | 'warn'>, maxLines = RATE_LIMITED_LINES_MAX) {
     this.clock = clock;
     this.log = log;
-    this.maxLines = most;
+    this.maxLines = maxLines;
   }
 
-  /** Has a line written, or counts it. `name`: begins the sentence that tells how many were left out. */
+  /** Calls `write`, or counts the line. `name` starts the sentence that reports how many lines were omitted. */
   note(name: string, write: () => void): void {
     const kind = this.kindOf(name);
     if (kind.logged < this.maxLines || this.log.isDebug === true) {
@@ -42,7 +42,7 @@ export class RateLimitedLog {
     this.timer ??= this.clock.after(RATE_LIMITED_LOG_MS, () => this.close());
   }
 
-  /** Says what was left out, and begins anew with the next line. */
+  /** Reports omitted lines and resets all counts. */
   close(): void {
     this.timer?.cancel();
     this.timer = null;

@@ -1,5 +1,5 @@
-// Buffers by size class (powers of two from 4 KiB to the largest body and its header), because allocating costs more than copying.
-// Invariant: a buffer has one owner; it is given back once, by its owner, when nobody reads or writes it any more.
+// Buffers by size class (powers of two from 4 KiB to the largest body), because allocating costs more than copying.
+// Invariant: a buffer has one owner, which gives it back once, after the last read or write of it.
 
 import { BODY_MAX_BYTES } from '../lib/limits.ts';
 
@@ -11,13 +11,13 @@ export class BufferPool {
   private readonly keepBytes: number;
   private keptBytes = 0;
 
-  /** `keepBytes`: free memory kept for re-use; more is left to the garbage collector. */
+  /** `keepBytes`: idle memory that is kept for reuse; the rest is garbage. */
   constructor(keepBytes: number) {
     this.keepBytes = keepBytes;
     for (let shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) this.free.push([]);
   }
 
-  /** A buffer of at least `lengthBytes` (its own length is that of its class); over the largest class it is allocated to measure. */
+  /** A buffer of at least `lengthBytes`: its length is that of its size class, or exactly `lengthBytes` beyond the largest class. */
   take(lengthBytes: number): Buffer {
     const index = classOf(lengthBytes);
     const list = this.free[index];

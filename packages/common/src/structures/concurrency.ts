@@ -1,7 +1,7 @@
-// The same work for many things: a few of them at a time, so that a thousand volumes neither wait for one another nor start a thousand programs
-// at once. Leaves failing to the work. Invariant: the results stand in the order of the things.
+// Runs the same work for many items, a few at a time, so that a thousand volumes neither wait for each other nor start a thousand programs
+// at once. Invariant: the results are in the order of the items.
 
-/** The first error that `work` throws is thrown; what is under way then goes on, and nothing more is begun. */
+/** Throws the first error that `work` throws. Work in flight then continues, and no further work starts. */
 export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, work: (thing: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;

@@ -1,5 +1,5 @@
-// First in, first out, over a ring of fixed capacity: nothing is allocated after the constructor and the bound cannot be overlooked.
-// Invariant: an item that left is not referenced any more. What to do when it is full is the caller's decision, made before `push`.
+// A first-in-first-out queue over a ring of fixed capacity: it allocates nothing after the constructor.
+// The caller decides before `push` what to do when the queue is full. Invariant: a removed item is not referenced any more.
 
 import { assert } from '../lib/assert.ts';
 
@@ -22,7 +22,7 @@ export class FixedQueue<T> {
     return this.count === this.capacity;
   }
 
-  /** The caller has checked `isFull`, or knows why it cannot be. */
+  /** The caller has checked that the queue is not full. */
   push(item: T): void {
     assert(this.count < this.capacity, `Queue of ${this.capacity} overflows`);
     this.ring[(this.head + this.count) % this.capacity] = item;
@@ -42,7 +42,7 @@ export class FixedQueue<T> {
     return item;
   }
 
-  /** The items, first in first. */
+  /** The items, the oldest first. */
   toArray(): T[] {
     return Array.from({ length: this.count }, (_unused, index) => this.ring[(this.head + index) % this.capacity] as T);
   }

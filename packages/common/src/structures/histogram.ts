@@ -1,5 +1,5 @@
-// Latencies in logarithmic buckets (16 per doubling: 4.4 % wide), counted without allocating.
-// Invariant: a quantile is too high by one bucket at most, and never above the largest sample. Leaves choosing the samples to the caller.
+// A histogram of latencies with logarithmic buckets (16 per doubling, 4.4 % wide). Counting allocates nothing.
+// Invariant: a quantile is at most one bucket too high, and never above the largest sample.
 
 const PER_DOUBLING = 16;
 const BUCKETS = PER_DOUBLING * 40;
@@ -16,7 +16,7 @@ export class Histogram {
     if (us > this.maxUs) this.maxUs = us;
   }
 
-  /** The value below which `share` (0..1) of the samples lie, in us, rounded up to its bucket's edge; 0 without samples. */
+  /** The quantile `share` (0..1) of the samples, in us, rounded up to the edge of its bucket; 0 without samples. */
   quantileUs(share: number): number {
     let left = this.total * share;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

@@ -291,7 +291,7 @@ describe('the socket', () => {
     writeFileSync(socketPath, 'precious');
     await expect(makeFrontend().start()).rejects.toMatchObject({
       code: 'E_SYSTEM',
-      message: `${socketPath} is in the way and is no socket: remove it`,
+      message: `${socketPath} exists and is not a socket: remove it`,
     });
     expect(statSync(socketPath).size).toBe(8);
   });
