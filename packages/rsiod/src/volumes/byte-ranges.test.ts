@@ -31,7 +31,7 @@ class Scene {
   constructor(kind: Partial<OpenAnswer> = {}) {
     const attachment = new Attachment('oracle', 0, false);
     attachment.opened({ ...OPEN_ANSWER, blockSizeBytes: BLOCK, sizeBytes: BLOCK * BLOCKS, ...kind });
-    const trunk = { paths: [], submit: (request: Request) => void this.out.push(request), giveUp: () => this.out.splice(0) };
+    const trunk = { paths: [], submit: (request: Request) => void this.out.push(request), abandon: () => this.out.splice(0) };
     this.volume = new Volume({ name: 'osl', namespaceid: 1 }, attachment, trunk as unknown as Trunk, this.clock);
   }
 

@@ -88,7 +88,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
     breaks: 'CLOSE is said while a request of the handle is out, and a refusal is taken for the end of the hold',
     apply: () =>
       all(
-        override<object, [() => void], void>(Attachment, 'whenNothingIsOut', () => (_self, then) => then()),
+        override<object, [() => void], void>(Attachment, 'whenNothingInFlight', () => (_self, then) => then()),
         override<object, [number, number, string | null, Released], void>(
           HandleRelease,
           'later',

@@ -108,7 +108,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     apply: () =>
       override<SessionInner, [ServerPath, Header, Buffer, number], void>(
         Session,
-        'again',
+        'answerDone',
         (original) => (self, path, header, body, offset) => {
           if (header.op === OP.READ) original(self, path, header, body, offset);
         },

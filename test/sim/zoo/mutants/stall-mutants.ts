@@ -21,7 +21,7 @@ interface VolumeInner {
   readonly attachment: Attachment;
   /** Not there before the constructor is through. */
   readonly stall?: StallWatch;
-  giveUp(): void;
+  abandon(): void;
 }
 
 /** With a buffer of its own, and nobody who hears of it. */
@@ -75,7 +75,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     rule: 'E1',
     breaks: 'A detach by force while I/O goes leaves what is out to itself',
     apply: () =>
-      override<Volume, [], void>(Volume, 'giveUp', (original) => (self) => {
+      override<Volume, [], void>(Volume, 'abandon', (original) => (self) => {
         if (self.attachment.standing === 'halted') original(self);
       }),
   },
@@ -94,7 +94,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     name: 'stall-unheeded',
     rule: 'E2',
     breaks: 'When its time is over, I/O goes on waiting',
-    apply: () => override(Volume, 'giveUp', () => () => undefined),
+    apply: () => override(Volume, 'abandon', () => () => undefined),
   },
   {
     name: 'stall-impatient',
@@ -104,7 +104,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
       override<VolumeInner, [], void>(Volume, 'standingChanged', (original) => (self) => {
         original(self);
         const policy = self.stall?.policy ?? 'forever';
-        if (policy !== 'forever' && self.attachment.standing === 'halted') self.clock.soon(() => self.giveUp());
+        if (policy !== 'forever' && self.attachment.standing === 'halted') self.clock.soon(() => self.abandon());
       }),
   },
 ];
