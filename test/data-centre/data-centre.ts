@@ -1,5 +1,5 @@
-// The data centre at work: real daemons for every server and client of the standard site, each under a root of its own. Here are the things
-// that administrators do with it: start, restart, kill, change a file and reload it. Leaves judging to those who call.
+// The data centre at work: real daemons for every server and client of the standard site, each under a root of its own, and what
+// administrators do with it: start, restart, kill, change a file and reload it. The callers judge.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
-// What the commands must print for a site whose servers are all in reach and whose paths are all up: written from docs and product alone, it
-// shares no code with what prints. Only times, instances and path numbers are masked, because nobody chooses them.
-// Order in -m status: the file's sections first, then what servers named beyond them, in order of namespaces and serverids.
+// What the commands must print for a site whose servers are all reachable and whose paths are all up. It is written from docs and product
+// alone and shares no code with what prints. Only times, instances and path numbers are masked, because the test cannot choose them. Order
+// in -m status: first the file's sections, then the further interfaces that servers announced, by namespace and serverid.
 
 import { sameSubnet } from './data-centre.ts';
 import type { SiteClient, SiteLogin, SiteServer, SiteVolume } from './site.ts';

@@ -1,6 +1,6 @@
-// `npm run data-centre`: three servers in two namespaces and three clients on this machine. Every output is compared to the character, then
-// 50 changes are made under fio with verification, from a seed; with --stay all of it is left running to be tried out. The steps are
-// outputs.ts and turmoil.ts. Invariant: however it ends, except by SIGKILL, the daemons are stopped and the roots removed first.
+// `npm run data-centre`: three servers in two namespaces and three clients on this machine. It compares every output to the character, then
+// makes 50 changes from a seed under fio with verification; --stay keeps everything running. The steps are in outputs.ts and turmoil.ts.
+// Invariant: however it ends, except by SIGKILL, it first stops the daemons and removes the roots.
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
-// Every output of the commands at the standard site, to the character, as steps that build on each other: names before first contact, views,
-// names that mean several volumes, attaching, rights, holders, one volume over two servers, what waits while its server is away.
-// Placeholders in the texts are said.ts's. Invariant: nothing of what is expected is made by the code that prints.
+// Every output of the commands at the standard site, to the character, as steps that build on each other: names before first contact,
+// views, names that match several volumes, attaching, permissions, holders, one volume over two servers, a volume whose server is away. For
+// the placeholders in the texts see said.ts. Invariant: no expected text is made by the code that prints.
 
 import { strictEqual } from 'node:assert/strict';
 import { NbdIo } from '../support/io/nbd-io.ts';

@@ -1,6 +1,6 @@
-// What a command of a client says, compared to the character with a text in which placeholders stand for what differs from run to run:
-// {A.10} an address, {osl} the port of a namespace, {id big-9:oracle} the id of a volume, {nbd osl/oracle} a URI. Times, instances, path numbers
-// and round trips are masked by expected.ts; a holder's address is OWN.
+// Compares the output of a client's command, to the character, with a text with placeholders for what differs from run to run: {A.10} is an
+// address, {osl} the port of a namespace, {id big-9:oracle} the id of a volume, {nbd osl/oracle} a URI. Times, instances, path numbers and
+// round trips are masked by expected.ts; a holder's address is OWN.
 
 import { strictEqual } from 'node:assert/strict';
 import type { DataCentre } from './data-centre.ts';

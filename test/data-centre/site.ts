@@ -1,6 +1,6 @@
-// What the data centre of the tests consists of, as its administrators would write it down: servers, clients, their interfaces, volumes and
-// keys, and the configuration files that follow. Plain data and pure functions; whoever changes the site writes the files anew.
-// Leaves daemons to data-centre.ts and what the commands must print to expected.ts.
+// The data centre of the tests as its administrators would describe it: servers, clients, their interfaces, volumes and keys, and the
+// resulting configuration files. Plain data and pure functions; a caller that changes the site writes the files again. The daemons are in
+// data-centre.ts, what the commands must print in expected.ts.
 
 export interface SiteInterface {
   readonly name: string;

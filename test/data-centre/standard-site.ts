@@ -1,6 +1,7 @@
-// The site that every test of the data centre begins with. Three servers in two namespaces, three clients, one of them in both; two
+// The site with which every test of the data centre starts. Three servers in two namespaces, three clients, one of them in both; two
 // interfaces each. big-9 of osl and mini-1 of dev run on one machine: same addresses, same serverid, another port. archive and scratch are
-// each one volume over two servers: one file for reading, and nothing at all; `data` is a name that both servers of osl give to a volume of their own.
+// each one volume over two servers: a read-only file, and a null volume. Both servers of osl have a volume of their own with the name
+// `data`.
 
 import { randomUUID } from 'node:crypto';
 import type { SiteClient, SiteNamespace, SiteServer, SiteVolume } from './site.ts';

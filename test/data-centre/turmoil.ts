@@ -1,6 +1,6 @@
 // Changes of a data centre at work, one after the other, chosen by a seed: servers restarted and killed, volumes added, grown and removed,
-// clients and interfaces added and removed on either side, wrong files in between. After each the commands of one client must print what the
-// site says by then. Leaves the I/O beneath, and judging it, to whoever runs it. Invariant: the same seed makes the same changes.
+// clients and interfaces added and removed on either side, wrong files in between. After each change the commands of one client must print
+// what the site says. The I/O underneath, and its judgement, is the caller's job. Invariant: the same seed makes the same changes.
 
 import { strictEqual } from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';

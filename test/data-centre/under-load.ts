@@ -1,5 +1,5 @@
-// The turmoil with I/O beneath it: on volumes of every client fio writes blocks with checksums and reads them back, while everything around
-// them changes. fio stops at the first error and the first difference. Leaves the changes to turmoil.ts.
+// The turmoil with I/O underneath: on volumes of every client, fio writes blocks with checksums and reads them back while everything around
+// them changes. fio stops at the first error and the first difference. The changes are in turmoil.ts.
 
 import { type RunningFio, startFio } from '../support/io/fio.ts';
 import type { Host } from '../support/hosts/host.ts';

@@ -1,5 +1,5 @@
-// Finds addresses in 127/8 that no other demo uses: 127.45 and 127.46, else the next pair, else all of them at another port.
-// Invariant: who holds the cable's address holds the pair; so two demos that start together never get the same one.
+// Finds addresses in 127.0.0.0/8 that no other demo uses: 127.45 and 127.46, else the next pair, else all of them at another port.
+// Invariant: the demo that has the cable's address has the pair, so two demos that start together never get the same one.
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';

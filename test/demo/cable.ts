@@ -1,5 +1,5 @@
 // The "cable of if1": a TCP relay between the client's second interface and the server's, so that the demo can cut that path without
-// rights over the machine's network. Leaves the bytes as they are. Invariant: while it is cut nothing passes, and who connects is reset.
+// privileges over the machine's network. It never changes bytes. Invariant: while it is cut, nothing passes, and new connections are reset.
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// The two configuration files of the demo, as a person would write them. Pure text; leaves writing it to the demo.
-// One root serves both daemons, as each has files of its own.
+// The two configuration files of the demo, as an administrator would write them. Pure text; the demo writes it. One root serves both
+// daemons, because each has files of its own.
 
 import { isProgramThere } from '@rsio/common/testing/needs';
 import type { FileSystem } from './devices/file-systems.ts';

@@ -1,5 +1,5 @@
-// The folder below which the demo's daemons live: made empty, taken away whole. Leaves what is in it to the others.
-// Invariant: nothing of a person's is removed: a folder that is given must be empty or not exist.
+// The folder in which the demo's daemons live: it is created empty and removed as a whole. Invariant: no user's file is removed, because a
+// given folder must be empty or not exist.
 
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// The demo's steps, in order, and its end. Leaves arguments, signals and exit codes to main.ts.
-// Invariant: `end` may be called at any time, also before or in the middle of the steps, and leaves neither process, file, mount nor loop device.
+// The demo's steps, in order, and its end. Arguments, signals and exit codes are in main.ts. Invariant: `end` may be called at any time,
+// even before or during the steps, and leaves no process, file, mount or loop device behind.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// What the person can try while the demo runs, ready to paste. Pure text; leaves printing it to the demo.
-// Invariant: only tools that are there are in a line to paste.
+// Commands to paste while the demo runs. Pure text; the demo prints it.
+// Invariant: a line to paste contains only installed tools.
 
 import { DOCS, NAMESPACE, SCRATCH } from './config-files.ts';
 

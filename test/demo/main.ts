@@ -1,6 +1,6 @@
-// The demo, `npm start`: a server and a client as separate processes on this machine, the main job done step by step.
-// Here: arguments, signals, exit codes (0; 1 a step failed; 2 wrong usage; 130 ended by a person in the middle). The steps are demo.ts.
-// Invariant: however it ends, except by SIGKILL, first nothing is mounted any more, the daemons are stopped and the root is removed.
+// The demo, `npm start`: a server and a client as separate processes on this machine, shown step by step. Here: arguments, signals, exit
+// codes (0; 1: a step failed; 2: wrong usage; 130: interrupted by the user). The steps are in demo.ts. Invariant: however it ends, except
+// by SIGKILL, everything is unmounted, the daemons are stopped and the root is removed first.
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
-// `npm run devices`: fio on the raw and the block device of an attached volume and on its NBD export, beside fio straight on nbdkit over TCP: the
-// same content, the same load, in turn, round by round. Everything shares the machine's cores. Needs root, /dev/fuse, loop devices, fio, nbdkit.
-// Leaves the server's own figures to bench/. Invariant: what is compared was measured in the same run.
+// `npm run devices`: fio on the raw and the block device of an attached volume and on its NBD export, compared with fio directly on nbdkit
+// over TCP: same content, same load, in turn, round by round. All share the machine's cores. Needs root, /dev/fuse, loop devices, fio,
+// nbdkit. The server's own figures are in bench/. Invariant: only figures of the same run are compared.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';

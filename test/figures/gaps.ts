@@ -1,6 +1,6 @@
-// `npm run gaps`: how long I/O pauses when one path of two fails. Real daemons, each path through a chaos proxy, 8 KiB random reads at depth
-// 32 from this process over the NBD socket; what counts is the longest time without any answer, from the fault until it is healed.
-// Leaves judging data to the tests. Invariant: a read that fails ends the run with an error; nothing is left behind.
+// `npm run gaps`: how long I/O pauses when one of two paths fails. Real daemons, each path through a chaos proxy, 8 KiB random reads at
+// depth 32 from this process over the NBD socket. The result is the longest time without any answer, from the fault until it is healed. The
+// tests judge data. Invariant: a failed read ends the run with an error, and nothing is left behind.
 
 import { randomInt } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';

@@ -1,6 +1,6 @@
-// `npm run many-devices`: how long it takes until a thousand volumes are attached as devices, shown, attached again by the next daemon, gone on with
-// after a crash of this one, and detached, and what the daemon took for it. Leaves mounts and loop devices to the host of the test, which has mounts of its own.
-// Invariant: the exit code is 0 exactly when each step was done for every volume.
+// `npm run many-devices`: how long a thousand volumes take to attach as devices, to list, to attach again in the next daemon, to recover
+// after a crash, and to detach, and what the daemon needs for it. The test host has mounts and loop devices of its own. Invariant: the exit
+// code is 0 exactly when each step succeeded for every volume.
 
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';

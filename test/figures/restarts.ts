@@ -1,6 +1,6 @@
-// `npm run restarts`: what a server that is killed, crashes with its machine, is replaced by another build, or whose storage fails, does to
-// its client's I/O and data: N runs of each, fio with verification and exact comparison. Prints how long I/O paused, and what went wrong.
-// Leaves the drills to test/support/drills. Invariant: the exit code is 0 exactly when every run was without error.
+// `npm run restarts`: the effect on a client's I/O and data when its server is killed, crashes with its machine, is replaced by another
+// build, or loses its storage: N runs each, fio with verification and exact comparison. It prints how long I/O paused, and every error. The
+// drills are in test/support/drills. Invariant: the exit code is 0 exactly when every run was without error.
 
 import { randomInt } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';

@@ -1,5 +1,5 @@
-// One step of the demo: a file system on the block device of an attached volume, used as any disk is, and the raw device beside it.
-// Leaves attaching to the demo. Invariant: it may be given up anywhere; what is mounted then is for device-release.ts.
+// One step of the demo: a file system on the block device of an attached volume, used like any disk, and the raw device beside it. The demo
+// attaches. Invariant: the step may be aborted anywhere; device-release.ts unmounts what is mounted then.
 
 import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';

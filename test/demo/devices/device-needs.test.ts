@@ -1,5 +1,5 @@
-// What the demo says of a machine on which there can be no block devices, or not this file system: one lack at a time.
-// Leaves the steps themselves, on a machine that has what they need, to test/integration/demo.test.ts.
+// What the demo prints on a machine that cannot have block devices, or not this file system: one missing requirement at a time. The steps
+// themselves are tested in test/integration/demo.test.ts, on a machine that meets the requirements.
 
 import { expect, it } from 'vitest';
 import { type Machine, whyNoDevices, whyNoFileSystem } from './device-needs.ts';
@@ -32,7 +32,7 @@ it.each([
   expect(await whyNoDevices(machine, false)).toBe(why);
 });
 
-it('--bare asks nothing of the machine', async () => {
+it('--bare requires nothing of the machine', async () => {
   const untouched = { ...ABLE, hasTool: () => expect.fail('asked'), succeeds: () => expect.fail('asked') };
   expect(await whyNoDevices(untouched, true)).toBe('--bare');
 });

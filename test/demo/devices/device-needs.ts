@@ -1,5 +1,5 @@
-// What the demo's steps with block devices need of a machine, and what is said where it is missing. Leaves making the devices to rsiod, which
-// looks at less: the demo only begins what can be brought to its end. Invariant: every probe is bounded, and changes nothing.
+// What the demo's steps with block devices need of a machine, and the message if it is missing. rsiod makes the devices and checks less:
+// the demo starts only what it can complete. Invariant: every probe is bounded and changes nothing.
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { findTool, missingTool } from '../machine/machine-tools.ts';

@@ -1,6 +1,6 @@
-// Takes away, at the end of the demo, what stands on its devices, and what of the devices a daemon has left. The order matters: file systems
-// are unmounted while somebody answers for their devices, loop devices are detached while their file is still known by its path.
-// Invariants: only what is below the demo's root is touched; every command is bounded, and the next one is tried when one fails.
+// At the end of the demo: unmounts what is on its devices, and removes devices that a daemon has left behind. The order matters: file
+// systems are unmounted while a daemon still answers for their devices, and loop devices are detached while their file still has its path.
+// Invariants: only what is below the demo's root is touched; every command is bounded, and if one fails the next one is tried.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/loop/loop-device';

@@ -1,5 +1,5 @@
-// The file systems that the demo makes on block devices, each on a volume of its own: how one is made and checked, and how large it must be.
-// Pure; leaves running that to block-device-step.ts.
+// The file systems that the demo makes on block devices, each on a volume of its own: how to make and check one, and its minimum size.
+// Pure; block-device-step.ts runs the commands.
 
 export interface FileSystem {
   /** As mount and the kernel call it. */

@@ -1,5 +1,5 @@
-// The image that the demo serves: an ext4 file system with the project's documents where e2fsprogs is there, else numbered sectors.
-// Leaves serving it to rssrv.
+// The image that the demo serves: an ext4 file system with the project's documents if e2fsprogs is installed, else numbered sectors. rssrv
+// serves it.
 
 import { closeSync, createReadStream, openSync, rmSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';

@@ -1,5 +1,5 @@
-// Writes with verification: several lanes write blocks of a volume, read each back and compare; at the end all blocks once more.
-// Measures the longest time without any completed request. Invariant: no two lanes ever touch the same block.
+// Writes with verification: several lanes write blocks of a volume, read each back and compare; at the end all blocks are compared once
+// more. It measures the longest time without a completed request. Invariant: no two lanes ever touch the same block.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { NbdClient } from '../../support/io/nbd-client.ts';

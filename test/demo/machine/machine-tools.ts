@@ -1,5 +1,5 @@
-// Programs of the machine that the demo uses where they are: where they are, and which Debian package brings what is not there.
-// Leaves running them to the shell.
+// Optional programs of the machine that the demo uses: their paths, and the Debian package of each missing one.
+// The shell runs them.
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';

@@ -1,5 +1,5 @@
-// Ends a daemon of the demo: the way a person would, by the pid in its pid file, then makes sure that it and all it had started are gone.
-// Invariant: only processes are signalled that are the daemon or its descendants; every wait is bounded.
+// Ends a daemon of the demo by the pid in its pid file, as an administrator would, then makes sure that the daemon and all its children
+// have ended. Invariant: only the daemon and its descendants are signalled; every wait is bounded.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';

@@ -1,5 +1,5 @@
-// Runs one program to its end, with bounds: who is asked to end and does not is killed, and who cannot even be killed, because the kernel
-// holds it, is waited for no longer. Leaves what is shown of it to the shell.
+// Runs one program to its end, with bounds: a program that ignores the request to end is killed, and one that the kernel does not let die
+// is no longer waited for. The shell shows its output.
 
 import { spawn } from 'node:child_process';
 

@@ -1,5 +1,5 @@
-// What the person sees: numbered steps with their times, commands as they would type them, true output. Colour only where asked for.
-// Leaves what is shown to the steps. Invariant: without colour nothing but plain lines is written.
+// What the user of the demo sees: numbered steps with their times, commands as typed, real output, and colour only on request. The steps
+// decide what is shown. Invariant: without colour only plain lines are written.
 
 const BOLD = '1';
 const DIM = '2';

@@ -1,5 +1,5 @@
-// Runs commands and shows them as a person would type them, with what they print as it comes. Leaves what they mean to the steps.
-// Invariant: nothing that was started here is left behind by an abort; a daemon that is just starting is let come up, to be ended properly.
+// Runs commands and shows them as a user would type them, with their output as it arrives. Their meaning is the steps' job. Invariant: an
+// abort leaves nothing behind that was started here; a daemon that is just starting may come up first, so that it can be ended properly.
 
 import { join } from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';

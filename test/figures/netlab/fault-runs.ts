@@ -1,6 +1,6 @@
-// What each fault of one link of two does to I/O: 8 KiB reads and writes, 32 out, compared; longest pause of all of it, slowest single one.
-// Every run has a client that saw no fault before. Leaves the faults to link-faults.ts.
-// Invariant: a run counts from before the fault begins until the fault is over, the requests that wait then included.
+// The effect on I/O of each fault of one of two links: compared 8 KiB reads and writes, 32 in flight; the longest pause of all I/O, and the
+// slowest single request. Every run has a client that has seen no fault before. The faults are in link-faults.ts. Invariant: a run counts
+// from before the fault until it is over, including requests that still wait then.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LinkFault } from '../../support/netlab/link-faults.ts';

@@ -1,5 +1,5 @@
-// `pnpm lab`: several links between a client and a server in network namespaces of their own, with faults; what it measures, beside the
-// goals. Leaves measuring to the other files of this folder. Invariant: nothing is left behind, and what could not run is named.
+// `npm run lab`: several links between a client and a server in network namespaces of their own, with faults; the results beside the goals.
+// The other files of this folder measure. Invariant: nothing is left behind, and what could not run is named.
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,6 @@
 // Other ways to use several links, measured on the same links with the same load: NBD to one address, NBD spread over all addresses by its
-// client, MPTCP below one NBD connection. Leaves their set-up to their documentation. Invariant: what cannot run here is said, with why.
+// client, MPTCP below one NBD connection. Their documentation explains their set-up. Invariant: what cannot run here is named with the
+// reason.
 
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

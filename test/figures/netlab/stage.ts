@@ -1,5 +1,5 @@
-// What the netlab measures on: shaped links, a server with a memory volume, a client, and a load on the client's NBD socket; and one
-// stretch of time of it all, with figures of I/O, links and processors. Leaves faults, goals and tables to the rest of this folder.
+// What the netlab measures on: shaped links, a server with a memory volume, a client, a load on the client's NBD socket, and one time
+// window with figures of I/O, links and processors. Faults, goals and tables are in the rest of this folder.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
-// How the netlab prints its figures: columns of text, as wide as their widest cell.
-// Leaves what is in them to its users. Pure.
+// The netlab's tables: columns of text, as wide as their widest cell. Their content is the callers' job.
+// Pure.
 
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(...rows.map((cells) => cells.length));

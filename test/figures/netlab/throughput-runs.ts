@@ -1,5 +1,5 @@
-// What several links carry together: sequential and random I/O over 1 to 8 of them, links of different rates, one that loses frames, one
-// that flaps. Each measurement is a row with its goal. Leaves judging the machine to the reader: the processors' part stands beside it.
+// The combined throughput of several links: sequential and random I/O over 1 to 8 of them, links of different rates, one that loses frames,
+// one that flaps. Each measurement is a row with its goal and the processors' load beside it, by which the reader judges the machine.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { linkFault } from '../../support/netlab/link-faults.ts';

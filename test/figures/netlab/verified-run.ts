@@ -1,5 +1,5 @@
-// fio writes and reads back with checksums while every fault of the list happens in turn, once on each link. Leaves judging the data to fio.
-// Invariant: every fault is over before the next begins; fio runs longer than all of them.
+// fio writes and reads back with checksums while every fault of the list happens in turn, once on each link. fio judges the data.
+// Invariant: every fault is over before the next one begins; fio runs longer than all of them.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FioOutcome, startFio } from '../../support/io/fio.ts';

@@ -1,5 +1,5 @@
-// The scene of the tests of devices: server and client on one host with mounts of its own, a volume called oracle, and where its devices
-// are to be. What stands beside a test has the mounts of the host, too. Leaves what the machine must be able to do to devices.ts.
+// The scene of the tests of devices: server and client on one host with mounts of its own, a volume called oracle, and the paths of its
+// devices. Requirements of the machine are in devices.ts.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// A host whose programs have mounts of their own: nobody else's namespace takes a copy of what is mounted there, which would keep it busy, and
-// all of it is gone with the last of its processes. Loop devices belong to the whole machine, so those on its files are detached before.
-// Never touches the devices from within the test's own process: a dead one would hold it up.
+// A host whose programs have mounts of their own: no other mount namespace gets a copy that would keep them busy, and all of them end with
+// the last of its processes. Loop devices belong to the whole machine, so those on the host's files are detached first. It never touches
+// the devices from the test's own process, which a dead device would block.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Whether a loop device is still used for what it was: another test may have it by now. Needs Linux 5.15 to tell the two apart.
-// Touches nothing but /sys and the link.
+// Whether a loop device still has its former use, because another test may have it by now. Needs Linux 5.15 to distinguish the two. It
+// touches nothing but /sys and the link.
 
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 // The fio of a drill: several jobs side by side on one export, each with a part of its own, random writes in mixed sizes that are read back
-// and compared, with and without fsync. Leaves faults and the exact comparison to the drill. Ended by `stop`, or after a bounded time.
+// and compared, with and without fsync. Faults and the exact comparison are the drill's job. `stop` ends it, or a bounded time.
 
 import type { Host } from '../hosts/host.ts';
 import { type Running, start } from '../programs/programs.ts';

@@ -1,10 +1,10 @@
-// The gap that a moment is in, and the longest one, from moments at which I/O was answered.
+// The gap around a moment, and the longest gap, from moments at which I/O was answered.
 // Pure: no clock.
 
 import { expect, it } from 'vitest';
 import { Gaps } from './gaps.ts';
 
-it('the gap around a moment is that one, whichever was the longest', () => {
+it('the gap around a moment is reported, whichever gap was the longest', () => {
   const gaps = new Gaps();
   for (const ms of [0, 5, 900, 905, 1300, 1302]) gaps.answered(ms);
   expect([gaps.longest, gaps.around(1000), gaps.around(1301)]).toEqual([{ fromMs: 5, toMs: 900 }, { fromMs: 905, toMs: 1300 }, undefined]);

@@ -1,5 +1,5 @@
-// Times without any answered I/O: the longest, and the one that a moment falls into. Pure: who has I/O answered says when.
-// Leaves what caused a gap to the drill. Short ones are not kept.
+// Times without any answered I/O: the longest one, and the one around a given moment. Pure: the caller reports when I/O was answered. The
+// drill knows what caused a gap. Short ones are not kept.
 
 export interface Gap {
   readonly fromMs: number;

@@ -1,6 +1,6 @@
 // I/O of a drill on an NBD export, and its judge: lanes that write, read back and (every second one) flush in mixed sizes, each in a region
-// of its own, so that of every sector the last acknowledged content is known. Leaves faults to the drill, and parallel load to fio.
-// Invariant: a lane has one request out; whatever it reads must be what it was last told is written.
+// of its own, so that the last acknowledged content of every sector is known. Faults are the drill's job, parallel load is fio's.
+// Invariant: a lane has one request in flight, and each read must return the last acknowledged write.
 
 import { randomInt } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';

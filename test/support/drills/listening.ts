@@ -1,5 +1,5 @@
-// When somebody listens on an address of this machine, as the kernel tells it: nobody has to connect for that, and nobody is disturbed.
-// Leaves what listens there to who asks.
+// When a program listens on an address of this machine, as the kernel reports it, without connecting and disturbing it. Which program
+// listens is the caller's business.
 
 import { readFileSync } from 'node:fs';
 

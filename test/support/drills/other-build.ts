@@ -1,5 +1,5 @@
-// Another build of the server: a copy of the built programs in a folder of its own and with a version of its own, as the package of the
-// next version would be. What other people wrote is linked, not copied. Leaves when it is started, and on what, to the drill.
+// Another build of the server: a copy of the built programs in a folder of its own with a version of its own, as the package of the next
+// version would be. Third-party code is linked, not copied. When it starts, and with what, is the drill's job.
 
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
-// One drill: a volume under fio and a judge of its own over two paths, something that happens to its server, and what the volume's user and
-// its content were like afterwards. What happens is in restart-kinds.ts. Leaves judging the numbers to tests and figures.
-// Invariant: every wait has a deadline, and cleaning the hosts ends everything that was started.
+// One drill: a volume under fio and a judge of its own over two paths, an event at its server, and the effect on the volume's user and
+// content. The events are in restart-kinds.ts; tests and figures judge the numbers. Invariant: every wait has a deadline, and cleaning the
+// hosts ends everything that was started.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,6 +1,6 @@
-// What happens to a server in the drills of `npm run restarts`: it is killed, crashes with its machine, is replaced by another build, or its
-// storage fails to make durable what it took. Strikes on a stage, for tests that chain them, and each alone as a drill with a name.
-// Leaves load and judgement to restart-drill.ts.
+// What happens to a server in the drills of `npm run restarts`: it is killed, crashes with its machine, is replaced by another build, or
+// its storage fails to make acknowledged writes durable. Strikes on a stage, for tests that chain them, and each alone as a named drill.
+// Load and judgement are in restart-drill.ts.
 
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Host } from '../hosts/host.ts';

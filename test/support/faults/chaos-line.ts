@@ -1,7 +1,6 @@
-// One direction of one connection through a chaos proxy: bytes go in from one socket and out to the other, or do what the direction's
-// faults say. Leaves connecting, cutting and which faults there are to chaos-proxy.ts.
-// Invariant: what comes out is a beginning of what went in, bits that were flipped apart: a stream never has a hole. So a direction that
-// has swallowed one byte swallows all later ones too, and only new connections are healed.
+// One direction of one connection through a chaos proxy: it carries bytes from one socket to the other, or does what the direction's faults
+// say. Connecting, cutting and the faults are in chaos-proxy.ts. Invariant: except for flipped bits, the output is a prefix of the input: a
+// stream never has a hole. So a direction that has swallowed one byte swallows all later ones too, and only new connections are healed.
 
 import type { Socket } from 'node:net';
 

@@ -1,5 +1,5 @@
-// The chaos proxy itself: each fault does to a stream what it says and nothing else. Tests of the product stand on that.
-// Times are only looked at from below: what must take long may take longer.
+// The chaos proxy itself: each fault does what it says to a stream and nothing else. Tests of the product rely on that. Times have only
+// lower bounds: what must take long may take longer.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -102,7 +102,7 @@ async function waits(sender: End): Promise<void> {
   await waitFor(isWaiting, DEADLINE_MS, 'The sender waits');
 }
 
-it('carries both ways, from the address of the client, and ends as its ends do', async () => {
+it("carries both directions, from the client's address, and ends when its ends do", async () => {
   const { near, far } = await pair();
   expect(far.socket.remoteAddress).toBe(subnet.address(20));
   const [there, back] = [randomBytes(3 * MIB), randomBytes(3 * MIB)];
@@ -117,7 +117,7 @@ it('carries both ways, from the address of the client, and ends as its ends do',
   expect(proxy.stats).toMatchObject({ connections: 1, toServer: { passed: 3 * MIB + 8, swallowed: 0, flipped: 0 } });
 });
 
-it('passes a reset on, and resets what nobody listens to', async () => {
+it('passes a reset on, and resets if the server does not listen', async () => {
   const { near, far } = await pair();
   far.socket.resetAndDestroy();
   await near.endedAs('reset');
@@ -145,7 +145,7 @@ it('cuts: both sides are reset, and new connections are carried, refused or swal
   expect([accepted.length - count, swallowed.received.length, swallowed.ended]).toEqual([1, 0, 'no']);
 });
 
-it.each(['toServer', 'toClient'] as const)('swallows %s only, for good on this connection, and heals for new ones', async (way) => {
+it.each(['toServer', 'toClient'] as const)('swallows %s only, for the rest of this connection, and heals for new ones', async (way) => {
   const { near, far } = await pair();
   const [speaker, listener] = way === 'toServer' ? [near, far] : [far, near];
   proxy.set({ [way]: { swallow: true } });
@@ -162,7 +162,7 @@ it.each(['toServer', 'toClient'] as const)('swallows %s only, for good on this c
   await fresh.near.got(4);
 });
 
-it('tells nobody through a black hole that the other end has gone, until it is healed', async () => {
+it('hides the end of one side behind a black hole until it is healed', async () => {
   const { near, far } = await pair();
   proxy.set({ toServer: { swallow: true }, toClient: { swallow: true } });
   near.socket.resetAndDestroy();
@@ -174,7 +174,7 @@ it('tells nobody through a black hole that the other end has gone, until it is h
   await waitFor(() => proxy.stats.open === 0, DEADLINE_MS, 'Nothing is carried any more');
 });
 
-it('stands still: bytes are kept and come later, also those of an end that has gone', async () => {
+it('stalls: bytes are kept and arrive later, including those of a side that has closed', async () => {
   const { near, far } = await pair();
   proxy.set({ toServer: { standStill: true } });
   near.socket.write('late');
@@ -187,7 +187,7 @@ it('stands still: bytes are kept and come later, also those of an end that has g
   await far.endedAs('end');
 });
 
-it('stands still without end of memory: the sender feels it, and all comes in order', async () => {
+it('stalls with bounded memory: the sender is slowed down, and all bytes arrive in order', async () => {
   const { near, far } = await pair();
   proxy.set({ toServer: { standStill: true } });
   const data = randomBytes(32 * MIB);
@@ -197,7 +197,7 @@ it('stands still without end of memory: the sender feels it, and all comes in or
   expect((await far.got(data.length)).equals(data)).toBe(true);
 });
 
-it('delays: nothing comes earlier, the order stays', async () => {
+it('delays: nothing arrives earlier, and the order stays', async () => {
   const { near, far } = await pair();
   far.socket.on('data', (bytes: Buffer) => far.socket.write(bytes));
   proxy.set({ toServer: { delayMs: 60 }, toClient: { delayMs: 40 } });
@@ -220,7 +220,7 @@ it('throttles: bytes take their time, and the sender waits', async () => {
   await waits(near);
 });
 
-it('flips one bit in the byte that was named, once', async () => {
+it('flips one bit in the given byte, once', async () => {
   const { near, far } = await pair();
   proxy.set({ toServer: { flip: { byte: 100 } } });
   const data = randomBytes(1_000);

@@ -1,5 +1,5 @@
-// Work that goes on while one path of two is reset every second, the one and the other in turn. It is repeated until both have been
-// reset in the middle of it, so that a fast machine does not get away unharmed.
+// Work that continues while one of two paths is reset every second, each in turn. The work is repeated until both have been reset in the
+// middle, so that a fast machine does not finish it before the faults.
 
 import type { PathCutter } from './path-cutter.ts';
 

@@ -1,5 +1,5 @@
-// The crash of a server's machine, for volumes with test-lose-unsynced: every process of rssrv is gone, the storage has what was flushed
-// and what a seed leaves of the rest, and RUN is as a boot leaves it. Leaves starting rssrv again to the test.
+// The crash of a server's machine, for volumes with test-lose-unsynced: every process of rssrv ends, the storage keeps what was flushed and
+// what a seed chooses of the rest, and RUN is as after a boot. The test starts rssrv again.
 
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// Resets paths of a trunk in the middle of what they do: with `ss -K`, which destroys the kernel's sockets, or through relays where that
-// is not permitted. Which one it is decides where the client must look for the server: at `addresses` and `port`.
+// Resets paths of a trunk during their work: with `ss -K`, which destroys the kernel's sockets, or through relays if that is not permitted.
+// The method decides where the client must look for the server: at `addresses` and `port`.
 
 import net from 'node:net';
 import { errnoName } from '@rsio/common/lib/errors';

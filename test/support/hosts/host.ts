@@ -1,6 +1,6 @@
-// One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. Made by hosts.ts, which
-// also cleans it. Every process of the host, and of no other, carries RSIO_TEST_HOST=ROOT in its environment: so they are found whatever
-// became of their parents, and nothing else is ever signalled.
+// One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. hosts.ts creates and
+// cleans it. Every process of the host, and no other, carries RSIO_TEST_HOST=ROOT in its environment, so that it is found even if its
+// parent has ended, and nothing else is ever signalled.
 
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Hosts finds again what it starts, and leaves nothing behind after cleaning.
-// Every other test with real processes relies on that.
+// Hosts finds everything that it has started, and leaves nothing behind after cleaning. Every other test with real processes relies on
+// that.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,7 +12,7 @@ import { waitFor } from '../programs/wait-for.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
-it('leaves no process, root or memory volume behind, also of daemons that were killed', async () => {
+it('leaves no process, root or memory volume behind, even after daemons were killed', async () => {
   const hosts = new Hosts();
   const host = hosts.host();
   try {
@@ -55,7 +55,7 @@ it('leaves nothing behind when the test process itself is killed', async (contex
   );
 });
 
-it('says what it waited for', async () => {
+it('a timed-out wait says what it waited for', async () => {
   const failure = waitFor(() => false, 30, 'Pigs fly');
   await expect(failure).rejects.toThrow('Pigs fly: not so within 120 ms');
 });

@@ -1,5 +1,5 @@
-// What a test file works with: hosts and addresses of its own, all gone after each test (or after the file), whatever happened in it.
-// Usage: `const hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
+// What a test file works with: hosts and addresses of its own. All of them are removed after each test (or after the file), whatever
+// happened. Usage: `const hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
 
 import { afterAll, afterEach } from 'vitest';
 import { Host } from './host.ts';

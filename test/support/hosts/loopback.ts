@@ -1,5 +1,5 @@
-// Loopback addresses and ports of one test, so that runs beside each other do not meet. A subnet is reserved by a listening socket on
-// one of its addresses: the kernel gives it back when the process ends, however it ends.
+// Loopback addresses and ports of one test, so that parallel runs do not collide. A listening socket on one of its addresses reserves a
+// subnet. The kernel frees it when the process ends, however it ends.
 
 import { randomInt } from 'node:crypto';
 import net from 'node:net';

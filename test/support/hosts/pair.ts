@@ -1,5 +1,5 @@
-// The usual scene of a test: a server with volumes and a client of it, both running, over subnets of their own, with all paths up.
-// Leaves what is attached, and all that strikes them, to the test.
+// The usual scene of a test: a running server with volumes and a running client, over subnets of their own, with all paths up. Attaching,
+// and all faults, are the test's job.
 
 import { type ClientConfigOptions, type ServerConfigOptions, startClient, startServer } from './configs.ts';
 import type { Host } from './host.ts';

@@ -1,5 +1,5 @@
-// Which server processes have a volume's file open, looked at again and again while a test goes on: never may two have it (S10).
-// Leaves who they are, and killing them, to the test.
+// Which server processes have a volume's file open, checked repeatedly during a test: two processes must never have it open (S10).
+// Identifying and killing them is the test's job.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Host } from './host.ts';

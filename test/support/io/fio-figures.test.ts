@@ -1,5 +1,5 @@
-// What is read out of fio's answer, by answers cut down to what counts.
-// fio itself is not run here: every measurement does.
+// Parsing of fio's output, with outputs that are cut down to the relevant part. fio itself is not run here, because every measurement does
+// that.
 
 import { expect, test } from 'vitest';
 import { fioJob, medianUs, onlySide } from './fio-figures.ts';
@@ -11,13 +11,13 @@ function answer(job: object): string {
   return JSON.stringify({ jobs: [job] });
 }
 
-test('the job is found behind what fio says before it', () => {
+test('the job is found behind the messages that fio prints first', () => {
   const job = fioJob(`fio: this and that\n${answer({ error: 0, read: SOME, write: NONE })}`);
   expect(onlySide(job)).toEqual(SOME);
   expect(medianUs(onlySide(job))).toBe(71);
 });
 
-test('of writes alone the writes count; without percentiles the mean does', () => {
+test('a write-only run gives figures of writes; without percentiles the mean is used', () => {
   const written = { ...SOME, lat_ns: { mean: 90_000 } };
   const job = fioJob(answer({ error: 0, read: NONE, write: written }));
   expect(onlySide(job)).toEqual(written);

@@ -1,5 +1,5 @@
-// fio as the load of a measurement: what is run, and what of its answer counts. Leaves verified I/O to fio.ts, and what is done with the
-// figures to who measures. Invariant: a run with an error gives no figures.
+// fio as the load of a measurement: what runs, and which part of its output counts. Verified I/O is in fio.ts; the callers use the figures.
+// Invariant: a run with an error gives no figures.
 
 import { run, wellOf } from '../programs/programs.ts';
 

@@ -1,5 +1,5 @@
-// fio on an NBD export, as the judge of whether data came back as it was written: it writes blocks with checksums, reads them back while
-// it goes on writing, and stops at the first difference or I/O error. Leaves faults to the test.
+// fio on an NBD export, as the judge of data: it writes blocks with checksums, reads them back while it continues to write, and stops at
+// the first difference or I/O error. Faults are the test's job.
 
 import type { Host } from '../hosts/host.ts';
 import { type Running, start, wellOf } from '../programs/programs.ts';

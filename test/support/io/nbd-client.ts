@@ -1,5 +1,5 @@
-// A small NBD client (fixed newstyle, simple replies) on rsiod's socket, so that the demo needs nothing but Node.
-// Leaves structured replies, TRIM and the rest to real clients. Invariant: every request settles: answered, refused, or connection gone.
+// A small NBD client (fixed newstyle, simple replies) on rsiod's socket, so that the demo needs nothing but Node. It has no structured
+// replies and no TRIM. Invariant: every request settles: answered, refused, or connection lost.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';

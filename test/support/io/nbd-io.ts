@@ -1,5 +1,5 @@
-// One export of rsiod's NBD socket for tests that want single reads and writes: one request at a time, simple replies.
-// For whole programs over NBD (qemu-io, fio) use those. Invariant: every wait ends at a deadline.
+// One export of rsiod's NBD socket for tests that need single reads and writes: one request at a time, simple replies. For loads use real
+// programs (qemu-io, fio). Invariant: every wait ends at a deadline.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';

@@ -1,6 +1,6 @@
-// Writers that stamp every block with a number of its own, through NBD, and what a server's file must hold when one of them loses the
-// volume: of each block the last write that was acknowledged, or the one that was under way. Looks at the file from outside.
-// Invariant: each block is written by one request at a time, so that what may be there is known whenever nobody else writes.
+// Writers that stamp every block with a number of its own, through NBD, and what a server's file must contain when a writer loses the
+// volume: the last acknowledged write of each block, or the one in flight. The file is examined from outside. Invariant: each block has one
+// write in flight, so its possible contents are known whenever no other client writes.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Host } from '../hosts/host.ts';

@@ -1,5 +1,5 @@
-// The counters of one attached volume as `rsconfig --json -m stats` tells them: how I/O fared as seen from the client; and those of paths.
-// Counters of a volume begin when it is attached, those of paths with the daemon.
+// The counters of one attached volume and of paths, from `rsconfig --json -m stats`: I/O as the client sees it. A volume's counters start
+// when it is attached, a path's with the daemon.
 
 import type { StatsView, VolumeStats } from '@rsio/common/control/methods';
 import type { FioOutcome, RunningFio } from './fio.ts';

@@ -1,5 +1,5 @@
-// What can happen to one link of several: each fault begins and ends, and has a sentence. Cards and cables are those of netlab.ts.
-// Leaves what becomes of I/O meanwhile to whoever measures or tests. Invariant: after its end the link is as it was before.
+// What can happen to one of several links: each fault has a beginning, an end and a sentence. Cards and cables are those of netlab.ts. What
+// I/O does meanwhile is the caller's job. Invariant: after the end of a fault the link is as it was before.
 
 import type { TestContext } from 'vitest';
 import { needTool } from '../programs/programs.ts';

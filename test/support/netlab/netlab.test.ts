@@ -1,5 +1,5 @@
-// The netlab itself: machines in it reach each other over cards of their own, and nothing of it is left, also when the test process
-// is killed half-way. Every other test of test/netlab stands on that.
+// The netlab itself: its machines reach each other over their own cards, and nothing of it is left behind, even if the test process is
+// killed in the middle. Every other test of test/netlab relies on that.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -21,7 +21,7 @@ async function namespacesOf(pid: number): Promise<string[]> {
   return (await namespaces()).filter((name) => name.startsWith(`rsio-netlab-${pid}-`));
 }
 
-it('joins two machines by two subnets, and traffic goes over both cards', async (context) => {
+it('joins two machines by two subnets, and traffic uses both cards', async (context) => {
   await netlab.need(context);
   const { server, client, network } = await twoMachines(netlab, 2);
   await startServer(server.host, network, { volumes: { oracle: { type: 'memory', size: '16m' } } });
@@ -70,7 +70,7 @@ it('leaves nothing behind when the test process itself is killed', async (contex
   await waitFor(async () => (await namespacesOf(doomed.pid)).length === 0, 10_000, 'The namespaces are gone');
 });
 
-it('removes at the next start what a test has left whose reaper was killed too, and nothing else', async (context) => {
+it('removes at the next start what a killed test and its killed reaper left behind, and nothing else', async (context) => {
   await netlab.need(context);
   const gone = start('true', []);
   await gone.ended;

@@ -1,6 +1,6 @@
 // Machines with network cards of their own for one test: each a network namespace with a Host (a root, daemons) in it, joined by Ethernet
-// segments. A segment is a bridge in one more namespace, a cable a veth pair. All of it is gone after the test, whatever happened in it.
-// Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`, `netlab.machine('client')`, `machine.plug(...)`.
+// segments. A segment is a bridge in another namespace, a cable a veth pair. All of it is removed after the test, whatever happened. Usage:
+// `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`, `netlab.machine('client')`, `machine.plug(...)`.
 
 import type { ChildProcess } from 'node:child_process';
 import { afterEach, type TestContext } from 'vitest';

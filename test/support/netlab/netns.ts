@@ -1,6 +1,6 @@
-// Network namespaces of this test process: made, found again, removed. Every name carries the pid: what a killed test left behind is
-// seen for what it is at the next start. Leaves what is in a namespace (cards, cables, daemons) to netlab.ts.
-// Invariant: only namespaces with such a name are touched, and nothing of the machine's own network ever is.
+// Network namespaces of this test process: created, found again, removed. Every name carries the pid, so that the next start recognizes
+// what a killed test left behind. The contents of a namespace (cards, cables, daemons) are netlab.ts's job. Invariant: only namespaces with
+// such a name are touched, and never the machine's own network.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// A client and a server with up to 8 links between them, each shaped to its rate, as link faults and measurements need them.
-// Leaves configuration and daemons to its user.
+// A client and a server with up to 8 links between them, each shaped to its rate, for link faults and measurements. Configuration and
+// daemons are the caller's job.
 
 import type { Netlab } from './netlab.ts';
 import { type Link, shapeBoth } from './link-faults.ts';

@@ -1,5 +1,5 @@
-// How a card is made as slow as an Ethernet of so many bits a second: the token bucket of tc, as it must be set so that a link carries what
-// a wire would. Leaves running tc to netlab.ts. Pure.
+// Limits a card to the rate of an Ethernet link: the parameters of tc's token bucket with which a link carries what a wire would. netlab.ts
+// runs tc. Pure.
 
 /** Preamble, check sum and gap of a frame, which a wire carries and tc does not count. */
 const WIRE_EXTRA_BYTES = 24;

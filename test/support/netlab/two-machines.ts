@@ -1,5 +1,5 @@
-// The usual scene of a netlab: a server and a client, each with a card in every one of some subnets, 192.168.45.0/24 and so on as in
-// the manual. Leaves configuration and daemons to the test.
+// The usual scene of a netlab: a server and a client, each with a card in each of some subnets, 192.168.45.0/24 and so on as in the manual.
+// Configuration and daemons are the test's job.
 
 import type { TestNetwork } from '../hosts/hosts.ts';
 import type { Machine, Netlab, Segment } from './netlab.ts';

@@ -1,6 +1,6 @@
-// A peer of the protocol that does as it is told: whole handshakes or any part of them, then any bytes, right or wrong. Built on the
-// product's codecs, for both ends: `RawClient` logs in to a server, `RawConnection` alone is also what raw-server.ts hands out.
-// Leaves judging to the tests. Invariant: every wait ends, by what was waited for, by the end of the connection, or at a deadline.
+// A peer of the protocol that follows the test's instructions: whole handshakes or any part of them, then any bytes, right or wrong. It
+// uses the product's codecs, for both ends: `RawClient` logs in to a server; raw-server.ts uses `RawConnection` too. The tests judge.
+// Invariant: every wait ends, with the awaited frame, at the end of the connection, or at a deadline.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';

@@ -1,5 +1,5 @@
-// A server that does as it is told: by itself a plain one with a volume `tvol` in memory, one session and any number of paths; what a
-// test meddles with, it answers wrongly. Leaves judging to the tests, and knows nothing of rssrv's code but the handshake and codecs.
+// A server that follows the test's instructions. By default it is a plain one with a volume `tvol` in memory, one session and any number of
+// paths; it answers wrongly where a test meddles. The tests judge. It uses none of rssrv's code except the handshake and the codecs.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';

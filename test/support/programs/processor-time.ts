@@ -1,5 +1,5 @@
-// Processor time of processes and of the whole machine, from /proc. A process that has just gone counts as nothing.
-// Leaves what is done with it to whoever measures.
+// Processor time of processes and of the whole machine, from /proc. A process that has just ended counts as zero. The callers use the
+// figures.
 
 import { readFileSync } from 'node:fs';
 

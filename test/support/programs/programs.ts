@@ -1,5 +1,5 @@
-// Programs that a test runs: to their end (run), or beside the test (start). Output is kept, time is bounded, and what still runs when
-// the hosts are cleaned is killed by its pid. Leaves the daemons, which outlive the command that starts them, to host.ts.
+// Programs that a test runs: to their end (run), or beside the test (start). Output is kept, time is bounded, and programs that still run
+// when the hosts are cleaned are killed by pid. Daemons, which outlive the command that starts them, are in host.ts.
 
 import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// What cleans up after a test process that was killed and could clean nothing itself: a shell that waits for the end of its input, which
-// comes with the end of the test process, and then removes the host. It is not in the terminal's process group: Ctrl-C does not reach it.
-// Leaves the usual way, in which the host is cleaned and its reaper dismissed, to host.ts.
+// Cleans up after a test process that was killed: a shell that waits for the end of its input, which comes with the end of the test
+// process, and then removes the host. It is not in the terminal's process group, so Ctrl-C does not reach it. In the normal case host.ts
+// cleans the host and dismisses its reaper.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 

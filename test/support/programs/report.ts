@@ -1,5 +1,5 @@
-// What a test measured, as one line of the test's output: for people who compare runs, never asserted.
-// Leaves measuring to the tests.
+// A measurement of a test as one line of its output: for people who compare runs, never asserted.
+// The tests measure.
 
 /** Prints `measured: WHAT: name 12.3, name 4`. */
 export function report(what: string, numbers: Readonly<Record<string, number | string>>): void {

@@ -1,6 +1,6 @@
-// Waiting for something that other processes bring about: looked at again and again until a deadline, never slept for.
-// Deadlines are named as for a machine with nothing else to do, and are PATIENCE times as long: only a failure takes that time.
-// Invariant: it settles within the deadline, and a failure says what was waited for and what was seen last.
+// Waits for an effect of other processes: it checks repeatedly until a deadline and never just sleeps. Deadlines are given for an idle
+// machine and multiplied by PATIENCE, because only a failure takes that long. Invariant: it settles within the deadline, and a failure
+// names what was awaited and the last value.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 

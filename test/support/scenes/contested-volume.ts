@@ -1,5 +1,5 @@
-// A volume that clients take from each other: its server, the clients, and its file, which is looked at from outside.
-// Leaves who takes it, and what stands in the way, to the test.
+// A volume that clients take from each other: its server, the clients, and its file, which is examined from outside. Take-overs and
+// obstacles are the test's job.
 
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';

@@ -1,5 +1,5 @@
 // The scene of the tests against rssrv: a running server, a well-behaved rsiod with a volume in use over two paths, and addresses for
-// offenders. `wellBehaved` is asked after every test. Volumes: see VOLUMES. Leaves the offences to the tests.
+// offenders. `wellBehaved` is checked after every test. For volumes see VOLUMES. The tests commit the offences.
 
 import { expect } from 'vitest';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';

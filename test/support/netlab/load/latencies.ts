@@ -1,5 +1,5 @@
-// How long requests took, counted in steps of about 3 %, so that a million of them need no memory and quantiles are cheap.
-// Leaves the slowest one, which must be exact, to its user.
+// Counts of request durations in steps of about 3 %, so that a million requests need no memory and quantiles are cheap. The slowest
+// request, which must be exact, is the caller's job.
 
 const STEPS_PER_DOUBLING = 32;
 /** From a microsecond to some minutes. */

@@ -1,5 +1,5 @@
-// The netlab's side of a load process: starts it, gives it orders one at a time, ends it. Leaves measuring to the process (load-process.ts).
-// Invariant: every order is answered or fails within its deadline.
+// The netlab's side of a load process: starts it, gives it one order at a time, ends it. The process measures (load-process.ts). Invariant:
+// every order is answered or fails within its deadline.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';

@@ -1,5 +1,5 @@
-// A load in a process of its own, so that nothing a netlab does meanwhile is taken for a pause: orders come over the channel to the parent,
-// one answer goes back for each. It ends when the parent does. Leaves the parent's side to load-client.ts.
+// A load in a process of its own, so that the netlab's own work does not appear as a pause. Orders arrive over the channel to the parent,
+// and each gets one answer. It ends with the parent. For the parent's side see load-client.ts.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type LoadFigures, NbdLoad, type LoadShape } from './nbd-load.ts';

@@ -1,5 +1,5 @@
-// The load of the netlab against a server of a few lines: what it counts is exact, and what is wrong it notices. Pure, with a clock of
-// its own; that real replies are cut rightly is seen by every netlab, as each compares what it reads.
+// The netlab's load against a server of a few lines: its counts are exact, and it detects errors. Pure, with a clock of its own. Every
+// netlab shows that real replies are parsed correctly, because it compares what it reads.
 
 import { expect, it } from 'vitest';
 import { Latencies } from './latencies.ts';
@@ -48,13 +48,13 @@ class Store {
   }
 }
 
-it('a store that keeps what it is given draws no error', () => {
+it('a store that keeps its writes gives no error', () => {
   const store = new Store();
   for (let request = 0; request < 1_000; request++) store.answer();
   expect(store.load.take()).toMatchObject({ done: 1_000, bytes: 1_000 * BLOCK, errors: 0, firstError: null });
 });
 
-it.each([0, 7, 8, 15])('a stamp that differs in byte %i is noticed', (byte) => {
+it.each([0, 7, 8, 15])('a stamp that differs in byte %i is detected', (byte) => {
   const store = new Store();
   for (let request = 0; request < 200; request++) store.answer();
   while (!store.isRead()) store.answer();
@@ -65,7 +65,7 @@ it.each([0, 7, 8, 15])('a stamp that differs in byte %i is noticed', (byte) => {
   expect(store.load.take().firstError).toMatch(/read back as block/);
 });
 
-it('a write that was answered and is not there is noticed', () => {
+it('an acknowledged write that is missing is detected', () => {
   const store = new Store();
   for (let request = 0; request < 200; request++) store.answer();
   while (store.isRead()) store.answer();
@@ -78,13 +78,13 @@ it('a write that was answered and is not there is noticed', () => {
   expect(store.load.take().firstError).toMatch(/read back as block/);
 });
 
-it('an errno is counted, and its block may hold anything afterwards', () => {
+it('an errno is counted, and its block may contain anything afterwards', () => {
   const store = new Store({ readPercent: 0 });
   store.answer(() => 5);
   expect(store.load.take()).toMatchObject({ errors: 1, firstError: expect.stringMatching(/^Errno 5 for a write of block \d$/) as unknown });
 });
 
-it('the longest gap and the slowest request are exact, also of what waits still', () => {
+it('the longest gap and the slowest request are exact, including requests that still wait', () => {
   const store = new Store();
   store.load.take();
   store.nowMs += 30;
@@ -96,7 +96,7 @@ it('the longest gap and the slowest request are exact, also of what waits still'
   expect(store.load.take()).toMatchObject({ longestGapMs: 500, worstMs: 545, waitingMs: 545, done: 0 });
 });
 
-it('no block has two requests out, and the end waits for the last answer', async () => {
+it('no block has two requests in flight, and the end waits for the last answer', async () => {
   const store = new Store({ depth: 4 });
   for (let request = 0; request < 500; request++) {
     const offsets = store.asked.map(({ bytes }) => bytes.readBigUInt64BE(16));
@@ -116,7 +116,7 @@ it('no block has two requests out, and the end waits for the last answer', async
   expect(store.asked).toEqual([]);
 });
 
-it('quantiles are within a step of the truth', () => {
+it('quantiles are within one step of the exact value', () => {
   const latencies = new Latencies();
   for (let ms = 1; ms <= 1_000; ms++) latencies.add(ms);
   for (const [share, ms] of [
@@ -128,7 +128,7 @@ it('quantiles are within a step of the truth', () => {
   }
 });
 
-it('a link of 1 Gbit/s carries 117 MB/s of data, and is shaped to what tc counts of that', () => {
+it('a link of 1 Gbit/s carries 117 MB/s of data, and is shaped as tc counts bytes', () => {
   expect(goodputBytes(1e9) / 1e6).toBeCloseTo(117.7, 1);
   expect(shaper(1e9)).toContain('984395319bit');
 });

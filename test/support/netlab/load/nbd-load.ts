@@ -1,6 +1,6 @@
-// A load on one NBD export that measures pauses exactly: so many requests out at all times, each answer stamped, every block that it wrote
-// compared when it is read again. Leaves connections to nbd-stream.ts and the process it runs in to load-process.ts.
-// Invariant: a block has one request out at a time, so what a read must find is known; nothing wrong goes uncounted.
+// A load on one NBD export that measures pauses exactly: a fixed number of requests is in flight, each answer gets a time stamp, and every
+// block that it wrote is compared when it is read. Connections are in nbd-stream.ts, its process in load-process.ts. Invariant: a block has
+// one request in flight, so the result of a read is known; every error is counted.
 
 import { randomInt } from 'node:crypto';
 import { Latencies } from './latencies.ts';

@@ -1,5 +1,5 @@
-// One NBD connection of a load: handshake (fixed newstyle, GO), then replies cut out of a static receive buffer, and requests put together
-// for each turn of the loop. Leaves what is asked and compared to nbd-load.ts. Invariant: no data but stamps is kept of what is read.
+// One NBD connection of a load: handshake (fixed newstyle, GO), then replies parsed from a static receive buffer, and requests batched per
+// turn of the event loop. nbd-load.ts decides what is requested and compared. Invariant: of the data that is read only stamps are kept.
 
 import net from 'node:net';
 import { named, optionBytes, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';

@@ -1,5 +1,5 @@
-// I/O that goes on while a test changes the network under it: writes fresh content and reads it back, over and over, on one export.
-// Invariant: the first error or difference ends it and is thrown by whoever asks next; it never goes unnoticed.
+// I/O that continues while a test changes the network: it writes new content and reads it back, over and over, on one export. Invariant:
+// the first error or difference ends it and is thrown at the next call; it never goes unnoticed.
 
 import type { Host } from '../../hosts/host.ts';
 import { NbdIo } from '../../io/nbd-io.ts';
