@@ -1,5 +1,5 @@
-// What waits for room in the replay log when that ends: no change is forgotten. When it waits, and for what, is replay-log.test.ts's and the
-// simulator's.
+// When logging ends, changes that wait for room in the replay log are not forgotten. When and why a change waits belongs to
+// replay-log.test.ts and the simulator.
 
 import { expect, test } from 'vitest';
 import { FLAG, OP } from '../../wire/frames.ts';
@@ -10,8 +10,8 @@ import { Request } from '../requests/request.ts';
 
 const LOG_BYTES = 64 * 1024;
 
-// Once such a WRITE hung for ever, and nothing said so.
-test('a WRITE that waits for room goes without a log when that ends, and is durable when it is answered', () => {
+// Regression: such a WRITE hung forever without any report.
+test('a WRITE that waits for room goes without a log when logging ends, and is durable once it is answered', () => {
   const admitted: Request[] = [];
   const room = new LogAdmission(new ReplayLog(LOG_BYTES, new SlabPool(1)), {
     admitted: (request) => admitted.push(request),

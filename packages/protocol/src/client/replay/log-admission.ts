@@ -1,8 +1,8 @@
-// Which changes of an attachment may be sent, as its replay log has room (docs/PROTOCOL.md, L1 and L3). What finds none waits here, first
-// come first served, while a FLUSH of our own makes room, which goes out when the log is half full already, so that mostly nothing waits;
-// what fits in no log, and everything where there is none, goes with FUA; so does what finds no room in what all logs have together, when its
-// own log has nothing whose end could make some: a volume never waits for another. Invariants: a change leaves only with its room reserved; one
-// FLUSH of our own is out at a time.
+// Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). A change without room
+// waits here, in order of arrival, while a FLUSH of the client's own makes room. That FLUSH is sent when the log is half full, so that
+// changes rarely wait. A change goes with FUA if it fits in no log, if there is no log, or if the total of all logs is used up and the own
+// log cannot free any: a volume never waits for another. Invariants: a change leaves only with its room reserved; at most one own FLUSH is
+// in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -11,16 +11,16 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestEvents } from '../requests/request.ts';
 
 export interface LogAdmissionEvents {
-  /** This change has its room now. */
+  /** This change now has its room. */
   admitted(request: Request): void;
-  /** To be sent before what waits. */
+  /** A FLUSH to send before the waiting requests. */
   flush(request: Request): void;
-  /** There will be no room for this one: it ends with this status. */
+  /** There will be no room for this change: it ends with `status`. */
   refused(request: Request, status: number): void;
 }
 
 export class LogAdmission implements RequestEvents {
-  /** Null: there is no log. */
+  /** null: there is no log. */
   log: ReplayLog | null;
   private readonly events: LogAdmissionEvents;
   private waiting: Request[] = [];
@@ -34,7 +34,7 @@ export class LogAdmission implements RequestEvents {
     this.flush.events = this;
   }
 
-  /** A request is about to be sent. False: it waits here, until `admitted`. */
+  /** A request is about to be sent. Returns false if it waits here until `admitted`. */
   admits(request: Request): boolean {
     const { log } = this;
     if (request.op === OP.FLUSH && log !== null) request.logMark = log.flushSent();
@@ -49,7 +49,7 @@ export class LogAdmission implements RequestEvents {
     return false;
   }
 
-  /** A request of the attachment was answered, and is not sent again. */
+  /** A request of the attachment was answered and will not be sent again. */
   answered(request: Request, status: number): void {
     const { log } = this;
     if (log === null) return;
@@ -60,7 +60,7 @@ export class LogAdmission implements RequestEvents {
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
   }
 
-  /** Our own FLUSH has ended; `answered` has seen it before, unless it was given up. */
+  /** The client's own FLUSH has ended. `answered` was called before, unless the request was abandoned. */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
     const { log } = this;
@@ -69,22 +69,22 @@ export class LogAdmission implements RequestEvents {
     this.retry(log);
   }
 
-  /** A FLUSH of our own now would make room. */
+  /** True if a FLUSH sent now would make room. */
   get canFlush(): boolean {
     return this.log !== null && !this.log.isEmpty && !this.isFlushing;
   }
 
-  /** What is in the log is made durable, though nobody waits for room. */
+  /** Makes the log's content durable, even if no change waits for room. */
   flushNow(nowMs: number): void {
     if (this.log !== null) this.makeRoom(this.log, nowMs);
   }
 
-  /** What waits, taken out. */
+  /** Removes and returns the waiting requests. */
   takeWaiting(): Request[] {
     return this.waiting.splice(0);
   }
 
-  /** Nothing is kept, or sent again, any more: what waits for room in the log goes without one. */
+  /** Ends logging: nothing is kept or replayed any more. Waiting changes go with FUA and without room in the log. */
   end(): void {
     this.log?.clear();
     this.log = null;
@@ -102,7 +102,7 @@ export class LogAdmission implements RequestEvents {
     if (first !== undefined) this.makeRoom(log, first.submittedMs);
   }
 
-  /** An empty log is full of what is out: the answers make room. */
+  /** If the log is empty, all room is reserved for requests in flight. Their answers make room. */
   private makeRoom(log: ReplayLog, submittedMs: number): void {
     if (this.isFlushing || log.isEmpty) return;
     this.isFlushing = true;
@@ -111,7 +111,7 @@ export class LogAdmission implements RequestEvents {
     this.events.flush(this.flush);
   }
 
-  /** No FLUSH makes room: what waits is made durable one by one, as far as that goes. */
+  /** No FLUSH makes room, so waiting changes go with FUA one by one, as far as there is room for them. */
   private admitWithFua(log: ReplayLog, status: number): void {
     for (const request of this.waiting.splice(0)) {
       request.flags |= FLAG.FUA;

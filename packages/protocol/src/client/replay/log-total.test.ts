@@ -1,5 +1,5 @@
-// What all replay logs of a client may take together, as the logs of two volumes meet it: who waits, and for what, who goes with FUA, and what
-// is given back. Leaves one log's own rules to replay-log.test.ts, and servers to the simulator.
+// The total of all replay logs of a client, as two volumes experience it: what waits for what, what goes with FUA, and what is released.
+// The rules of one log belong to replay-log.test.ts, servers to the simulator.
 
 import { expect, test } from 'vitest';
 import { BLOCK_COST, change, MARGIN } from '../../testing/replay-requests.ts';
@@ -11,7 +11,7 @@ import { SlabPool } from './replay-blocks.ts';
 import { ReplayLog } from './replay-log.ts';
 import type { Request } from '../requests/request.ts';
 
-/** A volume's log, whose server answers when the test says. */
+/** A volume's log. Its server answers when the test says so. */
 class Rig {
   readonly log: ReplayLog;
   readonly room: LogAdmission;
@@ -31,7 +31,7 @@ class Rig {
     });
   }
 
-  /** A WRITE of a block; it is out, or waits. */
+  /** Sends a WRITE of one block, which is then in flight or waits. */
   write(block: number): { request: Request; isOut: boolean } {
     const request = change(OP.WRITE, block * 8, 8);
     return { request, isOut: this.room.admits(request) };
@@ -56,7 +56,7 @@ function isFua(request: Request): boolean {
   return (request.flags & FLAG.FUA) !== 0;
 }
 
-test('logs stay within their total, and what finds no room there waits for its own log alone', () => {
+test('logs stay within their total, and a change without room waits only for its own log', () => {
   const total = new LogTotal(4 * BLOCK_COST);
   const [one, other] = [new Rig(total), new Rig(total)];
   for (const block of [0, 1, 2]) one.written(block);
@@ -70,13 +70,13 @@ test('logs stay within their total, and what finds no room there waits for its o
   expect([isFua(request), total.bytes]).toEqual([false, 4 * BLOCK_COST]);
 });
 
-test('a volume never waits for another: with an empty log it goes with FUA when the others have taken all', () => {
+test('a volume never waits for another: with an empty log a change goes with FUA if the others have used up the total', () => {
   const total = new LogTotal(4 * BLOCK_COST);
   const [one, other] = [new Rig(total), new Rig(total)];
   for (const block of [0, 1, 2, 3]) one.written(block);
   const { request, isOut } = other.write(0);
   expect([isOut, isFua(request)]).toEqual([true, true]);
-  // And while its own are out, whose answers fill its log, it waits for those.
+  // If its own changes are in flight, it waits for their answers, which fill its log.
   one.room.flushNow(0);
   one.flushed();
   const first = other.write(1);
@@ -87,7 +87,7 @@ test('a volume never waits for another: with an empty log it goes with FUA when 
   expect([other.admitted, isFua(second.request)]).toEqual([[second.request], false]);
 });
 
-test('what waits when its own FLUSH has made too little room goes with FUA', () => {
+test('a waiting change goes with FUA if its own FLUSH has made too little room', () => {
   const total = new LogTotal(2 * BLOCK_COST);
   const [one, other] = [new Rig(total), new Rig(total)];
   other.written(0);
@@ -98,7 +98,7 @@ test('what waits when its own FLUSH has made too little room goes with FUA', () 
   expect([other.admitted, isFua(large)]).toEqual([[large], true]);
 });
 
-test('a log gives back what it took: answered, failed, flushed, cleared', () => {
+test('a log releases its bytes: answered, failed, flushed, cleared', () => {
   const total = new LogTotal(8 * BLOCK_COST);
   const rig = new Rig(total);
   const failed = rig.write(0).request;
@@ -119,7 +119,7 @@ test('a log gives back what it took: answered, failed, flushed, cleared', () => 
   expect(total.bytes).toBe(0);
 });
 
-test('who listens hears of the first byte, and past the half of each further part', () => {
+test('the owner is notified of the first byte and, beyond half, of each further step', () => {
   const total = new LogTotal(1600);
   const heard: string[] = [];
   total.whenUsed = () => heard.push(`used ${total.bytes}`);

@@ -1,17 +1,18 @@
-// What all replay logs of a client take together, against one bound: `log-total`. Each log tells what it takes and has reserved; what finds no
-// room here waits for its own log alone or goes with FUA (log-admission.ts), so that no volume ever waits for another. Leaves which log is flushed
-// to whoever listens. Invariant: without FUA nothing is reserved past the limit; a limit that is made smaller takes nothing out.
+// Limits the memory of all replay logs of a client together: `log-total`. Each log reports the bytes that it uses and has reserved. A
+// change without room here waits only for its own log or goes with FUA (log-admission.ts), so that no volume waits for another. Which log
+// to flush is the owner's decision. Invariant: nothing is reserved beyond the limit except with FUA; lowering the limit removes nothing
+// from the logs.
 
 import { LOG_TOTAL_STEPS } from './limits.ts';
 
 export class LogTotal {
-  /** What the logs take and have reserved. */
+  /** Bytes that the logs use and have reserved. */
   bytes = 0;
-  /** Called within a request's answer, when more than half is taken: seldom, once for each further part of it. */
+  /** Called while a request is being answered, when more than half is used: once for each further step (LOG_TOTAL_STEPS), so rarely. */
   whenHigh: (() => void) | null = null;
-  /** Called when the first byte is taken, also later when all had been given back. */
+  /** Called when the first byte is used, and again when bytes are used after all were released. */
   whenUsed: (() => void) | null = null;
-  /** Called when the last log that takes something has ended. */
+  /** Called when the last log that uses memory has ended. */
   whenOver: (() => void) | null = null;
   private limit: number;
   private reportedAtBytes = 0;
@@ -33,13 +34,13 @@ export class LogTotal {
     return this.bytes + bytes <= this.limit;
   }
 
-  /** A log that took so much has ended. */
+  /** A log that used this many bytes has ended. */
   leave(bytes: number): void {
     this.change(-bytes);
     if (this.bytes === 0) this.whenOver?.();
   }
 
-  /** A log takes so much more, or less. */
+  /** A log uses this many bytes more, or fewer if negative. */
   change(bytes: number): void {
     const before = this.bytes;
     this.bytes += bytes;

@@ -1,5 +1,5 @@
-// The blocks of the replay log against a map from sectors to their content and age, with so many positions that hashes collide, and ranges so
-// large that they are cut by a look at every block.
+// The blocks of the replay log against a map from sectors to content and age. There are so many positions that hashes collide, and ranges
+// so large that a cut visits every block.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -14,7 +14,7 @@ interface Kept {
   readonly age: number;
 }
 
-/** Asks for every sector as a replay asks; how many there are, and how many of them are not what the map says. */
+/** Reads every sector as a replay does. Returns the number of sectors, and how many differ from the map. */
 function compared(blocks: ReplayBlocks, naive: ReadonlyMap<number, Kept>): { found: number; wrong: number } {
   let [found, wrong, before] = [0, 0, -1];
   const sector = Buffer.alloc(SECTOR_BYTES + 1);
@@ -31,7 +31,7 @@ function compared(blocks: ReplayBlocks, naive: ReadonlyMap<number, Kept>): { fou
   return { found, wrong };
 }
 
-test.each([1, 2, 3])('the blocks hold what a map holds, seed %i', (seed) => {
+test.each([1, 2, 3])('the blocks hold the same as a map, seed %i', (seed) => {
   const random = new SeededRandom(seed);
   const blocks = new ReplayBlocks(new SlabPool(8));
   const naive = new Map<number, Kept>();

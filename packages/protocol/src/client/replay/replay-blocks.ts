@@ -1,6 +1,6 @@
-// Data of the replay log: the sectors written, in blocks of 4 KiB that stand for aligned positions of the volume, each sector with its age.
-// A newer write to a position replaces the older one, so nothing is ever split, moved or fragmented, and the memory is that of the blocks. Blocks
-// come from slabs; what the ages mean, and how many blocks there may be, is the log's (replay-log.ts). Invariant: a block has a live sector.
+// Stores the written sectors of the replay log in blocks of 4 KiB at aligned positions of the volume, each sector with its age. A newer
+// write replaces the older one in place, so that data is never split, moved or fragmented, and memory is used in whole blocks. Blocks come
+// from slabs. The meaning of ages and the number of blocks are replay-log.ts' job. Invariant: every block has a live sector.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -13,20 +13,23 @@ const SLAB_MASK = REPLAY_SLAB_BLOCKS - 1;
 const HASH_FIRST_SHIFT = 8;
 const NEIGHBOUR_BITS = 2;
 const NEIGHBOUR_MASK = (1 << NEIGHBOUR_BITS) - 1;
-/** Trimming anew links what stays when there is this share of a block for each hash, and unlinks what goes one by one when there is less. */
+/**
+ * `trim` relinks all remaining blocks if there are at least this many blocks for each hash value; otherwise it unlinks the removed blocks
+ * one by one.
+ */
 const RELINK_SHARE = 1 / 16;
 const NONE = -1;
 
 class Slab {
   readonly data = Buffer.allocUnsafeSlow(REPLAY_SLAB_BLOCKS * REPLAY_BLOCK_BYTES);
-  /** Position of each block: its first sector / CELL_SECTORS; NONE: the block is free. */
+  /** Position of each block: its first sector / BLOCK_SECTORS. NONE: the block is free. */
   readonly positions = new Float64Array(REPLAY_SLAB_BLOCKS);
-  /** Age of each sector of each block, 0: nothing is there. */
+  /** Age of each sector of each block. 0: the sector is empty. */
   readonly ages = new Float64Array(REPLAY_SLAB_BLOCKS * BLOCK_SECTORS);
-  /** Next block of the same hash; of a free block: the next free one of this slab. */
+  /** Next block with the same hash value; for a free block, the next free block of this slab. */
   readonly next = new Int32Array(REPLAY_SLAB_BLOCKS);
   used = 0;
-  /** Blocks from here on were never used since the slab was taken. */
+  /** Blocks from this index on have not been used since the slab was taken. */
   fresh = 0;
   freed = NONE;
 }
@@ -36,7 +39,7 @@ function resetSlab(slab: Slab): void {
   slab.freed = NONE;
 }
 
-/** Idle slabs, shared by all logs. A slab that is given back holds no live sectors. */
+/** Idle slabs, shared by all logs. A slab returned to the pool has no live sectors. */
 export class SlabPool extends ObjectPool<Slab> {
   constructor(keptMax: number) {
     super(keptMax, () => new Slab(), resetSlab);
@@ -44,14 +47,14 @@ export class SlabPool extends ObjectPool<Slab> {
 }
 
 export class ReplayBlocks {
-  /** Blocks in use, and live sectors in them. */
+  /** Number of blocks in use, and of live sectors in them. */
   count = 0;
   sectors = 0;
   private readonly pool: SlabPool;
   private readonly slabs: (Slab | null)[] = [];
-  /** The slab from which blocks are taken. */
+  /** Index of the slab from which blocks are taken. */
   private current = 0;
-  /** First block of each hash. */
+  /** First block of each hash value. */
   private heads = new Int32Array(1 << HASH_FIRST_SHIFT).fill(NONE);
   private hashShift = 32 - HASH_FIRST_SHIFT + NEIGHBOUR_BITS;
 
@@ -59,10 +62,10 @@ export class ReplayBlocks {
     this.pool = pool;
   }
 
-  /** Keeps a copy of `sectors` sectors from `data` at `offset` as content of the volume from sector `lba` on. */
+  /** Stores a copy of `sectors` sectors from `data` at `offset` as the volume's content from sector `lba` on. */
   put(lba: number, sectors: number, data: Buffer, offset: number, age: number): void {
     const end = lba + sectors;
-    // Blocks that lie side by side, as they mostly do, are filled by one copy.
+    // Adjacent blocks, the usual case, are filled by one copy.
     let target: Slab | null = null;
     let [targetAt, sourceAt, length] = [0, offset, 0];
     for (let at = lba; at < end; ) {
@@ -88,12 +91,12 @@ export class ReplayBlocks {
     if (target !== null) data.copy(target.data, targetAt, sourceAt, sourceAt + length);
   }
 
-  /** Nothing is kept of these sectors any more. */
+  /** Removes these sectors. */
   cut(lba: number, sectors: number): void {
     const end = lba + sectors;
     const first = Math.floor(lba / BLOCK_SECTORS);
     const last = Math.floor((end - 1) / BLOCK_SECTORS);
-    // A range of many positions costs no more than a look at every block.
+    // For a range of many positions, visiting every block costs less.
     if (last - first <= this.count) {
       for (let position = first; position <= last && this.count > 0; position++) {
         const block = this.find(position);
@@ -106,9 +109,9 @@ export class ReplayBlocks {
     });
   }
 
-  /** Sectors of this age or an older one are kept no more. */
+  /** Removes sectors of this age or older. */
   trim(age: number): void {
-    // Almost everything goes, mostly; each block unlinked alone would be a walk through cold memory.
+    // Usually almost everything is removed. Unlinking each block separately would then traverse memory that is not cached.
     const isRelinked = this.count > this.heads.length * RELINK_SHARE;
     this.eachBlock((slab, block) => {
       const { ages } = slab;
@@ -134,7 +137,7 @@ export class ReplayBlocks {
     this.trim(Number.POSITIVE_INFINITY);
   }
 
-  /** Positions that hold something, in rising order. */
+  /** Returns the positions of all blocks in use, in ascending order. */
   positions(): Float64Array {
     const positions = new Float64Array(this.count);
     let filled = 0;
@@ -144,7 +147,7 @@ export class ReplayBlocks {
     return positions.sort();
   }
 
-  /** First sector at or after `sector` of this position that is kept (or, `kept` false, is not); CELL_SECTORS: none. */
+  /** Returns the first sector at or after `sector` of this position that is kept (or, if `kept` is false, is not). BLOCK_SECTORS: none. */
   seek(position: number, sector: number, kept: boolean): number {
     const block = this.find(position);
     if (block === NONE) return kept ? BLOCK_SECTORS : sector;
@@ -155,7 +158,7 @@ export class ReplayBlocks {
     return at;
   }
 
-  /** Copies kept sectors of a position into `target`. */
+  /** Copies sectors `from` to `upTo` (exclusive) of a position into `target`. They must be kept. */
   read(position: number, from: number, upTo: number, target: Buffer, targetOffset: number): void {
     const block = this.find(position);
     assert(block !== NONE, `Nothing is kept at position ${position}`);
@@ -190,7 +193,7 @@ export class ReplayBlocks {
     this.free(slab, block);
   }
 
-  /** Calls `visit` for each block in use; it may free that block. */
+  /** Calls `visit` for each block in use. `visit` may free that block. */
   private eachBlock(visit: (slab: Slab, block: number, position: number) => void): void {
     for (let number = 0; number < this.slabs.length; number++) {
       const slab = this.slabs[number] ?? null;
@@ -205,7 +208,7 @@ export class ReplayBlocks {
 
   private hashOf(position: number): number {
     const mixed = position > 0xffffffff ? position ^ Math.floor(position / 0x100000000) : position;
-    // Neighbours have neighbouring hashes, so that the positions of one request are found in one line of the processor's cache.
+    // Neighbouring positions get neighbouring hash values, so that the positions of one request share a cache line.
     return ((Math.imul(mixed >>> NEIGHBOUR_BITS, 0x9e3779b1) >>> this.hashShift) << NEIGHBOUR_BITS) | (mixed & NEIGHBOUR_MASK);
   }
 
@@ -220,7 +223,7 @@ export class ReplayBlocks {
     return NONE;
   }
 
-  /** A block for a position that has none; the caller stamps a sector of it. */
+  /** Takes a block for a position that has none. The caller stamps at least one of its sectors. */
   private make(position: number): number {
     if (this.count >= this.heads.length) this.growHash();
     let slab = this.slabs[this.current] ?? null;
@@ -261,7 +264,7 @@ export class ReplayBlocks {
     this.eachBlock((slab, block) => this.link(slab, block & SLAB_MASK, block));
   }
 
-  /** A block without live sectors, which is not linked any more, or will not be. */
+  /** Frees a block without live sectors. It is already unlinked, or `linkAll` follows. */
   private free(slab: Slab, block: number): void {
     const index = block & SLAB_MASK;
     slab.positions[index] = NONE;

@@ -1,5 +1,5 @@
-// The replay log against a naive model of itself (a map from sectors to what they hold) and a model of a server with a cache over a disk:
-// whatever is answered, flushed, lost and replayed, in whatever order, after a recovery every sector holds what was acknowledged last.
+// The replay log against a naive model (a map from sectors to content) and a model of a server with a cache over a disk. Whatever is
+// answered, flushed, lost and replayed, in any order: after a recovery every sector holds its last acknowledged content.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -25,7 +25,7 @@ interface Flush {
   isExecuted: boolean;
 }
 
-/** One log, one server and who uses them. */
+/** One log, one server and their user. */
 class World {
   readonly log: ReplayLog;
   private readonly inFlight: Change[] = [];
@@ -33,7 +33,7 @@ class World {
   private readonly cache = new Array<number>(SECTORS).fill(HOLE);
   private readonly disk = new Array<number>(SECTORS).fill(HOLE);
   private readonly acknowledged = new Array<number>(SECTORS).fill(HOLE);
-  /** What the log should hold: for each sector the value, and how many changes had been answered when it was. */
+  /** Expected content of the log: for each sector its value, and the number of changes that had been answered by then. */
   private readonly expected = new Map<number, { value: number; answered: number }>();
   private ids = 0;
   private answered = 0;
@@ -74,7 +74,7 @@ class World {
       else this.expected.set(sector, { value, answered: this.answered });
     }
     this.log.answered(one.request);
-    // Its owner uses the buffer again.
+    // The owner reuses the buffer.
     one.request.buffer.fill(0xee);
   }
 
@@ -121,7 +121,10 @@ class World {
     this.disk[sector % SECTORS] = this.cache[sector % SECTORS]!;
   }
 
-  /** The session is lost, and with the storage's life what was not on disk; recoveries that are interrupted so, then one that is not. */
+  /**
+   * The session is lost and, with the storage's incarnation, everything that was not on disk. Interrupted recoveries follow, then a
+   * complete one.
+   */
   crash(isNewLife: boolean, interruptions: readonly { executed: number; answered: number; isNewLife: boolean; kept: number[] }[]): void {
     const late = this.flushes.splice(0);
     this.beginLife(isNewLife);
@@ -135,7 +138,7 @@ class World {
       this.beginLife(next);
     }
     this.recover();
-    // What was sent in a lost session covers nothing, were it answered ever so late.
+    // A FLUSH sent in a lost session covers nothing, however late it is answered.
     for (const { mark } of late) this.log.flushed(mark, 0);
   }
 
@@ -230,7 +233,7 @@ const step = fc.oneof(
   },
 );
 
-test('after every recovery each sector holds what was acknowledged last, and the log is what the naive one is', () => {
+test('after every recovery each sector holds its last acknowledged content, and the log equals the naive model', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 1, max: 12 }), (steps, blocks) => {
       const world = new World(blocks);

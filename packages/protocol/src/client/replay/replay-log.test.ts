@@ -1,5 +1,5 @@
-// The replay log case by case: what it takes of its room and gives back, when it asks for a FLUSH or for FUA, what it says of itself, and
-// which requests a replay is. Whatever else comes, in any order, is replay-log-random.test.ts.
+// The replay log case by case: the room that it takes and releases, when it asks for a FLUSH or for FUA, what it reports, and the requests
+// of a replay. Arbitrary sequences belong to replay-log-random.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -31,7 +31,7 @@ function pieces(log: ReplayLog, life: string): Request[] {
 }
 
 describe('room', () => {
-  test('is taken before a WRITE is sent, for every block that it touches, and given back when it fails', () => {
+  test('is reserved before a WRITE is sent, for every block that it touches, and released if the WRITE fails', () => {
     const log = logOf(3);
     const [first, second] = [change(OP.WRITE, 7, 2), change(OP.WRITE, 20, 8)];
     expect(log.reserve(first)).toBe('taken');
@@ -45,7 +45,7 @@ describe('room', () => {
     expect(log.reservedBytes).toBe(2 * BLOCK_COST);
   });
 
-  test('is used by what is answered, and free again after a FLUSH', () => {
+  test('is used by answered changes, and free again after a FLUSH', () => {
     const log = logOf(2);
     enter(log, change(OP.WRITE, 0, 16));
     expect([log.usedBytes, log.reservedBytes, log.dataBytes]).toEqual([2 * BLOCK_COST, 0, 16 * SECTOR_BYTES]);
@@ -56,14 +56,14 @@ describe('room', () => {
     expect(log.reserve(late)).toBe('taken');
   });
 
-  test('a WRITE that never fits goes with FUA, which needs none', () => {
+  test('a WRITE that never fits goes with FUA, which needs no room', () => {
     const log = logOf(2);
     expect(log.reserve(change(OP.WRITE, 1, 16))).toBe('fua');
     enter(log, change(OP.WRITE, 1, 16, { flags: FLAG.FUA }));
     expect([log.isEmpty, log.reservedBytes]).toEqual([true, 0]);
   });
 
-  test('what is written again and again takes no more', () => {
+  test('repeated writes to the same sectors use no more room', () => {
     const log = logOf(2);
     for (let id = 1; id < 50; id++) {
       enter(log, change(OP.WRITE, 0, 8, { id }));
@@ -72,7 +72,7 @@ describe('room', () => {
     expect(pieces(log, 'second').flatMap(contents)).toEqual(Array.from({ length: 8 }, (_unused, sector) => [sector, 49]));
   });
 
-  test('a WRITE with FUA that splits a zeroed range of a full log has room for what it splits', () => {
+  test('a WRITE with FUA that splits a zeroed range of a full log has room for the split', () => {
     const log = logOf(2);
     enter(log, change(OP.ZERO, 0, 1000));
     enter(log, change(OP.WRITE, 2000, 1));
@@ -84,7 +84,7 @@ describe('room', () => {
     expect(more).toBeLessThan(BLOCK_COST / REPLAY_RANGE_COST_BYTES);
   });
 
-  test('is taken for a range that is split, too', () => {
+  test('is reserved for a range that is split, too', () => {
     const log = logOf(9);
     enter(log, change(OP.ZERO, 0, 1000));
     expect(log.reserve(change(OP.WRITE, 8, 8))).toBe('taken');
@@ -95,7 +95,7 @@ describe('room', () => {
     expect(log.reservedBytes).toBe(BLOCK_COST + 4 * REPLAY_RANGE_COST_BYTES);
   });
 
-  test('ranges are counted: past their number a FLUSH is needed', () => {
+  test('the number of ranges is limited: beyond it a FLUSH is needed', () => {
     const log = logOf(10_000);
     const count = REPLAY_RANGES_MAX - SLOTS;
     for (let at = 0; at < count; at++) enter(log, change(OP.DISCARD, at * 2, 1));
@@ -106,7 +106,7 @@ describe('room', () => {
   });
 });
 
-test('it tells since when it holds something, and when it was flushed last', () => {
+test('it reports since when it holds something and when it was last flushed', () => {
   const log = logOf(9);
   const at = (request: Request, submittedMs: number): Request => Object.assign(request, { submittedMs });
   expect([log.sinceMs, log.flushedMs]).toEqual([null, null]);
@@ -124,7 +124,7 @@ test('it tells since when it holds something, and when it was flushed last', () 
 });
 
 describe('replay', () => {
-  test('what lies side by side is one request, of 256 KiB at most', () => {
+  test('adjacent sectors become one request, of at most 256 KiB', () => {
     const log = logOf(300);
     for (let at = 99; at >= 0; at--) enter(log, change(OP.WRITE, 5 + at * 8, 8, { id: 1 + at }));
     const found = pieces(log, 'second');
@@ -135,7 +135,7 @@ describe('replay', () => {
     expect(found.flatMap(contents)).toEqual(Array.from({ length: 800 }, (_unused, at) => [5 + at, 1 + Math.floor(at / 8)]));
   });
 
-  test('ranges go in MiB, within the bound, and what is left in sectors; ZERO keeps its flag', () => {
+  test('ranges are sent in MiB, within the limit, and the rest in sectors; ZERO keeps its flag', () => {
     const log = logOf(1);
     const most = WIDE_COUNT_MAX * WIDE_UNIT_SECTORS;
     const flags = FLAG.WIDE | FLAG.NO_HOLE;
@@ -149,7 +149,7 @@ describe('replay', () => {
     ]);
   });
 
-  test('goes to the last sector that can be addressed', () => {
+  test('reaches the last addressable sector', () => {
     const log = logOf(20);
     const end = 2 ** 48;
     for (const lba of [end - 8, end - 100, 2 ** 35, 2 ** 35 + 2 ** 32, 0]) enter(log, change(OP.WRITE, lba, 3));
@@ -162,7 +162,7 @@ describe('replay', () => {
     ]);
   });
 
-  test('the log takes the new life when every piece is answered, not when it is sent; an empty one at once', () => {
+  test('the log changes to the new incarnation when every piece is answered, not when it is sent; an empty log at once', () => {
     const log = logOf(9);
     expect(log.opened('second')).toBeNull();
     expect(log.incarnation).toBe('second');
@@ -178,7 +178,7 @@ describe('replay', () => {
     expect(log.dataBytes).toBe(2 * SECTOR_BYTES);
   });
 
-  test('answers of a replay that was interrupted count for nothing', () => {
+  test('answers of an interrupted replay count for nothing', () => {
     const log = logOf(9);
     enter(log, change(OP.WRITE, 0, 1));
     const interrupted = log.opened('second')!;
@@ -189,7 +189,7 @@ describe('replay', () => {
     expect([log.replayed(next), log.incarnation]).toEqual([true, 'second']);
   });
 
-  test('after the volume went to somebody else nothing is left', () => {
+  test('nothing is left after another client has taken the volume', () => {
     const log = logOf(9);
     enter(log, change(OP.WRITE, 0, 9));
     enter(log, change(OP.DISCARD, 20, 9));
@@ -198,7 +198,7 @@ describe('replay', () => {
   });
 });
 
-test('memory is taken in slabs, which are used again', () => {
+test('memory is taken in slabs, which are reused', () => {
   const pool = new SlabPool(4);
   let made = 0;
   const take = pool.take.bind(pool);
@@ -211,7 +211,7 @@ test('memory is taken in slabs, which are used again', () => {
   };
   const log = logOf(256, pool);
   for (let round = 0; round < 5; round++) {
-    // In an order that scatters the blocks over the slabs.
+    // An order that scatters the blocks over the slabs.
     for (let at = 0; at < 256; at++) enter(log, change(OP.WRITE, ((at * 37) % 256) * 8, 8, { id: 1 + round }));
     expect(log.reserve(change(OP.WRITE, 4096, 1))).toBe('flush');
     log.flushed(log.flushSent(), 0);

@@ -1,7 +1,7 @@
-// The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): every WRITE, ZERO and DISCARD that was answered and is not yet covered by
-// a successful FLUSH, so that a client can restore them when the server's storage begins a new life. Memory is taken before a request is
-// sent, never after; who waits for room, and what is sent when, is the attachment's. Invariants: what is in the log and what is reserved
-// stay within its size (slabs: rounded up to one); the log's life changes only when everything in it was replayed in the new one.
+// The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): every WRITE, ZERO and DISCARD that was answered but is not yet covered by
+// a successful FLUSH, so that the client can restore them when the storage starts a new incarnation. Queueing and sending are the
+// attachment's job. Invariants: memory is reserved before a request is sent. Used and reserved memory stay within the log's size (slabs are
+// rounded up). The log's incarnation changes only after everything in it was replayed to the new one.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -15,37 +15,37 @@ import { ReplayRanges } from './replay-ranges.ts';
 import type { LogTotal } from './log-total.ts';
 import type { Request } from '../requests/request.ts';
 
-/** Room that only requests with FUA may take, so that one in each slot can split a range of a full log. */
+/** Ranges reserved for requests with FUA, so that one in each slot can split a range of a full log. */
 const FUA_RANGES = SLOTS;
 
 /**
- * `taken`: it may be sent; `flush`: it must wait until a FLUSH has made room; `total`: all logs together have no room for it; `fua`: it never
- * fits, and may go with FUA.
+ * `taken`: the request may be sent. `flush`: it must wait until a FLUSH has made room. `total`: all logs together have no room for it.
+ * `fua`: it never fits, and may go with FUA.
  */
 export type Room = 'taken' | 'flush' | 'total' | 'fua';
 
 export class ReplayLog {
   readonly sizeBytes: number;
-  /** The storage's life in which everything here was answered; null: nothing was open yet. */
+  /** Incarnation of the storage that answered everything in this log. null: the volume has not been opened yet. */
   incarnation: string | null = null;
   reservedBytes = 0;
-  /** Nothing here was submitted before this, monotonic ms; null: the log is empty. */
+  /** Monotonic time in ms before which nothing in the log was submitted. null: the log is empty. */
   sinceMs: number | null = null;
-  /** When the last FLUSH was submitted that was answered OK: what had been answered by then is durable. Null: there was none. */
+  /** Submission time of the last FLUSH answered OK, in ms. Everything answered before then is durable. null: none was. */
   flushedMs: number | null = null;
   private readonly blocks: ReplayBlocks;
   private readonly ranges = new ReplayRanges();
   private reservedRanges = 0;
-  /** Grows with each FLUSH that is sent: what is answered later is younger than what that FLUSH covers. */
+  /** Increases with each FLUSH sent. Changes answered later are younger than those that this FLUSH covers. */
   private age = 1;
-  /** Marks below this are of a lost session or life: they cover nothing. */
+  /** Smaller marks belong to a lost session or incarnation and cover nothing. */
   private marksFrom = 1;
   private replay: Replay | null = null;
   private total: LogTotal | null;
-  /** What `total` knows of this log. */
+  /** Bytes of this log that `total` includes. */
   private reportedBytes = 0;
 
-  /** `total`: what this log and others may take together; null: there is no such bound. */
+  /** `total`: limit for this log and others together. null: there is none. */
   constructor(sizeBytes: number, pool: SlabPool, total: LogTotal | null = null) {
     this.sizeBytes = sizeBytes;
     this.total = total;
@@ -56,7 +56,7 @@ export class ReplayLog {
     return this.blocks.count === 0 && this.ranges.count === 0;
   }
 
-  /** Nothing is in it, and nothing that is out will be: neither a FLUSH nor an answer will make room. */
+  /** True if the log is empty and nothing in flight will enter it. Neither a FLUSH nor an answer can then make room. */
   get isIdle(): boolean {
     return this.isEmpty && this.reservedBytes === 0;
   }
@@ -65,24 +65,24 @@ export class ReplayLog {
     return this.usedBytes * 2 > this.sizeBytes;
   }
 
-  /** Memory of what is in the log, without what is reserved. */
+  /** Memory used by the log's content, without reservations. */
   get usedBytes(): number {
     return this.blocks.count * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES) + this.ranges.count * REPLAY_RANGE_COST_BYTES;
   }
 
-  /** Bytes of data that would be sent again. */
+  /** Bytes of data that a replay would send. */
   get dataBytes(): number {
     return this.blocks.sectors * SECTOR_BYTES;
   }
 
-  /** Bytes of the volume that would be zeroed or discarded again. */
+  /** Bytes of the volume that a replay would zero or discard. */
   get rangeBytes(): number {
     return this.ranges.sectors * SECTOR_BYTES;
   }
 
   /**
-   * L1: takes room for a WRITE, ZERO or DISCARD that is about to be sent, nothing that overlaps it being out; it is given back by
-   * `answered` or `dropped`. One that has its room already keeps it.
+   * L1: reserves room for a WRITE, ZERO or DISCARD that is about to be sent; no overlapping request may be in flight. `answered` or
+   * `dropped` releases the room. A request that already has room keeps it.
    */
   reserve(request: Request): Room {
     if (request.hasLogRoom) return 'taken';
@@ -104,7 +104,7 @@ export class ReplayLog {
     return 'taken';
   }
 
-  /** A request for which room was taken will not be answered OK: failed or given up. */
+  /** A request with reserved room will not be answered OK: it failed or was abandoned. */
   dropped(request: Request): void {
     if (!request.hasLogRoom) return;
     request.hasLogRoom = false;
@@ -113,14 +113,14 @@ export class ReplayLog {
     this.reportToTotal();
   }
 
-  /** A WRITE, ZERO or DISCARD was answered OK. Its buffer is copied from. */
+  /** A WRITE, ZERO or DISCARD was answered OK. The log copies its buffer. */
   answered(request: Request): void {
     assert(request.hasLogRoom && this.replay === null, 'A change was answered for which the log has no room, or amid a replay');
     const { op, flags, lba } = request;
     const sectors = sectorsOf(op, flags, request.count);
     this.dropped(request);
     const wasEmpty = this.isEmpty;
-    // Durable already: but what was here before must not come back over it.
+    // The change is durable already, but a replay must not restore older content over it.
     if ((flags & FLAG.FUA) !== 0) {
       this.blocks.cut(lba, sectors);
       this.ranges.cut(lba, lba + sectors);
@@ -136,12 +136,12 @@ export class ReplayLog {
     this.reportToTotal();
   }
 
-  /** L2: a FLUSH is sent, for the first time in this session. Returns its mark, for `flushed`. */
+  /** L2: a FLUSH is being sent for the first time in this session. Returns its mark, for `flushed`. */
   flushSent(): number {
     return this.age++;
   }
 
-  /** The FLUSH with this mark, submitted then, was answered OK: what had been answered before it was sent is durable. */
+  /** The FLUSH with this mark was answered OK. Everything answered before it was sent is durable. `submittedMs`: its submission time. */
   flushed(mark: number, submittedMs: number): void {
     assert(this.replay === null, 'A FLUSH was answered amid a replay');
     if (mark < this.marksFrom) return;
@@ -154,8 +154,8 @@ export class ReplayLog {
   }
 
   /**
-   * OPEN was answered: with the log's own life nothing is to be replayed (null). Otherwise all of it is, from the beginning, whatever an
-   * earlier replay had done. No FLUSH that was sent before counts any more.
+   * OPEN was answered. Returns null if the incarnation is the log's own, because nothing is to be replayed. Otherwise returns a replay of
+   * the whole log, whatever an earlier replay did. Earlier FLUSHes no longer count.
    */
   opened(life: string): Replay | null {
     this.marksFrom = this.age;
@@ -169,7 +169,7 @@ export class ReplayLog {
     return this.replay;
   }
 
-  /** A piece of this replay was answered OK. True: it was the last one, and the log is of the new life. */
+  /** A piece of this replay was answered OK. Returns true if it was the last one; the log then belongs to the new incarnation. */
   replayed(replay: Replay): boolean {
     if (replay !== this.replay) return false;
     replay.answered();
@@ -179,13 +179,13 @@ export class ReplayLog {
     return true;
   }
 
-  /** The volume is another one now, or closed: nothing of this is ever sent again. */
+  /** The volume was replaced or closed: nothing of the log is ever sent again. */
   clear(): void {
     this.replay = null;
     this.blocks.clear();
     this.ranges.clear();
     this.sinceMs = null;
-    // Nobody tells any more what becomes of what is out.
+    // The outcome of requests in flight will not be reported any more.
     this.total?.leave(this.reportedBytes);
     this.total = null;
   }
@@ -198,14 +198,14 @@ export class ReplayLog {
     if (more !== 0) this.total.change(more);
   }
 
-  /** Ranges by which this request may make the log longer: itself, and a range that it splits. */
+  /** Maximum number of ranges that this request adds to the log: its own range, and one if it splits a range. */
   private rangesOf({ op, flags, lba, count }: Request, isFua: boolean): number {
     const itself = isFua || op === OP.WRITE ? 0 : 1;
     return itself + (this.ranges.meets(lba, lba + sectorsOf(op, flags, count)) ? 1 : 0);
   }
 }
 
-/** Cells that a WRITE touches. */
+/** Number of blocks that a WRITE touches. */
 function blocksOf({ op, lba, count }: Request): number {
   if (op !== OP.WRITE) return 0;
   return Math.floor((lba + count - 1) / BLOCK_SECTORS) - Math.floor(lba / BLOCK_SECTORS) + 1;

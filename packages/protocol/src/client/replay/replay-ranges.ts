@@ -1,12 +1,12 @@
-// Ranges of the replay log that were zeroed or discarded: they have no data, so each costs only its record. Sorted by first sector; a newer
-// change takes its sectors away from the older ones, which are cut or split. How many there may be is the log's (replay-log.ts).
-// Invariant: no two ranges share a sector.
+// The zeroed and discarded ranges of the replay log. They have no data, so each costs only its record. Sorted by first sector. A newer
+// change cuts or splits the older ranges that it overlaps. The maximum number of ranges is replay-log.ts' job. Invariant: no two ranges
+// share a sector.
 
 export interface ReplayRange {
   readonly begin: number;
-  /** First sector after it. */
+  /** First sector after the range. */
   readonly end: number;
-  /** OP and the flags that say what is done to the range. */
+  /** OP and flags of the change. */
   readonly op: number;
   readonly flags: number;
   readonly age: number;
@@ -23,12 +23,12 @@ export class ReplayRanges {
     return this.list.reduce((sum, { begin, end }) => sum + end - begin, 0);
   }
 
-  /** In rising order; not to be kept over a change. */
+  /** In ascending order. Valid only until the next change. */
   get all(): readonly ReplayRange[] {
     return this.list;
   }
 
-  /** Whether any range shares a sector with this one. */
+  /** True if any range shares a sector with this one. */
   meets(begin: number, end: number): boolean {
     return this.list.length > 0 && (this.list[this.firstAfter(begin)]?.begin ?? Number.POSITIVE_INFINITY) < end;
   }
@@ -37,12 +37,12 @@ export class ReplayRanges {
     this.cut(range.begin, range.end);
     const at = this.firstAfter(range.begin);
     const before = this.list[at - 1];
-    // What comes in pieces, one behind the other, is one range.
+    // Adjacent pieces of one operation become one range.
     if (before !== undefined && before.end === range.begin && isAlike(before, range)) this.list[at - 1] = { ...before, end: range.end };
     else this.list.splice(at, 0, range);
   }
 
-  /** Nothing is kept of these sectors any more. */
+  /** Removes these sectors. */
   cut(begin: number, end: number): void {
     if (this.list.length === 0) return;
     const first = this.firstAfter(begin);
@@ -56,7 +56,7 @@ export class ReplayRanges {
     if (last > first) this.list.splice(first, last - first, ...left);
   }
 
-  /** Ranges of this age or an older one are kept no more. */
+  /** Removes ranges of this age or older. */
   trim(age: number): void {
     if (this.list.length > 0) this.list = this.list.filter((range) => range.age > age);
   }

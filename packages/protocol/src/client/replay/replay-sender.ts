@@ -1,6 +1,6 @@
-// Sends what a replay gives (replay.ts) as requests of an attachment, a few at a time, each from a buffer of its own: the log's memory is
-// never handed to a path. Leaves when to begin, and what comes after, to the attachment. Invariant: an answer counts for the replay by which
-// its request was made, and for no other; after `drop` it counts for nothing.
+// Sends the pieces of a replay (replay.ts) as requests of an attachment, a few at a time, each from its own buffer: a path never gets the
+// log's memory. When to begin and what follows are the attachment's job. Invariant: an answer counts only for the replay that created its
+// request. After `drop` it counts for nothing.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { REPLAY_REQUESTS_OUT_MAX } from './limits.ts';
@@ -10,7 +10,7 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestAttachment, type RequestEvents } from '../requests/request.ts';
 
 export class ReplaySender implements RequestEvents {
-  /** Status that a piece was answered with, which ends the replay; null: none. */
+  /** Status of a failed piece; it ends the replay. null: no piece has failed. */
   failure: number | null = null;
   private readonly attachment: RequestAttachment;
   private replay: Replay | null = null;
@@ -27,7 +27,7 @@ export class ReplaySender implements RequestEvents {
     return this.prepared !== null || (this.replay?.hasNext === true && this.out < REPLAY_REQUESTS_OUT_MAX);
   }
 
-  /** A piece failed, and nothing is out any more: until it is tried anew nothing can be sent. */
+  /** True if a piece failed and no request is in flight. Nothing can be sent until the replay begins again. */
   get isHalted(): boolean {
     return this.failure !== null && this.out === 0;
   }
@@ -37,7 +37,7 @@ export class ReplaySender implements RequestEvents {
     this.replay = replay;
   }
 
-  /** Nothing more of it is sent, and what is out counts for nothing. */
+  /** Stops the replay. Answers to requests in flight no longer count. */
   drop(): void {
     this.replay = null;
     this.prepared = null;
@@ -50,7 +50,7 @@ export class ReplaySender implements RequestEvents {
     return request.events === this;
   }
 
-  /** The next piece; it stays until `next`. The caller has asked `hasNext`. */
+  /** Returns the next piece, which remains until `next`. The caller has checked `hasNext`. */
   peek(): Request {
     if (this.prepared === null) {
       this.prepared = this.free.pop() ?? this.newRequest();
@@ -66,7 +66,10 @@ export class ReplaySender implements RequestEvents {
     return request;
   }
 
-  /** A piece was answered. `over`: it was the last one, and the log is of the new life; `failed`: nothing is out, and one had failed. */
+  /**
+   * A piece was answered. `over`: it was the last one, and the log belongs to the new incarnation. `failed`: a piece has failed, and no
+   * request is in flight.
+   */
   answered(request: Request, status: number, log: ReplayLog): 'more' | 'over' | 'failed' {
     const { replay } = this;
     if (replay === null) return 'more';
@@ -83,7 +86,7 @@ export class ReplaySender implements RequestEvents {
   }
 
   requestDone(): void {
-    // The attachment has heard it.
+    // The attachment calls `answered` itself.
   }
 
   private newRequest(): Request {

@@ -1,6 +1,6 @@
-// One run of replaying a log (docs/PROTOCOL.md, R2 i): the pieces of the log as requests within the protocol's limits, in no order that
-// matters, since no two share a sector. Leaves sending to the attachment. Invariant: the log does not change while a replay of it runs; a
-// replay that is interrupted is thrown away, and the next one begins with the first piece.
+// One replay of a log (docs/PROTOCOL.md, R2 i): turns the log into requests within the protocol's limits. Their order does not matter,
+// because no two share a sector. Sending them is the attachment's job. Invariant: the log does not change during a replay. An interrupted
+// replay is discarded, and the next one begins with the first piece.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
@@ -11,9 +11,9 @@ import type { ReplayRanges } from './replay-ranges.ts';
 import type { Request } from '../requests/request.ts';
 
 export class Replay {
-  /** The life of the storage to which this brings the log. */
+  /** The storage's incarnation to which the replay brings the log. */
   readonly incarnation: string;
-  /** Bytes of WRITE given out. */
+  /** Bytes of WRITE data produced so far. */
   sentBytes = 0;
   private readonly blocks: ReplayBlocks;
   private readonly ranges: ReplayRanges;
@@ -21,7 +21,7 @@ export class Replay {
   private positionAt = 0;
   private sectorAt = 0;
   private rangeAt = 0;
-  /** Sectors of the current range that were given out. */
+  /** Sectors of the current range produced so far. */
   private rangeDone = 0;
   private out = 0;
 
@@ -33,17 +33,20 @@ export class Replay {
     this.skip();
   }
 
-  /** Something was not given out yet. */
+  /** True if pieces remain to be produced. */
   get hasNext(): boolean {
     return this.rangeAt < this.ranges.count || this.positionAt < this.positions.length;
   }
 
-  /** Everything was given out and answered. */
+  /** True if every piece was produced and answered. */
   get isOver(): boolean {
     return this.out === 0 && !this.hasNext;
   }
 
-  /** Makes `request` the next piece; its buffer has SEGMENT_BYTES and belongs to it until the answer. The caller has asked `hasNext`. */
+  /**
+   * Makes `request` the next piece. Its buffer has SEGMENT_BYTES and belongs to the request until the answer. The caller has checked
+   * `hasNext`.
+   */
   next(request: Request): void {
     this.out++;
     if (this.rangeAt < this.ranges.count) this.nextRange(request);
@@ -78,7 +81,7 @@ export class Replay {
     request.lba = this.positions[this.positionAt]! * BLOCK_SECTORS + this.sectorAt;
     request.bufferOffset = 0;
     let bytes = 0;
-    // As long as one sector lies behind the other.
+    // Add sectors as long as they are adjacent.
     for (;;) {
       const position = this.positions[this.positionAt]!;
       const room = (SEGMENT_BYTES - bytes) / SECTOR_BYTES;
@@ -97,7 +100,7 @@ export class Replay {
     this.skip();
   }
 
-  /** Goes on to the next sector that is kept. */
+  /** Advances to the next kept sector. */
   private skip(): void {
     for (; this.positionAt < this.positions.length; this.positionAt++) {
       this.sectorAt = this.blocks.seek(this.positions[this.positionAt]!, this.sectorAt, true);

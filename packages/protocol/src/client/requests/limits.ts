@@ -1,5 +1,5 @@
-// Bounds of requests and slots: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of requests and slots. Units are in the names.
+// src/limits.ts asserts their relations to bounds of other folders.
 
 const KIB = 1024;
 

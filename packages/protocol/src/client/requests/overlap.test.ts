@@ -1,5 +1,5 @@
-// Rule O1 against a naive model: never two overlapping changes in flight, first come first served among those that overlap, nothing
-// waits without a reason, and everything gets its turn.
+// Rule O1 against a naive model: no two overlapping changes are in flight, overlapping ones go in order of arrival, none waits without a
+// reason, and every one gets its turn.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ function overlap(a: Request, b: Request): boolean {
   return a.lba < b.lba + b.count && b.lba < a.lba + a.count;
 }
 
-/** All that came and did not leave, in order of arrival; what may be in flight follows from that alone. */
+/** All requests that arrived and did not leave, in order of arrival. The requests in flight follow from this list. */
 class NaiveTracker {
   readonly present: Request[] = [];
 
@@ -25,7 +25,7 @@ class NaiveTracker {
   }
 }
 
-test('what is in flight is what the naive model says, after each step', () => {
+test('the requests in flight match the naive model after each step', () => {
   const change = fc.record({ op: fc.constantFrom(OP.WRITE, OP.ZERO, OP.DISCARD), lba: fc.nat(12), count: fc.integer({ min: 1, max: 5 }) });
   const step = fc.oneof({ weight: 2, arbitrary: change }, { weight: 1, arbitrary: fc.record({ leave: fc.nat(100) }) });
   fc.assert(
@@ -59,7 +59,7 @@ test('what is in flight is what the naive model says, after each step', () => {
 });
 
 describe('order', () => {
-  test('a large change is not starved by small ones that come later', () => {
+  test('later small changes do not starve a large one', () => {
     const tracker = new OverlapTracker();
     const small = request(OP.WRITE, 0, 1);
     const large = request(OP.WRITE, 0, 100);
@@ -72,7 +72,7 @@ describe('order', () => {
     expect(released).toEqual([large, later]);
   });
 
-  test('one that leaves within the release of another releases what is next', () => {
+  test('a request that leaves during the release of another releases the next one', () => {
     const tracker = new OverlapTracker();
     const [first, second, third] = [request(OP.WRITE, 0, 1), request(OP.WRITE, 0, 1), request(OP.WRITE, 0, 1)];
     for (const one of [first, second, third]) tracker.enter(one);
@@ -101,7 +101,7 @@ test('WIDE ranges count in MiB', () => {
   expect(tracker.enter(request(OP.WRITE, 2 * WIDE_UNIT_SECTORS, 1))).toBe(true);
 });
 
-test('what waits can be taken out, and its requests be used anew', () => {
+test('waiting requests can be removed and reused', () => {
   const tracker = new OverlapTracker();
   const [first, second] = [request(OP.WRITE, 0, 1), request(OP.WRITE, 0, 1)];
   tracker.enter(first);

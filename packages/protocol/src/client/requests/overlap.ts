@@ -1,5 +1,5 @@
-// Rule O1: a client never has two overlapping WRITE, ZERO or DISCARD of a volume in flight; the later waits until the earlier is answered.
-// Waiting ones are let go in the order in which they came, so that a large one is not starved by small ones. READs are not tracked.
+// Rule O1: a client never has two overlapping WRITE, ZERO or DISCARD of a volume in flight; the later one waits until the earlier one is
+// answered. Waiting requests are released in order of arrival, so that small ones do not starve a large one. READs are not tracked.
 // Invariant: no two ranges of the first `count` requests in `inFlight` share a sector.
 
 import { FLAG, OP } from '../../wire/frames.ts';
@@ -11,12 +11,12 @@ export function changesContent(op: number): boolean {
 }
 
 export class OverlapTracker {
-  /** Never made shorter: an array that goes to and fro between few and many is allocated anew each time. */
+  /** Never shrinks, because an array that alternates between few and many entries would be reallocated each time. */
   private readonly inFlight: Request[] = [];
   private count = 0;
   private readonly waiting: Request[] = [];
 
-  /** True: the request may go (and counts as in flight until `leave`); false: it waits and comes back from `leave`. */
+  /** Returns true if the request may go; it counts as in flight until `leave`. False: it waits until `leave` releases it. */
   enter(request: Request): boolean {
     if (!changesContent(request.op)) return true;
     request.rangeEnd = request.lba + sectorsOf(request.op, request.flags & FLAG.WIDE, request.count);
@@ -28,7 +28,7 @@ export class OverlapTracker {
     return true;
   }
 
-  /** A request was answered: calls `release` for each waiting one that may go now. */
+  /** A request was answered. Calls `release` for each waiting request that may go now. */
   leave(request: Request, release: (released: Request) => void): void {
     if (request.rangeEnd === 0) return;
     request.rangeEnd = 0;
@@ -40,7 +40,7 @@ export class OverlapTracker {
     if (this.waiting.length > 0) this.releaseWaiting(release);
   }
 
-  /** Everything still waiting, taken out. */
+  /** Removes and returns all waiting requests. */
   takeWaiting(): Request[] {
     for (const request of this.waiting) request.rangeEnd = 0;
     return this.waiting.splice(0);

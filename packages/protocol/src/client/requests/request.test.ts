@@ -1,5 +1,5 @@
-// How large I/O is cut, by its length and the number of paths.
-// Leaves what that is worth to scheduler-links.test.ts, and that every byte is sent once to the volume's tests.
+// How large I/O is cut into segments, by its length and the number of paths. The effect belongs to scheduler-links.test.ts; that every byte
+// is sent once belongs to the volume's tests.
 
 import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, SEGMENT_BYTES } from '../../link/limits.ts';
@@ -21,7 +21,7 @@ test.each([
   expect(segmentBytes(ioBytes, pathCount)).toBe(expected);
 });
 
-test('there is a piece for each path, unless pieces are as short as they get', () => {
+test('there is a segment for each path, unless segments have the minimum length', () => {
   for (let pathCount = 1; pathCount <= PATHS_PER_TRUNK_MAX; pathCount++) {
     for (let ioBytes = 4096; ioBytes <= 4 * MIB; ioBytes += 36_864) {
       const pieces = Math.ceil(ioBytes / segmentBytes(ioBytes, pathCount));

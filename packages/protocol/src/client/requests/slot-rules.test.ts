@@ -1,5 +1,5 @@
-// The slot rules of protocol.md with copies in any order over any paths. The sequence number wraps after two uses here, because with
-// 2^16 a missing quarantine would not show: what the rules promise does not rest on its width.
+// The slot rules of docs/PROTOCOL.md with copies in any order over any paths. Here the sequence number wraps after two uses, because with
+// 2^16 a missing quarantine would not show. The rules do not depend on its width.
 
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
@@ -22,7 +22,7 @@ function run(size: number, moves: readonly number[], broken: BrokenRule | null):
 
 const moves = fc.array(fc.nat(1_000_000), { minLength: 20, maxLength: 200, size: 'max' });
 
-test.each([1, 2, 4])('%i slots: executed once, never after the answer, nobody taken for a liar, all answered, no slot lost', (size) => {
+test.each([1, 2, 4])('%i slots: executed once, never after the answer, no false accusation, all answered, no slot lost', (size) => {
   fc.assert(
     fc.property(moves, (list) => {
       expect(run(size, list, null)).toEqual([]);
@@ -31,8 +31,8 @@ test.each([1, 2, 4])('%i slots: executed once, never after the answer, nobody ta
   );
 });
 
-// A checker that cannot see a rule broken proves nothing.
-describe('is missed when broken:', () => {
+// A checker that cannot detect a broken rule proves nothing.
+describe('is detected when broken:', () => {
   const rules: readonly BrokenRule[] = ['no-quarantine', 'no-fence-wait', 'fenced-early', 'welcome-early', 'answer-elsewhere', 'no-reask'];
 
   test.each(rules)('%s', (broken) => {

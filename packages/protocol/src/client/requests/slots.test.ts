@@ -1,5 +1,5 @@
-// The client's slots, rule by rule (S2-S6). How both ends keep them together, whatever the network does, is in slot-rules.test.ts.
-// Leaves which path carries a copy to scheduler.test.ts.
+// The client's slots, rule by rule (S2-S6). How both ends keep the rules together on any network belongs to slot-rules.test.ts. Choosing a
+// path for a copy belongs to scheduler.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -15,7 +15,7 @@ function take(slots: Slots, ...paths: number[]): { request: Request; slot: numbe
   return { request, slot, seq: slots.seqOf(slot) };
 }
 
-/** As the dispatcher: the result is there, the request finished. */
+/** Does the dispatcher's part: the result has arrived, and the request is finished. */
 function finish(slots: Slots, slot: number, seq: number, path: number): void {
   expect(slots.answer(slot, seq, path)).toBe('result');
   slots.settle(slot);
@@ -48,7 +48,7 @@ describe('taking', () => {
     expect([seen.length, seen.at(-2), seen.at(-1)]).toEqual([SEQ_MODULUS + 1, 0, 1]);
   });
 
-  test('data leaves the reserved slots', () => {
+  test('data requests leave the reserved slots free', () => {
     const slots = new Slots(SLOTS_RESERVED + 1);
     expect([slots.hasRoom(false), slots.hasRoom(true)]).toEqual([true, true]);
     take(slots, 0);
@@ -72,7 +72,7 @@ describe('answers', () => {
     expect([slots.freeCount, slots.quarantined]).toEqual([1, 0]);
   });
 
-  test('of a path that owes none are violations and change nothing', () => {
+  test('from a path that owes none are violations and change nothing', () => {
     const slots = new Slots(2);
     const { slot, seq, request } = take(slots, 4);
     const wrong = [
@@ -91,7 +91,7 @@ describe('answers', () => {
     expect(slots.freeCount).toBe(2);
   });
 
-  test('a second copy on one path is our own mistake', () => {
+  test('a second copy on one path is our own bug', () => {
     const slots = new Slots(1);
     const { slot } = take(slots, 4);
     expect(() => slots.addCopy(slot, 4)).toThrow(AssertionError);
@@ -99,7 +99,7 @@ describe('answers', () => {
 });
 
 describe('fences', () => {
-  test('FENCED counts as answer of its copies, and brings no result', () => {
+  test('FENCED counts as the answer to its copies, and brings no result', () => {
     const slots = new Slots(2);
     const both = take(slots, 4, 5);
     const one = take(slots, 4);
@@ -121,7 +121,7 @@ describe('fences', () => {
     expect([slots.freeCount, slots.quarantined]).toEqual([1, 0]);
   });
 
-  test('quarantinedOn counts only what waits for this path alone with its result there', () => {
+  test('quarantinedOn counts only slots that have their result and wait for this path alone', () => {
     const slots = new Slots(3);
     const first = take(slots, 4, 5);
     take(slots, 4);
@@ -132,7 +132,7 @@ describe('fences', () => {
   });
 });
 
-test('unserved: requests of which no good path owes an answer', () => {
+test('unserved: requests to which no good path owes an answer', () => {
   const slots = new Slots(4);
   take(slots, 1);
   const second = take(slots, 1, 2);
@@ -144,7 +144,7 @@ test('unserved: requests of which no good path owes an answer', () => {
   expect(slots.unserved(() => false)).toEqual([0, second.slot, 2]);
 });
 
-test('a new session begins anew and gives the unanswered back, not the quarantined', () => {
+test('a new session resets the slots and returns the unanswered requests, not the quarantined ones', () => {
   const slots = new Slots(3);
   const first = take(slots, 1);
   const second = take(slots, 1, 2);

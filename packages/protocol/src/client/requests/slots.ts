@@ -1,9 +1,9 @@
-// The client's side of the slot rules (docs/PROTOCOL.md, S1-S6). A slot holds one request and knows every path that still owes an answer
-// to a copy of it. Invariant: a slot is free only when its result has come and every copy is answered on its own path or fenced (S4).
-//
-//   free --take--> out --first whole answer--> quarantined --last copy answered or fenced--> free
+// The client's side of the slot rules (docs/PROTOCOL.md, S1-S6). A slot holds one request and knows every path that still owes an answer to
+// a copy of it. Choosing paths is scheduler.ts' job. Invariant: a slot is free only after its result arrived and every copy was answered on
+// its own path or fenced (S4).
+//   free --take--> out --first complete answer--> quarantined --last copy answered or fenced--> free
 //                   \------- the same, when no other copy is open ---------------------------/
-// Given up, it stays quarantined, whatever is answered, until REVOKED (S11).
+// The slot of an abandoned request stays quarantined, whatever is answered, until REVOKED (S11).
 
 import { assert } from '@rsio/common/lib/assert';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
@@ -13,21 +13,26 @@ import type { Request } from './request.ts';
 
 interface Slot {
   seq: number;
-  /** The request whose result has not come; null: free or quarantined. */
+  /** The request whose result has not arrived. null: the slot is free or quarantined. */
   request: Request | null;
-  /** Paths that owe an answer to a copy: numbers, at most one entry per path (S2). */
+  /** Numbers of the paths that owe an answer to a copy, at most one entry for each path (S2). */
   readonly copies: number[];
   isTaken: boolean;
-  /** Sent on a second path because it was late on the first. */
+  /** The request was copied to a second path because it was late on the first. */
   isHedged: boolean;
-  /** Its request was given up: the handle that is to be revoked, and what the request counts in the window; NO_HANDLE: it was not. */
+  /**
+   * Handle whose revocation an abandoned request awaits, and the request's bytes in the window. NO_HANDLE: the request was not abandoned.
+   */
   fencedHandle: number;
   fencedBytes: number;
 }
 
 const NO_HANDLE = -1;
 
-/** What an answer means: it brings the result; the result came before; nobody on this path was asked (S3: the server's error). */
+/**
+ * Meaning of an answer. `result`: it brings the result. `extra`: the result arrived before. `violation`: this path owes no answer (S3, an
+ * error of the server).
+ */
 export type AnswerKind = 'result' | 'extra' | 'violation';
 
 export class Slots {
@@ -51,12 +56,12 @@ export class Slots {
     return this.free.length;
   }
 
-  /** Slots whose result has come and whose copies are not all accounted for. */
+  /** Number of slots whose result has arrived but whose copies are not all accounted for. */
   get quarantined(): number {
     return this.quarantinedCount;
   }
 
-  /** Slots marked by `hedge` that are not free yet. */
+  /** Number of slots marked by `hedge` that are not free yet. */
   get hedged(): number {
     return this.hedgedCount;
   }
@@ -66,7 +71,7 @@ export class Slots {
     return this.free.length > (reserved ? 0 : SLOTS_RESERVED);
   }
 
-  /** Occupies the longest free slot; the caller has checked `hasRoom`. */
+  /** Occupies the slot that has been free for longest. The caller has checked `hasRoom`. */
   take(request: Request): number {
     const index = this.free.shift();
     assert(index !== undefined, 'No free slot');
@@ -97,7 +102,7 @@ export class Slots {
     slot.copies.push(path);
   }
 
-  /** Its request goes out on a second path because it is late on the first. */
+  /** Its request is being copied to a second path because it is late on the first. */
   hedge(index: number): void {
     const slot = this.at(index);
     if (slot.isHedged) return;
@@ -105,13 +110,13 @@ export class Slots {
     this.hedgedCount++;
   }
 
-  /** Whether `path` owes an answer for this tag, without changing anything. */
+  /** True if `path` owes an answer for this tag. Changes nothing. */
   owes(index: number, seq: number, path: number): boolean {
     const slot = this.slots[index];
     return slot !== undefined && slot.isTaken && slot.seq === seq && slot.copies.includes(path);
   }
 
-  /** Takes a whole answer that came on `path`. On `result` the caller finishes the request, then calls `settle`. */
+  /** Accounts for a complete answer that arrived on `path`. After `result` the caller finishes the request and then calls `settle`. */
   answer(index: number, seq: number, path: number): AnswerKind {
     if (!this.owes(index, seq, path)) return 'violation';
     const slot = this.at(index);
@@ -125,7 +130,7 @@ export class Slots {
     return 'result';
   }
 
-  /** Frees the slot when its result has come and no copy is open. */
+  /** Frees the slot if its result has arrived and no copy is open. */
   settle(index: number): void {
     const slot = this.at(index);
     if (!slot.isTaken || slot.request !== null || slot.copies.length > 0 || slot.fencedHandle !== NO_HANDLE) return;
@@ -139,8 +144,8 @@ export class Slots {
   }
 
   /**
-   * Gives up the requests of a handle for which `isOver` says true: their slots stay quarantined until `revoked`, or until a new session. Of a
-   * request whose every copy went down with its path nobody knows whether the server has seen its seq.
+   * Abandons the requests of a handle for which `isOver` is true, and returns them. Their slots stay quarantined until `revoked` or a new
+   * session: if every copy of a request was lost with its path, the client does not know whether the server has seen its seq.
    */
   abandon(handle: number, isOver: (request: Request) => boolean): Request[] {
     const given: Request[] = [];
@@ -158,12 +163,15 @@ export class Slots {
     return given;
   }
 
-  /** Pairs of slot and seq of what was given up of a handle. */
+  /** Pairs of slot and seq of the abandoned requests of a handle. */
   tagsOf(handle: number): number[] {
     return this.slots.flatMap((slot, index) => (slot.fencedHandle === handle ? [index, slot.seq] : []));
   }
 
-  /** Nothing of this handle can be executed any more, and the server has the seq of each of its slots. Gives the bytes they counted for. */
+  /**
+   * The server will execute nothing of this handle any more and has the seq of each of its slots. Returns the bytes that they used in the
+   * window.
+   */
   revoked(handle: number): number {
     let freedBytes = 0;
     for (let index = 0; index < this.size; index++) {
@@ -177,19 +185,19 @@ export class Slots {
     return freedBytes;
   }
 
-  /** The server has said that nothing of this path can be executed any more (S5): its copies count as answered. */
+  /** The server will execute nothing from this path any more (S5): its copies count as answered. */
   fenced(path: number): void {
     for (let index = 0; index < this.size; index++) {
       if (removeValue(this.at(index).copies, path)) this.settle(index);
     }
   }
 
-  /** Quarantined slots that wait for this path. */
+  /** Number of quarantined slots that wait for this path. */
   quarantinedOn(path: number): number {
     return this.slots.filter((slot) => slot.isTaken && slot.request === null && slot.copies.includes(path)).length;
   }
 
-  /** Slots with an unanswered request of which no copy is open on any path for which `serves` says true. */
+  /** Slots with an unanswered request and no open copy on a path for which `serves` is true. */
   unserved(serves: (path: number) => boolean): number[] {
     const found: number[] = [];
     for (let index = 0; index < this.size; index++) {
@@ -199,7 +207,7 @@ export class Slots {
     return found;
   }
 
-  /** A new session (S9): every slot starts again; gives back the unanswered requests. */
+  /** A new session has begun (S9): resets every slot and returns the unanswered requests. */
   restart(): Request[] {
     const unanswered: Request[] = [];
     this.free.clear();
@@ -223,7 +231,7 @@ export class Slots {
 
   private at(index: number): Slot {
     const slot = this.slots[index];
-    // Made here only: a sentence for each look would cost more than the look.
+    // Build the message only on failure, because formatting it costs more than the lookup.
     if (slot === undefined) assert(false, `No slot ${index}`);
     return slot;
   }
@@ -232,7 +240,7 @@ export class Slots {
 function removeValue(list: number[], value: number): boolean {
   const at = list.indexOf(value);
   if (at < 0) return false;
-  // Not by its length: setting that costs more than all the rest.
+  // pop(), because assigning the length costs more than all the rest.
   const last = list.pop()!;
   if (at < list.length) list[at] = last;
   return true;
