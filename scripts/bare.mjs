@@ -1,6 +1,6 @@
-// Runs the unit tests as on a machine that has Node and the coreutils and nothing else: PATH is a folder with these only. What needs
-// another program must be skipped with a reason. Arguments are vitest's, in place of `--project unit`.
-// Invariant: exit code 0 exactly when nothing failed; the reasons of what was skipped are printed, each with how often.
+// Runs the unit tests as on a machine with only Node and the coreutils: PATH is a folder with these alone. A test that needs another
+// program must be skipped with a reason. Arguments replace vitest's `--project unit`. Invariant: the exit code is 0 exactly if nothing
+// failed; the reasons for skips are printed with their counts.
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -19,7 +19,7 @@ const given = process.argv.slice(2);
 if (given.includes('--help') || given.includes('-h')) {
   console.log(
     'usage: npm run bare -- [ARGUMENT...]\n' +
-      "Runs the unit tests with a PATH of Node and the coreutils alone. With arguments these are vitest's in place of them:\n" +
+      "Runs the unit tests with a PATH of Node and the coreutils alone. Arguments replace vitest's own:\n" +
       '  npm run bare -- --project integration test/integration/keeper.test.ts',
   );
   process.exit(0);
@@ -28,7 +28,7 @@ install();
 const folder = mkdtempSync(join(tmpdir(), 'rsio-bare-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 symlinkSync(process.execPath, join(folder, 'node'));
-// The shell is part of every system, and at /bin/sh for those that do not ask PATH.
+// Every system has a shell, at /bin/sh for programs that do not search PATH.
 for (const program of ['sh', ...NODE, ...COREUTILS]) link(program);
 const file = join(folder, 'summary.json');
 const { status } = spawnSync(
@@ -43,7 +43,7 @@ const { status } = spawnSync(
   { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, PATH: folder, [SUMMARY_FILE_VARIABLE]: file } },
 );
 if (!existsSync(file)) {
-  console.error('bare: vitest ended before it ran a test: see its message above, and npm run bare -- --help');
+  console.error('bare: vitest ended before it ran a test: see its message above and npm run bare -- --help');
   process.exit(1);
 }
 const { passed, failures, skipped } = JSON.parse(readFileSync(file, 'utf8'));

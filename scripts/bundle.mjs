@@ -1,7 +1,7 @@
-// Joins what the compiler wrote of each program into one file, which the launchers in bin/ run: a program of a hundred modules spends more
-// time on finding and reading them than most calls of rsconfig on their work, and each process of a server keeps them all (ADR 0016).
-// Leaves compiling, and when to run, to prepare.mjs; leaves crsio as it is, whose terminal library finds its parts by name at run time.
-// Invariant: a program's file is replaced as a whole, so that a process started meanwhile runs the old one or the new one.
+// Bundles the compiled modules of each program into one file, which the launchers in bin/ run. Otherwise most calls of rsconfig would
+// spend more time on loading a hundred modules than on their work, and each server process would keep them all (ADR 0016). prepare.mjs
+// compiles and decides when to run this; crsio is not bundled, because its terminal library loads parts by name at run time. Invariant: a
+// program's file is replaced as a whole, so that a process started meanwhile runs the old or the new file.
 
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { PROGRAMS, programFile, ROOT } from './prepare.mjs';
 
-/** Libraries that are CommonJS ask for `require`, which an ES module has not. */
+/** CommonJS libraries call `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
-/** What the programs of a package are made into: their files with their text. `from`: the folder of their modules, `src` or `dist`. */
+/** The bundled programs of a package: files with their text. `from`: the folder of their modules, `src` or `dist`. */
 export function joined(name, from) {
   const entries = PROGRAMS[name];
   const { outputFiles } = buildSync({

@@ -1,6 +1,6 @@
-// `pnpm check`: everything that can be said about the sources without starting a daemon, each step with its time; one red step does not
-// hide the next; `--static` leaves out the unit tests, for whoever runs npm test besides. Leaves tests with real processes to test.mjs.
-// Invariant: exit code 0 exactly when every step was green.
+// `npm run check`: every check of the sources that needs no daemon, each step with its time; a red step does not hide the next.
+// `--static` omits the unit tests. Tests with real processes are test.mjs's job. Invariant: the exit code is 0 exactly if every step was
+// green.
 
 import { spawnSync } from 'node:child_process';
 import { install, ROOT, secondsSince, tool } from './prepare.mjs';

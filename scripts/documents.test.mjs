@@ -1,5 +1,5 @@
-// The pages against the tree: every file that a page names in backticks, as a path or as a link is there, every folder with sources is in
-// the tree of docs/ARCHITECTURE.md, and no line is too wide to read. What the pages say of the code is compared beside the code.
+// Compares the documents with the tree: every file, path and link in a page exists, every folder with sources is in the tree of
+// docs/ARCHITECTURE.md, and no line is too wide. Claims about the code are tested beside the code.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -31,7 +31,7 @@ function namedIn(text) {
   return [...new Set([...inBackticks, ...asPaths].map(([, path]) => path))];
 }
 
-/** The anchors of a page: its headings as a forge makes them. */
+/** The anchors of a page: its headings, as a code-hosting site makes them. */
 function anchorsOf(text) {
   const headings = text.match(/^#+ .*$/gm) ?? [];
   return headings.map((line) =>
@@ -43,7 +43,7 @@ function anchorsOf(text) {
   );
 }
 
-/** Links of a page that lead nowhere. */
+/** Broken links of a page. */
 function deadLinks(page, text) {
   const links = [...text.matchAll(/\]\((?!https?:)([^)\s]*)\)/g)].map(([, link]) => link);
   return links.filter((link) => {

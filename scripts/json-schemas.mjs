@@ -1,28 +1,27 @@
-// JSON schemas (draft 2020-12) from the shapes of the control interface and of rsconfig's --json, and their text. Pure; schemas.mjs writes
-// the files.
-// Invariant: a schema accepts what a later release may add: further fields, and further values where a schema says "one of".
+// Makes JSON schemas (draft 2020-12) from the shapes of the control interface and of rsconfig's --json output. Pure; schemas.mjs writes
+// the files. Invariant: a schema accepts what a later release may add: further fields, and further values where a schema says "one of".
 
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 const LINE_MAX_CHARS = 140;
 
-/** name -> schema: one for each command that takes --json, and `control` for the control socket. */
+/** name -> schema: one for each command with --json, and `control` for the control socket. */
 export function allSchemas(commands, { methods, version }) {
   const own = commands.filter(({ json }) => json !== undefined).map((command) => [fileNameOf(command.call), commandSchema(command)]);
   return Object.fromEntries([...own, ['control', controlSchema(methods, version)]]);
 }
 
-/** `-q` is query, `-m status` status, `interface list` interface-list. */
+/** File name of a command: `-q` is query, `-m status` status, `interface list` interface-list. */
 export function fileNameOf(call) {
   if (call.by === 'option') return call.option;
   return call.by === 'monitor' ? call.word : call.words.replaceAll(' ', '-');
 }
 
-/** The text of a file in docs/json: an object or list that fits into a line stays on it, so that most properties take one line. */
+/** Text of a file in docs/json. An object or list that fits on a line stays on it, so that most properties take one line. */
 export function schemaText(schema) {
   return `${pretty(schema, '', 0)}\n`;
 }
 
-/** `takenChars`: what stands before and behind the value on its line. */
+/** `takenChars`: length of the text before and after the value on its line. */
 function pretty(value, indent, takenChars) {
   const line = onOneLine(value);
   if (typeof value !== 'object' || value === null || indent.length + takenChars + line.length <= LINE_MAX_CHARS) return line;

@@ -1,6 +1,6 @@
-// docs/json against the program: the committed schemas are those of the shapes as they are now, they are good schemas, every command with
-// --json has one, and a validator that knows nothing of us agrees with our own check about good and bad documents.
-// Leaves what real daemons answer to test/integration/control.test.ts.
+// Compares docs/json with the program: the committed schemas match the current shapes, they are valid schemas, every command with --json
+// has one, and an independent validator agrees with our own check on valid and invalid documents. test/integration/control.test.ts checks
+// the answers of real daemons.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const { CONTROL_METHODS, CONTROL_VERSION } = await source('common/src/control/me
 const { misfit } = await source('common/src/control/shape.ts');
 const { COMMANDS } = await source('rsconfig/src/command-table.ts');
 const schemas = allSchemas(COMMANDS, { methods: CONTROL_METHODS, version: CONTROL_VERSION });
-/** Makes the validators: one for all, since each compiles the schema of schemas first. */
+/** Makes all validators with one instance, because each instance first compiles the meta-schema. */
 const ajv = new Ajv2020({ strict: true });
 const withJson = COMMANDS.filter(({ json }) => json !== undefined);
 
@@ -64,7 +64,7 @@ function source(path) {
   return import(join(ROOT, 'packages', path));
 }
 
-/** Documents of a shape. */
+/** Generates documents of a shape. */
 function documents({ form }) {
   switch (form.kind) {
     case 'text':
@@ -84,7 +84,7 @@ function documents({ form }) {
   }
 }
 
-/** The document with one thing in it changed: taken out, replaced, or added to. */
+/** The document with one change: a field removed, replaced or added. */
 function damaged(document, path, change) {
   const copy = structuredClone(document);
   let at = copy;

@@ -1,5 +1,5 @@
-// The launchers in bin/: each is executable, leads to a program that has a source, and says what to do when nothing is built.
-// Runs copies of them beside an empty packages folder, as in a fresh clone, and through symbolic links.
+// Tests the launchers in bin/: each is executable, has a program with a source, and explains what to do if nothing is built. The test
+// runs copies beside an empty packages folder, as in a fresh clone, and through symbolic links.
 
 import { spawnSync } from 'node:child_process';
 import {

@@ -1,6 +1,6 @@
-// The manual as text: markdown to roff, and the parts of the markdown that are made from tables of the program (keys of the two files,
-// commands of rsconfig). Pure; files are man.mjs's. Invariant: what stands between the markers is made, what stands outside is kept.
-// A page uses headings, paragraphs, indented code and lists; a list item whose first line ends in a colon becomes a tagged paragraph.
+// Converts the manual from markdown to roff, and makes the parts of the markdown that come from tables of the program: keys of the two
+// files, and commands of rsconfig. Pure; man.mjs handles files. A page uses headings, paragraphs, indented code and lists; a list item
+// whose first line ends in a colon becomes a tagged paragraph. Invariant: only the text between markers is generated; the rest is kept.
 
 import { marked } from 'marked';
 import markedMan from 'marked-man';
@@ -22,7 +22,7 @@ marked.use(markedMan, {
   },
 });
 
-/** Roff of a page. `version` is the project's; the date is left out, so that the same text always gives the same page. */
+/** Roff of a page. `version` is the project's. The date is omitted, so that the same text always gives the same page. */
 export function roffOf(markdown, version) {
   const [, name, section] = /^# (\S+)\((\d)\)$/m.exec(markdown);
   const lines = marked.parse(markdown.replaceAll(/^<!-- .* -->\n/gm, '')).split('\n');
@@ -30,7 +30,7 @@ export function roffOf(markdown, version) {
   return `${withoutBlankLines(lines).join('\n')}\n`;
 }
 
-/** A blank line is vertical space in roff; only within code it is meant. */
+/** Removes blank lines outside code, because roff prints them as vertical space. */
 function withoutBlankLines(lines) {
   let isCode = false;
   return lines.filter((line) => {
@@ -40,7 +40,7 @@ function withoutBlankLines(lines) {
   });
 }
 
-/** The page with its made parts made anew; `parts` is name -> markdown. Throws for a name that is not among them. */
+/** The page with its generated parts replaced; `parts` is name -> markdown. Throws for an unknown name. */
 export function withParts(markdown, parts) {
   const lines = [];
   let isMade = false;
@@ -56,7 +56,7 @@ export function withParts(markdown, parts) {
   return lines.join('\n');
 }
 
-/** Sections and keys of a configuration file. `schema`: type of section -> entry, as in schema.ts. Keys for tests are left out. */
+/** Sections and keys of a configuration file. `schema`: section type -> entry, as in schema.ts. Omits keys for tests. */
 export function keysPart(schema) {
   const sections = Object.entries(schema).map(([type, section]) => {
     const ordinary = Object.entries(section.keys).filter(([, { isForTests }]) => isForTests !== true);
@@ -66,7 +66,7 @@ export function keysPart(schema) {
   return sections.join('\n\n');
 }
 
-/** Those that are left out there. */
+/** The keys for tests, which keysOf omits. */
 export function testKeysPart(schema) {
   const keys = Object.values(schema).flatMap((section) => Object.entries(section.keys));
   const forTests = keys.filter(([, { isForTests }]) => isForTests === true);
@@ -86,7 +86,7 @@ function keySentences({ type, isRequired, default: preset, help }) {
   return `${escaped(help)}.${otherwise} Allowed: ${escaped(type.allowed)}.`;
 }
 
-/** Commands of rsconfig, as its table has them. */
+/** Commands of rsconfig, in the order of its table. */
 export function commandsPart(commands) {
   return commands.map(commandEntry).join('\n\n');
 }
@@ -119,7 +119,7 @@ function wrapped(text) {
   return text.replaceAll(new RegExp(`(.{1,${LINE_CHARS}})(?: |$)`, 'g'), '$1\n').trimEnd();
 }
 
-/** Text from a table is no markdown. */
+/** Escapes text from a table, which is not markdown. */
 function escaped(text) {
   return text.replaceAll(/[\\`*_<>]/g, '\\$&');
 }

@@ -1,6 +1,6 @@
-// `npm run man`: makes anew what the pages in docs/man have from the tables of the program, as their sources are now (hence tsx), and the
-// manual in dist/man from the pages. `--roff` makes the manual only; the build does that. Leaves the texts to man-pages.mjs.
-// Invariant: dist/man holds exactly the pages of docs/man and their aliases; look at it with `man -M dist/man rsio`.
+// `npm run man`: regenerates the parts of docs/man that come from tables of the program, from the current sources (hence tsx), and makes
+// the manual in dist/man. `--roff` makes only the manual, as the build does. The texts are man-pages.mjs's job. Invariant: dist/man holds
+// exactly the pages of docs/man and their aliases; view them with `man -M dist/man rsio`.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

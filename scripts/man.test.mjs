@@ -1,5 +1,5 @@
-// The manual against the programs: what is made from tables is up to date, options are those of --help, every page that is named is there,
-// and man shows each without a warning. Runs the programs from their sources; needs man (Debian: man-db) for the last.
+// Compares the manual with the programs: generated parts are current, options match --help, every referenced page exists, and man renders
+// each page without a warning. The test runs the programs from their sources; the rendering needs man (Debian: man-db).
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Stops with one clear sentence when this Node is too old to run the project. Imported first by every script that a person starts.
-// Leaves everything else to prepare.mjs, and itself uses nothing that an older Node lacks.
+// Stops with one clear message if this Node is too old for the project. Every script that a developer starts imports it first, so it uses
+// only features of older Nodes.
 
 const NEEDED = [20, 19];
 

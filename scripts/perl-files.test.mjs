@@ -1,5 +1,5 @@
-// The check of Perl programs in the build: it finds every program, passes the ones in the checkout, and is red for a broken one.
-// The build itself runs here on a copy of its script beside one broken program, because it must end with an error.
+// Tests the build's check of Perl programs: it finds every program, accepts those in the checkout, and fails for a broken one. The build
+// runs on a copy of its script beside a broken program, because it must end with an error.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,6 @@
-// Brings a checkout from "just cloned" to "built": fetches pnpm, installs the packages, compiles, checks the Perl programs, joins each
-// program into one file. What is done already is skipped.
-// Leaves running anything to start, test, bench and check. Invariant: when a step returns, its result is complete and fits the sources.
-// Progress goes to stderr, and only when there was something to do; the second run needs no network.
+// Prepares a checkout: fetches pnpm, installs the packages, compiles, checks the Perl programs, makes the manual and bundles each
+// program. Finished steps are skipped, and the second run needs no network. Running programs is the job of start, test, bench and check.
+// Invariant: when a step returns, its result is complete and matches the sources. Progress goes to stderr, only if there is work.
 
 import './node-version.mjs';
 
@@ -13,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { perlFiles, perlProblems } from './perl-files.mjs';
 
 const PNPM = 'pnpm@12.21.0';
-/** Without a terminal pnpm would rather fail than replace modules that another pnpm laid out; hence confirmModulesPurge. */
+/** Without confirmModulesPurge, pnpm fails without a terminal instead of replacing modules of another pnpm version. */
 const INSTALL = ['--yes', PNPM, 'install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -21,28 +20,28 @@ const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 const STAMP = join(ROOT, 'node_modules/.rsio-installed');
 export const PAGES = join(ROOT, 'docs/man');
 export const MANUAL = join(ROOT, 'dist/man');
-/** Written when the manual is complete. */
+/** Written after the manual is complete. */
 export const MANUAL_STAMP = join(MANUAL, '.made');
 
-/** Entry modules that become programs of one file (scripts/bundle.mjs), by package. */
+/** Entry modules that are bundled (scripts/bundle.mjs), by package. */
 export const PROGRAMS = { rssrv: ['main', 'worker', 'logcat'], rsiod: ['main', 'logcat'], rsconfig: ['main'] };
 
-/** The file of a program; two folders below its package, like the modules it is made of, since it asks for its version by that path. */
+/** The file of a program, two folders below its package like its modules, because it finds its version by that path. */
 export function programFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);
 }
 
-/** Path of a tool that the packages brought. */
+/** Path of an installed development tool. */
 export function tool(name) {
   return join(ROOT, 'node_modules/.bin', name);
 }
 
-/** Seconds since `startMs` (of performance.now) as people read them. */
+/** Seconds since `startMs` (of performance.now), formatted. */
 export function secondsSince(startMs) {
   return `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
 }
 
-/** Installs, unless exactly this lock file and these package files were installed before. Ends the process when that fails. */
+/** Installs, unless this lock file and these package files are installed already. Ends the process if that fails. */
 export function install() {
   const wanted = installedFingerprint();
   if (isInstalled(wanted)) return;
@@ -54,7 +53,7 @@ export function install() {
   console.error(`rsio: packages installed in ${secondsSince(startMs)}`);
 }
 
-/** Compiles what changed. Ends the process when it does not compile. */
+/** Compiles changed sources. Ends the process if they do not compile. */
 export function build() {
   const before = builtAtMs();
   const startMs = performance.now();
@@ -67,7 +66,7 @@ export function build() {
   if (builtAtMs() !== before) console.error(`rsio: built in ${secondsSince(startMs)}`);
 }
 
-/** Checks the Perl programs below `root` when one of them has changed. Ends the process when one does not compile. */
+/** Checks the Perl programs below `root` if one of them has changed. Ends the process if one does not compile. */
 export function checkPerl(root = ROOT, command = 'perl') {
   const stamp = join(root, 'dist/.perl-checked');
   const checkedAtMs = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
@@ -84,7 +83,7 @@ export function checkPerl(root = ROOT, command = 'perl') {
   return 'checked';
 }
 
-/** Everything that `npm start`, `npm test` and `npm run bench` need. */
+/** Makes everything that `npm start`, `npm test` and `npm run bench` need. */
 export function prepare() {
   install();
   build();
@@ -97,7 +96,7 @@ function isInstalled(wanted) {
   );
 }
 
-/** A hash over everything that decides what is installed. */
+/** A hash of all files that determine the installation. */
 function installedFingerprint() {
   const hash = createHash('sha256').update(`${PNPM} ${process.platform} ${process.arch}\n`);
   const files = ['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json'].map((name) => join(ROOT, name));
@@ -116,7 +115,7 @@ function hasDependencies(folder) {
   return Object.keys(dependencies).length + Object.keys(devDependencies).length > 0;
 }
 
-/** The manual pages, when one of them or what makes them has changed. */
+/** Makes the manual pages if one of them or its generator has changed. */
 function makeManual() {
   const script = join(ROOT, 'scripts/man.mjs');
   const sources = [PAGES, script, join(ROOT, 'scripts/man-pages.mjs'), ...readdirSync(PAGES).map((name) => join(PAGES, name))];
@@ -126,17 +125,17 @@ function makeManual() {
   if (result.status !== 0) fail('The manual pages could not be made: see above', result);
 }
 
-/** The programs, when something was compiled after them. */
+/** Bundles the programs if something was compiled after them. */
 function joinPrograms() {
   const compiledAtMs = builtAtMs();
   const files = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry)));
   if (files.every((file) => existsSync(file) && statSync(file).mtimeMs > compiledAtMs)) return;
   const script = join(ROOT, 'scripts/bundle.mjs');
   const result = spawnSync(process.execPath, [script], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
-  if (result.status !== 0) fail('The programs could not be joined: see above', result);
+  if (result.status !== 0) fail('The programs could not be bundled: see above', result);
 }
 
-/** When the compiler last wrote something; 0 before the first time. */
+/** Time at which the compiler last wrote something; 0 before the first time. */
 function builtAtMs() {
   const infos = workspaceFolders().map((folder) => join(folder, 'dist/.tsbuildinfo'));
   return Math.max(0, ...infos.filter((file) => existsSync(file)).map((file) => statSync(file).mtimeMs));

@@ -1,6 +1,6 @@
-// The files that the joined programs look for beside themselves (helpers, the version, a worker's program): each is where the program, as it is
-// built, looks for it. A module that is joined stands elsewhere than its source: a wrong place is seen by no test of the module.
-// Leaves what the helpers do to the tests of who starts them. Invariant: a way to find a file that this test cannot follow is red.
+// Tests that every file which a bundled program opens beside itself (helpers, version, a worker's program) is where the built program
+// looks. A bundled module has another location than its source, and tests of the module cannot see a wrong path. The helpers' behaviour
+// is tested with the code that starts them. Invariant: a way of locating a file that this test cannot follow fails.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -10,20 +10,20 @@ import { joined } from './bundle.mjs';
 import { PROGRAMS, programFile, ROOT } from './prepare.mjs';
 
 const PLACED = /new URL\(([^,]+), import\.meta\.url\)/g;
-/** Libraries, which are found by their names; and a question that finds nothing. */
+/** Libraries, which are resolved by name, and a lookup that finds nothing. */
 const BY_NAME = /(requireFrom|createRequire\d*)\(import\.meta\.url\)|import\.meta\.url\.endsWith\(/g;
 const HELPER_CALL = /\bhelperFile\d*\(([^)]*)\)/g;
 
-/** Made by the build, from the same sources. */
+/** Built from the same sources. */
 const BUILT = new Set(Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry))));
 
-/** Names of helpers that a program asks for; a name that is worked out is told as it is written, and is no file. */
+/** Names of the helpers that a program opens; a computed name is returned as written, and is no file. */
 function helperNames(text) {
   const calls = [...text.matchAll(HELPER_CALL)].filter(({ index }) => !text.slice(0, index).endsWith('function '));
   return [...new Set(calls.map(([, argument]) => argument.replace(/^["'](.*)["']$/, '$1')))];
 }
 
-/** Files that a program finds by its own place. */
+/** Files that a program finds relative to its own location. */
 function placedFiles({ path, text }) {
   const helpers = helperNames(text);
   const places = [...text.matchAll(PLACED)].flatMap(([, place]) => [...place.matchAll(/(["'`])(\.[^"'`]*)\1/g)].map(([, , one]) => one));

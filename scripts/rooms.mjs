@@ -1,10 +1,11 @@
-// The rules of the house as pure functions over the sources: which package and which layer may import which, no circles between files or
-// between folders (imports of types count), and no crowded folder. In test/ the rules for folders apply. Leaves reading the files, and printing, to tidy.mjs.
-// Invariant: a folder that no table names is a finding, so that a new layer is placed on purpose.
+// The rules for packages and folders as pure functions over the sources: which package and layer may import which, no import circles
+// between files or folders (type imports count), and no crowded folder. In test/, the rules for folders apply. tidy.mjs reads the files
+// and prints.
+// Invariant: a folder that no table names is reported, so that every layer is placed on purpose.
 
 import { dirname, join } from 'node:path/posix';
 
-/** What the sources of a package may import of other packages. Programs never import each other. */
+/** The packages that a package may import. Programs never import each other. */
 const PACKAGES = {
   common: [],
   protocol: ['common'],
@@ -13,7 +14,7 @@ const PACKAGES = {
   rsconfig: ['common', 'protocol'],
   crsio: ['common', 'protocol'],
 };
-/** Layers: the folders right below src/, and what each may import of its own package. Programs have rooms, but no fixed order of them. */
+/** Layers: the folders directly below src/, and the layers that each may import. Programs have folders without a fixed order. */
 const LAYERS = {
   common: {
     lib: [],
@@ -36,17 +37,17 @@ const LAYERS = {
 const FILES_PER_FOLDER_MAX = 12;
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g;
 
-/** Whether a file is production code: of a package, and no helper of tests. */
+/** Whether a file is production code: in a package, and no test helper. */
 export function isProduct(path) {
   return /^packages\/[^/]+\/src\/.+\.ts$/.test(path) && !path.endsWith('.test.ts') && !/\/testing\//.test(path);
 }
 
-/** Whether a file is used by tests of more than one package: it is in test/ and no test itself. */
+/** Whether a file supports tests of several packages: it is in test/ and no test itself. */
 function isTestSupport(path) {
   return /^test\/.+\.ts$/.test(path) && !path.endsWith('.test.ts');
 }
 
-/** The files that a source imports, types included, as paths from the root. Packages of others are left out. */
+/** The files that a source imports, types included, as paths from the root. Third-party packages are omitted. */
 export function importsOf(path, text) {
   return [...text.matchAll(IMPORT)].flatMap(([, specifier]) => {
     if (specifier.startsWith('.')) return [join(dirname(path), specifier)];
@@ -55,7 +56,7 @@ export function importsOf(path, text) {
   });
 }
 
-/** Problems of all production files together, and of all folders of test/, as `{path, text}`. `sources`: a Map from path to text; other files are not looked at. */
+/** Problems of all production files and of all folders of test/, as `{path, text}`. `sources`: a Map from path to text; other files are ignored. */
 export function roomProblems(sources) {
   const imports = new Map();
   const ofTests = new Map();
@@ -76,12 +77,12 @@ function* layerProblems(imports) {
   for (const [path, targets] of imports) {
     const from = placeOf(path);
     if (!(from.package in PACKAGES)) {
-      yield { path, text: `Package ${from.package} has no place: add it to scripts/rooms.mjs and docs/ARCHITECTURE.md` };
+      yield { path, text: `Package ${from.package} is not in the table of packages: add it to scripts/rooms.mjs and docs/ARCHITECTURE.md` };
       continue;
     }
     const layers = LAYERS[from.package];
     if (layers !== undefined && !(from.layer in layers)) {
-      yield { path, text: `Folder ${from.layer || 'src'} is no layer: add it to scripts/rooms.mjs and docs/ARCHITECTURE.md` };
+      yield { path, text: `Folder ${from.layer || 'src'} is not a layer: add it to scripts/rooms.mjs and docs/ARCHITECTURE.md` };
       continue;
     }
     for (const target of targets) {
@@ -107,7 +108,7 @@ function* crowdedFolders(paths) {
     if (count > FILES_PER_FOLDER_MAX) {
       yield {
         path: folder,
-        text: `${count} files beside each other, more than ${FILES_PER_FOLDER_MAX}: make rooms of what belongs together`,
+        text: `${count} files in one folder, more than ${FILES_PER_FOLDER_MAX}: group them in folders`,
       };
     }
   }

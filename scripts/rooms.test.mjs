@@ -1,5 +1,5 @@
-// Proves that the rules of rooms.mjs refuse what they should: trees of made-up files, one for each rule, and every pair of layers and
-// programs, where what is reported must be exactly what docs/ARCHITECTURE.md forbids. Leaves the real tree to `npm run check`.
+// Tests that the rules of rooms.mjs refuse violations: a made-up tree for each rule, and every pair of layers and programs, where the
+// report must match docs/ARCHITECTURE.md. `npm run check` applies the rules to the real tree.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const MAY_IMPORT = {
 };
 const PROGRAMS = ['rssrv', 'rsiod', 'rsconfig', 'crsio'];
 
-/** What is found in a tree: path to the modules that its file imports. */
+/** The problems of a tree: path -> modules that the file imports. */
 function found(tree) {
   const sources = new Map(
     Object.entries(tree).map(([path, modules]) => [path, modules.map((one) => `import { a } from '${one}';\n`).join('')]),
@@ -47,7 +47,7 @@ describe.each(Object.keys(MAY_IMPORT))('package %s', (name) => {
   });
 
   test('a folder that is no layer is refused', () => {
-    expect(found({ [`packages/${name}/src/stuff/a.ts`]: [] })).toEqual([expect.stringContaining('stuff is no layer')]);
+    expect(found({ [`packages/${name}/src/stuff/a.ts`]: [] })).toEqual([expect.stringContaining('stuff is not a layer')]);
   });
 });
 
@@ -64,7 +64,7 @@ test('packages import downwards only: no program another one, common nothing', (
 });
 
 test('a package that nobody placed is refused', () => {
-  expect(found({ 'packages/extra/src/a.ts': [] })).toEqual([expect.stringContaining('extra has no place')]);
+  expect(found({ 'packages/extra/src/a.ts': [] })).toEqual([expect.stringContaining('extra is not in the table of packages')]);
 });
 
 test('a circle between files is found, through types and over several files', () => {
@@ -90,10 +90,10 @@ test('a circle between folders is found where no files form one; tests and their
   expect(found({ ...tree, 'packages/rsiod/src/y/c.ts': [], 'packages/rsiod/src/y/c.test.ts': ['../x/d.ts'] })).toEqual([]);
 });
 
-test('more than twelve files beside each other are refused', () => {
+test('more than twelve files in one folder are refused', () => {
   const tree = (count) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`packages/rsiod/src/x/a${index}.ts`, []]));
   expect(found(tree(12))).toEqual([]);
-  expect(found(tree(13))).toEqual([expect.stringContaining('13 files beside each other')]);
+  expect(found(tree(13))).toEqual([expect.stringContaining('13 files in one folder')]);
 });
 
 test('folders of test/: no circle, and not more than twelve files beside tests; files may import each other', () => {
@@ -103,7 +103,7 @@ test('folders of test/: no circle, and not more than twelve files beside tests; 
   expect(found({ ...tree, 'test/sim/y/d.ts': ['../x/b.ts'] })).toEqual([expect.stringMatching(/folders.*test\/sim\/x, test\/sim\/y$/)]);
   const files = (count, ending) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`test/fuzz/a${index}${ending}`, []]));
   expect(found({ ...files(12, '.ts'), ...files(30, '.test.ts') })).toEqual([]);
-  expect(found(files(13, '.ts'))).toEqual([expect.stringContaining('13 files beside each other')]);
+  expect(found(files(13, '.ts'))).toEqual([expect.stringContaining('13 files in one folder')]);
 });
 
 test('circles: none in a tree, each once, a node that imports itself is none', () => {

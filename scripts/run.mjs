@@ -1,7 +1,7 @@
-// `node scripts/run.mjs NAME [ARGUMENT...]`: prepares the checkout and runs one program of test/ or bench/. The scripts of package.json use
-// it; without a name it prints the table of programs. The arguments belong to the program.
-// Invariant: a compiled program runs in this process, so that signals and the terminal are its own. A program that runs from its sources
-// has a process of its own, its errors name the lines of the sources, and its exit code is passed on; the daemons run from the build.
+// `node scripts/run.mjs NAME [ARGUMENT...]`: prepares the checkout and runs one program of test/ or bench/ with these arguments; the
+// scripts of package.json use it. Without a name, it prints the table of programs.
+// Invariant: a compiled program runs in this process, so that it owns signals and the terminal. A program from sources runs in its own
+// process, its errors name source lines, and its exit code is passed on; the daemons always run from the build.
 
 import './node-version.mjs';
 
@@ -14,7 +14,7 @@ import { prepare, ROOT } from './prepare.mjs';
 
 const EXIT_USAGE = 2;
 
-/** `run`: compiled where speed decides or other programs are measured, source where an error should name a line. */
+/** `run`: `compiled` if speed matters or other programs are measured, `source` if errors should name source lines. */
 export const PROGRAMS = {
   start: { run: 'compiled', entry: 'test/demo/main.ts', what: 'the demo: a server and a client on this machine' },
   bench: { run: 'compiled', entry: 'bench/main.ts', what: 'measures server and client beside other servers' },
@@ -30,13 +30,13 @@ export const PROGRAMS = {
   'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
 };
 
-/** The table of programs, as people read it. */
+/** The printed table of programs. */
 export function usage() {
   const lines = Object.entries(PROGRAMS).map(([name, { what }]) => `  ${name.padEnd(14)}${what}\n`);
   return `usage: node scripts/run.mjs NAME [ARGUMENT...]\n${lines.join('')}The arguments belong to the program.\n`;
 }
 
-/** The compiled file of an entry: in the folder dist of its workspace package. */
+/** The compiled file of an entry, in the dist folder of its workspace package. */
 export function compiledFile(entry) {
   return entry.replace(/^([^/]+)\//, '$1/dist/').replace(/\.ts$/, '.js');
 }
@@ -62,12 +62,12 @@ function runSource(entry, args) {
 async function main([name, ...rest]) {
   if (name === undefined || name === '--help') return void process.stdout.write(usage());
   if (!Object.hasOwn(PROGRAMS, name)) {
-    process.stderr.write(`run: There is no program "${name}": see the list below [E_USAGE]\n${usage()}`);
+    process.stderr.write(`run: Unknown program "${name}": see the list below [E_USAGE]\n${usage()}`);
     process.exit(EXIT_USAGE);
   }
   prepare();
   const { run, entry } = PROGRAMS[name];
-  // pnpm passes on the `--` before the arguments.
+  // pnpm passes the `--` before the arguments on.
   const args = rest.filter((argument) => argument !== '--');
   if (run === 'compiled') await runCompiled(entry, args);
   else runSource(entry, args);

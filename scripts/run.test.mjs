@@ -1,5 +1,5 @@
-// The table of run.mjs: each program has a source, and package.json has a script for each and no script for another.
-// Leaves what the programs do to their own tests.
+// Tests the table of run.mjs: each program has a source, and package.json has a script for exactly these programs. The programs have
+// their own tests.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -32,6 +32,6 @@ test('compiled files are below dist of their package', () => {
 test('without a name it prints the table; a wrong name is an error', () => {
   expect(run()).toEqual({ status: 0, stdout: usage(), stderr: '' });
   expect(usage()).toContain('\n  zoo           breaks one rule at a time');
-  const wrong = 'run: There is no program "constructor": see the list below [E_USAGE]\n';
+  const wrong = 'run: Unknown program "constructor": see the list below [E_USAGE]\n';
   expect(run('constructor', '--quick')).toEqual({ status: 2, stdout: '', stderr: `${wrong}${usage()}` });
 });

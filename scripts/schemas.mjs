@@ -1,5 +1,5 @@
-// `npm run schemas`: writes docs/json anew from the sources as they are now (hence tsx): a schema for each command of rsconfig that takes
-// --json, and one for the control socket. Leaves what stands in them to json-schemas.mjs, and docs/json/README.md to people.
+// `npm run schemas`: writes docs/json from the current sources (hence tsx): a schema for each command of rsconfig with --json, and one
+// for the control socket. Their content is json-schemas.mjs's job; docs/json/README.md is written by hand.
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,10 +1,10 @@
-// Counts a vitest run for scripts/test.mjs: passed, failed and skipped tests, the failed ones with the first line of what went wrong, the
-// skipped ones with their reasons. Leaves showing failures in full to vitest's own reporter.
-// Invariant: a file or hook that fails counts as a failed test, nothing red is lost from the sum; each failure has an entry in `failures`.
+// Counts a vitest run for scripts/test.mjs: passed, failed and skipped tests, the failed ones with the first line of their error, the
+// skipped ones with their reasons. vitest's own reporter shows failures in full. Invariant: a failing file or hook counts as a failed
+// test, and each failure has an entry in `failures`.
 
 import { writeFileSync } from 'node:fs';
 
-/** Where the counts go: a JSON file, named by the caller. */
+/** The JSON file for the counts, named by the caller. */
 export const SUMMARY_FILE_VARIABLE = 'RSIO_TEST_SUMMARY';
 
 const SHOWN_MAX = 30;
@@ -33,7 +33,7 @@ function countModule(testModule, summary) {
     if (state === 'passed') summary.passed += 1;
     else if (state === 'skipped') summary.skipped.push({ name, reason: note ?? null });
     else if (state === 'failed') fail(summary, name, errors ?? []);
-    else fail(summary, name, [{ message: 'It was begun and never came to an end' }]);
+    else fail(summary, name, [{ message: 'It started but never ended' }]);
   }
 }
 
@@ -42,7 +42,7 @@ function fail(summary, name, errors) {
   summary.failures.push({ name, error: message.trim().split('\n', 1)[0] });
 }
 
-/** One line for each failure: the file, the test's name, and what went wrong. Of very many, the number of those that are left out. */
+/** One line for each failure: file, test name and error. If there are too many, the last line counts the rest. */
 export function failureLines(failures) {
   const lines = failures.slice(0, SHOWN_MAX).map(({ name, error }) => `failed: ${name}: ${error}`.slice(0, LINE_MAX_CHARS));
   const more = failures.length - lines.length;

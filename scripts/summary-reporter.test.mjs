@@ -1,5 +1,5 @@
-// The sum that `npm test` ends with: nothing red may be lost from it, wherever in a run it happened.
-// Stand-ins have the shape in which vitest hands its results to a reporter.
+// Tests the summary at the end of `npm test`: every failure must be counted, wherever it happens in a run. Stand-ins have the shape in
+// which vitest passes results to a reporter.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ test.each([
 
 test('a test that never ended is a failure', () => {
   const { failures } = summaryOf([moduleOf({ tests: [resultOf('pending')] })]);
-  expect(failures).toEqual([{ name: 'x.test.ts > a pending test', error: 'It was begun and never came to an end' }]);
+  expect(failures).toEqual([{ name: 'x.test.ts > a pending test', error: 'It started but never ended' }]);
 });
 
 test('a failure without an error is one', () => {

@@ -1,7 +1,8 @@
-// `npm test`: builds, runs the unit tests, the simulator, the conformance suite, then the other tests with real processes, and sums them up;
-// arguments are vitest's name filters. The end of what it prints names what failed: often nothing more of a long log is kept.
-// Invariant: the very last line is `N passed, N failed`, and the exit code is 0 exactly when nothing failed and something passed.
-// Leaves the static checks to check.mjs. A suite over its time budget draws a warning, not a failure.
+// `npm test`: builds, runs the unit tests, the simulator, the conformance suite and the other tests with real processes, and prints a
+// summary. Arguments are vitest's name filters. Static checks are check.mjs's job. The end of the output names the failures, because
+// often only the end of a long log is kept.
+// Invariant: the last line is `N passed, N failed`, and the exit code is 0 exactly if something passed and nothing failed. A suite over
+// its time budget causes a warning, not a failure.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -20,7 +21,7 @@ const SUITES = [
 const filters = process.argv.slice(2);
 let ended = false;
 process.on('exit', (code) => {
-  // The build, or this script itself, failed: the last line must say so too.
+  // If the build or this script fails, the last line must say so too.
   if (!ended && code !== 0) console.log('0 passed, 1 failed');
 });
 

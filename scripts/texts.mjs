@@ -1,6 +1,6 @@
-// `npm run texts [-- FOLDER...]`: lists every text that the programs print, as `file:line kind text`, so that all of them can be read in
-// one go. A small scanner of the sources finds them; a value filled in at run time appears as {expression}. Judging is the reader's job.
-// Invariant: the place of a text decides its kind, never whether it is listed. A text in no known place has the kind `text`.
+// `npm run texts [-- FOLDER...]`: lists every text that the programs print as `file:line kind text`, so that all of them can be read at
+// once. A small scanner of the sources finds them; a value filled in at run time appears as {expression}.
+// Invariant: the context of a text decides its kind, never whether it is listed. A text in an unknown context has the kind `text`.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from './prepare.mjs';
 
-/** Kinds by what surrounds a text, from the inside out: calls as `object.name`, else the name of a property, a constant or a function. */
+/** Kinds by the context of a text, from the inside out: a call as `object.name`, or the name of a property, constant or function. */
 const KINDS = [
   [/(^|\.)ERRORS$|(^|\.)\w*Error$/, 'error'],
   [/(^|\.)log\w*\.(info|warn|error|debug)$/i, 'log'],
@@ -24,7 +24,7 @@ const KINDS = [
 const TWO_WORDS = /\S\s+\S/;
 const WORD = /(^|[^\w$.])[A-Za-z]?[a-z]{2,}/;
 const BRACKETS = { '(': ')', '[': ']', '{': '}' };
-/** A value stands before the place: a slash there divides. After anything else it begins a regular expression. */
+/** After a value, a slash divides; after anything else, it starts a regular expression. */
 const AFTER_VALUE = /[\w$)\]}'"`]\s*$/;
 const AFTER_KEYWORD = /(^|[^\w$.])(return|typeof|case|in|of|yield|await|void|throw)\s*$/;
 const REGEX = /\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/[a-z]*/y;
@@ -41,13 +41,13 @@ function isProse(text) {
   return TWO_WORDS.test(text) && WORD.test(text.replace(/\{[^{}]*\}/g, ''));
 }
 
-/** A line break becomes a space, a joined line nothing; every other escape stands for its character. */
+/** A line break becomes a space, a line continuation nothing; every other escape becomes its character. */
 function unescaped(escape) {
   if (escape === '\\\n') return '';
   return escape === '\\n' ? ' ' : escape.slice(1);
 }
 
-/** Walks over a source and yields its string literals. `frames`: the open brackets, each with the name in front of it. */
+/** Scans a source for string literals. `frames`: the open brackets, each with the name before it. */
 class Scanner {
   constructor(source) {
     this.source = source;
@@ -80,7 +80,7 @@ class Scanner {
     return (!AFTER_VALUE.test(before) || AFTER_KEYWORD.test(before)) && this.take(REGEX) !== null;
   }
 
-  /** A bracket, a name or a sign of punctuation. The name before a bracket, a colon or an equals sign names what follows. */
+  /** Passes a bracket, a name or a punctuation mark. The name before a bracket, colon or equals sign names what follows. */
   pass(char) {
     const frame = this.frames.at(-1);
     const name = this.take(NAME);

@@ -1,5 +1,5 @@
-// Proves that texts.mjs finds a text of each kind, where it stands, and that it is not misled by comments, regular expressions and
-// templates within templates. The real sources have all kinds too: one that vanishes there would mean that the scanner went astray.
+// Tests that texts.mjs finds a text of each kind at its line, and that comments, regular expressions and nested templates do not mislead
+// it. The real sources have all kinds too; a missing kind there would mean that the scanner lost track.
 
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

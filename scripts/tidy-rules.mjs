@@ -1,15 +1,15 @@
 // The rules of docs/STYLE.md that formatter, linter and compiler cannot check, as a pure function: path and text in, problems out.
-// Leaves finding and reading the files to tidy.mjs. Each rule says what to do instead, and has a test that breaks it.
+// tidy.mjs finds and reads the files. Each rule says what to do instead, and has a test that breaks it.
 
 const HEADER_MIN_LINES = 2;
 const HEADER_MAX_LINES = 6;
 /** Written in two halves so that this file passes its own rule. */
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`);
-/** Helpers of tests: a folder testing/, or a file backend-scene.ts. */
+/** Test helpers: a folder testing/, or a file testing.ts. */
 const TESTING = /(^|\/)testing(\/|\.ts$)/;
 const HOME_PATH = /(?<![\w.~$}-])\/(?:home|Users)\/[A-Za-z]/;
 
-/** Problems of one file as `{line, text}`. `path` is relative to the repository; `machinePaths` are folders of this very machine. */
+/** Problems of one file as `{line, text}`. `path` is relative to the repository; `machinePaths` are folders of this machine. */
 export function problemsOf(path, text, machinePaths = []) {
   const lines = text.split('\n');
   const problems = [...wordProblems(lines, machinePaths)];
@@ -36,9 +36,9 @@ function isProduct(path) {
 
 function* wordProblems(lines, machinePaths) {
   for (const [index, line] of lines.entries()) {
-    if (UNFINISHED.test(line)) yield { line: index + 1, text: 'Unfinished work is marked here: finish it, or open an issue' };
+    if (UNFINISHED.test(line)) yield { line: index + 1, text: 'This line marks unfinished work: finish it, or open an issue' };
     if (HOME_PATH.test(line) || machinePaths.some((folder) => line.includes(folder))) {
-      yield { line: index + 1, text: "A path of somebody's own machine: use a path relative to the repository or a temporary folder" };
+      yield { line: index + 1, text: "A path of a developer's machine: use a path relative to the repository or a temporary folder" };
     }
   }
 }
@@ -49,7 +49,7 @@ function* nameProblems(path) {
   if (file !== 'vitest.config.ts' && !/^[a-z0-9]+(-[a-z0-9]+)*(\.test|\.d)?\.(ts|mjs)$/.test(file)) {
     yield { line: 1, text: `File name ${file} is not kebab-case` };
   }
-  if (file.startsWith('index.')) yield { line: 1, text: 'A file is named by a noun, and nothing is re-exported: no index files' };
+  if (file.startsWith('index.')) yield { line: 1, text: 'Index files are not allowed: name the file by a noun, and do not re-export' };
   for (const folder of parts) {
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(folder)) yield { line: 1, text: `Folder name ${folder} is not kebab-case` };
   }
@@ -63,7 +63,7 @@ function* headerProblems(lines) {
     const wanted = `${HEADER_MIN_LINES} to ${HEADER_MAX_LINES}`;
     yield {
       line: 1,
-      text: `The file begins with ${count} comment lines: begin with ${wanted}: what for, what it leaves to others, what it keeps true`,
+      text: `The file begins with ${count} comment lines: begin with ${wanted}: purpose, responsibilities of other files, invariant`,
     };
   }
 }
@@ -71,23 +71,23 @@ function* headerProblems(lines) {
 function* codeLineProblems(path, line) {
   const specifier = /(?:\bfrom|\bimport|\bimport\()\s*'([^']+)'/.exec(line)?.[1];
   if (specifier !== undefined) yield* importProblems(path, specifier);
-  if (line.startsWith('export * ')) yield 'No barrel files: import from where the thing is';
-  if (/(?:oxlint|eslint)-disable(?!.* -- \S)/.test(line)) yield 'A lint rule is switched off without a reason: write `-- why` behind it';
+  if (line.startsWith('export * ')) yield 'Barrel files are not allowed: import from the defining file';
+  if (/(?:oxlint|eslint)-disable(?!.* -- \S)/.test(line)) yield 'A lint rule is disabled without a reason: append `-- reason`';
   if (isTest(path)) yield* testLineProblems(line);
   else if (path.startsWith('packages/') && isProduct(path) && /['"]-e['"]/.test(line))
-    yield 'ps shows the whole text of a program given by -e: make it a file below helpers/';
+    yield 'ps shows the text of a program after -e: move it to a file below helpers/';
 }
 
 function* importProblems(path, specifier) {
   const ending = path.endsWith('.ts') ? '.ts' : '.mjs';
   if (/^\.{1,2}(\/|$)/.test(specifier) && !specifier.endsWith(ending)) yield `Relative import ${specifier} does not end in ${ending}`;
   const usesTesting = TESTING.test(specifier);
-  if (usesTesting && isProduct(path)) yield `Only tests import helpers of tests: ${specifier}`;
+  if (usesTesting && isProduct(path)) yield `Only tests may import test helpers: ${specifier}`;
 }
 
 function* testLineProblems(line) {
   const switched = /\b(?:it|test|describe|suite)(?:\.\w+)*\.(only|skip|skipIf|runIf|todo|fails)\b/.exec(line)?.[1];
-  if (switched === 'only') yield 'A test that is run alone hides the others: remove .only';
+  if (switched === 'only') yield '.only hides the other tests: remove it';
   else if (switched !== undefined) yield `.${switched} gives no reason: call context.skip(condition, 'reason') in the test`;
   if (/\bskip\(\s*\)/.test(line)) yield "skip() gives no reason: say what is missing, context.skip('needs nbdkit')";
 }

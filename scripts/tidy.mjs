@@ -1,5 +1,6 @@
 // Applies the rules of tidy-rules.mjs to every text file of the project, and those of rooms.mjs to all of them together. Prints
-// `file:line: problem`; exit code 1 when there is one. Leaves build results, packages and hidden folders (except .ci) alone.
+// `file:line: problem`; the exit code is 1 if there is a problem. Build results, installed packages and hidden folders (except .ci) are
+// skipped.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -8,7 +9,7 @@ import { ROOT } from './prepare.mjs';
 import { roomProblems } from './rooms.mjs';
 import { problemsOf } from './tidy-rules.mjs';
 
-/** Holds one example of everything that is refused. */
+/** Contains an example of every violation. */
 const EXAMPLES = 'scripts/tidy-rules.test.mjs';
 const SKIPPED_FOLDERS = new Set(['node_modules', 'dist']);
 const TEXT_FILE = /\.(ts|mjs|cjs|js|json|md|sh|yaml|yml|txt)$|^(bin|\.ci)\/[^/]+$/;
@@ -37,7 +38,7 @@ function isOurs(path) {
   return TEXT_FILE.test(path) && path !== 'pnpm-lock.yaml' && path !== EXAMPLES;
 }
 
-/** This checkout and this person's home; short ones such as `/src` would match by accident and are left out. */
+/** This checkout and the developer's home; short paths such as `/src` are omitted, because they would match by accident. */
 function machinePaths() {
   return [ROOT, join(homedir(), '/')].filter((path) => path.split('/').length > 3);
 }
