@@ -71,7 +71,12 @@ function challengeField(id: string, expects: string, changes: Fields): ClientCas
 }
 
 const CHALLENGE_CASES: readonly ClientCase[] = [
-  challenged('version', 'with a version that was not offered', /Server raw-1 chose version 9, offered: 1/, challenge({ version: 9 })),
+  challenged(
+    'version',
+    'with a version that was not offered',
+    /Server raw-1 chose version 9, but the client offered 1/,
+    challenge({ version: 9 }),
+  ),
   challenged('feature', 'with a feature that was not offered', /chose a feature that was not offered/, challenge({ features: ['gold'] })),
   ...['version', 'features', 'server', 'serverid', 'instance', 'nonce'].map((name) =>
     challenged(`no-${name}`, `without ${name}`, new RegExp(`CHALLENGE: field ${name} must be`), challengeWithout(name)),
@@ -84,7 +89,7 @@ const CHALLENGE_CASES: readonly ClientCase[] = [
   challenged(
     'header-form',
     'with a slot in its header',
-    /CHALLENGE: header must hold the body's length and else zeros/,
+    /CHALLENGE: header must hold the body's length and otherwise zeros/,
     saying('hello', frameBytes({ op: OP.CHALLENGE, slot: 1, body: Buffer.alloc(8) })),
   ),
   challenged('twice', 'that comes twice', /WELCOME expected, got CHALLENGE/, (step, link, frame) => {

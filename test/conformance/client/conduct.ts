@@ -277,7 +277,7 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
     'other-session',
     'Handshake',
     'A WELCOME to another session than was joined closes the path',
-    /welcomed to another session/,
+    /answered the join with another session/,
     (step, link, frame) => {
       if (step !== 'proof' || frame === null) return false;
       link.send(link.welcome(link.proven(frame), { session: Buffer.alloc(16, 9) }));

@@ -1,5 +1,5 @@
-// The limit of wrong proofs against a clock that stands still until the test moves it: who waits, for how long, what others' failures cost,
-// and what is forgotten. Leaves to the gate's tests what happens to a connection that must wait.
+// The limit on wrong proofs, with a clock that only the test moves: who must wait and for how long, the effect of others' failures, and
+// what is forgotten. The fate of a connection that must wait belongs to the listener's tests.
 
 import { describe, expect, test } from 'vitest';
 import {
@@ -19,7 +19,7 @@ function failTimes(limit: AttemptLimit, key: string, count: number): void {
 }
 
 describe('one key', () => {
-  test('waits after its last permitted failure, others do not', () => {
+  test('waits after its last permitted failure, other keys do not', () => {
     const limit = new AttemptLimit(new FakeClock(), TEN);
     failTimes(limit, 'a', 9);
     expect(limit.waitMs('a')).toBe(0);
@@ -28,7 +28,7 @@ describe('one key', () => {
     expect(limit.waitMs('b')).toBe(0);
   });
 
-  test('may fail once in each time after that, and all at once again when it was left alone', () => {
+  test('may then fail once in each interval, and several times at once again after a pause', () => {
     const clock = new FakeClock();
     const limit = new AttemptLimit(clock, TEN);
     failTimes(limit, 'a', 10);
@@ -41,7 +41,7 @@ describe('one key', () => {
     expect(limit.waitMs('a')).toBe(0);
   });
 
-  test('setting the clock of the machine neither ends the wait nor makes it longer', () => {
+  test('setting the clock of the machine neither ends nor prolongs the wait', () => {
     const clock = new FakeClock();
     const limit = new AttemptLimit(clock, TEN);
     failTimes(limit, 'a', 10);
@@ -53,7 +53,7 @@ describe('one key', () => {
 });
 
 describe('the table is bounded', () => {
-  test('what is worked off is forgotten first', () => {
+  test('entries without debt are forgotten first', () => {
     const clock = new FakeClock();
     const limit = new AttemptLimit(clock, TEN);
     for (let i = 0; i < FAILED_PROOFS_REMEMBERED_MAX; i++) limit.failed(`${i}`);
@@ -63,7 +63,7 @@ describe('the table is bounded', () => {
     expect(limit.size).toBe(1);
   });
 
-  test('a flood of names gives nobody more guesses: who is pushed out comes back with no less than the least that the others owe', () => {
+  test('a flood of names allows no more guesses: a displaced name returns with at least the smallest debt of the others', () => {
     const clock = new FakeClock();
     const limit = new AttemptLimit(clock, TEN);
     failTimes(limit, 'victim', 10);
@@ -74,7 +74,7 @@ describe('the table is bounded', () => {
     expect(limit.waitMs('another')).toBeGreaterThanOrEqual(1_000);
   });
 
-  test('over any time no name is guessed at more often than it may be, however many others are named', () => {
+  test('in any period no name gets more guesses than allowed, however many other names are used', () => {
     const clock = new FakeClock();
     const limit = new AttemptLimit(clock, { atOnce: 2, eachMs: 10_000 });
     let guesses = 0;
@@ -101,21 +101,21 @@ describe('a node and an address together', () => {
     return { limits, clock };
   }
 
-  test('wrong proofs of one node make no other node of the address wait, nor the node elsewhere', () => {
+  test('wrong proofs of one node delay neither other nodes at the address nor the node elsewhere', () => {
     const { limits } = lockedOut();
     expect(limits.waitMs(claim())).toBe(FAILED_PROOF_EACH_MS);
     expect(limits.waitMs(claim({ node: 'mars' }))).toBe(0);
     expect(limits.waitMs(claim({ address: '10.0.0.2' }))).toBe(0);
   });
 
-  test('a machine that is known pays for its own failures only, and others do not know what it calls itself', () => {
+  test('a known machine pays only for its own failures, and others do not know its machine id', () => {
     const { limits } = lockedOut(({ machine }) => machine === 'own');
     expect(limits.waitMs(claim({ machine: 'own' }))).toBe(0);
     for (let i = 0; i < FAILED_PROOFS_AT_ONCE; i++) limits.failed(claim({ machine: 'own' }));
     expect(limits.waitMs(claim({ machine: 'own' }))).toBe(FAILED_PROOF_EACH_MS);
   });
 
-  test('an IPv6 network of 64 bits is one place', () => {
+  test('a /64 network of IPv6 counts as one address', () => {
     const limits = new ProofLimits(new FakeClock(), () => false);
     for (let i = 0; i < FAILED_PROOFS_AT_ONCE; i++) limits.failed(claim({ address: `fd00:1::${i + 1}` }));
     expect(limits.waitMs(claim({ address: 'fd00:1:0:0:ffff::9' }))).toBe(FAILED_PROOF_EACH_MS);
@@ -124,7 +124,7 @@ describe('a node and an address together', () => {
     expect(() => limits.waitMs(claim({ address: '' }))).not.toThrow();
   });
 
-  test('guesses from many addresses are counted by node, and do not keep its own machine out', () => {
+  test('guesses from many addresses are counted by node and do not lock out its own machine', () => {
     const limits = new ProofLimits(new FakeClock(), ({ machine }) => machine === 'own');
     for (let i = 0; i < FAILED_PROOFS_OF_NODE_AT_ONCE; i++) limits.failed(claim({ address: `10.0.1.${i}` }));
     expect(limits.waitMs(claim({ address: '10.9.9.9' }))).toBe(FAILED_PROOF_OF_NODE_EACH_MS);

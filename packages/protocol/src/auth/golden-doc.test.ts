@@ -1,5 +1,5 @@
-// The golden frames of docs/PROTOCOL.md are those of golden-frames.test.ts, all of them, byte for byte, and the keys shown beside them
-// are the keys these frames were made with: what somebody needs who writes the handshake a second time.
+// The golden frames of docs/PROTOCOL.md are exactly those of golden-frames.test.ts, byte for byte, and the keys shown with them are the
+// keys of these frames. The author of a second implementation needs both.
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
@@ -9,14 +9,14 @@ import { baseKey, joinKey, mac, sessionSecret } from './keys.ts';
 const blocks = codeOf(readDocument('PROTOCOL.md'), '### Golden frames');
 const frames = new Map(blocks.slice(0, -1).map(([title = '', ...lines]) => [title, lines.map((line) => line.trim()).join('')] as const));
 
-test('the page has exactly the golden frames', () => {
+test('the document has exactly the golden frames', () => {
   const source = readSource('packages/protocol/src/auth/golden-frames.test.ts').split('const FRAMES')[1] ?? '';
   const golden = [...source.matchAll(/\[\s*'([^']+)',[^]*?'([0-9a-f]{32,})',?\s*\]/g)].map(([, name, bytes]) => [name, bytes]);
   expect([...frames]).toEqual(golden);
   expect(golden.length).toBeGreaterThan(8);
 });
 
-test('the keys beside them are theirs', () => {
+test('the keys shown with them are correct', () => {
   const bytesOf = (name: string): Buffer => Buffer.from(frames.get(name) ?? '', 'hex');
   const transcript = createHash('sha256').update(bytesOf('HELLO')).update(bytesOf('CHALLENGE')).digest();
   const key = baseKey('0xbig2', null, 200);

@@ -1,5 +1,5 @@
-// Frames byte for byte, as docs/PROTOCOL.md shows them: a change here is a change of the protocol. The macs were computed a second
-// time by another program.
+// Frames byte for byte, as docs/PROTOCOL.md shows them. A change here changes the protocol.
+// The macs were verified with a second program.
 
 import { expect, test } from 'vitest';
 import { OP } from '../wire/frames.ts';
@@ -75,7 +75,7 @@ function handshake(join: { session: Buffer; secret: Buffer } | null): Record<'he
   };
 }
 
-/** A frame with an empty body, its number in aux. */
+/** A frame with an empty body and a number in aux. */
 function bare(op: number, aux: number): Buffer {
   const frame = Buffer.alloc(16);
   writeMessageHeader(frame, 0, op, 0, 0, 0, 0, 0, aux);
@@ -85,7 +85,7 @@ function bare(op: number, aux: number): Buffer {
 const first = handshake(null);
 const joined = handshake({ session: SESSION, secret: counting(0x80, 32) });
 
-// PING's header is like one of the handshake's: no slot, no aux.
+// PING has a header like the handshake's: no slot and no aux.
 const FRAMES: readonly (readonly [string, Buffer, string])[] = [
   [
     'HELLO',

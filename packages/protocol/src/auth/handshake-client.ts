@@ -1,6 +1,6 @@
-// The client's side of the handshake on one connection: frames in, frames out, no socket, no time. When to give up waiting and what to do
-// after a refusal is left to the path. Invariant: `onWelcome` returns only when the server has proved that it knows K (and for a join
-// the session's secret) for exactly the HELLO and CHALLENGE seen here; a step that throws ends the handshake.
+// The client's side of the handshake on one connection: frames in, frames out, without sockets or time. Timeouts, and the reaction to a
+// refusal, are the path's job. Invariant: `onWelcome` returns only if the server has proved that it knows K (for a join also the session's
+// secret) for exactly the HELLO and CHALLENGE seen here. A step that throws ends the handshake.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -27,7 +27,7 @@ export interface SessionToJoin {
 
 type Stage = 'new' | 'greeted' | 'challenged' | 'proved' | 'welcome' | 'over';
 
-/** Codes of a REFUSE that mean to us what they mean to the server. */
+/** Codes of a REFUSE that have the same meaning for the client as for the server. */
 const REFUSALS: readonly ErrorCode[] = [
   'E_AUTH',
   'E_VERSION',
@@ -40,7 +40,7 @@ const REFUSALS: readonly ErrorCode[] = [
   'E_DRAINING',
 ];
 
-/** K of each identity: a path connects by the same one again and again. */
+/** Cache of K for each identity, because a path connects with the same identity repeatedly. */
 const keys = new WeakMap<ClientIdentity, Buffer>();
 
 function keyOf(identity: ClientIdentity): Buffer {
@@ -58,7 +58,7 @@ export class ClientHandshake {
   private transcript: Buffer = Buffer.alloc(0);
   private server = '';
   private joining: SessionToJoin | null = null;
-  /** What WELCOME must be signed with: K, or J when it answers a join. */
+  /** Key of the mac in WELCOME: K, or J in the answer to a join. */
   private welcomeKey: Buffer;
 
   constructor(identity: ClientIdentity, random: RandomBytes) {
@@ -78,8 +78,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Takes the frame that answers HELLO. The namespace needs no look here: it is in T and in K, a server of another cannot prove itself.
-   * Throws E_PROTOCOL; E_VERSION for a choice that was not offered; for a REFUSE the error it names.
+   * Takes the frame that answers HELLO. It need not check the namespace, which is part of T and K: a server of another namespace cannot
+   * prove itself. Throws E_PROTOCOL, E_VERSION for a version that was not offered, and for a REFUSE the error that it names.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
@@ -88,7 +88,10 @@ export class ClientHandshake {
     const challenge = decodeChallenge(body, 0, body.length);
     const { versions, features } = this.identity.hello;
     if (!versions.includes(challenge.version)) {
-      throw new RsError('E_VERSION', `Server ${challenge.server} chose version ${challenge.version}, offered: ${versions.join(', ')}`);
+      throw new RsError(
+        'E_VERSION',
+        `Server ${challenge.server} chose version ${challenge.version}, but the client offered ${versions.join(', ')}`,
+      );
     }
     if (!challenge.features.every((feature) => features.includes(feature))) {
       throw new RsError('E_PROTOCOL', `Server ${challenge.server} chose a feature that was not offered`);
@@ -99,7 +102,10 @@ export class ClientHandshake {
     return challenge;
   }
 
-  /** The PROOF frame: for a new session (`join` null), or to join one. `dead`: numbers of the session's paths held dead. */
+  /**
+   * Returns the PROOF frame: for a new session (`join` null), or to join one. `dead`: numbers of the session's paths that the client
+   * considers dead.
+   */
   proof(join: SessionToJoin | null, dead: readonly number[]): Buffer {
     this.leave('challenged');
     this.joining = join;
@@ -114,7 +120,7 @@ export class ClientHandshake {
   }
 
   /**
-   * Takes the frame that answers PROOF. Throws E_AUTH when the server cannot prove itself, E_PROTOCOL, and for a REFUSE the error it
+   * Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, E_PROTOCOL, and for a REFUSE the error that it
    * names.
    */
   onWelcome(frame: Buffer): Welcome {
@@ -123,7 +129,7 @@ export class ClientHandshake {
     const body = handshakeBody(frame, OP.WELCOME);
     const messageBytes = Math.max(body.length - MAC_BYTES, 0);
     const message = body.subarray(0, messageBytes);
-    // The mac comes first: nothing of an unproven server's body is even decoded.
+    // Check the mac first, so that nothing in an unproven server's body is even decoded.
     if (!isValidMac(mac(this.welcomeKey, 'server', this.transcript, message), body.subarray(messageBytes))) {
       throw new RsError(
         'E_AUTH',
@@ -132,21 +138,21 @@ export class ClientHandshake {
     }
     const welcome = decodeWelcome(message, 0, message.length);
     if (this.joining !== null && Buffer.compare(welcome.session, this.joining.session) !== 0) {
-      throw new RsError('E_PROTOCOL', `Server ${this.server} welcomed to another session than the one joined`);
+      throw new RsError('E_PROTOCOL', `Server ${this.server} answered the join with another session`);
     }
     this.stage = 'welcome';
     return welcome;
   }
 
-  /** Secret of the session that a first handshake began, for later joins; after `onWelcome`. */
+  /** Secret of the session that a first handshake began, needed for later joins. Available after `onWelcome`. */
   get sessionSecret(): Buffer {
-    assert(this.stage === 'welcome' && this.joining === null, 'A session secret comes of a first handshake that is through');
+    assert(this.stage === 'welcome' && this.joining === null, 'Only a completed first handshake has a session secret');
     return sessionSecret(this.key, this.transcript);
   }
 
   /**
-   * Whoever catches the error may show it and try again later; only one whose context says `proved` may be taken as the server's word.
-   * BYE comes in place of WELCOME from a session that takes no further path.
+   * The caller may report the error and try again later. It may trust the error as the server's statement only if the context has `proved`.
+   * A session that accepts no further path sends BYE instead of WELCOME.
    */
   private throwIfRefused(frame: Buffer, isBehindProof: boolean): void {
     const op = frame[0];
@@ -161,7 +167,7 @@ export class ClientHandshake {
     throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode, proved });
   }
 
-  /** A step begins: until it is through, the handshake is over. */
+  /** A step begins. If it fails, the handshake is over. */
   private leave(expected: Stage): void {
     assert(this.stage === expected, `Client handshake: step of stage ${expected} in stage ${this.stage}`);
     this.stage = 'over';

@@ -1,6 +1,6 @@
-// Whole frames of the handshake: header and body in one Buffer, since T is taken over both. What the bodies say is left to the
-// state machines. Invariant: a frame before the proof is HANDSHAKE_MESSAGE_MAX_BYTES of body at most, and its header has exactly one
-// form (all fields but op and length are zero), so that no bit of it can be changed unnoticed.
+// Complete frames of the handshake: header and body in one Buffer, because T covers both. The content of bodies is the state machines' job.
+// Invariant: before the proof a frame's body has at most HANDSHAKE_MESSAGE_MAX_BYTES. The header has exactly one form (all fields but op
+// and length are zero), so that no bit can be changed unnoticed.
 
 import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
@@ -9,12 +9,12 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 
-// Bodies; each mac covers T and everything that stands before it in the body:
+// Bodies. Each mac covers T and everything before the mac in the body:
 //
 //   HELLO, CHALLENGE             MessagePack
-//   REFUSE                       MessagePack, behind a right PROOF with mac "refuse" under K of its code as a field
-//   PROOF                        MessagePack | [mac "join" under J: only when it joins] | mac "client" under K
-//   WELCOME                      MessagePack | mac "server" under K, or under J when it answers a join
+//   REFUSE                       MessagePack, after a valid PROOF with a field that holds the mac "refuse" of its code under K
+//   PROOF                        MessagePack | [mac "join" under J: only in a join] | mac "client" under K
+//   WELCOME                      MessagePack | mac "server" under K, or under J in the answer to a join
 
 /** Source of unpredictable bytes: node:crypto's randomBytes, or a seeded one in tests and the simulator. */
 export type RandomBytes = (lengthBytes: number) => Buffer;
@@ -28,7 +28,7 @@ export function handshakeFrame(op: number, ...bodyParts: readonly Buffer[]): Buf
   return frame;
 }
 
-/** The body of a whole frame that must be `op`; a view, not a copy. Throws E_PROTOCOL. */
+/** Returns the body of a complete frame, which must have `op`. The body is a view, not a copy. Throws E_PROTOCOL. */
 export function handshakeBody(frame: Buffer, op: number): Buffer {
   const expected = frameName(op);
   if (frame.length < HEADER_BYTES) throw new RsError('E_PROTOCOL', `${expected} expected, got ${frame.length} bytes without a header`);
@@ -40,14 +40,14 @@ export function handshakeBody(frame: Buffer, op: number): Buffer {
     throw new RsError('E_PROTOCOL', `${expected}: body of ${lengthBytes} bytes, at most ${HANDSHAKE_MESSAGE_MAX_BYTES} before the proof`);
   }
   if (header.length !== lengthBytes || (header.flags | header.handle | header.slot | header.seq | header.aux) !== 0) {
-    throw new RsError('E_PROTOCOL', `${expected}: header must hold the body's length and else zeros`);
+    throw new RsError('E_PROTOCOL', `${expected}: header must hold the body's length and otherwise zeros`);
   }
   return frame.subarray(HEADER_BYTES);
 }
 
-/** Puts a decoded frame together again, byte for byte as it came; the body is copied. Throws E_PROTOCOL for a frame that is no message. */
+/** Reassembles a decoded frame, byte for byte as it was received. Copies the body. Throws E_PROTOCOL if the frame is no message. */
 export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
-  // Its `length` would be some other field, which nobody has checked.
+  // In any other frame, `length` is a different field whose value has not been checked.
   if (frameEntry(header.op)?.shape !== 'message')
     throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
   const frame = Buffer.alloc(HEADER_BYTES + header.length);

@@ -1,5 +1,5 @@
-// What the server makes of a PROOF that is composed by hand, under the right key or not.
-// Leaves the whole exchange, and changes on the way, to handshake.test.ts.
+// The server's reaction to a PROOF composed by hand, under the right key or a wrong one. The whole exchange, and changes in transit, belong
+// to handshake.test.ts.
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
@@ -37,9 +37,12 @@ const IDENTITY = {
   features: [],
 };
 
-/** Code of a refusal or error, else the kind of proof, for a PROOF whose body is `compose(transcript)` and a mac under `nodekey`. */
+/**
+ * Returns the code of a refusal or error, or else the kind of proof, for a PROOF with the body `compose(transcript)` and a mac under
+ * `nodekey`.
+ */
 function judged(known: string | null, nodekey: string, compose: (transcript: Buffer) => Buffer): string {
-  // Both the nonce and the key of unknown names are 32 times 7.
+  // The nonce and the key of unknown names are both 32 times the byte 7.
   const server = new ServerHandshake(IDENTITY, (lengthBytes) => Buffer.alloc(lengthBytes, 7));
   const challenge = server.onHello(HELLO, () => known);
   if (challenge.kind !== 'challenge') throw new Error(challenge.logReason);
@@ -59,7 +62,7 @@ const begins = encodeProof({ session: null, dead: [] });
 const joins = encodeProof({ session: SESSION, dead: [1] });
 const key = baseKey('0xbig2', null, 200);
 
-test('a PROOF of the right form is taken', () => {
+test('a well-formed PROOF is accepted', () => {
   expect(judged('0xbig2', '0xbig2', () => begins)).toBe('new');
   const joinMac = (transcript: Buffer): Buffer => mac(joinKey(key, SECRET), 'join', transcript, joins);
   expect(judged('0xbig2', '0xbig2', (transcript) => Buffer.concat([joins, joinMac(transcript)]))).toBe('join');
@@ -69,7 +72,7 @@ test('a mac for joining without a session to join is E_PROTOCOL', () => {
   expect(judged('0xbig2', '0xbig2', () => Buffer.concat([begins, Buffer.alloc(32)]))).toBe('E_PROTOCOL');
 });
 
-test('a join needs the mac for joining, whole, right, and not the one under the node key', () => {
+test('a join needs the mac for joining: complete, valid, and not the one under the node key', () => {
   const withMac = (make: (transcript: Buffer) => Buffer): string =>
     judged('0xbig2', '0xbig2', (transcript) => Buffer.concat([joins, make(transcript)]));
   expect(withMac(() => Buffer.alloc(0))).toBe('E_AUTH');
@@ -79,7 +82,7 @@ test('a join needs the mac for joining, whole, right, and not the one under the 
   expect(withMac((transcript) => mac(joinKey(key, SECRET), 'join', transcript, begins))).toBe('E_AUTH');
 });
 
-test('a session of another node, or one that never was, is E_NO_SESSION', () => {
+test('a session of another node, or one that never existed, is E_NO_SESSION', () => {
   const other = encodeProof({ session: Buffer.alloc(16), dead: [] });
   expect(judged('0xbig2', '0xbig2', () => Buffer.concat([other, Buffer.alloc(32)]))).toBe('E_NO_SESSION');
 });
@@ -89,7 +92,7 @@ test('a body that is no message is E_PROTOCOL, even under the right key', () => 
   expect(judged('0xbig2', '0xbig2', () => Buffer.from([0xc7, 0x01, 0x72, 0x00]))).toBe('E_PROTOCOL');
 });
 
-test('an unknown name is refused even to who guesses the key made up for it', () => {
+test('an unknown name is refused even if the client guesses its random key', () => {
   expect(judged(null, Buffer.alloc(32, 7).toString('hex'), () => begins)).toBe('E_AUTH');
 });
 

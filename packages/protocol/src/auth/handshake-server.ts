@@ -1,6 +1,6 @@
-// The server's side of the handshake on one connection, in the listener: frames in, frames out, no socket, no time. Limits of attempts,
-// deadlines and early bytes are left to the listener. Invariants: nothing of a PROOF is decoded before its mac is right; until then
-// a stranger learns neither whether a name nor whether a session exists.
+// The server's side of the handshake on one connection, in the listener: frames in, frames out, without sockets or time. Limits of
+// attempts, deadlines and early bytes are the listener's job. Invariants: nothing in a PROOF is decoded before its mac is verified. Until
+// then an unproven client learns neither whether a name nor whether a session exists.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -18,39 +18,39 @@ export interface ServerIdentity {
   readonly namespaceid: number;
   readonly server: string;
   readonly serverid: number;
-  /** Of this life of the listener: 32 hex digits. */
+  /** Identifies this run of the listener: 32 hex digits. */
   readonly instance: string;
   readonly serverkey: string | null;
   readonly versions: readonly number[];
   readonly features: readonly string[];
 }
 
-/** Key text of a node, or null when the name is unknown. */
+/** Returns the key text of a node, or null if the name is unknown. */
 export type NodeLookup = (node: string) => string | null;
 
-/** Secret of a session that `node` has with this server, or null: no such session, or another node's. */
+/** Returns the secret of a session between `node` and this server, or null if there is no such session or it belongs to another node. */
 export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
-/** What is asked of a PROOF of a node of which too many were wrong. */
+/** Restriction on the PROOF of a node that had too many wrong ones. */
 export interface ProofLimit {
   readonly waitMs: number;
-  /** Secret of the session that the node has, or null. */
+  /** Secret of the node's current session, or null. */
   readonly livingSecret: Buffer | null;
 }
 
-/** The frame to send before closing is `refuseFrame(refusal)`; `logReason` is for the server's log only. */
+/** To send before closing: `refuseFrame(refusal)`. `logReason` is only for the server's log. */
 export interface Refusal {
   readonly kind: 'refuse';
   readonly code: ErrorCode;
   readonly sentence: string;
-  /** Behind a right PROOF: shows the client who says it. */
+  /** Set after a valid PROOF, so that the client can verify the origin of the refusal. */
   readonly mac: Buffer | null;
   readonly logReason: string;
-  /** To be counted by the attempt limit. */
+  /** True if the attempt limit must count it. */
   readonly isFailedProof: boolean;
 }
 
-/** What REFUSE tells of it. */
+/** The part of a refusal that REFUSE carries. */
 export type RefusalText = Pick<Refusal, 'code' | 'sentence'> & Partial<Pick<Refusal, 'mac'>>;
 
 export interface Challenged {
@@ -64,14 +64,14 @@ interface ProvenBase {
   readonly proof: Proof;
   readonly version: number;
   readonly features: readonly string[];
-  /** For `buildWelcome`, maybe in another process: hex. */
+  /** For `buildWelcome`, possibly in another process; hexadecimal. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  /** For `provedRefusal`: K. */
+  /** K, for `provedRefusal`. */
   readonly refuseKey: Buffer;
 }
 
-/** A proven client: begins a session whose secret the listener keeps for later joins, or joins the one in `proof.session`. */
+/** A proven client. It begins a session, whose secret the listener keeps for later joins, or joins the session in `proof.session`. */
 export type Proven =
   | (ProvenBase & { readonly kind: 'new'; readonly sessionSecret: Buffer })
   | (ProvenBase & { readonly kind: 'join'; readonly session: Uint8Array });
@@ -102,7 +102,7 @@ export class ServerHandshake {
 
   /** Takes the first frame of a connection. Throws E_PROTOCOL for anything but a well-formed HELLO. */
   onHello(frame: Buffer, lookup: NodeLookup): Challenged | Refusal {
-    assert(!this.isGreeted, 'Server handshake: a second HELLO was given');
+    assert(!this.isGreeted, 'Server handshake: a second HELLO');
     this.isGreeted = true;
     const body = handshakeBody(frame, OP.HELLO);
     const hello = decodeHello(body, 0, body.length);
@@ -126,12 +126,12 @@ export class ServerHandshake {
   }
 
   /**
-   * Takes the frame that follows CHALLENGE. Throws E_PROTOCOL; a proof that is not right is a refusal. Under a limit only a join of the session
-   * that lives is looked at: nobody can guess its secret, so the wrong proofs of others need not keep it waiting.
+   * Takes the frame that follows CHALLENGE. Returns a refusal for an invalid proof; throws E_PROTOCOL. Under a limit, only a join of the
+   * node's current session is verified. Its secret cannot be guessed, so wrong proofs of others need not delay it.
    */
   onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null = null): Proven | Refusal {
     const agreed = this.agreed;
-    assert(agreed !== null, 'Server handshake: a PROOF was given where none was asked for');
+    assert(agreed !== null, 'Server handshake: a PROOF without a CHALLENGE');
     this.agreed = null;
     const body = handshakeBody(frame, OP.PROOF);
     const macAt = Math.max(body.length - MAC_BYTES, 0);
@@ -149,16 +149,16 @@ export class ServerHandshake {
       : this.joinSession(agreed, proof, proof.session, joinMac, proven, secretOf);
   }
 
-  /** K of a node; of an unknown one a key that nobody has, so that the same is done for both. */
+  /** Returns K of a node. For an unknown node it uses a random key, so that both cases take the same steps. */
   private keyOf(nodekey: string | null): { key: Buffer; isNodeKnown: boolean } {
     const nobodysKey = this.random(NONCE_BYTES).toString('hex');
     return { key: baseKey(nodekey ?? nobodysKey, this.identity.serverkey, this.identity.namespaceid), isNodeKnown: nodekey !== null };
   }
 
-  // Why a join carries two macs. Its own key J needs the session's secret, which is gone with the session, so a PROOF with that mac alone
-  // could not be checked any more, and E_NO_SESSION would have to be told to anybody who asks. So every PROOF ends in a mac under K, which
-  // covers all before it: it is what the attempt limit counts, and after it E_NO_SESSION is said to the node itself. The mac under J then
-  // tells the process that began the session from another one that has the same nodekey.
+  // A join carries two macs. The key J of the first needs the session's secret, which is lost with the session. With that mac alone, the
+  // server could not verify a PROOF for a lost session and would have to send E_NO_SESSION to any peer. Every PROOF therefore ends in a mac
+  // under K that covers everything before it. The attempt limit counts this mac, and after it the server sends E_NO_SESSION only to the
+  // node itself. The mac under J then distinguishes the process that began the session from another one with the same nodekey.
   private joinSession(
     agreed: Agreed,
     proof: Proof,
@@ -185,14 +185,14 @@ export class ServerHandshake {
     return { kind: 'join', session, ...provenBase(agreed, proof, key) };
   }
 
-  /** Says nothing about K: J cannot be right by a guess of K. Without a session the same is done as with one. */
+  /** Reveals nothing about K, because a guess of K does not yield J. Without a session it takes the same steps as with one. */
   private isLivingJoin({ key, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
     const messageBytes = Math.max(proven.length - MAC_BYTES, 0);
     const secret = livingSecret ?? this.random(NONCE_BYTES);
     return isValidMac(mac(joinKey(key, secret), 'join', transcript, proven.subarray(0, messageBytes)), proven.subarray(messageBytes));
   }
 
-  /** The same words whether the name is known or not, and whatever the proof. */
+  /** Uses the same text for known and unknown names, and for every proof. */
   private refuseLimited({ hello }: Agreed, waitMs: number): Refusal {
     const { node } = hello;
     const seconds = Math.ceil(waitMs / 1000);
@@ -200,7 +200,7 @@ export class ServerHandshake {
     return refuse('E_LIMIT', sentence, `node ${node} has failed to prove itself too often, and waits ${seconds} s`);
   }
 
-  /** The same words for an unknown name, a wrong key and a wrong secret. */
+  /** Uses the same text for an unknown name, a wrong key and a wrong secret. */
   private refuseProof(logReason: string): Refusal {
     const sentence = `Server ${this.identity.server} does not accept this node's proof: check nodename, nodekey and serverkey on both sides`;
     return refuse('E_AUTH', sentence, logReason, true);
@@ -219,17 +219,17 @@ function provenBase(agreed: Agreed, proof: Proof, welcomeKey: Buffer): ProvenBas
   return { hello, proof, version, features, ...hex, refuseKey: key };
 }
 
-/** The REFUSE frame for a refusal, or for any other reason to send a client away before WELCOME. */
+/** Returns the REFUSE frame for a refusal, or for any other reason to reject a client before WELCOME. */
 export function refuseFrame({ code, sentence, mac: proof = null }: RefusalText): Buffer {
   return handshakeFrame(OP.REFUSE, encodeRefuse({ code, sentence, mac: proof }));
 }
 
-/** Of a client that has proved itself, so that it can believe it. */
+/** A refusal of a client that has proved itself; the client can verify it. */
 export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode, sentence: string): RefusalText {
   return { code, sentence, mac: refuseMac(refuseKey, Buffer.from(transcript, 'hex'), code) };
 }
 
-/** The WELCOME frame. `welcomeKey` and `transcript` are those of `Proven`, as hex: any process can build it. */
+/** Returns the WELCOME frame. `welcomeKey` and `transcript` are those of `Proven`, hexadecimal, so that any process can build it. */
 export function buildWelcome(welcomeKey: string, transcript: string, welcome: Welcome): Buffer {
   const body = encodeWelcome(welcome);
   return handshakeFrame(OP.WELCOME, body, mac(Buffer.from(welcomeKey, 'hex'), 'server', Buffer.from(transcript, 'hex'), body));

@@ -1,5 +1,5 @@
-// Both sides of the handshake against each other, with a place between them where every frame can be seen, changed or replaced.
-// Leaves single keys and macs to keys.test.ts. Invariant: all randomness is seeded by name, so a failure comes again.
+// Both sides of the handshake against each other; in between, the test can observe, change or replace every frame. Single keys and macs
+// belong to keys.test.ts. Invariant: all randomness is seeded by name, so that every failure is reproducible.
 
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
@@ -56,7 +56,7 @@ const WELCOME: Welcome = {
   generation: 3,
 };
 
-/** Bytes that are never the same twice and the same in every run. */
+/** Bytes that differ on every call but are the same in every run. */
 function seededRandom(seed: string): RandomBytes {
   let count = 0;
   return (lengthBytes) => createHash('sha256').update(`${seed} ${count++}`).digest().subarray(0, lengthBytes);
@@ -72,19 +72,19 @@ interface Setup {
   secretOf?: SecretLookup;
   welcome?: Welcome;
   seed?: string;
-  /** Sees, and may change, every frame on its way. */
+  /** Observes, and may change, every frame in transit. */
   between?: (op: number, frame: Buffer) => Buffer;
 }
 
 interface Outcome {
-  /** What the server's side came to; a code when it refused. */
+  /** The result on the server's side; a code if it refused. */
   server: Proven | string;
   logReason: string;
   isFailedProof: boolean;
-  /** What the client's side came to; a code when it threw. */
+  /** The result on the client's side; a code if it threw. */
   client: Welcome | string;
   message: string;
-  /** A refusal that the client may take as the server's word. */
+  /** A refusal that the client may trust as the server's statement. */
   isProved: boolean;
   sessionSecret: Buffer | null;
 }
@@ -135,7 +135,7 @@ function proven(outcome: Outcome): Proven {
   return outcome.server;
 }
 
-/** A first handshake, and what is needed to join its session. */
+/** A first handshake, and the data needed to join its session. */
 function firstThenJoin(): { join: SessionToJoin; secretOf: SecretLookup } {
   const first = proven(run({ seed: 'first' }));
   if (first.kind !== 'new') throw new Error('A first handshake began no session');
@@ -159,7 +159,7 @@ describe('a handshake with the right key', () => {
     expect(server.kind === 'new' && server.sessionSecret).toEqual(outcome.sessionSecret);
   });
 
-  test('chooses version 1 when one side has no later one', () => {
+  test('chooses version 1 if one side has no later one', () => {
     expect(run({ hello: { versions: [1] } }).server).toMatchObject({ version: 1 });
     expect(run({ server: { versions: [1], features: [] } }).server).toMatchObject({ version: 1, features: [] });
   });
@@ -177,7 +177,7 @@ describe('a handshake with the right key', () => {
     expect(buildWelcome(welcomeKey, transcript, WELCOME)).toEqual(buildWelcome(server.welcomeKey, server.transcript, WELCOME));
   });
 
-  test('every frame of it stays within the bound before the proof, the largest choice of names included', () => {
+  test('every frame stays within the bound before the proof, even with the longest names', () => {
     const long = {
       hello: { node: 'n'.repeat(63), machine: 'm'.repeat(128), boot: 'b'.repeat(128), process: 'p'.repeat(128), interface: 'i'.repeat(63) },
     };
@@ -188,7 +188,7 @@ describe('a handshake with the right key', () => {
     expect(run({ ...long, keys: new Map([['n'.repeat(63), '0xbig2']]), between }).client).toEqual(WELCOME);
   });
 
-  test('a frame put together again from header and body is the same frame', () => {
+  test('a frame reassembled from header and body is the same frame', () => {
     const between = (_op: number, frame: Buffer): Buffer => {
       const header = emptyHeader();
       readHeader(frame, 0, header);
@@ -199,7 +199,7 @@ describe('a handshake with the right key', () => {
 });
 
 describe('refusals', () => {
-  test('unknown name and wrong key look alike from outside, not in the log', () => {
+  test('an unknown name and a wrong key look the same from outside, but not in the log', () => {
     const unknown = run({ hello: { node: 'nobody' } });
     const wrong = run({ client: { nodekey: '0xother' } });
     expect(unknown).toMatchObject({ client: 'E_AUTH', server: 'E_AUTH', logReason: 'unknown node nobody', isFailedProof: true });
@@ -216,7 +216,7 @@ describe('refusals', () => {
     expect(lengths({ hello: { node: 'big-3' } })).toEqual(lengths({ client: { nodekey: '0xother' } }));
   });
 
-  test('another namespace and no common version are said before any key is looked at', () => {
+  test('another namespace and the lack of a common version are reported before any key is used', () => {
     const namespace = run({ hello: { namespaceid: 201 } });
     expect(namespace).toMatchObject({ client: 'E_NAMESPACE', isFailedProof: false });
     expect(namespace.message).toContain('Server big-9 serves namespaceid 200, not 201');
@@ -225,20 +225,20 @@ describe('refusals', () => {
     expect(version.message).toContain('speaks protocol version 1, 2, the client 7, 9');
   });
 
-  test('a serverkey on one side only, or another one, proves nothing', () => {
+  test('a serverkey on one side only, or a different one, proves nothing', () => {
     expect(run({ client: { serverkey: 'a' } }).client).toBe('E_AUTH');
     expect(run({ server: { serverkey: 'a' } }).client).toBe('E_AUTH');
     expect(run({ client: { serverkey: 'a' }, server: { serverkey: 'b' } }).client).toBe('E_AUTH');
   });
 
-  test('joining a session that is gone is refused as such, only to who proved the node key, and is no failed proof', () => {
+  test('joining a lost session is refused as such, only after a proof of the node key, and is not a failed proof', () => {
     const { join } = firstThenJoin();
     expect(run({ join, secretOf: () => null })).toMatchObject({ client: 'E_NO_SESSION', isFailedProof: false });
     expect(run({ join, secretOf: () => null, client: { nodekey: '0xother' } })).toMatchObject({ client: 'E_AUTH', isFailedProof: true });
     expect(run({ join, secretOf: () => null, hello: { node: 'nobody' } })).toMatchObject({ client: 'E_AUTH', isFailedProof: true });
   });
 
-  test('behind a right PROOF the server proves its refusal, and before it none', () => {
+  test('the server proves a refusal after a valid PROOF, but none before it', () => {
     const { join, secretOf } = firstThenJoin();
     expect(run({ join, secretOf: () => null })).toMatchObject({ client: 'E_NO_SESSION', isProved: true });
     for (const setup of [
@@ -252,7 +252,7 @@ describe('refusals', () => {
     expect(run({ join, secretOf, between: byBoth })).toMatchObject({ client: 'E_REPLACED', isProved: true });
   });
 
-  test('a refusal is not proved by that of another handshake, under another key, of another code, or before PROOF', () => {
+  test('a mac of another handshake, key or code, or from before PROOF, does not prove a refusal', () => {
     const { join } = firstThenJoin();
     const refuses = (words: Parameters<typeof refuseFrame>[0], step: number = OP.REFUSE): Outcome =>
       run({ join, secretOf: () => null, between: (op, frame) => (op === step ? refuseFrame(words) : frame) });
@@ -266,7 +266,7 @@ describe('refusals', () => {
     expect(refuses({ code: 'E_NO_SESSION', sentence: '' })).toMatchObject({ client: 'E_NO_SESSION', isProved: false });
   });
 
-  test('joining with a wrong secret fails, in the same words as a wrong key', () => {
+  test('joining with a wrong secret fails, with the same text as a wrong key', () => {
     const { join, secretOf } = firstThenJoin();
     const outcome = run({ join: { ...join, secret: Buffer.alloc(32) }, secretOf });
     expect(outcome).toMatchObject({ client: 'E_AUTH', server: 'E_AUTH', isFailedProof: true });
@@ -274,7 +274,7 @@ describe('refusals', () => {
     expect(outcome.message).toBe(run({ client: { nodekey: '0xother' } }).message);
   });
 
-  test('a server that does not know the secret, or welcomes to another session, is not believed', () => {
+  test('a server that does not know the secret, or answers with another session, is rejected', () => {
     const { join, secretOf } = firstThenJoin();
     const forged = (outcome: Outcome): string => (typeof outcome.client === 'string' ? outcome.client : 'welcome');
     const plainKey = proven(run({ seed: 'same' })).welcomeKey;
@@ -317,7 +317,7 @@ function fixText(text: string): Buffer {
   return Buffer.concat([Buffer.from([0xa0 | text.length]), Buffer.from(text)]);
 }
 
-describe('somebody between', () => {
+describe('an attacker in between', () => {
   const { join, secretOf } = firstThenJoin();
 
   test.each([
@@ -326,7 +326,7 @@ describe('somebody between', () => {
     ['PROOF', OP.PROOF],
     ['WELCOME', OP.WELCOME],
   ])(
-    'every single bit of %s that is changed ends the handshake',
+    'changing any single bit of %s ends the handshake',
     (_name, target) => {
       for (const setup of [{}, { join, secretOf, dead: [4] }]) {
         let bits = 0;
@@ -348,7 +348,7 @@ describe('somebody between', () => {
     60_000,
   );
 
-  test('cannot talk version or features down', () => {
+  test('cannot downgrade the version or the features', () => {
     const weaker =
       (change: Partial<Hello>) =>
       (op: number, frame: Buffer): Buffer =>
@@ -361,7 +361,7 @@ describe('somebody between', () => {
     expect(run({ between: weaker({}) }).client).toEqual(WELCOME);
   });
 
-  test('a PROOF or WELCOME of another connection is of no use', () => {
+  test('a PROOF or WELCOME of another connection is rejected', () => {
     const recorded = new Map<number, Buffer>();
     run({ seed: 'recorded', between: (op, frame) => (recorded.set(op, frame), frame) });
     for (const target of [OP.PROOF, OP.WELCOME]) {
@@ -371,7 +371,7 @@ describe('somebody between', () => {
     }
   });
 
-  test('a whole recorded client, HELLO and PROOF, meets another challenge', () => {
+  test('a recorded HELLO and PROOF do not fit a new CHALLENGE', () => {
     const recorded = new Map<number, Buffer>();
     run({ seed: 'recorded', between: (op, frame) => (recorded.set(op, frame), frame) });
     const server = new ServerHandshake(SERVER, seededRandom('another'));
@@ -379,7 +379,7 @@ describe('somebody between', () => {
     expect(server.onProof(recorded.get(OP.PROOF)!, () => null)).toMatchObject({ kind: 'refuse', code: 'E_AUTH', isFailedProof: true });
   });
 
-  test('a PROOF for one server is none for another that knows the same keys, even on a challenge of the same nonce', () => {
+  test('a PROOF for one server is invalid for another with the same keys, even after a CHALLENGE with the same nonce', () => {
     const made = new Map<number, Buffer>();
     run({ between: (op, frame) => (made.set(op, frame), frame) });
     const outcomeAt = (other: Partial<ServerIdentity>): string => {
@@ -422,15 +422,15 @@ describe('somebody between', () => {
   });
 });
 
-test('a step out of turn is our own mistake and throws', () => {
+test('a step out of order is our own bug and throws', () => {
   const client = new ClientHandshake(CLIENT, seededRandom('c'));
   expect(() => client.proof(null, [])).toThrow(/in stage new/);
   expect(() => client.sessionSecret).toThrow(/first handshake/);
   const server = new ServerHandshake(SERVER, seededRandom('s'));
-  expect(() => server.onProof(Buffer.alloc(0), () => null)).toThrow(/where none was asked for/);
+  expect(() => server.onProof(Buffer.alloc(0), () => null)).toThrow(/a PROOF without a CHALLENGE/);
 });
 
-test('a step that failed cannot be tried again', () => {
+test('a failed step cannot be repeated', () => {
   const client = new ClientHandshake(CLIENT, seededRandom('c'));
   const hello = client.start();
   const server = new ServerHandshake(SERVER, seededRandom('s'));

@@ -1,5 +1,5 @@
-// Keys and macs against known values from another implementation, and each input on its own.
-// Leaves which frame carries which mac to handshake.test.ts.
+// Keys and macs against known values from another implementation, and the effect of each input. Which frame carries which mac belongs to
+// handshake.test.ts.
 
 import { expect, test } from 'vitest';
 import { baseKey, joinKey, mac, isValidMac, sessionSecret } from './keys.ts';
@@ -33,7 +33,7 @@ test('known values', () => {
   );
 });
 
-test('a mac is right only whole, under its key, label, transcript and body', () => {
+test('a mac is valid only if complete and with its own key, label, transcript and body', () => {
   const key = baseKey('0xbig2', null, 200);
   const body = Buffer.from('body');
   const right = mac(key, 'client', T, body);

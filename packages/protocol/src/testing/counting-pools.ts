@@ -1,5 +1,5 @@
-// Pools that know what they have lent: a test that ends with something lent has found a leak. What comes back is destroyed, so that
-// whoever still reads it is seen.
+// Pools that track their lent buffers: a test that ends with a lent buffer has found a leak. Returned buffers are overwritten, so that code
+// that still reads them is detected.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -21,7 +21,7 @@ export class CountingBufferPool extends BufferPool {
   }
 
   override giveBack(buffer: Buffer): void {
-    if (!this.lent.delete(buffer)) throw new Error('A buffer was given back that is not lent');
+    if (!this.lent.delete(buffer)) throw new Error('A buffer was returned that is not lent');
     buffer.fill(0xb1, 0, Math.min(buffer.length, 8192));
     super.giveBack(buffer);
   }
@@ -37,7 +37,7 @@ export class CountingOutputPool extends OutputPool {
   }
 
   override giveBack(output: Output): void {
-    if (!this.lent.delete(output)) throw new Error('An output buffer was given back that is not lent');
+    if (!this.lent.delete(output)) throw new Error('An output buffer was returned that is not lent');
     output.bytes.fill(0xb2, 0, 8192);
     super.giveBack(output);
   }

@@ -1,6 +1,6 @@
-// A dispatcher over links of given rates in virtual time, with users that keep so many requests out: what a choice of paths is worth.
-// Nothing is encoded and no byte is moved; a link serves what is sent on it one after the other, each way by itself, and stands still
-// when it is told to. Leaves judging the outcome to the test. Invariant: everything follows from the numbers given, none from real time.
+// A dispatcher over links of given rates in virtual time, with users that keep a number of requests in flight: measures the effect of
+// choosing paths. Nothing is encoded and no byte is moved. A link serves its requests one after another, in each direction separately, and
+// stalls when told to. Judging the outcome is the test's job. Invariant: everything follows from the given numbers, nothing from real time.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -28,7 +28,7 @@ interface Event {
   readonly fire: () => void;
 }
 
-/** Earliest first. */
+/** Earliest event first. */
 class Agenda {
   nowMs = 0;
   private order = 0;
@@ -78,7 +78,7 @@ function isBefore(one: Event, other: Event): boolean {
   return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 }
 
-/** One direction of a link: what is sent waits for its turn, takes its time, and travels. */
+/** One direction of a link. A request waits for its turn, takes its time, and travels. */
 class Lane {
   bytesPerMs: number;
   stillUntilMs = 0;
@@ -110,11 +110,11 @@ class Lane {
   }
 }
 
-/** One thread of a program at one end: takes what has come on one path together, then what has come on the next; each thing takes its time. */
+/** One thread of a program at one end. It handles all input from one path, then from the next; each item takes time. */
 class Processor {
-  /** What one request takes. */
+  /** Time for one request, in ms. */
   requestMs = 0;
-  /** How long others have it, before a batch. */
+  /** Time before each batch in which other programs use the processor, in ms. */
   awayMs: () => number = () => 0;
   private readonly agenda: Agenda;
   private readonly waiting = new Map<number, (() => void)[]>();
@@ -144,7 +144,7 @@ class Processor {
   }
 }
 
-/** The dispatcher's view of a path, and its link. */
+/** The dispatcher's view of a path, together with its link. */
 export class ModelPath {
   readonly number: number;
   readonly load: PathLoad;
@@ -234,7 +234,7 @@ export class ModelPath {
   }
 }
 
-/** Keeps `depth` I/Os of `bytes` out, in segments as a volume cuts them. */
+/** Keeps `depth` I/Os of `bytes` in flight, in segments as a volume cuts them. */
 export class ModelUser implements RequestEvents {
   bytesDone = 0;
   tripsMs: number[] = [];
@@ -252,7 +252,7 @@ export class ModelUser implements RequestEvents {
     for (let index = 0; index < depth; index++) this.submit();
   }
 
-  /** Counts from now. */
+  /** Starts counting now. */
   reset(): void {
     this.bytesDone = 0;
     this.tripsMs = [];
@@ -304,7 +304,7 @@ export class LinkWorld {
   private lba = 0;
   private isPumping = false;
 
-  /** `mbits`: rates of the links, both ways. */
+  /** `mbits`: rates of the links in both directions, in Mbit/s. */
   constructor(mbits: readonly number[], latencyMs = 0.05) {
     this.paths = mbits.map((mbit, index) => new ModelPath(this, index + 1, bytesPerMs(mbit), latencyMs));
     this.dispatcher.restart(SLOTS, WINDOW_BYTES, '', false);
@@ -318,7 +318,7 @@ export class LinkWorld {
     this.agenda.runUntil(this.agenda.nowMs + ms);
   }
 
-  /** A place that no other request has just now. */
+  /** Returns a position that no other current request uses. */
   nextLba(bytes: number): number {
     const at = this.lba;
     this.lba = (this.lba + bytes / SECTOR_BYTES) % 2 ** 30;
@@ -367,7 +367,7 @@ export class LinkWorld {
   }
 }
 
-/** What 1500-byte packets carry of a link's rate. */
+/** Payload rate of a link with packets of 1500 bytes. */
 export function bytesPerMs(mbit: number): number {
   return mbit * 117;
 }

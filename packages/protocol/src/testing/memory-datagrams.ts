@@ -1,5 +1,5 @@
-// Datagrams in memory: sockets on addresses, and a delay for every datagram. Several may have the same address and port, as on a broadcast
-// address: each hears. What a test does to it: lose datagrams, refuse addresses.
+// In-memory datagrams: sockets on addresses, and a delay for each datagram. Several sockets may share an address and port, as on a
+// broadcast address; each receives. Judging is the test's job, which can also lose datagrams and refuse addresses.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -13,13 +13,13 @@ interface Bound {
 const FIRST_FREE_PORT = 40_000;
 
 export class MemoryDatagrams implements DatagramSockets {
-  /** Everything that was sent. */
+  /** Every datagram sent. */
   readonly sent: { datagram: Buffer; from: DatagramPeer; to: DatagramPeer }[] = [];
   /** Addresses that cannot be bound. */
   readonly missing = new Set<string>();
-  /** True: this datagram is lost. */
+  /** Returns true to lose this datagram. */
   loses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => boolean = () => false;
-  /** Why this datagram cannot be sent; null: it can. */
+  /** Returns the reason why this datagram cannot be sent, or null. */
   refuses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => string | null = () => null;
   private readonly clock: Clock;
   private readonly delayMs: number;
@@ -31,7 +31,7 @@ export class MemoryDatagrams implements DatagramSockets {
     this.delayMs = delayMs;
   }
 
-  /** Sockets that are open. */
+  /** Number of open sockets. */
   get openSockets(): number {
     return this.sockets.size;
   }
@@ -46,7 +46,7 @@ export class MemoryDatagrams implements DatagramSockets {
     });
   }
 
-  /** Also for what nobody has bound: a datagram as a stranger sends it. */
+  /** Sends a datagram from any address, even if no socket is bound to it. */
   send(datagram: Buffer, from: DatagramPeer, to: DatagramPeer, failed: (reason: string) => void): void {
     const reason = this.refuses(datagram, from, to);
     if (reason !== null) {

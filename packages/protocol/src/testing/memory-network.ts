@@ -1,5 +1,5 @@
-// A network of routes in memory: each leads from one client address to one server address and has links, some of them over. What a
-// test, or a seed, does to it: refuse or swallow connections, reset links, let a direction stand still.
+// An in-memory network of routes. Each leads from one client address to one server address and has links, some of them closed. A test, or a
+// seed, can refuse or ignore connections, reset links, and stall a direction.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Connector, PathTransport } from '../link/path-transport.ts';
@@ -8,7 +8,7 @@ import { type LinkShape, MemoryEnd, MemoryLink } from './memory-transport.ts';
 export class MemoryRoute {
   readonly localAddress: string;
   readonly address: string;
-  /** `refused`: connecting fails; `silent`: nothing comes of it until the time-out. */
+  /** `refused`: connecting fails. `silent`: connecting times out. */
   reach: 'open' | 'refused' | 'silent' = 'open';
   links: MemoryLink[] = [];
 
@@ -17,7 +17,7 @@ export class MemoryRoute {
     this.address = address;
   }
 
-  /** Links of which an end is open. */
+  /** Links with an open end. */
   get living(): MemoryLink[] {
     this.links = this.links.filter((link) => !link.isOver);
     return this.links;

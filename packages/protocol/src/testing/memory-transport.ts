@@ -1,24 +1,24 @@
-// A connection in memory as a network shapes it: bytes take time, come in cuts, stand still one way and come late, after a close too.
-// As a socket does, an end reads the sender's buffer some time after `send`, so that a buffer that is used again too early is seen;
-// and what it hands to a handler is destroyed after the call. Invariant: each direction is a stream: nothing overtakes, nothing is lost
-// but its tail.
+// An in-memory connection with the properties of a network: bytes take time, arrive in pieces, stall in one direction, and arrive late,
+// even after a close. Like a socket, an end reads the sender's buffer some time after `send`, so that premature reuse of a buffer is
+// detected; received data is overwritten after the handler returns. Invariant: each direction is a stream: nothing overtakes, and only its
+// tail can be lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { PathTransport, TransportEvents } from '../link/path-transport.ts';
 
 export interface LinkShape {
-  /** How long a send waits before the network has its bytes, and how long these travel, ms. */
+  /** `takeMs`: delay until the network has read the bytes of a send. `travelMs`: travel time of these bytes. Both in ms. */
   takeMs(): number;
   travelMs(): number;
-  /** Bytes of the next piece that is received at once; the rest of what has come follows `restMs` later. */
+  /** Number of bytes received in the next piece. The rest of the arrived bytes follows `restMs` later. */
   cut(lengthBytes: number): number;
   restMs(): number;
 }
 
-/** Nothing takes time and nothing is cut. */
+/** Nothing takes time, and nothing arrives in pieces. */
 export const IDEAL_LINK: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (lengthBytes) => lengthBytes, restMs: () => 0 };
 
-/** Bytes that the network takes from a sender while the direction stands still. */
+/** Bytes that the network accepts from a sender while the direction is stalled. */
 const STANDING_MAX_BYTES = 64 * 1024;
 
 interface Send {
@@ -36,7 +36,7 @@ interface Arrival {
   dueMs: number;
 }
 
-/** One direction: sends that were not taken yet, then what is under way. */
+/** One direction: sends not yet read by the network, then bytes in transit. */
 class Direction {
   isStanding = false;
   private readonly clock: Clock;
@@ -59,7 +59,7 @@ class Direction {
     this.pump();
   }
 
-  /** No more is sent; `drop`: what was not taken yet does not go out either. */
+  /** Ends sending. `drop`: bytes that the network has not read are discarded, too. */
   close(reason: string, drop: boolean): void {
     const left = this.sends;
     this.sends = [];
@@ -76,13 +76,13 @@ class Direction {
     this.pump();
   }
 
-  /** What is under way is lost, and so are its listener's hopes. */
+  /** Discards the bytes in transit and completes the pending sends. */
   clear(): void {
     this.arrivals.length = 0;
     for (const send of this.sends.splice(0)) this.clock.soon(send.done);
   }
 
-  /** Asks for a look at what is due; never from within the call. */
+  /** Schedules a check for due events. Never calls back synchronously. */
   pump(): void {
     const nextMs = Math.min(
       this.canTake() ? this.sends[0]!.dueMs : Number.POSITIVE_INFINITY,
@@ -164,7 +164,7 @@ export class MemoryEnd implements PathTransport {
     this.into = into;
   }
 
-  /** While it is null, nothing is read: the bytes wait. */
+  /** While this is null, nothing is read and the bytes wait. */
   get events(): TransportEvents | null {
     return this.taker;
   }
@@ -175,7 +175,7 @@ export class MemoryEnd implements PathTransport {
   }
 
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
-    if (this.isClosed) throw new Error('A closed end was given something to send');
+    if (this.isClosed) throw new Error('send was called on a closed end');
     this.out().send(buffer, start, lengthBytes, done);
   }
 
@@ -234,12 +234,12 @@ export class MemoryLink {
     return this.client.isClosed && this.server.isClosed;
   }
 
-  /** A direction stands still, or goes on: what was sent meanwhile comes late. */
+  /** Stalls a direction, or resumes it. Bytes sent meanwhile arrive late. */
   stand(direction: 'there' | 'back', isStanding: boolean): void {
     this[direction].stand(isStanding);
   }
 
-  /** The network resets the connection: each end hears of it when its own direction brings it, after what is under way. */
+  /** The network resets the connection. Each end learns of it through its own direction, after the bytes in transit. */
   reset(): void {
     this.there.close('ECONNRESET: the connection was reset', true);
     this.back.close('ECONNRESET: the connection was reset', true);

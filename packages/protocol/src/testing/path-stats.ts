@@ -1,9 +1,9 @@
-// The figures of a path as a daemon tells them, for the tests of what people see of them.
-// Complete; a test changes what it is about.
+// Complete figures of a path, as a daemon reports them, for tests of what is displayed.
+// Each test changes the figures that it examines.
 
 import type { PathStats } from '@rsio/common/control/methods';
 
-/** Of a path on which nothing went yet. */
+/** Figures of an unused path. */
 export function pathStats(changes: Partial<PathStats> = {}): PathStats {
   const latency = { p50Us: 0, p99Us: 0, maxUs: 0 };
   return {

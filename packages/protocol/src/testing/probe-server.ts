@@ -1,5 +1,5 @@
-// A server's end of probe connections as a test plays it: it proves itself, answers PINGs, WRITEs and READs, and writes down what was
-// asked. What it does otherwise is the test's.
+// The server's end of probe connections, scripted by a test: it proves itself, answers PINGs, WRITEs and READs, and records the frames that
+// it receives. Deviations from this are the test's job.
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
@@ -21,7 +21,7 @@ export interface ProbeServerWays {
   readonly namespaceid: number;
   readonly serverid: number;
   readonly nodekey: string;
-  /** Takes a request in place of the server; false: the server answers it as ever. */
+  /** Handles a request instead of the server. Returns false to let the server answer as usual. */
   readonly handles: (connection: Connection, header: Header) => boolean;
 }
 
@@ -29,13 +29,13 @@ const NOTHING = Buffer.alloc(SEGMENT_BYTES);
 
 export class ProbeServer {
   readonly interfaces = [{ name: 'if1', address: '192.168.45.10', port: 5000 }];
-  /** Names of the frames of all connections, each run of the same as one. */
+  /** Names of the frames of all connections; consecutive equal names appear once. */
   readonly heard: string[] = [];
   readonly nodes: string[] = [];
   openConnections = 0;
-  /** The highest slot that was used. */
+  /** Highest slot used. */
   mostSlot = 0;
-  /** A WRITE held something else than zeros. */
+  /** A WRITE contained bytes other than zero. */
   hasLeaked = false;
   private readonly ways: ProbeServerWays;
   private readonly random: SeededRandom;

@@ -1,5 +1,5 @@
-// Requests for the tests of the replay log: every sector that a WRITE carries tells its own position and the write's number, so that whatever
-// is executed later says what it is. Leaves the log and the server to the tests.
+// Requests for the tests of the replay log. Every sector of a WRITE contains its own position and the number of the write, so that an
+// execution can be identified later. The log and the server are the tests' job.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -11,7 +11,7 @@ import { Request } from '../client/requests/request.ts';
 import { OP } from '../wire/frames.ts';
 import { sectorsOf } from '../wire/header.ts';
 
-/** What a log takes for one block, and what it keeps free whatever comes. */
+/** BLOCK_COST: memory of a log for one block. MARGIN: memory that a log always keeps free. */
 export const BLOCK_COST = REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES;
 export const MARGIN = SLOTS * REPLAY_RANGE_COST_BYTES;
 export const ZEROES = 0;
@@ -29,14 +29,14 @@ export function change(op: number, lba: number, count: number, { flags = 0, id =
   return request;
 }
 
-/** What each sector of a request holds when it is executed. */
+/** Content of each sector of a request at its execution. */
 export function contents(request: Request): [sector: number, value: number][] {
   const found: [number, number][] = [];
   for (let at = 0; at < sectorsOf(request.op, request.flags, request.count); at++) {
     const offset = request.bufferOffset + at * SECTOR_BYTES;
     const value = request.op === OP.WRITE ? request.buffer.readUInt32BE(offset) : request.op === OP.ZERO ? ZEROES : HOLE;
     if (request.op === OP.WRITE)
-      assert(request.buffer.readUIntBE(offset + SECTOR_BYTES - 6, 6) === request.lba + at, 'A sector is at another position');
+      assert(request.buffer.readUIntBE(offset + SECTOR_BYTES - 6, 6) === request.lba + at, 'A sector is at the wrong position');
     found.push([request.lba + at, value]);
   }
   return found;

@@ -1,5 +1,5 @@
-// A trunk with an opener, an attachment that is open, and a server that revokes its handles, refuses OPENs and loses sessions as a test says.
-// Leaves judging to the tests: which requests the server has heard and not answered is in `waiting`.
+// A trunk with an opener, an open attachment, and a server that revokes handles, refuses OPENs and loses sessions as the test says. Judging
+// is the tests' job: `waiting` lists the requests that the server has received and not answered.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Attachment } from '../client/attachment.ts';
@@ -22,7 +22,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [OP.FLUSH]: 'FLUSH',
 };
 
-/** What the opener says of a revoked handle. */
+/** The text that the opener reports for a revoked handle. */
 export const REVOKED = 'waits: Its server has revoked the handle: it is opened again';
 
 export class RevokeScene {
@@ -49,7 +49,7 @@ export class RevokeScene {
     this.settle();
   }
 
-  /** Open, under handle 7; its first word is not of interest any more. */
+  /** Opened under handle 7. Its first events are discarded. */
   static opened(paths = 1): RevokeScene {
     const world = new RevokeScene(paths);
     world.answerOpen({ handle: 7 });
@@ -65,7 +65,7 @@ export class RevokeScene {
     return this.scene.server.paths;
   }
 
-  /** What was heard of `op` and not answered by the test, oldest first. */
+  /** Frames of `op` that were received and not answered by the test, oldest first. */
   open(op: number): { path: ScriptedPath; frame: HeardFrame }[] {
     return this.paths.flatMap((path) =>
       path
@@ -79,7 +79,7 @@ export class RevokeScene {
     return this.paths.flatMap((path) => path.requests(OP.OPEN).map(({ body }) => decodeOpenRequest(body, 0, body.length)));
   }
 
-  /** Requests that were heard and have no answer: name and handle, or name alone. */
+  /** Received requests without an answer: name and handle, or the name alone. */
   get waiting(): string[] {
     return [OP.OPEN, OP.CLOSE, OP.IOCTL, OP.READ, OP.WRITE, OP.FLUSH].flatMap((op) =>
       this.open(op).map(({ frame: { header } }) => (op === OP.OPEN ? 'OPEN' : `${NAMES[op]} ${header.handle}`)),

@@ -1,5 +1,5 @@
-// The server's end of connections as a test plays it: the handshake is done by itself, then every frame is written down and nothing is
-// answered but what the test says.
+// The server's end of connections, scripted by a test. The handshake runs by itself. Then every frame is recorded, and the test decides
+// every answer.
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, type Proven, provedRefusal, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
@@ -48,7 +48,7 @@ export class ScriptedPath {
     });
   }
 
-  /** Slotted requests of one op that were heard. */
+  /** Received requests of one op that have a slot. */
   requests(op: number): HeardFrame[] {
     return this.heard.filter(({ header }) => header.op === op);
   }
@@ -71,7 +71,7 @@ export class ScriptedPath {
     this.connection.encoder.flush();
   }
 
-  /** Answers the last PING that was heard, once more if it was answered before. */
+  /** Answers the last PING received, even if it was answered before. */
   pong(): void {
     const ping = this.requests(OP.PING).at(-1);
     const heard = this.requests(OP.PING).length;
@@ -112,7 +112,7 @@ export class ScriptedPath {
     this.connection.finish(sentence);
   }
 
-  /** What anybody on the way could say. */
+  /** Sends a REFUSE without proof, as any machine on the way could. */
   refuseUnproved(code: ErrorCode, sentence: string): void {
     this.raw(refuseFrame({ code, sentence }));
     this.connection.finish(sentence);
@@ -122,25 +122,25 @@ export class ScriptedPath {
 export class ScriptedServer {
   readonly nodekey = '0123456789abcdef';
   readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
-  /** Every connection, in the order in which they came. */
+  /** All connections, in order of arrival. */
   readonly connections: ScriptedPath[] = [];
-  /** Those that were welcomed, by path number. */
+  /** The welcomed connections, by path number. */
   readonly paths: ScriptedPath[] = [];
   secret: Buffer | null = null;
   session = Buffer.alloc(16, 1);
   slots = 256;
   digest = true;
-  /** It knows REVOKE; it answers REVOKED when the test says so. */
+  /** The server supports REVOKE. The test says when it answers REVOKED. */
   revokes = false;
-  /** What WELCOME tells of its list. */
+  /** The list of interfaces in WELCOME. */
   interfaces: readonly ServerInterface[] = [];
   generation = 1;
-  /** Every PING is answered at once; else a test says `pong` itself. */
+  /** Answers every PING at once. Otherwise the test calls `pong`. */
   answersPings = false;
   instance = 'a'.repeat(32);
   serverid = 1;
   name = 'server';
-  /** Decides about a proven connection; by default it is welcomed at once. */
+  /** Decides about a proven connection. By default it is welcomed at once. */
   decide: (path: ScriptedPath, proven: Proven) => void = (path) => this.welcome(path);
   private readonly random: SeededRandom;
 
@@ -172,7 +172,7 @@ export class ScriptedServer {
     this.paths.push(path);
   }
 
-  /** The process is gone: its paths are reset, the next handshake begins a session anew. */
+  /** The server process is gone: its paths are reset, and the next handshake begins a new session. */
   loseSession(): void {
     this.secret = null;
     this.session = Buffer.alloc(16, this.session[0]! + 1);

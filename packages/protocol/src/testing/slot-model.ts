@@ -1,7 +1,7 @@
-// Both ends of the slot rules, Slots and Fences against SlotTable, over paths whose bytes come when the test says: each direction a
-// FIFO, either end may give a path up at any moment, what a closed path had under way may still be read until the server notices.
-// Moves are chosen by numbers; what is judged: a request is executed at most once and never after its answer was told, no correct
-// peer is taken for a liar, and when all is well again everything is answered and every slot free.
+// Both ends of the slot rules, Slots and Fences against SlotTable, over paths that deliver bytes when the test says. Each direction is a
+// FIFO, and either end may close a path at any time. The server may still read what a closed path carried. Moves are chosen by numbers.
+// Judged: a request is executed at most once and never after its answer was delivered. No correct peer is accused. After all faults end,
+// everything is answered and every slot is free.
 
 import { Fences } from '../client/fences.ts';
 import { Request } from '../client/requests/request.ts';
@@ -10,7 +10,7 @@ import { Slots } from '../client/requests/slots.ts';
 import { OP } from '../wire/frames.ts';
 import { emptyHeader } from '../wire/header.ts';
 
-/** A rule that is not kept, to see that it is missed. */
+/** A rule to break, to check that the model detects it. */
 export type BrokenRule = 'no-quarantine' | 'no-fence-wait' | 'fenced-early' | 'welcome-early' | 'answer-elsewhere' | 'no-reask';
 
 type Upward =
@@ -25,7 +25,7 @@ interface ModelPath {
   readonly number: number;
   readonly up: Upward[];
   readonly down: Downward[];
-  /** The client has heard its WELCOME and not closed it. */
+  /** The client has received WELCOME and has not closed the path. */
   isLiving: boolean;
   isClientClosed: boolean;
   isServerClosed: boolean;
@@ -56,7 +56,7 @@ export class SlotModel {
     this.broken = broken;
   }
 
-  /** Makes one of the moves that are possible now. */
+  /** Makes one of the currently possible moves. */
   move(choice: number): void {
     const { often, faults } = this.moves();
     const oftenCount = FAULT_RARITY * often.length;
@@ -64,7 +64,7 @@ export class SlotModel {
     (at < oftenCount ? often[at % often.length] : faults[at - oftenCount])!();
   }
 
-  /** No more faults: everything that is under way arrives, everything is asked again; a correct pair of ends comes to rest. */
+  /** Ends all faults: everything in transit arrives and everything is requested again. A correct pair of ends comes to rest. */
   settle(): void {
     for (let round = 0; round < 200 && !this.isAtRest; round++) {
       if (this.living.length === 0) this.connect();
@@ -91,7 +91,7 @@ export class SlotModel {
     return this.paths.filter(({ isLiving }) => isLiving);
   }
 
-  /** What can happen now: each of `often` is as likely as FAULT_RARITY faults. */
+  /** The currently possible moves. Each of `often` is as likely as FAULT_RARITY faults. */
   private moves(): { readonly often: readonly (() => void)[]; readonly faults: readonly (() => void)[] } {
     const { living, paths } = this;
     const often: (() => void)[] = [];

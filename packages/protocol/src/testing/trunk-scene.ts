@@ -1,5 +1,5 @@
-// A trunk with its supervisors over a network in memory, and the server's end in the test's hands.
-// Leaves what the server answers, and when, to the test.
+// A trunk with its supervisors over an in-memory network; the test plays the server. The server's answers, and their timing, are the test's
+// job.
 
 import type { RsError } from '@rsio/common/lib/errors';
 import type { PathState } from '@rsio/common/lib/path-states';
@@ -31,7 +31,7 @@ export const OPEN_ANSWER: OpenAnswer = {
 
 export class TrunkScene implements RequestEvents {
   readonly clock = new FakeClock();
-  /** The client's; everything else goes by `clock`. */
+  /** The client's clock; everything else uses `clock`. */
   readonly clientClock = new StallingClock(this.clock);
   readonly random = new SeededRandom(1);
   readonly server = new ScriptedServer(this.random);
@@ -46,11 +46,11 @@ export class TrunkScene implements RequestEvents {
   readonly attachment = new Attachment('oracle', 0, false);
   listChanges = 0;
   readonly replaced: string[] = [];
-  /** Called when a session began. */
+  /** Called when a session has begun. */
   whenSession: () => void = () => {};
-  /** How often all paths fell quiet. */
+  /** Number of times that all paths became quiet. */
   quietTimes = 0;
-  /** Called when the trunk was ended. */
+  /** Called when the trunk has ended. */
   whenEnded: (status: number, reason: string) => void = () => {};
 
   constructor(paths: number, shape: LinkShape = IDEAL_LINK) {
@@ -73,7 +73,7 @@ export class TrunkScene implements RequestEvents {
     for (let index = 0; index < paths; index++) this.addPath(index);
   }
 
-  /** The paths are up, one after the other, and the attachment is open. */
+  /** Brings the paths up, one after another, and opens the attachment. */
   start(): this {
     for (const supervisor of this.supervisors) {
       supervisor.start();

@@ -168,7 +168,7 @@ export const HELLO_CASES: readonly ServerCase[] = [
         await drops(target, frameBytes({ op: OP.HELLO, body: pack(helloFields(target)), ...change }));
       }
     },
-    { log: /header must hold the body's length and else zeros/ },
+    { log: /header must hold the body's length and otherwise zeros/ },
   ),
   serverCase(
     'handshake.hello.twice',
