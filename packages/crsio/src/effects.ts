@@ -32,7 +32,7 @@ export interface Ports {
   /** Explores for all servers of a namespace in the file. */
   exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
   /** Identifies the server at one address over TCP. */
-  ask(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
+  identify(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
   /** Tries every pair of interfaces that leads to the server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
@@ -140,9 +140,9 @@ async function search(
   for (const address of addresses) {
     if (servers.some(({ interfaces }) => interfaces.some((each) => addressKey(each.address) === addressKey(address)))) continue;
     dispatch({ kind: 'searching', run, doing: `Asking ${address} by TCP` });
-    const asked = await ports.ask(config, namespace, address);
-    if ('server' in asked) servers.push(asked.server);
-    else silent.push(asked.finding);
+    const identified = await ports.identify(config, namespace, address);
+    if ('server' in identified) servers.push(identified.server);
+    else silent.push(identified.finding);
   }
   const done: SearchedServer[] = [];
   for (const server of servers) {

@@ -1,5 +1,5 @@
-// crsio as a program where no screen can be shown: help, version, wrong usage, and a sentence that says what to do instead.
-// Runs the real program, made from its source.
+// Tests crsio where no screen can be shown: help, version, wrong usage, and an error that says what to do instead. Runs the real program,
+// built from its source.
 
 import { spawnSync } from 'node:child_process';
 import { useProgram } from '@rsio/common/testing/program-file';
@@ -12,7 +12,7 @@ function crsio(...args: string[]): { status: number | null; stdout: string; stde
   return { status: run.status, stdout: run.stdout, stderr: run.stderr };
 }
 
-test('without a terminal it says so in one line, and what to do instead', () => {
+test('without a terminal, one line reports it and the remedy', () => {
   const instead = 'run crsio in a terminal, or edit the file with an editor or with rsconfig, see rscltcfg(5) [E_TERMINAL]';
   expect(crsio()).toEqual({ status: 1, stdout: '', stderr: `crsio: Standard input is not a terminal: ${instead}\n` });
 });

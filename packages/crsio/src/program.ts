@@ -76,7 +76,7 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   for (const signal of ENDING_SIGNALS) process.on(signal, () => quit(() => note(`Ended by ${signal}${lost()}`)));
   process.on('uncaughtException', (error) => quit(() => reportBug(error, report)));
   stdin.on('end', () => quit(() => note(`The terminal was closed${lost()}`)));
-  session.begin({ kind: 'look-at-machine' });
+  session.start({ kind: 'look-at-machine' });
   const code = await left;
   display.close();
   for (const print of finalMessages.slice(0, 1)) print();

@@ -29,7 +29,7 @@ export class Session {
   }
 
   /** Draws the first screen and starts the first effects. */
-  begin(...effects: readonly Effect[]): void {
+  start(...effects: readonly Effect[]): void {
     this.#draw();
     for (const effect of effects) this.#run(effect);
   }

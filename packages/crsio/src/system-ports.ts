@@ -79,15 +79,15 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
         onReport,
       });
     },
-    ask: (config, name, address) => {
+    identify: (config, name, address) => {
       const namespace = namespaceOf(config, name);
       return identifyServer({ config, namespace, locals: probeLocals(config), ports: probePorts(namespace) }, address);
     },
     startDaemon: async () => {
-      const said: string[] = [];
-      await startDaemon(root, (sentence) => void said.push(sentence)).catch((thrown: unknown) => {
+      const messages: string[] = [];
+      await startDaemon(root, (sentence) => void messages.push(sentence)).catch((thrown: unknown) => {
         const { code, message } = toRsError(thrown);
-        throw new RsError(code, [...said, message].join('. '));
+        throw new RsError(code, [...messages, message].join('. '));
       });
     },
     call: (method, params) => callControl(controlSocket, method, params),

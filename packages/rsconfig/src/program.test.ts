@@ -1,5 +1,5 @@
-// rsconfig from its arguments to what it prints, against a real control socket with handlers of the test.
-// The texts themselves are tested in format.test.ts.
+// Tests rsconfig from its arguments to its output, against a real control socket with handlers of the test. The texts are tested in
+// format.test.ts.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -203,7 +203,7 @@ describe('attaching and detaching', () => {
   const big5Said =
     'rsconfig: Server big-5 of osl is down: if0 -> 192.168.10.9/5000: Connection refused; if1 -> 192.168.10.9/5000: down: see rsconfig -m status -v [E_NO_PATH]\n';
 
-  test('-a with every server down is an error that names them and says why', async () => {
+  test('-a with every server down is an error that names them and their reasons', async () => {
     await attaching([]);
     offered = { namespaces: [namespace({ servers: [big5Down, server({ name: 'big-9', state: 'connecting', paths: [] })] })] };
     const err = `${big5Said}rsconfig: Server big-9 of osl is connecting: no interface of this machine has a path to it: see rsconfig -m status -v [E_NO_PATH]\n`;
@@ -230,7 +230,7 @@ describe('attaching and detaching', () => {
     });
   });
 
-  test('of a server with many paths a few are told', async () => {
+  test('of a server with many paths only a few are shown', async () => {
     await attaching([]);
     offered = { namespaces: [namespace({ servers: [{ ...big5Down, paths: Array.from({ length: 6 }, () => refused) }] })] };
     expect((await run(['-a'])).err.match(/Connection refused/g)).toHaveLength(4);

@@ -1,5 +1,5 @@
-// Differences of two texts: what is shared, out and in; and for any two texts both can be read from the result.
-// What is shown of keys is tested too: only that they differ.
+// Tests the difference of two texts: shared, removed and added lines, and that both texts can be rebuilt from any result. Of keys, only
+// the fact that they differ is shown.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The status page: what a running rsiod says, rates of two samples, attaching and detaching; and what it says without rsiod.
-// A scripted rsiod stands behind it, and time moves only when the test says so.
+// Tests the status page with a running rsiod and without: samples, rates, attaching and detaching. rsiod is scripted, and the test
+// advances the clock.
 
 import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/common/control/methods';
 import { pathStats } from '@rsio/protocol/testing/path-stats';
@@ -52,7 +52,7 @@ const status: StatusView = {
 
 function statsAt(receivedBytes: number): StatsView {
   const path = { address: '192.168.45.10', sentBytes: receivedBytes / 4, receivedBytes };
-  // One is of another server at the same address.
+  // One path leads to another server at the same address.
   return { paths: [pathStats({ address: '192.168.45.10', port: 5001 }), pathStats(path)], volumes: [] };
 }
 
@@ -159,7 +159,7 @@ test('Enter detaches after a question, attaches at once, and shows a refusal', a
   expect(walker.question()).toBe('Volume osl:tvol1@0 is held by venus [E_HELD]');
 });
 
-test('without rsiod it says so and how to start it, and shows it as soon as it runs', async () => {
+test('without rsiod it says how to start it, and shows its state once it runs', async () => {
   const walker = watching();
   const { daemon } = walker.world;
   walker.world.daemon = null;
@@ -183,7 +183,7 @@ test('addresses of the same socket, and devices below a long root, show the ends
   expect(walker.words()).toContain(`All NBD URIs end with ${socket}`);
 });
 
-test('a path that is down is drawn as a problem, with all that is said of it', async () => {
+test('a path that is down is drawn as a problem, with all its details', async () => {
   const walker = watching();
   await walker.choose('Status');
   const runs = drawState(walker.state, SIGNS.ascii).canvas.rows().flat();

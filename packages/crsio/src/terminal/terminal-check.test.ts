@@ -1,5 +1,5 @@
-// Where no screen can be shown crsio says why and what to do; the signs follow the locale.
-// Facts of terminals are given, none is needed.
+// Tests that crsio says why no screen can be shown and what to do, and that the signs follow the locale. The facts of terminals are
+// given; no terminal is needed.
 
 import { expect, test } from 'vitest';
 import { charsetOf, checkTerminal, isColoured } from './terminal-check.ts';

@@ -1,5 +1,5 @@
-// Keys as blessed reports them, to inputs of the model. The events are those that blessed 0.1.81 makes of the bytes in the comments.
-// Leaves what the keys do to the model.
+// Tests the conversion of blessed's key events to inputs of the model. The events are those that blessed 0.1.81 makes from the bytes in
+// the comments.
 
 import { expect, test } from 'vitest';
 import type { Input } from '../widgets/keys.ts';
@@ -25,7 +25,7 @@ test('function keys, arrows and their replacements', () => {
   ]);
 });
 
-test('Enter comes once although blessed tells it twice', () => {
+test('Enter arrives once although blessed reports it twice', () => {
   const events: Event[] = [
     ['\r', { name: 'return', sequence: '\r' }],
     ['\r', { name: 'enter', sequence: '\r' }],
@@ -65,6 +65,6 @@ test('a paste is one text, its line ends do not press Enter', () => {
   ]);
 });
 
-test('what nobody knows is nothing', () => {
+test('unknown keys are dropped', () => {
   expect(inputsOf(['\x07', { name: 'g', sequence: '\x07', ctrl: true }], [undefined, { name: 'f12', sequence: '\x1b[24~' }])).toEqual([]);
 });

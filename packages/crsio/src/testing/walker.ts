@@ -71,7 +71,7 @@ export class Walker {
         run: (effect, dispatch) => runEffect(effect, ports, dispatch),
       },
     );
-    this.#session.begin({ kind: 'look-at-machine' });
+    this.#session.start({ kind: 'look-at-machine' });
   }
 
   get state(): State {
@@ -160,7 +160,7 @@ export class Walker {
         for (const [index, report] of examination.reports.entries()) onReport(report, index + 1, examination.reports.length);
         return examination;
       },
-      ask: (_config, _namespace, address) => Promise.resolve(world.ask(address)),
+      identify: (_config, _namespace, address) => Promise.resolve(world.ask(address)),
       call: (method, params) => {
         this.calls.push({ method, params });
         if (world.daemon === null) return Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod is not running'));

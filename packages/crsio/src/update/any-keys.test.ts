@@ -1,5 +1,5 @@
-// Whatever keys somebody presses, in whatever order: nothing throws, the screen is always whole, and what would be saved is always a file
-// that the reader accepts. A server, a changing file and a running rsiod stand behind it.
+// Presses random keys: nothing may throw, the screen must stay complete, and the file that would be saved must be one that the reader
+// accepts. The world has a server, a changing file and a running rsiod.
 
 import fc from 'fast-check';
 import { printIni } from '@rsio/common/config/ini/ini-document';
@@ -14,7 +14,7 @@ const KEYS: readonly KeyName[] = [
   ...(['up', 'down', 'left', 'right', 'home', 'end', 'pageup', 'pagedown', 'tab', 'backtab', 'backspace', 'delete'] as const),
   ...(['cut-before', 'cut-after', 'cut-word', 'help', 'show', 'save', 'choose', 'action', 'remove', 'leave', 'escape'] as const),
 ];
-/** What leads somewhere comes more often. */
+/** Keys that open something are pressed more often. */
 const input = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom<KeyName>('enter', 'down') },
   { weight: 4, arbitrary: fc.constantFrom(...KEYS) },

@@ -69,8 +69,8 @@ export function takeFound(state: State, index: number): Step {
   const base = isForNew ? (topScreen(below) as FormScreen) : empty;
   const form = filledForm(base.form, server, screen.request, config.defaultPort);
   const filled: FormScreen = { ...base, form };
-  const asked = screen.request.address === null ? [] : [screen.request.address];
-  const addresses = [...server.interfaces.map(({ address }) => address), ...asked];
+  const requested = screen.request.address === null ? [] : [screen.request.address];
+  const addresses = [...server.interfaces.map(({ address }) => address), ...requested];
   const next: State = {
     ...(isForNew ? withTop(below, filled) : pushScreen(below, filled)),
     knownAddresses: { ...state.knownAddresses, [server.namespaceid]: addresses },

@@ -1,5 +1,5 @@
-// F1 tells about every field of every form what the schema says of it: the manual, the reader's errors and the screens never disagree.
-// Every form is opened as a person does, and F1 is pressed on every field.
+// Tests that F1 shows the schema's text for every field of every form, so that manual, errors and screens agree. Every form is opened
+// with keys, and F1 is pressed on every field.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
@@ -18,7 +18,7 @@ const FORMS: readonly FormPurpose[] = [
   { kind: 'server', namespace: 'osl', name: 'big-9-1' },
 ];
 
-test.each(FORMS)('the form of [$kind] has every key of the schema, with its help and what is allowed', (purpose) => {
+test.each(FORMS)('the form of [$kind] has every key of the schema, with its help and its allowed values', (purpose) => {
   let { state } = perform(new Walker({ file: SAMPLE_RSCLTCFG }).state, { do: 'edit', purpose });
   const told: string[] = [];
   const screen = topScreen(state);

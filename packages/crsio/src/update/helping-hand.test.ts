@@ -1,5 +1,5 @@
-// What crsio does for a person besides showing: all interfaces at once, the mark on the next step, rsiod started after saving, and nothing
-// edited that could not be saved.
+// Tests the assistance of crsio: adding all interfaces at once, marking the next step, starting rsiod after saving, and refusing edits
+// that could not be saved.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
@@ -35,7 +35,7 @@ test('the mark in the menu goes on to the next step', async () => {
   expect(marked()).toBe('Add NEW Namespace');
 });
 
-test('after saving a complete file the start of rsiod is offered, and told', async () => {
+test('after a complete file is saved, crsio offers to start rsiod and reports the result', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG, startError: new RsError('E_SYSTEM', 'rsiod did not come up (see above)') });
   await walker.press('save');
   expect(walker.question()).toBe('Start it now (rsiod)?');
@@ -47,7 +47,7 @@ test('after saving a complete file the start of rsiod is offered, and told', asy
   expect(walker.screen()).toContain('rsiod is running: Status shows its paths');
 });
 
-test('a file that one may not write is told at once, and cannot be changed', async () => {
+test('a file without write permission is reported immediately, and cannot be changed', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG, isWritable: false });
   expect(walker.question()).toContain('No permission to write /etc/rscltcfg');
   await walker.press('escape');
@@ -70,7 +70,7 @@ test('Ctrl-C closes a box, and only that', async () => {
   expect(walker.hasLeft).toBe(true);
 });
 
-test('what is wrong is drawn as a problem, what is marked stays marked', async () => {
+test('faults are drawn as problems, and the marked row stays marked', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.press('end');

@@ -21,7 +21,7 @@ import { type Step, step } from '../model/step.ts';
 import { pageOf } from '../pages/pages.ts';
 import { findNamespace, findServers, takeFound, testPaths } from './exploring.ts';
 import { leave, readAgain, save } from './saving.ts';
-import { askDetach, attach, detach, openStatus } from './watching.ts';
+import { confirmDetach, attach, detach, openStatus } from './watching.ts';
 
 export function perform(before: State, command: Command): Step {
   // Every command closes the current question, except those that open another one.
@@ -57,7 +57,7 @@ export function perform(before: State, command: Command): Step {
     case 'attach':
       return attach(state, command.volume);
     case 'detach':
-      return askDetach(state, command.volume);
+      return confirmDetach(state, command.volume);
     case 'detach-now':
       return detach(state, command.volume);
     default:

@@ -1,5 +1,5 @@
-// Whole walks through the screens with keys alone, no terminal: what a person sees and what stands in the file afterwards.
-// The ports behind it are scripted (testing/walker.ts); the same walk in a real terminal is in test/tui.
+// Whole sessions with keys alone and no terminal: what the user sees, and the resulting file. The ports are scripted (testing/walker.ts);
+// test/tui has the same session in a real terminal.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { RsError } from '@rsio/common/lib/errors';
@@ -45,7 +45,7 @@ test('the original walk writes the sample of the manual, byte for byte', async (
   expect(walker.hasLeft).toBe(true);
 });
 
-test('what cannot be used is told with its reason, and what is there already stays', async () => {
+test('unusable interfaces are listed with their reason, and existing sections stay', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG, servers: [foundServer('192.168.45.10', '192.168.47.10', '10.9.9.1')] });
   const leftOut = {
     local: null,
@@ -66,7 +66,7 @@ test('what cannot be used is told with its reason, and what is there already sta
   expect(screen).not.toContain('not saved');
 });
 
-test('a server that answers no exploration is asked by TCP; one that cannot be asked is told', async () => {
+test('a server that does not answer exploration is identified over TCP; one that fails is reported', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   const server = foundServer('192.168.45.10', '192.168.47.10');
   walker.world.ask = (address) =>
@@ -105,7 +105,7 @@ test('one change leaves every other byte of the file as a person wrote it', asyn
   expect(walker.world.file).toBe(COMMENTED.replace('192.168.46.20', '192.168.99.20'));
 });
 
-test('a wrong value is told while it is typed, and not taken over', async () => {
+test('a wrong value is reported while it is typed, and not accepted', async () => {
   const walker = new Walker();
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
@@ -118,7 +118,7 @@ test('a wrong value is told while it is typed, and not taken over', async () => 
   expect(walker.screen()).toContain('! Missing address: needed is an IPv4 address');
 });
 
-test('what other sections forbid is told too: a name that is taken', async () => {
+test('conflicts with other sections are reported too: a name that is taken', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
@@ -267,7 +267,7 @@ test('rereading the file asks if something would be lost', async () => {
   expect(walker.screen()).not.toContain('not saved');
 });
 
-test('a save that is refused keeps the work and says why', async () => {
+test('a refused save keeps the work and shows the reason', async () => {
   const walker = new Walker({ saveError: new RsError('E_RIGHTS', 'No right to write /etc/rscltcfg: run as root') });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
@@ -306,7 +306,7 @@ test('an exploration behind a router: address and namespacekey are asked for, an
   );
 });
 
-test('without interfaces nothing is explored, and the person is told what to do', async () => {
+test('without interfaces nothing is explored, and the hint says what to do', async () => {
   const walker = new Walker();
   await walker.press('action', 'enter');
   expect(walker.question()).toContain('No interface to explore from: first add the interfaces of this machine');

@@ -10,11 +10,13 @@ export function openStatus(state: State): Step {
   return step({ ...pushScreen(state, screen), runs: run }, { kind: 'sample', run });
 }
 
-export function sampled(state: State, run: number, said: Sample | Failure): Step {
+export function sampled(state: State, run: number, sample: Sample | Failure): Step {
   const screen = statusOf(state, run);
   if (screen === null) return step(state);
-  const failed = 'code' in said;
-  const next = failed ? { ...screen, before: null, now: null, failure: said } : { ...screen, before: screen.now, now: said, failure: null };
+  const failed = 'code' in sample;
+  const next = failed
+    ? { ...screen, before: null, now: null, failure: sample }
+    : { ...screen, before: screen.now, now: sample, failure: null };
   return step(replaceStatus(state, next), { kind: 'sample-later', run });
 }
 
@@ -27,7 +29,7 @@ export function attach(state: State, volume: string): Step {
 }
 
 /** Asks first, because programs may use the volume. */
-export function askDetach(state: State, volume: string): Step {
+export function confirmDetach(state: State, volume: string): Step {
   const choices = [
     { label: `Detach ${volume}`, command: { do: 'detach-now', volume } },
     { label: 'Leave it attached', command: { do: 'close-popup' } },

@@ -1,5 +1,5 @@
-// The canvas: what is put on it stays in its row, wide characters take two columns, and nothing that drives a terminal comes through.
-// Properties for any text, since peers and files may hold any.
+// Tests the canvas: text stays in its row, wide characters take two columns, and no control sequence passes. Properties hold for any
+// text, because peers and files may contain any.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The line editor as a person uses it: every key, wide characters, pastes; and for any keys and texts its invariant.
-// Shown as text with a bar where the cursor stands.
+// Tests the line editor: every key, wide characters, pastes, and its invariant for random keys and texts. The results are shown as text
+// with a bar at the cursor.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { fit, textWidth } from './text-width.ts';
 
 const EDITING: readonly KeyName[] = ['left', 'right', 'home', 'end', 'backspace', 'delete', 'cut-before', 'cut-after', 'cut-word'];
 
-/** Types texts and presses keys; what stands before and behind the cursor. */
+/** Types texts and presses keys; returns the text before and after the cursor. */
 function after(text: string, ...inputs: readonly (KeyName | { readonly text: string })[]): string {
   const edit = inputs.reduce<LineEdit>(
     (now, input) => (typeof input === 'string' ? (pressEdit(now, input) ?? now) : insertText(now, input.text)),

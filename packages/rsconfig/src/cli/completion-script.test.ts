@@ -1,5 +1,5 @@
-// What bash offers, by the script that rsconfig prints: run in a real bash, against a root and a program of the test.
-// And that nothing a file or a server says is run by it.
+// Tests the bash completion: runs the script that rsconfig prints in a real bash, with a root and a program of the test. Also tests that
+// it never executes text from a file or a server.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'rsio-'));
   mkdirSync(join(root, 'etc'));
   writeFileSync(join(root, 'etc/rscltcfg'), '[namespace osl]\n[server big-9-1]\n[server big-9-2]\n[namespace $(touch pwned)]\n');
-  // Stands for rsconfig: its lists, and a name that a shell would run.
+  // A stand-in for rsconfig: prints its lists, and a name that a shell would execute.
   const answers = [
     '*" interface list") printf "NAME ADDRESS\\nif0 10.0.0.1\\nif1 10.0.1.1\\n" ;;',
     '*" -l") printf "osl:oracle@0\\nosl:data@1\\n" ;;',
@@ -28,7 +28,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** What is offered for the last of these words. */
+/** The completions of the last word. */
 function offered(...words: readonly string[]): string[] {
   const line = [join(root, 'rsconfig'), '--root', root, ...words];
   const script = `${bashCompletion(COMMANDS)}

@@ -1,5 +1,5 @@
-// What counts as HOST[:PORT] and what is refused before anybody is asked.
-// Names go to the machine's resolver: localhost is the one that is surely known.
+// Tests which texts are a HOST[:PORT], and which are refused before the resolver is called. Names go to the machine's resolver; only
+// localhost is certain to exist.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Waiting on a fake clock: when it looks, what it shows, and every way in which it ends; and --wait of the commands that have it, against a
-// daemon that is played. Leaves real daemons to test/integration/waiting.test.ts.
+// Tests waiting on a fake clock: when it polls, what it shows, and every way in which it ends; and --wait of each command against a
+// scripted daemon. test/integration/waiting.test.ts has real daemons.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -30,7 +30,7 @@ class Scene {
     },
   };
 
-  /** Lets promises settle, moves on, lets them settle. */
+  /** Lets promises settle, advances the clock, lets them settle again. */
   async pass(durationMs: number): Promise<void> {
     for (let left = durationMs; left >= 0; left -= WAIT_POLL_MS) {
       for (let turn = 0; turn < 30; turn++) await Promise.resolve();
@@ -39,7 +39,7 @@ class Scene {
     for (let turn = 0; turn < 30; turn++) await Promise.resolve();
   }
 
-  /** A command, with what it says. */
+  /** Runs a command and records its output. */
   run(call: string, values: Readonly<Record<string, unknown>>, words: readonly string[], daemon: Daemon) {
     const said: string[] = [];
     const asked: string[] = [];
@@ -101,7 +101,7 @@ describe('waitUntil', () => {
   });
 });
 
-test('a line of the terminal takes the place of the last, is cut to it, and goes away', () => {
+test('a progress line replaces the previous one, is cut to the width, and is removed', () => {
   let text = '';
   const show = terminalProgress(
     (bytes) => {
@@ -137,7 +137,7 @@ describe('-a --wait', () => {
     ]);
   });
 
-  test('ends after its time, a minute when none is given, with what is missing', async () => {
+  test('ends after its time, by default a minute, and names what is missing', async () => {
     const scene = new Scene();
     const { said, ended } = scene.run('-a', { wait: '' }, ['b'], (name) =>
       name === 'query' ? { namespaces: [] } : { outcomes: [outcome('b', 'E_NO_PATH')] },
@@ -174,7 +174,7 @@ describe('-a --wait', () => {
     expect(await ended).toBe(1);
   });
 
-  test('Ctrl-C while rsiod is at work says that it goes on', async () => {
+  test('Ctrl-C while rsiod works says that rsiod continues', async () => {
     const scene = new Scene();
     const { ended } = scene.run('-a', { wait: '' }, ['a'], () => new Promise(() => undefined));
     const caught = ended.catch((thrown: unknown) => thrown);

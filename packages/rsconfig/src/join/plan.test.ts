@@ -1,5 +1,5 @@
-// The file that join writes, byte for byte: new, beside other namespaces, completed, and refused.
-// Leaves finding the paths to the integration tests.
+// Tests the file that join writes, byte for byte: new, beside other namespaces, completed, and refused. Finding the paths is tested by
+// the integration tests.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { parseIni, printIni } from '@rsio/common/config/ini/ini-document';
@@ -100,7 +100,7 @@ describe('ports', () => {
     const old = '[defaults]\nport = 6000\n\n[interface a]\naddress = 192.168.45.20\nport = 6001\n';
     const { text } = join(old, [path('eth0', 45), path('eth1', 46, { port: 6000 })]);
     expect(text.startsWith(old.trimEnd())).toBe(true);
-    // On interface a a section without a port would mean 6001, on the other 6000.
+    // A section without a port would mean port 6001 on interface a, and 6000 on the other.
     expect(parseRscltConfig(text, FILE).namespaces[0]?.servers.map(({ port }) => port)).toEqual([5000, 6000]);
   });
 });
@@ -117,7 +117,7 @@ test('a namespace that is there is completed', () => {
   expect(parseRscltConfig(text, FILE).namespaces).toHaveLength(1);
 });
 
-test('a second server gets sections of its own, and a label that is taken a number', () => {
+test('a second server gets its own sections, and a taken label gets a number', () => {
   const { text } = join(SAMPLE_RSCLTCFG, [path('lo', 45, { server: 'big-8', address: '192.168.45.8' })], { namespaceid: 201 });
   const config = parseRscltConfig(text, FILE);
   expect(config.namespaces.map(({ name }) => name)).toEqual(['osl', 'osl-201']);

@@ -27,12 +27,12 @@ export interface Trial {
   readonly refusedBy: readonly string[];
 }
 
-/** `tells` is called before each path is tried. */
+/** `announce` is called before each path is tried. */
 export async function tryServers(
   target: JoinTarget,
   discovery: Discovery,
   ports: MachinePorts,
-  tells: (sentence: string) => void,
+  announce: (sentence: string) => void,
 ): Promise<Trial> {
   const usable: TriedPath[] = [];
   const unused: string[] = [];
@@ -56,7 +56,7 @@ export async function tryServers(
         continue;
       }
       left -= 1;
-      tells(`Trying ${name}`);
+      announce(`Trying ${name}`);
       tried.add(localName({ device: candidate.local.name, address: candidate.local.address }));
       const report = await probe(candidate, target, discovery.namespaceid, server, ports);
       hasRefused = report.failureCode === 'E_AUTH';

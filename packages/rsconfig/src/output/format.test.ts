@@ -1,5 +1,5 @@
-// Golden texts of every view: the samples of the product's description to the character, and ours that extend them.
-// Names, counts and addresses at and past the width of their columns.
+// Golden texts of every view: the samples of the product's description to the character, and our extensions. Names, counts and addresses
+// reach and exceed the width of their columns.
 
 import { describe, expect, test } from 'vitest';
 import { formatEvents, formatLocal, formatOutcome, formatQuery, formatStatus } from './format.ts';
@@ -294,9 +294,9 @@ vol: osl:oracle@0
 `);
   });
 
-  test('a path or volume that is new, or whose counters began anew, counts from zero', () => {
+  test('a path or volume that is new, or whose counters restarted, counts from zero', () => {
     const now = { paths: [pathStats, { ...pathStats, port: 5001 }], volumes: [volumeStats] };
-    // What has come into another place of the list is not what was there.
+    // An entry at another position of the list is another object.
     const before = {
       paths: [
         { ...pathStats, requests: 5_000 },

@@ -1,5 +1,5 @@
-// What -q says of a server that is not connected: what the server said, when it has said something.
-// Leaves the views that the remarks stand below to program.test.ts.
+// Tests the warnings of -q about a server that is not connected: they quote the errors of the server. The views are tested in
+// program.test.ts.
 
 import { expect, test } from 'vitest';
 import { queryWarnings } from './warnings.ts';
@@ -27,7 +27,7 @@ test.each<[string, readonly (string | null)[], string]>([
   expect(remarksOf(errors)).toEqual([`Server big-7 of osl is down${said}: see rsconfig -m status -v`]);
 });
 
-test('of many things that a server has said a few are told', () => {
+test('of many errors of a server only a few are shown', () => {
   const errors = Array.from({ length: 9 }, (_, index) => `Reason ${index} [E_LIMIT]`);
   expect(remarksOf(errors)[0]?.match(/Reason/g)).toHaveLength(4);
 });

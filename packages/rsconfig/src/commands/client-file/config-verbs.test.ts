@@ -1,5 +1,5 @@
-// The verbs that change the client's file, from arguments to the file's bytes, with and without a daemon; check, reload and key new.
-// Edits, saving and every wrong file are tested in packages/protocol/src/config.
+// Tests the commands that change the client's file, from arguments to bytes, with and without a daemon; also check, reload and key new.
+// Edits, saving and wrong files are tested in packages/common/src/config.
 
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -123,7 +123,7 @@ test('interface list', async () => {
 describe('a running rsiod', () => {
   beforeEach(() => write(SAMPLE));
 
-  test('does not use a change yet, says so', async () => {
+  test('does not use a change yet, which is reported', async () => {
     await serve({});
     const { code, err } = await run('interface remove if1');
     expect({ code, err }).toEqual({
@@ -139,7 +139,7 @@ describe('a running rsiod', () => {
     expect(JSON.parse((await run('reload --json')).out)).toEqual({ applied: ['Interface if1 is gone'] });
   });
 
-  test('may refuse it: the file is changed, the exit code tells', async () => {
+  test('may refuse it: the file is changed, and the exit code reports it', async () => {
     await serve({
       reload: () => {
         throw new RsError('E_IN_USE', 'Namespace osl has attached volumes: detach them first');
@@ -266,7 +266,7 @@ describe('refused, the file stays as it was', () => {
     expect((await run('server add s 127.1.0.1')).err).toContain('No namespace in the file: add one with rsconfig namespace add');
   });
 
-  test('while another program saves it: tries for a while, then says so', async () => {
+  test('while another program saves it: retries for a while, then reports it', async () => {
     const clock = new FakeClock();
     writeFileSync(`${file}.new`, 'half');
     const running = run('interface remove if1', { clock });
@@ -278,7 +278,7 @@ describe('refused, the file stays as it was', () => {
     expect(readFileSync(file, 'utf8')).toBe(SAMPLE);
   });
 
-  test('and when the other is ready, the change comes on top of its own', async () => {
+  test('and after the other program has finished, the change is applied to its file', async () => {
     const clock = new FakeClock();
     writeFileSync(`${file}.new`, 'half');
     const running = run('interface remove if1', { clock });
@@ -293,7 +293,7 @@ describe('refused, the file stays as it was', () => {
   });
 });
 
-test('a broken file may be changed, and what is still wrong in it is told', async () => {
+test('a broken file may be changed, and its remaining faults are reported', async () => {
   write(`${SAMPLE}colour = red\n`);
   await serve({ reload: () => ({ applied: ['never'] }) });
   const { code, out, err } = await run('interface remove if1 --reload');

@@ -1,5 +1,5 @@
-// What force takes away is told at the prompt, before or after it was taken. The daemon is a table of answers.
-// Leaves what is lost to rsiod's final-flush.test.ts.
+// Tests that the losses caused by force are reported at the prompt, before or after they occur. The daemon is a table of answers; what is
+// lost is tested in rsiod's final-flush.test.ts.
 
 import { expect, it } from 'vitest';
 import { CUT_STATE } from '@rsio/common/control/methods';
@@ -22,7 +22,7 @@ function scene(answers: Readonly<Record<string, (params: { force: boolean }) => 
 
 const CUT = { object: 'volume osl:oracle@0', from: 'attached', to: CUT_STATE, reason: 'it was in use by mount point /mnt' };
 
-it('-d --force tells what it has cut, and not what was cut before', async () => {
+it('-d --force reports the losses that it caused, and no earlier ones', async () => {
   const { context, said } = scene({
     events: () => ({
       events: [
@@ -35,7 +35,7 @@ it('-d --force tells what it has cut, and not what was cut before', async () => 
   expect(said).toEqual(['events null', 'Warning: volume osl:oracle@0: it was in use by mount point /mnt']);
 });
 
-it('without force, or with a daemon that cannot tell, nothing is said', async () => {
+it('without force, or if the daemon cannot list its events, nothing is reported', async () => {
   const { context, said } = scene({
     events: () => {
       throw new RsError('E_VERSION', 'What is that?');
@@ -45,7 +45,7 @@ it('without force, or with a daemon that cannot tell, nothing is said', async ()
   expect([await reportLosses(context, true, async () => 7), said]).toEqual([7, ['events null']]);
 });
 
-it('stop --force names what is in use before it ends it', async () => {
+it('stop --force names the users of devices before it stops rsiod', async () => {
   const { context, said } = scene({
     stop: ({ force }) => {
       if (!force) throw new RsError('E_IN_USE', 'osl:oracle@0 is in use by mount point /mnt: end that first, or use rsconfig stop --force');
@@ -59,7 +59,7 @@ it('stop --force names what is in use before it ends it', async () => {
   ]);
 });
 
-it('stop --force of what nobody uses says nothing', async () => {
+it('stop --force reports nothing if no device is in use', async () => {
   const { context, said } = scene({ stop: () => ({}) });
   await stopByForce(context);
   expect(said).toEqual(['stop false']);

@@ -1,5 +1,5 @@
-// When `restart` asks, when it joins a restart that is under way, and when it says that rsiod does not run. The daemon is a list of answers,
-// one for each question for it. Leaves the restart itself to test/integration/keeper.test.ts.
+// Tests when `restart` asks, when it joins a restart in progress, and when it reports that rsiod is not running. The daemon is a list of
+// answers, one per request. test/integration/keeper.test.ts has the real restart.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { contextOf } from '../../testing/context.ts';
 import { RESTART } from './lifecycle.ts';
 import path from 'node:path';
 
-/** Who answers, and when it began; null: nobody does. */
+/** The answering process and its start time; null: no process answers. */
 type Answer = { readonly pid: number; readonly startedMs: number } | null;
 
 const NOW_MS = 1_000_000;
@@ -26,7 +26,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(root, { recursive: true }));
 
-/** Runs the command; the last answer is for all that is asked later. `restarts`: what comes of asking for one. */
+/** Runs the command; the last answer repeats. `restarts`: results of the restart requests. */
 async function run(answers: readonly Answer[], restarts: readonly (RsError | null)[] = []) {
   const clock = new FakeClock(NOW_MS);
   const paths = rsiodPaths(root);
@@ -35,7 +35,7 @@ async function run(answers: readonly Answer[], restarts: readonly (RsError | nul
     clock: {
       monotonicMs: () => clock.monotonicMs(),
       wallMs: () => clock.wallMs(),
-      // A pause between two looks is over at once.
+      // The pause between two polls ends immediately.
       after: (delayMs, fire) => (delayMs < 1_000 ? clock.after(0, fire) : clock.after(delayMs, fire)),
       soon: (fire) => clock.soon(fire),
     },
@@ -66,24 +66,24 @@ async function run(answers: readonly Answer[], restarts: readonly (RsError | nul
   return { said: await done, asked };
 }
 
-test('the process that answers is asked once, and done is what another one says', async () => {
+test('the answering process is asked once, and the restart is done when another process answers', async () => {
   expect(await run([OLD, OLD, null, null, { pid: 11, startedMs: NOW_MS + 100 }])).toEqual({
     said: 'rsiod restarted as process 11\n',
     asked: 1,
   });
 });
 
-test('a clock that was set back since rsiod began does not make it look new', async () => {
+test('a clock that was set back since rsiod started does not make it look new', async () => {
   const old = { pid: 10, startedMs: NOW_MS + 60_000 };
   expect(await run([old, old, { pid: 11, startedMs: NOW_MS + 5 }])).toEqual({ said: 'rsiod restarted as process 11\n', asked: 1 });
 });
 
-test('while nobody answers and the keeper runs, the restart under way is joined when the next process began after the command', async () => {
+test('while no process answers and the keeper runs, the command joins the restart if the next process started after the command', async () => {
   acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
   expect(await run([null, null, { pid: 11, startedMs: NOW_MS }])).toEqual({ said: 'rsiod restarted as process 11\n', asked: 0 });
 });
 
-test('one that began before the command may have read the old file: it is asked', async () => {
+test('a process that started before the command may have read the old file, so it is asked', async () => {
   acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
   const early = { pid: 11, startedMs: NOW_MS - 1 };
   expect(await run([null, early, early, null, { pid: 12, startedMs: NOW_MS + 9 }])).toEqual({
@@ -92,7 +92,7 @@ test('one that began before the command may have read the old file: it is asked'
   });
 });
 
-test('a process that ends before it answers the question has begun anew for somebody else', async () => {
+test('a process that ends before it answers is restarted by another command', async () => {
   acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
   const reset = new RsError('E_RESET', 'closed');
   expect(await run([OLD, null, { pid: 11, startedMs: NOW_MS + 9 }], [reset])).toEqual({
@@ -101,7 +101,7 @@ test('a process that ends before it answers the question has begun anew for some
   });
 });
 
-test('without a process at all, and refused, it says so at once', async () => {
+test('without a process, or if refused, the command fails immediately', async () => {
   expect(await run([null])).toEqual({ said: 'RsError: rsiod does not run', asked: 0 });
   const ending = new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
   expect(await run([OLD], [ending])).toEqual({ said: `RsError: ${ending.message}`, asked: 1 });

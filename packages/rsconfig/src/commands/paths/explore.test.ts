@@ -1,5 +1,5 @@
-// The table to the letter, findings with their remedies, and on which interfaces is asked.
-// Leaves asking itself to the explorer's tests.
+// Tests the table to the letter, the findings with their remedies, and the selection of interfaces. Exploring itself is tested with the
+// explorer.
 
 import { expect, test } from 'vitest';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';

@@ -1,5 +1,5 @@
-// How a path may be named, and what -m test prints of one that is well, one that cannot be used and one that leaves by another card.
-// Leaves what the daemon measures to rsiod.
+// Tests the forms of PATH, and the output of -m test for a good path, an unusable path, and one that leaves by another card. Measuring is
+// tested in rsiod.
 
 import type { ProbeView } from '@rsio/common/control/methods';
 import { expect, test } from 'vitest';
@@ -80,7 +80,7 @@ test('exit code 0 when every path is well, 1 when there is none', async () => {
   expect((await run([])).code).toBe(1);
 });
 
-test('--json prints what the daemon said', async () => {
+test('--json prints the answer of the daemon', async () => {
   const { out } = await run([DOWN], [], true);
   expect(JSON.parse(out)).toMatchObject({ paths: [{ address: '192.168.46.10', error: { code: 'E_UNREACHABLE' } }] });
 });

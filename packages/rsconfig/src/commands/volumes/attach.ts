@@ -94,10 +94,10 @@ async function checkServers(
 ): Promise<boolean> {
   const isMissed = outcomes.some(({ error }) => error !== null && NOT_FOUND.includes(error.code));
   if (names.length > 0 && !isMissed) return true;
-  const away = await unreachableServers(context, server);
-  for (const one of away) context.report('E_NO_PATH', unreachableMessage(one));
-  if (outcomes.length + away.length === 0) context.note('No volume is offered to this client: see rsconfig -q');
-  return away.length === 0;
+  const unreachable = await unreachableServers(context, server);
+  for (const one of unreachable) context.report('E_NO_PATH', unreachableMessage(one));
+  if (outcomes.length + unreachable.length === 0) context.note('No volume is offered to this client: see rsconfig -q');
+  return unreachable.length === 0;
 }
 
 function checkNames(names: readonly string[]): void {

@@ -1,5 +1,5 @@
-// The line about many volumes: when it comes, what it says, and that it goes, whatever the work and the daemon do.
-// That a terminal shows one line in place of the last is tested with waiting.
+// Tests the progress line of many volumes: when it appears, its text, and that it is removed whatever the work and the daemon do.
+// Replacing the line on a terminal is tested in waiting.test.ts.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -51,7 +51,7 @@ test('from the first second on, each second, until the work is done; a daemon th
   expect(scene.clock.timersPending).toBe(0);
 });
 
-test('what fails fails, and what is soon done or seen by nobody has no line', async () => {
+test('errors pass through, and short work or work without a terminal has no line', async () => {
   const scene = new Scene();
   await expect(withProgress(scene.context(), 'detaching', Promise.reject(new Error('no')))).rejects.toThrow('no');
   expect(await withProgress(scene.context(false), 'detaching', Promise.resolve(7))).toBe(7);

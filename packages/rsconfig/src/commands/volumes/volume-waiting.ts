@@ -18,7 +18,7 @@ export interface WaitedOutcomes {
   readonly isDone: boolean;
 }
 
-type Ask = (names: readonly string[]) => Promise<readonly AttachOutcome[]>;
+type VolumeRequest = (names: readonly string[]) => Promise<readonly AttachOutcome[]>;
 
 const ATTACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'];
 const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'];
@@ -28,7 +28,7 @@ export async function attachWaiting(
   context: CommandContext,
   limitMs: number,
   { names, server }: { readonly names: readonly string[]; readonly server: string | null },
-  attach: Ask,
+  attach: VolumeRequest,
 ): Promise<WaitedOutcomes> {
   const round = new Rounds(names, attach, ATTACH_CAN_PASS);
   const waited = await waitUntil(context, limitMs, async () => {
@@ -43,7 +43,7 @@ export async function detachWaiting(
   context: CommandContext,
   limitMs: number,
   names: readonly string[],
-  detach: Ask,
+  detach: VolumeRequest,
 ): Promise<WaitedOutcomes> {
   const round = new Rounds(names, detach, DETACH_CAN_PASS);
   const waited = await waitUntil(context, limitMs, () => round.next(false));
@@ -52,14 +52,14 @@ export async function detachWaiting(
 
 /** The requested volumes and their outcomes so far. */
 class Rounds {
-  private readonly ask: Ask;
+  private readonly request: VolumeRequest;
   private readonly canPass: readonly string[];
   /** Requested name -> outcome; null: not requested yet. */
   private outcomes: Map<string, AttachOutcome | null>;
   private isWhole: boolean;
 
-  constructor(names: readonly string[], ask: Ask, canPass: readonly string[]) {
-    this.ask = ask;
+  constructor(names: readonly string[], request: VolumeRequest, canPass: readonly string[]) {
+    this.request = request;
     this.canPass = canPass;
     this.outcomes = new Map(names.map((name) => [name, null]));
     this.isWhole = names.length === 0;
@@ -68,12 +68,12 @@ class Rounds {
   /** `isGrowing`: without names, the servers may offer more volumes later. */
   async next(isGrowing: boolean): Promise<Poll<readonly AttachOutcome[]>> {
     if (this.isWhole) {
-      for (const outcome of await this.ask([]))
+      for (const outcome of await this.request([]))
         if (this.outcomes.get(outcome.volume)?.done !== true) this.outcomes.set(outcome.volume, outcome);
       this.isWhole = isGrowing;
     } else {
       const left = [...this.outcomes].flatMap(([name, outcome]) => (outcome === null || this.mayPass(outcome) ? [name] : []));
-      const answers = await this.ask(left);
+      const answers = await this.request(left);
       for (const [at, name] of left.entries()) this.outcomes.set(name, answers[at] ?? null);
     }
     const value = [...this.outcomes.values()].filter((outcome) => outcome !== null);
@@ -124,9 +124,9 @@ export function unreachableMessage({ sentence, why }: UnreachableServer): string
 
 function reasonsOf({ paths }: ServerView): string {
   if (paths.length === 0) return 'no interface of this machine has a path to it';
-  const told = paths.slice(0, PATHS_SHOWN_MAX).map(pathText);
-  const left = paths.length - told.length;
-  return [...told, ...(left > 0 ? [`and ${plural(left, 'more path')}`] : [])].join('; ');
+  const shown = paths.slice(0, PATHS_SHOWN_MAX).map(pathText);
+  const left = paths.length - shown.length;
+  return [...shown, ...(left > 0 ? [`and ${plural(left, 'more path')}`] : [])].join('; ');
 }
 
 function pathText(path: PathView): string {

@@ -1,5 +1,5 @@
-// The picture to the letter at 80x24, the plot, and that nothing leaves the terminal's width or height.
-// Leaves the loop and the screen to watch.test.ts.
+// Tests the picture to the letter at 80x24, the plot, and that no
+// output exceeds the terminal's width or height.
 
 import { expect, test } from 'vitest';
 import { PlotHistory, pipeHeading, pipeLines, terminalPicture } from './watch-picture.ts';
@@ -97,7 +97,7 @@ test('a name with control characters is shown, not obeyed', () => {
   expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
 });
 
-test('without a path it says so, instead of nothing', () => {
+test('without a path a message says so', () => {
   const none = sample([]);
   expect(pipeLines(none, historyOf(none), 'ascii')).toEqual(['15:02:32 No path: see rsconfig -m status, and rsconfig doctor']);
   expect(terminalPicture(none, historyOf(none), SIZE)[2]).toContain('No path');

@@ -1,5 +1,5 @@
-// Rates from two looks: matched path by path, also when paths come and go and counters start again.
-// Leaves how they are shown to watch-picture.test.ts.
+// Tests rates between two snapshots, matched path by path, also if
+// paths come and go and counters restart.
 
 import type { PathStats } from '@rsio/common/control/methods';
 import { pathStats } from '@rsio/protocol/testing/path-stats';

@@ -1,5 +1,5 @@
-// The loop of watch on a fake clock: how often it asks, where it shows, and every way in which it ends.
-// Leaves a real terminal to the integration tests.
+// Tests the loop of watch on a fake clock: how often it polls, where it shows, and every way in which it ends. Integration tests have a
+// real terminal.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
@@ -14,7 +14,7 @@ const LEAVE = '\x1b[?25h\x1b[?1049l';
 
 const STATUS = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }], waiting: [], logs: [] };
 
-/** A run of watch against a daemon that answers until `lives` is false. */
+/** Runs watch against a daemon that answers until `lives` is false. */
 function scene(options: { readonly count?: number; readonly json?: boolean; readonly isTerminal?: boolean } = {}) {
   const clock = new FakeClock();
   let printed = '';
@@ -45,7 +45,7 @@ function scene(options: { readonly count?: number; readonly json?: boolean; read
     },
   };
   const ended = watch(context, { count: options.count ?? null, ascii: false, json: options.json ?? false }, surroundings);
-  /** Lets promises settle, then moves on by `seconds`. */
+  /** Lets promises settle, then advances the clock by `seconds`. */
   const pass = async (seconds: number): Promise<void> => {
     for (let second = 0; second < seconds; second++) {
       for (let turn = 0; turn < 20; turn++) await Promise.resolve();
@@ -91,7 +91,7 @@ describe('on a terminal', () => {
     expect(printed().endsWith(LEAVE)).toBe(true);
   });
 
-  test('a daemon that ends meanwhile is told of after the terminal was given back', async () => {
+  test('a daemon that ends meanwhile is reported after the terminal is restored', async () => {
     const { ended, pass, printed, daemon } = scene({ isTerminal: true });
     const failure = expect(ended).rejects.toThrow(/^rsiod ended during watch: /);
     await pass(1);
@@ -111,7 +111,7 @@ test('a daemon that hangs does not keep Ctrl-C waiting', async () => {
   await ended;
 });
 
-test('without a daemon the first answer says how to start one, and no screen is opened', async () => {
+test('without a daemon the error says how to start it, and no screen is opened', async () => {
   const clock = new FakeClock();
   let printed = '';
   const context = contextOf({

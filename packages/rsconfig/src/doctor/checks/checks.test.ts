@@ -1,5 +1,5 @@
-// Prepared faults, each named by the finding that it must draw; and a client in good order, of which nothing but good is said.
-// Leaves how facts are gathered to the integration tests.
+// Prepared faults, each with the finding that it must cause; and a client in good order without any fault. Gathering facts is tested by
+// the integration tests.
 
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
@@ -8,12 +8,12 @@ import { diagnose } from '../doctor.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
 import { type Finding, formatFindings } from '../facts/finding.ts';
 
-/** All that is not well. */
+/** All errors and warnings. */
 function faults(facts: DoctorFacts): Finding[] {
   return diagnose(facts).filter(({ severity }) => severity !== 'ok');
 }
 
-/** The only thing that is not well. */
+/** The only error or warning. */
 function fault(changes: Partial<DoctorFacts>): Finding {
   const found = faults(doctorFacts(changes));
   expect(found.map(({ object, what }) => `${object}: ${what}`)).toHaveLength(1);
@@ -83,7 +83,7 @@ describe('interfaces', () => {
   test('an address that this machine does not have', () => {
     const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], standsOn: {}, tables: [], routers: {} };
     const reason = 'not on a common subnet';
-    // What follows from it is not told again.
+    // Its consequences are not reported again.
     const leftOut = [
       { namespace: 'osl', object: 'if1', type: 'interface', address: '192.168.46.20', reason },
       { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason },
@@ -93,7 +93,7 @@ describe('interfaces', () => {
     expect(found.where).toBe('/etc/rscltcfg:9');
   });
 
-  test('a cable that is not plugged in is told once, not for each path on it', () => {
+  test('an unplugged cable is reported once, not for each path on it', () => {
     const machine = {
       interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { hasCarrier: false })],
       standsOn: {},
@@ -216,7 +216,7 @@ describe('cables', () => {
     ]);
   });
 
-  test('a card whose path does not work is not said to carry it', () => {
+  test('a card is not reported to carry a path that does not work', () => {
     const dead = pathFacts(1, { unreached: 'ETIMEDOUT', report: null, route: { device: 'eth1' } });
     const objects = diagnose(doctorFacts({ paths: [pathFacts(0, { route: { device: 'eth0' } }), dead] })).map(({ object }) => object);
     expect(objects.filter((object) => object.startsWith('device'))).toEqual(['device eth0']);
@@ -241,7 +241,7 @@ describe('the server', () => {
     return report({ server, roundTripMs: null, mtuBytes: null, ...changes });
   };
 
-  test('does not accept the key: told once, though two paths showed it', () => {
+  test('does not accept the key: reported once although two paths show it', () => {
     const wrong = refused({ failure: 'Server refused the connection: …', failureCode: 'E_AUTH' });
     const found = fault({ paths: [pathFacts(0, { report: wrong }), pathFacts(1, { report: wrong })] });
     expect(found).toMatchObject({ severity: 'error', object: 'server big-9', where: '/etc/rscltcfg:14' });
@@ -261,7 +261,7 @@ describe('the server', () => {
     expect(fault({ paths: [pathFacts(0, { report: wrong })] }).what).toContain('does not answer like an RSIO server');
   });
 
-  test('is known, and its data does not come through: told in the words of that failure', () => {
+  test('is known, and its data does not get through: the failure is quoted', () => {
     const wrong = refused({ failure: 'Data stopped after the handshake: set an MTU that passes', failureCode: 'E_TIMEOUT' });
     expect(fault({ paths: [pathFacts(0, { report: wrong })] })).toMatchObject({
       what: 'Data stopped after the handshake',
@@ -269,7 +269,7 @@ describe('the server', () => {
     });
   });
 
-  test('does not accept the key: a path that was tried without one is not said to be usable', () => {
+  test('does not accept the key: a path that was tried without one is not reported as usable', () => {
     const wrong = refused({ failure: 'Server refused the connection: …', failureCode: 'E_AUTH' });
     const reps = [rep({ address: '192.168.46.10', state: 'down' })];
     const status = { interfaces: [{ position: 1, name: 'if1', address: '192.168.46.20', port: 5000, reps }], waiting: [], logs: [] };

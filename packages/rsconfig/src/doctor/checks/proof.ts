@@ -7,15 +7,15 @@ import { listOf, pathName, locationOf, serverName, splitSentence } from '../fact
 
 export function checkProof(facts: DoctorFacts): Finding[] {
   const findings = new FindingList('proof');
-  const told = new Set<string>();
+  const reported = new Set<string>();
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
     // A server refuses a wrong namespace before it identifies itself; its message names it.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
-    if (!told.has(key)) failed(findings, facts, path);
-    told.add(key);
+    if (!reported.has(key)) failed(findings, facts, path);
+    reported.add(key);
   }
   claimedTwice(findings, facts);
   for (const [instance, paths] of byInstance(facts)) {

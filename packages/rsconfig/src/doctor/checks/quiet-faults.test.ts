@@ -1,5 +1,5 @@
-// Faults that nothing else shows: a card that is down with its address, a smaller MTU at the server, a port that a firewall rejects on
-// one of two interfaces, volumes that wait or whose storage fails, file systems on devices that are gone.
+// Faults without other symptoms: a card that is down with its address, a smaller MTU at the server, a port that a firewall rejects on one
+// of two interfaces, waiting volumes, failing storage, and file systems on devices that are gone.
 
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
@@ -31,7 +31,7 @@ describe('a card that does not run', () => {
     expect([found?.what, others]).toEqual(['eth1, which has fd00:46:0::20, has no carrier', []]);
   });
 
-  test('what ip says of devices', () => {
+  test('the output of ip about devices', () => {
     const addresses = [{ family: 'inet', local: '192.168.46.20', prefixlen: 24 }];
     expect(silentIn({ ifname: 'eth1', flags: ['BROADCAST', 'MULTICAST'], addr_info: addresses })).toEqual([
       { device: 'eth1', address: '192.168.46.20', isUp: false },
@@ -42,7 +42,7 @@ describe('a card that does not run', () => {
   });
 });
 
-describe('the size of packets where no discovery datagram tells', () => {
+describe('the packet size without discovery datagrams', () => {
   const unmeasured = report({ mtuBytes: null, leavesBy: 'eth1', arrivesBy: 'eth1' });
 
   test('a smaller MTU at the server', () => {
@@ -60,7 +60,7 @@ describe('the size of packets where no discovery datagram tells', () => {
     expect(lines).toMatchObject([{ severity: 'ok', what: expect.stringContaining(what) as string }]);
   });
 
-  test('what ss says of connections, with time stamps and without, over IPv4 and IPv6', () => {
+  test('the output of ss about connections, with and without time stamps, over IPv4 and IPv6', () => {
     const line = (mss: number, offered: number) =>
       `0 0 10.0.0.1:40000 10.0.0.2:5000 \n\t cubic wscale:7,7 rto:201 mss:${mss} pmtu:1500 rcvmss:536 advmss:${offered} cwnd:10\n`;
     expect(packetBytesIn(line(1248, 1448), 1500)).toBe(1300);
@@ -74,7 +74,7 @@ describe('the size of packets where no discovery datagram tells', () => {
 describe('a port that is refused on one of two interfaces', () => {
   const refused = pathFacts(1, { unreached: 'ECONNREFUSED', report: null });
 
-  test('the server says that it listens there: a firewall', () => {
+  test('the server lists the end point: a firewall', () => {
     const interfaces = [1, 2].map((index) => ({ name: `if${index}`, address: `192.168.${44 + index}.10`, port: 5000 }));
     const known = report({ leavesBy: 'eth0', arrivesBy: 'eth0', server: { ...report().server!, interfaces } });
     const [found, ...others] = faults({ paths: [pathFacts(0, { report: known }), refused] });

@@ -8,18 +8,18 @@ import { type Finding, FindingList } from '../facts/finding.ts';
 import { pathName } from '../facts/naming.ts';
 
 /** Findings that other checks report, or that are no fault: a server may be configured not to answer exploration. */
-const NOT_HERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];
+const REPORTED_ELSEWHERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];
 const ERRORS: readonly FindingKind[] = ['same-id', 'contradiction'];
 
 export function checkWire(facts: DoctorFacts): Finding[] {
   const findings = new FindingList('wire');
   for (const path of facts.paths) packetSize(findings, facts, path);
   const noticed = [...facts.explored, ...facts.paths.flatMap(({ report }) => report?.findings ?? [])];
-  const told = new Set<string>();
+  const reported = new Set<string>();
   for (const one of noticed) {
     const key = `${one.kind} ${one.object}`;
-    if (!NOT_HERE.includes(one.kind) && !told.has(key)) pass(findings, one);
-    told.add(key);
+    if (!REPORTED_ELSEWHERE.includes(one.kind) && !reported.has(key)) pass(findings, one);
+    reported.add(key);
   }
   return findings.list;
 }

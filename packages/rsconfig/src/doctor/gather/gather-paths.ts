@@ -21,8 +21,8 @@ export interface TriedPaths {
   readonly leftOut: readonly LeftOutFacts[];
 }
 
-/** `tells` is called before each longer wait. */
-export async function tryPaths(config: RscltConfig, ports: MachinePorts, tells: (sentence: string) => void): Promise<TriedPaths> {
+/** `announce` is called before each longer wait. */
+export async function tryPaths(config: RscltConfig, ports: MachinePorts, announce: (sentence: string) => void): Promise<TriedPaths> {
   const locals = localsOf(config, ports.interfaces);
   const paths: PathFacts[] = [];
   const refusedIn = new Set<string>();
@@ -30,7 +30,7 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, tells: 
   const tryAll = async ({ pairs }: Pairs, which: string): Promise<void> => {
     const tried = pairs.slice(0, DOCTOR_PATHS_MAX - paths.length);
     pathsNotTried += pairs.length - tried.length;
-    if (tried.length > 0) tells(`Trying ${plural(tried.length, 'path')} ${which}, about a second each`);
+    if (tried.length > 0) announce(`Trying ${plural(tried.length, 'path')} ${which}, about a second each`);
     const connected = await Promise.all(tried.map((pair) => connect(pair, ports)));
     for (const { pair, facts, canProbe } of connected) {
       const report = canProbe ? await probe(pair, ports, !refusedIn.has(pair.namespace.name)) : null;

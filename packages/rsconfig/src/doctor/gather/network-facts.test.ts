@@ -1,5 +1,5 @@
-// VLANs stand on their card, also through several layers; bonds and bridges are cards themselves; a circle ends.
-// What /sys tells is the test's.
+// Tests that a VLAN belongs to its card, also through several layers, that bonds and bridges are cards themselves, and that a circle
+// ends. The test supplies the content of /sys.
 
 import { expect, test } from 'vitest';
 import { cardsBelow } from './network-facts.ts';

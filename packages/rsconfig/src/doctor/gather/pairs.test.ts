@@ -1,5 +1,5 @@
-// Pairs of the file, pairs that a server's own list adds, and what is left out of both.
-// The file is the manual's sample with things taken away.
+// Tests the pairs of the file, the pairs from a server's own list, and the interfaces without a pair. The file is the manual's sample
+// with parts removed.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ const MACHINE = [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')];
 const LISTED = [45, 46, 47].map((subnet, index) => ({ name: `if${index + 1}`, address: `192.168.${subnet}.10`, port: 5000 }));
 const SECOND = '\n[server big-9-2]\naddress       = 192.168.46.10\n';
 
-/** The first path, at whose end the server has told what interfaces it has. */
+/** The first path, whose server has listed its interfaces. */
 function met(interfaces = LISTED): PathFacts {
   return pathFacts(0, { report: report({ server: { ...report().server!, interfaces } }) });
 }
@@ -39,7 +39,7 @@ test('the file names all but one: that is left out, since no subnet is common', 
 describe('the file names one interface of the server', () => {
   const one = SAMPLE.replace(SECOND, '');
 
-  test('the server tells of the other', () => {
+  test('the server lists the other interface', () => {
     expect(of(one, [met()])).toEqual({
       configured: ['if0 -> big-9-1 192.168.45.10/5000', 'left out: interface if1'],
       learned: ['if1 -> big-9-if2 192.168.46.10/5000', 'left out: learned big-9-if3'],
@@ -58,7 +58,7 @@ describe('the file names one interface of the server', () => {
   });
 });
 
-test('two paths to one server learn of its interfaces once', () => {
+test('two paths to one server add its interfaces once', () => {
   const again = pathFacts(1, { address: '192.168.45.10', report: met().report });
   expect(of(SAMPLE.replace(SECOND, ''), [met(), again]).learned).toEqual([
     'if1 -> big-9-if2 192.168.46.10/5000',
