@@ -1,5 +1,5 @@
-// The relations between the bounds of rsiod's rooms, and to those of the packages below. The programs load this module first: a set of bounds
-// that contradict each other does not start. The bounds themselves are in the limits.ts of each room.
+// Asserts how the bounds of rsiod's folders relate to each other and to the bounds of lower packages. The bounds themselves are in each
+// folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does not start.
 
 import '@rsio/protocol/limits';
 
@@ -16,10 +16,10 @@ import { DEVICE_COMMAND_TIMEOUT_MS } from './frontends/system/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
 
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');
-assert(LOG_FLUSH_AGE_MS + LOG_LOOK_MS < SELF_SYNC_MS, 'A client flushes its log before the server syncs by itself');
-assert(SLOW_STORAGE_MS > DEAD_AFTER_MS, 'A server that is gone is not taken for slow storage');
+assert(LOG_FLUSH_AGE_MS + LOG_LOOK_MS < SELF_SYNC_MS, 'A client must flush its log before the server syncs by itself');
+assert(SLOW_STORAGE_MS > DEAD_AFTER_MS, 'A dead server must not be mistaken for slow storage');
 assert(
   DEVICE_FORCE_MS < STOP_WAIT_MS && DEVICE_FORCE_MS < DEVICE_COMMAND_TIMEOUT_MS,
-  'What is taken away by force is given up before its time is',
+  'Removing a device by force must end before the timeouts around it',
 );
-assert(PROBES_TIME_MAX_MS + PROBE_TIME_MAX_MS < CONTROL_TIMEOUT_MS, 'Who asks for probes must wait for the last one');
+assert(PROBES_TIME_MAX_MS + PROBE_TIME_MAX_MS < CONTROL_TIMEOUT_MS, 'A command for probes must wait for the last one');

@@ -1,5 +1,5 @@
-// The relations between the bounds of rssrv's rooms, and to those of the packages below. The programs load this module first: a set of bounds
-// that contradict each other does not start. The bounds themselves are in the limits.ts of each room.
+// Asserts how the bounds of rssrv's folders relate to each other and to the bounds of lower packages. The bounds themselves are in each
+// folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does not start.
 
 import '@rsio/protocol/limits';
 
@@ -14,16 +14,16 @@ import { ANSWERS_QUEUED_MAX_BYTES, ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES, U
 import { STORAGE_SYNC_WAIT_MS } from './sys/limits.ts';
 import { WORKER_DRAIN_TIMEOUT_MS } from './workers/limits.ts';
 
-assert(ANSWERS_QUEUED_MAX_BYTES <= OUTPUT_QUEUED_MAX_BYTES, 'READs must wait before the bounds of all output are met');
+assert(ANSWERS_QUEUED_MAX_BYTES <= OUTPUT_QUEUED_MAX_BYTES, 'READs must wait before the bound of all output is reached');
 assert(
   ANSWERS_UNREAD_MAX_BYTES + SLOTS * MESSAGE_MAX_BYTES < OUTPUT_HARD_MAX_BYTES,
-  'Who keeps window and slots loses no path for what he has not read yet',
+  'A client that keeps to its window and slots must lose no path because of unread answers',
 );
-assert(REREAD_MAX_BYTES >= BODY_MAX_BYTES, 'The largest READ must be allowed to be read again');
-assert(HOLD_CHANGES_WAITING_MAX >= 2 * SLOTS, 'All OPENs of one session must leave others room');
+assert(REREAD_MAX_BYTES >= BODY_MAX_BYTES, 'The largest READ must fit in the bound for re-executed READs');
+assert(HOLD_CHANGES_WAITING_MAX >= 2 * SLOTS, 'The OPENs of one session must leave room for others');
 assert(
   TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS + STORAGE_SYNC_WAIT_MS < TAKE_OVER_WAIT_MS &&
     TAKE_OVER_WAIT_MS + LIST_WAIT_MS < CONTROL_TIMEOUT_MS,
-  'Who asks for a take-over waits for as long as the server may take',
+  'A command for a take-over must wait for at least as long as the server may take',
 );
-assert(UNLISTED_PATH_MS > CONNECT_TIMEOUT_MS, 'Paths on a new interface are made before those on the old one are closed');
+assert(UNLISTED_PATH_MS > CONNECT_TIMEOUT_MS, 'Paths on a new interface must be up before those on the old one are closed');

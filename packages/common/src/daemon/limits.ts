@@ -1,5 +1,5 @@
 // Limits of starting and ending daemons. The unit is in the name.
-// Invariant: the relations to other folders that src/limits.ts asserts.
+// The src/limits.ts of the packages above assert relations to these bounds.
 
 export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** A daemon that is not ready in time is asked to end, and killed after this time. */

@@ -1,5 +1,5 @@
 // Limits of replacing files. The unit is in the name.
-// Invariant: the relations to other folders that src/limits.ts asserts.
+// The src/limits.ts of the packages above assert relations to these bounds.
 
 /** A temporary file of this age was left behind by a crash. */
 export const CONFIG_SAVE_MAX_MS = 30_000;

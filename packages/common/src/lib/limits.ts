@@ -1,5 +1,5 @@
 // Limits that both the configuration and the wire use, and sizes of text. The unit is in the name.
-// Invariant: the relations to other folders that src/limits.ts asserts.
+// The src/limits.ts of the packages above assert relations to these bounds.
 
 const MIB = 1024 * 1024;
 

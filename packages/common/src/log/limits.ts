@@ -1,5 +1,5 @@
 // Limits of logs: lines, buffers, and how often the same line is logged. The unit is in the name.
-// Invariant: the relations to other folders that src/limits.ts asserts.
+// The src/limits.ts of the packages above assert relations to these bounds.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

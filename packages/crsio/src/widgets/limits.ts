@@ -1,5 +1,5 @@
-// Limits of crsio's widgets/ folder, each with its unit in the name. The assertions below, and those in src/limits.ts for relations
-// between folders, hold.
+// Bounds of crsio. Units are in the names.
+// Bounds that several programs share are in common's limits.ts files.
 
 export const SCREEN_COLUMNS_MIN = 80;
 export const SCREEN_ROWS_MIN = 24;

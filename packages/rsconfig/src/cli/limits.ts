@@ -1,5 +1,5 @@
-// Limits of rsconfig's cli/ folder, each with its unit in the name. The assertions below, and those in src/limits.ts for relations
-// between folders, hold.
+// Bounds of rsconfig. Units are in the names.
+// Bounds that several programs share are in common's limits.ts files.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -1,20 +1,20 @@
-// Bounds of network/ in rsiod: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rsiod's network/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
 import { INTERFACES_NAMED_MAX } from '@rsio/protocol/wire/limits';
 
-/** Changes of what servers name, and of which paths live, are followed together after this. */
+/** Changes of the servers' lists, and of live paths, are collected for this long before the client adapts its paths. */
 export const ROUTES_FOLLOW_MS = 20;
-/** Connections of a namespace that are being set up at a time, and for how long one of them keeps the others waiting. */
+/** Number of connections of a namespace being set up at a time, and how long one of them may delay the others. */
 export const CONNECTS_AT_ONCE_MAX = 32;
 export const CONNECT_TURN_MS = 100;
 
-/** How often a starting rsiod looks whether its servers were reached. */
+/** Interval at which a starting rsiod checks whether its servers were reached. */
 export const FIRST_CONTACT_POLL_MS = 20;
-/** Addresses of which its start tells at the prompt what their servers said; the rest is counted. */
+/** Number of addresses whose refusals a start reports at the prompt. Further refusals are counted. */
 export const REFUSALS_TOLD_MAX = 16;
-/** That wait for one server's list at a time; who has waited longest gives up for the next. */
+/** Number of callers that wait for one server's list. One more makes the longest waiting caller proceed without it. */
 export const LIST_WAITERS_MAX = 1_024;
 
-/** End points that a client remembers a server to have named; past it the oldest is forgotten. */
+/** Number of end points remembered as named by a server. Beyond it the oldest is forgotten. */
 export const END_POINTS_REMEMBERED_MAX = 4 * INTERFACES_NAMED_MAX;

@@ -1,7 +1,10 @@
-// Bounds of exploration/ in rssrv: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rssrv's exploration/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
-/** How often a server logs what it did not answer, at most, and looks again at its interfaces' speeds and MTUs. */
+/**
+ * DISCOVERY_DROPS_LOG_MS: minimum interval between log lines about unanswered datagrams. DISCOVERY_FACTS_MS: interval at which a server
+ * reads the speeds and MTUs of its interfaces again.
+ */
 export const DISCOVERY_DROPS_LOG_MS = 60_000;
 export const DISCOVERY_FACTS_MS = 10_000;

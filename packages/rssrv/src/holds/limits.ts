@@ -1,12 +1,14 @@
-// Bounds of holds/ in rssrv: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rssrv's holds/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
-/** A session whose last path went this long ago does not keep an instance on another machine, or in another boot, out. */
+/**
+ * If the last path of a session ended this long ago, the session no longer locks out an instance on another machine or after another boot.
+ */
 export const SESSION_SILENT_MS = 3_000;
-/** Machines, and replaced processes, of one node that are remembered; of more, the oldest are forgotten. */
+/** Number of machines, and of replaced processes, remembered for one node. Beyond it the oldest are forgotten. */
 export const NODE_MACHINES_MAX = 16;
 export const NODE_REPLACED_MAX = 16;
-/** OPENs of one volume that wait for a change of its holds; one more is told to come again. */
+/** Maximum number of OPENs of one volume that wait for a change of its holds. The client of one more is told to come again. */
 export const HOLD_CHANGES_WAITING_MAX = 1_024;
-/** Refused OPENs of which a listener remembers that it has logged them. */
+/** Number of refused OPENs that a listener remembers as logged. */
 export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;

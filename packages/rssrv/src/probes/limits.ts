@@ -1,6 +1,6 @@
-// Bounds of probes/ in rssrv: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rssrv's probes/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
 export const PROBE_CONNECTIONS_MAX = 4;
-/** Of them for one node, so that none keeps all the others out. */
+/** Maximum number of probe connections of one node, so that no node locks out the others. */
 export const PROBES_PER_NODE_MAX = 2;

@@ -1,25 +1,30 @@
-// Bounds of session/ in rssrv: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rssrv's session/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 
 const MIB = 1024 * 1024;
 
-/** READs that the server reads again for late copies, in bytes of all together: they are outside of the window. */
+/** Total bytes of READs that the server re-executes for late copies. They are not part of the window. */
 export const REREAD_MAX_BYTES = 8 * MIB;
-/** When fewer than one of so many of a session's handle numbers are left, the server ends it at the next quiet moment: the next has others. */
+/**
+ * If fewer than one in this many of a session's handle numbers are left, the server ends the session at the next quiet moment. The next
+ * session has new numbers.
+ */
 export const HANDLE_NUMBERS_LOW_PART = 20;
-/** Such a moment: nothing that it executes has taken longer so far. */
+/** A session is quiet while none of its executing requests has taken this long. */
 export const SESSION_QUIET_MS = 100;
-/** Answers queued on one path at which the server lets READs wait: what waits for longer has left the processor's cache when it leaves. */
+/**
+ * If this many bytes of answers are queued on one path, READs wait. Data queued for longer leaves the processor's cache before it is sent.
+ */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 /**
- * Answers that a client has not read, with those of READs under way, over all paths of its session: above it a path that has more than a
- * segment of them lets READs wait. Who keeps the window never meets it.
+ * Bytes of answers that a client has not read, including READs in execution, over all paths of its session. Above it, READs wait on a path
+ * that has more than a segment of them. A client that keeps to its window never reaches it.
  */
 export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 
-/** A path on an interface that left the server's list is closed by the server after this, if its client did not retire it before. */
+/** The server closes a path on an interface that left its list after this time, if the client has not retired the path before. */
 export const UNLISTED_PATH_MS = 5_000;
 
 export const SYNC_BATCH_MAX_MS = 4;

@@ -1,5 +1,5 @@
-// Bounds of the configuration: what a key may be, and the defaults: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of the configuration: ranges of keys, and defaults. Units are in the names.
+// Invariant: the relations asserted below. The src/limits.ts of the packages above assert relations to these bounds.
 
 import { assert } from '../../lib/assert.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
@@ -16,18 +16,18 @@ export const HEARTBEAT_INTERVAL_MS = 1_000;
 export const SUSPECT_AFTER_MS = HEARTBEAT_INTERVAL_MS / 5;
 export const DEAD_AFTER_MS = 3 * HEARTBEAT_INTERVAL_MS;
 
-/** Processes that serve clients, for each core of the machine, when rssrvcfg says nothing: some 12 MiB each. */
+/** Default of the processes that serve clients, for each core of the machine. Each uses about 12 MiB. */
 export const PROCESSES_PER_CORE = 8;
-/** Of what tells the storage of a volume from others. */
+/** Maximum length of the stamp that distinguishes a volume's storage from others. */
 export const STORAGE_STAMP_MAX_CHARS = 128;
 
 export const PORT_DEFAULT = 5_000;
 export const KEY_MAX_CHARS = 256;
-/** Length of a key that `rsconfig key new` makes: more than 150 bits of 30 letters. */
+/** Length of a key made by `rsconfig key new`: more than 150 bits from 30 letters. */
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
-/** `[server]` sections of one client: each server has one per interface. */
+/** Maximum number of `[server]` sections of one client. Each server has one for each interface. */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;
@@ -36,16 +36,16 @@ export const SUSPECT_MIN_MS = 10;
 export const DEAD_MAX_MS = 600_000;
 export const STALL_MS = 600_000;
 export const STALL_MIN_MS = 100;
-/** A week; a timer cannot wait longer than 2^31 ms. */
+/** One week. A timer cannot wait longer than 2^31 ms. */
 export const STALL_MAX_MS = 604_800_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
-/** All replay logs of a client together (`log-total`): eight of the size that one has by default. */
+/** Default limit of all replay logs of a client together (`log-total`): eight logs of the default size. */
 export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;
 
-/** Faults that a volume shows for tests (`test-...` keys): their rules, the longest delay, and how often a pause is looked for its end. */
+/** Test faults of a volume (`test-...` keys): maximum number of rules, and longest delay. */
 export const TEST_RULES_MAX = 32;
 export const TEST_DELAY_MAX_MS = 600_000;
 

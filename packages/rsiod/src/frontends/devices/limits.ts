@@ -1,12 +1,12 @@
-// Bounds of frontends/devices/ in rsiod: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rsiod's frontends/devices/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
-/** A device that is taken away by force is given so long to write what it has. */
+/** A device that is removed by force has this long to write its data. */
 export const DEVICE_FORCE_MS = 3_000;
-/** Users of a device that a refusal names; the rest is counted. */
+/** Users of a device that a refusal names. Further users are counted. */
 export const DEVICE_USERS_NAMED_MAX = 5;
-/** Open files that are looked at to find who uses a device. */
+/** Maximum number of open files examined to find the users of a device. */
 export const DEVICE_USERS_LOOKED_MAX = 100_000;
 
-/** How often it is looked whether somebody swaps on a device of ours. */
+/** Interval at which rsiod checks whether the machine swaps to one of its devices. */
 export const SWAP_LOOK_MS = 10_000;

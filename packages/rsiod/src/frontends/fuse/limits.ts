@@ -1,26 +1,26 @@
-// Bounds of frontends/fuse/ in rsiod: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rsiod's frontends/fuse/ folder. Units are in the names.
+// Invariant: the relations asserted below. src/limits.ts asserts relations to bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Data of one READ or WRITE of a raw device; the kernel cuts what is longer. */
+/** Maximum data of one READ or WRITE of a raw device. The kernel splits longer requests. */
 export const FUSE_DATA_MAX_BYTES = MIB;
-/** Requests of its own accord (those of loop devices among them) that the kernel has out at a raw device at a time. */
+/** Maximum number of requests that the kernel keeps in flight at a raw device for its own purposes, including those of loop devices. */
 export const FUSE_BACKGROUND_MAX = 256;
-/** Requests, and bytes of their buffers, that one raw device may have out before its descriptor is not read any more. */
+/** Number of requests, and bytes of their buffers, that one raw device may have in flight. Beyond it, its descriptor is not read. */
 export const FUSE_REQUESTS_OUT_MAX = 1_024;
 export const FUSE_BYTES_OUT_MAX = 64 * MIB;
-/** Requests that are read in one turn of the loop, besides the first. */
+/** Maximum number of requests read in one event-loop turn in addition to the first. */
 export const FUSE_DRAIN_MAX = 32;
-/** Data of a WRITE up to which it is copied out of the buffer it was read into. */
+/** Up to this size, the data of a WRITE is copied out of the receive buffer. */
 export const FUSE_COPY_MAX_BYTES = 64 * KIB;
 export const FUSE_POOLED_BYTES_MAX = 64 * MIB;
-/** After an interrupt a request that only reads is waited for so long before its program gets EINTR. */
+/** After an interrupt, a reading request may complete for this long before its program gets EINTR. */
 export const FUSE_INTERRUPT_MS = 1_000;
-/** What a raw device asks for at a time when it looks for data or holes. */
+/** Bytes that a raw device examines at a time when it looks for data or holes. */
 export const FUSE_SEEK_BYTES = 1024 * MIB;
 
 assert(FUSE_DATA_MAX_BYTES % 4096 === 0 && FUSE_COPY_MAX_BYTES < FUSE_DATA_MAX_BYTES, 'Data of a raw device is whole pages');

@@ -1,9 +1,9 @@
-// Bounds of frontends/system/ in rsiod: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rsiod's frontends/system/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
 const KIB = 1024;
 
-/** How long mount, umount and losetup may take, and a device to be gone after that. */
+/** Timeout of mount, umount and losetup, and of the disappearance of a device after them. */
 export const DEVICE_COMMAND_TIMEOUT_MS = 10_000;
-/** What such a command says that is kept. */
+/** Bytes kept of such a command's output. */
 export const DEVICE_COMMAND_OUTPUT_MAX_BYTES = 64 * KIB;

@@ -1,15 +1,21 @@
-// Bounds of backends/common/ in rssrv: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rssrv's backends/common/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
 const MIB = 1024 * 1024;
 
+/** A call on the event loop that takes longer than this counts as slow. */
 export const SLOW_CALL_US = 120;
-/** Copying cached data takes time too: this many bytes more lengthen the bound by one microsecond. */
+/** Bytes that lengthen the bound for a slow call by one microsecond, because copying cached data takes time, too. */
 export const SLOW_CALL_BYTES_PER_US = 2_000;
-/** Calls after a slow one that are watched for a second one that waits for the storage. */
+/**
+ * Number of calls watched after a slow one. If another of them waits for the storage, the next POOL_RUN_REQUESTS requests go to the thread
+ * pool.
+ */
 export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
-/** While calls are in the pool and none has ended for so long, the storage may hang: nothing of the volume is called on the loop. */
+/**
+ * If calls are in the thread pool and none has ended for this long, the storage may hang. The volume then makes no calls on the event loop.
+ */
 export const STORAGE_SILENT_MS = 500;
-/** One write of zeros, where the storage cannot zero by itself. */
+/** Size of one write of zeros if the storage cannot zero ranges itself. */
 export const ZERO_WRITE_BYTES = MIB;

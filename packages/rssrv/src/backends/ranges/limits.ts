@@ -1,16 +1,22 @@
-// Bounds of backends/ranges/ in rssrv: the numbers of this folder, each with its unit in the name.
-// Invariant: what is asserted below, and in src/limits.ts of the package for relations to other folders.
+// Bounds of rssrv's backends/ranges/ folder. Units are in the names.
+// src/limits.ts asserts relations to bounds of other folders.
 
 const MIB = 1024 * 1024;
 
-/** First piece of a long DISCARD or ZERO that the kernel does; pieces that take less are doubled, those that take more halved. */
+/**
+ * Size of the first piece of a long DISCARD or ZERO in the kernel. Pieces faster than STEP_FAST_MS double in size, and pieces slower than
+ * STEP_SLOW_MS are halved, within STEP_MIN_BYTES and STEP_MAX_BYTES.
+ */
 export const ZERO_STEP_BYTES = 16 * MIB;
 export const STEP_MIN_BYTES = MIB;
 export const STEP_MAX_BYTES = 1024 * MIB;
 export const STEP_FAST_MS = 5;
 export const STEP_SLOW_MS = 50;
-/** A range helper that owes an answer for longer is killed. */
+/** A range helper that does not answer within this time is killed. */
 export const RANGE_HELPER_TIMEOUT_MS = 10_000;
-/** After which a range helper that was lost is started anew, at the earliest: doubled with each loss, and as at first after one that lasted. */
+/**
+ * Minimum wait before a lost range helper is restarted. It doubles with each loss, and starts again at the minimum after a helper that
+ * lasted.
+ */
 export const RANGE_HELPER_RETRY_MS = 1_000;
 export const RANGE_HELPER_RETRY_MAX_MS = 60_000;
