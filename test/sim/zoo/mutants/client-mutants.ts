@@ -26,6 +26,7 @@ interface TrunkInner {
 
 interface OverlapInner {
   inFlight: Request[];
+  count: number;
   waiting: Request[];
 }
 
@@ -197,6 +198,7 @@ const ORDER_MUTANTS: readonly Mutant[] = [
       override<AttachmentInner, [readonly Request[], string], void>(Attachment, 'sessionLost', (original) => (self, unanswered, reason) => {
         original(self, unanswered, reason);
         self.overlaps.inFlight.length = 0;
+        self.overlaps.count = 0;
       }),
   },
 ];
