@@ -67,7 +67,7 @@ describe('bytes that are no handshake', () => {
   it('one byte, then the end of the stream', async () => {
     const peer = await stranger();
     peer.socket.end(Buffer.from([OP.HELLO]));
-    await expectDropped(peer, /left before it was proven/);
+    await expectDropped(peer, /closed the connection before it was proven/);
   });
 
   it('a frame with the largest permitted body is read; a frame with one byte more is not waited for', async () => {

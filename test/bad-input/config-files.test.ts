@@ -296,10 +296,10 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     await expectRefused(host, program, /^No configuration file FILE: .* \[E_NO_CONFIG\]$/);
     rmSync(file);
     mkdirSync(file);
-    await expectRefused(host, program, /^Configuration FILE is no regular file: put the configuration file there \[E_CONFIG\]$/);
+    await expectRefused(host, program, /^Configuration FILE is not a regular file: put the configuration file there \[E_CONFIG\]$/);
     rmSync(file, { recursive: true });
     expect((await run('mkfifo', [file])).code).toBe(0);
-    await expectRefused(host, program, /^Configuration FILE is no regular file: put the configuration file there \[E_CONFIG\]$/);
+    await expectRefused(host, program, /^Configuration FILE is not a regular file: put the configuration file there \[E_CONFIG\]$/);
     // The clean-up of the hosts reads the file.
     rmSync(file);
   });

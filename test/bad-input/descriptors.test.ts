@@ -77,7 +77,7 @@ it('the listener closes connections or refuses them with the reason, and admits 
   await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the number/);
   const none = await limit(scene.host.pid('rssrv'), 0);
   await (await scene.connect()).ended();
-  await scene.logged(/No file can be opened and no connection be accepted \(EMFILE\): raise the number/);
+  await scene.logged(/The server cannot open files or accept connections \(EMFILE\): raise the number/);
   await none();
   await scene.logged(/Connections are accepted again/);
   await release();
@@ -117,7 +117,7 @@ it('a start with more volumes than open files is refused as a whole, and leaves 
   host.writeConfig('rssrv', serverConfig(await hosts.network(1), { volumes }));
   const { code, stderr } = await host.tryStart('rssrv');
   const [warning, error] = stderr.split(/(?<=\n)/);
-  expect(warning).toMatch(/^rssrv: Warning: A program may have 64 files open here, .* for 100 volumes: raise the limit /);
+  expect(warning).toMatch(/^rssrv: Warning: The limit of open files is 64, but .* for 100 volumes: raise it /);
   expect(error).toMatch(/^rssrv: Volume v\d+: .* cannot be created \(EMFILE\): raise the limit of open files .* \[E_VOLUME\]\n$/);
   expect(code).toBe(1);
   expect(host.processes()).toEqual([]);

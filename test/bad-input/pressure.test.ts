@@ -87,7 +87,7 @@ it('the path of a client that does not read and exceeds its slots is closed', as
   const slots = Array.from({ length: SLOTS }, (_, slot) => slot);
   for (let round = 0; round < 3; round++) offender.send(...slots.map((slot) => read(slot, slot === 0 ? 2 : 1)));
   await scene.logged(
-    /ended path for rep .*: Protocol error of the client: (More than 256 READs unanswered on one path|READ in slot \d+ seq \d is not to be sent now)/,
+    /ended path for rep .*: Protocol error of the client: (More than 256 READs unanswered on one path|READ in slot \d+ seq \d is not allowed now)/,
   );
   await waitFor(() => residentBytes(worker) > 0, 1_000, 'The worker lives');
 });

@@ -56,7 +56,7 @@ describe('rssrv', () => {
     expectOneLine(
       await host.tryStart('rssrv'),
       new RegExp(
-        `^rssrv: Cannot listen on ${second} port ${network.port} \\(interface if2\\): another program does: find it with ss -ltnp, stop it, or set another port \\[E_ADDRESS_IN_USE\\]$`,
+        `^rssrv: Cannot listen on ${second} port ${network.port} \\(interface if2\\): another program uses the port. Find it with ss -ltnp, stop it, or set another port \\[E_ADDRESS_IN_USE\\]$`,
       ),
     );
     expectNothingLeft(host);
@@ -69,7 +69,7 @@ describe('rssrv', () => {
     const [first = '', second = ''] = network.serverAddresses;
     host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }).replace(second, '198.51.100.7'));
     const words =
-      /^rssrv: Warning: Cannot listen on 198\.51\.100\.7 port \d+ \(interface if2\): this machine does not have the address: correct it, or bring the interface up; until then the server serves on its other interfaces \[E_ADDRESS_MISSING\]\n/;
+      /^rssrv: Warning: Cannot listen on 198\.51\.100\.7 port \d+ \(interface if2\): this machine does not have the address. Correct it, or bring the interface up; meanwhile the server serves on its other interfaces \[E_ADDRESS_MISSING\]\n/;
     const checked = await host.run('rssrv', ['--check']);
     expect(checked).toMatchObject({ code: 0, stderr: expect.stringMatching(words) });
     expect((await host.start('rssrv')).stderr).toMatch(words);
@@ -83,7 +83,7 @@ describe('rssrv', () => {
     host.writeConfig('rssrv', config);
     expectOneLine(
       await host.tryStart('rssrv'),
-      /^rssrv: Cannot listen on 198\.51\.100\.7 port \d+ \(interface if1\): this machine does not have the address: correct it, or bring the interface up \[E_ADDRESS_MISSING\]$/,
+      /^rssrv: Cannot listen on 198\.51\.100\.7 port \d+ \(interface if1\): this machine does not have the address. Correct it, or bring the interface up \[E_ADDRESS_MISSING\]$/,
     );
     expectNothingLeft(host);
   });
@@ -100,8 +100,8 @@ describe('rssrv', () => {
     expect([checked.code, lines]).toEqual([
       0,
       [
-        expect.stringMatching(/Warning: A program may have 150 files open here, and .* raise the limit/),
-        expect.stringMatching(/Warning: \S+free\.img of volume free cannot be locked: take care that nobody else serves it$/),
+        expect.stringMatching(/Warning: The limit of open files is 150, but .* raise it/),
+        expect.stringMatching(/Warning: \S+free\.img of volume free cannot be locked: make sure that no other program uses it$/),
         expect.stringMatching(
           /Warning: Volume locked: \S+locked\.img cannot be locked, .*: install perl .* set unlocked = yes \[E_VOLUME\]$/,
         ),
@@ -113,7 +113,7 @@ describe('rssrv', () => {
     for (const line of lines) expect(said).toContain(line.replace('rssrv: Warning: ', ''));
     host.writeConfig('rssrv', serverConfig(network, { volumes: { free, locked, more: { type: 'memory', size: '1m' } } }));
     process.kill(host.pid('rssrv'), 'SIGHUP');
-    const isSaid = (): boolean => /A program may have 150 files .* for 3 volumes/.test(host.log('rssrv'));
+    const isSaid = (): boolean => /The limit of open files is 150 files .* for 3 volumes/.test(host.log('rssrv'));
     await waitFor(isSaid, 10_000, 'The reload says it with its numbers');
     await host.stop('rssrv');
   });
@@ -146,7 +146,7 @@ describe('rssrv', () => {
       const host = hosts.host();
       const network = await hosts.network(1);
       host.writeConfig('rssrv', serverConfig({ ...network, port: 80 }, { volumes: VOLUMES }));
-      expectOneLine(await host.tryStart('rssrv'), /no right to use this port: run as root, or set a port from 1024 on \[E_RIGHTS\]$/);
+      expectOneLine(await host.tryStart('rssrv'), /no permission for this port. Run as root, or set a port of 1024 or above \[E_RIGHTS\]$/);
       expectNothingLeft(host);
     });
   }

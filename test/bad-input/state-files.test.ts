@@ -73,7 +73,7 @@ it('rssrv: volume ids, holders, process records; the client waits meanwhile and 
     'rssrv',
     recordsFile,
     cutOff,
-    /^rssrv: State file FILE cannot be used: it is not JSON: detach the volumes of this server at its clients, end all its processes, and remove the file \[E_SYSTEM\]$/,
+    /^rssrv: State file FILE cannot be used: it is not JSON: detach the volumes of this server at its clients, kill all its processes, and remove the file \[E_SYSTEM\]$/,
   );
   await host.start('rssrv');
   expect((await (await open()).read(0, CONTENT.length)).equals(CONTENT)).toBe(true);

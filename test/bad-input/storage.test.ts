@@ -134,15 +134,15 @@ it('truncated: its I/O waits and OPEN is refused until the file is complete and 
   truncateSync(file, 4 * MIB);
   let read: Buffer | null = null;
   const reading = nbd.read(6 * MIB, 4096).then((found) => (read = found));
-  const why = `Volume cut: ${file} was cut to 4194304 bytes while 8388608 bytes of it were served, and it is not served until it is whole`;
+  const why = `Volume cut: ${file} was truncated to 4194304 bytes while 8388608 bytes of it were served, and it is not served until it is whole`;
   await waitFor(() => server.log('rssrv').includes(why), 10_000, 'The server has noticed');
   await waitFor(() => client.log('rsiod').includes(`Volume cut of server big-9 waits: ${why}`), 10_000, 'The client knows why it waits');
   const refused = await client.rsconfig('-a', 'cut');
-  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(`${why}: write its content back into the same file`)]);
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(`${why}: restore its content in the same file`)]);
   expect(client.log('rsiod').split(`Volume cut of server big-9 waits: ${why}`)).toHaveLength(2);
   truncateSync(file, 8 * MIB);
   process.kill(pid, 'SIGHUP');
-  await logged(`Volume cut: ${file} is whole again, and is served`);
+  await logged(`Volume cut: ${file} is whole again and is served`);
   expect((await reading).equals(Buffer.alloc(4096))).toBe(true);
   expect(read).not.toBeNull();
   await nbd.verify(6 * MIB, 4096);
@@ -158,7 +158,7 @@ it('removed: a client that has it open continues, no other client can open it, a
   await client.rsconfigWell('-d', 'moved');
   await expectRefused(
     'moved',
-    `${file} of volume moved cannot be opened (ENOENT): see that it is there and that rssrv may use it [E_VOLUME]`,
+    `${file} of volume moved cannot be opened (ENOENT): check that it exists and that rssrv may use it [E_VOLUME]`,
   );
   renameSync(`${file}.away`, file);
   expect((await (await attached('moved')).read(0, 4096)).equals(Buffer.alloc(4096, 9))).toBe(true);
@@ -174,7 +174,7 @@ it('replaced: a client that has it open continues with the first file, and the o
   await client.rsconfigWell('-d', 'replaced');
   await expectRefused(
     'replaced',
-    `Volume replaced: ${file} was replaced by another file while rssrv served it: put the first one back, or restart rssrv [E_VOLUME]`,
+    `Volume replaced: ${file} was replaced by another file while rssrv served it: restore the original, or restart rssrv [E_VOLUME]`,
   );
   expect(readFileSync(file).equals(Buffer.alloc(8 * MIB, 3))).toBe(true);
   renameSync(`${file}.away`, file);

@@ -29,7 +29,7 @@ it(
     truncateSync(file, MIB);
     // Makes it longer than what is read next.
     await nbd.write(6 * MIB, data);
-    await waitFor(() => server.log('rssrv').includes('was cut to'), WAIT_MS, 'The server has noticed');
+    await waitFor(() => server.log('rssrv').includes('was truncated to'), WAIT_MS, 'The server has noticed');
     let read: Buffer | null = null;
     const reading = nbd.read(3 * MIB, MIB).then((found) => (read = found));
     await server.stop('rssrv');

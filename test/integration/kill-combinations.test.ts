@@ -120,7 +120,11 @@ it('when the range helper is killed, zeros are written instead, and I/O continue
   const fio = startFio(client, 'osl/oracle');
   await untilWriting(client, VOLUME, fio);
   process.kill(helper, 'SIGKILL');
-  await waitFor(() => server.log('rssrv').includes('No holes and no fast zeroing until it is started anew'), 5_000, 'It is said');
+  await waitFor(
+    () => server.log('rssrv').includes('Punching holes and fast zeroing are not available until it is restarted'),
+    5_000,
+    'It is said',
+  );
   const zeroed = await run('qemu-io', ['-f', 'raw', client.nbdUri('oracle'), '-c', 'write -z 48M 1M', '-c', 'read -P 0 48M 1M']);
   expect(zeroed).toMatchObject({ code: 0 });
   await verifiedAndEnded(client, VOLUME, fio);

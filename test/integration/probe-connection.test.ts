@@ -137,7 +137,10 @@ describe('refused', () => {
   it('more probes than permitted at one time; once one has ended there is room again', async () => {
     const nodes = Array.from({ length: PROBE_CONNECTIONS_MAX }, (_, index) => (index < PROBES_PER_NODE_MAX ? 'big-2' : 'venus'));
     const probes = await Promise.all(nodes.map((node) => probe(node)));
-    await expect(probe('mars')).rejects.toMatchObject({ code: 'E_LIMIT', message: expect.stringContaining(': 4 probes are under way') });
+    await expect(probe('mars')).rejects.toMatchObject({
+      code: 'E_LIMIT',
+      message: expect.stringContaining(': 4 probes are already running'),
+    });
     probes[0]?.close();
     await waitFor(() => probe('mars').then(() => true), 5_000, 'There is room again');
   });

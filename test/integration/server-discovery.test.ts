@@ -206,7 +206,7 @@ describe('not answered', () => {
     const host = hosts.host();
     host.writeConfig('rssrv', file(''));
     const { code, stderr } = await host.tryStart('rssrv');
-    const sentence = `Exploration is not answered on UDP ${first}:${network.port} (interface if1): another program has the port: end it`;
+    const sentence = `Exploration is not answered on UDP ${first}:${network.port} (interface if1): another program uses the port: stop it`;
     expect(code).toBe(0);
     expect(stderr).toContain(`Warning: ${sentence}`);
     // The log is written behind what the prompt waits for.

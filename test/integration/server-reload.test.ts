@@ -122,7 +122,7 @@ describe('interfaces', () => {
     expect((await list(client)).interfaces.map(({ address }) => address)).toEqual([first]);
     // It may still be used while its client finds out.
     await joined.verify(handle, 0, 8);
-    expect(await joined.farewell()).toEqual({ code: 'E_DRAINING', sentence: "Interface if2 was taken out of the server's configuration" });
+    expect(await joined.farewell()).toEqual({ code: 'E_DRAINING', sentence: "Interface if2 was removed from the server's configuration" });
     await joined.ended(UNLISTED_END_MS);
     client.homeSlot = 2;
     await client.verify(handle, 8, 8);
@@ -154,14 +154,14 @@ describe('interfaces', () => {
     await reload(file(1));
     const missing = await reload(file(1, [`address = ${first}`, 'address = 192.0.2.1']));
     expect(missing).toMatch(
-      /Reload: Cannot listen on 192\.0\.2\.1 port \d+ \(interface if1\): this machine does not have the address: .+ \[E_ADDRESS_MISSING\]/,
+      /Reload: Cannot listen on 192\.0\.2\.1 port \d+ \(interface if1\): this machine does not have the address. .+ \[E_ADDRESS_MISSING\]/,
     );
-    expect(missing).toContain('Reload refused: the server goes on by the configuration it has');
+    expect(missing).toContain('Reload refused: the server keeps its current configuration');
     expect(await reach(second)).toBe('ECONNREFUSED');
     const other = net.createServer();
     await new Promise<void>((resolve) => other.listen({ host: third, port: network.port }, resolve));
     hosts.onClean(() => other.close());
-    expect(await reload(file(3))).toMatch(/\(interface if3\): another program does: .+ \[E_ADDRESS_IN_USE\]/);
+    expect(await reload(file(3))).toMatch(/\(interface if3\): another program uses the port: .+ \[E_ADDRESS_IN_USE\]/);
     expect(await reach(second)).toBe('ECONNREFUSED');
     expect((await login(first)).welcome.interfaces).toHaveLength(1);
     await new Promise((resolve) => other.close(resolve));
@@ -204,7 +204,7 @@ describe('clients', () => {
     const [venus, stays] = [await login(address, 'venus'), await login(address)];
     await venus.open('oracle');
     expect(await reload(file(1, [`venus ${keyOf('venus')}\n`, '']))).toContain('client venus is removed');
-    expect(await venus.farewell()).toMatchObject({ code: 'E_AUTH', sentence: expect.stringContaining('taken out of the clients') });
+    expect(await venus.farewell()).toMatchObject({ code: 'E_AUTH', sentence: expect.stringContaining('removed from the clients') });
     await expect(login(address, 'venus')).rejects.toMatchObject({ code: 'E_AUTH' });
     expect((await list(stays)).volumes, 'a hold ends by CLOSE only').toMatchObject([{ holders: [{ node: 'venus' }] }]);
     await reload(file(1));
@@ -221,8 +221,8 @@ describe('clients', () => {
     const said = await reload(
       file(1, [keyOf('big-2'), '0xthe-new-secret-of-big-2'], ['[clients]\n', `[clients]\nmars ${keyOf('mars')}\n`]),
     );
-    expect(said).toContain('client mars may log in');
-    expect(said).toContain('client big-2 has another key, its session by the old one ends, what it holds it keeps');
+    expect(said).toContain('client mars is added');
+    expect(said).toContain('client big-2 has a new key: its session by the old one ends, its holds stay');
     expect(said).not.toContain('0xthe-new');
     expect(await thief.farewell()).toMatchObject({ code: 'E_AUTH', sentence: expect.stringContaining('has another key') });
     expect((await login(address, 'mars')).welcome.path).toBe(0);

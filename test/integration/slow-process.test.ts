@@ -91,12 +91,12 @@ it('a WRITE that hangs in the storage waits longer than `stall`, and so do other
   await pass(HUNG_MS);
   const status = await hung.client.rsconfigWell('-m', 'status', '-v');
   expect(outcomes, status).toEqual([]);
-  expect(status).toMatch(/osl:hung@0 waits for server big-9, which is there and slow: .*stands still.*\n.*until: for ever/);
+  expect(status).toMatch(/osl:hung@0 waits for server big-9, which is there and slow: .*is blocked.*\n.*until: for ever/);
   await thaw();
   await waitFor(() => outcomes.length === 2, BACK_MS, 'Both are written');
   expect(outcomes.toSorted()).toEqual(['hung: written', 'well: written']);
   for (const { nbd } of [hung, well]) expect(await nbd.read(0, BLOCK)).toEqual(filled(2));
-  expect(server.log('rssrv')).toMatch(/stands still[^]*goes on after \d+ s/);
+  expect(server.log('rssrv')).toMatch(/is blocked[^]*is running again after \d+ s/);
 }, 180_000);
 
 it('after one WRITE hung in the thread pool, none hangs in the event loop: other clients of the process continue', async (context) => {
@@ -117,5 +117,5 @@ it('after one WRITE hung in the thread pool, none hangs in the event loop: other
   await thaw();
   await waitFor(() => outcomes.length === 2, BACK_MS, 'Both are written');
   expect(outcomes.toSorted()).toEqual(['forced: written', 'plain: written']);
-  expect(server.log('rssrv')).not.toContain('stands still');
+  expect(server.log('rssrv')).not.toContain('is blocked');
 }, 180_000);

@@ -28,7 +28,7 @@ describe("the loser's server process is stopped:", () => {
   it('it is ended before another client gets the volume', { timeout: LONG_MS }, async () => {
     const taking = volume.clients[1]!.beside('rsconfig', ['-a', '--take-over', 'oracle']);
     await waitFor(
-      () => volume.server.log('rssrv').includes(`process ${worker} of node big-2 does not let go`),
+      () => volume.server.log('rssrv').includes(`process ${worker} of node big-2 has not released it in time`),
       20_000,
       'It is told to end',
     );
@@ -85,7 +85,7 @@ describe('the holder may have to send again what the server has lost:', () => {
     await waitFor(() => volume.server.log('rssrv').includes(`Process ${worker} of node big-2 died`), 10_000, 'The process has died');
     const refused = await volume.clients[1]!.rsconfig('-a', '--take-over', 'oracle');
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toMatch(/held by big-2 .* not brought back .*--take-over --force oracle/);
+    expect(refused.stderr).toMatch(/held by big-2 .* has not yet recovered .*--take-over --force oracle/);
     expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
   });
 

@@ -96,7 +96,7 @@ it(
     await host.stop('rssrv');
     write(keys(first, '16m'));
     await host.start('rssrv');
-    const why = `Volume oracle: size is less than the ${74 * MIB} bytes that were served of it, and a client holds it: set size = ${74 * MIB}`;
+    const why = `Volume oracle: size is less than the ${74 * MIB} bytes served before, and a client holds it: set size = ${74 * MIB}`;
     await waitFor(() => host.log('rsiod').includes(why), RELOAD_MS, 'The client knows why it waits');
     const waiting = old.verify(60 * MIB, 4096);
     expect(await change(keys(first, '74m'))).toContain('volume oracle is served');
@@ -131,7 +131,7 @@ it(
     await host.rsconfigWell('-a', 'grows', 'file50');
     expect(await nbdSize(host, 'osl/grows')).toBe(51 * MIB);
     const refused = await change({ quiet });
-    expect(refused).toMatch(/Section \[volume grows\] is gone, but node big-2 at .*rsconfig -d grows/);
+    expect(refused).toMatch(/Section \[volume grows\] was removed, but node big-2 at .*rsconfig -d grows/);
     await host.rsconfigWell('-d', 'grows', 'file50');
     expect(await change({ quiet })).not.toContain('refused');
     // All the time it was there, and goes on.

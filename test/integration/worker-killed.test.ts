@@ -50,7 +50,7 @@ it('a killed server process costs its client a pause, and does not affect the ot
   expect(server.worker('venus')).toBe(workerOfSpared);
   // The storage's owner learns that unflushed writes are in question; the other client had no path die.
   for (const pid of killed)
-    expect(server.log('rssrv')).toContain(`Process ${pid} of node big-2 died: the storage of its volumes begins a new life`);
+    expect(server.log('rssrv')).toContain(`Process ${pid} of node big-2 died: the storage of its volumes starts a new incarnation`);
   expect(hit.log('rsiod')).toMatch(/The storage began a new life: \d+ bytes that were not flushed are sent again/);
   expect(spared.log('rsiod')).not.toContain('began a new life');
   const { paths } = await spared.call('stats', {});

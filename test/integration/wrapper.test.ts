@@ -1,5 +1,5 @@
 // Volumes with faults, with real processes: rssrv accepts their keys only with --test, users of the volume meet each fault, and a machine
-// crash loses unsynced writes and nothing else. Single faults are in interference.test.ts.
+// crash loses unsynced writes and nothing else. Single faults are in fault-rules.test.ts.
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -85,8 +85,8 @@ it('without --test such a key is an error of the file, at the start, in --check 
 it('with --test the log names the volumes with faults', async () => {
   configure({ 'test-throttle': '1m' });
   const { stderr } = await server.start('rssrv', ['--test']);
-  expect(stderr).toBe('rssrv: Warning: Volumes that show faults, as their test-... keys say: oracle\n');
-  expect(server.log('rssrv')).toContain('Volumes that show faults, as their test-... keys say: oracle');
+  expect(stderr).toBe('rssrv: Warning: Volumes with injected faults (test-... keys): oracle\n');
+  expect(server.log('rssrv')).toContain('Volumes with injected faults (test-... keys): oracle');
 });
 
 it('a storage error occurs while its file exists, and in its range', async () => {
@@ -225,7 +225,7 @@ it('unsynced writes survive the removal of the key that delayed them', async () 
   configure({});
   const { stderr } = await server.start('rssrv');
   expect(stderr).toMatch(
-    /Volume oracle: .*\/unsynced-[0-9a-f-]+ has writes of it that were not synced: serve it once more with .* \[E_VOLUME\]/,
+    /Volume oracle: .*\/unsynced-[0-9a-f-]+ has unsynced writes of this volume: serve it once more with .* \[E_VOLUME\]/,
   );
   await server.stop('rssrv');
   configure({ 'test-lose-unsynced': 'yes' });

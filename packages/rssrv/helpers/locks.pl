@@ -1,9 +1,10 @@
 #!/usr/bin/perl
-# Takes an advisory lock (flock) on each descriptor that it was given, from 3 on (volumes/file-locks.ts). Arguments: 1 (shared), 2 (exclusive) or 8 (give it up) for
-# each. Prints for each held, taken (somebody else has it) or unavailable. The locks stay with whoever else holds the descriptors.
+# Locks (flock) each inherited descriptor from 3 on, for volumes/file-locks.ts. Arguments, one per descriptor: 1 (shared), 2 (exclusive) or
+# 8 (unlock). Prints one line per descriptor: held, taken (another process has it) or unavailable. The locks stay with the parent process,
+# which has the same open files.
 use strict;
 
-# 4: do not wait; errno 11 (EAGAIN): somebody else holds it.
+# 4 (LOCK_NB): do not wait. Errno 11 (EAGAIN): another process holds the lock.
 my $fd = 3;
 for my $mode (@ARGV) {
   my $opened = open(my $file, '<&=', $fd++);

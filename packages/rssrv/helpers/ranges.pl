@@ -1,18 +1,18 @@
 #!/usr/bin/perl
-# The program of the range helper (ranges/range-helper.ts): what Node cannot ask of the kernel, fallocate, SEEK_DATA and SEEK_HOLE. One
-# line in, one line out, one system call at a time. Arguments: the process that started it, the numbers of fallocate and prctl.
-# Invariant: it never outlives the process that started it (parent-death signal, and the end of its input).
+# The range helper (ranges/range-helper.ts): kernel calls that Node does not have (fallocate, SEEK_DATA, SEEK_HOLE). It answers each line
+# with one line and makes one system call at a time. Arguments: pid of the parent, system call numbers of fallocate and prctl.
+# Invariant: it never outlives its parent (parent-death signal, and the end of its input).
 #
 #   open ID PATH writable|readonly known|probe   ->  0 canPunch canExtents
-#   punch ID POSITION LENGTH                     ->  0            makes a hole, the size stays
-#   zero ID POSITION LENGTH                      ->  0            zeros that stay allocated
-#   extents ID POSITION END PAIRS                ->  0 (LENGTH 0|1)...   0: data, 1: hole; bytes, from POSITION on
+#   punch ID POSITION LENGTH                     ->  0            punches a hole; the size stays
+#   zero ID POSITION LENGTH                      ->  0            zeroes the range; it stays allocated
+#   extents ID POSITION END PAIRS                ->  0 (LENGTH 0|1)...   0: data, 1: hole; lengths in bytes, from POSITION on
 #   close ID                                     ->  0
-# A failure is answered with its errno number alone.
+# On failure the answer is the errno number alone.
 #
 # Fallocate modes: 1 keep size, 2 punch hole, 16 zero range. Seek: 3 data, 4 hole; errno 6 (ENXIO): no data from here on.
-# The probe punches past the end of a regular file, where there is nothing to lose.
-# The process keeps the name perl: by it rssrv finds one that has outlived its worker (listener/run-records.ts).
+# The probe punches past the end of a regular file, where no data can be lost.
+# The process keeps the name perl, by which rssrv finds a helper that has outlived its worker (listener/run-records.ts).
 use strict;
 my ($parent, $fallocate, $prctl) = map { $_ + 0 } @ARGV;
 $| = 1;

@@ -1,5 +1,5 @@
-// Syncs the storage behind descriptor 3 (volumes/storage-syncs.ts). Prints the errno's name when that fails, and ends with 1 then. Leaves its bound,
-// and what a failure means, to who started it.
+// Syncs the storage behind descriptor 3, for volumes/storage-syncs.ts. On failure it prints the errno's name and exits with 1. The parent
+// process limits its time and acts on a failure.
 const { fdatasyncSync } = require('node:fs');
 
 try {

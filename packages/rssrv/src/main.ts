@@ -1,5 +1,5 @@
-// rssrv: offers volumes to clients. Arguments, configuration, life as a daemon; the work is the listener's.
-// Invariant: the caller's prompt comes back only when clients can connect.
+// rssrv: serves volumes to clients. Parses arguments, loads the configuration and runs as a daemon; the listener does the work. Invariant: the shell
+// prompt comes back only when clients can connect.
 
 import './limits.ts';
 
@@ -44,7 +44,7 @@ async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { f
   reportCrash(log, 'rssrv', daemon);
   warningSentences(config.warnings).forEach(warner(daemon, log));
   const faulty = config.volumes.filter(({ test }) => test !== undefined).map((volume) => volume.name);
-  if (faulty.length > 0) warner(daemon, log)(`Volumes that show faults, as their test-... keys say: ${faulty.join(', ')}`);
+  if (faulty.length > 0) warner(daemon, log)(`Volumes with injected faults (test-... keys): ${faulty.join(', ')}`);
   const filesWarning = openFilesWarning(config, openFilesLimit());
   if (filesWarning !== null) warner(daemon, log)(filesWarning);
   const listener = new Listener({
@@ -73,7 +73,7 @@ runProgram(
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
       const missing = await missingAddresses(interfaces);
-      // With one address a start serves on that, and waits for the others.
+      // With one working address a start serves on that one and retries the others.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
       const filesWarning = openFilesWarning(config, openFilesLimit());
       const warnings = [

@@ -1,6 +1,6 @@
-// The process of one client's session, or of several (`processes` in rssrvcfg): hands what comes over the channel to the session it is for,
-// and has what they share: log, buffers, the helper that makes holes. It exits when it is told to, no session being left, or when the channel
-// closes, because without its listener it may not go on (S10).
+// The process of one client's session, or of several (`processes` in rssrvcfg). It passes messages of the channel to the right session, and owns what
+// sessions share: log, buffers, the range helper. It exits when the listener says so, or when the channel closes, because it must not go on without
+// its listener (S10).
 
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
@@ -17,7 +17,7 @@ import { SessionHost } from './workers/session-host.ts';
 
 class WorkerProcess {
   private readonly hosts = new Map<string, SessionHost>();
-  /** Of each session. */
+  /** Node of each session, by session id. */
   private readonly nodes = new Map<string, string>();
   private log: DaemonLog | null = null;
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
@@ -25,10 +25,10 @@ class WorkerProcess {
   private readonly helper = new RangeHelper({
     clock: systemClock,
     onLost: (reason, retryMs) => {
-      const until = retryMs === null ? 'from now on' : `until it is started anew, in ${retryMs / 1000} s at the earliest`;
-      this.log?.warn(`No holes and no fast zeroing ${until}: the helper for them was lost (${reason})`);
+      const until = retryMs === null ? 'from now on' : `until it is restarted, in ${retryMs / 1000} s at the earliest`;
+      this.log?.warn(`Punching holes and fast zeroing are not available ${until}: their helper process failed (${reason})`);
     },
-    onBack: () => this.log?.info('Holes and fast zeroing are possible again'),
+    onBack: () => this.log?.info('Punching holes and fast zeroing are available again'),
   });
 
   receive(message: ToWorker, socket: Socket | undefined): void {
@@ -48,7 +48,7 @@ class WorkerProcess {
     }
   }
 
-  /** What was begun ends and is flushed, nothing new starts, and storage that hangs is not waited for. */
+  /** The listener is gone: finishes and flushes what is in progress, starts nothing new, and does not wait for storage that hangs. */
   listenerLost(): void {
     systemClock.after(WORKER_DRAIN_TIMEOUT_MS, () => process.exit(1));
     void Promise.all([...this.hosts.values()].map((host) => host.listenerLost())).then(() => exitSoon(0));
@@ -62,7 +62,7 @@ class WorkerProcess {
     const host = this.hosts.get(session);
     if (host !== undefined) host.receive(message, socket);
     else if (message.type === 'begin') this.begin(session, message);
-    // It has ended meanwhile.
+    // The session has ended meanwhile.
     else socket?.destroy();
   }
 
@@ -97,7 +97,7 @@ function logOf({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLo
   return openLog({ file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined });
 }
 
-/** Last words leave first. */
+/** Messages that are being sent go out first. */
 function exitSoon(code: number): void {
   systemClock.after(WORKER_FAREWELL_MS, () => process.exit(code));
 }
@@ -106,7 +106,7 @@ nameProcess('rssrv: standby');
 const worker = new WorkerProcess();
 process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
 process.on('disconnect', () => worker.listenerLost());
-// The listener decides: a terminal's Ctrl-C reaches the whole group.
+// The listener decides: a terminal's Ctrl-C reaches the whole process group.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 worker.send({ type: 'ready' });

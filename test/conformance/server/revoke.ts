@@ -107,6 +107,6 @@ export const REVOKE_CASES: readonly ServerCase[] = [
       path.request(revoke(handle));
       await closed(path);
     },
-    { log: /REVOKE was not agreed on/ },
+    { log: /REVOKE was not negotiated/ },
   ),
 ];

@@ -43,7 +43,7 @@ function differing(what: string, change: (request: RawRequest) => RawRequest): S
     await scratchHolds(await target.path(), handle, 2);
   };
   return serverCase(`slots.copy.other-${what}`, 'S2', `A copy that differs in ${what} closes the path, unexecuted`, run, {
-    log: /in slot \d+ seq 1 is not to be sent now/,
+    log: /in slot \d+ seq 1 is not allowed now/,
   });
 }
 
@@ -56,7 +56,7 @@ function outOfRange(id: string, slotOf: (granted: number) => number): ServerCase
     await closed(path);
   };
   return serverCase(`slots.range.${id}`, 'Session, paths, slots', 'A slot that was not granted closes the path', run, {
-    log: /WRITE in slot \d+ seq 1 is not to be sent now/,
+    log: /WRITE in slot \d+ seq 1 is not allowed now/,
   });
 }
 
@@ -224,7 +224,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
       path.request({ ...request, aux: 99 });
       await closed(path);
     },
-    { log: /IOCTL in slot \d+ seq 1 is not to be sent now/ },
+    { log: /IOCTL in slot \d+ seq 1 is not allowed now/ },
   ),
   serverCase(
     'slots.copy.twice-on-a-path',
@@ -236,7 +236,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
       path.request(request, request);
       await closed(path);
     },
-    { log: /LIST in slot \d+ seq 1 is not to be sent now/ },
+    { log: /LIST in slot \d+ seq 1 is not allowed now/ },
   ),
   serverCase(
     'slots.next-while-executing',
@@ -248,7 +248,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
       path.request({ op: OP.LIST, slot, seq: 1 }, { op: OP.LIST, slot, seq: 2 });
       await closed(path);
     },
-    { log: /LIST in slot \d+ seq 2 is not to be sent now/ },
+    { log: /LIST in slot \d+ seq 2 is not allowed now/ },
   ),
   outOfRange('first-past', (granted) => granted),
   outOfRange('largest', () => 0xffff),

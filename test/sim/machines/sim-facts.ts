@@ -1,13 +1,13 @@
 // What a simulated server records of each served volume, and whether a held volume may return with its present properties (H5): the
-// production judgement of held-facts.ts, and the size, which production measures at the file. A server of an older build compares nothing.
+// production judgement of volume-failures.ts, and the size, which production measures at the file. A server of an older build compares nothing.
 // The properties of returning volumes are sim-forms.ts's job.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';
-import { changedUnderHolders } from '@rsio/rssrv/volumes/held-facts';
 import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
 import { volumeConfig } from '@rsio/rssrv/testing/volume-config';
-import { factsOf, type VolumeFacts } from '@rsio/rssrv/volumes/volume-facts';
+import { changedUnderHolders } from '@rsio/rssrv/volumes/volume-failures';
+import { factsOf, type VolumeFacts } from '@rsio/rssrv/volumes/volume-ids';
 
 interface Kept {
   readonly facts: VolumeFacts;

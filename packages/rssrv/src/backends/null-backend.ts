@@ -1,5 +1,5 @@
-// A volume of nothing: reads give zeros, writes are forgotten. For measuring the protocol without storage; data written to it
-// is lost at once, which is why it exists only where a configuration says `type = null`.
+// A volume without storage: reads return zeros, writes are discarded. For measuring the protocol without storage. Because its data is lost at once,
+// it exists only with `type = null`.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

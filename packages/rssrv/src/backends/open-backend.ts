@@ -1,25 +1,23 @@
-// From a volume as the listener settled it to its backend. The one place that knows all kinds.
-// Leaves finding out the kind, creating, growing and locking to volume-storage.ts.
+// Opens the backend of a volume that the listener has settled. The one place that knows all types. volume-storage.ts detects the type, creates,
+// extends and locks.
 
 import { unreachable } from '@rsio/common/lib/assert';
-import type { ServedVolume } from './common/served-volume.ts';
 import type { Backend } from './common/backend.ts';
-import { openBlockDevice } from './files/block-backend.ts';
-import { openMemory } from './files/memory-backend.ts';
-import { NullBackend } from './null-backend.ts';
+import type { ServedVolume } from './common/served-volume.ts';
+import { withFaults } from './faults/with-faults.ts';
 import type { BackendPorts } from './files/backend-ports.ts';
-import { openRegularFile } from './files/regular-file.ts';
-import { SharingBackend } from './sharing-backend.ts';
-import { withFaults } from './faults/wrapped.ts';
+import { openBlockDevice, openMemory, openRegularFile } from './files/opened-file.ts';
+import { NullBackend } from './null-backend.ts';
+import { ThreadShareBackend } from './thread-share-backend.ts';
 
-/** Throws E_VOLUME naming volume, path and errno when the storage cannot be opened or is not what the listener found. */
+/** Throws E_VOLUME naming volume, path and errno if the storage cannot be opened or is not what the listener found. */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   return withFaults(sharing(await openStorage(volume, ports), volume, ports), volume, ports);
 }
 
-/** Memory does not hang. */
+/** Memory does not hang, so it needs no share of the threads. */
 function sharing(backend: Backend, { type, id }: ServedVolume, { threads }: BackendPorts): Backend {
-  return type === 'file' || type === 'block' ? new SharingBackend(backend, threads, id) : backend;
+  return type === 'file' || type === 'block' ? new ThreadShareBackend(backend, threads, id) : backend;
 }
 
 async function openStorage(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {

@@ -17,10 +17,10 @@ function scene(): { clock: FakeClock; errors: StorageErrors; lines: string[] } {
 
 test.each([
   ['ENOSPC', 'Volume oracle: write of /vol/oracle failed (ENOSPC): free space there'],
-  ['EIO', "Volume oracle: write of /vol/oracle failed (EIO): look for the cause in the system's log (dmesg)"],
+  ['EIO', "Volume oracle: write of /vol/oracle failed (EIO): find the cause in the system's log (dmesg)"],
   [
     'SHORT_READ',
-    'Volume oracle: write of /vol/oracle failed (it ends before the volume does): it was cut while rssrv served it, restore it',
+    'Volume oracle: write of /vol/oracle failed (it is shorter than the volume): it was truncated while rssrv served it; restore it',
   ],
 ])('%s is told with volume, file and remedy', (errno, line) => {
   const { errors, lines } = scene();

@@ -1,5 +1,5 @@
-// What the log says of a volume whose storage fails: volume, file, error, and what to do about it. The client has its status by then.
-// Invariant: however many requests fail, there is one line for the first of a kind, then at most one for each STORAGE_ERRORS_LOG_MS.
+// Log lines about failing storage: volume, file, error and remedy. The client has its status by then. Invariant: however many requests fail, there is
+// one line for the first failure of a kind, then at most one per STORAGE_ERRORS_LOG_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoRemedy } from '@rsio/common/lib/errors';
@@ -14,7 +14,7 @@ export class StorageErrors {
   private readonly volume: ServedVolume;
   private readonly clock: Clock;
   private readonly log: Log;
-  /** Kind -> how many were not told yet; a kind that is not there is told at once. */
+  /** Kind -> failures that were not logged yet; a kind that is missing is logged at once. */
   private readonly unreported = new Map<string, number>();
 
   constructor(volume: ServedVolume, clock: Clock, log: Log) {
@@ -32,7 +32,7 @@ export class StorageErrors {
       return;
     }
     const { name, path } = this.volume;
-    const what = errno === SHORT_READ ? 'it ends before the volume does' : errno;
+    const what = errno === SHORT_READ ? 'it is shorter than the volume' : errno;
     this.report(`Volume ${name}: ${operation} of ${path ?? 'its storage'} failed (${what}): ${remedyOf(errno)}`);
     this.countOn(kind, operation, what);
   }
@@ -58,6 +58,6 @@ export class StorageErrors {
 }
 
 function remedyOf(errno: string): string {
-  if (errno === SHORT_READ) return 'it was cut while rssrv served it, restore it';
-  return errnoRemedy(errno) ?? "look for the cause in the system's log (dmesg)";
+  if (errno === SHORT_READ) return 'it was truncated while rssrv served it; restore it';
+  return errnoRemedy(errno) ?? "find the cause in the system's log (dmesg)";
 }

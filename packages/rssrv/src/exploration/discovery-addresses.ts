@@ -1,21 +1,23 @@
-// Where a server hears requests of exploration, and from which of its interfaces each is answered. Pure; the sockets are in discovery-service.ts.
-// Invariant: no address and port twice, so that a request is heard once, however many interfaces are in one subnet.
+// The addresses on which a server receives discovery datagrams, the interfaces that answer each, and the addresses of clients that have proved
+// themselves. Pure; discovery-service.ts has the sockets. Invariants: no address and port twice, so that a request is received once however many
+// interfaces share a subnet; the known addresses are bounded, and grant no right: an address is no proof.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
+import { isSameSubnet, prefixLengthOf } from '@rsio/common/lib/subnet';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import { prefixLengthOf, isSameSubnet } from '@rsio/common/lib/subnet';
+import { KNOWN_ADDRESSES_MAX } from './limits.ts';
 
 export interface DiscoveryAddress {
   readonly address: string;
   readonly port: number;
-  /** A socket on a unicast address hears no broadcast, so there is one for each. */
+  /** A socket on a unicast address receives no broadcasts, so there is one for each. */
   readonly isBroadcast: boolean;
-  /** Name of the interface it is for; of several in one subnet the first. */
+  /** Name of the interface it belongs to; of several in one subnet, the first. */
   readonly interfaceName: string;
 }
 
-/** None with `explore = no`. An interface with a port of its own is heard there too: who measures it asks at the port of its paths. */
+/** Empty with `explore = no`. An interface with its own port also answers there, because probes ask at the port of the paths. */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];
   const places = new Map<string, DiscoveryAddress>();
@@ -27,7 +29,7 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
   for (const one of config.interfaces.filter(({ address }) => isIPv4(address))) {
     add(one.address, port, false, one.name);
     add(one.address, one.port, false, one.name);
-    // Not that of `A/LEN`: what a cable carries to a broadcast address reaches this machine by the machine's own subnets only.
+    // Not the broadcast address of `A/LEN`: the machine receives broadcasts of its own subnets only.
     const broadcast = interfaceOf(one.address, machine)?.broadcast ?? null;
     if (broadcast !== null) add(broadcast, port, true, one.name);
   }
@@ -35,8 +37,8 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
 }
 
 /**
- * Addresses from which a request heard on a broadcast address is answered, best first: those of the asker's subnet, then those that have
- * this broadcast address. On the loopback all subnets have the same.
+ * Addresses that answer a request sent to a broadcast address, best first: those in the subnet of the sender, then others with this broadcast
+ * address. On the loopback all subnets have the same one.
  */
 export function answeringAddresses(
   broadcast: string,
@@ -58,4 +60,21 @@ export function answeringAddresses(
 
 export function addressKeyOf(address: string, port: number): string {
   return `${address} ${port}`;
+}
+
+export class KnownAddresses {
+  private readonly addresses = new Set<string>();
+
+  proved(address: string): void {
+    this.addresses.delete(address);
+    this.addresses.add(address);
+    for (const oldest of this.addresses) {
+      if (this.addresses.size <= KNOWN_ADDRESSES_MAX) return;
+      this.addresses.delete(oldest);
+    }
+  }
+
+  has(address: string): boolean {
+    return this.addresses.has(address);
+  }
 }

@@ -106,7 +106,7 @@ describe('an address that cannot be had', () => {
   test('is told with a remedy, and tried again at the next change', async () => {
     network.missing.add('127.45.0.10');
     expect(await follow(['127.45.0.10', '127.46.0.10'])).toEqual([
-      'Exploration is not answered on UDP 127.45.0.10:5000 (interface if1): bind EADDRNOTAVAIL 127.45.0.10: see to that, or give clients the addresses of this server',
+      'Exploration is not answered on UDP 127.45.0.10:5000 (interface if1): bind EADDRNOTAVAIL 127.45.0.10: correct that, or give clients the addresses of this server',
     ]);
     expect(ask(BROADCAST)).toEqual(['127.46.0.10']);
     network.missing.clear();
@@ -124,7 +124,7 @@ describe('an address that cannot be had', () => {
     const taken = new RsError('E_SYSTEM', 'bind EADDRINUSE 127.45.0.10:5000', { errno: 'EADDRINUSE' });
     network.open = () => Promise.reject(taken);
     const [first] = await follow(['127.45.0.10']);
-    expect(first).toMatch(/\(interface if1\): another program has the port: end it, or give clients the addresses of this server$/);
+    expect(first).toMatch(/\(interface if1\): another program uses the port: stop it, or give clients the addresses of this server$/);
   });
 });
 
@@ -137,11 +137,11 @@ test('what is dropped is counted and told at most once a minute', async () => {
   ask('127.45.0.10', 5000, encodeDiscover(other, null, DISCOVERY_REQUEST_BYTES));
   expect(said).toEqual([]);
   clock.advance(DISCOVERY_DROPS_LOG_MS);
-  expect(said).toEqual(['Datagrams of exploration that were not answered: 1000 foreign, 1 truncated']);
+  expect(said).toEqual(['Discovery datagrams without an answer: 1000 foreign, 1 truncated']);
   ask('127.45.0.10', 5000, Buffer.from('hello'));
   clock.advance(DISCOVERY_DROPS_LOG_MS);
   expect(said).toHaveLength(2);
-  expect(said[1]).toBe('Datagrams of exploration that were not answered: 1 foreign');
+  expect(said[1]).toBe('Discovery datagrams without an answer: 1 foreign');
   clock.advance(DISCOVERY_DROPS_LOG_MS);
   expect(said).toHaveLength(2);
 });

@@ -1,25 +1,24 @@
-// Answers exploration: UDP sockets as the configuration asks for, each datagram through the pure responder. Workers and sessions are not
-// touched. Invariant: what is wrong with UDP is a warning; the server serves its clients all the same.
+// Answers discovery datagrams on UDP sockets, as the configuration demands, through the pure responder. It never touches workers or sessions.
+// Invariant: a problem with UDP is a warning; the server serves its clients all the same.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import { printEndpoint } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
 import { type DiscoveryIdentity, type DiscoveryOutcome, DiscoveryResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
 import type { DatagramPeer, DatagramSocket, DatagramSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import { printEndpoint } from '@rsio/common/lib/units';
+import { addressKeyOf, answeringAddresses, type DiscoveryAddress, discoveryAddresses, KnownAddresses } from './discovery-addresses.ts';
 import { DISCOVERY_DROPS_LOG_MS, DISCOVERY_FACTS_MS } from './limits.ts';
-import { KnownAddresses } from './known-addresses.ts';
-import { answeringAddresses, type DiscoveryAddress, discoveryAddresses, addressKeyOf } from './discovery-addresses.ts';
 
 export interface DiscoveryPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly sockets: DatagramSockets;
-  /** This machine's interfaces, as they are now. */
+  /** The machine's current interfaces. */
   machine(): MachineInterface[];
-  /** Of this life of the listener: 32 hex digits. */
+  /** Identifies this run of the listener: 32 hex digits. */
   readonly instance: string;
 }
 
@@ -28,14 +27,14 @@ interface Ear {
   readonly socket: DatagramSocket;
 }
 
-/** A request that is for others says nothing about this server or the network. */
+/** A request for another namespace says nothing about this server or the network. */
 const ORDINARY: ReadonlySet<DiscoveryOutcome> = new Set(['answered', 'namespace']);
 
 export class DiscoveryService {
   private readonly ports: DiscoveryPorts;
   private readonly ears = new Map<string, Ear>();
   private readonly known = new KnownAddresses();
-  /** Changes that are under way, one after the other: a socket is not opened twice. */
+  /** Serializes changes, so that a socket is not opened twice. */
   private following: Promise<unknown> = Promise.resolve();
   private config: RssrvConfig | null = null;
   private responder: DiscoveryResponder | null = null;
@@ -49,7 +48,7 @@ export class DiscoveryService {
     this.ports = ports;
   }
 
-  /** Opens and closes sockets so that they are what `config` asks for. Gives a sentence for each that cannot be had; never rejects. */
+  /** Opens and closes sockets to match `config`. Returns a warning for each that failed; never rejects. */
   follow(config: RssrvConfig): Promise<string[]> {
     const followed = this.following
       .then(() => this.followNow(config))
@@ -58,7 +57,7 @@ export class DiscoveryService {
     return followed;
   }
 
-  /** Somebody has proved itself from this address. */
+  /** A client has proved itself from this address. */
   proved(address: string): void {
     this.known.proved(address);
   }
@@ -102,7 +101,7 @@ export class DiscoveryService {
           onDatagram: (datagram, from) => this.heard(place, datagram, from),
           onFailed: (reason) => {
             this.ears.delete(key);
-            this.ports.log.warn(`Exploration is not answered on ${where} any more: ${reason}: send SIGHUP to try again`);
+            this.ports.log.warn(`Exploration is not answered on ${where} any more (${reason}): send SIGHUP to try again`);
           },
         },
       );
@@ -111,14 +110,14 @@ export class DiscoveryService {
       return null;
     } catch (thrown) {
       const { message, context } = toRsError(thrown);
-      const reason = context['errno'] === 'EADDRINUSE' ? 'another program has the port: end it' : `${message}: see to that`;
+      const reason = context['errno'] === 'EADDRINUSE' ? 'another program uses the port: stop it' : `${message}: correct that`;
       return `Exploration is not answered on ${where}: ${reason}, or give clients the addresses of this server`;
     }
   }
 
   private heard(place: DiscoveryAddress, datagram: Buffer, from: DatagramPeer): void {
     const nowMs = this.ports.clock.monotonicMs();
-    // Speeds and MTUs change while the server runs, and cables are plugged in after it started.
+    // Link speeds and MTUs change while the server runs, and cables are plugged in later.
     if (nowMs - this.machineAtMs > DISCOVERY_FACTS_MS) this.look();
     const answer = this.responder?.answerTo(datagram, from.address, nowMs) ?? null;
     if (answer === null) this.dropsTimer ??= this.ports.clock.after(DISCOVERY_DROPS_LOG_MS, () => this.tellDrops());
@@ -128,7 +127,7 @@ export class DiscoveryService {
       });
   }
 
-  /** The socket that answers: a broadcast address can only hear. */
+  /** The socket that answers: a socket on a broadcast address can only receive. */
   private voiceFor(place: DiscoveryAddress, from: DatagramPeer): DatagramSocket | undefined {
     const { address, port, isBroadcast } = place;
     if (!isBroadcast) return this.ears.get(addressKeyOf(address, port))?.socket;
@@ -136,7 +135,7 @@ export class DiscoveryService {
     return addresses.map((one) => this.ears.get(addressKeyOf(one, port))?.socket).find((socket) => socket !== undefined);
   }
 
-  /** What the machine is like now, for the answers. */
+  /** Reads the machine's interfaces for the answers. */
   private look(): void {
     const { config } = this;
     if (config === null) return;
@@ -163,7 +162,7 @@ export class DiscoveryService {
     };
   }
 
-  /** What was dropped since it was last told; at most once in DISCOVERY_DROPS_LOG_MS, whatever comes. */
+  /** Logs what was dropped since the last report, at most once in DISCOVERY_DROPS_LOG_MS. */
   private tellDrops(): void {
     this.dropsTimer = null;
     const parts: string[] = [];
@@ -172,6 +171,6 @@ export class DiscoveryService {
       this.told.set(outcome, count);
       if (more > 0 && !ORDINARY.has(outcome as DiscoveryOutcome)) parts.push(`${more} ${outcome}`);
     }
-    if (parts.length > 0) this.ports.log.warn(`Datagrams of exploration that were not answered: ${parts.join(', ')}`);
+    if (parts.length > 0) this.ports.log.warn(`Discovery datagrams without an answer: ${parts.join(', ')}`);
   }
 }

@@ -202,7 +202,7 @@ describe('while the holder may have to bring back what the storage has lost (H3)
     const scene = lost();
     expect(scene.open(MARS, { take: TAKE.OVER })).toMatchObject({
       status: STATUS.HELD,
-      sentence: expect.stringMatching(/held by big-2 .* not brought back .*: rsconfig -a --take-over --force oracle$/) as string,
+      sentence: expect.stringMatching(/held by big-2 .* has not yet recovered .*: rsconfig -a --take-over --force oracle$/) as string,
     });
     expect(scene.open(MARS, { take: TAKE.FORCE })).toBe('id.2');
   });

@@ -1,7 +1,6 @@
-// Who may have a volume (docs/PROTOCOL.md H1 to H4): what an OPEN gets, and what the holds are after each change. Pure: volumes go in and
-// come out as values; no files, no clock, no processes. Leaves to holders.ts to keep it durable, and to its caller to make sure that
-// nothing of a hold that is lost runs any more before `withOpening`. Invariants: a volume that is not shared has one writer, or readers
-// only; the epoch grows with each change of holds; the identity of a hold is never that of another one.
+// Decides who may have a volume (docs/PROTOCOL.md H1 to H4): what an OPEN gets, and the holds after each change. Pure: values in, values out.
+// holds.ts makes it durable; the caller makes sure that nothing of a lost hold is running before `withOpening`. Invariants: a volume that is not
+// shared has one writer or only readers; the epoch grows with each change of holds; no two holds have the same identity.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -9,7 +8,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '../workers/channel.ts';
 import type { ServedVolume } from '../backends/common/served-volume.ts';
 
-/** An instance of a node, and from where. */
+/** An instance of a node, and its address. */
 export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
 
 export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce'>;
@@ -18,18 +17,21 @@ export interface Hold {
   readonly node: string;
   readonly machine: string;
   readonly instance: number;
-  /** null: any of that instance (earlier forms of the file, clients of the first builds). */
+  /** null: any process of that instance (earlier versions of the file, clients of the first versions). */
   readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
-  /** Of the volume, when this hold began: its identity. 0: a reader of the first form of the file, whose identity has none. */
+  /** The volume's epoch when this hold began: its identity. 0: a reader of the file's first version, whose identity has no epoch. */
   readonly epoch: number;
-  /** Of the storage, in which the holder had nothing left to bring back; null: not known (first form of the file), counts as the present. */
+  /**
+   * The last incarnation of the storage in which the holder had recovered everything; null: unknown (first version of the file), counts as the
+   * current one.
+   */
   readonly life: string | null;
 }
 
-/** The last one of a volume. */
+/** The last take-over of a volume. */
 export interface TakeOver {
   readonly node: string;
   readonly address: string;
@@ -37,7 +39,7 @@ export interface TakeOver {
 }
 
 export interface VolumeHolds {
-  /** Changes of the holds so far. */
+  /** Number of changes of the holds so far. */
   readonly epoch: number;
   readonly holds: readonly Hold[];
   readonly taken: TakeOver | null;
@@ -52,25 +54,25 @@ export interface Refusal {
   readonly holders: readonly Holder[];
 }
 
-/** What an OPEN may have, if nothing of `losers` runs any more, and what they wrote is durable. */
+/** What an OPEN gets, provided that nothing of `losers` is running and their writes are durable. */
 export interface Opening {
   readonly kind: 'opening';
   readonly client: Claimant;
-  /** Of the handle. */
+  /** Whether the handle is read-only. */
   readonly readonly: boolean;
-  /** Of the hold: a second handle that only reads does not make a reader of who writes by the first. */
+  /** Whether the hold is a reader's: a second, read-only handle does not turn a writer into a reader. */
   readonly isReader: boolean;
-  /** Other nodes, whose holds are taken. */
+  /** Holds of other nodes that are taken. */
   readonly losers: readonly Hold[];
-  /** Of another instance of this node, or null. */
+  /** The hold of another instance of this node, or null. */
   readonly replaced: Hold | null;
-  /** The holder has nothing from before to bring back. */
+  /** The holder has nothing to recover. */
   readonly isSettled: boolean;
-  /** One of those that lose their hold may have written: the volume is synced before. */
+  /** A loser may have written: the volume is synced first. */
   readonly needsSync: boolean;
 }
 
-/** `life`: the storage's present one. */
+/** `incarnation`: the current one of the storage. */
 export function decideOpen(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -105,7 +107,7 @@ export function decideOpen(
   };
 }
 
-/** The holds after a decided OPEN; the same object when it changes nothing. `life`: the storage's, now that the losers have ended. */
+/** The holds after an OPEN was decided; the same object if nothing changes. `incarnation`: the storage's, after the losers have ended. */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;
   const { node, machine, instance, process, address } = client;
@@ -123,7 +125,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   const hold = {
     ...own,
     readonly: onlyReads,
-    // Nobody has written since this hold began, so it stays what it was.
+    // No client has written since this hold began, so its identity stays.
     epoch: isChanged && own.epoch === 0 ? epoch : own.epoch,
     life: isSettled ? incarnation : own.life,
   };
@@ -131,7 +133,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
 }
 
-/** What the client is told of its hold. `epoch`: grants up to it are revoked together. */
+/** The client's view of its hold. `epoch`: grants up to it are revoked together. */
 export function grantFor(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -141,13 +143,13 @@ export function grantFor(
   return own === undefined ? null : { identity: identityOf(volume, own), epoch: entry.epoch };
 }
 
-/** Without the hold of a client that has closed the volume, if its hold is not a later one than `epoch` (that of its grant). */
+/** The holds without that of a client that has closed the volume, unless its hold is later than `epoch` (that of its grant). */
 export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
   const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);
   return holds.length === entry.holds.length ? entry : { ...entry, epoch: entry.epoch + 1, holds };
 }
 
-/** The client has nothing left to bring back in a life of the storage; null: it has no such hold any more. */
+/** The client has recovered everything in this incarnation of the storage; null: it no longer has such a hold. */
 export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, incarnation: string): VolumeHolds | null {
   const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
   if (own === undefined) return null;
@@ -155,7 +157,7 @@ export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number,
   return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
 }
 
-/** Which content, and under which hold (docs/PROTOCOL.md, Verifier). */
+/** Identifies a content and the hold on it (docs/PROTOCOL.md, Verifier). */
 export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'>, hold: Pick<Hold, 'epoch'>): string {
   if (shared) return `${id}.shared`;
   return hold.epoch === 0 ? `${id}.readonly` : `${id}.${hold.epoch}`;
@@ -167,14 +169,16 @@ export function holdersOf(holds: readonly Hold[]): Holder[] {
 
 type Who = Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>;
 
-/** A copy of a client's machine has its number of starts, too. */
+/** A copy of a client's machine has the same number of starts, so that alone does not identify a holder. */
 export function isOf(hold: Who, client: Who): boolean {
   const isSameStart = hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
   return isSameStart && (hold.process === null || hold.process === client.process);
 }
 
 function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: readonly Hold[], mayTake: boolean): Refusal {
-  const other = mayTake ? `or rsconfig -a --take-over ${name}` : "for take-over in the server's file does not let this client take it";
+  const other = mayTake
+    ? `or rsconfig -a --take-over ${name}`
+    : "for take-over in the server's file does not permit this client to take it";
   const sentence = `${heldBy(name, inTheWay[0])}: detach it there, ${other}`;
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
@@ -182,8 +186,8 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
 /** H3. */
 function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
   const sentence =
-    `${heldBy(name, hold)}, who has not brought back yet what the server's storage may have lost since: ` +
-    `wait until that is done, or lose what was acknowledged to ${hold.node}: ${takeOverForce ? '' : "set take-over-force = yes in the server's file, then "}rsconfig -a --take-over --force ${name}`;
+    `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +
+    `wait until it has, or give those writes up: ${takeOverForce ? '' : "set take-over-force = yes in the server's file, then "}rsconfig -a --take-over --force ${name}`;
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
@@ -191,7 +195,7 @@ function heldBy(name: string, hold: Hold | undefined): string {
   return `Volume ${name} is held by ${hold?.node ?? '?'} at ${hold?.address ?? '?'} since ${hold === undefined ? '?' : formatTime(hold.sinceMs)}`;
 }
 
-/** Whoever resumes a hold that is not his any more. */
+/** The client resumes a hold that it has lost. */
 function taken(entry: VolumeHolds, { name }: HeldVolumeFacts, { node }: Claimant): Refusal {
   const others = entry.holds.filter((hold) => hold.node !== node);
   const by = entry.taken;
@@ -201,6 +205,6 @@ function taken(entry: VolumeHolds, { name }: HeldVolumeFacts, { node }: Claimant
       ? `Volume ${name} was taken over by ${by.node} at ${by.address} on ${formatTime(by.atMs)}`
       : holder !== undefined
         ? heldBy(name, holder)
-        : `Volume ${name} is not held any more as it was opened: attach it again`;
+        : `Volume ${name} is no longer held as it was opened: attach it again`;
   return { kind: 'refused', status: STATUS.TAKEN, sentence, holders: holdersOf(others) };
 }

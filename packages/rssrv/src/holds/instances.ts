@@ -1,6 +1,5 @@
-// Which instances of a node were seen, which of them may come, and who keeps whom out (docs/PROTOCOL.md H4). Pure: notes go in and come out as
-// values. Leaves keeping them to holders.ts, and sessions to admissions.ts. Invariants: a number is never lowered; of one node there is a
-// bounded note, whatever its clients say of themselves.
+// Which instances of a node were seen, which are admitted, and which are refused (docs/PROTOCOL.md H4). Pure: notes in, notes out. holds.ts saves
+// them; admissions.ts has the sessions. Invariants: a number is never lowered; the notes of a node are bounded, whatever its clients send.
 
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 import type { ClientIdentity } from '../workers/channel.ts';
@@ -14,23 +13,23 @@ export interface MachineNote {
 }
 
 export interface NodeNotes {
-  /** Whoever was let in last; null: not known (earlier forms of the file). */
+  /** The instance that was admitted last; null: unknown (earlier versions of the file). */
   readonly last: Instance | null;
-  /** The one that was seen last comes last. */
+  /** In the order in which they were seen last. */
   readonly machines: readonly MachineNote[];
-  /** Processes that another one of the same machine and number has replaced, the last one last. */
+  /** Processes that another process with the same machine and number has replaced, the latest one last. */
   readonly replaced: readonly string[];
 }
 
 export const NO_NOTES: NodeNotes = { last: null, machines: [], replaced: [] };
 
-/** False: this instance was replaced, or a later one of its machine was seen: it is refused for ever. */
+/** False: this instance was replaced, or a later one of its machine was seen. It is refused for ever. */
 export function isCurrent({ machines, replaced }: NodeNotes, { machine, instance, process }: Instance): boolean {
   const below = machines.find((note) => note.machine === machine)?.below ?? 0;
   return instance >= below && (process === null || !replaced.includes(process));
 }
 
-/** The notes with one that was let in, and the one that it replaces; the same object when they say so already. */
+/** The notes after an instance was admitted and has replaced another; the same object if nothing changes. */
 export function withInstance(notes: NodeNotes, client: Instance, replaced: Instance | null): NodeNotes {
   const { machine, instance, boot, process, address } = client;
   const others = replaced === null ? notes : withReplaced(notes, client, replaced);
@@ -40,7 +39,7 @@ export function withInstance(notes: NodeNotes, client: Instance, replaced: Insta
   return isNews ? { ...others, last, machines } : notes;
 }
 
-/** The notes without a newcomer's own: it was let in before. */
+/** The notes after an instance was replaced by one that was admitted before. */
 export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): NodeNotes {
   const { machine, instance, process } = replaced;
   if (machine !== client.machine) {
@@ -54,8 +53,8 @@ export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): 
 type Claim = Pick<Instance, 'machine' | 'instance' | 'process'>;
 
 /**
- * Whether a newcomer is surely no other machine than the one before: the same process, or a later start in the same boot. A copy of the machine
- * has another boot; one that has the same number of starts is another process.
+ * Whether a newcomer is certainly on the same machine as the earlier instance: it is the same process, or a later start in the same boot. A copy of
+ * the machine has another boot; one with the same number of starts is another process.
  */
 export function isSuccessor(before: Instance, newcomer: Instance): boolean {
   if (before.machine !== newcomer.machine || before.boot !== newcomer.boot) return false;

@@ -11,7 +11,7 @@ import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { RsError } from '@rsio/common/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '../workers/channel.ts';
-import { type GrantPorts, Holds } from './holders.ts';
+import { type GrantPorts, Holds } from './holds.ts';
 import type { Grant } from '../session/session-volumes.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../testing/contenders.ts';
 
@@ -164,7 +164,7 @@ describe('a take-over comes to nothing, and the holder goes on,', () => {
     expect(await scene.open(MARS, OVER)).toMatchObject({
       granted: false,
       status: STATUS.IO_ERROR,
-      sentence: 'Volume oracle was not taken from big-2, who may have lost acknowledged writes. EIO',
+      sentence: 'Volume oracle was not taken from big-2, which may have lost acknowledged writes. EIO',
     });
     expect(scene.steps.at(-1)).toBe('new life (big-2)');
     await stays(scene, identity);
@@ -176,13 +176,13 @@ describe('a take-over comes to nothing, and the holder goes on,', () => {
   test('when the storage does not answer a sync in time: nothing is lost yet, so the same can be tried again', async () => {
     const { scene, identity } = await held();
     scene.at = (step) => {
-      if (step === 'sync') throw new RsError('E_TIMEOUT', 'Its storage is slow or hangs: it has not answered a sync for 15 s');
+      if (step === 'sync') throw new RsError('E_TIMEOUT', 'Its storage does not answer: it has not answered a sync for 15 s');
     };
     expect(await scene.open(MARS, OVER)).toMatchObject({
       granted: false,
       status: STATUS.IO_ERROR,
       sentence:
-        'Volume oracle was not taken from big-2. Its storage is slow or hangs: it has not answered a sync for 15 s: try again when it answers',
+        'Volume oracle was not taken from big-2. Its storage does not answer: it has not answered a sync for 15 s: try again when the storage answers',
     });
     expect(scene.steps.at(-1)).toBe('sync (big-2)');
     await stays(scene, identity);
@@ -225,7 +225,7 @@ describe('while a volume is being taken over', () => {
     const told = {
       granted: false,
       status: STATUS.HELD,
-      sentence: 'Volume oracle is just being taken over by mars at 127.0.0.3: try again',
+      sentence: 'Volume oracle is being taken over by mars at 127.0.0.3: try again',
       holders: [{ node: 'big-2' }],
     };
     expect(await scene.open(VENUS)).toMatchObject(told);
@@ -285,7 +285,7 @@ describe('while a volume is being taken over', () => {
     expect(await scene.open(VENUS, OVER)).toMatchObject({
       granted: false,
       status: STATUS.HELD,
-      sentence: expect.stringContaining('at once: try again') as string,
+      sentence: expect.stringContaining('are waiting: try again') as string,
     });
     expect(waiting).toHaveLength(HOLD_CHANGES_WAITING_MAX);
   });

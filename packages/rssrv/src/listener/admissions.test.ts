@@ -85,7 +85,7 @@ test('a join to a session whose process waits for its storage is told so', async
   }
   expect(given).toEqual(['path', 'path']);
   expect(said).toEqual([
-    'E_DRAINING: Server process 1 of node big-2 stands still in a call to the storage of one of its volumes, for 12 s now',
+    'E_DRAINING: Server process 1 of node big-2 is blocked in a call to the storage of one of its volumes, for 12 s now',
   ]);
 });
 

@@ -1,5 +1,5 @@
-// Which proven client gets a session, and what must end before it may (docs/PROTOCOL.md S9, H4): one session per node, a new one only
-// when the process of the old one is gone. Sessions live here, with the secret their joins are checked against.
+// Decides which proven client gets a session, and ends what must end first (docs/PROTOCOL.md S9, H4). A node has one session; a new one begins only
+// when the process of the old one has exited. Sessions are kept here, with the secret that joins are checked against.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -15,7 +15,7 @@ import { FEATURE } from '@rsio/protocol/wire/features';
 import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { SessionRequest, ClientIdentity, FromSession, ToSession } from '../workers/channel.ts';
-import type { Holds } from '../holds/holders.ts';
+import type { Holds } from '../holds/holds.ts';
 import type { Admission } from '../session/server-path.ts';
 import type { WorkerSession } from '../workers/worker-session.ts';
 import { BLOCKED } from '../workers/worker-pool.ts';
@@ -25,22 +25,22 @@ type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
 export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** For what a client may cause as often as it likes. */
+  /** For events that a client can cause as often as it likes. */
   readonly limitedLog: RateLimitedLog;
   readonly holds: Holds;
-  /** In a process, for a new session. */
+  /** Takes a place for a new session in a worker. */
   takeWorkerSession(session: string): WorkerSession;
-  /** The `begin` message for a session of that node. */
+  /** The `begin` message for a session of this node. */
   beginMessage(node: string): ToSession;
-  /** Whether the configuration still has this client: it may have changed since the proof. */
+  /** Whether the configuration still names this client: it may have changed since the proof. */
   isClient(node: string): boolean;
-  /** A session says that what was written to a volume may be lost. */
+  /** A session reports that writes to a volume may be lost. */
   lost(volumeId: string): void;
-  /** A session says that the storage of a volume was cut. */
+  /** A session reports that the storage of a volume was truncated. */
   cut(volumeId: string): void;
-  /** Answers what a session asks. */
+  /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
-  /** Nothing of the session runs any more. */
+  /** The session has ended; nothing of it is running. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
   refuse(socket: Socket, proven: Proven, error: RsError): void;
 }
@@ -50,23 +50,23 @@ export interface ServedSession {
   readonly secret: Buffer;
   readonly client: ClientIdentity;
   readonly workerSession: WorkerSession;
-  /** Volumes that it has been granted. */
+  /** Ids of the volumes granted to it. */
   readonly volumeIds: Set<string>;
-  /** When its last path went, or null: it has paths. */
+  /** When its last path closed; null: it has paths. */
   silentSinceMs: number | null;
-  /** Ends it when it stays without path. */
+  /** Ends the session when it stays without a path. */
   linger: Timer | null;
 }
 
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes whose old session is being ended: a second newcomer is told to come again. */
+  /** Nodes whose old session is ending. A second newcomer is told to try again. */
   private readonly inTransition = new Set<string>();
-  /** The last session of each node that has none: one of a configured client. */
+  /** The last session of each configured node that has none now. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
-  /** Of these, those that may have none any more by what they have proved. */
+  /** Nodes in transition that were removed or rekeyed meanwhile: their proof no longer counts. */
   private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
 
@@ -79,7 +79,7 @@ export class Admissions {
     return [...this.byNode.values()];
   }
 
-  /** For the handshake: the secret of a session this node may join. */
+  /** For the handshake: the secret of the session that this node may join. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served !== undefined && !served.workerSession.isGone && served.id === Buffer.from(session).toString('hex')
@@ -87,13 +87,13 @@ export class Admissions {
       : null;
   }
 
-  /** The secret of the session that a node has, whichever that is. */
+  /** The secret of the node's session, whatever its id. */
   currentSecretOf(node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served === undefined || served.workerSession.isGone ? null : served.secret;
   }
 
-  /** Takes a proven, paused socket: it goes to its session's process, or is refused. */
+  /** Takes a proven, paused socket. It is sent to its session's worker, or refused. */
   admit(socket: Socket, proven: Proven, arrivedAt: ServerInterface): void {
     const admission: Admission = {
       welcomeKey: proven.welcomeKey,
@@ -112,7 +112,7 @@ export class Admissions {
       return;
     }
     if (this.inTransition.has(node)) {
-      this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The last session of node ${node} is just being ended: try again`));
+      this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The previous session of node ${node} is still ending: try again`));
       return;
     }
     this.inTransition.add(node);
@@ -124,7 +124,7 @@ export class Admissions {
       });
   }
 
-  /** Ends the session of a node that may have none any more; its holds stay, they end only as H1 says. */
+  /** Ends the session of a node that is no longer admitted. Its holds stay; they end only as H1 says. */
   dismiss(node: string, sentence: string): void {
     if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
     this.departed.delete(node);
@@ -132,17 +132,17 @@ export class Admissions {
   }
 
   /**
-   * Another client takes a volume: resolves when nothing that was granted on it up to `epoch` runs any more in the process of this node,
-   * or that process is gone; it is told to end when it has not let go within TAKE_OVER_REVOKE_MS. No time is a reason to resolve (S9, H2).
-   * False: what was written may be lost.
+   * Another client takes a volume over. Resolves when nothing that was granted on it up to `epoch` is running in this node's worker, or when that
+   * worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS is told to end the session. No time-out resolves this
+   * promise (S9, H2). False: writes may be lost.
    */
   async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
     const session = this.byNode.get(node);
     if (session === undefined) return true;
     const { workerSession } = session;
     const timer = this.ports.clock.after(TAKE_OVER_REVOKE_MS, () => {
-      this.ports.log.warn(`${why}: process ${workerSession.pid} of node ${node} does not let go of it, and is told to end`);
-      void workerSession.end('E_NO_SESSION', `${why}, and the server's process did not let go of it`);
+      this.ports.log.warn(`${why}: process ${workerSession.pid} of node ${node} has not released it in time, and is told to end`);
+      void workerSession.end('E_NO_SESSION', `${why}, and the server's process did not release it in time`);
     });
     const isFlushed = await workerSession.revoke(volumeId, epoch);
     timer.cancel();
@@ -150,18 +150,18 @@ export class Admissions {
     return isFlushed;
   }
 
-  /** What was granted on a volume up to `epoch` is void in every session; the holds stay, and the volume is opened again. */
+  /** Voids what was granted on a volume up to `epoch`, in every session. The holds stay, and clients open the volume again. */
   revoke(volumeId: string, epoch: number): void {
     for (const { volumeIds, workerSession } of this.sessions) if (volumeIds.has(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
 
-  /** Ends every session: what was begun is answered and flushed. Nobody is admitted any more. */
+  /** Ends every session: requests in progress are answered and flushed. No client is admitted afterwards. */
   async close(code: string, sentence: string): Promise<void> {
     this.isClosed = true;
     await Promise.all(this.sessions.map((session) => session.workerSession.end(code, sentence)));
   }
 
-  /** What goes to a process that stands still is answered by nobody: its client is told that the server is there, and slow. */
+  /** A blocked worker would answer nothing, so its client is told that the server is up but slow. */
   private join({ workerSession }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
     const stillMs = workerSession.blockedMs;
     if (stillMs === null) {
@@ -183,7 +183,7 @@ export class Admissions {
     };
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
-    // Durable before the old one hears of it: what it is told is for ever, and must still be so after a crash of the server.
+    // Durable before the old instance is told: it never returns after E_REPLACED, so that must hold after a crash of the server, too.
     await this.ports.holds.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
     this.checkStillOpen(client.node);
@@ -201,15 +201,15 @@ export class Admissions {
     this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
   }
 
-  /** What may have changed while a newcomer waited. */
+  /** Checks what may have changed while a newcomer waited. */
   private checkStillOpen(node: string): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     if (this.dismissedUnderWay.has(node))
-      throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} logs in anew`);
-    if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was taken out of the server's clients`);
+      throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} has to log in again`);
+    if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was removed from the server's clients`);
   }
 
-  /** A process that listens and stands in the records: an unrecorded one would be unknown to the next listener (S10). */
+  /** A worker that is listening and recorded. The next listener could not find an unrecorded one (S10). */
   private async readyWorkerSession(session: string, { node }: ClientIdentity): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);
     try {
@@ -222,7 +222,7 @@ export class Admissions {
     return workerSession;
   }
 
-  /** H4: which instance of a node may have a session. */
+  /** H4: whether this instance of the node may have a session. */
   private checkNewcomer(client: ClientIdentity): void {
     if (!this.ports.holds.isCurrent(client)) {
       throw new RsError('E_REPLACED', `Instance ${client.instance} of node ${client.node} was replaced by a later one`);
@@ -239,7 +239,7 @@ export class Admissions {
     );
   }
 
-  /** Who may still be at work for a node, and for how long it was not heard; null: nobody. */
+  /** The client that may still be active for a node, and for how long it has been silent; null: none. */
   private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
     const nowMs = this.ports.clock.monotonicMs();
     const session = this.byNode.get(node) ?? this.departed.get(node);
@@ -247,19 +247,19 @@ export class Admissions {
       const { client, silentSinceMs } = session;
       return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
     }
-    // After a start: who holds something has had no time to come back yet, and must find it as it was.
+    // After a start, holders get time to come back and find their volumes unchanged.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
   }
 
-  /** S9: a new session begins when the old one's process is gone. */
+  /** S9: waits until the old session's process has exited. */
   private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
     const isOther = (['instance', 'machine', 'process'] as const).some((field) => old.client[field] !== client[field]);
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
     const ended = old.workerSession.end(
       code,
-      isOther ? `Node ${client.node} was started anew at ${client.address}` : 'The client began a new session',
+      isOther ? `Node ${client.node} was started again at ${client.address}` : 'The client began a new session',
     );
     const { clock } = this.ports;
     const inTime = await new Promise<boolean>((resolve) => {
@@ -270,7 +270,7 @@ export class Admissions {
       });
     });
     if (!inTime)
-      throw new RsError('E_DRAINING', `The old server process ${old.workerSession.pid} of node ${client.node} still has I/O running`);
+      throw new RsError('E_DRAINING', `The old server process ${old.workerSession.pid} of node ${client.node} still has I/O in progress`);
   }
 
   private onMessage(session: ServedSession, message: FromSession): void {
@@ -304,19 +304,22 @@ export class Admissions {
   }
 
   private sessionGone(session: ServedSession, isClean: boolean): void {
-    // A timer that is left keeps the listener's process from ending.
+    // A pending timer would keep the listener's process from exiting.
     session.linger?.cancel();
     const { client, silentSinceMs } = session;
     if (this.byNode.get(client.node) === session) {
       this.byNode.delete(client.node);
-      // Its process died under it: it comes back, and must not find a copy of its machine in its place.
+      // Its worker died. The client comes back, and must not find a copy of its machine in its place.
       const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }
     const { log } = this.ports;
     const ended = `The session of node ${client.node} has ended, process ${session.workerSession.pid}`;
     if (isClean) this.ports.limitedLog.note(`Sessions of node ${client.node} that ended`, () => log.info(ended));
-    else log.warn(`Process ${session.workerSession.pid} of node ${session.client.node} died: the storage of its volumes begins a new life`);
+    else
+      log.warn(
+        `Process ${session.workerSession.pid} of node ${session.client.node} died: the storage of its volumes starts a new incarnation`,
+      );
     this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
   }
 }

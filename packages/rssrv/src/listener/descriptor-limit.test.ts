@@ -17,15 +17,15 @@ function counted(volumes: number, clients: number, processes: number): Parameter
 
 test('a limit that a shared process may reach is said at the start, with what it has to be', () => {
   expect(openFilesWarning(counted(500, 32, 8), 4096)).toBe(
-    'A program may have 4096 files open here, and a process with 4 of 32 clients may come to need 4384 for 500 volumes: ' +
-      'raise the limit (LimitNOFILE=4384 of its unit, ulimit -n 4384) and restart rssrv, or raise processes',
+    'The limit of open files is 4096, but a process with 4 of 32 clients may need 4384 for 500 volumes: ' +
+      'raise it (LimitNOFILE=4384 in its unit, ulimit -n 4384) and restart rssrv, or raise processes',
   );
   expect(openFilesWarning(counted(500, 32, 8), 4384)).toBeNull();
   expect(openFilesWarning(counted(500, 32, 32), 4096)).toBeNull();
 });
 
 test('the listener keeps each volume open itself; without a limit nothing is said', () => {
-  expect(openFilesWarning(counted(2000, 0, 8), 1024)).toContain('and the listener may come to need 2384 for 2000 volumes');
+  expect(openFilesWarning(counted(2000, 0, 8), 1024)).toContain('but the listener may need 2384 for 2000 volumes');
   expect(openFilesWarning(counted(2000, 100, 1), null)).toBeNull();
 });
 

@@ -1,6 +1,6 @@
-// How many files the listener and each of its processes may come to have open, by the configuration: more than the system lets them have would
-// show as volumes that cannot be opened and clients that cannot come in, one day when many are there. Pure but for the limit, which is read.
-// Leaves running out of them all the same to descriptor-watch.ts. Invariant: what is counted is what the bounds of one session allow.
+// Compares the number of files that the listener and each worker may need, by the configuration, with the limit of open files. A limit that is too
+// low would show only later, as volumes that cannot be opened and clients that are turned away. Pure except for reading the limit;
+// descriptor-watch.ts handles running out all the same. Invariant: the count follows from the bounds of one session.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -10,13 +10,13 @@ import { plural } from '@rsio/common/lib/units';
 
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 
-/** The soft limit of this process, which its children inherit; null: none, or not known. Node has raised it to the hard limit. */
+/** The soft limit of this process, which its children inherit; null: none or unknown. Node has already raised it to the hard limit. */
 export function openFilesLimit(text: string | null = readLimits()): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(text ?? '')?.[1];
   return soft === undefined ? null : Number(soft);
 }
 
-/** The sentence to say when that limit is too low; null: it is not. */
+/** The warning if the limit is too low; null: it is high enough. */
 export function openFilesWarning({ volumes, clients, interfaces, server: { processes } }: Counted, limit: number | null): string | null {
   const together = Math.ceil(clients.length / processes);
   const inProcess = together * (volumes.length * DESCRIPTORS_PER_BACKEND + PATHS_PER_TRUNK_MAX) + DESCRIPTORS_RESERVED;
@@ -25,8 +25,8 @@ export function openFilesWarning({ volumes, clients, interfaces, server: { proce
   if (limit === null || limit >= needed) return null;
   const where = inProcess >= inListener ? `a process with ${together} of ${plural(clients.length, 'client')}` : 'the listener';
   return (
-    `A program may have ${limit} files open here, and ${where} may come to need ${needed} for ${plural(volumes.length, 'volume')}: ` +
-    `raise the limit (LimitNOFILE=${needed} of its unit, ulimit -n ${needed}) and restart rssrv, or raise processes`
+    `The limit of open files is ${limit}, but ${where} may need ${needed} for ${plural(volumes.length, 'volume')}: ` +
+    `raise it (LimitNOFILE=${needed} in its unit, ulimit -n ${needed}) and restart rssrv, or raise processes`
   );
 }
 

@@ -26,13 +26,13 @@ test('it is said when it begins, now and then while it lasts, and when it is ove
   state.errno = 'EMFILE';
   clock.advance(DESCRIPTOR_LOG_MS);
   expect(said).toEqual([
-    expect.stringMatching(/^No file can be opened and no connection be accepted \(EMFILE\): raise the limit of open files/),
+    expect.stringMatching(/^The server cannot open files or accept connections \(EMFILE\): raise the limit of open files/),
   ]);
   clock.advance(2 * DESCRIPTOR_LOG_MS);
   expect(said.slice(1)).toEqual([expect.stringMatching(/EMFILE\), for 60 s now: /), expect.stringMatching(/EMFILE\), for 120 s now: /)]);
   state.errno = null;
   clock.advance(10 * DESCRIPTOR_CHECK_MS);
-  expect(said.slice(3)).toEqual([expect.stringMatching(/^Connections are accepted again, after 18\d s without a free file$/)]);
+  expect(said.slice(3)).toEqual([expect.stringMatching(/^Connections are accepted again, after 18\d s without a free descriptor$/)]);
 });
 
 test('another failure is no lack of files, and nothing is tried after close', () => {

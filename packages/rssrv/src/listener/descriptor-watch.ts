@@ -1,6 +1,6 @@
-// Whether this process may open a file more. Without one no connection can be accepted: the kernel's queue is then emptied by libuv, which
-// closes each newcomer and tells nobody. So it is tried out now and then. Leaves the sessions, which go on, to their own processes.
-// Invariant: one line when it begins, one for each FREE_FILES_LOG_MS that it lasts, one when it is over.
+// Checks whether this process can open another file. When it cannot, no connection is accepted: libuv then empties the kernel's queue by closing each
+// new connection without a report. Sessions go on in their own processes. Invariant: one line when the shortage begins, one every DESCRIPTOR_LOG_MS
+// while it lasts, one when it ends.
 
 import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -13,10 +13,10 @@ export class DescriptorWatch {
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly tryOpen: () => string | null;
   private timer: Timer | null = null;
-  /** When there was none first, and when that was said last; null: there is one. */
+  /** When the shortage began, and when it was last reported; null: there is none. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
-  /** `tryOne`: opens a file and closes it; the errno name of a failure, or null. */
+  /** `tryOpen`: opens a file and closes it; returns the errno name of a failure, or null. */
   constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;
@@ -42,7 +42,9 @@ export class DescriptorWatch {
     if (errno === 'EMFILE' || errno === 'ENFILE') {
       this.report(errno, nowMs);
     } else if (this.shortage !== null) {
-      this.log.info(`Connections are accepted again, after ${Math.round((nowMs - this.shortage.sinceMs) / 1000)} s without a free file`);
+      this.log.info(
+        `Connections are accepted again, after ${Math.round((nowMs - this.shortage.sinceMs) / 1000)} s without a free descriptor`,
+      );
       this.shortage = null;
     }
   }
@@ -51,7 +53,7 @@ export class DescriptorWatch {
     if (this.shortage !== null && nowMs - this.shortage.saidMs < DESCRIPTOR_LOG_MS) return;
     this.shortage = { sinceMs: this.shortage?.sinceMs ?? nowMs, saidMs: nowMs };
     const lasting = this.shortage.sinceMs === nowMs ? '' : `, for ${Math.round((nowMs - this.shortage.sinceMs) / 1000)} s now`;
-    this.log.error(`No file can be opened and no connection be accepted (${errno})${lasting}: ${errnoRemedy(errno)}`);
+    this.log.error(`The server cannot open files or accept connections (${errno})${lasting}: ${errnoRemedy(errno)}`);
   }
 }
 

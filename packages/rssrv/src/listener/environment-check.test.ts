@@ -58,33 +58,33 @@ test('what a start would say of a volume is said', async () => {
     'Volume oracle: directory DIR/none does not exist: create it, or correct path =',
   ]);
   expect(await wordsOf({ path: at('folder') })).toEqual([
-    'Volume oracle: DIR/folder is no regular file or block device: correct path = or type =',
+    'Volume oracle: DIR/folder is not a regular file or block device: correct path = or type =',
   ]);
   expect(await wordsOf({ path: at('small.img'), type: 'block' })).toEqual([
-    'Volume oracle: DIR/small.img is no block device: correct path = or type =',
+    'Volume oracle: DIR/small.img is not a block device: correct path = or type =',
   ]);
   expect(await wordsOf({ path: at('small.img') })).toEqual([
     'Volume oracle: DIR/small.img is less than one block of 512 bytes: set a larger size =',
   ]);
   expect(await wordsOf({ path: '/proc/cmdline/oracle.img', sizeBytes: 4096 })).toEqual([
-    'Volume oracle: /proc/cmdline/oracle.img cannot be looked at (ENOTDIR): see that rssrv may read its directories',
+    'Volume oracle: /proc/cmdline/oracle.img cannot be inspected (ENOTDIR): let rssrv read its directories',
   ]);
 });
 
 test('a file whose end is left out, and one in memory, are told', async () => {
   fs.writeFileSync(at('odd.img'), Buffer.alloc(4096 + 164));
   expect(await wordsOf({ path: at('odd.img') })).toEqual([
-    'Volume oracle: DIR/odd.img has 4260 bytes, which are no whole blocks of 512, and its last 164 bytes are not served: make it longer with truncate(1)',
+    'Volume oracle: DIR/odd.img has 4260 bytes, not a multiple of the block size 512, and its last 164 bytes are not served: extend it with truncate(1)',
   ]);
   expect(await wordsOf({ path: at('odd.img'), sizeBytes: 4096 }), 'meant').toEqual([]);
   systems.set(directory, 'tmpfs');
   const inMemory = [
-    'Volume oracle: DIR/oracle.img is in memory (tmpfs), and the next boot empties it: correct path =, or say so with type = memory',
+    'Volume oracle: DIR/oracle.img is in memory (tmpfs) and is lost at the next boot: correct path =, or set type = memory if that is intended',
   ];
   expect(await wordsOf({ sizeBytes: 4096 })).toEqual(inMemory);
   systems.set(directory, 'ramfs');
   expect(await wordsOf({ sizeBytes: 4096 })).toEqual([
-    'Volume oracle: DIR/oracle.img does not exist, and no file is made on a ramfs, where the next boot loses it: bring the device up if it is one, correct path =, or set type = memory',
+    'Volume oracle: DIR/oracle.img does not exist, and a file on a ramfs would be lost at the next boot: connect the device if it is one, correct path =, or set type = memory',
   ]);
 });
 
@@ -92,14 +92,14 @@ test('a file that could not be locked is told as a start tells it, there or not;
   isLocking = false;
   fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
   const words = (name: string): string =>
-    `Volume oracle: DIR/${name} cannot be locked, so that another rssrv could serve it too: install perl (Debian: perl-base), ` +
-    'by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes';
+    `Volume oracle: DIR/${name} cannot be locked, and another rssrv could serve it, too: install perl (Debian: perl-base), ` +
+    'which locks served files; if the file system has no locks, set unlocked = yes and make sure of that yourself';
   expect(await wordsOf({ path: at('there.img') })).toEqual([words('there.img')]);
   expect(asked).toEqual([at('there.img')]);
   expect(await wordsOf({ sizeBytes: 4096 })).toEqual([words('oracle.img')]);
   expect(asked).toEqual([directory]);
   expect(await wordsOf({ path: at('there.img'), unlocked: true })).toEqual([
-    'DIR/there.img of volume oracle cannot be locked: take care that nobody else serves it',
+    'DIR/there.img of volume oracle cannot be locked: make sure that no other program uses it',
   ]);
   expect(await wordsOf({ path: null, type: 'memory', sizeBytes: 1 << 20 })).toEqual([]);
   expect(asked).toEqual([]);
@@ -116,7 +116,7 @@ test('addresses that this machine has are good, also while somebody listens ther
   expect(await missingAddresses([on('if1', '127.45.0.10'), on('if2', '127.46.0.10')])).toEqual([]);
   const missing = await missingAddresses([on('if1', '127.45.0.10'), on('if2', '198.51.100.7'), on('if3', '2001:db8::7')]);
   expect(missing.map(({ code, message }) => `${code} ${message}`)).toEqual([
-    'E_ADDRESS_MISSING Cannot listen on 198.51.100.7 port 5000 (interface if2): this machine does not have the address: correct it, or bring the interface up',
+    'E_ADDRESS_MISSING Cannot listen on 198.51.100.7 port 5000 (interface if2): this machine does not have the address. Correct it, or bring the interface up',
     expect.stringMatching(/^E_\w+ Cannot listen on 2001:db8::7 port 5000 \(interface if3\): /),
   ]);
 });

@@ -1,6 +1,6 @@
-// What `rssrv --check` looks at besides the file: whether this machine has the addresses, and what the volumes stand on. Changes nothing,
-// makes no file, listens nowhere, and does not mind a running rssrv. What it finds, a start would say in the same words; what only a
-// start can find out (a port that is taken, a file that somebody else has locked, a device in use) it leaves to that.
+// What `rssrv --check` inspects besides the configuration file: whether this machine has the addresses, and the storage of each volume. It changes
+// nothing, creates no file, listens nowhere, and runs beside a running rssrv. A start reports the same problems in the same words. Only a start can
+// find others: a port in use, a file locked by another process, a busy device.
 
 import dgram from 'node:dgram';
 import { constants } from 'node:fs';
@@ -16,7 +16,7 @@ import { storageWarnings } from '../volumes/storage-warnings.ts';
 import { unlockedError, unlockedSentence } from '../volumes/volume-failures.ts';
 import { fittingSize, inspectLocation, volumeError } from '../volumes/volume-storage.ts';
 
-/** Interfaces that rssrv could not listen on, each with its reason; with one that it can a start goes on without those whose address is missing. */
+/** Interfaces that rssrv could not listen on, with reasons. If at least one works, a start goes on without those whose address is missing. */
 export async function missingAddresses(interfaces: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
   const found = await Promise.all(interfaces.map(missingAddress));
   return found.filter((error) => error !== null);
@@ -31,11 +31,11 @@ export interface EnvironmentPorts {
 interface Lockable {
   readonly volume: ServerVolumeConfig;
   readonly location: string;
-  /** The file, or its directory when it is yet to be made. */
+  /** The file, or its directory if the file does not exist yet. */
   readonly lockTarget: string;
 }
 
-/** What there is to say of the volumes: that one could not be served (rssrv would start without it), or not as somebody may think. */
+/** Warnings about volumes: those that could not be served (rssrv would start without them), and those with a pitfall. */
 export async function volumeWarnings(
   volumes: readonly ServerVolumeConfig[],
   { systemOf, lockable }: EnvironmentPorts = { systemOf: fileSystemOf, lockable: areLockable },
@@ -67,7 +67,7 @@ function asFailure(thrown: unknown): string {
   return `${message} [${code}]`;
 }
 
-/** A datagram socket on any port tells whether the machine has the address: the one of the file may be in use by rssrv itself. */
+/** Binds a datagram socket to any port: the configured port may be in use by rssrv itself. */
 function missingAddress(config: ServerInterfaceConfig): Promise<RsError | null> {
   const { address } = config;
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
-// The listener process: listens on every interface, proves each connection, and hands it to the process of its session. What the
-// sessions share is here: volumes, ids, holders, lives. It reads and writes no data itself.
-// Invariant: nothing is served before the processes of an earlier listener are gone (S10), and nothing after `stop` was asked for.
+// The listener process: it listens on every interface, proves each connection, and hands it to the worker of its session. It owns what sessions
+// share: volumes, ids, holds and incarnations. It never reads or writes data. Invariant: nothing is served before the workers of an earlier listener
+// have exited (S10), and nothing after `stop` was called.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -29,7 +29,7 @@ import { type ListeningSocket, ListeningSockets, addressMissingText, toInterface
 import { UnprovenLimiter } from './unproven-limiter.ts';
 import { openFilesWarning, openFilesLimit } from './descriptor-limit.ts';
 import { ProbeConnections } from '../probes/probe-connections.ts';
-import { type GrantPorts, Holds } from '../holds/holders.ts';
+import { type GrantPorts, Holds } from '../holds/holds.ts';
 import type { ReloadPlan } from '../reload/reload-plan.ts';
 import { Reloader } from '../reload/reloader.ts';
 import { RunRecords } from './run-records.ts';
@@ -45,17 +45,17 @@ export interface ListenerOptions {
   readonly paths: RssrvPaths;
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** The processes log to stderr too. */
+  /** Workers log to stderr, too. */
   readonly foreground: boolean;
-  /** Started with --test: volumes may show faults. */
+  /** Started with --test: volumes may have test-... keys. */
   readonly mayInjectFaults: boolean;
-  /** A sentence for whoever started the daemon. */
+  /** A sentence for the administrator who started the daemon. */
   readonly warn: (sentence: string) => void;
 }
 
 export class Listener {
   private readonly options: ListenerOptions;
-  /** What the server runs by: changed as a whole. */
+  /** The configuration in force, replaced as a whole. */
   private config: RssrvConfig;
   private readonly identity: ServerIdentity;
   private readonly sockets: ListeningSockets;
@@ -69,7 +69,7 @@ export class Listener {
   private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
-  /** Of the list that clients get. */
+  /** Generation of the list that clients get. */
   private generation = 1;
   private isServing = false;
   private isReloadWanted = false;
@@ -145,7 +145,7 @@ export class Listener {
     });
   }
 
-  /** Resolves when it listens on every interface. Throws what stands in the way; nothing is left behind then. */
+  /** Resolves when it listens on every interface. Throws if it cannot start; nothing is left behind then. */
   async start(): Promise<void> {
     const { paths, clock, log, warn } = this.options;
     const { config } = this;
@@ -169,7 +169,7 @@ export class Listener {
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
-  /** Lets nobody in any more, answers what was begun, flushes, ends all processes. */
+  /** Admits no client any more, answers requests in progress, flushes, and ends all workers. */
   async stop(sentence: string): Promise<void> {
     this.isServing = false;
     this.sockets.closeAll();
@@ -181,11 +181,11 @@ export class Listener {
     await this.pool.stop();
     this.limitedLog.close();
     await this.volumes.close();
-    // Without processes left in the records, the next start knows that this end was clean.
+    // With no workers in the records, the next start knows that this end was clean.
     await this.records?.saved();
   }
 
-  /** SIGHUP: logs are opened anew at once, the configuration is read when the server is up. */
+  /** SIGHUP: logs are reopened at once. The configuration is read as soon as the server is up. */
   reload(): void {
     this.options.log.reopen();
     this.reopenWorkerLogs();
@@ -193,7 +193,7 @@ export class Listener {
     if (this.isServing) this.reloader.ask();
   }
 
-  /** All of the plan, or, when a new interface or volume cannot be had, or what goes has come into use meanwhile, nothing. */
+  /** Applies all of the plan. If a new interface or volume fails, or something to be removed is in use by now, it applies nothing. */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
     const missing = await this.sockets.open(next.interfaces);
     let change: VolumeChange;
@@ -210,7 +210,7 @@ export class Listener {
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
-    // From here to the last message to the sessions is one turn: who is granted a volume has its new facts, or is told.
+    // From here to the last message to the sessions is one event-loop turn: a client that is granted a volume has its new facts, or is notified.
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.config, openFilesLimit())) this.options.log.warn(filesWarning);
@@ -218,17 +218,18 @@ export class Listener {
     this.pool.processes = next.server.processes;
     this.sockets.keep(next.interfaces);
     const { name } = next.server;
-    for (const node of plan.removedClients) this.admissions.dismiss(node, `Node ${node} was taken out of the clients of server ${name}`);
-    for (const node of plan.rekeyedClients) this.admissions.dismiss(node, `Node ${node} has another key at server ${name} now: use that`);
+    for (const node of plan.removedClients) this.admissions.dismiss(node, `Node ${node} was removed from the clients of server ${name}`);
+    for (const node of plan.rekeyedClients)
+      this.admissions.dismiss(node, `The key of node ${node} at server ${name} has changed: use the new one`);
     this.holds.keepNodes(next.clients.map(({ name }) => name));
     if (plan.isListChanged || isListChanged) this.listChanged(grown);
     for (const id of change.cut) void this.startIncarnation(id);
     for (const problem of missing) this.options.log.warn(addressMissingText(problem));
-    await this.afterReload('what was closed', () => change.finish());
+    await this.afterReload('closing what was removed', () => change.finish());
     await this.explore(next);
   }
 
-  /** Exploration is answered on what is listened on. */
+  /** Exploration is answered on the interfaces that the server listens on. */
   private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
     const interfaces = this.sockets.listening(config.interfaces);
     for (const sentence of await this.discovery.follow({ ...config, interfaces })) warn(sentence);
@@ -239,17 +240,17 @@ export class Listener {
     this.options.warn(`Warning: ${sentence}`);
   }
 
-  /** The new configuration holds already: trouble here must not be told as its refusal. */
+  /** The new configuration is already in force: a failure here must not be reported as a refusal. */
   private async afterReload(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (thrown) {
       const { message, code } = toRsError(thrown);
-      this.options.log.error(`Reload: applied, with trouble about ${what}: ${message} [${code}]`);
+      this.options.log.error(`Reload: applied, but ${what} failed: ${message} [${code}]`);
     }
   }
 
-  /** How a configured volume stands: who holds it, or has it open by the word of its session. */
+  /** Status of a configured volume: its size, and the clients that hold it or have it open. */
   private standingOf(volume: ServerVolumeConfig): VolumeStanding {
     const { id, sizeBytes } = this.volumes.standing(volume);
     if (id === null) return { sizeBytes, users: [] };
@@ -262,7 +263,7 @@ export class Listener {
     return { sizeBytes, users };
   }
 
-  /** Clients see the new number, and ask for the list. */
+  /** Clients see the new generation and ask for the list. */
   private listChanged(grown: readonly GrownVolume[]): void {
     this.generation++;
     const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
@@ -300,7 +301,7 @@ export class Listener {
     });
   }
 
-  /** A probe never comes near sessions: it is served here. */
+  /** Probes never touch sessions: the listener serves them itself. */
   private admit(socket: Socket, proven: Proven, { config }: ListeningSocket): void {
     if (!proven.features.includes(FEATURE.PROBE)) {
       this.admissions.admit(socket, proven, toInterface(config));
@@ -323,7 +324,7 @@ export class Listener {
   private startWorker(): Worker {
     const { clock, log, foreground } = this.options;
     const { records } = this;
-    assert(records !== null, 'A process is started before the records are there');
+    assert(records !== null, 'A worker is started before the records are loaded');
     const worker = new Worker(clock, log, foreground, (pid) => records.workerStarted(pid));
     void worker.ended.then(() => records.workerEnded(worker.pid, [])).catch((error: Error) => log.error(error.message));
     return worker;
@@ -374,7 +375,7 @@ export class Listener {
       if (grant.granted) session.volumeIds.add(volume.id);
       return grant;
     });
-    // A take-over waits for somebody else's process, and a session that ends must not.
+    // A take-over waits for another client's worker, and must not delay the end of this session.
     if (request.take === TAKE.NO) return granting;
     const sentence = `The session ended before volume ${volume.name} was taken over`;
     return Promise.race([
@@ -411,18 +412,18 @@ export class Listener {
     return { granted: false, status: failure === undefined ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE, sentence, holders: [] };
   }
 
-  /** A sync of the volume failed in a process. */
+  /** A sync of the volume failed in a worker. */
   private async lost(id: string): Promise<void> {
     const name = this.volumes.nameOf(id);
     this.options.log.error(
-      `Volume ${name}: a sync failed, and what was acknowledged since the last good one may be lost: its storage begins a new life, and ` +
-        'the client sends again what it has kept; see to the storage',
+      `Volume ${name}: a sync failed, and writes acknowledged since the last good one may be lost: its storage starts a new incarnation, and ` +
+        'the client sends again what it has kept; check the storage',
       { volume: name },
     );
     await this.startIncarnation(id);
   }
 
-  /** A process found the storage of the volume cut: it is served no more until a reload, or a start, finds it whole. */
+  /** A worker found the storage truncated. The volume is not served until a reload or a start finds it whole. */
   private async cut(id: string): Promise<void> {
     const sentence = await this.volumes.cut(id);
     if (sentence === null) return;
@@ -431,17 +432,17 @@ export class Listener {
   }
 
   private async startIncarnation(id: string): Promise<void> {
-    // Granted from now on is the new life, also before it is in the file: when this process ends badly, every life is another one.
+    // Grants name the new incarnation from now on, even before it is in the file: if this process crashes, every incarnation changes.
     const kept = this.records?.incarnationEnded(id);
     this.admissions.revoke(id, this.holds.epochOf(id));
-    // A client without I/O looks after its handles when there is a new list.
+    // An idle client checks its handles when the list changes.
     this.listChanged([]);
     void this.volumes.clearOldError(id);
     try {
       await kept;
     } catch (thrown) {
       const name = this.volumes.nameOf(id);
-      this.options.log.error(`Volume ${name}: that its storage began a new life could not be kept: ${toRsError(thrown).message}`, {
+      this.options.log.error(`Volume ${name}: the new incarnation of its storage could not be saved: ${toRsError(thrown).message}`, {
         volume: name,
       });
     }

@@ -99,7 +99,7 @@ test('opens all or none, and names the one that cannot be had', async () => {
   await entrances().entrances.open([second]);
   await expect(made.open([first, second])).rejects.toMatchObject({
     code: 'E_ADDRESS_IN_USE',
-    message: expect.stringMatching(/127\.53\.2\.1 port \d+ \(interface if2\): another program does/),
+    message: expect.stringMatching(/127\.53\.2\.1 port \d+ \(interface if2\): another program uses the port/),
   });
   expect(await reach(first)).toBe(false);
   await made.open([first]);
@@ -116,7 +116,7 @@ describe('an address that the machine does not have', () => {
     const comes = without('127.53.2.1');
     const missing = await made.open([first, second]);
     expect(missing.map(addressMissingText)).toEqual([
-      `Cannot listen on 127.53.2.1 port ${port} (interface if2): this machine does not have the address: correct it, or bring the interface up; until then the server serves on its other interfaces [E_ADDRESS_MISSING]`,
+      `Cannot listen on 127.53.2.1 port ${port} (interface if2): this machine does not have the address. Correct it, or bring the interface up; meanwhile the server serves on its other interfaces [E_ADDRESS_MISSING]`,
     ]);
     expect([await reach(first), await reach(second)]).toEqual([true, false]);
     expect(made.listening([second, first])).toEqual([first]);
@@ -124,7 +124,7 @@ describe('an address that the machine does not have', () => {
     expect(said).toEqual([]);
     comes();
     await later(clock);
-    expect(said).toEqual([`Interface if2: its address has come, and the server listens on 127.53.2.1 port ${port}`, 'came']);
+    expect(said).toEqual([`Interface if2: its address is there now, and the server listens on 127.53.2.1 port ${port}`, 'came']);
     expect([await reach(second), made.listening([first, second])]).toEqual([true, [first, second]]);
   });
 
@@ -166,7 +166,7 @@ describe('an address that the machine does not have', () => {
     const other = entrances();
     await other.entrances.open([second]);
     for (let time = 0; time < 3; time++) await later(clock);
-    expect(said).toEqual([expect.stringContaining('another program does')]);
+    expect(said).toEqual([expect.stringContaining('another program uses the port')]);
     other.entrances.closeAll();
     await later(clock);
     expect(said).toHaveLength(3);

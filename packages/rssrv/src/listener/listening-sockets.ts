@@ -1,6 +1,6 @@
-// The listening sockets of the server, one for each interface of its configuration. What comes in is the listener's. An address that this
-// machine does not have is waited for: one good path is enough to serve. Invariants: `open` takes all that it is given or nothing, and at
-// least one of it is listened on; after `closeAll` nothing is opened any more.
+// The server's listening sockets, one for each configured interface; accepted connections go to the listener. One good path is enough to serve, so a
+// missing address is retried. Invariants: `open` opens all of its interfaces or none, at least one of them listens, and nothing is opened after
+// `closeAll`.
 
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -13,16 +13,16 @@ import { DescriptorWatch } from './descriptor-watch.ts';
 import { endpointKey } from '../reload/reload-plan.ts';
 
 export interface ListeningSocket {
-  /** As the configuration calls it now. */
+  /** The interface as the configuration describes it now. */
   readonly config: ServerInterfaceConfig;
-  /** Its interface was taken out of the configuration: who is on the way in is sent away. */
+  /** Its interface was removed from the configuration; connections that are still proving themselves are refused. */
   readonly isClosed: boolean;
 }
 
 class InterfaceSocket implements ListeningSocket {
   config: ServerInterfaceConfig;
   isClosed = false;
-  /** Null: the machine does not have its address, or did not when that was tried last. */
+  /** Null: the machine did not have the address at the last attempt. */
   private server: net.Server | null = null;
   private readonly log: Log;
   private readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
@@ -37,7 +37,7 @@ class InterfaceSocket implements ListeningSocket {
     return this.server !== null;
   }
 
-  /** Null, or why it cannot be listened on. */
+  /** Null, or why listening failed. */
   async listen(): Promise<RsError | null> {
     const { address, port } = this.config;
     const server = net.createServer({ noDelay: true }, (socket) => this.connected(socket, this));
@@ -51,7 +51,7 @@ class InterfaceSocket implements ListeningSocket {
       });
     });
     if (problem !== null) return problem;
-    // It was taken away while this was under way.
+    // It was closed meanwhile.
     if (this.isClosed) server.close();
     else this.server = server;
     return null;
@@ -68,7 +68,7 @@ export interface ListeningSocketPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
-  /** An interface whose address was missing is listened on now. */
+  /** An interface whose address was missing now listens. */
   readonly addressCame: () => void;
 }
 
@@ -77,7 +77,7 @@ export class ListeningSockets {
   private readonly byEndpoint = new Map<string, InterfaceSocket>();
   private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
-  /** What the last tries of interfaces that are waited for came to, by endpoint: said when it is another. */
+  /** The error code of the last attempt for each missing endpoint: a change is logged. */
   private readonly reported = new Map<string, string>();
   private isOver = false;
 
@@ -86,15 +86,15 @@ export class ListeningSockets {
     this.descriptors = new DescriptorWatch(ports.clock, ports.log);
   }
 
-  /** Of these, in their order, those that are listened on. */
+  /** Those of `configs` that the server listens on, in their order. */
   listening(configs: readonly ServerInterfaceConfig[]): ServerInterfaceConfig[] {
     return configs.filter((config) => this.byEndpoint.get(endpointKey(config))?.isListening === true);
   }
 
   /**
-   * Listens on every one of these interfaces besides those it has already. Gives why of those whose address is missing, which are waited for.
-   * Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM naming the first that cannot be had, or E_ADDRESS_MISSING when it would listen on none of
-   * `configs`: none of them is open then that was not before.
+   * Listens on every interface of `configs` that is not open yet. Returns an error for each whose address is missing; those are retried. Throws
+   * E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM naming the first interface that failed, or E_ADDRESS_MISSING when none of `configs` would listen. Nothing
+   * new is open after an error.
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
     const { log, connected } = this.ports;
@@ -125,7 +125,7 @@ export class ListeningSockets {
     return missing;
   }
 
-  /** Closes what is open and not among `configs`; what is, has their names from now on. */
+  /** Closes the sockets that are not in `configs`, and gives the others their new names. */
   keep(configs: readonly ServerInterfaceConfig[]): void {
     const kept = new Map(configs.map((config) => [endpointKey(config), config]));
     for (const [key, listeningSocket] of [...this.byEndpoint]) {
@@ -172,7 +172,7 @@ export class ListeningSockets {
     const key = endpointKey(listeningSocket.config);
     if (problem === null) {
       this.reported.delete(key);
-      log.info(`Interface ${name}: its address has come, and the server listens on ${address} port ${port}`);
+      log.info(`Interface ${name}: its address is there now, and the server listens on ${address} port ${port}`);
       addressCame();
     } else if (this.reported.get(key) !== problem.code) {
       this.reported.set(key, problem.code);
@@ -181,33 +181,33 @@ export class ListeningSockets {
   }
 }
 
-/** Of an interface that the server goes on without. */
+/** For an interface that the server goes on without. */
 export function addressMissingText({ message, code }: RsError): string {
-  return `${message}; until then the server serves on its other interfaces [${code}]`;
+  return `${message}; meanwhile the server serves on its other interfaces [${code}]`;
 }
 
-/** The same for a start and for `--check`. */
+/** The same error for a start and for `--check`. */
 export function listenError(error: Error, config: ServerInterfaceConfig): RsError {
   const place = `${config.address} port ${config.port} (interface ${config.name})`;
   switch (errnoName(error)) {
     case 'EADDRINUSE':
       return new RsError(
         'E_ADDRESS_IN_USE',
-        `Cannot listen on ${place}: another program does: find it with ss -ltnp, stop it, or set another port`,
+        `Cannot listen on ${place}: another program uses the port. Find it with ss -ltnp, stop it, or set another port`,
         {},
         error,
       );
     case 'EADDRNOTAVAIL':
       return new RsError(
         'E_ADDRESS_MISSING',
-        `Cannot listen on ${place}: this machine does not have the address: correct it, or bring the interface up`,
+        `Cannot listen on ${place}: this machine does not have the address. Correct it, or bring the interface up`,
         {},
         error,
       );
     case 'EACCES':
       return new RsError(
         'E_RIGHTS',
-        `Cannot listen on ${place}: no right to use this port: run as root, or set a port from 1024 on`,
+        `Cannot listen on ${place}: no permission for this port. Run as root, or set a port of 1024 or above`,
         {},
         error,
       );
@@ -216,7 +216,7 @@ export function listenError(error: Error, config: ServerInterfaceConfig): RsErro
   }
 }
 
-/** As clients are told of it. */
+/** The interface as clients see it. */
 export function toInterface({ name, address, port }: ServerInterface): ServerInterface {
   return { name, address, port };
 }

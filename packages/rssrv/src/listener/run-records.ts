@@ -1,6 +1,6 @@
-// What the listener keeps in RUN, which a boot clears: its workers (pid and start time), so that the next listener ends those still
-// there with their helpers (S10), and the life of each volume's storage, which an unclean end of a worker renews (docs/PROTOCOL.md,
-// verifiers). Invariant: counts go on as long as their file is there; with another file every life is another one.
+// What the listener keeps in RUN, which a boot clears. Its workers (pid and start time), so that the next listener ends those that remain with their
+// helpers (S10). The incarnation of each volume's storage, which changes when a worker ends uncleanly (docs/PROTOCOL.md, verifiers). Invariant:
+// counts go on while their file exists; a new file means a new incarnation of everything.
 
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -17,23 +17,23 @@ interface WorkerRecord {
 }
 
 interface Content {
-  /** Made with the file; one of an earlier version has none. */
+  /** Created with the file; files of earlier versions have none. */
   readonly run?: string;
   readonly workers: readonly WorkerRecord[];
-  /** Volume id -> unclean ends. */
+  /** Volume id -> number of unclean ends. */
   readonly lives: Readonly<Record<string, number>>;
-  /** Unclean ends of a listener: they touch every volume. */
+  /** Unclean ends of a listener, which affect every volume. */
   readonly listenerEnds: number;
 }
 
 const RUN_ID_BYTES = 8;
-/** Of ranges/range-helper.ts: the only processes that workers start. */
+/** Of ranges/range-helper.ts. Workers start no other processes. */
 const HELPER_NAME = 'perl';
 
 const FORM: StateForm<Content> = {
   version: 1,
   accepts: isContent,
-  remedy: 'detach the volumes of this server at its clients, end all its processes, and remove the file',
+  remedy: 'detach the volumes of this server at its clients, kill all its processes, and remove the file',
 };
 
 export class RunRecords {
@@ -55,8 +55,8 @@ export class RunRecords {
   }
 
   /**
-   * Ends workers that an earlier listener left behind and waits until they are gone. Throws E_DRAINING naming a process that does
-   * not go within WORKER_DRAIN_TIMEOUT_MS (its storage does not answer).
+   * Ends workers that an earlier listener left behind and waits until they have exited. Throws E_DRAINING naming a process that does not exit within
+   * WORKER_DRAIN_TIMEOUT_MS, because its storage does not answer.
    */
   async endOldWorkers(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
     const content = await this.file.load();
@@ -66,11 +66,14 @@ export class RunRecords {
     this.listenerEnds = content.listenerEnds;
     if (content.workers.length === 0) return;
     this.listenerEnds++;
-    log.warn(`The last rssrv left ${content.workers.length} server processes: they are ended first`);
+    log.warn(`The last rssrv left ${content.workers.length} server processes behind: they are killed first`);
     const endMs = clock.monotonicMs() + WORKER_DRAIN_TIMEOUT_MS;
     for (let left = remainingProcesses(content.workers); left.length > 0; left = remainingProcesses(content.workers)) {
       if (clock.monotonicMs() > endMs) {
-        throw new RsError('E_DRAINING', `Old server process ${left[0]} still has I/O running: find out why its storage does not answer`);
+        throw new RsError(
+          'E_DRAINING',
+          `Old server process ${left[0]} still has I/O in progress: find out why its storage does not answer`,
+        );
       }
       for (const pid of left) kill(pid);
       await new Promise<void>((resolve) => clock.after(OLD_WORKER_POLL_MS, resolve));
@@ -83,20 +86,20 @@ export class RunRecords {
     await this.file.save();
   }
 
-  /** `volumeIds`: what a worker that ended uncleanly had open. */
+  /** `volumeIds`: volumes that a worker had open when it ended uncleanly. */
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
     for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
     await this.file.save();
   }
 
-  /** What was written to the volume may be lost: its storage begins a new life. */
+  /** Writes to the volume may be lost: its storage starts a new incarnation. */
   async incarnationEnded(volumeId: string): Promise<void> {
     this.incarnations.set(volumeId, (this.incarnations.get(volumeId) ?? 0) + 1);
     await this.file.save();
   }
 
-  /** Resolves when all that was noted so far is in the file. */
+  /** Resolves when the file has everything recorded so far. */
   saved(): Promise<void> {
     return this.file.save();
   }
@@ -107,8 +110,8 @@ export class RunRecords {
 }
 
 /**
- * Numbers of the workers that are still there, and of helpers that outlive theirs: what such a one was asked for may still be done to the
- * storage. Another process with a worker's number means that nothing of its session is left.
+ * Pids of workers that are still there, and of helpers that have outlived theirs: a helper may still be changing the storage. If the pid is another
+ * process by now, nothing of the worker's session is left.
  */
 function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {

@@ -1,6 +1,6 @@
-// A connection that has not proven itself yet: HELLO, CHALLENGE, PROOF, within a time and in small frames, and not a byte more. What is
-// proven leaves as a paused socket that nothing was read from since its PROOF; everything else is refused and closed.
-// Invariant: a byte that comes early closes the connection, so that handing the socket over loses none.
+// A connection that has not proven itself yet. It exchanges HELLO, CHALLENGE and PROOF, within a time and in small frames. A proven connection leaves
+// as a paused socket from which nothing was read since its PROOF; any other is refused and closed. Invariant: a byte that arrives early closes the
+// connection, so that handing the socket over loses none.
 
 import type { Socket } from 'node:net';
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
@@ -29,19 +29,19 @@ export interface UnprovenConnectionPorts {
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
-  /** Null: a wrong proof of this node from here is not one too many. */
+  /** Null: a wrong proof of this node from this address is within the limit. */
   limitOf(hello: Hello): ProofLimit | null;
   /** The socket is paused, has no listeners, and belongs to the callee. */
   proven(socket: Socket, proven: Proven): void;
-  /** `hello`: null before it came. */
+  /** `hello`: null if none was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
-  /** It ended without a refusal: garbage, silence, or the peer left. */
+  /** It ended without a refusal: invalid data, silence, or the peer closed it. */
   dropped(socket: Socket, reason: string): void;
 }
 
 const TOO_MANY = {
   code: 'E_LIMIT',
-  sentence: 'Too many connections that did not prove themselves: try again later',
+  sentence: 'Too many unproven connections: try again later',
 } as const satisfies Pick<Refusal, 'code' | 'sentence'>;
 
 export class UnprovenConnection {
@@ -72,20 +72,20 @@ export class UnprovenConnection {
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.data(chunk));
     socket.on('error', (error) => this.drop(error.message));
-    socket.on('close', () => this.drop('The client left before it was proven'));
+    socket.on('close', () => this.drop('The client closed the connection before it was proven'));
   }
 
-  /** The server ends: nobody is let in any more, and a stranger does not keep it waiting. */
+  /** Refuses the connection at once, because the server is ending and must not wait for it. */
   refuseNow(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
     this.refuse({ kind: 'refuse', mac: null, ...refusal, logReason: refusal.sentence, isFailedProof: false });
   }
 
-  /** More strangers have come than there is room for, and this one has had the most time. */
+  /** Makes room for a newer connection: this one is the oldest. */
   evict(): void {
     if (this.isOver) return;
     this.detach();
     sendRefusal(this.socket, TOO_MANY);
-    this.ports.dropped(this.socket, 'It had to give way to others');
+    this.ports.dropped(this.socket, 'Evicted in favour of newer connections');
   }
 
   private data(chunk: Buffer): void {
@@ -102,7 +102,7 @@ export class UnprovenConnection {
       return;
     }
     this.detach();
-    // It waits for its process now; a reset meanwhile shows when it is written to there.
+    // It now waits for its worker. A reset meanwhile shows at the first write there.
     this.socket.on('error', () => undefined);
     this.ports.proven(this.socket, outcome);
   }
@@ -160,7 +160,7 @@ export class UnprovenConnection {
   }
 }
 
-/** Sends REFUSE and closes; also for sockets that were proven and cannot be served. */
+/** Sends REFUSE and closes the socket. Also for proven sockets that cannot be served. */
 export function sendRefusal(socket: Socket, refusal: RefusalText): void {
   socket.on('error', () => undefined);
   socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());

@@ -1,6 +1,6 @@
-// Who stands before the proof: how many connections of one address and of all there may be, and what wrong proofs cost. What is proven goes
-// to the listener. Invariants: nobody is refused for where it comes from, before its PROOF: who comes when there is no room takes the place
-// of the oldest of its address, or of all; and the failures of one node cost another one nothing.
+// Admission control for unproven connections: how many there may be per address and in all, and what wrong proofs cost. Proven connections go to the
+// listener. Invariants: no connection is refused for its address before its PROOF; when there is no room, the oldest of its address or of all is
+// evicted; failures of one node cost other nodes nothing.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/attempt-limit';
@@ -18,15 +18,15 @@ import type { ListeningSocket } from './listening-sockets.ts';
 export interface UnprovenLimiterPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Of one connection. */
+  /** For one connection. */
   newHandshake(): ServerHandshake;
   readonly keyOf: NodeLookup;
   readonly secretOf: SecretLookup;
-  /** Secret of the session that a node has, or null. */
+  /** Secret of the node's session, or null. */
   currentSecretOf(node: string): Buffer | null;
-  /** This machine has proved before that it is this node. */
+  /** Whether this machine has proved before that it is this node. */
   isKnown(claim: Claim): boolean;
-  /** The socket is paused, and the callee's. `isOutdated`: it was proved by a configuration that is not in force any more. */
+  /** The socket is paused and belongs to the callee. `isOutdated`: the configuration has changed since its HELLO. */
   proven(socket: Socket, proven: Proven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
 
@@ -35,7 +35,7 @@ export class UnprovenLimiter {
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
-  /** The oldest first, here and in all of them. */
+  /** The oldest first, here and in `connections`. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
   private readonly connections = new Set<UnprovenConnection>();
 
@@ -49,7 +49,7 @@ export class UnprovenLimiter {
     const { clock, log, keyOf, secretOf } = this.ports;
     const address = socket.remoteAddress ?? '';
     const source = sourceKey(address);
-    // Not the newcomer: whoever is silent on all places would lock out all that come later. A client proves itself in no time.
+    // Evict the oldest connection, not the newest; otherwise an attacker holding every slot could lock everyone out. A client proves itself quickly.
     const sameSource = this.bySource.get(source);
     if ((sameSource?.size ?? 0) >= UNPROVEN_PER_ADDRESS_MAX) sameSource?.values().next().value?.evict();
     if (this.connections.size >= UNPROVEN_MAX) this.connections.values().next().value?.evict();
@@ -86,7 +86,7 @@ export class UnprovenLimiter {
     this.bySource.set(source, set.add(connection));
   }
 
-  /** Nobody is let in any more. */
+  /** Refuses all unproven connections. */
   close(refusal: Pick<RsError, 'code'> & { readonly sentence: string }): void {
     for (const connection of [...this.connections]) connection.refuseNow(refusal);
     this.refusals.close();

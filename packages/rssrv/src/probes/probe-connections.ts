@@ -1,5 +1,5 @@
-// The probe connections of the listener: how many there may be, and their ends. What one does is in probe-session.ts.
-// Invariant: a socket that is not taken is still the caller's, untouched.
+// The listener's probe connections: how many there may be, and their ends. probe-session.ts does the work of one. Invariant: after an error of
+// `admit` the socket is untouched and still belongs to the caller.
 
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
@@ -20,9 +20,9 @@ export class ProbeConnections {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly lines: RateLimitedLog;
-  /** Each with the node that measures. */
+  /** Open probes with the node that measures. */
   private readonly open = new Map<ProbeSession, string>();
-  /** Of their own: what passed through them is never part of anything else. */
+  /** Separate pools: data of probes never reaches anything else. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
 
   constructor(clock: Clock, log: Log, lines = new RateLimitedLog(clock, log)) {
@@ -31,15 +31,15 @@ export class ProbeConnections {
     this.log = log;
   }
 
-  /** Takes a proven, paused socket whose ends agreed on a probe. Throws E_PROTOCOL or E_LIMIT; the socket is the caller's then. */
+  /** Takes a proven, paused socket that negotiated a probe. Throws E_PROTOCOL or E_LIMIT; then the socket still belongs to the caller. */
   admit(socket: Socket, proven: Proven, interfaceName: string, list: Pick<ListAnswer, 'interfaces' | 'generation'>): void {
-    if (proven.kind === 'join') throw new RsError('E_PROTOCOL', 'A probe joins no session: prove it without one');
+    if (proven.kind === 'join') throw new RsError('E_PROTOCOL', 'A probe cannot join a session: prove it without one');
     if (this.open.size >= PROBE_CONNECTIONS_MAX) {
-      throw new RsError('E_LIMIT', `${PROBE_CONNECTIONS_MAX} probes are under way already: try again later`);
+      throw new RsError('E_LIMIT', `${PROBE_CONNECTIONS_MAX} probes are already running: try again later`);
     }
     const { node } = proven.hello;
     if ([...this.open.values()].filter((other) => other === node).length >= PROBES_PER_NODE_MAX) {
-      throw new RsError('E_LIMIT', `${PROBES_PER_NODE_MAX} probes of node ${node} are under way already: try again later`);
+      throw new RsError('E_LIMIT', `${PROBES_PER_NODE_MAX} probes of node ${node} are already running: try again later`);
     }
     const about = `Probe of node ${node} from ${socket.remoteAddress ?? '?'} on ${interfaceName}`;
     const { welcomeKey, transcript, features } = proven;

@@ -235,7 +235,7 @@ describe('what does not belong to a probe ends it', () => {
     scene.link.stand('back', true);
     for (let times = 0; times < 3 * PROBE_SLOTS; times++) scene.client.io(OP.READ, { slot: 0, seq: 1 }, 0, SEGMENT_SECTORS, 0);
     scene.turn();
-    expect(scene.ends).toEqual([`Protocol error of the client: More than ${PROBE_SLOTS} READs are unanswered`]);
+    expect(scene.ends).toEqual([`Protocol error of the client: More than ${PROBE_SLOTS} READs are waiting`]);
   });
 
   test('answers that are never read', () => {

@@ -1,6 +1,6 @@
-// The server's end of a probe connection: the client measures a path with the frames that paths carry. Sans-I/O over a PathTransport, in
-// the listener's process. Invariants: it touches no session, worker, holder or volume; READ gives zeros and WRITE takes what is forgotten;
-// time, bytes, and what is under way are bounded, and the data leaves in turns, so that a probe does not hold up the listener.
+// The server's end of a probe connection, on which a client measures a path with the frames that paths carry. Sans-I/O over a PathTransport, in the
+// listener's process. Invariants: it touches no session, worker, hold or volume; READ returns zeros and WRITE discards its data; time, bytes and
+// requests are bounded, and data is sent in turns, so that a probe does not delay the listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -30,11 +30,11 @@ import { STATUS } from '@rsio/protocol/wire/status';
 export interface ProbePorts {
   readonly clock: Clock;
   readonly pools: ConnectionPools;
-  /** Called once. `bytes`: what went both ways. */
+  /** Called once. `bytes`: sum of both directions. */
   closed(reason: string, bytes: number): void;
 }
 
-/** What the proof settled, and what WELCOME says besides. */
+/** The result of the proof, and the rest of WELCOME. */
 export interface ProbeAdmission {
   readonly welcomeKey: string;
   readonly transcript: string;
@@ -51,12 +51,12 @@ export class ProbeSession implements ConnectionEvents {
   private readonly reads = new FixedQueue<Header>(PROBE_SLOTS);
   private readonly deadline: Timer;
   private turn: Timer | null = null;
-  /** READ data said in this turn. */
+  /** READ data sent in this turn. */
   private turnBytes = 0;
   /** Requests in this receive event. */
   private requests = 0;
 
-  /** Says WELCOME. */
+  /** Sends WELCOME. */
   constructor(transport: PathTransport, admission: ProbeAdmission, ports: ProbePorts) {
     const { welcomeKey, transcript, digest, interfaces, generation } = admission;
     this.ports = ports;
@@ -75,7 +75,7 @@ export class ProbeSession implements ConnectionEvents {
     this.deadline = ports.clock.after(PROBE_TIME_MAX_MS, () => this.bye('E_LIMIT', `A probe may take ${PROBE_TIME_MAX_MS} ms`));
   }
 
-  /** Last words, then the end. */
+  /** Sends BYE, then closes. */
   bye(code: string, sentence: string): void {
     this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
     this.connection.finish(sentence);
@@ -86,7 +86,7 @@ export class ProbeSession implements ConnectionEvents {
   bodyBegins(): void {}
 
   frame(header: Header, body: Buffer, offset: number): void {
-    // A slot is used again only when its answer has come, and answers leave between events: many small frames at once are no measurement.
+    // A slot is reused only after its answer, and answers leave between events: a burst of small frames is not a measurement.
     if (++this.requests > PROBE_SLOTS) {
       this.violation(`More than ${PROBE_SLOTS} requests came at once`);
       return;
@@ -137,20 +137,23 @@ export class ProbeSession implements ConnectionEvents {
     } else if (op === OP.WRITE) {
       this.connection.encoder.io(OP.WRITE | ANSWER, 0, STATUS.OK, slot, seq, lba, count);
     } else if (this.reads.isFull) {
-      this.violation(`More than ${PROBE_SLOTS} READs are unanswered`);
+      this.violation(`More than ${PROBE_SLOTS} READs are waiting`);
     } else {
       this.reads.push({ ...header });
     }
   }
 
-  /** As much as the client takes and the turn allows; a turn of the loop, since a send that ends at once must not make another one. */
+  /**
+   * Answers as much as the client reads and the turn allows. A turn belongs to the event loop, so that a send which ends at once does not start
+   * another one.
+   */
   private answerReads(): void {
     const { encoder } = this.connection;
     while (this.reads.length > 0 && this.turnBytes < PROBE_TURN_BYTES && encoder.queuedBytes < PROBE_TURN_BYTES) {
       const { slot, seq, lba, count } = this.reads.shift()!;
       const bytes = count * SECTOR_BYTES;
       const at = encoder.beginIo(bytes);
-      // What was in the buffer is nobody's business.
+      // Do not leak the buffer's earlier content.
       encoder.buffer.fill(0, at, at + bytes);
       encoder.endIo(OP.READ | ANSWER, 0, STATUS.OK, slot, seq, lba, count, bytes);
       this.turnBytes += bytes;

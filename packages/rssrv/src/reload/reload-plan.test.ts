@@ -94,10 +94,7 @@ describe('applied', () => {
 
   test('another address of an interface is one closed and one opened; so is another port for all', () => {
     const moved = applied(['192.168.45.10', '192.168.45.11']);
-    expect(moved.changes).toEqual([
-      'interface if1 (192.168.45.10:5000) is not listened on any more',
-      'interface if1 (192.168.45.11:5000) was added',
-    ]);
+    expect(moved.changes).toEqual(['interface if1 (192.168.45.10:5000) is closed', 'interface if1 (192.168.45.11:5000) was added']);
     const ported = applied(['port = 5000', 'port = 6000']);
     expect(ported.opened.map(({ port }) => port)).toEqual([6000, 6000]);
     expect(ported.closed.map(({ port }) => port)).toEqual([5000, 5000]);
@@ -107,7 +104,7 @@ describe('applied', () => {
   test('an interface under another name keeps its socket, and the list is another one', () => {
     const { opened, closed, isListChanged, changes } = applied(['interface if1', 'interface lan1']);
     expect({ opened, closed, isListChanged }).toEqual({ opened: [], closed: [], isListChanged: true });
-    expect(changes).toEqual(['names or order of the interfaces']);
+    expect(changes).toEqual(['names or order of the interfaces changed']);
   });
 
   test('clients that come, go, or have another key; no key is ever told', () => {
@@ -117,9 +114,9 @@ describe('applied', () => {
     );
     expect([removedClients, rekeyedClients]).toEqual([['venus'], ['big-2']]);
     expect(changes).toEqual([
-      'client venus is removed, its session ends, what it holds it keeps',
-      'client big-6 may log in',
-      'client big-2 has another key, its session by the old one ends, what it holds it keeps',
+      'client venus is removed: its session ends, its holds stay',
+      'client big-6 is added',
+      'client big-2 has a new key: its session by the old one ends, its holds stay',
     ]);
     expect(changes.join()).not.toMatch(/0x/);
   });
@@ -134,9 +131,9 @@ describe('applied', () => {
     expect(changes).toEqual([
       'the namespace is called lab',
       'explore is no',
-      'there is no namespacekey any more',
+      'namespacekey was removed',
       'log-level is debug',
-      'subnets of the interfaces',
+      'subnets of the interfaces changed',
     ]);
   });
 

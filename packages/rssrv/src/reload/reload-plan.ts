@@ -1,6 +1,5 @@
-// What a changed rssrvcfg asks of a running server: what can be applied under way, or every reason why nothing is. Pure.
-// What it asks of volumes is in volume-plan.ts. Leaves sockets, sessions and the log to the listener. Invariant: one refusal refuses the
-// whole file, and a sentence never shows a key.
+// Decides what a changed rssrvcfg means for a running server: what can be applied now, or every reason why nothing is. Pure. volume-plan.ts decides
+// about volumes; the listener handles sockets, sessions and the log. Invariants: one refusal refuses the whole file, and no message shows a key.
 
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -9,30 +8,30 @@ import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/
 
 export interface ReloadPlan {
   readonly kind: 'apply';
-  /** To be listened on from now on. */
+  /** Interfaces to listen on from now on. */
   readonly opened: readonly ServerInterfaceConfig[];
-  /** Not to be listened on any more. */
+  /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
-  /** The list that clients get is another one: names, addresses, ports or their order. */
+  /** The list for clients changes: names, addresses, ports or their order. */
   readonly isListChanged: boolean;
-  /** Names of clients that may not use the server any more. */
+  /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Names of clients that have another key: whoever is served by the old one may not be the client. */
+  /** Names of clients whose key has changed: a session by the old key may not be the client's. */
   readonly rekeyedClients: readonly string[];
   readonly volumes: VolumePlan;
-  /** For the log: what changes, in words; empty when the file says what it said before. */
+  /** For the log: descriptions of the changes; empty if nothing has changed. */
   readonly changes: readonly string[];
-  /** Warnings that the old file did not draw. */
+  /** Warnings that the old file did not cause. */
   readonly newWarnings: RssrvConfig['warnings'];
 }
 
 export interface ReloadRefusal {
   readonly kind: 'refuse';
-  /** One for each section that cannot change under way. */
+  /** One for each section that cannot change while the server runs. */
   readonly sentences: readonly string[];
 }
 
-/** `old` is what the server runs by, `next` what the file says now; `standingOf`: how a volume of `old` stands. */
+/** `old`: the configuration in force; `next`: the new file; `standingOf`: the status of a volume of `old`. */
 export function reloadPlan(
   old: RssrvConfig,
   next: RssrvConfig,
@@ -55,9 +54,9 @@ export function reloadPlan(
     rekeyedClients: rekeyed(old, next),
     volumes: volumes.plan,
     changes: [
-      ...closed.map((one) => `interface ${endpointText(one)} is not listened on any more`),
+      ...closed.map((one) => `interface ${endpointText(one)} is closed`),
       ...opened.map((one) => `interface ${endpointText(one)} was added`),
-      ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces'] : []),
+      ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces changed'] : []),
       ...clientChanges(old, next),
       ...settingChanges(old, next),
       ...volumes.changes,
@@ -75,7 +74,8 @@ function identityRefusals(old: RssrvConfig, next: RssrvConfig): string[] {
   const section = `[server ${old.server.name}]`;
   const refusals: string[] = [];
   const fixed = (place: string, what: string, isSame: boolean): void => {
-    if (!isSame) refusals.push(`${what} in ${place} has changed, which clients know the server by: restart rssrv, or take the change back`);
+    if (!isSame)
+      refusals.push(`${what} in ${place} has changed, but clients identify the server by it: restart rssrv, or take the change back`);
   };
   fixed(`[namespace ${old.namespace.name}]`, 'namespaceid', old.namespace.namespaceid === next.namespace.namespaceid);
   fixed(section, 'The name', old.server.name === next.server.name);
@@ -86,9 +86,9 @@ function identityRefusals(old: RssrvConfig, next: RssrvConfig): string[] {
 
 function clientChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   return [
-    ...namesMissingIn(old.clients, next.clients).map((name) => `client ${name} is removed, its session ends, what it holds it keeps`),
-    ...namesMissingIn(next.clients, old.clients).map((name) => `client ${name} may log in`),
-    ...rekeyed(old, next).map((name) => `client ${name} has another key, its session by the old one ends, what it holds it keeps`),
+    ...namesMissingIn(old.clients, next.clients).map((name) => `client ${name} is removed: its session ends, its holds stay`),
+    ...namesMissingIn(next.clients, old.clients).map((name) => `client ${name} is added`),
+    ...rekeyed(old, next).map((name) => `client ${name} has a new key: its session by the old one ends, its holds stay`),
   ];
 }
 
@@ -104,12 +104,12 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   if (before.port !== after.port) changes.push(`exploration is answered on port ${after.port}`);
   if (before.explore !== after.explore) changes.push(`explore is ${after.explore}`);
   if (before.namespacekey !== after.namespacekey)
-    changes.push(after.namespacekey === null ? 'there is no namespacekey any more' : 'namespacekey is another one');
+    changes.push(after.namespacekey === null ? 'namespacekey was removed' : 'namespacekey has changed');
   if (old.server.processes !== next.server.processes) changes.push(`processes is ${next.server.processes}, for new sessions`);
   if (old.server.logLevel !== next.server.logLevel) changes.push(`log-level is ${next.server.logLevel}`);
   const subnets = ({ interfaces }: RssrvConfig): string =>
     interfaces.map(({ address, prefixLength }) => `${address}/${prefixLength}`).join();
-  if (listText(old) === listText(next) && subnets(old) !== subnets(next)) changes.push('subnets of the interfaces');
+  if (listText(old) === listText(next) && subnets(old) !== subnets(next)) changes.push('subnets of the interfaces changed');
   return changes;
 }
 
@@ -125,7 +125,7 @@ function endpointText({ name, address, port }: ServerInterfaceConfig): string {
   return `${name} (${printEndpoint(address, port)})`;
 }
 
-/** Names of `these` that `those` lack. */
+/** Names in `these` that `those` lack. */
 function namesMissingIn(these: readonly { readonly name: string }[], those: readonly { readonly name: string }[]): string[] {
   const others = new Set(those.map(({ name }) => name));
   return these.map(({ name }) => name).filter((name) => !others.has(name));

@@ -59,7 +59,7 @@ test('says what was applied, or that nothing changed', async () => {
   expect(scene.applied).toEqual(['10.0.0.1', '10.0.0.2']);
   expect(scene.said).toEqual([
     'Reload: nothing has changed',
-    'Reload: interface if1 (10.0.0.1:5000) is not listened on any more; interface if1 (10.0.0.2:5000) was added',
+    'Reload: interface if1 (10.0.0.1:5000) is closed; interface if1 (10.0.0.2:5000) was added',
   ]);
 });
 
@@ -84,7 +84,7 @@ test('a wrong file: every problem with its line, and the old one is kept', async
     expect.stringMatching(/^error: Reload: rssrvcfg:2: .*70000.* \[E_CONFIG\]$/),
     expect.stringMatching(/^error: Reload: rssrvcfg:5: .*serverkey/),
     expect.stringMatching(/^error: Reload: rssrvcfg:7: .*10\.0\.0/),
-    'error: Reload refused: the server goes on by the configuration it has',
+    'error: Reload refused: the server keeps its current configuration',
   ]);
 });
 
@@ -98,9 +98,9 @@ test('a refused change, and an interface that cannot be had, keep the old one to
   expect(scene.config.interfaces[0]?.address).toBe('10.0.0.1');
   expect(scene.said).toEqual([
     expect.stringMatching(/^error: Reload: serverid in \[server big-9\] has changed.*: restart rssrv/),
-    'error: Reload refused: the server goes on by the configuration it has',
+    'error: Reload refused: the server keeps its current configuration',
     'error: Reload: Cannot listen on 10.0.0.2: correct it [E_ADDRESS_MISSING]',
-    'error: Reload refused: the server goes on by the configuration it has',
+    'error: Reload refused: the server keeps its current configuration',
   ]);
 });
 

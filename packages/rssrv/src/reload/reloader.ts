@@ -1,5 +1,5 @@
-// SIGHUP: reads the configuration anew and has it applied, whole or not at all; every outcome is said in the log. What changes is decided in
-// reload-plan.ts, and done by the listener. Invariant: one reload at a time, and the last SIGHUP's file is read after that SIGHUP.
+// SIGHUP: reads the configuration again and applies it, whole or not at all; the log has every outcome. reload-plan.ts decides what changes, the
+// listener applies it. Invariant: one reload runs at a time, and a file is always read after the last SIGHUP.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
@@ -11,21 +11,21 @@ import type { VolumeStanding } from '../volumes/volume-plan.ts';
 
 export interface ReloadPorts {
   readonly log: Log;
-  /** What the server runs by. */
+  /** The configuration in force. */
   current(): RssrvConfig;
-  /** What the file says. Throws when it is wrong or cannot be read. */
+  /** Reads the file. Throws if it is invalid or unreadable. */
   load(): RssrvConfig;
-  /** How a volume that it runs by stands. */
+  /** The status of a volume of the configuration in force. */
   standingOf(volume: ServerVolumeConfig): VolumeStanding;
-  /** Throws when something stands in the way; nothing is changed then. */
+  /** Throws if the plan cannot be applied; nothing is changed then. */
   apply(plan: ReloadPlan, next: RssrvConfig): Promise<void>;
-  /** Of this log and those of the sessions' processes. */
+  /** Sets the level of this log and of the workers' logs. */
   setLevel(level: LogLevel): void;
 }
 
-/** As the file may name them, the most talkative first. */
+/** The levels of the file, most verbose first. */
 const LEVELS: readonly string[] = ['trace', ...LOG_LEVELS, 'fatal'];
-const KEPT = 'the server goes on by the configuration it has';
+const KEPT = 'the server keeps its current configuration';
 
 export class Reloader {
   private readonly ports: ReloadPorts;
@@ -36,7 +36,7 @@ export class Reloader {
     this.ports = ports;
   }
 
-  /** Reloads now, or once more when the reload under way has ended. */
+  /** Reloads now, or again after the reload in progress. */
   ask(): void {
     this.isAskedAgain = true;
     this.running ??= this.run().finally(() => {
@@ -44,7 +44,7 @@ export class Reloader {
     });
   }
 
-  /** Resolves when no reload is under way. */
+  /** Resolves when no reload is in progress. */
   async idle(): Promise<void> {
     await this.running;
   }
@@ -81,7 +81,7 @@ export class Reloader {
   }
 }
 
-/** Whether more is logged at `level` than at `other`: what a reload says is in the log if either lets it. */
+/** Whether `level` logs more than `other`: a reload is logged if either level permits it. */
 function isMore(level: string, other: string): boolean {
   return LEVELS.indexOf(level) < LEVELS.indexOf(other);
 }

@@ -1,5 +1,5 @@
-// Numbers of a session's handles: each is given once, so that no late request of a closed handle meets another volume; there are 65,535.
-// Leaves ending the session, when they run low, to that.
+// Handle numbers of a session. Each is given once, so that a late request of a closed handle never meets another volume; there are 65,535. The
+// session is ended by its owner before they run out.
 
 import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from './limits.ts';
 
@@ -8,26 +8,26 @@ const HANDLE_MAX = 0xffff;
 export class HandleNumbers {
   private next = 1;
 
-  /** The highest there is. */
+  /** The highest number. */
   get last(): number {
     return HANDLE_MAX;
   }
 
-  /** So few are left that the session should be ended soon: those after it begin anew. */
+  /** So few are left that the session should end soon; the next one has all of them again. */
   get areLow(): boolean {
     return (this.last - this.next) * HANDLE_NUMBERS_LOW_PART < this.last;
   }
 
   /**
-   * Why the session is to end now; null: it is not. `oldestMs`: for how long its oldest request has been executing; while storage is slow
-   * it goes on, since nothing new would start until that has answered.
+   * Why the session should end now; null: it should not. `oldestMs`: the age of its oldest executing request. While storage is slow the session goes
+   * on, because ending it would block new requests until that one is answered.
    */
   whyEnd(oldestMs: number): string | null {
     if (!this.areLow || oldestMs >= SESSION_QUIET_MS) return null;
     return 'The handle numbers of the session are nearly used up: a new one has others';
   }
 
-  /** One more than `promised` can be given. */
+  /** Whether one number is left besides `promised` ones. */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;
   }

@@ -1,6 +1,6 @@
-// Requests that are run again for late copies of done ones (docs/PROTOCOL.md S1): one run per tag, and which paths are owed its answer.
-// They are outside of the slot table, which stays *done*, and outside of the window: so they have bounds of their own.
-// Invariant: whoever was let in by `begin` is in the list of exactly one run, until that ends or the path is forgotten.
+// Requests that are executed again for late copies of finished ones (docs/PROTOCOL.md S1): one run per tag, with the paths that wait for its answer.
+// They are outside the slot table, where they stay *done*, and outside the window, so they have their own bounds. Invariant: each copy admitted by
+// `begin` is in the list of exactly one run, until that ends or its path is forgotten.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import type { Header } from '@rsio/protocol/wire/header';
@@ -10,7 +10,7 @@ interface Run {
   readonly bytes: number;
 }
 
-/** `begun`: run it; `joined`: a run is under way and answers this path too; `full`: not now; `twice`: that path is owed the answer already. */
+/** `begun`: execute it; `joined`: a run in progress answers this path, too; `full`: not now; `twice`: this path already waits for the answer. */
 export type ReExecutionKind = 'begun' | 'joined' | 'full' | 'twice';
 
 export class ReExecutions {
@@ -28,7 +28,7 @@ export class ReExecutions {
     return this.runs.size;
   }
 
-  /** Bytes of all runs under way. */
+  /** Bytes of all runs in progress. */
   get bytes(): number {
     return this.bytesNow;
   }
@@ -46,7 +46,7 @@ export class ReExecutions {
     return 'begun';
   }
 
-  /** A run has ended: gives the paths that are owed its answer, in order of arrival. */
+  /** A run has ended: returns the paths that wait for its answer, in order of arrival. */
   end({ slot, seq }: Header): readonly number[] {
     const tag = tagOf(slot, seq);
     const run = this.runs.get(tag);
@@ -56,7 +56,7 @@ export class ReExecutions {
     return run.owed;
   }
 
-  /** A path is closed: nobody is owed an answer on it any more. */
+  /** A path is closed: it gets no answers any more. */
   forget(path: number): void {
     for (const { owed } of this.runs.values()) {
       const at = owed.indexOf(path);

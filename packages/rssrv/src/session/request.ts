@@ -1,5 +1,5 @@
-// One I/O request of a client, in three steps: validate (pure), execute (backend), map the error (a status number).
-// Nothing reaches a backend that was not validated here; nothing is answered here: the session does that.
+// One I/O request of a client in three steps: validate (pure), execute (backend), map the error to a status. Nothing reaches a backend that was not
+// validated here; the session sends the answers.
 
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -16,23 +16,23 @@ export interface OpenVolume {
   readonly volume: ServedVolume;
   readonly backend: Backend;
   readonly readonly: boolean;
-  /** Every write is written through: several clients may write. */
+  /** Every write is written through, because several clients may write. */
   readonly isWriteThrough: boolean;
-  /** Of its grant: it is revoked together with all up to that. */
+  /** Epoch of its grant; grants up to an epoch are revoked together. */
   readonly epoch: number;
-  /** Of the storage, when it was granted. */
+  /** Incarnation of the storage when it was granted. */
   readonly incarnation: string;
-  /** What may be used of it, in bytes: grows with the volume. */
+  /** The usable size in bytes; it grows with the volume. */
   sizeBytes: number;
-  /** CLOSE was asked for, or it was revoked: nothing new starts. */
+  /** It is being closed or was revoked: nothing new starts. */
   isClosing: boolean;
-  /** Something was written that no sync covers which began later. */
+  /** Something was written after the last sync began. */
   hasUnsynced: boolean;
-  /** I/O of it that has begun and is not answered. */
+  /** Operations in progress. */
   readonly inFlight: InFlight;
 }
 
-/** Flags that each op knows; any other is a request of a newer client. */
+/** Flags defined for each op; any other comes from a newer client. */
 const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.READ]: 0,
   [OP.WRITE]: FLAG.FUA,
@@ -41,7 +41,7 @@ const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.ZERO]: FLAG.WIDE | FLAG.FUA | FLAG.NO_HOLE,
 };
 
-/** Whether an I/O request may be executed on this volume: range, alignment, rights, flags. Sizes in sectors of 512 bytes. */
+/** Validates an I/O request: range, alignment, rights, flags. Positions and sizes in sectors of 512 bytes. */
 export function validate(open: OpenVolume | undefined, op: number, flags: number, lba: number, count: number): Status {
   if (open === undefined || open.isClosing) return STATUS.STALE;
   if ((flags & ~(FLAGS_KNOWN[op] ?? 0)) !== 0) return STATUS.BAD_REQUEST;
@@ -56,8 +56,8 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
 }
 
 /**
- * Starts a validated FLUSH, DISCARD, ZERO, or a WRITE that did not go at once; `body` belongs to the backend until `done`.
- * READs have their own ways, because of where their data goes.
+ * Starts a validated FLUSH, DISCARD, ZERO, or a WRITE that `tryWrite` did not take. `body` belongs to the backend until `done`. READs are started in
+ * session.ts, because of where their data goes.
  */
 export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
   const { backend } = open;

@@ -1,14 +1,14 @@
-// REVOKE of a session's client, server's side (docs/PROTOCOL.md S11): who is owed a REVOKED, and when it is said. Leaves ending the handle to
-// session-volumes.ts and the tags to the slot table. Invariant: each path that asked is answered once, after nothing of the handle runs any
-// more; a handle's tags are taken from its first REVOKE only, since a late one may name slots that serve others by now.
+// Client REVOKEs on the server's side (docs/PROTOCOL.md S11): which paths wait for REVOKED, and when it is sent. session-volumes.ts ends the handle,
+// the slot table abandons the tags. Invariants: each path that asked gets one answer, after nothing of the handle is running; tags are taken from a
+// handle's first REVOKE only, because a late one may name slots that serve other handles by now.
 
 export class Revokes {
-  /** Handles that were to be revoked, ever: a handle's number is given once in a session. */
+  /** All handles that were ever revoked: a number is given once in a session. */
   private readonly seen = new Set<number>();
-  /** By handle: paths that are owed the answer. */
+  /** Paths that wait for REVOKED, by handle. */
   private readonly owed = new Map<number, Set<number>>();
 
-  /** `first`: its tags count; `more`: it is under way, or over; `twice`: this path is owed the answer already. */
+  /** `first`: its tags count; `more`: the revocation is in progress or over; `twice`: this path already waits for the answer. */
   asked(handle: number, path: number): 'first' | 'more' | 'twice' {
     const paths = this.owed.get(handle) ?? new Set<number>();
     if (paths.has(path)) return 'twice';
@@ -19,7 +19,7 @@ export class Revokes {
     return 'first';
   }
 
-  /** Nothing of the handle runs any more: gives the paths to tell. */
+  /** Nothing of the handle is running any more: returns the paths to answer. */
   over(handle: number): number[] {
     const paths = [...(this.owed.get(handle) ?? [])];
     this.owed.delete(handle);

@@ -1,58 +1,61 @@
-// The server's end of one path of a session: answers heartbeats, holds back READs while the client lets answers pile up, and passes
-// whole requests on. A READ held back counts as not yet received: it is looked at when there is room again, and forgotten with the path.
+// The server's end of one path of a session: it answers heartbeats, holds READs back while the client leaves answers unread, passes whole requests
+// on, and logs connects and disconnects within the bounds of rate-limited-log.ts. A READ that is held back counts as not yet received: it is taken
+// when there is room, and forgotten with the path. Invariant: paths of one interface do not suppress log lines of another.
 
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import { SEGMENT_BYTES, SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
-import { SLOTS } from '@rsio/protocol/wire/limits';
-import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
+import type { Log } from '@rsio/common/log/log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { Connection, type ConnectionEvents, type ConnectionPools } from '@rsio/protocol/link/connection';
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
+import { SEGMENT_BYTES, SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
+import { SLOTS } from '@rsio/protocol/wire/limits';
 import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
 
-/** What the listener settled about a proven connection. */
+/** The listener's facts about a proven connection. */
 export interface Admission {
-  /** For the WELCOME: hex. */
+  /** For WELCOME, in hex. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  /** The server's interface that it came in by. */
+  /** The server's interface on which it arrived. */
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
   /** The client may send REVOKE. */
   readonly mayRevoke: boolean;
-  /** Numbers of the paths that the client holds dead. */
+  /** Numbers of the paths that the client considers dead. */
   readonly dead: readonly number[];
 }
 
 export interface ServerPathEvents {
-  /** A whole slotted request; its body is valid only during the call. */
+  /** A whole request with a slot; its body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
-  /** The client gives up what it sent on a handle: pairs of slot and seq. */
+  /** The client abandons its requests on a handle: pairs of slot and seq. */
   revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
-  /** A BYE: the client ends its session. */
+  /** BYE: the client ends its session. */
   clientEnds(sentence: string): void;
   /** Age of the oldest executing request, ms. */
   oldestMs(): number;
   generation(): number;
-  /** Ends paths of a client that does not read its answers. */
+  /** Closes a path if the client does not read its answers. */
   relieve(): void;
-  /** False: the session owes its client so much, over all paths, that a path with more than a little of it waits; `takeWaiting` follows. */
+  /** False: the session has so many unread answers on all its paths that this path must wait; `takeWaiting` follows. */
   hasRoom(): boolean;
-  /** A send of one of its paths has completed. */
+  /** A send on one of its paths has completed. */
   drained(): void;
   pathClosed(path: ServerPath, reason: string): void;
 }
 
-/** How many frames are taken between two looks at the clock. */
+/** Frames between two checks of the clock. */
 const FRAMES_PER_LOOK = 16;
 const EMPTY = Buffer.alloc(0);
 
@@ -60,20 +63,20 @@ export class ServerPath implements ConnectionEvents {
   readonly number: number;
   readonly connection: Connection;
   readonly arrivedAt: ServerInterface;
-  /** The feature of REVOKE was agreed. */
+  /** REVOKE was negotiated. */
   private readonly mayRevoke: boolean;
   private readonly events: ServerPathEvents;
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
   private readonly held = new FixedQueue<Header>(SLOTS);
-  /** A READ that came too early to be read again: it is taken before those held back. */
+  /** A READ whose re-execution must wait: it is taken before those held back. */
   private deferred: Header | null = null;
-  /** READs under way whose answers will go here. */
+  /** Bytes of READs in progress whose answers go here. */
   private owedBytes = 0;
   private framesTaken = 0;
   private eventStartMs = 0;
   private isFlushScheduled = false;
-  /** Since when its interface is not on the server's list; null: it is. */
+  /** Since when its interface has been missing in the server's list; null: it is listed. */
   private unlistedSinceMs: number | null = null;
 
   constructor(
@@ -93,16 +96,16 @@ export class ServerPath implements ConnectionEvents {
     this.connection = new Connection(transport, pools, this);
   }
 
-  /** Looked at every heartbeat interval. */
+  /** Called every heartbeat interval. */
   tick(nowMs: number): void {
     if (nowMs - this.heartbeat.lastReceivedMs > SERVER_DEAD_AFTER_MS) {
       this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
       return;
     }
-    // Not at once: a client that finds its other interface on the new list makes that path first, and its I/O never waits. Not never: it
-    // may be a client that goes by its own file, and nothing but this ends the paths of an interface that is to be taken away.
+    // Not at once: a client that finds another interface in the new list connects that path first, and its I/O never waits. Not never: the client may
+    // use its own configuration, and nothing else closes paths of an interface that was removed.
     if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
-      this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was taken out of the server's configuration`);
+      this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was removed from the server's configuration`);
       return;
     }
     if (!this.heartbeat.isDue(nowMs)) return;
@@ -111,7 +114,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** What the server's list names now; a path whose interface it does not name ends within UNLISTED_PATH_MS. */
+  /** Takes the server's current list; a path whose interface is missing there is closed after UNLISTED_PATH_MS. */
   listed(interfaces: readonly ServerInterface[]): void {
     const { address, port } = this.arrivedAt;
     const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
@@ -124,7 +127,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** Last words, then the end. */
+  /** Sends BYE, then closes. */
   bye(code: string, sentence: string): void {
     this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
     this.connection.finish(sentence);
@@ -178,7 +181,7 @@ export class ServerPath implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** Answers of requests that ended outside of a receive event. */
+  /** Sends answers of requests that ended outside of a receive event. */
   flushSoon(): void {
     if (this.isFlushScheduled) return;
     this.isFlushScheduled = true;
@@ -188,17 +191,17 @@ export class ServerPath implements ConnectionEvents {
     });
   }
 
-  /** Answers that the client has not read, and those of READs that are under way. */
+  /** Bytes of answers that the client has not read, and of READs in progress. */
   get unreadBytes(): number {
     return this.connection.encoder.queuedBytes + this.owedBytes;
   }
 
-  /** A READ is under way whose answer goes here; less than 0: it has ended. */
+  /** A READ is in progress whose answer goes here; negative: it has ended. */
   owe(bytes: number): void {
     this.owedBytes += bytes;
   }
 
-  /** Other paths have room again, or this one has. */
+  /** There is room again, on other paths or on this one. */
   takeWaiting(): void {
     if (this.deferred === null && this.held.length > 0) this.takeHeld();
   }
@@ -213,7 +216,7 @@ export class ServerPath implements ConnectionEvents {
     this.flushSoon();
   }
 
-  /** There is room in the session: takes what it deferred, and what waits behind that. */
+  /** There is room in the session: takes the deferred READ and those behind it. */
   takeDeferred(): void {
     const { deferred } = this;
     if (deferred === null) return;
@@ -232,7 +235,7 @@ export class ServerPath implements ConnectionEvents {
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
-  /** READs keep their order among themselves, and the loop turns between long batches. */
+  /** READs keep their order, and the event loop turns between long batches. */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();
   }
@@ -257,7 +260,7 @@ export class ServerPath implements ConnectionEvents {
     this.held.push({ ...header });
   }
 
-  /** Whether a client may send this frame at all; a request for slots, or a frame of the handshake, out of place ends the path. */
+  /** Whether a client may send this frame. A frame of the server, an answer or a handshake frame closes the path. */
   private check(header: Header): boolean {
     const entry = frameEntry(header.op);
     assert(entry !== undefined, 'The decoder lets unknown ops through');
@@ -287,7 +290,7 @@ export class ServerPath implements ConnectionEvents {
         return;
       case OP.REVOKE:
         if (this.mayRevoke) this.events.revokeHandle(this, header.aux, decodeRevoke(body, offset, header.length).tags);
-        else this.violation('REVOKE was not agreed on');
+        else this.violation('REVOKE was not negotiated');
         return;
       default: {
         const bye = decodeFarewell(body, offset, header.length);
@@ -295,5 +298,23 @@ export class ServerPath implements ConnectionEvents {
         this.events.clientEnds(bye.sentence);
       }
     }
+  }
+}
+
+export class PathLog {
+  private readonly log: Log;
+  private readonly lines: RateLimitedLog;
+
+  constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
+    this.log = log;
+    this.lines = new RateLimitedLog(clock, log);
+  }
+
+  report({ number, arrivedAt: { name } }: Pick<ServerPath, 'number' | 'arrivedAt'>, sentence: string): void {
+    this.lines.note(`Paths on ${name}`, () => this.log.child({ path: `${number}-${name}-rx0` }).info(sentence));
+  }
+
+  close(): void {
+    this.lines.close();
   }
 }

@@ -1,5 +1,5 @@
 // Holds and handles of one session where OPEN and CLOSE of a volume meet: a hold stays as long as a handle may come of it.
-// Leaves who may hold what to holders.ts, and copies of requests to session-copies.test.ts.
+// Leaves who may hold what to holds.ts, and copies of requests to session-copies.test.ts.
 
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { describe, expect, test } from 'vitest';

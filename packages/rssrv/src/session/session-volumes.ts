@@ -1,7 +1,6 @@
-// A session's open volumes, and its message requests: LIST, OPEN, CLOSE, IOCTL. Who may have a volume is the listener's word (a port);
-// here a handle is given to it, and taken back when it is revoked. Invariants: a handle number is used once per session; a handle that is
-// closing starts nothing; CLOSE is answered, and a handle revoked, when its backend is closed; a hold is released when no handle of its
-// volume is open and none is being opened; the size of a handle only grows.
+// A session's open volumes and its message requests: LIST, OPEN, CLOSE, IOCTL. The listener decides who gets a volume (a port); this file gives and
+// revokes handles. Invariants: a handle number is used once per session; a closing handle starts nothing; CLOSE is answered, and a handle revoked,
+// after its backend is closed; a hold is released when no handle of its volume is open or being opened; the size of a handle only grows.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -28,7 +27,7 @@ import type { GrownVolume, ServedVolume } from '../backends/common/served-volume
 import { SharedBackends } from './shared-backends.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 
-/** The listener's answer to a wish to open a volume. */
+/** The listener's answer to an OPEN. */
 export type Grant =
   | {
       readonly granted: true;
@@ -36,14 +35,14 @@ export type Grant =
       readonly readonly: boolean;
       readonly identity: string;
       readonly incarnation: string;
-      /** Of the volume: grants up to one epoch are revoked together. */
+      /** The volume's epoch: grants up to one epoch are revoked together. */
       readonly epoch: number;
     }
   | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
 
 /** The listener's answer to SETTLED. */
 export interface Settled {
-  /** False: the hold is not the client's any more. */
+  /** False: the client no longer has the hold. */
   readonly isSettled: boolean;
 }
 
@@ -51,31 +50,31 @@ export interface VolumePorts {
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
-   * The client has closed the volume: its hold ends, if it is not a later one than the grant of this epoch. (A hold outlives its session:
-   * only CLOSE, a new instance or a take-over ends it.)
+   * The client has closed the volume: its hold ends, unless it is later than the grant of this epoch. A hold outlives its session: only CLOSE, a new
+   * instance or a take-over ends it.
    */
   release(volumeId: string, epoch: number): Promise<void>;
-  /** The client has brought back what it had from before, in this life of the storage. */
+  /** The client has recovered its earlier writes in this incarnation of the storage. */
   settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
   openBackend(volume: ServedVolume): Promise<Backend>;
   /**
-   * A sync of the volume failed: what was written to it and answered may be lost. The listener begins a new life of its storage, and has
-   * every handle of it revoked; whatever is asked of it later, it has heard this before.
+   * A sync of the volume failed: acknowledged writes may be lost. The listener starts a new incarnation of the storage and revokes every handle of
+   * the volume. It hears of this before any later request of this session.
    */
   lost(volumeId: string): void;
   /**
-   * The storage ends before the volume: it was cut. The listener serves the volume no more until a person has made it whole, and has every
-   * handle of it revoked.
+   * The storage is shorter than the volume: it was truncated. The listener stops serving the volume until the administrator has restored it, and
+   * revokes every handle of it.
    */
   cut(volumeId: string): void;
 }
 
 export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) => void;
 
-/** An OPEN under way. */
+/** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** By volume id: grants up to this epoch were revoked while it was under way. */
+  /** By volume id: grants up to this epoch were revoked meanwhile. */
   readonly revoked: Map<string, number>;
 }
 
@@ -91,15 +90,15 @@ export class SessionVolumes {
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
   private readonly opening = new Set<Opening>();
-  /** Handles that are being closed: with what status their flush ends. */
+  /** Handles that are being closed, with the status of their last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
-  /** By id: volumes whose hold would have been released, had not an OPEN been under way. */
+  /** By id: volumes whose hold is released later, because an OPEN is in progress. */
   private readonly postponed = new Map<string, PostponedRelease>();
-  /** Ids of volumes of which a handle was revoked: until an OPEN is granted, the client is to come for another, and its hold stays for that. */
+  /** Ids of volumes with a revoked handle. The client is expected to open them again, and the hold stays for that until an OPEN is granted. */
   private readonly revoked = new Set<string>();
-  /** Handles whose storage was found cut; the listener was told. */
+  /** Handles whose storage was found truncated; the listener knows. */
   private readonly cutHandles = new Set<number>();
-  /** Sizes by volume id of what has grown since the OPENs under way began: they may have been granted before. */
+  /** Sizes by volume id of volumes that have grown since the OPENs in progress began, because those may have been granted before. */
   private readonly grownMeanwhile = new Map<string, number>();
 
   constructor(ports: VolumePorts) {
@@ -111,7 +110,7 @@ export class SessionVolumes {
     );
   }
 
-  /** Syncs what has not been synced for long. */
+  /** Syncs volumes that have been unsynced for long. */
   tick(nowMs: number): void {
     for (const open of this.open.values()) this.syncs.tick(open, nowMs);
   }
@@ -124,12 +123,12 @@ export class SessionVolumes {
     return this.open.get(handle);
   }
 
-  /** Whether a handle of this number was ever given. */
+  /** Whether this handle number was ever given. */
   wasGiven(handle: number): boolean {
     return this.numbers.wasGiven(handle);
   }
 
-  /** Volumes have become larger: what is open, and what is just being opened, has the new size from now on. */
+  /** Volumes have grown: handles that are open or being opened get the new size. */
   grow(grown: readonly GrownVolume[]): void {
     for (const { id, sizeBytes } of grown) {
       if (this.opening.size > 0) this.grownMeanwhile.set(id, sizeBytes);
@@ -137,7 +136,7 @@ export class SessionVolumes {
     }
   }
 
-  /** Answers a message request, now or later, exactly once. `isExecuting`: whether other requests of a handle are. */
+  /** Answers a message request exactly once, now or later. `isExecuting`: whether other requests of a handle are executing. */
   answer(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): void {
     this.run(header, body, isExecuting, answered).catch((thrown: unknown) => {
       const error = toRsError(thrown);
@@ -147,7 +146,7 @@ export class SessionVolumes {
     });
   }
 
-  /** Grants of a volume up to an epoch are void. Resolves when nothing of them runs any more; false: a flush failed. */
+  /** Revokes grants of a volume up to an epoch. Resolves when nothing of them is running; false: a flush failed. */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     for (const { revoked } of this.opening) revoked.set(volumeId, Math.max(epoch, revoked.get(volumeId) ?? 0));
     const granted = [...this.open.values()].filter((open) => open.volume.id === volumeId && open.epoch <= epoch);
@@ -156,20 +155,20 @@ export class SessionVolumes {
   }
 
   /**
-   * Takes one handle back: what comes on it from now on is STALE, what executes ends and is answered. Resolves when it is flushed and closed,
-   * with the status of that flush; OK when it is not open. The hold stays: the client opens the volume again, or is told who took it.
+   * Revokes one handle: new requests on it get STALE, executing ones end and are answered. Resolves with the status of its last flush when it is
+   * closed; OK if it is not open. The hold stays: the client opens the volume again, or learns which client took it.
    */
   async revokeHandle(handle: number): Promise<Status> {
     const open = this.open.get(handle);
     if (open === undefined) return STATUS.OK;
-    // One that the client is closing already is not opened again.
+    // The client does not reopen a volume that it is closing.
     if (!this.closings.has(open)) this.revoked.add(open.volume.id);
     return this.close(open);
   }
 
   /**
-   * What a request that reached the storage is answered. Of one on storage that was cut nothing may be believed, so it is STALE like all
-   * that come after it: the client keeps it, and brings it back when the volume is served again.
+   * The status that answers a request which reached the storage. Nothing on truncated storage can be trusted, so the answer is STALE, as for all
+   * later requests: the client keeps the request and repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
     if (status !== STATUS.VOLUME_UNAVAILABLE) return status;
@@ -177,13 +176,13 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /** Flushes and closes everything; errors of a flush were said by the backend. */
+  /** Flushes and closes everything; the backend has reported errors of a flush. */
   async closeAll(): Promise<void> {
-    // While one is closed another may be revoked, and is gone by its turn.
+    // Meanwhile another one may be revoked and already gone.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
   }
 
-  /** The listener first: what the client opens next must find it told. */
+  /** Notify the listener first: the client's next OPEN must find it informed. */
   private cut({ handle, volume }: OpenVolume): void {
     if (this.cutHandles.has(handle)) return;
     this.cutHandles.add(handle);
@@ -197,7 +196,7 @@ export class SessionVolumes {
     return status;
   }
 
-  /** The hold ends with the last handle of its volume; an OPEN under way may have been granted on it already. */
+  /** The hold ends with the last handle of its volume; an OPEN in progress may have been granted on it already. */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
     if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
     if ([...this.opening].some(({ request }) => isFor(request, volume))) this.releaseLater({ volume, epoch });
@@ -208,7 +207,7 @@ export class SessionVolumes {
     this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
   }
 
-  /** An OPEN has ended: what waited for it is released, unless it gave a handle. */
+  /** An OPEN has ended: releases the holds that waited for it, unless it gave a handle. */
   private async releasePostponed(request: OpenRequest): Promise<void> {
     for (const left of [...this.postponed.values()]) {
       if (!isFor(request, left.volume)) continue;
@@ -234,7 +233,7 @@ export class SessionVolumes {
         const open = this.open.get(header.handle);
         if (open === undefined || open.isClosing) refuse(answered, STATUS.STALE);
         else if (isExecuting(header.handle))
-          refuse(answered, STATUS.BAD_REQUEST, 'Requests of this handle are still executing: close it when they are answered');
+          refuse(answered, STATUS.BAD_REQUEST, 'Requests of this handle are still executing: close it after their answers');
         else answered(await this.closeForClient(open), [], 0);
         return;
       }
@@ -243,7 +242,7 @@ export class SessionVolumes {
     }
   }
 
-  /** OPENs under way count too: each may become a handle. */
+  /** OPENs in progress count, too: each may become a handle. */
   private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
     const { opening } = this;
     if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || !this.numbers.hasMoreThan(opening.size)) {
@@ -263,7 +262,7 @@ export class SessionVolumes {
     answer();
   }
 
-  /** Gives what says the answer. */
+  /** Returns a function that sends the answer. */
   private async openFor({ request, revoked }: Opening, answered: Answered): Promise<() => void> {
     const grant = await this.ports.grant(request);
     if (!grant.granted) {
@@ -276,7 +275,7 @@ export class SessionVolumes {
       backend = await this.backends.open(grant);
     } catch (error) {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
-      // Whoever resumes a hold has I/O that waits for it.
+      // A client that resumes a hold has I/O waiting for it.
       if (request.resume === null) this.releaseLater({ volume, epoch });
       throw error;
     }
@@ -315,7 +314,7 @@ export class SessionVolumes {
     return () => answered(STATUS.OK, [body], 0);
   }
 
-  /** Whoever asks, and however often: it is closed once, and all wait for that. */
+  /** Closes a handle once; all callers wait for that. */
   private close(open: OpenVolume): Promise<Status> {
     let closing = this.closings.get(open);
     if (closing === undefined) {
@@ -397,7 +396,7 @@ function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // It is answered with the error; the handle must not wait for it for ever.
+    // The error is the answer; the handle must not wait for it for ever.
     open.inFlight.end();
     throw error;
   }

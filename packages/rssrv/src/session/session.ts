@@ -1,21 +1,20 @@
-// The server's side of one session: its paths, its slot table and its open volumes. Sans-I/O: transports, clock, backends and the
-// listener's words come in as ports. Invariants (docs/PROTOCOL.md S1, S5, S7, S9, server's side): a request is executed at most once;
-// every copy is answered on the path that brought it; after `end` nothing starts any more and everything started has ended.
+// The server's side of one session: its paths, slot table and open volumes. Sans-I/O: transports, clock, backends and the listener's answers come in
+// as ports. Invariants (docs/PROTOCOL.md S1, S5, S7, S9, server's side): a request is executed at most once; every copy is answered on the path that
+// brought it; after `end` nothing starts, and everything started has ended.
 
-import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { OUTPUT_HARD_MAX_BYTES, PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
-import { SLOTS } from '@rsio/protocol/wire/limits';
-import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
+import type { Log } from '@rsio/common/log/log';
+import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
+import { OUTPUT_HARD_MAX_BYTES, PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { ANSWER, FLAG, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
+import { SLOTS } from '@rsio/protocol/wire/limits';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -24,17 +23,17 @@ import { execute, isFua, type OpenVolume, validate } from './request.ts';
 import { ReExecutions } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../backends/common/served-volume.ts';
-import { PathLog } from './path-log.ts';
-import { type Admission, ServerPath, type ServerPathEvents } from './server-path.ts';
+import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
+import { type Admission, PathLog, ServerPath, type ServerPathEvents } from './server-path.ts';
 import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
 export interface SessionPorts extends VolumePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly pools: ConnectionPools;
-  /** No path is left: the worker decides how long the session may stay. */
+  /** The number of paths has changed. Without paths, the listener limits how long the session may stay. */
   pathsChanged(count: number): void;
-  /** The session may end: the client said BYE, or its handle numbers are nearly used up. */
+  /** The session should end: the client sent BYE, or its handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
 }
 
@@ -50,10 +49,12 @@ export class Session implements ServerPathEvents {
   private interfaces: readonly ServerInterface[];
   private listGeneration: number;
   private nextPath = 0;
-  /** READs, and message requests, that are run again for late copies: not in the slot table, and to be waited for all the same. */
+  /**
+   * READs and message requests that are executed again for late copies. They are not in the slot table, but the end of the session waits for them.
+   */
   private readonly reexecutedReads = new ReExecutions(SLOTS, REREAD_MAX_BYTES);
   private readonly reexecutedMessages = new ReExecutions(SLOTS, 0);
-  /** READs wait because the client reads too little of what it has asked for. */
+  /** READs wait because the client has too many unread answers. */
   private isFull = false;
   private isEnding = false;
   private ended: Promise<void> | null = null;
@@ -61,7 +62,7 @@ export class Session implements ServerPathEvents {
   private ticker: Timer;
   private readonly pathLog: PathLog;
 
-  /** `slotCount`: what WELCOME grants. */
+  /** `slotCount`: granted by WELCOME. */
   constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
     this.slots = new SlotTable(slotCount);
     this.id = id;
@@ -73,9 +74,9 @@ export class Session implements ServerPathEvents {
     this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 
-  /** A proven connection becomes a path: the dead ones it names are closed first, then WELCOME goes out. */
+  /** Makes a path of a proven connection: first the dead paths that it names are closed, then WELCOME is sent. */
   admit(transport: PathTransport, admission: Admission): void {
-    for (const number of admission.dead) this.paths.get(number)?.connection.close('The client holds this path dead', true);
+    for (const number of admission.dead) this.paths.get(number)?.connection.close('The client considers this path dead', true);
     const number = this.nextPath++;
     const path = new ServerPath(number, admission, transport, this.ports.pools, this.ports.clock, this);
     if (this.isEnding || this.paths.size >= PATHS_PER_TRUNK_MAX) {
@@ -103,8 +104,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * The server's list changed: clients ask for it when they see the new number, and retire the paths that are not on it. `grown` comes
-   * first: what the list says of sizes can be used by then.
+   * The server's list has changed: clients see the new generation, ask for the list, and close paths that are not on it. `grown` comes first, so that
+   * the sizes in the new list are already usable.
    */
   listChanged(interfaces: readonly ServerInterface[], generation: number, grown: readonly GrownVolume[] = []): void {
     this.volumes.grow(grown);
@@ -117,17 +118,17 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Another client takes the volume over, or its storage has begun a new life: nothing new starts on handles that were granted up to this
-   * epoch (STALE), what executes ends and is answered, then they are flushed and closed. Resolves when all that is so; false: a flush said
-   * that what was written may be lost.
+   * Another client takes the volume over, or its storage has started a new incarnation. Nothing new starts on handles granted up to this epoch
+   * (STALE); executing requests end and are answered; then the handles are flushed and closed. Resolves after that; false: a flush reported lost
+   * writes.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
     return this.volumes.revoke(volumeId, epoch);
   }
 
   /**
-   * Ends the session: nothing new starts; what was begun is answered; everything written is flushed and the volumes are closed;
-   * then every path gets a BYE. Resolves when all that is so; asked a second time, with the first.
+   * Ends the session: nothing new starts; requests in progress are answered; writes are flushed and volumes closed; then every path gets BYE.
+   * Resolves after that; further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.endOnce(code, sentence);
@@ -146,7 +147,7 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
   }
 
-  // --- ServerPathOwner
+  // --- ServerPathEvents
 
   oldestMs(): number {
     return this.slots.oldestMs(this.ports.clock.monotonicMs());
@@ -168,7 +169,7 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.takeWaiting();
   }
 
-  /** Whatever it asks for, a client that does not read has no more than one bound of answers here: the path that owes most of it ends. */
+  /** Bounds the answers for a client that does not read: the path with most unread answers is closed. */
   relieve(): void {
     let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
     for (const path of this.paths.values()) {
@@ -184,7 +185,7 @@ export class Session implements ServerPathEvents {
       path.violation(`FENCE for path ${number}, which cannot be dead`);
       return;
     }
-    this.paths.get(number)?.connection.close('The client has fenced this path', true);
+    this.paths.get(number)?.connection.close('The client fenced this path', true);
     path.connection.encoder.message(OP.FENCED, 0, 0, 0, 0, number, EMPTY);
   }
 
@@ -195,7 +196,7 @@ export class Session implements ServerPathEvents {
     }
     const kind = this.revokes.asked(handle, path.number);
     if (kind === 'twice') {
-      path.violation(`REVOKE of handle ${handle}, for which this path is owed a REVOKED already`);
+      path.violation(`REVOKE of handle ${handle}, for which this path is already waiting for REVOKED`);
       return;
     }
     for (let at = 0; kind === 'first' && at < tags.length; at += 2) {
@@ -207,8 +208,8 @@ export class Session implements ServerPathEvents {
       for (const number of this.revokes.over(handle)) this.paths.get(number)?.revoked(handle);
     };
     this.volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
-      // It is not known to be over: nothing is said, and the client's handle stays fenced.
-      this.ports.log.error(`Handle ${handle}, which the client has revoked, could not be closed: ${toRsError(thrown).message}`);
+      // It may still be running: send nothing, so that the client's handle stays fenced.
+      this.ports.log.error(`Handle ${handle}, which the client revoked, cannot be closed: ${toRsError(thrown).message}`);
     });
   }
 
@@ -242,7 +243,7 @@ export class Session implements ServerPathEvents {
         this.answerDone(path, header, body, offset);
         return;
       case 'violation':
-        path.violation(`${frameName(header.op)} in slot ${header.slot} seq ${header.seq} is not to be sent now`);
+        path.violation(`${frameName(header.op)} in slot ${header.slot} seq ${header.seq} is not allowed now`);
         return;
       case 'executing':
       case 'stale':
@@ -265,7 +266,7 @@ export class Session implements ServerPathEvents {
     }
   }
 
-  /** A copy of a request that is done: answered from the slot, or (READ, LIST, IOCTL) by doing it again, which leaves the slot done. */
+  /** A copy of a finished request: answered from the slot, or (READ, LIST, IOCTL) by executing it again, while the slot stays done. */
   private answerDone(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const { status, result, resultAux } = this.slots.outcome(header.slot);
     if (header.op === OP.READ && status === STATUS.OK) {
@@ -273,7 +274,7 @@ export class Session implements ServerPathEvents {
     } else if ((header.op === OP.LIST || header.op === OP.IOCTL) && status === STATUS.OK) {
       const kind = this.reexecutedMessages.begin(header, path.number, 0);
       if (kind === 'begun') this.message(header, body, offset, false);
-      else if (kind === 'full') path.violation(`More than ${SLOTS} message requests are run again at one time`);
+      else if (kind === 'full') path.violation(`More than ${SLOTS} message requests are executed again at once`);
       else if (kind === 'twice') this.duplicateViolation(path, header);
     } else if (result !== null) {
       path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
@@ -284,7 +285,7 @@ export class Session implements ServerPathEvents {
     }
   }
 
-  /** READ: at once into the path's output where the storage is fast, else by way of a buffer. `first`: not a copy of a done one. */
+  /** READ: directly into the path's output if the storage is fast, else through a buffer. `first`: not a copy of a finished request. */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);
     const invalid = validate(open, header.op, header.flags, header.lba, header.count);
@@ -331,7 +332,7 @@ export class Session implements ServerPathEvents {
     });
   }
 
-  /** False: a run under way answers this copy too, or it is held back as not yet received, because too much is read again already. */
+  /** False: a run in progress answers this copy, too, or the copy is held back as not yet received, because too much is being executed again. */
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
     const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);
     if (kind === 'full') path.defer(header);
@@ -340,7 +341,9 @@ export class Session implements ServerPathEvents {
   }
 
   private duplicateViolation(path: ServerPath, header: Header): void {
-    path.violation(`A second copy of ${frameName(header.op)} in slot ${header.slot} seq ${header.seq}, which this path is owed already`);
+    path.violation(
+      `A second copy of ${frameName(header.op)} in slot ${header.slot} seq ${header.seq}, which this path is already waiting for`,
+    );
   }
 
   /** WRITE, FLUSH, DISCARD, ZERO. */
@@ -386,7 +389,7 @@ export class Session implements ServerPathEvents {
     });
   }
 
-  /** LIST, OPEN, CLOSE, IOCTL. `first`: the slot's own execution, and not a run for copies of a done one. */
+  /** LIST, OPEN, CLOSE, IOCTL. `first`: the slot's own execution, not one for copies of a finished request. */
   private message(header: Header, body: Buffer, offset: number, first: boolean): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));

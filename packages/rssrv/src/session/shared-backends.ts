@@ -1,6 +1,6 @@
-// The backends of one session: handles of one volume have one together, so that what a client can open costs a few descriptors for each volume,
-// and not for each of its handles. Leaves handles and holds to session-volumes.ts.
-// Invariant: one is shared by handles of the same hold, in the same life of the same storage only: whatever ends for one ends for all of them.
+// The backends of one session. Handles of one volume share a backend, so that descriptors are needed per volume, not per handle. session-volumes.ts
+// has handles and holds. Invariant: handles share a backend only under the same hold and in the same incarnation of the same storage, so that
+// whatever ends one of them ends all.
 
 import type { Backend } from '../backends/common/backend.ts';
 import type { ServedVolume } from '../backends/common/served-volume.ts';
@@ -11,7 +11,7 @@ interface Shared {
   users: number;
 }
 
-/** What a grant says of the storage. */
+/** The part of a grant that identifies the storage. */
 interface Granted {
   readonly volume: ServedVolume;
   readonly epoch: number;
@@ -27,7 +27,7 @@ export class SharedBackends {
     this.openBackend = openBackend;
   }
 
-  /** One user more: `giveUp` once. Rejects with what opening it says. */
+  /** Adds a user; `release` it once. Rejects with the error of opening. */
   async open(granted: Granted): Promise<Backend> {
     const key = keyOf(granted);
     let shared = this.byKey.get(key);
@@ -46,11 +46,11 @@ export class SharedBackends {
     }
   }
 
-  /** Resolves, for the last user, when nothing of the backend runs any more; for any other at once: what it asked for has ended before. */
+  /** Resolves, for the last user, when nothing of the backend is running; for any other at once, because its operations have ended. */
   async release(backend: Backend): Promise<void> {
     const shared = this.byBackend.get(backend);
     if (shared === undefined || --shared.users > 0) return;
-    // Nobody gets it from now on: what is opened meanwhile is opened anew.
+    // A handle that is opened meanwhile gets a new backend.
     this.forget(shared);
     this.byBackend.delete(backend);
     await backend.close();
@@ -61,7 +61,7 @@ export class SharedBackends {
   }
 }
 
-/** Not its size: that grows under open handles. */
+/** Without the size, which grows under open handles. */
 function keyOf({ volume: { id, type, path, storage, readonly }, epoch, incarnation }: Granted): string {
   return JSON.stringify([id, type, path, storage, readonly, epoch, incarnation]);
 }

@@ -1,18 +1,18 @@
-// The syncs of a session's open volumes: a client's FLUSH, the last one of a handle, and those that the server makes by itself, so that
-// an error of the kernel's write-back is noticed soon. One that failed says that what was answered may be lost, and says it to the
-// listener, who begins a new life of the storage. Leaves remembering the error to the backend (flush-gate.ts): no later flush is OK.
-// Invariant: each handle says so once, before the failed sync is answered; what is written is being synced SELF_SYNC_MS and a tick later.
+// Syncs of a session's open volumes: a client's FLUSH, the last one of a handle, and the server's own, which reveal write-back errors of the kernel
+// early. After a failed sync acknowledged writes may be lost; the listener is notified and starts a new incarnation of the storage. flush-gate.ts
+// remembers the error, so that no later flush is OK. Invariant: each handle reports a loss once, before the failed sync is answered; written data
+// begins to be synced within SELF_SYNC_MS and a tick.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { OpenVolume } from './request.ts';
 
-/** Of a handle, as long as it is open. */
+/** State of an open handle. */
 interface Syncing {
-  /** When it was first seen with something unsynced; null: it has nothing. */
+  /** When it was first seen with unsynced writes; null: it has none. */
   sinceMs: number | null;
-  /** A sync of the server's own is under way. */
+  /** A sync by the server itself is in progress. */
   isRunning: boolean;
   isLooking: boolean;
   isLost: boolean;
@@ -23,27 +23,27 @@ export class VolumeSyncs {
   private readonly cut: (open: OpenVolume) => void;
   private readonly known = new WeakMap<OpenVolume, Syncing>();
 
-  /** `cut`: the storage ends before the volume, see session-volumes.ts. */
+  /** `cut`: the storage is shorter than the volume, see session-volumes.ts. */
   constructor(lost: (volumeId: string) => void, cut: (open: OpenVolume) => void) {
     this.lost = lost;
     this.cut = cut;
   }
 
-  /** A sync begins: it covers what was written before. */
+  /** A sync begins: it covers all earlier writes. */
   begins(open: OpenVolume): void {
     open.hasUnsynced = false;
     this.of(open).sinceMs = null;
   }
 
-  /** FLUSH, WRITE, DISCARD or ZERO has ended, and is answered next. */
+  /** FLUSH, WRITE, DISCARD or ZERO has ended and is answered next. */
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
-    // Its error may be that of something written earlier, which came to light here: only a sync can tell.
+    // The error may belong to an earlier write; only a sync can tell.
     else if (status !== STATUS.OK) this.sync(open);
   }
 
-  /** Looks at a handle: it is synced when it has had something unsynced for SELF_SYNC_MS; and at the end of its storage. */
+  /** Checks a handle: syncs it if it has been unsynced for SELF_SYNC_MS, and checks the end of its storage. */
   tick(open: OpenVolume, nowMs: number): void {
     const syncing = this.of(open);
     this.checkEnd(open, syncing);
@@ -52,7 +52,7 @@ export class VolumeSyncs {
     if (syncing.sinceMs !== null && nowMs - syncing.sinceMs >= SELF_SYNC_MS) this.sync(open);
   }
 
-  /** The last sync of a handle on which nothing runs any more. */
+  /** The last sync of a handle on which nothing else is running. */
   async last(open: OpenVolume): Promise<Status> {
     this.begins(open);
     const status = await new Promise<Status>((resolve) => open.backend.flush(resolve));
@@ -60,7 +60,7 @@ export class VolumeSyncs {
     return status;
   }
 
-  /** The server's own, one at a time; closing it waits for it, and syncs it anyway. */
+  /** A sync by the server, one at a time. A closing handle is synced anyway. */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);
     if (syncing.isRunning || open.isClosing) return;
@@ -74,7 +74,7 @@ export class VolumeSyncs {
     });
   }
 
-  /** One look at a time, and none at storage that nobody uses: one that hangs takes a thread of all. */
+  /** One check at a time, and none for unused storage: one that hangs takes one of the shared threads. */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;
     if (end === undefined || !end.needsCheck || syncing.isLooking || open.isClosing) return;

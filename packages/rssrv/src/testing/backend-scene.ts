@@ -1,5 +1,5 @@
-// What the tests of the backends share: a directory of their own, a volume in it, promises over the callbacks.
-// Leaves removing the directory to the test that asked for it.
+// Shared by the tests of backends: a directory with a volume in it, and promises for the callbacks.
+// The test that created the directory removes it.
 
 import { STORAGE_THREADS } from '../workers/limits.ts';
 import { ThreadShares } from '../backends/common/thread-shares.ts';

@@ -1,7 +1,7 @@
-// What a listener does for an OPEN (holders.ts) where nothing hinders it: the volume is there, and every step succeeds at once.
-// Leaves what fails, and when, to the tests of take-overs.
+// Ports of an OPEN (holds.ts) for which everything succeeds at once: the volume exists, and so on.
+// The tests of take-overs replace the steps that are to fail.
 
-import type { GrantPorts } from '../holds/holders.ts';
+import type { GrantPorts } from '../holds/holds.ts';
 import type { ServedVolume } from '../backends/common/served-volume.ts';
 
 export function unhinderedPorts(volume: ServedVolume): GrantPorts {

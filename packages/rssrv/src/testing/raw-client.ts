@@ -1,5 +1,5 @@
-// A client as a test plays it, against a real session: paths that are admitted without a handshake, requests with any slot, seq and
-// flags, and every frame that comes back written down.
+// A test's client against a real session: paths are admitted without a handshake, requests have any slot, seq and flags, and every
+// received frame is recorded.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
@@ -20,12 +20,12 @@ export interface Tag {
   readonly seq: number;
 }
 
-/** Storage whose operations end when the test says so; `begun` names them in order. */
+/** Storage whose operations end when the test calls for it; `begun` lists them in order. */
 export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];
   isClosed = false;
-  /** READs and WRITEs without FUA go at once. */
+  /** READs and WRITEs without FUA run at once. */
   isFast = false;
   fill = 0;
 
@@ -60,7 +60,7 @@ export class HeldStorage {
     },
   };
 
-  /** The oldest operation ends. */
+  /** Ends the oldest operation. */
   finish(status = 0): void {
     this.waiting.shift()?.(status as 0);
   }
@@ -75,7 +75,7 @@ export const AT = { name: 'if0', address: '127.45.0.10', port: 5000 };
 
 export class RawPath {
   readonly connection: Connection;
-  /** What came back: `WRITE answer 1/1 status 0`. */
+  /** Received frames: `WRITE answer 1/1 status 0`. */
   readonly heard: string[] = [];
   readonly bodies: Buffer[] = [];
   closedReason: string | null = null;
@@ -122,13 +122,13 @@ export class SessionScene {
   readonly storage = new HeldStorage();
   readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
   readonly released: string[] = [];
-  /** Volumes of which a sync failed. */
+  /** Volumes with a failed sync. */
   readonly lost: string[] = [];
-  /** Volumes whose storage was found cut. */
+  /** Volumes whose storage was found truncated. */
   readonly cut: string[] = [];
   /** Lines of the log. */
   readonly logged: string[] = [];
-  /** Why the session may end. */
+  /** Why the session should end. */
   readonly ends: string[] = [];
   readonly session: Session;
 
@@ -173,7 +173,7 @@ export class SessionScene {
     return new RawPath(link);
   }
 
-  /** Everything that is under way arrives, and promises run. */
+  /** Delivers everything in transit and lets promises run. */
   async turn(): Promise<void> {
     for (let times = 0; times < 3; times++) {
       this.clock.advance(1);

@@ -1,5 +1,5 @@
-// A `[volume]` section as the reader gives it, for the tests of what is made of one.
-// Complete; a test changes what it is about.
+// A parsed `[volume]` section for tests. It is complete;
+// a test changes only the settings that it is about.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 

@@ -1,6 +1,6 @@
-// Advisory locks (flock) on descriptors of this process, so that two rssrv never serve one file. Node has no flock, but such a
-// lock belongs to the open file, not to who asked for it: a short-lived perl child (helpers/locks.pl) that inherits the
-// descriptors takes the locks, and this process holds them until it closes its descriptors or ends, however it ends.
+// Advisory locks (flock) on descriptors of this process, so that two rssrv never serve one file. Node has no flock, but such a lock belongs to the
+// open file, not to the process that took it. A short-lived perl child (helpers/locks.pl) inherits the descriptors and takes the locks; this process
+// holds them until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
@@ -9,12 +9,12 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
-/** `taken`: somebody else holds it; `unavailable`: no perl, or a file system without locks. */
+/** `taken`: another process holds it. `unavailable`: perl is missing, or the file system has no locks. */
 export type LockOutcome = 'held' | 'taken' | 'unavailable';
 
 export interface LockRequest {
   readonly descriptor: number;
-  /** A shared lock goes together with other shared ones. */
+  /** A shared lock is compatible with other shared ones. */
   readonly shared: boolean;
 }
 
@@ -35,9 +35,8 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 }
 
 /**
- * Whether each of these files could be locked, whoever has locked it; one that cannot be opened is another matter, and counts as one that can.
- * Nothing is locked for it, not even for a moment, in which a server that is just starting would find it taken: a lock that nobody has is
- * given up.
+ * Whether each of these files can be locked at all, even if it is locked now. A file that cannot be opened counts as lockable: that is reported
+ * elsewhere. No lock is taken, because a server that is starting would find it taken: the helper unlocks what is not locked.
  */
 export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
   const lockable: boolean[] = [];
@@ -54,11 +53,11 @@ export async function areLockable(files: readonly string[], command = 'perl'): P
   return lockable;
 }
 
-/** At most LOCKS_PER_HELPER_MAX. */
+/** For at most LOCKS_PER_HELPER_MAX descriptors. */
 async function flockAll(descriptors: readonly number[], modes: readonly number[], command: string): Promise<LockOutcome[]> {
   const args = [helperFile('locks.pl'), ...modes.map(String)];
   const first = await run(command, args, descriptors);
-  // Killed by somebody, such as a kernel without memory: that says nothing of the locks, and going on without them would.
+  // Retry after a kill, for example by the OOM killer: it says nothing about the locks, and "unavailable" would.
   const { text } = first.isKilled ? await run(command, args, descriptors) : first;
   const lines = text.split('\n');
   return descriptors.map((_, index) => {
@@ -68,9 +67,9 @@ async function flockAll(descriptors: readonly number[], modes: readonly number[]
 }
 
 interface Ran {
-  /** What it printed until its end; as much as there was when it could not start or took too long. */
+  /** Its output; incomplete if it could not start or took too long. */
   readonly text: string;
-  /** By a signal, and not because it took too long. */
+  /** Killed by a signal, but not by our time-out. */
   readonly isKilled: boolean;
 }
 
@@ -81,7 +80,7 @@ function run(command: string, args: readonly string[], descriptors: readonly num
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'ignore', ...descriptors],
     });
-    // Not spawn's own time-out: that is not cleared when the program is not there, and holds the process up at its end.
+    // Not spawn's own time-out: if the program is missing, its timer stays and delays the exit of this process.
     const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
       isLate = true;
       child.kill('SIGKILL');

@@ -1,7 +1,6 @@
-// The listener's syncs of volumes, each in a short-lived process that inherits the listener's descriptor: that is the same open file to
-// the kernel, so the process hears of every write-back error that this descriptor has not reported yet. A sync that hangs keeps its own
-// process, and no thread of the listener, which must go on serving the other volumes and must be able to end.
-// Invariant: one volume has one sync under way at most, and what it comes to is told to somebody: to who waits, or to `failedLate`.
+// Syncs volumes for the listener, each in a short-lived process that inherits the listener's descriptor. To the kernel that is the same open file, so
+// the process gets every write-back error that this descriptor has not reported yet. A sync that hangs blocks its own process, and no thread of the
+// listener. Invariant: a volume has at most one sync at a time, and its result is reported: to the caller, or to `failedLate`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,13 +9,13 @@ import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 export interface StorageSyncEvents {
-  /** A sync failed for which nobody waits any more: what was written to the volume may be lost. */
+  /** A sync failed after its caller had stopped waiting: writes to the volume may be lost. */
   failedLate(volumeId: string): void;
 }
 
 interface Running {
   readonly child: ChildProcess;
-  /** Resolves whatever it comes to. */
+  /** Resolves with any result. */
   readonly ended: Promise<void>;
 }
 
@@ -31,7 +30,7 @@ export class StorageSyncs {
   /** By volume id. */
   private readonly running = new Map<string, Running>();
 
-  /** `command`: a program and its arguments; it syncs descriptor 3, prints an errno's name when that fails, and exits with 1 then. */
+  /** `command`: a program with arguments. It syncs descriptor 3; on failure it prints the errno's name and exits with 1. */
   constructor(clock: Clock, events: StorageSyncEvents, command: readonly string[] = SYNC_COMMAND) {
     this.clock = clock;
     this.events = events;
@@ -39,20 +38,20 @@ export class StorageSyncs {
   }
 
   /**
-   * Resolves when what was written before is durable. Rejects with an errno in `code` when the storage reports an error, and with
-   * E_TIMEOUT when it does not answer: a sync that was begun goes on then, and an error comes to `failedLate`.
+   * Resolves when earlier writes are durable. Rejects with an errno in `code` if the storage reports an error, and with E_TIMEOUT if it does not
+   * answer: then the sync goes on, and an error is reported to `failedLate`.
    */
   sync(volumeId: string, descriptor: number): Promise<void> {
     return new Promise((resolve, reject) => {
       let isLate = false;
       const timer = this.clock.after(STORAGE_SYNC_WAIT_MS, () => {
         isLate = true;
-        reject(late(`it has not answered a sync for ${STORAGE_SYNC_WAIT_MS / 1000} s`));
+        reject(late(`a sync has taken more than ${STORAGE_SYNC_WAIT_MS / 1000} s`));
       });
       const whenFree = async (): Promise<void> => {
         for (let before = this.running.get(volumeId); before !== undefined; before = this.running.get(volumeId)) await before.ended;
         if (isLate) return;
-        if (this.running.size >= STORAGE_SYNCS_MAX) throw late(`${STORAGE_SYNCS_MAX} volumes are being synced already`);
+        if (this.running.size >= STORAGE_SYNCS_MAX) throw late(`${STORAGE_SYNCS_MAX} volumes are already being synced`);
         await this.begin(volumeId, descriptor);
       };
       whenFree()
@@ -64,7 +63,7 @@ export class StorageSyncs {
     });
   }
 
-  /** Ends what hangs, as far as the kernel lets it: nobody is told of it any more. */
+  /** Kills syncs that hang, as far as the kernel allows. Their results are not reported. */
   stop(): void {
     for (const { child } of this.running.values()) child.kill('SIGKILL');
   }
@@ -87,7 +86,7 @@ export class StorageSyncs {
       child.on('error', (error) => reject(error));
       child.on('close', (code, signal) => {
         if (code === 0) resolve();
-        // What killed it may have taken the kernel's report with it.
+        // A kill may have lost the kernel's error report.
         else reject(Object.assign(new Error(`The sync ended with ${errno || (signal ?? `code ${code}`)}`), { code: errno || 'EIO' }));
       });
     });
@@ -95,5 +94,5 @@ export class StorageSyncs {
 }
 
 function late(what: string): RsError {
-  return new RsError('E_TIMEOUT', `Its storage is slow or hangs: ${what}`);
+  return new RsError('E_TIMEOUT', `Its storage does not answer: ${what}`);
 }

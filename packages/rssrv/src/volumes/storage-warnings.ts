@@ -1,12 +1,12 @@
-// What is served although a person may not have meant it so: storage that the next boot empties, and a file whose end is left out. Said at a
-// start, at a reload and by --check, in the same words. Leaves what cannot be served at all to volume-storage.ts.
+// Warnings about storage that is served but may not be what the administrator meant: storage that the next boot empties, and a file whose end is left
+// out. A start, a reload and --check use the same words. volume-storage.ts refuses storage that cannot be served at all.
 
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { FileSystemOf } from '../sys/file-system.ts';
 
-/** Sentences about a volume in the file `place`; `stats`: of that file or device, null when it is yet to be made. */
+/** Warnings about a volume in the file `location`. `stats`: those of the file or device; null: it does not exist yet. */
 export async function storageWarnings(
   volume: ServerVolumeConfig,
   location: string,
@@ -18,16 +18,16 @@ export async function storageWarnings(
     const system = await fileSystemOf(path.dirname(location));
     if (system !== 'other') {
       warnings.push(
-        `Volume ${volume.name}: ${location} is in memory (${system === 'devices' ? 'below /dev' : system}), and the next boot empties it: ` +
-          'correct path =, or say so with type = memory',
+        `Volume ${volume.name}: ${location} is in memory (${system === 'devices' ? 'below /dev' : system}) and is lost at the next boot: ` +
+          'correct path =, or set type = memory if that is intended',
       );
     }
   }
   const partBytes = stats?.isFile() === true && volume.sizeBytes === null ? Number(stats.size % BigInt(volume.blockSizeBytes)) : 0;
   if (partBytes > 0) {
     warnings.push(
-      `Volume ${volume.name}: ${location} has ${stats?.size} bytes, which are no whole blocks of ${volume.blockSizeBytes}, and its last ` +
-        `${partBytes} bytes are not served: make it longer with truncate(1)`,
+      `Volume ${volume.name}: ${location} has ${stats?.size} bytes, not a multiple of the block size ${volume.blockSizeBytes}, and its last ` +
+        `${partBytes} bytes are not served: extend it with truncate(1)`,
     );
   }
   return warnings;

@@ -157,7 +157,7 @@ describe('applied', () => {
     logged = [];
     await reload(without);
     expect(volumes.served[0]?.sizeBytes).toBe(2 * 4096);
-    expect(logged.join()).toContain('has 8292 bytes, which are no whole blocks of 4096, and its last 100 bytes are not served');
+    expect(logged.join()).toContain('has 8292 bytes, not a multiple of the block size 4096, and its last 100 bytes are not served');
   });
 
   test('shared, blocksize and clients: from the same descriptor', async () => {
@@ -211,9 +211,9 @@ describe('storage that was cut', () => {
     const id = idOf('a');
     truncateSync(at('a.img'), 4096);
     expect(await volumes.cut(id)).toMatch(
-      /^Volume a: .*a\.img was cut to 4096 bytes while 1048576 bytes of it were served, and it is not served until it is whole: write/,
+      /^Volume a: .*a\.img was truncated to 4096 bytes while 1048576 bytes of it were served, and it is not served until it is whole: restore/,
     );
-    expect([names(), failure()]).toEqual([['b'], expect.stringContaining('a.img was cut to 4096 bytes')]);
+    expect([names(), failure()]).toEqual([['b'], expect.stringContaining('a.img was truncated to 4096 bytes')]);
     expect([await volumes.cut(id), await volumes.cut('no id')]).toEqual([null, null]);
     const change = await reload(file('a', { sizeBytes: 2 * MIB }), file('b'));
     expect([names(), size('a'), change.cut, isLocked('a.img')]).toEqual([['b'], 4096, [], true]);
@@ -221,7 +221,7 @@ describe('storage that was cut', () => {
     logged = [];
     expect((await reload(file('a'), file('b'))).isListChanged).toBe(true);
     expect([names(), idOf('a'), volumes.failures]).toEqual([['a', 'b'], id, []]);
-    expect(logged).toEqual([`Volume a: ${at('a.img')} is whole again, and is served`]);
+    expect(logged).toEqual([`Volume a: ${at('a.img')} is whole again and is served`]);
   });
 
   test('is noticed by a reload, which would have made it longer again', async () => {
@@ -234,7 +234,7 @@ describe('storage that was cut', () => {
     truncateSync(at('b.img'), 4096);
     const change = await reload(file('a', { sizeBytes: 2 * MIB }), file('b', { sizeBytes: null }));
     expect([change.cut, names(), size('a')]).toEqual([ids, [], 4096]);
-    expect(logged.at(-1)).toContain('b.img was cut to 4096 bytes while 8192 bytes of it were served');
+    expect(logged.at(-1)).toContain('b.img was truncated to 4096 bytes while 8192 bytes of it were served');
   });
 
   test('and is whole, but has a smaller size in the file now, is not served to who holds it', async () => {
@@ -243,7 +243,7 @@ describe('storage that was cut', () => {
     await restart(file('a', { sizeBytes: 4096 }));
     expect([names(), size('a')]).toEqual([[], MIB]);
     expect(failure()).toMatch(
-      /^Volume a: size is less than the 1048576 bytes that were served of it, and a client holds it: set size = 1048576, or detach/,
+      /^Volume a: size is less than the 1048576 bytes served before, and a client holds it: set size = 1048576, or detach/,
     );
     heldIds.clear();
     await restart(file('a', { sizeBytes: 4096 }));
@@ -260,7 +260,7 @@ describe('storage that was cut', () => {
     heldIds.add(held);
     await restart(file('a', { id }));
     expect([names(), size('a')]).toEqual([[], 4096]);
-    expect(failure()).toMatch(/^Volume a: .* has 4096 bytes, 1048576 were served of it, and a client holds it: bring its content back; if/);
+    expect(failure()).toMatch(/^Volume a: .* has 4096 bytes, 1048576 were served before, and a client holds it: restore its content; if/);
     fs.rmSync(at('a.img'));
     await restart(file('a', { id }));
     expect([names(), fs.existsSync(at('a.img'))]).toEqual([[], false]);
@@ -297,7 +297,7 @@ describe('whole or not at all', () => {
     [
       'a changed one that does not fit its blocks',
       () => [file('a', { blockSizeBytes: 4096, sizeBytes: MIB + 512 }), file('b')],
-      /no multiple/,
+      /not a multiple/,
     ],
     [
       'one that goes elsewhere, where it cannot be',
@@ -337,10 +337,7 @@ describe('whole or not at all', () => {
     const change = await prepare(file('a', { readonly: true }));
     fs.renameSync(at('a.img'), at('gone.img'));
     await change.undo();
-    expect([names(), volumes.failures.map(({ error }) => error.message)]).toEqual([
-      [],
-      [expect.stringContaining('a.img, which holds its')],
-    ]);
+    expect([names(), volumes.failures.map(({ error }) => error.message)]).toEqual([[], [expect.stringContaining('a.img, which has its')]]);
     fs.renameSync(at('gone.img'), at('a.img'));
     await reload(file('a'));
     expect(names()).toEqual(['a']);
@@ -370,7 +367,7 @@ describe('ids', () => {
     await reload(file('a', { path: at('other.img') }));
     const second = idOf('a');
     expect(second).not.toBe(first);
-    expect(logged).toContainEqual(expect.stringContaining(`it gets a new id, as another volume; set id = ${first}`));
+    expect(logged).toContainEqual(expect.stringContaining(`it gets a new id, because its content may differ; set id = ${first}`));
     await restart(memory('a'));
     expect([first, second]).not.toContain(idOf('a'));
     await reload(file('a', { id: first }));
@@ -382,20 +379,18 @@ describe('ids', () => {
     const id = idOf('a');
     heldIds.add(id);
     await restart(file('a', { path: at('moved.img') }));
-    expect(volumes.failures[0]?.error.message, 'an empty one is not its content').toContain(
-      'moved.img, which holds its content, is missing',
-    );
+    expect(volumes.failures[0]?.error.message, 'an empty one is not its content').toContain('moved.img, which has its content, is missing');
     fs.renameSync(at('a.img'), at('moved.img'));
     await restart(file('a', { path: at('moved.img') }));
     expect(idOf('a')).toBe(id);
-    expect(logged).toContainEqual(expect.stringMatching(/^Volume a was in .*a\.img and is in .*moved\.img now, and who holds it/));
+    expect(logged).toContainEqual(expect.stringMatching(/^Volume a has moved from .*a\.img to .*moved\.img, and its holder/));
   });
 
   test('what volumes.json says of a place is told without control characters', async () => {
     const id = 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee';
     fs.writeFileSync(at('volumes.json'), JSON.stringify({ version: 1, volumes: { 'a@0': id }, places: { [id]: '/x\u001b[2J' } }));
     await start(file('a'));
-    expect(logged).toContainEqual(expect.stringContaining('was in /x\\x1b[2J and is in'));
+    expect(logged).toContainEqual(expect.stringContaining('has moved from /x\\x1b[2J to'));
   });
 
   test('a file that is gone is not made anew in silence', async () => {
@@ -405,7 +400,7 @@ describe('ids', () => {
     fs.renameSync(at('a.img'), at('away'));
     await restart(file('a'));
     expect(volumes.failures[0]?.error.message).toMatch(
-      /^Volume a: \S+a\.img, which holds its content, is missing: bring it back \(is its file system mounted\?\), or make an empty one/,
+      /^Volume a: \S+a\.img, which has its content, is missing: restore it \(is its file system mounted\?\), or create an empty file/,
     );
     fs.renameSync(at('away'), at('a.img'));
     await reload(file('a'));

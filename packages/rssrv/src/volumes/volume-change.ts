@@ -1,20 +1,40 @@
-// Carries out what volume-plan.ts decided: opens, locks and measures what is new, gives up what is gone. Until `commit` all of it can be
-// undone, but for files that were made larger: what is behind the end of a volume is nobody's. Order: open, lock, settle the size, so that
-// nothing of a file that somebody else serves is changed; ids last, so that none is durable for what came to nothing.
+// Carries out what volume-plan.ts decided: opens, locks and measures new volumes, and releases removed ones. Everything can be undone until `commit`,
+// except for files that were extended: bytes past the end of a volume belong to nobody. Order: open, lock, settle the size, so that a file served by
+// another process is never changed; ids last, so that no id becomes durable for a failed change.
 
 import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import type { GrownVolume, ServedVolume } from '../backends/common/served-volume.ts';
 import { readLog } from '../backends/faults/unsynced-log.ts';
 import { writesOf } from '../backends/faults/unsynced-store.ts';
-import { storageStamp } from '../backends/files/storage-stamp.ts';
+import { storageStamp } from '../backends/files/storage-identity.ts';
 import { type LockOutcome, takeLocks } from './file-locks.ts';
-import { changedUnderHolders, isConfirmed } from './held-facts.ts';
-import { factsOf, type VolumeFacts } from './volume-facts.ts';
-import type { GrownVolume, ServedVolume } from '../backends/common/served-volume.ts';
-import { type IdRecords, locationOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
+import { storageWarnings } from './storage-warnings.ts';
+import {
+  changedUnderHolders,
+  cutError,
+  failureOf,
+  isConfirmed,
+  shrunkError,
+  unlockedError,
+  unlockedSentence,
+  type VolumeFailure,
+} from './volume-failures.ts';
+import {
+  factsOf,
+  type IdRecords,
+  locationOf,
+  readIdRecords,
+  settleIds,
+  type VolumeFacts,
+  volumeKey,
+  withIds,
+  writeIdRecords,
+} from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
+import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
 import {
   discardStorage,
   measure,
@@ -23,49 +43,24 @@ import {
   releaseStorage,
   settleSize,
   type Storage,
+  StorageClaims,
   storageIdentity,
   volumeError,
 } from './volume-storage.ts';
-import { storageWarnings } from './storage-warnings.ts';
-import { cutError, failureOf, shrunkError, unlockedError, unlockedSentence, type VolumeFailure } from './volume-failures.ts';
-import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
-
-/** Two volumes of one id, or on one storage, would be taken for two contents. */
-class Claims {
-  private readonly byId = new Map<string, ServerVolumeConfig>();
-  private readonly byStorage = new Map<string, ServerVolumeConfig>();
-
-  /** Throws E_VOLUME naming the volume that was first. */
-  check(volume: ServerVolumeConfig, id: string): void {
-    const other = this.byId.get(id);
-    if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
-  }
-
-  checkStorage(volume: ServerVolumeConfig, identity: string | null): void {
-    const other = identity === null ? undefined : this.byStorage.get(identity);
-    if (other === undefined || (other.readonly && volume.readonly)) return;
-    throw volumeError(volume, `${volume.path ?? ''} is already volume ${other.name}`, 'give it another path =, or make both readonly');
-  }
-
-  add(volume: ServerVolumeConfig, id: string, identity: string | null): void {
-    this.byId.set(id, volume);
-    if (identity !== null) this.byStorage.set(identity, volume);
-  }
-}
 
 export class VolumeChange {
   private readonly before: VolumeState;
   private readonly plan: VolumePlan;
   private readonly ports: VolumePorts;
   private readonly take: (state: VolumeState) => void;
-  private readonly claims = new Claims();
-  /** As the file has them. */
+  private readonly claims = new StorageClaims();
+  /** The records as the file has them. */
   private readonly records: IdRecords;
   private ids: ReadonlyMap<string, string> = new Map();
   private readonly opened = new Map<string, HeldVolume>();
   private readonly kept = new Map<string, HeldVolume>();
   private readonly failures: VolumeFailure[] = [];
-  /** Given up already, because what is new stands on the same storage. */
+  /** Released already, because a new volume uses the same storage. */
   private readonly released = new Set<string>();
   private areRecordsWritten = false;
   private after: VolumeState;
@@ -79,7 +74,7 @@ export class VolumeChange {
     this.take = take;
   }
 
-  /** `take`: the one who holds the state gets the new one by it. Throws E_VOLUME or E_SYSTEM, and everything is as before then. */
+  /** `take`: hands the new state to the owner of the state. Throws E_VOLUME or E_SYSTEM, after which everything is as before. */
   static async prepare(
     before: VolumeState,
     plan: VolumePlan,
@@ -105,21 +100,21 @@ export class VolumeChange {
       .filter(({ id, sizeBytes }) => sizeBytes > (sizes.get(id) ?? sizeBytes));
   }
 
-  /** Ids of volumes that were found cut now, and were served until now. */
+  /** Ids of volumes that were found truncated now and were served until now. */
   get cut(): string[] {
     return [...this.kept]
       .filter(([key, { cut }]) => cut !== null && this.before.held.get(key)?.cut === null)
       .map(([, { served }]) => served.id);
   }
 
-  /** Clients are offered other volumes, or other facts of them. */
+  /** Whether clients are offered other volumes, or other facts about them. */
   get isListChanged(): boolean {
     const list = ({ held }: VolumeState): ServedVolume[] =>
       [...held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
     return !isDeepStrictEqual(list(this.before), list(this.after));
   }
 
-  /** From now on this is what is served. */
+  /** Puts the change into force. */
   commit(): void {
     this.take(this.after);
     for (const [key, { served }] of this.kept) {
@@ -133,16 +128,16 @@ export class VolumeChange {
       const wasCut = (this.before.held.get(key)?.cut ?? null) !== null;
       if (cut !== null) this.ports.log.error(cut.message, { volume: served.name });
       else if (wasCut)
-        this.ports.log.warn(`Volume ${served.name}: ${served.path ?? ''} is whole again, and is served`, { volume: served.name });
+        this.ports.log.warn(`Volume ${served.name}: ${served.path ?? ''} is whole again and is served`, { volume: served.name });
     }
   }
 
-  /** After `commit`: gives up what is not served any more. */
+  /** After `commit`: releases what is no longer served. */
   async finish(): Promise<void> {
     for (const volume of this.plan.removed) await this.release(volumeKey(volume));
   }
 
-  /** Instead of `commit`. What cannot be had again, because somebody else has taken it meanwhile, is a failure from then on. */
+  /** Instead of `commit`. A storage that cannot be reopened, because another process has taken it meanwhile, is a failure from then on. */
   async undo(): Promise<void> {
     for (const { storage } of this.opened.values()) await discardStorage(storage);
     if (this.areRecordsWritten) {
@@ -197,7 +192,7 @@ export class VolumeChange {
     for (const warning of settled.warnings) this.ports.log.warn(warning);
   }
 
-  /** What is served keeps the id it is served by, whatever became of the file of ids. */
+  /** A served volume keeps its id, whatever has happened to the file of ids. */
   private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
     const kept = new Set(this.plan.kept.map(volumeKey));
     const known = new Map(this.records.ids);
@@ -209,7 +204,7 @@ export class VolumeChange {
     return { ...this.records, ids: known };
   }
 
-  /** Keys of the volumes that go, by their storage. */
+  /** Keys of the removed volumes, by their storage. */
   private async removedStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
     const going = new Map<string, string[]>();
     for (const volume of this.plan.removed) {
@@ -221,11 +216,11 @@ export class VolumeChange {
     return going;
   }
 
-  /** Those that may fail become failures; any other throws. */
+  /** Failures of retried volumes are recorded; any other failure throws. */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const mayFail = new Set(this.plan.retried.map(volumeKey));
     const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
-      // Without room for open files nobody could be served: that is no matter of one volume.
+      // Without descriptors no client could be served: this is not a problem of one volume.
       if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
       this.failures.push(failureOf(volume, toRsError(thrown)));
     };
@@ -243,7 +238,7 @@ export class VolumeChange {
         try {
           this.opened.set(volumeKey(storage.volume), await this.settle(storage, locks.get(storage)));
         } catch (thrown) {
-          // Somebody else's file is closed and nothing more.
+          // The file of another process is closed and left alone.
           if (locks.get(storage) === 'taken') await storage.handle?.close();
           else await discardStorage(storage);
           storages.splice(storages.indexOf(storage), 1);
@@ -295,7 +290,7 @@ export class VolumeChange {
     }
   }
 
-  /** What somebody holds comes back as it was, or waits for a person. */
+  /** A held volume comes back unchanged, or waits for the administrator. */
   private async checkHeld(storage: Storage): Promise<void> {
     const { volume, id } = storage;
     const before = this.records.facts.get(id);
@@ -304,13 +299,13 @@ export class VolumeChange {
     const error = changedUnderHolders(volume, before, now, this.ports.holdersOf(id));
     if (error !== null) throw error;
     if (!isConfirmed(volume, before, now)) return;
-    this.ports.log.warn(`Volume ${volume.name}: ${volume.path ?? ''} has the content of what was served before it, as same-content says`, {
+    this.ports.log.warn(`Volume ${volume.name}: ${volume.path ?? ''} replaces the storage served before, as same-content says`, {
       volume: volume.name,
     });
     await this.ports.incarnationEnded(id);
   }
 
-  /** What was cut since it was last served is not filled up with zeros for who holds it. */
+  /** A held volume that was truncated since it was last served is not filled up with zeros. */
   private async checkShrunk(storage: Storage): Promise<void> {
     const { volume, id, type, path } = storage;
     const servedBytes = this.records.sizes.get(id);
@@ -336,26 +331,26 @@ export class VolumeChange {
     return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...faults };
   }
 
-  /** Below RUN: a boot loses what was not synced. */
+  /** Below RUN, which a boot clears: unsynced writes are lost as they would be without test-lose-unsynced. */
   private unsyncedFileOf(id: string): string {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
 
-  /** Writes that a client was told of must not vanish because a key has left the file. */
+  /** Acknowledged writes must not vanish because a key was removed from the configuration. */
   private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
     const file = this.unsyncedFileOf(id);
     if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;
     throw volumeError(
       volume,
-      `${file} has writes of it that were not synced`,
-      'serve it once more with test-lose-unsynced until its client has flushed, or remove that file and lose them',
+      `${file} has unsynced writes of this volume`,
+      'serve it once more with test-lose-unsynced until its client has flushed, or remove that file and lose the writes',
     );
   }
 
   private checkLock({ volume, type, path }: Storage, lock: LockOutcome | undefined): void {
     if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv or program that uses it');
     if (lock !== 'unavailable') return;
-    // The file of a memory volume is always a new one.
+    // The file of a memory volume is always new.
     if (volume.unlocked !== true && type !== 'memory') throw unlockedError(volume, path);
     this.ports.log.warn(unlockedSentence(volume, path), { volume: volume.name });
   }
@@ -371,7 +366,7 @@ export class VolumeChange {
     return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
   }
 
-  /** A volume that goes on from the storage it has; without a configured size it is as large as that is by now. */
+  /** Keeps a volume on the storage it has. Without a configured size it gets the current size of that storage. */
   private async keep(volume: ServerVolumeConfig): Promise<void> {
     const key = volumeKey(volume);
     const held = this.before.held.get(key);
@@ -385,20 +380,20 @@ export class VolumeChange {
       cut = await this.lookForCut(storage, held);
       if (cut === null && (!isSame || volume.sizeBytes === null)) {
         const settled = await settleSize(storage, true);
-        // A device, or a file that is being cut just now.
+        // A device, or a file that is just being truncated.
         if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
         else ({ sizeBytes } = settled);
         await this.logWarnings(storage);
       }
     } catch (thrown) {
-      // A section that says what it said hinders no other.
+      // An unchanged section does not hinder others.
       if (!isSame) throw thrown;
       this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
     }
     this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes), cut });
   }
 
-  /** Before anything makes it longer. Null: it is whole, or whole again. Throws when it is not the file that was opened any more. */
+  /** Checks the size before anything extends the file. Null: it is whole, or whole again. Throws if the path names another file by now. */
   private async lookForCut(storage: Storage, held: HeldVolume): Promise<RsError | null> {
     if (storage.handle === null || storage.type === 'memory') return held.cut;
     const { presentBytes } = await measure(storage);
@@ -422,7 +417,7 @@ export class VolumeChange {
     return { held, failures: this.failures, ids: this.ids };
   }
 
-  /** Made ids, and where the content of each is by now. */
+  /** Saves generated ids, and the location of each content. */
   private async keepIds(configured: readonly ServerVolumeConfig[]): Promise<void> {
     const made = configured.filter(({ id }) => id === null);
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));

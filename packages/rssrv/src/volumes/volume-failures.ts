@@ -1,15 +1,20 @@
-// Why a configured volume is not served, and who may know. Leaves finding it out to volume-storage.ts, volume-change.ts and volumes.ts.
-// Invariant: storage that was cut is never made longer for the volume's sake, because what comes back then are zeros in place of data.
+// Why a configured volume is not served, and which clients may know. Includes the check that a held volume comes back as it was, after a start or a
+// reload: its holder has acknowledged writes in memory and would send them to whatever has the volume's name (docs/PROTOCOL.md H5). Pure. Invariant:
+// truncated storage is never extended for a volume's sake, because zeros would replace its data.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { RsError } from '@rsio/common/lib/errors';
+import type { Holder } from '@rsio/protocol/wire/messages';
 import type { ServedVolume } from '../backends/common/served-volume.ts';
+import { isSameStamp } from '../backends/files/storage-identity.ts';
+import type { VolumeFacts } from './volume-ids.ts';
+import { heldBy } from './volume-plan.ts';
 import { volumeError } from './volume-storage.ts';
 
 export interface VolumeFailure {
   readonly name: string;
   readonly universe: number;
-  /** Who may know of it; null: all clients. */
+  /** Clients that may know of it; null: all. */
   readonly clients: readonly string[] | null;
   readonly error: RsError;
 }
@@ -18,7 +23,7 @@ export function failureOf({ name, universe, clients }: ServerVolumeConfig, error
   return { name, universe, clients, error };
 }
 
-/** The storage of a volume that is served ends before the volume. `presentBytes`: how long it was when it was looked at, if that is known. */
+/** The storage of a served volume is shorter than the volume. `presentBytes`: its size when it was measured, if known. */
 export function cutError(
   { storage, served }: { readonly storage: { readonly volume: ServerVolumeConfig }; readonly served: ServedVolume },
   presentBytes: number | null,
@@ -27,34 +32,64 @@ export function cutError(
   const present = presentBytes === null || presentBytes >= sizeBytes ? '' : ` to ${presentBytes} bytes`;
   return volumeError(
     storage.volume,
-    `${path ?? 'its storage'} was cut${present} while ${sizeBytes} bytes of it were served, and it is not served until it is whole`,
-    `write its content back into the same file, then reload rssrv; if zeros are right, make it ${sizeBytes} bytes long with truncate(1) first`,
+    `${path ?? 'its storage'} was truncated${present} while ${sizeBytes} bytes of it were served, and it is not served until it is whole`,
+    `restore its content in the same file, then reload rssrv; if zeros are correct, first make it ${sizeBytes} bytes long with truncate(1)`,
   );
 }
 
-/** A volume that somebody holds would come back smaller than he knows it. */
+/** A held volume would come back smaller than its holder knows it. */
 export function shrunkError(volume: ServerVolumeConfig, location: string, presentBytes: number, servedBytes: number): RsError {
   if (presentBytes >= servedBytes) {
-    const what = `size is less than the ${servedBytes} bytes that were served of it, and a client holds it`;
+    const what = `size is less than the ${servedBytes} bytes served before, and a client holds it`;
     return volumeError(volume, what, `set size = ${servedBytes}, or detach the volume there first (rsconfig -d ${volume.name})`);
   }
   return volumeError(
     volume,
-    `${location} has ${presentBytes} bytes, ${servedBytes} were served of it, and a client holds it`,
-    `bring its content back; if zeros are right, make it ${servedBytes} bytes long with truncate(1)`,
+    `${location} has ${presentBytes} bytes, ${servedBytes} were served before, and a client holds it`,
+    `restore its content; if zeros are correct, make it ${servedBytes} bytes long with truncate(1)`,
   );
 }
 
-/** Two rssrv that serve one file destroy it, and nothing would keep the other one away. */
+/** Without a lock another rssrv could serve the same file, and the two would destroy it. */
 export function unlockedError(volume: ServerVolumeConfig, location: string | null): RsError {
   return volumeError(
     volume,
-    `${location ?? 'its storage'} cannot be locked, so that another rssrv could serve it too`,
-    'install perl (Debian: perl-base), by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes',
+    `${location ?? 'its storage'} cannot be locked, and another rssrv could serve it, too`,
+    'install perl (Debian: perl-base), which locks served files; if the file system has no locks, set unlocked = yes and make sure of that yourself',
   );
 }
 
-/** What is said of the same file when its volume says `unlocked`. */
+/** The warning about the same file if its volume has `unlocked = yes`. */
 export function unlockedSentence({ name }: ServerVolumeConfig, location: string | null): string {
-  return `${location ?? 'The storage'} of volume ${name} cannot be locked: take care that nobody else serves it`;
+  return `${location ?? 'The storage'} of volume ${name} cannot be locked: make sure that no other program uses it`;
+}
+
+/** The administrator has confirmed that the new storage has the content of the old one. */
+export function isConfirmed(volume: ServerVolumeConfig, before: VolumeFacts, now: VolumeFacts): boolean {
+  return !isSameStamp(before.stamp, now.stamp) && volume.sameContent === now.stamp;
+}
+
+/** Why a held volume may not be served as it is now; null: it may. */
+export function changedUnderHolders(
+  volume: ServerVolumeConfig,
+  before: VolumeFacts,
+  now: VolumeFacts,
+  holders: readonly Holder[],
+): RsError | null {
+  if (holders.length === 0) return null;
+  const changed = (['readonly', 'shared', 'blocksize'] as const).filter((key) => before[key] !== now[key]);
+  if (changed.length > 0) {
+    const was = changed.map((key) => `${key} = ${shown(before[key])}`).join(', ');
+    const what = `its ${changed.join(', ')} changed since it was last served, and ${heldBy(holders)}`;
+    return volumeError(volume, what, `set ${was} again; to change it, detach the volume there first (rsconfig -d ${volume.name})`);
+  }
+  if (isSameStamp(before.stamp, now.stamp) || isConfirmed(volume, before, now)) return null;
+  const location = volume.path ?? `type ${volume.type}`;
+  const what = `${location} is not the file or device that it was last served from (${now.stamp}, not ${before.stamp}), and ${heldBy(holders)}`;
+  const remedy = `restore that one; if this one has the same content, set same-content = ${now.stamp}; if its content differs, give the volume another id =`;
+  return volumeError(volume, what, `${remedy}; then reload`);
+}
+
+function shown(value: boolean | number): string {
+  return typeof value === 'number' ? String(value) : value ? 'yes' : 'no';
 }

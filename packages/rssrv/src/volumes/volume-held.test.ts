@@ -8,7 +8,7 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isSameStamp, storageStamp } from '../backends/files/storage-stamp.ts';
+import { isSameStamp, storageStamp } from '../backends/files/storage-identity.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
 
@@ -86,7 +86,7 @@ describe.each(IDS)('another file under the name of the one that is held (id %s)'
     await restart(await swapped());
     expect(volumes.served).toEqual([]);
     expect(failure()).toMatch(
-      /^Volume oracle: \S+oracle\.img is not what it was last served from, but another file or device \(i\d+\S*, not i\d+\S*\), and node big-2 at 127\.45\.0\.2 has held it since .*: bring that back; if this one has the same content, set same-content = i\d+\S*; if it has another content, give the volume another id =; then reload$/,
+      /^Volume oracle: \S+oracle\.img is not the file or device that it was last served from \(i\d+\S*, not i\d+\S*\), and node big-2 at 127\.45\.0\.2 has held it since .*: restore that one; if this one has the same content, set same-content = i\d+\S*; if its content differs, give the volume another id =; then reload$/,
     );
     // Nor at the next start.
     await restart(oracle({ id: given }));

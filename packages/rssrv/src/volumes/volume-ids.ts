@@ -1,7 +1,7 @@
-// The id of each volume: the configured one, or one made when it is first served and kept in volumes.json, so that a volume stays the same
-// volume over restarts, and when its section is taken out and put back. Invariants: an id is used only after it is durable; a made id is
-// not given to what stands in another place, unless somebody holds it, and then with a warning; a file that cannot be understood is never
-// replaced: clients would take old volumes for new ones.
+// The id of each volume and the rest of volumes.json. An id is configured, or generated when the volume is first served, so that a volume keeps its
+// identity over restarts, and when its section is removed and put back. Invariants: an id is durable before use; a generated id is not given to
+// another location, unless a client holds it, and then with a warning; a file that cannot be parsed is never replaced, because clients would take old
+// volumes for new ones.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -10,34 +10,33 @@ import { replaceFile } from '@rsio/common/files/durable-file';
 import { isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-file';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { areFactsEqual, isFacts, type VolumeFacts } from './volume-facts.ts';
 
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** `oracle@0`: how a volume is called where its universe matters. */
+/** `oracle@0`: a volume's name where its universe matters. */
 export function volumeKey(volume: { readonly name: string; readonly universe: number }): string {
   return `${volume.name}@${volume.universe}`;
 }
 
-/** What volumes.json says. */
+/** The content of volumes.json. */
 export interface IdRecords {
-  /** By volumeKey; of volumes that are not configured any more too. */
+  /** By volumeKey, including volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
-  /** Where the content of an id was when it was last served; none: not served yet. */
+  /** The location of an id's content when it was last served; missing: never served. */
   readonly places: ReadonlyMap<string, string>;
-  /** How many bytes were served of an id last, configured ids too; none: not known, or in memory. */
+  /** Bytes served of an id last, also of configured ids; missing: unknown, or in memory. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** As what an id was served last, configured ids too; none: by an earlier version. */
+  /** The facts with which an id was last served, also of configured ids; missing: served by an earlier version. */
   readonly facts: ReadonlyMap<string, VolumeFacts>;
 }
 
-/** Where a volume's content is, as far as the configuration tells. */
+/** Location of a volume's content, as far as the configuration tells. */
 export function locationOf({ type, path }: ServerVolumeConfig): string {
   return type === 'memory' || type === 'null' ? type : (path ?? '');
 }
 
-/** Ids (lower case) by volumeKey, missing ones made; nothing is kept yet. `isHeld`: whether somebody holds the volume of an id. */
+/** Ids (lower case) by volumeKey; missing ones are generated. Nothing is saved yet. `isHeld`: whether a client holds the volume of an id. */
 export function settleIds(
   { ids, places }: IdRecords,
   volumes: readonly ServerVolumeConfig[],
@@ -50,19 +49,19 @@ export function settleIds(
     const location = id === undefined ? undefined : places.get(id);
     if (id === undefined) return randomUUID();
     if (location === undefined || location === locationOf(volume)) return id;
-    const moved = `Volume ${volume.name} was in ${escapeControls(location)} and is in ${escapeControls(locationOf(volume))} now`;
+    const moved = `Volume ${volume.name} has moved from ${escapeControls(location)} to ${escapeControls(locationOf(volume))}`;
     if (isHeld(id)) {
-      warnings.push(`${moved}, and who holds it takes it for the same content: if it is not, detach it there`);
+      warnings.push(`${moved}, and its holder expects the same content: if it differs, detach the volume there`);
       return id;
     }
-    warnings.push(`${moved}: it gets a new id, as another volume; set id = ${id} if its content is the same`);
+    warnings.push(`${moved}: it gets a new id, because its content may differ; set id = ${id} if it is the same`);
     return randomUUID();
   };
   return { ids: new Map(volumes.map((volume) => [volumeKey(volume), settle(volume)])), warnings };
 }
 
 /**
- * The records with these ids (by volumeKey), places, sizes and facts (by id); null: they have them all. Places of ids that are nobody's are
+ * The records with these ids (by volumeKey), locations, sizes and facts (by id) added; null: they are all there. Locations of unused ids are
  * forgotten.
  */
 export function withIds(
@@ -86,7 +85,7 @@ export function withIds(
   };
 }
 
-/** Throws E_SYSTEM naming `file` when it cannot be read or understood. */
+/** Throws E_SYSTEM naming `file` if it cannot be read or parsed. */
 export async function readIdRecords(file: string): Promise<IdRecords> {
   let text: string;
   try {
@@ -96,7 +95,7 @@ export async function readIdRecords(file: string): Promise<IdRecords> {
     if (errno === 'ENOENT') return { ids: new Map(), places: new Map(), sizes: new Map(), facts: new Map() };
     throw new RsError(
       'E_SYSTEM',
-      `${file} cannot be read (${errno}): ${errnoRemedy(errno) ?? 'see that rssrv may read it'}`,
+      `${file} cannot be read (${errno}): ${errnoRemedy(errno) ?? 'let rssrv read it'}`,
       { file, errno },
       thrown,
     );
@@ -109,11 +108,11 @@ function parseRecords(file: string, text: string): IdRecords {
   try {
     content = JSON.parse(text);
   } catch (thrown) {
-    throw damaged(file, 'it is no JSON', thrown);
+    throw damaged(file, 'it is not JSON', thrown);
   }
   if (typeof content !== 'object' || content === null || !('version' in content)) throw damaged(file, 'it has no version');
   const { version } = content;
-  if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) throw damaged(file, 'its version is no number from 1 on');
+  if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) throw damaged(file, 'its version is not a number above 0');
   if (version > FORMAT_VERSION) {
     throw new RsError(
       'E_SYSTEM',
@@ -125,16 +124,16 @@ function parseRecords(file: string, text: string): IdRecords {
   if (!isRecord(volumes)) throw damaged(file, 'it has no volumes');
   const ids = new Map<string, string>();
   for (const [key, id] of Object.entries(volumes)) {
-    if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${escapeControls(key)} is no UUID`);
+    if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${escapeControls(key)} is not a UUID`);
     ids.set(key, id);
   }
-  // Files of earlier versions have no places, sizes or facts.
+  // Files of earlier versions have no locations, sizes or facts.
   const places: unknown = 'places' in content ? content.places : {};
   if (!isRecordOf(places, isText)) throw damaged(file, 'its places are not texts');
   const sizes: unknown = 'sizes' in content ? content.sizes : {};
   if (!isRecordOf(sizes, isWhole)) throw damaged(file, 'its sizes are not whole numbers');
   const facts: unknown = 'facts' in content ? content.facts : {};
-  if (!isRecordOf(facts, isFacts)) throw damaged(file, 'its facts are not those of volumes');
+  if (!isRecordOf(facts, isFacts)) throw damaged(file, 'its facts are invalid');
   return { ids, places: new Map(Object.entries(places)), sizes: new Map(Object.entries(sizes)), facts: new Map(Object.entries(facts)) };
 }
 
@@ -152,7 +151,7 @@ export async function writeIdRecords(file: string, { ids, places, sizes, facts }
   const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes), facts: sorted(facts) };
   const text = `${JSON.stringify(content, null, 2)}
 `;
-  // What the next start would refuse is not written.
+  // Do not write what the next start would refuse.
   parseRecords(file, text);
   try {
     await replaceFile(file, text);
@@ -160,7 +159,7 @@ export async function writeIdRecords(file: string, { ids, places, sizes, facts }
     const errno = errnoName(thrown);
     throw new RsError(
       'E_SYSTEM',
-      `${file} cannot be written (${errno}): ${errnoRemedy(errno) ?? 'see that rssrv may write there'}`,
+      `${file} cannot be written (${errno}): ${errnoRemedy(errno) ?? 'let rssrv write there'}`,
       { file, errno },
       thrown,
     );
@@ -169,4 +168,27 @@ export async function writeIdRecords(file: string, { ids, places, sizes, facts }
 
 function sorted<T>(values: ReadonlyMap<string, T>): Record<string, T> {
   return Object.fromEntries([...values].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+export interface VolumeFacts {
+  readonly readonly: boolean;
+  readonly shared: boolean;
+  readonly blocksize: number;
+  /** The file or device (storage-identity.ts), `memory` or `null`; null: it cannot be told from others. */
+  readonly stamp: string | null;
+}
+
+export function factsOf(volume: ServerVolumeConfig, stamp: string | null): VolumeFacts {
+  return { readonly: volume.readonly, shared: volume.shared, blocksize: volume.blockSizeBytes, stamp };
+}
+
+export function isFacts(value: unknown): value is VolumeFacts {
+  if (!isRecord(value)) return false;
+  const { readonly, shared, blocksize, stamp } = value;
+  const isSized = blocksize === 512 || blocksize === 4096;
+  return typeof readonly === 'boolean' && typeof shared === 'boolean' && isSized && (stamp === null || isText(stamp));
+}
+
+export function areFactsEqual(one: VolumeFacts | undefined, other: VolumeFacts): boolean {
+  return one !== undefined && (['readonly', 'shared', 'blocksize', 'stamp'] as const).every((field) => one[field] === other[field]);
 }

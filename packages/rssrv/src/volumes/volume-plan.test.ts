@@ -44,13 +44,13 @@ describe('applied', () => {
   test('what comes, goes and stays', () => {
     const result = change(ORACLE + MEMORY, `${MEMORY}[volume new]\ntype = null\nsize = 1m\nuniverse = 2\n`, { held: ['tvol1'] });
     expect(named(result)).toEqual({ added: ['new'], kept: ['tvol1'], removed: ['oracle'] });
-    expect(result.changes).toEqual(['volume new@2 is served', 'volume oracle is not served any more']);
+    expect(result.changes).toEqual(['volume new@2 is served', 'volume oracle is no longer served']);
   });
 
   test('a larger size, and more clients, of what is in use', () => {
     const result = change(`${ORACLE}clients = big-2\n`, `${ORACLE.replace('2m', '3m')}clients = big-2 venus\n`, { held: ['oracle'] });
     expect(named(result)).toEqual({ kept: ['oracle'] });
-    expect(result.changes).toEqual([`volume oracle has another clients and grows from ${2 * MIB} to ${3 * MIB} bytes`]);
+    expect(result.changes).toEqual([`volume oracle changes clients and grows from ${2 * MIB} to ${3 * MIB} bytes`]);
   });
 
   test('a size that is left to the storage, or fixed where it is', () => {
@@ -66,7 +66,7 @@ describe('applied', () => {
   ])('%s -> %s of what nobody uses: taken away and served anew', (from, to, key) => {
     const result = change(ORACLE, ORACLE.replace(from, to));
     expect(named(result)).toEqual({ added: ['oracle'], removed: ['oracle'] });
-    expect(result.changes).toEqual([`volume oracle has another ${key}`]);
+    expect(result.changes).toEqual([`volume oracle changes ${key}`]);
   });
 
   test.each(['shared = yes', 'blocksize = 4096', 'id = aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 'clients = venus'])(
@@ -94,7 +94,7 @@ describe('refused, naming section, holder and remedy', () => {
   const remedy = 'detach it there first (rsconfig -d oracle) and reload again, or take the change back';
 
   test('a section that is gone', () => {
-    expect(change(ORACLE, '', { held: ['oracle'] }).refusals).toEqual([`Section [volume oracle] is gone, but ${HELD}: ${remedy}`]);
+    expect(change(ORACLE, '', { held: ['oracle'] }).refusals).toEqual([`Section [volume oracle] was removed, but ${HELD}: ${remedy}`]);
     expect(change(ORACLE, '', { held: ['oracle'], failed: ['oracle'] }).refusals).toHaveLength(1);
   });
 
@@ -106,17 +106,17 @@ describe('refused, naming section, holder and remedy', () => {
     ['path = /storage/oracle.img', 'type = null', 'type, path'],
   ])('%s -> %s', (from, to, keys) => {
     const { refusals } = change(ORACLE, ORACLE.replace(from, to), { held: ['oracle'] });
-    expect(refusals).toEqual([`Section [volume oracle] has another ${keys}, but ${HELD}: ${remedy}`]);
+    expect(refusals).toEqual([`Section [volume oracle] changes ${keys}, but ${HELD}: ${remedy}`]);
   });
 
   test('a right that is taken from a holder', () => {
     const { refusals } = change(ORACLE, `${ORACLE}clients = venus\n`, { held: ['oracle'] });
-    expect(refusals).toEqual([`Section [volume oracle] has other clients, but ${HELD} and is not among them: ${remedy}`]);
+    expect(refusals).toEqual([`Section [volume oracle] no longer lists a client in use: ${HELD}: ${remedy}`]);
   });
 
   test('a smaller size, also of what nobody uses', () => {
     expect(change(ORACLE, ORACLE.replace('2m', '1m')).refusals).toEqual([
-      `Section [volume oracle] has a smaller size, ${MIB} instead of ${2 * MIB} bytes: no volume is made smaller, and none is cut: take the change back`,
+      `Section [volume oracle] has a smaller size, ${MIB} instead of ${2 * MIB} bytes: a volume cannot be made smaller: take the change back`,
     ]);
   });
 });

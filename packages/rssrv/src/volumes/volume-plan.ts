@@ -1,6 +1,6 @@
-// What changed [volume] sections ask of a running server: what is opened, closed, served on in another way, or every reason why nothing
-// is. Pure; storage and ids are volume-change.ts's. Invariants: what somebody holds is never taken from him, nor made smaller, nor put
-// on another content; a hold ends by what docs/PROTOCOL.md H1 says and by no file.
+// Decides what changed [volume] sections mean for a running server: which volumes are opened, closed or kept, or every reason why nothing is applied.
+// Pure; volume-change.ts handles storage and ids. Invariants: a held volume is never removed, made smaller or put on another content; only
+// docs/PROTOCOL.md H1 ends a hold, never a file.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -8,22 +8,22 @@ import { formatTime } from '@rsio/common/log/log-line';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { volumeKey } from './volume-ids.ts';
 
-/** How a configured volume stands now. */
+/** The status of a configured volume. */
 export interface VolumeStanding {
-  /** What is served of it; null: it could not be opened. */
+  /** Bytes that are served; null: it could not be opened. */
   readonly sizeBytes: number | null;
-  /** Who holds it or has it open. */
+  /** Clients that hold it or have it open. */
   readonly users: readonly Holder[];
 }
 
 export interface VolumePlan {
-  /** To be opened; one that cannot be refuses the file. */
+  /** Volumes to open; one that cannot be opened refuses the whole file. */
   readonly added: readonly ServerVolumeConfig[];
-  /** Could not be opened before, and say what they said: one that still cannot be hinders nothing. */
+  /** Unchanged volumes that could not be opened before; one that still cannot be opened hinders nothing. */
   readonly retried: readonly ServerVolumeConfig[];
-  /** Served on from the same storage, as these sections say. */
+  /** Volumes that stay on their storage, with these settings. */
   readonly kept: readonly ServerVolumeConfig[];
-  /** As they were: their storage is given up. Nobody uses them. One that is served from elsewhere is in `added` too. */
+  /** Volumes to release, with their old settings; no client uses them. One that moves to other storage is in `added`, too. */
   readonly removed: readonly ServerVolumeConfig[];
 }
 
@@ -31,13 +31,13 @@ export interface VolumeChanges {
   readonly plan: VolumePlan;
   /** For the log. */
   readonly changes: readonly string[];
-  /** Anything here: nothing may be applied. */
+  /** If there are any, nothing may be applied. */
   readonly refusals: readonly string[];
 }
 
 type Field = Exclude<keyof ServerVolumeConfig, 'name' | 'universe' | 'line'>;
 
-/** Keys of `[volume]` as the file calls them, by their field. */
+/** Keys of `[volume]` in the file, by their field. */
 const KEYS: Readonly<Record<Field, string>> = {
   type: 'type',
   path: 'path',
@@ -55,10 +55,10 @@ const KEYS: Readonly<Record<Field, string>> = {
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
-/** What is looked at by itself, or changes nothing for who holds it. */
+/** Fields that are checked separately, or that do not affect a holder. */
 const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent', 'takeOver', 'takeOverForce']);
 
-/** `standingOf` is asked about volumes of `old` only. */
+/** `standingOf` is called for volumes of `old` only. */
 export function volumeChanges(
   old: readonly ServerVolumeConfig[],
   next: readonly ServerVolumeConfig[],
@@ -94,8 +94,8 @@ function opened(volume: ServerVolumeConfig): Decision {
 }
 
 function gone(volume: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding): Decision {
-  if (users.length > 0) return { refusals: [`${section(volume)} is gone, but ${heldBy(users)}: ${detachFirst(volume)}`] };
-  return { removed: sizeBytes === null ? [] : [volume], changes: [`${label(volume)} is not served any more`] };
+  if (users.length > 0) return { refusals: [`${section(volume)} was removed, but ${heldBy(users)}: ${detachFirst(volume)}`] };
+  return { removed: sizeBytes === null ? [] : [volume], changes: [`${label(volume)} is no longer served`] };
 }
 
 function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding): Decision {
@@ -120,27 +120,27 @@ function sizeRefusals(now: ServerVolumeConfig, sizeBytes: number): string[] {
   if (now.sizeBytes === null || now.sizeBytes >= sizeBytes) return [];
   return [
     `${section(now)} has a smaller size, ${now.sizeBytes} instead of ${sizeBytes} bytes: ` +
-      'no volume is made smaller, and none is cut: take the change back',
+      'a volume cannot be made smaller: take the change back',
   ];
 }
 
-/** Ending what somebody does because of a line in a file would be an I/O error for who knows nothing of that line. */
+/** Removing a client in use would give I/O errors to users who know nothing of that line. */
 function rightsRefusals(now: ServerVolumeConfig, users: readonly Holder[]): string[] {
   const { clients } = now;
   if (clients === null) return [];
   const losers = users.filter(({ node }) => !clients.includes(node));
-  return losers.length === 0 ? [] : [`${section(now)} has other clients, but ${heldBy(losers)} and is not among them: ${detachFirst(now)}`];
+  return losers.length === 0 ? [] : [`${section(now)} no longer lists a client in use: ${heldBy(losers)}: ${detachFirst(now)}`];
 }
 
 function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: readonly Holder[]): string[] {
   if (changed.length === 0 || users.length === 0) return [];
-  return [`${section(now)} has another ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
+  return [`${section(now)} changes ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
 }
 
-/** Whether a change puts the volume on another storage, or opens its storage in another way. */
+/** Whether a change moves the volume to other storage, or opens its storage in another way. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
-  // The file of a memory volume is named by its id; opened anew it would be empty.
+  // The file of a memory volume is named by its id; a reopened one would be empty.
   if (was.type === 'memory') return field === 'id';
   return was.type !== 'null' && (field === 'path' || field === 'readonly');
 }
@@ -148,7 +148,7 @@ function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
 function changeText(now: ServerVolumeConfig, changed: readonly Field[], sizeBytes: number): string {
   const others = changed.filter((field) => field !== 'sizeBytes');
   const parts: string[] = [];
-  if (others.length > 0) parts.push(`has another ${keysOf(others)}`);
+  if (others.length > 0) parts.push(`changes ${keysOf(others)}`);
   if (now.sizeBytes !== null && now.sizeBytes > sizeBytes) parts.push(`grows from ${sizeBytes} to ${now.sizeBytes} bytes`);
   else if (others.length < changed.length) parts.push(now.sizeBytes === null ? 'is as large as its storage' : 'has a fixed size');
   return `${label(now)} ${parts.join(' and ')}`;

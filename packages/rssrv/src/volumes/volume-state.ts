@@ -1,5 +1,5 @@
-// What the listener keeps of its volumes between two changes of the configuration, and what it needs from outside to make one. Plain data.
-// The change itself is volume-change.ts's. Invariant: a state is replaced as a whole, never altered.
+// What the listener keeps of its volumes between two changes of the configuration, and what a change needs from outside. Plain data; volume-change.ts
+// makes the change. Invariant: a state is replaced as a whole, never altered.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -13,37 +13,37 @@ import type { Storage, StoragePorts } from './volume-storage.ts';
 export interface VolumePorts extends StoragePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
-  /** RUN: where volumes with test-lose-unsynced keep what was not synced. */
+  /** RUN, where volumes with test-lose-unsynced keep unsynced writes. */
   readonly runDirectory: string;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  /** Instead of the program that syncs descriptor 3 (storage-syncs.ts), for tests. */
+  /** For tests: replaces the program that syncs descriptor 3 (storage-syncs.ts). */
   readonly syncCommand?: readonly string[] | undefined;
-  /** A sync of the volume failed for which nobody waits any more: what was written to it may be lost. */
+  /** A sync failed after its caller had stopped waiting: writes to the volume may be lost. */
   syncFailedLate(id: string): void;
-  /** Default: by perl (file-locks.ts). */
+  /** Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
-  /** Whether somebody holds the volume of an id. */
+  /** Whether a client holds the volume of an id. */
   isHeld(id: string): boolean;
-  /** Who holds the volume of an id. */
+  /** The clients that hold the volume of an id. */
   holdersOf(id: string): readonly Holder[];
-  /** What was written to the volume of an id may be lost: whoever holds it sends again what he has kept. */
+  /** Writes to the volume of an id may be lost: its holder sends what it has kept again. */
   incarnationEnded(id: string): Promise<void>;
 }
 
-/** A volume that is served, with what it stands on. */
+/** A served volume with its storage. */
 export interface HeldVolume {
   readonly storage: Storage;
   readonly served: ServedVolume;
-  /** Why it is served no more, though it is open and locked: its storage was cut. Null: it is served. */
+  /** Why it is not served although it is open and locked: its storage was truncated. Null: it is served. */
   readonly cut: RsError | null;
 }
 
-/** What is so from one change to the next. */
+/** The state between two changes. */
 export interface VolumeState {
-  /** In the order of the configuration, by volumeKey; of those that are open. */
+  /** Open volumes by volumeKey, in the order of the configuration. */
   readonly held: ReadonlyMap<string, HeldVolume>;
   readonly failures: readonly VolumeFailure[];
-  /** Of every configured volume, by volumeKey. */
+  /** Id of every configured volume, by volumeKey. */
   readonly ids: ReadonlyMap<string, string>;
 }

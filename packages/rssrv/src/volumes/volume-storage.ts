@@ -1,43 +1,41 @@
-// Opens what one configured volume stands on, for the listener: finds out its type, creates and grows files, makes memory
-// files, and says in a sentence what is wrong. The listener keeps the descriptor, so that a write-back error between two
-// workers is not lost and the lock on it is held. Order: open, lock (volumes.ts), then settle the size: nothing of a file that
-// somebody else serves is changed.
+// Opens the storage of one configured volume for the listener: detects its type, creates and extends files, creates memory files, and reports what is
+// wrong. The listener keeps the descriptor, so that no write-back error between two workers is lost and the lock stays. Order: open, lock
+// (volume-change.ts), then settle the size, so that a file served by another process is never changed.
 
-import type { BigIntStats } from 'node:fs';
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
-import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { syncDirectory } from '@rsio/common/files/durable-file';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import type { ServedVolume } from '../backends/common/served-volume.ts';
 import { blockDeviceFacts } from '../backends/files/block-device.ts';
-import { storageName } from '../backends/files/storage-name.ts';
+import { storageName } from '../backends/files/storage-identity.ts';
 import type { FileSystemOf } from '../sys/file-system.ts';
 import { takeLocks } from './file-locks.ts';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import path from 'node:path';
 
 export interface Storage {
   readonly volume: ServerVolumeConfig;
   readonly id: string;
   readonly type: ServedVolume['type'];
   readonly path: string | null;
-  /** Held as long as the volume is served; null: type null. */
+  /** Open as long as the volume is served; null: type null. */
   readonly handle: FileHandle | null;
   readonly isCreated: boolean;
 }
 
 export interface StoragePorts {
-  /** Where the files of memory volumes are made: a folder of this user alone on a memory file system; made where it is missing. */
+  /** Directory for the files of memory volumes, private to this user, on a memory file system; created if it is missing. */
   readonly memoryDirectory: string;
-  /** Of a directory that is there. */
+  /** File system of an existing directory. */
   readonly fileSystemOf: FileSystemOf;
 }
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, S_IFMT, S_IFDIR } = constants;
 const CREATED_MODE = 0o600;
 
-/** An E_VOLUME: `what` is wrong with the volume, `remedy` is what to do. */
+/** An E_VOLUME. `what`: the problem of the volume; `remedy`: what to do. */
 export function volumeError(volume: ServerVolumeConfig, what: string, remedy: string, cause?: unknown): RsError {
   const errno = errnoName(cause);
   return new RsError(
@@ -48,9 +46,32 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
   );
 }
 
+/** Refuses two volumes with one id or on one storage: clients would take them for two contents. */
+export class StorageClaims {
+  private readonly byId = new Map<string, ServerVolumeConfig>();
+  private readonly byStorage = new Map<string, ServerVolumeConfig>();
+
+  /** Throws E_VOLUME naming the volume that has the id. */
+  check(volume: ServerVolumeConfig, id: string): void {
+    const other = this.byId.get(id);
+    if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
+  }
+
+  checkStorage(volume: ServerVolumeConfig, identity: string | null): void {
+    const other = identity === null ? undefined : this.byStorage.get(identity);
+    if (other === undefined || (other.readonly && volume.readonly)) return;
+    throw volumeError(volume, `${volume.path ?? ''} is already volume ${other.name}`, 'give it another path =, or make both readonly');
+  }
+
+  add(volume: ServerVolumeConfig, id: string, identity: string | null): void {
+    this.byId.set(id, volume);
+    if (identity !== null) this.byStorage.set(identity, volume);
+  }
+}
+
 /**
- * Opens the storage of a volume; a file that is missing is created, unless the volume was served from it before (`wasThere`): then its
- * content is missing, and nothing else may be served in its place. Throws E_VOLUME.
+ * Opens the storage of a volume. A missing file is created, unless the volume was served from it before (`wasThere`): then its content is missing,
+ * and nothing else may replace it. Throws E_VOLUME.
  */
 export async function openStorage(
   volume: ServerVolumeConfig,
@@ -60,14 +81,14 @@ export async function openStorage(
 ): Promise<Storage> {
   if (volume.sizeBytes !== null) checkSize(volume, volume.sizeBytes, 'size');
   if (volume.type === 'memory' || volume.type === 'null') {
-    if (volume.sizeBytes === null) throw volumeError(volume, `type ${volume.type} has no size of its own`, 'set size =');
+    if (volume.sizeBytes === null) throw volumeError(volume, `type ${volume.type} needs a size`, 'set size =');
     if (volume.type === 'null') return { volume, id, type: 'null', path: null, handle: null, isCreated: false };
     return openMemoryFile(volume, id, memoryDirectory);
   }
   const { path: location, kind } = await inspectLocation(volume, fileSystemOf);
   if (kind === 'missing' && wasThere) {
-    const remedy = 'bring it back (is its file system mounted?), or make an empty one there to begin anew';
-    throw volumeError(volume, `${location}, which holds its content, is missing`, remedy);
+    const remedy = 'restore it (is its file system mounted?), or create an empty file there to start over';
+    throw volumeError(volume, `${location}, which has its content, is missing`, remedy);
   }
   switch (kind) {
     case 'missing':
@@ -81,12 +102,12 @@ export async function openStorage(
 
 interface StorageLocation {
   readonly path: string;
-  /** `missing`: a file can be made there. */
+  /** `missing`: a file can be created there. */
   readonly kind: 'missing' | 'file' | 'block';
   readonly stats: BigIntStats | null;
 }
 
-/** What is where a file or device should be; opens nothing. Throws E_VOLUME when it is, or would be, nothing that can be served. */
+/** Inspects the location of a file or device without opening it. Throws E_VOLUME if nothing there could be served. */
 export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: FileSystemOf): Promise<StorageLocation> {
   const { path: location, type } = volume;
   if (location === null) throw volumeError(volume, 'it has no path', 'set path =');
@@ -96,29 +117,29 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if (stats?.isFile() === true && type !== 'block') return { path: location, kind: 'file', stats };
   if (stats !== null || type === 'block') {
     const wanted = type === 'auto' ? 'regular file or block device' : type === 'file' ? 'regular file' : 'block device';
-    throw volumeError(volume, `${location} is no ${wanted}`, 'correct path = or type =');
+    throw volumeError(volume, `${location} is not a ${wanted}`, 'correct path = or type =');
   }
   if (volume.sizeBytes === null) throw volumeError(volume, `${location} does not exist and has no size`, 'create it, or set size =');
   const directory = path.dirname(location);
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
   }
-  // A file with the name of a device that is not there would be a disk in memory.
+  // A file named like a missing device would be a disk in memory.
   const system = await fileSystemOf(directory);
   if (system === 'devices' || system === 'ramfs') {
     const where = system === 'devices' ? 'below /dev' : `on a ${system}`;
-    const remedy = 'bring the device up if it is one, correct path =, or set type = memory';
-    throw volumeError(volume, `${location} does not exist, and no file is made ${where}, where the next boot loses it`, remedy);
+    const remedy = 'connect the device if it is one, correct path =, or set type = memory';
+    throw volumeError(volume, `${location} does not exist, and a file ${where} would be lost at the next boot`, remedy);
   }
   return { path: location, kind: 'missing', stats };
 }
 
-/** Identity of the storage: equal for two names of one file or device; null where it cannot be shared. */
+/** Identity of the storage: equal for two names of one file or device; null if it cannot be shared. */
 export async function storageIdentity(storage: Storage): Promise<string | null> {
   return storage.handle === null ? null : storageName(await storage.handle.stat({ bigint: true }));
 }
 
-/** What `storageIdentity` would be, of storage that is there and is not opened yet; null: it is not there. */
+/** The `storageIdentity` of storage that is not open yet; null: it does not exist. */
 export async function namedIdentity(volume: ServerVolumeConfig): Promise<string | null> {
   if (volume.path === null || volume.type === 'memory' || volume.type === 'null') return null;
   const stats = await stat(volume.path, { bigint: true }).catch(() => null);
@@ -126,9 +147,9 @@ export async function namedIdentity(volume: ServerVolumeConfig): Promise<string 
 }
 
 /**
- * The size served, in bytes, a multiple of the block size. The configured size counts, and a smaller file is grown to it; a
- * larger file keeps its size and only its beginning is served. Without a configured size: the file's or device's, rounded
- * down to whole blocks. `isInUse`: clients may be writing. Throws E_VOLUME, also when the path no longer names the opened file.
+ * The size to serve in bytes, a multiple of the block size. A configured size counts: a smaller file is extended, of a larger one only the beginning
+ * is served. Otherwise it is the size of the file or device, rounded down to whole blocks. `isInUse`: clients may be writing. Throws E_VOLUME, also
+ * if the path no longer names the open file.
  */
 export async function settleSize(
   storage: Storage,
@@ -139,9 +160,9 @@ export async function settleSize(
   const { presentBytes, sizeBytes } = await measure(storage);
   if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
   try {
-    // By name: the descriptor of a read-only volume cannot do it.
+    // By name, because the descriptor of a read-only volume cannot be truncated.
     await truncate(storage.path, sizeBytes);
-    // A file in use may have much to write; how large it has to be says the configuration, also to the next start.
+    // A file in use may have much to write back. The configuration has the size, also for the next start.
     if (!isInUse) await handle.sync();
   } catch (thrown) {
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
@@ -149,19 +170,19 @@ export async function settleSize(
   return { sizeBytes, grownFromBytes: presentBytes };
 }
 
-/** How large opened storage is, and how large the volume on it. Throws E_VOLUME as `settleSize` does. */
+/** Sizes of open storage and of the volume on it. Throws E_VOLUME as `settleSize` does. */
 export async function measure(storage: Storage): Promise<{ readonly presentBytes: number; readonly sizeBytes: number }> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { presentBytes: volume.sizeBytes ?? 0, sizeBytes: volume.sizeBytes ?? 0 };
   const stats = await handle.stat({ bigint: true });
   const named = await statOrNull(volume, storage.path);
   if (named === null || named.ino !== stats.ino || named.dev !== stats.dev) {
-    throw volumeError(volume, `${storage.path} is not the file that was opened any more`, 'put that back, or restart rssrv');
+    throw volumeError(volume, `${storage.path} is no longer the file that was opened`, 'restore that file, or restart rssrv');
   }
   return fittingSize(volume, storage.path, stats);
 }
 
-/** How large what is there is, and how large the volume on it. Throws E_VOLUME when a volume of that size cannot be on it. */
+/** Sizes of existing storage and of the volume on it. Throws E_VOLUME if such a volume does not fit. */
 export function fittingSize(
   volume: ServerVolumeConfig,
   location: string,
@@ -171,18 +192,18 @@ export function fittingSize(
   const sizeBytes = volume.sizeBytes ?? presentBytes - (presentBytes % volume.blockSizeBytes);
   checkSize(volume, sizeBytes, location);
   if (stats.isBlockDevice() && presentBytes < sizeBytes) {
-    throw volumeError(volume, `device ${location} has ${presentBytes} bytes, size says ${sizeBytes}`, 'lower size = or leave it out');
+    throw volumeError(volume, `device ${location} has ${presentBytes} bytes, but size is ${sizeBytes}`, 'lower size = or remove it');
   }
   return { presentBytes, sizeBytes };
 }
 
-/** Gives the storage up; memory is gone with it. */
+/** Closes the storage; a memory file is removed. */
 export async function releaseStorage(storage: Storage): Promise<void> {
   if (storage.type === 'memory' && storage.path !== null) await rm(storage.path, { force: true });
   await storage.handle?.close();
 }
 
-/** Gives up what was never served: a file that was created for it goes, too. */
+/** Closes storage that was never served; a file created for it is removed. */
 export async function discardStorage(storage: Storage): Promise<void> {
   if (storage.isCreated && storage.path !== null) await rm(storage.path, { force: true });
   await storage.handle?.close();
@@ -194,7 +215,7 @@ function checkSize(volume: ServerVolumeConfig, sizeBytes: number, what: string):
     throw volumeError(volume, `${what} is less than one block of ${blockSizeBytes} bytes`, 'set a larger size =');
   }
   if (sizeBytes % blockSizeBytes !== 0) {
-    throw volumeError(volume, `${what} is ${sizeBytes} bytes, no multiple of the block size ${blockSizeBytes}`, 'round size =');
+    throw volumeError(volume, `${what} is ${sizeBytes} bytes, not a multiple of the block size ${blockSizeBytes}`, 'round size =');
   }
   if (sizeBytes > VOLUME_MAX_BYTES) {
     throw volumeError(volume, `${what} is ${sizeBytes} bytes, more than ${VOLUME_MAX_BYTES}`, 'set a smaller size =');
@@ -206,7 +227,7 @@ async function statOrNull(volume: ServerVolumeConfig, file: string): Promise<Big
     return await stat(file, { bigint: true });
   } catch (thrown) {
     if (errnoName(thrown) === 'ENOENT') return null;
-    throw volumeError(volume, `${file} cannot be looked at`, 'see that rssrv may read its directories', thrown);
+    throw volumeError(volume, `${file} cannot be inspected`, 'let rssrv read its directories', thrown);
   }
 }
 
@@ -215,7 +236,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
   let handle: FileHandle | null = null;
   try {
     handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
-    // Without this the file, and every write flushed to it, may be missing after a crash of the machine.
+    // Otherwise the file, with every write flushed to it, may be missing after a crash of the machine.
     await syncDirectory(directory);
     return { volume, id, type: 'file', path: file, handle, isCreated: true };
   } catch (thrown) {
@@ -223,7 +244,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
       await rm(file, { force: true });
       await handle.close();
     }
-    throw volumeError(volume, `${file} cannot be created`, `see that rssrv may write to ${directory} and that there is space`, thrown);
+    throw volumeError(volume, `${file} cannot be created`, `let rssrv write to ${directory}, and check that there is space`, thrown);
   }
 }
 
@@ -239,12 +260,12 @@ async function openExisting(volume: ServerVolumeConfig, id: string, file: string
 
 async function openDevice(volume: ServerVolumeConfig, id: string, device: string): Promise<Storage> {
   try {
-    // Exclusive: refused while the device is mounted or part of something, and nobody mounts it while it is served.
+    // Exclusive: fails while the device is mounted or otherwise in use, and prevents that while it is served.
     const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
     return { volume, id, type: 'block', path: device, handle, isCreated: false };
   } catch (thrown) {
     const busy = errnoName(thrown) === 'EBUSY';
-    const remedy = busy ? 'unmount it, or stop what uses it' : 'see that the device is there and that rssrv may use it';
+    const remedy = busy ? 'unmount it, or stop what uses it' : 'check that the device exists and that rssrv may use it';
     throw volumeError(volume, `device ${device} cannot be opened`, remedy, thrown);
   }
 }
@@ -253,11 +274,11 @@ function deviceSize(volume: ServerVolumeConfig, stats: BigIntStats): number {
   try {
     return blockDeviceFacts(stats.rdev).sizeBytes;
   } catch (thrown) {
-    throw volumeError(volume, `the size of device ${volume.path} cannot be read from /sys`, 'see that the device is there', thrown);
+    throw volumeError(volume, `the size of device ${volume.path} cannot be read from /sys`, 'check that the device exists', thrown);
   }
 }
 
-/** Always a new file: what a listener that ended badly left behind belongs to a life of the volume that is over. */
+/** Always a new file: a leftover of a crashed listener belongs to an earlier incarnation. */
 async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory: string): Promise<Storage> {
   const file = path.join(directory, `rsio-${id}`);
   try {
@@ -267,11 +288,11 @@ async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory:
     return { volume, id, type: 'memory', path: file, handle, isCreated: true };
   } catch (thrown) {
     if (thrown instanceof RsError) throw thrown;
-    throw volumeError(volume, `${file} cannot be made`, `see that rssrv may write to ${path.dirname(directory)}`, thrown);
+    throw volumeError(volume, `${file} cannot be created`, `let rssrv write to ${path.dirname(directory)}`, thrown);
   }
 }
 
-/** Where everybody may make files, somebody could have made this one, or have a link in its place. */
+/** In a directory that all users may write to, another user could have created this one, or a link in its place. */
 async function makeOwnDirectory(volume: ServerVolumeConfig, directory: string): Promise<void> {
   try {
     await mkdir(directory, { mode: 0o700 });
@@ -279,14 +300,14 @@ async function makeOwnDirectory(volume: ServerVolumeConfig, directory: string): 
     if (errnoName(thrown) !== 'EEXIST') throw thrown;
   }
   const { mode, uid } = await lstat(directory);
-  const what = (mode & S_IFMT) !== S_IFDIR ? 'is no folder' : uid !== process.geteuid?.() ? `belongs to user ${uid}` : null;
+  const what = (mode & S_IFMT) !== S_IFDIR ? 'is not a directory' : uid !== process.geteuid?.() ? `belongs to user ${uid}` : null;
   if (what !== null)
-    throw volumeError(volume, `${directory}, where memory volumes are kept, ${what}`, 'find out who made it, and remove it');
+    throw volumeError(volume, `${directory}, where memory volumes are kept, ${what}`, 'find out which program created it, and remove it');
   if ((mode & 0o077) !== 0) {
     throw volumeError(
       volume,
       `${directory}, where memory volumes are kept, is open to other users`,
-      `see what they put there, then chmod 700 ${directory}`,
+      `check its content, then chmod 700 ${directory}`,
     );
   }
 }

@@ -134,8 +134,8 @@ test('a device that is not there does not become a file in memory', async () => 
   fs.mkdirSync(inDirectory('dev'));
   const file = inDirectory('dev/nosuch');
   expect(await failureOf(volume({ path: file, sizeBytes: 1 << 20 }))).toBe(
-    `Volume oracle: ${file} does not exist, and no file is made below /dev, where the next boot loses it: ` +
-      'bring the device up if it is one, correct path =, or set type = memory',
+    `Volume oracle: ${file} does not exist, and a file below /dev would be lost at the next boot: ` +
+      'connect the device if it is one, correct path =, or set type = memory',
   );
   expect(fs.existsSync(file)).toBe(false);
 });
@@ -146,7 +146,7 @@ test('a file that is no whole blocks is served without its end, and one in memor
   const { served } = await prepare(volume({ blockSizeBytes: 4096 }));
   expect(served[0]?.sizeBytes).toBe(4096);
   expect(logged.join('\n')).toMatch(
-    /is in memory \(tmpfs\), .*\n.* has 4196 bytes, .* whole blocks of 4096, and its last 100 bytes are not served/,
+    /is in memory \(tmpfs\) .*\n.* has 4196 bytes, not a multiple of the block size 4096, and its last 100 bytes are not served/,
   );
 });
 
@@ -174,11 +174,11 @@ test('each bad volume says what is wrong and what to do, and the others are serv
     nopath: 'Volume nopath: it has no path: set path =',
     relative: 'Volume relative: path x/y is not absolute: begin it with /',
     small: `Volume small: ${inDirectory('small')} is less than one block of 512 bytes: set a larger size =`,
-    odd: 'Volume odd: size is 700 bytes, no multiple of the block size 512: round size =',
-    directory: `Volume directory: ${directory} is no regular file or block device: correct path = or type =`,
-    nodevice: `Volume nodevice: ${inDirectory('small')} is no block device: correct path = or type =`,
-    memory: 'Volume memory: type memory has no size of its own: set size =',
-    toolong: `Volume toolong: ${inDirectory('small/file')} cannot be looked at (ENOTDIR): see that rssrv may read its directories`,
+    odd: 'Volume odd: size is 700 bytes, not a multiple of the block size 512: round size =',
+    directory: `Volume directory: ${directory} is not a regular file or block device: correct path = or type =`,
+    nodevice: `Volume nodevice: ${inDirectory('small')} is not a block device: correct path = or type =`,
+    memory: 'Volume memory: type memory needs a size: set size =',
+    toolong: `Volume toolong: ${inDirectory('small/file')} cannot be inspected (ENOTDIR): let rssrv read its directories`,
   });
   expect(fs.existsSync(inDirectory('nosize'))).toBe(false);
 });
@@ -225,8 +225,8 @@ test('a file that cannot be locked is not served, unless the file says unlocked'
   isLocking = false;
   const sentence = await failureOf(volume({ sizeBytes: 4096 }));
   expect(sentence).toBe(
-    `Volume oracle: ${inDirectory('oracle.img')} cannot be locked, so that another rssrv could serve it too: install perl ` +
-      '(Debian: perl-base), by which files are locked; where the file system has no locks, see to it yourself and set unlocked = yes',
+    `Volume oracle: ${inDirectory('oracle.img')} cannot be locked, and another rssrv could serve it, too: install perl ` +
+      '(Debian: perl-base), which locks served files; if the file system has no locks, set unlocked = yes and make sure of that yourself',
   );
   expect(fs.existsSync(inDirectory('oracle.img')), 'one that was made for it').toBe(false);
   fs.writeFileSync(inDirectory('there.img'), Buffer.alloc(4096));
@@ -234,7 +234,7 @@ test('a file that cannot be locked is not served, unless the file says unlocked'
   expect(fs.statSync(inDirectory('there.img')).size).toBe(4096);
   expect((await prepare(volume({ sizeBytes: 4096, unlocked: true }))).served).toHaveLength(1);
   expect((await prepare(volume({ path: null, type: 'memory', sizeBytes: 4096 }))).served).toHaveLength(1);
-  expect(logged.filter((line) => line.includes('take care that nobody else serves it'))).toHaveLength(2);
+  expect(logged.filter((line) => line.includes('make sure that no other program uses it'))).toHaveLength(2);
 });
 
 test('locks of many descriptors, without perl, and when somebody kills who takes them', async () => {
@@ -290,12 +290,14 @@ test('memory volumes are in a folder that nobody else can write to, or nowhere',
   expect([served.length, fs.statSync(folder).mode]).toEqual([1, 0o040700]);
   fs.chmodSync(folder, 0o1777);
   expect(await failureOf(memory)).toContain(
-    `${folder}, where memory volumes are kept, is open to other users: see what they put there, then chmod 700`,
+    `${folder}, where memory volumes are kept, is open to other users: check its content, then chmod 700`,
   );
   fs.renameSync(folder, `${folder}.own`);
   fs.chmodSync(`${folder}.own`, 0o700);
   fs.symlinkSync(`${folder}.own`, folder);
-  expect(await failureOf(memory)).toContain('where memory volumes are kept, is no folder: find out who made it, and remove it');
+  expect(await failureOf(memory)).toContain(
+    'where memory volumes are kept, is not a directory: find out which program created it, and remove it',
+  );
   fs.rmSync(folder);
   fs.mkdirSync(folder, { mode: 0o700 });
   const own = process.geteuid?.() ?? 0;
@@ -341,11 +343,11 @@ test('volumes.json on a full disk: no id is used that could not be kept, and not
 });
 
 test.each([
-  ['nothing', '', 'it is no JSON'],
-  ['half of it', '{"version":1,"volu', 'it is no JSON'],
+  ['nothing', '', 'it is not JSON'],
+  ['half of it', '{"version":1,"volu', 'it is not JSON'],
   ['no version', '{"volumes":{}}', 'it has no version'],
-  ['a bad id', '{"version":1,"volumes":{"oracle@0":"x"}}', 'the id of oracle@0 is no UUID'],
-  ['a name that drives a terminal', '{"version":1,"volumes":{"a\\u001b[2J@0":"x"}}', 'the id of a\\x1b[2J@0 is no UUID'],
+  ['a bad id', '{"version":1,"volumes":{"oracle@0":"x"}}', 'the id of oracle@0 is not a UUID'],
+  ['a name that drives a terminal', '{"version":1,"volumes":{"a\\u001b[2J@0":"x"}}', 'the id of a\\x1b[2J@0 is not a UUID'],
   ['a list', '{"version":1,"volumes":[]}', 'it has no volumes'],
   ['a newer format', '{"version":2,"volumes":{}}', 'has format 2, this rssrv knows up to 1'],
 ])('volumes.json with %s stops the start and is left alone', async (_, text, what) => {

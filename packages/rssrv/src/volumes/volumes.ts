@@ -1,16 +1,16 @@
-// The listener's side of the volumes: what is served, with its storage held open and locked as long as it is, and what could not be
-// opened. Workers open the storage again for themselves (backends/open-backend.ts). How it comes to be, at the start and when the
-// configuration has changed, is volume-change.ts's. Invariant: what is served changes as a whole, in `commit` of a change.
+// The listener's volumes: those that are served, with their storage open and locked, and those that could not be opened. Workers open the storage
+// again for themselves (backends/open-backend.ts). volume-change.ts makes changes, at the start and after a reload. Invariant: what is served changes
+// as a whole, in `commit` of a change.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import { syncUnsynced } from '../backends/faults/sync-unsynced.ts';
 import type { ServedVolume } from '../backends/common/served-volume.ts';
-import { VolumeChange } from './volume-change.ts';
+import { syncUnsynced } from '../backends/faults/unsynced-log.ts';
 import { StorageSyncs } from './storage-syncs.ts';
+import { VolumeChange } from './volume-change.ts';
+import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
 import { volumeKey } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
-import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
 import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
 import { releaseStorage, volumeError } from './volume-storage.ts';
 
@@ -25,18 +25,18 @@ export class Volumes {
     this.syncs = new StorageSyncs(ports.clock, { failedLate: (id) => ports.syncFailedLate(id) }, ports.syncCommand);
   }
 
-  /** Those that are served, in the order of the configuration. */
+  /** The served volumes, in the order of the configuration. */
   get served(): readonly ServedVolume[] {
     return this.list;
   }
 
-  /** Configured volumes that cannot be served, each with its reason. */
+  /** Configured volumes that are not served, each with its reason. */
   get failures(): readonly VolumeFailure[] {
     const cut = [...this.state.held.values()].flatMap((held) => (held.cut === null ? [] : [failureOf(held.storage.volume, held.cut)]));
     return [...this.state.failures, ...cut];
   }
 
-  /** Opens all that can be opened. Throws E_SYSTEM when the ids of the volumes cannot be read or kept; all else is a failure of one. */
+  /** Opens every volume that can be opened; the others become failures. Throws E_SYSTEM if the ids cannot be read or saved. */
   async open({ volumes }: Pick<RssrvConfig, 'volumes'>): Promise<void> {
     const change = await this.prepare({ added: [], retried: volumes, kept: [], removed: [] }, volumes);
     change.commit();
@@ -44,21 +44,21 @@ export class Volumes {
   }
 
   /**
-   * Does everything of a plan that can fail; what is served is as before until `commit`. `configured`: all volumes of the new file.
-   * Throws E_VOLUME or E_SYSTEM when the plan cannot be carried out as a whole: then it was undone.
+   * Does everything of a plan that can fail; what is served stays until `commit`. `configured`: all volumes of the new file. Throws E_VOLUME or
+   * E_SYSTEM if the plan fails as a whole: then it was undone.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
     return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.setState(state));
   }
 
-  /** By the name people know; of one that is not open, its id. */
+  /** The name of a volume; its id if it is not open. */
   nameOf(id: string): string {
     return this.heldBy(id)?.served.name ?? id;
   }
 
   /**
-   * The storage of a volume was found cut: it is served no more until a reload finds it whole. Resolves with what there is to say of it;
-   * null: that was known, or the volume is not open.
+   * The storage of a volume was found truncated: it is not served until a reload finds it whole. Resolves with the error text; null: that was known,
+   * or the volume is not open.
    */
   async cut(id: string): Promise<string | null> {
     const held = this.heldBy(id);
@@ -70,7 +70,7 @@ export class Volumes {
       this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
       return error;
     };
-    // At once: the size is only for people, and takes its time.
+    // At once, because measuring takes time and the size is only for the message.
     mark(null);
     const size = await held.storage.handle?.stat().then(
       ({ size: bytes }) => bytes,
@@ -79,15 +79,15 @@ export class Volumes {
     return mark(size ?? null).message;
   }
 
-  /** The id of a configured volume, served or not, and what is served of it in bytes. */
+  /** The id of a configured volume, served or not, and the bytes that are served of it. */
   standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
     const key = volumeKey(volume);
     return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
   }
 
   /**
-   * What any process has written to a volume so far is durable when it resolves. Throws E_VOLUME when the storage reports an error, and
-   * E_TIMEOUT when it does not answer.
+   * All writes of any process to the volume so far are durable when it resolves. Throws E_VOLUME if the storage reports an error, and E_TIMEOUT if it
+   * does not answer.
    */
   async sync(id: string): Promise<void> {
     const held = this.heldBy(id);
@@ -98,14 +98,14 @@ export class Volumes {
       await (unsyncedFile === null ? this.syncs.sync(id, handle.fd) : syncUnsynced(unsyncedFile, handle));
     } catch (thrown) {
       if (thrown instanceof RsError) throw thrown;
-      throw volumeError(held.storage.volume, 'its storage reported an error when it was synced', 'see to the storage', thrown);
+      throw volumeError(held.storage.volume, 'its storage reported an error during a sync', 'check the storage', thrown);
     }
   }
 
   /**
-   * A process has told of a write-back error, and the storage has a new life for it. The kernel reports that error once more on the
-   * listener's own descriptor: it is taken off there, so that it is not held against a later take-over. Nothing is missed by that: what
-   * was written before is sent again, and later errors are reported to the process that has opened the storage since.
+   * A worker has reported a write-back error, which has started a new incarnation. The kernel reports the same error once more on the listener's
+   * descriptor: this clears it there, so that it does not fail a later take-over. No error is missed: earlier writes are sent again, and later errors
+   * reach the worker that has opened the storage since.
    */
   async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;
@@ -117,7 +117,7 @@ export class Volumes {
     this.list = [...state.held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
   }
 
-  /** Gives descriptors and locks up and removes memory volumes: only when no worker uses them any more. */
+  /** Closes descriptors, which releases the locks, and removes memory volumes. Only after all workers have exited. */
   async close(): Promise<void> {
     const { held } = this.state;
     this.syncs.stop();

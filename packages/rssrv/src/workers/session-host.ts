@@ -1,6 +1,6 @@
-// One client's session in a worker: over real sockets and storage, with the listener at the other end of the channel. Leaves the process,
-// which may have other sessions, to worker.ts. Invariant: `ended` is said when nothing runs any more that the session began, everything
-// written is flushed, and its volumes are closed; it is the last that is said.
+// One client's session in a worker: real sockets and storage on one side, the listener on the other end of the channel. worker.ts owns the process,
+// which may have other sessions. Invariant: `ended` is the last message of a session; by then nothing of it is running, all writes are flushed, and
+// its volumes are closed.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -28,7 +28,7 @@ export interface SessionHostPorts {
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
   readonly pools: ConnectionPools;
-  /** Whether the listener is there. */
+  /** Whether the channel to the listener is open. */
   isListenerThere(): boolean;
   send(message: FromSession): void;
 }
@@ -88,25 +88,25 @@ export class SessionHost {
     }
   }
 
-  /** What was begun is answered and flushed, nothing new starts. Resolves when all that is so, and said; asked again, with the first. */
+  /** Answers and flushes what is in progress; nothing new starts. Resolves after `ended` was sent. Further calls return the same promise. */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));
     return this.ended;
   }
 
-  /** Without the listener nothing that is asked of it is answered any more. */
+  /** Ends the session without its listener, which answers no requests any more. */
   listenerLost(): Promise<void> {
     for (const answer of this.pending.values()) answer(null);
     this.pending.clear();
     return this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
   }
 
-  /** Says nothing when it fails: the listener ends this process then. */
+  /** Sends nothing on failure: the listener ends this process then. */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {
       this.ports.send({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });
     } catch (thrown) {
-      this.ports.log.error(`Volume ${volumeId} could not be closed: ${toRsError(thrown).message}`);
+      this.ports.log.error(`Cannot close volume ${volumeId}: ${toRsError(thrown).message}`);
     }
   }
 
@@ -125,7 +125,7 @@ export class SessionHost {
       const sentence = `The server ended before volume ${name} was opened: try again`;
       return { granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] };
     }
-    return { granted: false, status: STATUS.IO_ERROR, sentence: 'The server could not keep the holder: see its log', holders: [] };
+    return { granted: false, status: STATUS.IO_ERROR, sentence: 'The server could not save the hold: see its log', holders: [] };
   }
 }
 
@@ -136,5 +136,5 @@ function listFrom(answer: ListenerAnswer): ListAnswer {
 
 function settledFrom(answer: ListenerAnswer): Settled {
   if (answer !== null && 'isSettled' in answer) return answer;
-  throw new RsError('E_SYSTEM', 'The server could not keep that the client has settled: see its log');
+  throw new RsError('E_SYSTEM', 'The server could not save that the client has recovered: see its log');
 }

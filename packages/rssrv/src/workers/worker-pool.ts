@@ -1,7 +1,6 @@
-// The server processes: one for each session as long as `processes` in rssrvcfg allows, then shared, and a spare one kept ready because
-// starting one costs 50 ms. Each has a channel to the listener; when that closes, the worker ends. What a session has in it is place.ts's.
-// Invariant (S9): a place is over when its session has ended in order, or the process is gone with everything it had begun, and sockets on
-// their way to it are closed unread.
+// The workers: one per session up to `processes` in rssrvcfg, then shared, and one on standby, because starting one takes 50 ms. Each has a channel
+// to the listener and exits when that closes. worker-session.ts has what concerns one session. Invariant (S9): a worker session is over when its
+// session has ended in order, or when the process has exited with everything it started; sockets in transit are closed unread.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -17,35 +16,35 @@ import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../worker.ts' : './worker.js', import.meta.url);
 
-/** For people. */
-export const BLOCKED = 'stands still in a call to the storage of one of its volumes';
+/** For log lines and refusals. */
+export const BLOCKED = 'is blocked in a call to the storage of one of its volumes';
 
 export class Worker implements WorkerSessionPorts {
   readonly pid: number;
-  /** Resolves when the process is gone. */
+  /** Resolves when the process has exited. */
   readonly ended: Promise<void>;
   readonly clock: Clock;
   private readonly child: ChildProcess;
   private readonly socketsInTransit = new Set<Socket>();
-  /** By session. */
+  /** By session id. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** Of the last session, which has ended in order: the process is to go next. */
+  /** The last session, after it has ended in order: the process exits next. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
 
   /**
-   * Settles when the process stands in RUN's records and listens to its channel; nothing is given to it before. A socket that came
-   * before anybody listens would be read by nobody, and its reset would end the process. Rejects when the process goes first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Nothing is sent to it before: nobody would read a socket that arrived
+   * earlier, and its reset would kill the process. Rejects when the process exits first.
    */
   readonly usable: Promise<void>;
 
-  /** `copiesLog`: the process writes its log lines to stderr too (foreground). */
+  /** `copiesLog`: the process copies its log to stderr (foreground). */
   constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>) {
     this.clock = clock;
     this.child = fork(fileURLToPath(WORKER_MODULE), [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      // Begins a session, by whose number what it has started is found when it is gone (run-records.ts).
+      // Starts a process session; run-records.ts finds remaining helpers by its number.
       detached: true,
       env: { ...process.env, UV_THREADPOOL_SIZE: String(STORAGE_THREADS) },
     });
@@ -55,12 +54,12 @@ export class Worker implements WorkerSessionPorts {
       ping: () => this.send({ type: 'ping' }),
       isAsleep: () => isAsleep(this.pid),
       changed: (forMs) => {
-        if (forMs === null) log.warn(`Server process ${this.pid} ${BLOCKED}: I/O of its clients waits for it`);
-        else log.info(`Server process ${this.pid} goes on after ${Math.round(forMs / 1_000)} s`);
+        if (forMs === null) log.warn(`Server process ${this.pid} ${BLOCKED}: I/O of its clients is waiting`);
+        else log.info(`Server process ${this.pid} is running again after ${Math.round(forMs / 1_000)} s`);
       },
     });
     const starting = clock.after(WORKER_START_TIMEOUT_MS, () => {
-      log.error(`Server process ${this.pid} did not come up within ${WORKER_START_TIMEOUT_MS / 1000} s: it is ended`);
+      log.error(`Server process ${this.pid} did not start within ${WORKER_START_TIMEOUT_MS / 1000} s: it is killed`);
       this.kill();
     });
     const listens = new Promise<void>((resolve, reject) => {
@@ -73,7 +72,7 @@ export class Worker implements WorkerSessionPorts {
       this.child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([this.child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // Whoever uses the process sees the error; a spare one's is nobody's yet.
+    // The user of the process sees the error; a standby worker has no user yet.
     this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
       const heard = message as FromWorker;
@@ -83,7 +82,7 @@ export class Worker implements WorkerSessionPorts {
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
       process.stderr.write(chunk);
-      // Its own log lines are in the file already; what else it says is why it died.
+      // Its log lines are in the file already; anything else on stderr tells why it died.
       if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
     });
     this.ended = new Promise<void>((resolve) => {
@@ -97,7 +96,7 @@ export class Worker implements WorkerSessionPorts {
         this.sessions.clear();
         resolve();
       };
-      // 'close' comes when nobody has the pipe any more: the process, and the helper that makes holes for it, are gone.
+      // 'close' comes when no process has the pipe any more: the worker and its range helper have exited.
       this.child.on('close', exited);
       this.child.on('error', (error) => {
         const isStarted = this.child.pid !== undefined;
@@ -115,23 +114,23 @@ export class Worker implements WorkerSessionPorts {
     return this.hasExited ? null : this.watch.blockedMs;
   }
 
-  /** A session may be given a place in it. */
+  /** Whether it accepts another session. */
   get isOpen(): boolean {
     return !this.hasExited && this.lastSession === null;
   }
 
-  /** Sessions in it. */
+  /** Number of its sessions. */
   get load(): number {
     return this.sessions.size;
   }
 
-  /** One of its sessions has been told to end, which, if that takes too long, ends the process. */
+  /** Whether one of its sessions is ending; if that takes too long, the process is killed. */
   get isEndingOne(): boolean {
     for (const session of this.sessions.values()) if (session.isEnding) return true;
     return false;
   }
 
-  /** `session`: hex. */
+  /** `session`: its id in hex. */
   addSession(session: string): WorkerSession {
     const workerSession = new WorkerSession(this, session);
     this.sessions.set(session, workerSession);
@@ -139,14 +138,14 @@ export class Worker implements WorkerSessionPorts {
     return workerSession;
   }
 
-  /** Of its places: it has ended in order, or has never begun (`isUnused`). A process without places goes. */
+  /** One of its sessions has ended in order, or has never begun (`isUnused`). A process without sessions exits. */
   sessionEnded(workerSession: WorkerSession, isUnused = false): void {
     this.sessions.delete(workerSession.session);
     if (this.sessions.size > 0) {
       workerSession.finish(true);
       return;
     }
-    // It is over when the process is gone: with its helper, so that nothing at all is left of it.
+    // It is over when the process and its helper have exited, so that nothing of it is left.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });
@@ -162,9 +161,9 @@ export class Worker implements WorkerSessionPorts {
       return;
     }
     this.socketsInTransit.add(socket);
-    // keepOpen, because else Node closes this end only when the process has answered that it has the other one: when that dies first, never.
+    // Without keepOpen, Node closes this end only after the process has confirmed the other one; a process that dies first never does.
     this.child.send(message, socket, { keepOpen: true }, () => {
-      // Sent: another end of it is in the channel, and is closed unread when the process dies. Or not sent. This one is not needed any more.
+      // Sent: the other end is in the channel, and is closed unread if the process dies. Or not sent. Either way this end is no longer needed.
       this.socketsInTransit.delete(socket);
       socket.destroy();
     });
@@ -177,11 +176,11 @@ export class Worker implements WorkerSessionPorts {
 
 function notStarted(error: Error): RsError {
   const errno = errnoName(error) ?? error.message;
-  const remedy = errnoRemedy(errno) ?? 'see that the machine has memory and room for processes';
+  const remedy = errnoRemedy(errno) ?? 'free memory, or raise the limit of processes';
   return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
-/** All workers: those that have sessions, and the spare ones, started ahead. */
+/** All workers: those with sessions, and the standby workers. */
 export class WorkerPool {
   private readonly start: () => Worker;
   private standby: Worker[] = [];
@@ -189,13 +188,13 @@ export class WorkerPool {
   private isStopped = false;
   private processesMax: number;
 
-  /** `start` makes and records a worker; `processes`: so many have sessions at most, before one is shared. */
+  /** `start` starts and records a worker. `processes`: how many may have sessions before they are shared. */
   constructor(start: () => Worker, processes: number) {
     this.start = start;
     this.processesMax = processes;
   }
 
-  /** From now on. Sessions stay where they are. */
+  /** For new sessions; existing ones stay where they are. */
   set processes(count: number) {
     this.processesMax = count;
   }
@@ -207,7 +206,7 @@ export class WorkerPool {
     }
   }
 
-  /** A place for a new session; the next spare is started when the loop turns. */
+  /** Takes a place for a new session. The next standby worker is started in a later turn of the event loop. */
   take(session: string): WorkerSession {
     this.removeEnded();
     const worker = this.standby.shift() ?? (this.used.length < this.processesMax ? this.start() : this.leastLoaded());
@@ -216,7 +215,7 @@ export class WorkerPool {
     return worker.addSession(session);
   }
 
-  /** Every process opens the log anew, and logs by this level. */
+  /** Every worker reopens the log and uses this level. */
   reopenLogs(level: string): void {
     this.removeEnded();
     for (const worker of this.used) worker.send({ type: 'reopen-log', level });
@@ -230,7 +229,7 @@ export class WorkerPool {
     await Promise.all(spares.map((worker) => worker.ended));
   }
 
-  /** A process in which a session is being ended may be killed: last. */
+  /** A worker with an ending session may be killed, so it comes last. */
   private leastLoaded(): Worker {
     const inOrder = this.used.toSorted((a, b) => Number(a.isEndingOne) - Number(b.isEndingOne) || a.load - b.load);
     return inOrder[0] ?? this.start();

@@ -1,33 +1,33 @@
-// The place of one session in a worker, as the listener sees it: what is told to the session, and what it says. Leaves the process to its
-// worker. Invariant (S9): what `ended` resolves is that nothing runs any more that the session began.
+// One session in a worker, as the listener sees it: the messages to it and from it. The worker owns the process. Invariant (S9): `ended` resolves
+// only when nothing that the session started is running.
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
 import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 import type { FromSession, ToSession, ToWorker } from './channel.ts';
 
-/** The worker. */
+/** What a session needs from its worker. */
 export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
   readonly clock: Clock;
-  /** For how long it has not run, because it waits for its storage; null: it runs. */
+  /** For how long the process has been blocked by its storage, in ms; null: it is running. */
   readonly blockedMs: number | null;
   send(message: ToWorker, socket?: Socket): void;
-  /** Its session has ended in order, or has never begun (`isUnused`). */
+  /** The session has ended in order, or has never begun (`isUnused`). */
   sessionEnded(workerSession: WorkerSession, isUnused?: boolean): void;
   kill(): void;
 }
 
 export class WorkerSession {
   readonly session: string;
-  /** Resolves when the session has ended, or its process is gone; true: it ended as it was told to, with everything flushed. */
+  /** Resolves when the session has ended or its process has exited. True: it ended in order, with everything flushed. */
   readonly ended: Promise<boolean>;
   /** Resolves when it has been told to end, or has ended. */
   readonly ending: Promise<void>;
   onMessage: (message: FromSession) => void = () => {};
   private readonly worker: WorkerSessionPorts;
-  /** By number: told to revoke, and not answered yet. */
+  /** Revocations without an answer, by number. */
   private readonly revoking = new Map<number, (isFlushed: boolean) => void>();
   private revokeNumber = 0;
   private resolveEnding: () => void = () => undefined;
@@ -53,12 +53,12 @@ export class WorkerSession {
     return this.worker.pid;
   }
 
-  /** As its worker's. */
+  /** The same as its worker's. */
   get blockedMs(): number | null {
     return this.isOver ? null : this.worker.blockedMs;
   }
 
-  /** As its worker's. */
+  /** The same as its worker's. */
   get usable(): Promise<void> {
     return this.worker.usable;
   }
@@ -67,7 +67,7 @@ export class WorkerSession {
     return this.isOver;
   }
 
-  /** It has been told to end, or has ended. */
+  /** Whether it has been told to end, or has ended. */
   get isEnding(): boolean {
     return this.isAskedToEnd;
   }
@@ -78,8 +78,8 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session that what was granted on a volume up to `epoch` is void. Resolves when nothing of it runs any more, also because the
-   * session has ended; false: a flush said that what was written may be lost.
+   * Revokes what was granted on a volume up to `epoch`. Resolves when nothing of it is running, or when the session has ended. False: a flush
+   * reported lost writes.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     if (this.isOver) return true;
@@ -90,8 +90,8 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session to answer what it began, flush and end; past WORKER_DRAIN_TIMEOUT_MS its process is killed, and the other sessions in it
-   * begin anew: nothing else makes sure that nothing of it runs. Resolves when it has ended.
+   * Tells the session to answer, flush and end. After WORKER_DRAIN_TIMEOUT_MS its process is killed, because nothing else makes sure that nothing of
+   * it is running; the other sessions in it have to reconnect. Resolves when it has ended.
    */
   async end(code: string, sentence: string): Promise<void> {
     this.resolveEnding();
@@ -101,13 +101,13 @@ export class WorkerSession {
     timer.cancel();
   }
 
-  /** Nothing was told it: another may have its place. */
+  /** Gives the place back; nothing was sent to the session. */
   discard(): void {
     this.resolveEnding();
     if (!this.isOver) this.worker.sessionEnded(this, true);
   }
 
-  // --- what its worker hears, and sees
+  // --- what its worker reports
 
   receive(message: FromSession): void {
     if (message.type === 'ended') {

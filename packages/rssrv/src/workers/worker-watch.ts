@@ -1,6 +1,6 @@
-// Whether a server process runs: it is asked again and again, and one that does not answer while it sleeps waits for its storage, on the thread
-// that answers PINGs. Its client hears nothing of it, and is told by the listener. One that is stopped, or busy, waits for no storage.
-// Counts questions, not time: when the listener itself stood still, the answers are there and not read yet.
+// Detects a worker that is blocked by its storage. It is pinged regularly; one that sleeps and does not answer is waiting for its storage on the
+// thread that answers PINGs, and the listener tells its clients. A stopped or busy worker is not blocked. Pings are counted, not time: after the
+// listener itself was blocked, answers may be there unread.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
@@ -8,16 +8,16 @@ import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
 export interface WorkerWatchPorts {
   readonly clock: Clock;
   ping(): void;
-  /** The process sleeps just now. */
+  /** Whether the process is sleeping now. */
   isAsleep(): boolean;
-  /** `forMs`: null: it stands still; else it goes on, after so long. */
+  /** `forMs`: null: it is blocked; else it is running again, after that many ms. */
   changed(forMs: number | null): void;
 }
 
 export class WorkerWatch {
   private readonly ports: WorkerWatchPorts;
   private timer: Timer | null = null;
-  /** When the question was asked that is not answered; null: it is. */
+  /** When the unanswered ping was sent; null: there is none. */
   private pingedMs: number | null = null;
   private unanswered = 0;
   private wasReported = false;
@@ -35,7 +35,7 @@ export class WorkerWatch {
     this.timer = null;
   }
 
-  /** For how long it has been waiting for its storage, ms; null: it is not. */
+  /** For how many ms it has been waiting for its storage; null: it is not. */
   get blockedMs(): number | null {
     if (this.pingedMs === null || this.unanswered < WORKER_PINGS_UNANSWERED || !this.ports.isAsleep()) return null;
     return this.ports.clock.monotonicMs() - this.pingedMs;
@@ -57,7 +57,7 @@ export class WorkerWatch {
       this.ports.ping();
       return;
     }
-    // One question at a time: what nobody reads is not to pile up.
+    // One ping at a time, so that unread pings do not pile up.
     this.unanswered++;
     if (this.wasReported || this.blockedMs === null) return;
     this.wasReported = true;

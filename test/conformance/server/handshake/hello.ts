@@ -240,6 +240,6 @@ export const HELLO_CASES: readonly ServerCase[] = [
       peer.socket.end(Buffer.from([OP.HELLO]));
       await closed(peer);
     },
-    { log: /left before it was proven/ },
+    { log: /closed the connection before it was proven/ },
   ),
 ];

@@ -9,7 +9,7 @@ import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { nextIdentity } from '@rsio/rsiod/network/identity';
-import { Holds } from '@rsio/rssrv/holds/holders';
+import { Holds } from '@rsio/rssrv/holds/holds';
 import { RunRecords } from '@rsio/rssrv/listener/run-records';
 import { unhinderedPorts } from '@rsio/rssrv/testing/grant-ports';
 import { readIdRecords, settleIds, withIds } from '@rsio/rssrv/volumes/volume-ids';

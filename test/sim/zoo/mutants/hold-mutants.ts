@@ -9,7 +9,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { Server } from '@rsio/rsiod/network/server';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
 import type { Opening } from '@rsio/rssrv/holds/hold-table';
-import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holders';
+import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
 import type { OpenVolume } from '@rsio/rssrv/session/request';
 import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
 import { type Grant, SessionVolumes } from '@rsio/rssrv/session/session-volumes';

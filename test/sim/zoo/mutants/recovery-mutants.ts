@@ -13,7 +13,7 @@ import { decodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import type { OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
-import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holders';
+import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { override, overrideGetter } from '../../base/override.ts';
 import { all, type Mutant } from './mutant.ts';

@@ -1,15 +1,16 @@
-// The one narrow interface every backend and wrapper has. Validation (range, alignment, rights) happened before: a backend only does.
-// Two ways for reads and writes: `try...` at once on this thread when the storage is fast (cached), else the caller uses the pool way.
+// The narrow interface of every backend and every wrapper around one. Range, alignment and rights were validated before: a backend only executes.
+// Reads and writes come in two forms: `try...` runs at once on this thread when the storage is fast (cached); otherwise the caller uses the thread
+// pool.
 
 import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
 import type { FileEnd } from './file-end.ts';
 
-/** Answer of `tryRead` and `tryWrite`: nothing was done, use `read` or `write`. */
+/** Result of `tryRead` and `tryWrite`: nothing was done, use `read` or `write`. */
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
-/** Extents as pairs (sectors, EXTENT state), from the asked sector on, without gaps, at least one pair when OK. */
+/** Extents as pairs (sectors, EXTENT state) from the requested sector on, without gaps; at least one pair when OK. */
 export type ExtentsDone = (status: Status, extents: number[]) => void;
 export type ExtentState = (typeof EXTENT)[keyof typeof EXTENT];
 
@@ -23,28 +24,25 @@ export interface BackendCapabilities {
 }
 
 export interface Backend {
-  /** When it was opened; the storage may grow, and takes what lies in the new size then. */
+  /** Size when it was opened. The storage may grow later; the new part can then be used. */
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
-  /**
-   * Where the storage ends; none: that cannot change. Storage that was found to end before the volume answers everything
-   * VOLUME_UNAVAILABLE from then on.
-   */
+  /** The end of the storage; undefined: it cannot change. Truncated storage answers everything with VOLUME_UNAVAILABLE from then on. */
   readonly end?: FileEnd | undefined;
-  /** Reads into `target` at once; WOULD_WAIT leaves `target` untouched. Positions and lengths in bytes. */
+  /** Reads into `target` at once; on WOULD_WAIT `target` is unchanged. Positions and lengths in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
-  /** Writes at once (never FUA); WOULD_WAIT: nothing was written. */
+  /** Writes at once, never FUA; on WOULD_WAIT nothing was written. */
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
-  /** Off the loop; `target` belongs to the backend until `done`. `done` is never called before the call returns. */
+  /** Reads in the thread pool; `target` belongs to the backend until `done`, which is never called before the call returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
-  /** Everything written before the call is durable when `done` says OK. */
+  /** Everything written before the call is durable when `done` gets OK. */
   flush(done: IoDone): void;
-  /** The content of the range becomes undefined or zero; in steps of bounded time. */
+  /** The content of the range becomes undefined or zero, in steps of bounded time. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;
-  /** The range reads as zeros afterwards; `keepAllocated`: no hole is made; in steps of bounded time. */
+  /** The range reads as zeros afterwards, in steps of bounded time. `keepAllocated`: no hole is punched. */
   zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void;
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void;
-  /** Resolves when nothing of this backend runs any more. */
+  /** Resolves when nothing of this backend is running. */
   close(): Promise<void>;
 }

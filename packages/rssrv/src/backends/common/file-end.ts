@@ -1,7 +1,7 @@
-// Whether the file below a volume still reaches to the volume's end. One that was cut gives zeros for data as soon as a later write has made
-// it longer again, and nothing in the file tells. Only a write of the volume's last bytes gives it back its size: before such a write the
-// size is looked at, so that a cut file stays too short, and is found by the next look. Leaves what follows to session-volumes.ts.
-// Invariant: one that was found cut is cut for good; only a backend that is opened anew, on a whole file, goes on.
+// Detects that the file of a volume was truncated. A later write would extend such a file again, which then reads as zeros, and nothing in the file
+// tells. Only a write of the volume's last bytes restores the size; before such a write the size is checked, so that a truncated file stays too short
+// and the next check finds it. session-volumes.ts acts on it. Invariant: truncated stays truncated; only a backend opened again, on a whole file,
+// goes on.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -9,11 +9,11 @@ import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 
 export class FileEnd {
   private readonly descriptor: number;
-  /** Whether the size of the descriptor means anything: that of a device does not. */
+  /** Whether the descriptor has a meaningful size; that of a device has not. */
   private readonly hasSize: boolean;
   private endBytes: number;
   private wasCut = false;
-  /** Something was done since the last look. */
+  /** The file was used since the last check. */
   private isUsed = false;
 
   constructor(descriptor: number, endBytes: number, hasSize: boolean) {
@@ -26,35 +26,35 @@ export class FileEnd {
     return this.wasCut;
   }
 
-  /** The volume is larger; its storage is so already. */
+  /** The volume has grown; its storage has grown before. */
   grow(sizeBytes: number): void {
     this.endBytes = Math.max(this.endBytes, sizeBytes);
   }
 
-  /** A read ended early. */
+  /** A read ended early: the file was truncated. */
   cut(): void {
     this.wasCut = true;
   }
 
-  /** Whether a write of this range could give a cut file its size back: `look` first. Notes that the file is in use. */
+  /** Whether a write of this range could restore the size of a truncated file; then `check` first. Records that the file is in use. */
   touches(positionBytes: number, lengthBytes: number): boolean {
     this.isUsed = true;
     return this.hasSize && positionBytes + lengthBytes >= this.endBytes;
   }
 
-  /** Whether it was used since the last look. */
+  /** Whether it was used since the last check. */
   get needsCheck(): boolean {
     return this.hasSize && this.isUsed && !this.wasCut;
   }
 
-  /** Looks at the size, off the loop: SHORT_READ when it is too short, or was found so before. Never ends before it returns. */
+  /** Checks the size in the thread pool: SHORT_READ if the file is, or was found, too short. Never calls `end` before it returns. */
   check(end: IoEnd): void {
     this.isUsed = false;
     if (!this.hasSize || this.wasCut) {
       setImmediate(end, this.wasCut ? SHORT_READ : null);
       return;
     }
-    // The file grows before the volume does, but a volume may grow while this look is under way.
+    // A volume may grow during this check; its file has grown before.
     const { endBytes } = this;
     fs.fstat(this.descriptor, (error, stats) => {
       if (error === null && stats.size < endBytes) this.wasCut = true;

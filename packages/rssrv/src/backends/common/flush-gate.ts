@@ -1,7 +1,6 @@
-// Runs one sync at a time and answers together those who asked before it began: a flush covers everything written before it
-// was asked for, so one that comes while a sync runs waits for the next one and is never answered by the running one.
-// A failed sync is remembered: the kernel reports a lost write once per descriptor and would say OK to the next sync, so no
-// later flush of this backend is answered OK.
+// Runs one sync at a time for all waiting flushes (group commit). A flush covers everything written before it, so a flush that arrives during a sync
+// waits for the next one. A failed sync is remembered: the kernel reports a lost write once per descriptor and would report OK at the next sync, so
+// no later flush of this backend is OK.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
@@ -15,7 +14,7 @@ export class FlushGate {
   private waiting: IoDone[] = [];
   private failure: Status = STATUS.OK;
 
-  /** `sync` makes durable what was written before it was called; `soon` calls when the present call has returned. */
+  /** `sync` makes durable what was written before it was called; `soon` calls back after the current call has returned. */
   constructor(
     sync: (end: IoEnd) => void,
     onError: (errno: string) => void,
@@ -45,12 +44,12 @@ export class FlushGate {
       if (errno !== null) {
         this.failure = statusOf(errno);
         this.onError(errno);
-        // What these wait for may be among what was lost.
+        // Writes that these flushes wait for may be among the lost ones.
         covered.push(...this.waiting);
         this.waiting = [];
       }
       const status = this.failure;
-      // The next sync first: an answer may ask for a flush again, and must not start a second one beside it.
+      // Start the next sync first: an answer may request another flush, which must not start a second sync beside it.
       if (this.waiting.length > 0) this.start();
       for (const done of covered) done(status);
     });

@@ -1,5 +1,5 @@
-// Whole reads and writes at a position, on this thread or through the thread pool: short ones are continued, a file that ends
-// early is an error of its own. Knows descriptors and errno names, not volumes.
+// Complete reads and writes at a position, on this thread or in the thread pool. Short transfers are continued; a file that ends early has its own
+// error. Knows descriptors and errno names, but no volumes.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -8,24 +8,24 @@ import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 /** The errno name of a failure, or null. */
 export type IoEnd = (errno: string | null) => void;
 
-/** Stands in for an errno where the file ended before the range did: it was cut below its volume. */
+/** Pseudo errno: the file ended before the range did, so it was truncated. */
 export const SHORT_READ = 'SHORT_READ';
-/** Status of a failed operation. */
+/** The status for a failed operation. */
 export function statusOf(errno: string): Status {
   return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
 }
 
-/** A write that takes nothing and reports nothing would be asked again for ever. */
+/** The error for a write that transfers nothing and reports nothing; retrying would never end. */
 const NOTHING_WRITTEN = 'EIO';
 
-/** Errno name of a failed system call; anything else is our own mistake and is thrown on. */
+/** Errno name of a failed system call; anything else is a bug and is rethrown. */
 function systemErrno(thrown: unknown): string {
   const errno = errnoName(thrown);
   if (errno === undefined) throw thrown;
   return errno;
 }
 
-/** Fills `target` from `offset` with `lengthBytes` of the file at `positionBytes`; the errno name, or null. */
+/** Fills `target` from `offset` with `lengthBytes` of the file at `positionBytes`. Returns the errno name, or null. */
 export function readWholeSync(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
   try {
     let moved = fs.readSync(fd, target, offset, lengthBytes, positionBytes);
@@ -40,7 +40,7 @@ export function readWholeSync(fd: number, target: Buffer, offset: number, length
   }
 }
 
-/** Writes `lengthBytes` of `source` from `offset` at `positionBytes`; the errno name (a part may be written then), or null. */
+/** Writes `lengthBytes` of `source` from `offset` at `positionBytes`. Returns the errno name (a part may be written then), or null. */
 export function writeWholeSync(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
   try {
     let moved = fs.writeSync(fd, source, offset, lengthBytes, positionBytes);
@@ -55,7 +55,7 @@ export function writeWholeSync(fd: number, source: Buffer, offset: number, lengt
   }
 }
 
-/** `readWholeSync` through the thread pool; `target` is in use until `end`. */
+/** `readWholeSync` in the thread pool; `target` is in use until `end`. */
 export function readWhole(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number, end: IoEnd): void {
   fs.read(fd, target, offset, lengthBytes, positionBytes, (error, moved) => {
     if (error !== null) end(systemErrno(error));
@@ -65,7 +65,7 @@ export function readWhole(fd: number, target: Buffer, offset: number, lengthByte
   });
 }
 
-/** `writeWholeSync` through the thread pool; `source` is in use until `end`. */
+/** `writeWholeSync` in the thread pool; `source` is in use until `end`. */
 export function writeWhole(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number, end: IoEnd): void {
   fs.write(fd, source, offset, lengthBytes, positionBytes, (error, moved) => {
     if (error !== null) end(systemErrno(error));

@@ -1,29 +1,29 @@
-// What the listener tells a worker about a volume: plain data, sent as it is over the channel between the processes.
-// Everything is settled here (type, size, id); a worker decides nothing about a volume any more.
+// What the listener tells a worker about a volume: plain data, sent over the channel between the processes. Type, size and id are settled; the worker
+// decides nothing about them.
 
 import type { VolumeTests } from '@rsio/common/config/schema/types';
 
-/** A volume that has become larger: its storage is so already. */
+/** A volume that has grown; its storage has grown before. */
 export interface GrownVolume {
   readonly id: string;
   readonly sizeBytes: number;
 }
 
-/** Faults that a volume shows for tests. */
+/** Faults to inject for tests. */
 export interface ServedTests extends VolumeTests {
-  /** Where its unsynced writes are kept; null: it keeps none back. */
+  /** The file for its unsynced writes; null: writes are not held back. */
   readonly unsyncedFile: string | null;
 }
 
 export interface ServedVolume {
   readonly name: string;
   readonly universe: number;
-  /** Lower-case UUID. */
+  /** UUID in lower case. */
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
-  /** File or device that holds the content (memory: the listener's file in memory); null: there is none. */
+  /** File or device with the content (memory: the listener's file in memory); null: none. */
   readonly path: string | null;
-  /** Which file or device the listener found there, and has locked (storageName): no other is served by that path; none: not looked at. */
+  /** The file or device that the listener found there and has locked (storageName): no other is served from that path. Undefined: not checked. */
   readonly storage?: string;
   /** A multiple of `blockSizeBytes`, at least one block. */
   readonly sizeBytes: number;
@@ -32,14 +32,14 @@ export interface ServedVolume {
   readonly shared: boolean;
   /** Clients that may take it over; null: all of them. */
   readonly takeOver: readonly string[] | null;
-  /** Though what was acknowledged to the holder is lost. */
+  /** Even if writes acknowledged to the holder are lost. */
   readonly takeOverForce: boolean;
-  /** Names of the clients that may use it; null: all. */
+  /** Names of clients that may use it; null: all. */
   readonly clients: readonly string[] | null;
   readonly test?: ServedTests;
 }
 
-/** Whether it is offered to this node. */
+/** Whether the volume is offered to this node. */
 export function isFor({ clients }: Pick<ServedVolume, 'clients'>, node: string): boolean {
   return clients === null || clients.includes(node);
 }

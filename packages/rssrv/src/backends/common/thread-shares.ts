@@ -1,6 +1,6 @@
-// How many of the process's threads for storage one volume may occupy: a call that hangs keeps its thread, and all volumes have them together.
-// A volume takes another one only while it has fewer than are left, so that however many hang, there is one for the next. Pure; counts calls and
-// starts them. Invariant: what is given is started exactly once, in the order of its volume, and a share is given back when it has ended.
+// Shares the worker's storage threads among volumes, because a call that hangs keeps its thread. A volume gets another thread only while it has fewer
+// than are free, so that one is always left for the next volume, however many hang. Pure: counts calls and starts them. Invariant: each call is
+// started exactly once, in the order of its volume, and its share is returned when it ends.
 
 /** Starts a call; `ended` is called once, when its thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
@@ -8,14 +8,14 @@ export type ThreadCall = (ended: () => void) => void;
 export class ThreadShares {
   private free: number;
   private readonly lanes = new Map<string, ThreadLane>();
-  /** Lanes with calls that wait, in the order in which they are looked at. */
+  /** Lanes with waiting calls, in the order in which they are served. */
   private readonly waiting = new Set<ThreadLane>();
 
   constructor(threads: number) {
     this.free = threads;
   }
 
-  /** One for each volume, whichever sessions have it open; `leave` it when the backend is closed. */
+  /** The lane of a volume, shared by all sessions that have it open; `leave` it when the backend is closed. */
   enter(volumeId: string): ThreadLane {
     const lane = this.lanes.get(volumeId) ?? new ThreadLane(this);
     this.lanes.set(volumeId, lane);
@@ -28,7 +28,7 @@ export class ThreadShares {
     if (lane !== undefined && --lane.users === 0) this.lanes.delete(volumeId);
   }
 
-  /** Whether a lane that holds so many may have one more. */
+  /** Whether a lane with this many threads may have another. */
   mayTake(held: number): boolean {
     return held < this.free;
   }
@@ -41,7 +41,7 @@ export class ThreadShares {
     this.waiting.add(lane);
   }
 
-  /** A thread is free. Lanes that wait take turns: one that got a thread goes behind those that did not. */
+  /** A thread is free. Waiting lanes take turns: a lane that got a thread goes behind those that did not. */
   given(): void {
     this.free++;
     if (this.waiting.size === 0) return;
@@ -77,7 +77,7 @@ export class ThreadLane {
     return this.queue.length > 0;
   }
 
-  /** Starts the oldest that waits, if it may. */
+  /** Starts the oldest waiting call, if the volume may have a thread. */
   startNext(): boolean {
     const call = this.shares.mayTake(this.held) ? this.queue.shift() : undefined;
     if (call !== undefined) this.start(call);

@@ -1,16 +1,21 @@
-// The file in RUN that holds the unsynced writes of one volume, so that they outlive the process that took them, as a kernel's cache does;
-// a boot, which clears RUN, loses them. Leaves the bytes to unsynced-records.ts. Written by one process at a time, the writing holder's.
-// Invariant: what `append` said is there is there for the next process; a record cut off by a kill is taken away before one is added.
+// The file in RUN with the unsynced writes of one volume. They outlive the process that took them, as a kernel's cache does, and a boot, which clears
+// RUN, loses them. Also syncs them for the listener when no client has the volume open. Only one process writes the file at a time, that of the
+// writing holder. Invariants: the next process finds what `append` reported as written; a record that a kill cut off is removed before the next
+// append; the file is removed only when its writes are durable.
 
-import fs from 'node:fs';
+import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
+import { ZERO_WRITE_BYTES } from '../common/limits.ts';
 import { writeWholeSync } from '../common/positioned-io.ts';
 import { decodeRecords, encodeRecord, placeRecord, RECORD, type UnsyncedRecord } from './unsynced-records.ts';
+import { writesOf } from './unsynced-store.ts';
 import type { UnsyncedPiece } from './unsynced-writes.ts';
+
+import fs from 'node:fs';
 
 const MODE = 0o600;
 
-/** The records of a log that may be missing. Throws what node:fs throws. */
+/** The records of a log; empty if it is missing. Throws errors of node:fs. */
 export function readLog(file: string): readonly UnsyncedRecord[] {
   try {
     return decodeRecords(fs.readFileSync(file)).records;
@@ -21,14 +26,14 @@ export function readLog(file: string): readonly UnsyncedRecord[] {
 }
 
 export class UnsyncedLog {
-  /** What was in it when it was opened. */
+  /** The records that it had when it was opened. */
   readonly found: readonly UnsyncedRecord[];
   private readonly file: string;
   private readonly location: string;
   private descriptor: number;
   private length: number;
 
-  /** `place`: the file or device that the writes are for. Throws what node:fs throws. */
+  /** `location`: the file or device that the writes are for. Throws errors of node:fs. */
   constructor(file: string, location: string) {
     this.file = file;
     this.location = location;
@@ -39,17 +44,17 @@ export class UnsyncedLog {
     if (records.length === 0) this.append(placeRecord(location));
   }
 
-  /** The errno name of a failure, after which the record is not there; or null. */
+  /** Returns the errno name of a failure, after which the record is not in the file, or null. */
   append(record: UnsyncedRecord): string | null {
     const bytes = encodeRecord(record);
     const errno = writeWholeSync(this.descriptor, bytes, 0, bytes.length, this.length);
     if (errno === null) this.length += bytes.length;
-    // What is left of it, or of one that a kill cut off, must not be taken for the beginning of the next.
+    // A partial record, also one cut off by a kill, must not be read as the beginning of the next.
     fs.ftruncateSync(this.descriptor, this.length);
     return errno;
   }
 
-  /** From now on these are all there are. The errno name of a failure, after which the log is as it was, or null. */
+  /** Replaces all records by these pieces. Returns the errno name of a failure, after which the log is unchanged, or null. */
   replace(pieces: readonly UnsyncedPiece[]): string | null {
     const records = [placeRecord(this.location), ...pieces.map(recordOf)];
     const bytes = Buffer.concat(records.map(encodeRecord));
@@ -74,4 +79,29 @@ export class UnsyncedLog {
 
 function recordOf({ positionBytes, lengthBytes, data }: UnsyncedPiece): UnsyncedRecord {
   return { kind: data === null ? RECORD.ZERO : RECORD.WRITE, positionBytes, lengthBytes, data };
+}
+
+/** Moves the log to the storage. `handle`: the storage, open for writing. Throws errors of node:fs. */
+export async function syncUnsynced(logFile: string, handle: FileHandle): Promise<void> {
+  for (const { positionBytes, lengthBytes, data } of writesOf(readLog(logFile)).pieces) {
+    if (data === null) await writeZeros(handle, positionBytes, lengthBytes);
+    else await writeWhole(handle, data, positionBytes);
+  }
+  await handle.datasync();
+  await rm(logFile, { force: true });
+}
+
+async function writeZeros(handle: FileHandle, positionBytes: number, lengthBytes: number): Promise<void> {
+  const zeros = Buffer.alloc(Math.min(lengthBytes, ZERO_WRITE_BYTES));
+  for (let at = 0; at < lengthBytes; at += zeros.length) {
+    await writeWhole(handle, zeros.subarray(0, Math.min(zeros.length, lengthBytes - at)), positionBytes + at);
+  }
+}
+
+async function writeWhole(handle: FileHandle, data: Buffer, positionBytes: number): Promise<void> {
+  for (let moved = 0; moved < data.length; ) {
+    const { bytesWritten } = await handle.write(data, moved, data.length - moved, positionBytes + moved);
+    if (bytesWritten === 0) throw Object.assign(new Error('A write took nothing'), { code: 'EIO' });
+    moved += bytesWritten;
+  }
 }

@@ -1,8 +1,8 @@
-// The bytes of the log of unsynced writes, and what a machine that crashes leaves of them. Pure; the file is unsynced-log.ts's.
-// Invariant: a record counts when it is there whole. The first one names the file or device that the others are for.
+// Format of the log of unsynced writes, and what a crash of the machine leaves of them. Pure; unsynced-log.ts has the file.
+// Invariant: only complete records count. The first one names the file or device that the others are for.
 //
 //    0..3     4       5..7   8..13           14..19         20..
-//    RSUW     kind    0      position (48)   length (48)    data: of a write, or the name
+//    RSUW     kind    0      position (48)   length (48)    data of a write, or the name
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
@@ -13,7 +13,7 @@ export interface UnsyncedRecord {
   readonly kind: RecordKind;
   readonly positionBytes: number;
   readonly lengthBytes: number;
-  /** Of WRITE and PLACE. */
+  /** For WRITE and PLACE. */
   readonly data: Buffer | null;
 }
 
@@ -34,7 +34,7 @@ export function placeRecord(location: string): UnsyncedRecord {
   return { kind: RECORD.PLACE, positionBytes: 0, lengthBytes: data.length, data };
 }
 
-/** `goodBytes`: where the first record begins that is not there whole. */
+/** `goodBytes`: where the first incomplete record begins. */
 export function decodeRecords(bytes: Buffer): { readonly records: readonly UnsyncedRecord[]; readonly goodBytes: number } {
   const records: UnsyncedRecord[] = [];
   let at = 0;
@@ -53,15 +53,15 @@ export function decodeRecords(bytes: Buffer): { readonly records: readonly Unsyn
 
 export interface CrashedSector {
   readonly positionBytes: number;
-  /** SECTOR_BYTES of it. */
+  /** SECTOR_BYTES long. */
   readonly data: Buffer;
 }
 
-/** How likely an unsynced sector survives a crash: from all lost to all there. */
+/** Probabilities that an unsynced sector survives a crash: from none to all. */
 const SURVIVAL = [0, 0.1, 0.5, 0.9, 1];
 
 /**
- * What a crash brings to the storage: of each sector that has unsynced contents one of these, or (not in the list) none. `random`:
+ * What a crash leaves in the storage: for each unsynced sector one of its contents, or, if it is not in the list, none of them. `random`:
  * uniform in [0, 1).
  */
 export function crashed(records: readonly UnsyncedRecord[], random: () => number): readonly CrashedSector[] {

@@ -1,12 +1,12 @@
-// The unsynced writes of one volume with their log: what all backends of the volume in this process share, since two handles are one
-// content. Leaves the storage to unsynced-backend.ts. Invariant: pieces and log say the same; what goes to the storage goes one at a time,
-// so that no flush brings back what a write with FUA has overtaken.
+// The unsynced writes of one volume with their log, shared by all backends of the volume in this process, because two handles have one content.
+// unsynced-backend.ts has the storage. Invariants: pieces and log agree; writes to the storage take turns, so that no flush restores data that a FUA
+// write has overtaken.
 
 import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import { type UnsyncedPiece, UnsyncedWrites } from './unsynced-writes.ts';
 
-/** As UnsyncedLog has it. */
+/** The part of UnsyncedLog that is used here. */
 export interface RecordLog {
   readonly found: readonly UnsyncedRecord[];
   append(record: UnsyncedRecord): string | null;
@@ -27,12 +27,12 @@ export class UnsyncedStore {
     this.bytes = bytesOf(this.writes);
   }
 
-  /** Time to sync before more is taken. */
+  /** A sync is due before more is taken. */
   get isFull(): boolean {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** What a flush that is asked for now has to cover. */
+  /** The last piece that a flush requested now has to cover. */
   get upTo(): number {
     return this.writes.last;
   }
@@ -45,7 +45,7 @@ export class UnsyncedStore {
     return this.writes.pieces.length === 0 ? [] : this.writes.overlapping(positionBytes, lengthBytes);
   }
 
-  /** `data` is copied; null: zeros. The errno name of a failure, after which nothing was written, or null. */
+  /** `data` is copied; null: zeros. Returns the errno name of a failure, after which nothing was added, or null. */
   add(positionBytes: number, lengthBytes: number, data: Buffer | null): string | null {
     const own = data === null ? null : Buffer.from(data);
     const errno = this.log.append({ kind: own === null ? RECORD.ZERO : RECORD.WRITE, positionBytes, lengthBytes, data: own });
@@ -55,7 +55,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** The storage has something newer there, durably. */
+  /** The storage has newer data in this range, durably. */
   cut(positionBytes: number, lengthBytes: number): string | null {
     if (this.overlapping(positionBytes, lengthBytes).length === 0) return null;
     const errno = this.log.append({ kind: RECORD.CUT, positionBytes, lengthBytes, data: null });
@@ -63,7 +63,7 @@ export class UnsyncedStore {
     return errno;
   }
 
-  /** The storage has all up to this piece, durably. The errno name of a failure, after which it is as if it had not, or null. */
+  /** The storage has all pieces up to this one, durably. Returns the errno name of a failure, after which nothing is forgotten, or null. */
   forget(upTo: number): string | null {
     const errno = this.log.replace(this.writes.pieces.filter(({ number }) => number > upTo));
     if (errno !== null) return errno;
@@ -72,7 +72,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** Runs `task` when nobody else's runs. */
+  /** Runs `task` when no other one is running. */
   takeTurn(task: (end: () => void) => void): void {
     this.waiting.push(task);
     if (!this.isBusy) this.next();
@@ -93,7 +93,7 @@ function bytesOf({ pieces }: UnsyncedWrites): number {
   return pieces.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
 }
 
-/** What the records of a log leave unsynced. */
+/** The writes that the records of a log leave unsynced. */
 export function writesOf(records: readonly UnsyncedRecord[]): UnsyncedWrites {
   const writes = new UnsyncedWrites();
   for (const { kind, positionBytes, lengthBytes, data } of records) {

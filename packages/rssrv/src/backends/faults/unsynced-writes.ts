@@ -1,9 +1,9 @@
-// The writes of one volume that its storage has not got yet, because no flush asked for them: what a machine would lose when it crashes.
-// Pure; the log that keeps them over processes is unsynced-log.ts, the storage is unsynced-backend.ts's.
-// Invariant: the storage with all pieces laid over it, in their order, is what a read has to see.
+// Writes of one volume that its storage does not have yet, because no flush has requested them: what a crash of the machine loses. Pure;
+// unsynced-log.ts keeps them, unsynced-backend.ts has the storage. Invariant: the storage with all pieces laid over it in order is what a read must
+// see.
 
 export interface UnsyncedPiece {
-  /** Grows from piece to piece; parts of a piece that was cut share it. */
+  /** Grows from piece to piece; parts of a piece that was split share it. */
   readonly number: number;
   readonly positionBytes: number;
   readonly lengthBytes: number;
@@ -15,22 +15,22 @@ export class UnsyncedWrites {
   private list: UnsyncedPiece[] = [];
   private lastNumber = 0;
 
-  /** In their order. */
+  /** In order of their numbers. */
   get pieces(): readonly UnsyncedPiece[] {
     return this.list;
   }
 
-  /** Of the newest piece; 0: there was none. */
+  /** Number of the newest piece; 0: there was none. */
   get last(): number {
     return this.lastNumber;
   }
 
-  /** `data` belongs to the pieces from now on. */
+  /** Takes ownership of `data`. */
   add(positionBytes: number, lengthBytes: number, data: Buffer | null): void {
     this.list.push({ number: ++this.lastNumber, positionBytes, lengthBytes, data });
   }
 
-  /** The storage itself has got something newer there. */
+  /** The storage has newer data in this range. */
   cut(positionBytes: number, lengthBytes: number): void {
     const endBytes = positionBytes + lengthBytes;
     this.list = this.list.flatMap((piece) => {
@@ -40,19 +40,19 @@ export class UnsyncedWrites {
     });
   }
 
-  /** The storage has these, durably. */
+  /** The storage has these pieces, durably. */
   forget(upTo: number): void {
     this.list = this.list.filter(({ number }) => number > upTo);
   }
 
-  /** Those that a read of this range has to see over what the storage says. */
+  /** Pieces that a read of this range must see over the storage's data. */
   overlapping(positionBytes: number, lengthBytes: number): readonly UnsyncedPiece[] {
     const endBytes = positionBytes + lengthBytes;
     return this.list.filter((piece) => piece.positionBytes < endBytes && piece.positionBytes + piece.lengthBytes > positionBytes);
   }
 }
 
-/** Lays pieces over what was read from `positionBytes` on into `target`. */
+/** Lays pieces over data that was read from `positionBytes` on into `target`. */
 export function layOver(
   pieces: readonly UnsyncedPiece[],
   target: Buffer,

@@ -1,5 +1,5 @@
-// What a backend is given from outside: time, the range helper shared by all backends of a process, and where it reports the
-// system errors that its caller only sees as a status.
+// What a backend needs from outside: time, the helpers that the backends of a process share, and a report of system errors, of which its caller sees
+// only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RangeHelper } from '../ranges/range-helper.ts';
@@ -9,11 +9,11 @@ export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' |
 
 export interface BackendPorts {
   readonly clock: Clock;
-  /** How often this process has slept until now; 0 where that is not known (pace.ts). */
+  /** How often this process has slept; 0 if unknown (inline-policy.ts). */
   readonly sleeps: () => number;
   readonly helper: RangeHelper;
-  /** Of this process, for all that is open in it. */
+  /** The threads of this process, shared by all open volumes. */
   readonly threads: ThreadShares;
-  /** The storage failed: `errno` is a name such as `EIO`, or `SHORT_READ` where the file has become shorter than the volume. */
+  /** The storage failed. `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. */
   readonly onError: (operation: BackendOperation, errno: string) => void;
 }

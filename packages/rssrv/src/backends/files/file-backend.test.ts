@@ -1,22 +1,22 @@
 // The file backend (and the null backend) against a model of the volume's bytes, and against storage that refuses, fails, is slow or was
-// cut behind its back. Leaves holes to range-helper.test.ts, block devices to block-backend.test.ts.
+// cut behind its back. Leaves holes to range-helper.test.ts, block devices to opened-device.test.ts.
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { POOL_RUN_REQUESTS } from '../common/limits.ts';
-import { ZERO_STEP_BYTES } from '../ranges/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Backend, WOULD_WAIT } from '../common/backend.ts';
-import { FileBackend } from './file-backend.ts';
-import { openBackend } from '../open-backend.ts';
-import { InlinePolicy } from '../common/pace.ts';
-import { storageName } from './storage-name.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
+import { type Backend, WOULD_WAIT } from '../common/backend.ts';
+import { POOL_RUN_REQUESTS } from '../common/limits.ts';
+import { InlinePolicy } from '../common/inline-policy.ts';
+import { openBackend } from '../open-backend.ts';
+import { ZERO_STEP_BYTES } from '../ranges/limits.ts';
+import { FileBackend } from './file-backend.ts';
+import { storageName } from './storage-identity.ts';
+import fc from 'fast-check';
 
 const SECTORS = 64;
 const SIZE_BYTES = SECTORS * SECTOR_BYTES;
@@ -124,7 +124,7 @@ test('many operations at once end with the same content', async () => {
   for (let sector = 0; sector < SECTORS; sector++) expect(content[sector * SECTOR_BYTES]).toBe(sector % 4 < 2 ? 0 : sector);
 });
 
-describe('a file that was cut while it was served', () => {
+describe('a file that was truncated while it was served', () => {
   const LAST = SIZE_BYTES - SECTOR_BYTES;
   const { OK, VOLUME_UNAVAILABLE } = STATUS;
   const sector = Buffer.alloc(SECTOR_BYTES, 1);
@@ -276,7 +276,7 @@ test('a volume longer than its file is not opened, and names both sizes', async 
   });
   await expect(openBackend(servedVolume({ type: 'block', path: file, sizeBytes: 512 }), testPorts())).rejects.toMatchObject({
     code: 'E_VOLUME',
-    message: expect.stringContaining('no block device'),
+    message: expect.stringContaining('not a block device'),
   });
 });
 
@@ -287,7 +287,7 @@ test('a file that took the place of the one that is served is not opened, howeve
   fs.renameSync(newFile(Buffer.alloc(4096, 2)), file);
   await expect(openBackend(volume, testPorts())).rejects.toMatchObject({
     code: 'E_VOLUME',
-    message: `Volume oracle: ${file} was replaced by another file while rssrv served it: put the first one back, or restart rssrv`,
+    message: `Volume oracle: ${file} was replaced by another file while rssrv served it: restore the original, or restart rssrv`,
   });
   const buffer = Buffer.alloc(4096);
   expect(await promised(backend).read(buffer, 0, 4096, 0)).toBe(STATUS.OK);

@@ -1,8 +1,6 @@
-// The backend of everything that is reached through a descriptor: regular files, block devices, files in memory.
-// How it is opened and what is particular to each kind is in opened-file.ts and its callers; how holes are made is in
-// range-operations.ts; how a cut file is noticed is in file-end.ts. Invariant: data handed out was read from the storage whole; a flush
-// answered OK covers every write that had ended before the flush was asked for, in a file that was whole then; after `close` resolves no
-// system call of this backend runs.
+// The backend for everything with a descriptor: regular files, block devices, files in memory. opened-file.ts opens them, range-operations.ts makes
+// holes, file-end.ts detects truncation. Invariants: data that is returned was read whole; a flush that is OK covers every write that had ended
+// before it was requested, in a file that was whole then; after `close` resolves, no system call of this backend is running.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';
@@ -10,19 +8,18 @@ import { assert } from '@rsio/common/lib/assert';
 import { errnoName } from '@rsio/common/lib/errors';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../common/backend.ts';
-import { CompletionGroup } from '../common/completion-group.ts';
 import { FileEnd } from '../common/file-end.ts';
 import { FlushGate } from '../common/flush-gate.ts';
-import type { InlinePolicy } from '../common/pace.ts';
-import type { BackendOperation, BackendPorts } from './backend-ports.ts';
+import type { InlinePolicy } from '../common/inline-policy.ts';
 import { type IoEnd, readWhole, readWholeSync, SHORT_READ, statusOf, writeWhole, writeWholeSync } from '../common/positioned-io.ts';
 import type { RangeFile } from '../ranges/range-helper.ts';
 import { RangeOperations } from '../ranges/range-operations.ts';
+import type { BackendOperation, BackendPorts } from './backend-ports.ts';
 
 export interface FileBackendParts {
   readonly type: 'file' | 'block' | 'memory';
   readonly descriptor: number;
-  /** The same file opened O_DSYNC, for FUA; null: read-only, or nothing outlives the memory anyway. */
+  /** The same file opened with O_DSYNC, for FUA; null: read-only, or in memory. */
   readonly syncedDescriptor: number | null;
   readonly sizeBytes: number;
   readonly readonly: boolean;
@@ -31,7 +28,7 @@ export interface FileBackendParts {
   readonly range: RangeFile | null;
 }
 
-/** In place of a closed descriptor, whose number may by now be another file's. */
+/** Replaces a closed descriptor, whose number may be another file's by now. */
 const CLOSED = -1;
 
 export class FileBackend implements Backend {
@@ -128,7 +125,7 @@ export class FileBackend implements Backend {
     const end = this.begin('extents', (status) => done(status, status === STATUS.OK ? pairs : []));
     this.ranges.extents(positionBytes, lengthBytes, (errno, found) => {
       pairs = found;
-      // What a file lacks is no hole.
+      // The part that a file lacks is not a hole.
       if (errno === null) this.end.check(end);
       else end(errno);
     });
@@ -167,7 +164,10 @@ export class FileBackend implements Backend {
     });
   }
 
-  /** Does what may make a file longer; first, if it may bring it to its size again, comes a look. A cut file is left as it is. */
+  /**
+   * Runs work that may extend the file. If it could restore the size of a truncated file, the size is checked first. A truncated file is left as it
+   * is.
+   */
   private whenWhole(positionBytes: number, lengthBytes: number, end: IoEnd, work: () => void): void {
     if (!this.end.touches(positionBytes, lengthBytes) && !this.end.isCut) {
       work();
@@ -179,7 +179,7 @@ export class FileBackend implements Backend {
     });
   }
 
-  /** Counts an operation in; what it returns counts it out and answers. */
+  /** Counts an operation in; the returned function counts it out and answers. */
   private begin(operation: BackendOperation, done: IoDone): IoEnd {
     this.enter();
     return (errno) => this.ended.add(() => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno)));
@@ -192,7 +192,7 @@ export class FileBackend implements Backend {
   }
 
   private leave(done: IoDone, status: Status): void {
-    // First the answer: one that asks for more (a flush behind a zero) keeps the backend open.
+    // Answer first: an answer that starts another operation (a flush after a zero) keeps the backend open.
     done(status);
     this.inFlight.end();
     this.parts.inline?.poolEnded();
@@ -202,5 +202,21 @@ export class FileBackend implements Backend {
     if (errno === SHORT_READ) this.end.cut();
     this.onError(operation, errno);
     return statusOf(errno);
+  }
+}
+
+export class CompletionGroup {
+  private ends: (() => void)[] = [];
+
+  add(end: () => void): void {
+    this.ends.push(end);
+    // Immediates run after all callbacks of operations that have ended by now.
+    if (this.ends.length === 1) setImmediate(() => this.callAll());
+  }
+
+  private callAll(): void {
+    const { ends } = this;
+    this.ends = [];
+    for (const end of ends) end();
   }
 }

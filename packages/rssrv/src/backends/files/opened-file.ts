@@ -1,22 +1,26 @@
-// Opens what a volume stands on and makes the file backend of it. What differs between files, devices and memory comes in as
-// a Kind; errors name volume and path and leave nothing open.
+// Opens the storage of a volume and makes its file backend: a regular file (at once while it is cached), a block device (it starts in the thread
+// pool, because it is seldom cached) or a file in memory (always at once, without sync). A FileKind has the differences. Errors name volume and path,
+// and leave nothing open.
 
 import type { BigIntStats } from 'node:fs';
-import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import type { Backend } from '../common/backend.ts';
+import { InlinePolicy } from '../common/inline-policy.ts';
 import type { ServedVolume } from '../common/served-volume.ts';
-import { FileBackend } from './file-backend.ts';
-import type { InlinePolicy } from '../common/pace.ts';
 import type { BackendPorts } from './backend-ports.ts';
-import { storageName } from './storage-name.ts';
+import { blockDeviceFacts } from './block-device.ts';
+import { FileBackend } from './file-backend.ts';
+import { storageName } from './storage-identity.ts';
+
+import fs from 'node:fs';
 
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** Nothing has to be synced: no O_DSYNC descriptor, and a flush does nothing. */
+  /** Nothing needs a sync: there is no O_DSYNC descriptor, and a flush does nothing. */
   readonly isVolatile: boolean;
-  /** Size of the opened file in bytes, and whether it is known to make holes; throws an RsError when it is not of this kind. */
+  /** Size of the open file in bytes, and whether it supports holes. Throws an RsError if it is of another kind. */
   readonly inspect: (stats: BigIntStats) => { readonly sizeBytes: number; readonly canPunch: boolean | 'probe' };
 }
 
@@ -31,8 +35,8 @@ function fstat(descriptor: number): Promise<BigIntStats> {
 }
 
 /**
- * Opens `volume.path` as the given kind. Throws E_VOLUME: it cannot be opened, is another file than the listener's, of another kind, or
- * shorter than the volume (then reads past its end would fail one by one).
+ * Opens `volume.path` as the given kind. Throws E_VOLUME if it cannot be opened, is not the listener's file, is of another kind, or is shorter than
+ * the volume, so that reads past its end would fail one by one.
  */
 export async function openFile(volume: ServedVolume, kind: FileKind, ports: BackendPorts): Promise<FileBackend> {
   const { path } = volume;
@@ -47,7 +51,7 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
     if (sizeBytes < volume.sizeBytes) {
       throw new RsError(
         'E_VOLUME',
-        `Volume ${volume.name} has ${volume.sizeBytes} bytes but ${path} only ${sizeBytes}: it was cut while rssrv served it, restore it`,
+        `Volume ${volume.name} has ${volume.sizeBytes} bytes, but ${path} only ${sizeBytes}: it was truncated while rssrv served it; restore it`,
         { volume: volume.name, path, isCut: true },
       );
     }
@@ -76,18 +80,18 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
   }
 }
 
-/** Two descriptors opened by name one after the other must be of one file, or FUA writes would go elsewhere. */
+/** Two descriptors that were opened by name one after the other must be of one file; otherwise FUA writes would go elsewhere. */
 async function assertSame(name: string, path: string, first: number, second: number): Promise<void> {
   const [a, b] = await Promise.all([fstat(first), fstat(second)]);
   if (a.dev === b.dev && a.ino === b.ino) return;
   throw new RsError('E_VOLUME', `${path} of volume ${name} was replaced while it was being opened: try again`, { volume: name, path });
 }
 
-/** Neither its content nor its lock is that of the volume. */
+/** Neither the content nor the lock of this file is that of the volume. */
 function replaced(name: string, path: string): RsError {
   return new RsError(
     'E_VOLUME',
-    `Volume ${name}: ${path} was replaced by another file while rssrv served it: put the first one back, or restart rssrv`,
+    `Volume ${name}: ${path} was replaced by another file while rssrv served it: restore the original, or restart rssrv`,
     { volume: name, path },
   );
 }
@@ -97,8 +101,51 @@ function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   if (thrown instanceof RsError || errno === undefined) return thrown;
   return new RsError(
     'E_VOLUME',
-    `${path} of volume ${name} cannot be opened (${errno}): ${errnoRemedy(errno) ?? 'see that it is there and that rssrv may use it'}`,
+    `${path} of volume ${name} cannot be opened (${errno}): ${errnoRemedy(errno) ?? 'check that it exists and that rssrv may use it'}`,
     { volume: name, path, errno },
     thrown,
+  );
+}
+
+/** Throws E_VOLUME naming volume and path. */
+export function openMemory(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
+  const inspect = (stats: { readonly size: bigint }) => ({ sizeBytes: Number(stats.size), canPunch: 'probe' as const });
+  return openFile(volume, { type: 'memory', inline: null, isVolatile: true, inspect }, ports);
+}
+
+/** Throws E_VOLUME naming volume and path. */
+export function openBlockDevice(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
+  return openFile(
+    volume,
+    {
+      type: 'block',
+      inline: new InlinePolicy(ports.clock, 'pool', ports.sleeps),
+      isVolatile: false,
+      inspect: (stats) => {
+        if (!stats.isBlockDevice()) {
+          throw new RsError('E_VOLUME', `${volume.path} of volume ${volume.name} is not a block device: correct its type =`);
+        }
+        return blockDeviceFacts(stats.rdev);
+      },
+    },
+    ports,
+  );
+}
+
+/** Throws E_VOLUME naming volume and path. */
+export function openRegularFile(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
+  return openFile(
+    volume,
+    {
+      type: 'file',
+      inline: new InlinePolicy(ports.clock, 'sync', ports.sleeps),
+      isVolatile: false,
+      inspect: (stats) => {
+        if (!stats.isFile())
+          throw new RsError('E_VOLUME', `${volume.path} of volume ${volume.name} is not a regular file: correct its type =`);
+        return { sizeBytes: Number(stats.size), canPunch: 'probe' };
+      },
+    },
+    ports,
   );
 }

@@ -1,13 +1,12 @@
-// A child process that is asked one line at a time and answers each with one line. Bounded: one that owes an answer for too
-// long is killed. Knows nothing of what the lines mean.
-// Invariant: `null` (no answer) is reported only when the asked line cannot be running any more; for the line that was with
-// the child this is after its death, however long that takes.
+// A child process that answers each line with one line, one at a time. One that does not answer in time is killed. Knows nothing about the meaning of
+// the lines. Invariant: `null` (no answer) is reported only when the line cannot be executing any more; for the line that the child has, this is
+// after its death, however long that takes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 
-/** The line that answered, or null: the process is gone. */
+/** The answer, or null: the process is gone. */
 export type LineAnswer = (line: string | null) => void;
 
 interface Question {
@@ -20,7 +19,7 @@ export interface LineProcessOptions {
   readonly args: readonly string[];
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Called once when it ends without having been told to. */
+  /** Called once if it ends without being told to. */
   readonly onLost: (reason: string) => void;
 }
 
@@ -40,17 +39,17 @@ export class LineProcess {
     this.child = this.start();
   }
 
-  /** False once it is gone or was told to end: every question is answered null. */
+  /** False once it is gone or was told to end: every question is answered with null. */
   get isAlive(): boolean {
     return this.lostReason === null && !this.isEnding;
   }
 
-  /** Nothing of it runs any more. */
+  /** Nothing of it is running. */
   get isGone(): boolean {
     return this.hasExited;
   }
 
-  /** Asks one line (without its end); `answer` is never called before this returns. */
+  /** Sends one line (without its end); `answer` is never called before this returns. */
   ask(line: string, answer: LineAnswer): void {
     if (!this.isAlive) {
       setImmediate(answer, null);
@@ -60,7 +59,7 @@ export class LineProcess {
     this.next();
   }
 
-  /** Lets it answer what was asked and end. */
+  /** Ends it after its answers to the lines so far. */
   end(): void {
     this.isEnding = true;
     if (this.asked === null) this.child?.stdin?.end();
@@ -68,14 +67,14 @@ export class LineProcess {
 
   private start(): ChildProcess | null {
     try {
-      // stderr is inherited on purpose: whoever reads ours to its end knows that nothing of the child runs any more either.
+      // stderr is inherited on purpose: when the worker's stderr reaches its end, nothing of the child is running either.
       const child = spawn(this.options.command, this.options.args, {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: { ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }), LC_ALL: 'C' },
       });
       child.on('error', (error) => this.lose(error.message));
       child.on('close', (code, signal) => this.closed(`it ended with ${signal ?? `status ${code ?? 'unknown'}`}`));
-      // Without descriptors left there are no pipes. A broken one is followed by `close`, which says more.
+      // If no descriptors are left, there are no pipes. A broken pipe is followed by `close`, which tells more.
       child.stdin?.on('error', () => undefined);
       child.stdout?.setEncoding('latin1');
       child.stdout?.on('data', (text: string) => this.receive(text));
@@ -119,7 +118,7 @@ export class LineProcess {
     this.asked = null;
   }
 
-  /** No more questions: those that the child has not seen are answered at once, the one it has when it is dead. */
+  /** Accepts no more lines. Those that the child has not seen are answered at once, the one that it has after its death. */
   private lose(reason: string): void {
     if (this.lostReason !== null) return;
     this.lostReason = reason;

@@ -1,21 +1,20 @@
 // The range helper as a real process on sparse files, whose blocks and bytes as stat and read show them are the oracle; and a helper
-// that dies, hangs, refuses or is orphaned. Leaves turning bytes into sectors to extent-pairs.test.ts.
+// that dies, hangs, refuses or is orphaned. Leaves turning bytes into sectors to range-extents.test.ts.
 
 import { spawn, spawnSync } from 'node:child_process';
-import fs from 'node:fs';
-import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS, STEP_MAX_BYTES, ZERO_STEP_BYTES } from './limits.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { helperFile } from '../../sys/helper-files.ts';
-import { openBackend } from '../open-backend.ts';
-import { RangeHelper } from './range-helper.ts';
-import { rangeScriptArguments } from './range-script.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
+import { openBackend } from '../open-backend.ts';
+import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS, STEP_MAX_BYTES, ZERO_STEP_BYTES } from './limits.ts';
+import { RangeHelper, rangeScriptArguments } from './range-helper.ts';
+import fs from 'node:fs';
+import path from 'node:path';
 
 const { DATA, HOLE } = EXTENT;
 const CHUNK_BYTES = 256 * 1024;

@@ -1,35 +1,35 @@
-// Holes, zeroed ranges and extents: what the kernel can do and Node cannot ask for, through one perl child per process
-// (helpers/ranges.pl), started when the first file is attached and ended when the last one is detached.
-// Leaves what to do without it to the backend: everything here answers LOST while the helper cannot help (no perl, an unknown
-// architecture, killed because it did not answer). One that was lost is started anew when it is needed, after a while that grows.
-// Invariant: there is one at a time, also while a killed one hangs in the storage.
+// Holes, zeroed ranges and extents: kernel calls that Node does not have, made by one perl child per process (helpers/ranges.pl). It starts with the
+// first attached file and ends with the last. While it cannot help (no perl, an unknown architecture, killed because it did not answer), every answer
+// is LOST and the backend does without it; it is restarted on demand after a growing delay. Invariant: there is one child at a time, even while a
+// killed one hangs in the storage.
 
-import util from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
+import { helperFile } from '../../sys/helper-files.ts';
+import type { IoEnd } from '../common/positioned-io.ts';
 import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS } from './limits.ts';
 import { LineProcess } from './line-process.ts';
-import type { IoEnd } from '../common/positioned-io.ts';
-import { rangeScriptArguments } from './range-script.ts';
 
-/** Stands in for an errno: the helper is gone, and nothing asked of it is running any more. */
+import util from 'node:util';
+
+/** Pseudo errno: the helper is gone, and nothing that it was asked for is running. */
 export const LOST = 'LOST';
 
-/** `found`: pairs (bytes, 0 data or 1 hole) from the asked position on; may cover less than asked for. */
+/** `found`: pairs (bytes, 0 data or 1 hole) from the requested position on; may cover less than requested. */
 export type RangeExtents = (errno: string | null, found: readonly number[]) => void;
 
 export interface RangeHelperPorts {
   readonly clock: Clock;
-  /** The helper cannot be used for `retryMs` at least: for the log. Null: never. */
+  /** The helper cannot be used for at least `retryMs`; null: never. For the log. */
   readonly onLost: (reason: string, retryMs: number | null) => void;
   /** It can be used again. */
   readonly onBack?: () => void;
-  /** Default `perl`, found by PATH. */
+  /** Default: `perl` in PATH. */
   readonly command?: string;
   readonly architecture?: string;
 }
 
-/** What the helper answers about a file that it has not opened (EBADF). */
+/** The helper's answer for a file that it has not opened (EBADF). */
 const UNKNOWN_FILE = 9;
 
 type Numbers = (errno: string | null, values: readonly number[]) => void;
@@ -37,10 +37,10 @@ type Numbers = (errno: string | null, values: readonly number[]) => void;
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** Files that are attached, by number: the question that opens each. */
+  /** Attached files by number, each with the line that opens it. */
   private readonly files = new Map<number, readonly (string | number)[]>();
   private losses = 0;
-  /** Since when there is one, or before when none is started. */
+  /** When the current one was started; no other is started before `notBeforeMs`. */
   private startedMs = 0;
   private notBeforeMs = 0;
   private isLost = false;
@@ -52,13 +52,13 @@ export class RangeHelper {
   }
 
   /**
-   * Gives the helper the file behind the descriptor `fd` of this process. `canPunch`: true or false where it is known (block
-   * devices), else `probe`. Null: the helper cannot be used.
+   * Passes the file behind the descriptor `fd` of this process to the helper. `canPunch`: true or false if known (block devices), else `probe`. Null:
+   * the helper cannot be used.
    */
   async attach(fd: number, writable: boolean, canPunch: boolean | 'probe'): Promise<RangeFile | null> {
     const id = ++this.lastId;
     this.attached++;
-    // By way of /proc it is this very file, also when its name means another one by now.
+    // Through /proc it is the same file even if its name means another one by now.
     const words = [
       'open',
       id,
@@ -93,7 +93,7 @@ export class RangeHelper {
       }
       this.recovered();
       const [errno = 0, ...values] = line.split(' ').map(Number);
-      // It does not know the file: one that was started anew could not open it.
+      // The helper does not know the file: it could not reopen it after a restart.
       if (errno === UNKNOWN_FILE) answer(LOST, []);
       else answer(errno === 0 ? null : util.getSystemErrorName(-errno), values);
     });
@@ -154,7 +154,7 @@ export class RangeHelper {
   }
 }
 
-/** One attached file. Positions and lengths in bytes; nothing calls back before it returns. */
+/** One attached file. Positions and lengths in bytes; nothing is called back before a call returns. */
 export class RangeFile {
   private readonly helper: RangeHelper;
   private readonly id: number;
@@ -172,12 +172,12 @@ export class RangeFile {
     return this.helper.nowMs;
   }
 
-  /** Makes a hole, which reads as zeros. */
+  /** Punches a hole, which reads as zeros. */
   punch(positionBytes: number, lengthBytes: number, end: IoEnd): void {
     this.helper.ask(['punch', this.id, positionBytes, lengthBytes], end);
   }
 
-  /** Makes zeros that stay allocated. */
+  /** Zeroes a range that stays allocated. */
   zero(positionBytes: number, lengthBytes: number, end: IoEnd): void {
     this.helper.ask(['zero', this.id, positionBytes, lengthBytes], end);
   }
@@ -186,7 +186,7 @@ export class RangeFile {
     this.helper.ask(['extents', this.id, positionBytes, positionBytes + lengthBytes, EXTENTS_PER_ANSWER_MAX], done);
   }
 
-  /** Resolves when the helper has the file open no more. */
+  /** Resolves when the helper has closed the file. */
   detach(): Promise<void> {
     return new Promise((resolve) => {
       this.helper.ask(['close', this.id], () => {
@@ -195,4 +195,17 @@ export class RangeFile {
       });
     });
   }
+}
+
+/** System call numbers of the supported architectures. */
+const CALLS: Readonly<Record<string, { readonly fallocate: number; readonly prctl: number }>> = {
+  x64: { fallocate: 285, prctl: 157 },
+  arm64: { fallocate: 47, prctl: 167 },
+};
+
+/** Arguments for perl; null: the system call numbers of this architecture are unknown. */
+export function rangeScriptArguments(architecture: string, parentPid: number): readonly string[] | null {
+  const calls = CALLS[architecture];
+  if (calls === undefined) return null;
+  return [helperFile('ranges.pl'), String(parentPid), String(calls.fallocate), String(calls.prctl)];
 }

@@ -1,18 +1,19 @@
-// DISCARD, ZERO and extents of one descriptor: through the range helper where it can, else what can be done without it
-// (zeros are written, a discard does nothing, everything is data). Long ranges go in steps of bounded time, all off the loop.
-// Invariant: a range is only left to the fallback when the helper's call for it has ended.
+// DISCARD, ZERO and extents of one descriptor, through the range helper or without it (zeros are written, a discard does nothing, everything counts
+// as data). Long ranges are done in steps off the event loop; their length follows the time they take, so that steps stay short on any storage and
+// terabytes need few of them. Invariants: the fallback for a range starts only after the helper's call for it has ended; a sector counts as a hole
+// only if all of it is one.
 
-import { EXTENT } from '@rsio/protocol/wire/messages';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { EXTENT } from '@rsio/protocol/wire/messages';
+import type { ExtentState } from '../common/backend.ts';
 import { ZERO_WRITE_BYTES } from '../common/limits.ts';
-import { extentPairs } from '../common/extent-pairs.ts';
 import { type IoEnd, writeWhole } from '../common/positioned-io.ts';
+import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
-import { StepSize } from './step-size.ts';
 
-/** Answers of a store that cannot do a thing at all: it is not asked for it again. */
+/** Errors of storage that does not support the operation: it is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
-/** Failures that leave the range as it was, so that a discard, which is only a hint, has done its duty. */
+/** Failures that leave the range unchanged. A discard is only a hint and succeeds then. */
 const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
 
 const ZEROS = { buffer: null as Buffer | null };
@@ -24,7 +25,7 @@ function zeros(): Buffer {
 
 type Step = (positionBytes: number, lengthBytes: number, end: IoEnd) => void;
 
-/** As `inSteps`, in pieces whose length follows the time they take. */
+/** Like `inSteps`, with steps whose length follows the time they take. */
 function inMeasuredSteps(
   positionBytes: number,
   lengthBytes: number,
@@ -42,7 +43,7 @@ function inMeasuredSteps(
   });
 }
 
-/** Does `step` piece after piece until one fails; `end` is never called before this returns if that holds for `step`. */
+/** Runs `step` piece by piece until one fails; `end` is never called before this returns if that holds for `step`. */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, stepBytes);
   step(positionBytes, pieceBytes, (errno) => {
@@ -63,7 +64,7 @@ export class RangeOperations {
     this.descriptor = descriptor;
     this.range = range;
     this.mayPunch = range?.canPunch === true;
-    // Asking costs nothing but cannot be tried out before: past the end of a file it would take up space.
+    // Zeroing cannot be probed: past the end of a file it would allocate space. So it is tried.
     this.mayZero = this.mayPunch;
   }
 
@@ -123,5 +124,56 @@ export class RangeOperations {
   private writeZeros(positionBytes: number, lengthBytes: number, end: IoEnd): void {
     const step: Step = (position, length, next) => writeWhole(this.descriptor, zeros(), 0, length, position, next);
     inSteps(positionBytes, lengthBytes, ZERO_WRITE_BYTES, step, end);
+  }
+}
+
+/** Appends an extent, or extends the last one if the state is equal. */
+function append(pairs: number[], sectors: number, state: ExtentState): void {
+  if (sectors <= 0) return;
+  const last = pairs.length - 1;
+  if (last > 0 && pairs[last] === state) pairs[last - 1] = (pairs[last - 1] ?? 0) + sectors;
+  else pairs.push(sectors, state);
+}
+
+/**
+ * Converts byte extents into sector extents. `found`: pairs (bytes, 0 data or 1 hole) from `positionBytes` on, which may cover less or more than
+ * `lengthBytes`. Returns pairs (sectors, EXTENT) from the same position, at most `lengthBytes`, up to the last whole sector known, without gaps,
+ * empty pairs or equal neighbours; if nothing is known, one DATA extent. Both lengths are multiples of a sector.
+ */
+export function extentPairs(positionBytes: number, lengthBytes: number, found: readonly number[]): number[] {
+  const pairs: number[] = [];
+  const endBytes = positionBytes + lengthBytes;
+  let reachedSector = positionBytes / SECTOR_BYTES;
+  let atBytes = positionBytes;
+  for (let index = 0; index + 1 < found.length; index += 2) {
+    const nextBytes = Math.min(endBytes, atBytes + (found[index] ?? 0));
+    if (found[index + 1] === EXTENT.HOLE) {
+      const holeStart = Math.max(reachedSector, Math.ceil(atBytes / SECTOR_BYTES));
+      const holeEnd = Math.floor(nextBytes / SECTOR_BYTES);
+      if (holeEnd > holeStart) {
+        append(pairs, holeStart - reachedSector, EXTENT.DATA);
+        append(pairs, holeEnd - holeStart, EXTENT.HOLE);
+        reachedSector = holeEnd;
+      }
+    }
+    atBytes = nextBytes;
+  }
+  append(pairs, Math.floor(atBytes / SECTOR_BYTES) - reachedSector, EXTENT.DATA);
+  if (pairs.length === 0) pairs.push(lengthBytes / SECTOR_BYTES, EXTENT.DATA);
+  return pairs;
+}
+
+export class StepSize {
+  private sizeBytes = ZERO_STEP_BYTES;
+
+  get bytes(): number {
+    return this.sizeBytes;
+  }
+
+  /** A step of this length took `ms`. */
+  took(lengthBytes: number, ms: number): void {
+    if (ms > STEP_SLOW_MS) this.sizeBytes = Math.max(STEP_MIN_BYTES, this.sizeBytes / 2);
+    // The short rest of a range says nothing about a whole step.
+    else if (ms < STEP_FAST_MS && lengthBytes >= this.sizeBytes) this.sizeBytes = Math.min(STEP_MAX_BYTES, this.sizeBytes * 2);
   }
 }

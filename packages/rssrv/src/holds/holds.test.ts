@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from '../testing/backend-scene.ts';
-import { Holds } from './holders.ts';
+import { Holds } from './holds.ts';
 import { unhinderedPorts } from '../testing/grant-ports.ts';
 
 const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', sinceMs: 1_284_476_552_000, readonly: false };

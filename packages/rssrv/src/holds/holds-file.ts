@@ -1,5 +1,5 @@
-// The form of the file in which holders are kept, and what becomes of its earlier forms. Pure. Leaves reading and writing to state-file.ts.
-// As strict as the messages that name holders: one that cannot be told would fail every LIST and every refused OPEN.
+// The content of the file that keeps the holds, and the conversion of its earlier versions. Pure; state-file.ts reads and writes it. Checks are as
+// strict as those of the messages that name holders: one invalid holder would fail every LIST and every refused OPEN.
 
 import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
@@ -12,15 +12,15 @@ import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 
 export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;
-  /** What was seen of the instances of each node. */
+  /** What is known of the instances of each node. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
 }
 
-/** Before processes had ids; the first form knew no lives either. */
+/** The second version had no process ids; the first one had no incarnations either. */
 type SecondHold = Omit<Hold, 'process'>;
 type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
 
-/** Up to the second form: `node machine` -> instances below are refused. Without bound, and for each machine that a client made up. */
+/** Up to the second version: `node machine` -> instances below are refused. Unbounded, with an entry for every machine that a client made up. */
 type EarlierInstances = Readonly<Record<string, number>>;
 
 interface Earlier<H> {
@@ -40,7 +40,7 @@ export const HOLDS_FILE: StateForm<HoldsFileContent> = {
   remedy: 'restore it, or move it away if every client that holds a volume has ended',
 };
 
-/** A writer's identity was made of the volume's epoch, a reader's of none. */
+/** A writer's identity had the volume's epoch, a reader's had none. */
 function fromFirst(hold: FirstHold, epoch: number): Hold {
   return { ...hold, process: null, epoch: hold.readonly ? 0 : epoch, life: null };
 }
@@ -53,7 +53,7 @@ function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, 
   return { volumes: Object.fromEntries(converted), nodes: nodesOf(instances) };
 }
 
-/** What no client can have said by the present form is left out: it came from one that made itself up, and hindered every later start. */
+/** Leaves out what no client can send today: it came from an invented client and would hinder every later start. */
 function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
   const nodes = new Map<string, NodeNotes>();
   for (const [key, below] of Object.entries(instances)) {
@@ -67,7 +67,7 @@ function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
 }
 
 function isEarlier<H>(value: unknown, isVolume: (volume: unknown) => boolean): value is Earlier<H> {
-  // Not whole: a number that was counted up beyond what is exact must not keep the server from starting.
+  // Not `isWhole`: a number counted up beyond exact integers must not keep the server from starting.
   const isNumber = (instance: unknown): instance is number => typeof instance === 'number';
   const isThis = (volume: unknown): volume is object => isVolume(volume);
   return isRecord(value) && isRecordOf(value['volumes'], isThis) && isRecordOf(value['instances'], isNumber);
@@ -121,7 +121,7 @@ function isVolumeOf<H extends SecondHold>(value: unknown, isHold: (hold: unknown
   return isWhole(epoch) && isListOf(holds, (hold): hold is H => isHold(hold, epoch)) && (taken === null || isTakeOver(taken));
 }
 
-/** A hold that began after the last change would have the identity of a later one. */
+/** A hold that began after the last change would get the identity of a later one. */
 function isSecondHold(value: unknown, lastEpoch: number): value is SecondHold {
   if (!isRecord(value) || !isFirstHold(value)) return false;
   const { epoch, life } = value as Partial<Hold>;

@@ -1,19 +1,21 @@
-// What tells a file or device from every other one, over boots and restarts, as far as the machine says: by it one that took the place of
-// another is known. Numbers of devices are given anew at each boot, so they do not count. Leaves what follows to held-facts.ts.
-// It cannot see that content was written over in place, or that a whole file system or disk was put back to an earlier state.
+// Identifies a file or device. The name is the same for every path to it while it exists: volume-change.ts does not serve one twice, opened-file.ts
+// serves no other in its place. The stamp lasts over boots and restarts, as far as the machine tells: volume-failures.ts detects a replaced storage
+// by it. Device numbers change with each boot and do not count. Neither shows content that was overwritten in place, or a file system or disk that
+// was restored to an earlier state.
 
 import type { BigIntStats } from 'node:fs';
-import fs from 'node:fs';
-import path from 'node:path';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
 import { deviceName } from './block-device.ts';
 
-/** File systems (statfs) whose inode numbers last no longer than the mount: FAT, exFAT, SMB, 9p and what runs by FUSE. */
+import fs from 'node:fs';
+import path from 'node:path';
+
+/** File systems (statfs) whose inode numbers last no longer than the mount: FAT, exFAT, SMB, 9p and FUSE. */
 const PASSING_INODES = new Set([0x4d44, 0x2011bab0, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x65735546]);
-/** What a disk, or what stands for one, is called by itself; below its folder in /sys. */
+/** Names by which a disk, or a virtual one, identifies itself; files below its directory in /sys. */
 const DISK_NAMES = ['dm/uuid', 'md/uuid', 'wwid', 'device/wwid', 'serial', 'device/serial'] as const;
 
-/** null: nothing tells it from others. `place`: a path of it, on its file system. */
+/** Null: it cannot be told from others. `location`: a path on its file system. */
 export function storageStamp(stats: BigIntStats, location: string, devicesDirectory = '/sys/dev/block'): string | null {
   if (stats.isBlockDevice()) return deviceStamp(path.join(devicesDirectory, deviceName(stats.rdev)));
   const inode = areInodesLasting(location) ? `i${stats.ino}` : null;
@@ -21,7 +23,7 @@ export function storageStamp(stats: BigIntStats, location: string, devicesDirect
   return [inode, birth].filter((part) => part !== null).join('.') || null;
 }
 
-/** Whether two stamps may be of one file or device: what only one of them knows says nothing. */
+/** Whether two stamps may be of one file or device: a part that only one of them has is ignored. */
 export function isSameStamp(one: string | null, other: string | null): boolean {
   if (one === null || other === null || one === other) return true;
   const [shorter, longer] = one.length < other.length ? [one, other] : [other, one];
@@ -74,4 +76,9 @@ function textOf(folder: string, name: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** The same for every path of a file or device of this machine, while it exists. */
+export function storageName(stats: BigIntStats): string {
+  return stats.isBlockDevice() ? `device ${deviceName(stats.rdev)}` : `file ${stats.dev}:${stats.ino}`;
 }

@@ -1,7 +1,7 @@
-// Who holds which volume, and which instance of a node is the last (docs/PROTOCOL.md H1 to H4), kept durably before anything is granted: a
-// hold survives restarts. The decisions are hold-table.ts's; here one change of a volume's holds comes after the other, and a take-over
-// takes its steps in their order. Leaves ending processes, and syncing, to the ports of each OPEN.
-// Invariant: until the new holder is in the file, the old one is; and it is written only when nothing of the old one runs any more.
+// Which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a grant, so that holds
+// survive restarts. hold-table.ts decides; this file serializes the changes of a volume and the steps of a take-over. The ports of each OPEN end
+// processes and sync. Invariant: the file names the old holder until the new one is in it, and the new one only after nothing of the old one is
+// running.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -25,37 +25,37 @@ import {
   withRelease,
   withSettled,
 } from './hold-table.ts';
-import { HOLDS_FILE, type HoldsFileContent } from './holders-file.ts';
+import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
 import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
 import type { ServedVolume } from '../backends/common/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
 
-/** What an OPEN needs of its listener. */
+/** What an OPEN needs from its listener. */
 export interface GrantPorts {
-  /** What the client may have by its name now; null: it went meanwhile. */
+  /** The volume of that name, if the client may have it now; null: it was removed meanwhile. */
   find(): ServedVolume | null;
-  /** The storage's present life. */
+  /** The current incarnation of the storage. */
   incarnation(volume: ServedVolume): string;
-  /** Resolves when nothing that a hold was granted up to `epoch` runs any more; false: what was written may be lost. */
+  /** Resolves when nothing that the hold was granted up to `epoch` is running; false: writes may be lost. */
   revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
-  /** What was written to the volume is durable. Throws when it may be lost. */
+  /** Makes all writes to the volume durable. Throws if some may be lost. */
   sync(volume: ServedVolume): Promise<void>;
-  /** What was written to the volume may be lost: its storage begins a new life. */
+  /** Writes to the volume may be lost: its storage starts a new incarnation. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
-  /** Whether the client's session is there still, to be told. */
+  /** Whether the client's session still exists to get the answer. */
   isWanted(): boolean;
-  /** A volume has another holder now: whoever looks at the list is told. */
+  /** A volume has another holder: clients that read the list are notified. */
   holdersChanged(): void;
 }
 
-/** What becomes of the notes about a node. */
+/** A change of the notes about a node. */
 type NotesChange = (notes: NodeNotes) => NodeNotes;
 
-/** Changes of one volume's holds, one after the other. */
+/** Serializes the changes of one volume's holds. */
 interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
-  /** Who is just taking it over, and what stands in the file until that is done. */
+  /** The take-over in progress, and the entry in the file until it is done. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
@@ -63,7 +63,7 @@ export class Holds {
   private readonly file: StateFile<HoldsFileContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
   private readonly nodes = new Map<string, NodeNotes>();
-  /** The last sentence to each client about each volume. */
+  /** The last refusal to each client about each volume. */
   private readonly refusals = new Map<string, string>();
   private readonly changes = new Map<string, HoldChanges>();
   private readonly wallMs: () => number;
@@ -78,7 +78,7 @@ export class Holds {
     }));
   }
 
-  /** Throws E_SYSTEM when the state file cannot be used. */
+  /** Throws E_SYSTEM if the file cannot be used. */
   async load(): Promise<void> {
     const content = await this.file.load();
     if (content === null) return;
@@ -86,7 +86,7 @@ export class Holds {
     for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
 
-  /** Of the last grant of a volume. */
+  /** Epoch of the last grant of a volume. */
   epochOf(volumeId: string): number {
     return this.entryOf(volumeId).epoch;
   }
@@ -95,25 +95,25 @@ export class Holds {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
-  /** This machine has proved before that it is this node. */
+  /** Whether this machine has proved before that it is this node. */
   isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
     return this.notesOf(client.node).machines.some(({ machine }) => machine === client.machine);
   }
 
-  /** False: a later instance of this node was seen on the same machine, or this one was replaced: it is refused for ever. */
+  /** False: a later instance of this node was seen on the same machine, or this one was replaced. It is refused for ever. */
   isCurrent(client: ClientIdentity): boolean {
     return isCurrent(this.notesOf(client.node), client);
   }
 
   /**
-   * Whether a newcomer may take the place of one of its node that was there before, and was silent for `silentMs` (0: it is not): by being its
-   * successor for sure, or because that one is not heard any more.
+   * Whether a newcomer may replace the earlier instance of its node, which has been silent for `silentMs` (0: it is connected): it is certainly its
+   * successor, or the earlier one has been silent long enough.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
   }
 
-  /** Whoever of a node was let in last and holds something, as the file says; null: nobody is known to. */
+  /** The last admitted instance of a node, if the file says that it holds a volume; else null. */
   lastHolding(node: string): ClientIdentity | null {
     const { last } = this.notesOf(node);
     if (last === null) return null;
@@ -121,41 +121,38 @@ export class Holds {
     return [...this.volumes.values()].some(({ holds }) => holds.some((hold) => isOf(hold, client))) ? client : null;
   }
 
-  /** A proven instance that is let in, and the other one that it replaces; durable when it resolves. */
+  /** Records a proven instance that is admitted, and the one that it replaces; durable when it resolves. */
   async noteInstance(client: ClientIdentity, replaced: ClientIdentity | null): Promise<void> {
     const change: NotesChange = (notes) => withInstance(notes, client, replaced);
     if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
   }
 
-  /**
-   * Forgets what was seen of all other nodes: they are no clients any more. Of who holds something nothing is forgotten. The file says so from
-   * the next change on.
-   */
+  /** Forgets all other nodes: they are no longer clients. Nodes that hold a volume are kept. The file follows with its next change. */
   keepNodes(clients: readonly string[]): void {
     const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
     for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
   }
 
-  /** Answers an OPEN; a grant is durable when it resolves. Throws E_SYSTEM when it cannot be kept: nothing is granted then. */
+  /** Answers an OPEN; a grant is durable when it resolves. Throws E_SYSTEM if it cannot be saved: nothing is granted then. */
   async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
     const turns = this.changes.get(volumeId);
     const takeOver = turns?.takeOver ?? null;
     if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
       const { taker, entry } = takeOver;
-      // Who has lost it in an earlier one need not wait: the next could begin before he comes again, and the next.
+      // A client that lost the volume in an earlier take-over is told at once: each retry could meet the next take-over.
       const lost = this.lostAlready(entry, client, request, ports);
       if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
-      return this.refuse(volumeId, `Volume ${request.name} is just being taken over by ${taker.node} at ${taker.address}: try again`);
+      return this.refuse(volumeId, `Volume ${request.name} is being taken over by ${taker.node} at ${taker.address}: try again`);
     }
     if ((turns?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX) {
-      return this.refuse(volumeId, `More than ${HOLD_CHANGES_WAITING_MAX} clients ask for volume ${request.name} at once: try again`);
+      return this.refuse(volumeId, `More than ${HOLD_CHANGES_WAITING_MAX} requests for volume ${request.name} are waiting: try again`);
     }
     return this.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, ports, own));
   }
 
   /**
-   * The client has closed what was granted up to `epoch`. Not held any more at once, also when that cannot be kept (it throws then): the
-   * next change that is kept says so too.
+   * The client has closed what was granted up to `epoch`. The hold ends at once, even if saving fails (then it throws): the next change that is saved
+   * includes it.
    */
   async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
     await this.inTurn(volumeId, async () => {
@@ -167,7 +164,7 @@ export class Holds {
     });
   }
 
-  /** The client has nothing left to bring back (H3); false: it has no such hold any more. Durable when it resolves. */
+  /** The client has recovered everything (H3); false: it no longer has such a hold. Durable when it resolves. */
   async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {
     return this.inTurn(volumeId, async () => {
       const settled = withSettled(this.entryOf(volumeId), client, epoch, incarnation);
@@ -195,14 +192,14 @@ export class Holds {
     if (opening.losers.length > 0) own.takeOver = { taker: client, entry: this.entryOf(id) };
     const lost = await this.endOthers(volume, opening, ports);
     if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
-    // While the others ended, the configuration may have changed, or the client have gone away.
+    // Meanwhile the configuration may have changed, or the client may have left.
     const still = ports.find();
     if (still?.id !== id) return this.unknownVolume(id, request);
     if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${volume.name} was taken over`);
     return this.give(still, client, opening, ports);
   }
 
-  /** Steps 1 and 2 of a take-over, or of replacing an older instance. Gives the reason why it comes to nothing. */
+  /** Steps 1 and 2 of a take-over, or of replacing an older instance. Returns why it failed, or null. */
   private async endOthers(volume: ServedVolume, opening: Opening, ports: GrantPorts): Promise<string | null> {
     const { client, losers } = opening;
     const { name, id } = volume;
@@ -212,28 +209,28 @@ export class Holds {
     const flushed = await Promise.all(losers.map((loser) => ports.revokeHold(volume, loser, epoch, why)));
     if (!opening.needsSync) return null;
     const from = losers.length > 0 ? nodesOf(losers) : `an older instance of ${client.node}`;
-    let reason: string | null = flushed.every(Boolean) ? null : `Volume ${name}: a flush failed when it was closed`;
+    let reason: string | null = flushed.every(Boolean) ? null : `Volume ${name}: a flush failed while it was being closed`;
     try {
       await ports.sync(volume);
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
-      // Slow storage has lost nothing yet: an error that comes later begins a new life then.
+      // Slow storage has lost nothing yet: a later error will start a new incarnation.
       if (code === 'E_TIMEOUT' && reason === null)
-        return `Volume ${name} was not taken from ${from}. ${message}: try again when it answers`;
+        return `Volume ${name} was not taken from ${from}. ${message}: try again when the storage answers`;
       reason = message;
     }
     if (reason === null) return null;
-    const sentence = `Volume ${name} was not taken from ${from}, who may have lost acknowledged writes. ${reason}`;
-    this.log.error(`${sentence}; it was for ${client.node} at ${client.address}`, { volume: name });
+    const sentence = `Volume ${name} was not taken from ${from}, which may have lost acknowledged writes. ${reason}`;
+    this.log.error(`${sentence}; ${client.node} at ${client.address} had asked for it`, { volume: name });
     await ports.incarnationEnded(volume);
     return sentence;
   }
 
-  /** Steps 3 and 4: the change is in memory before anybody else's turn of the loop, and durable when it resolves. */
+  /** Steps 3 and 4: the change is in memory within this turn of the event loop, and durable when it resolves. */
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;
     const { losers, replaced, readonly } = opening;
-    // Whoever has just ended badly has begun a new one.
+    // A worker that has just crashed has started a new incarnation.
     const incarnation = ports.incarnation(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
     const changed = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
@@ -249,11 +246,11 @@ export class Holds {
     }
     this.refusals.delete(`${id} ${client.node}`);
     const told = grantFor(changed, volume, client);
-    if (told === null) throw new Error(`A hold of volume ${name} was not kept`);
+    if (told === null) throw new Error(`The hold of volume ${name} is missing after its OPEN`);
     return { granted: true, volume, readonly, incarnation, ...told };
   }
 
-  /** Once, however often the same is asked again. */
+  /** Logs a refusal once, however often the client repeats the request. */
   private logRefusal({ id, name }: ServedVolume, { node, address }: Claimant, sentence: string): void {
     const key = `${id} ${node}`;
     if (this.refusals.get(key) === sentence) return;
@@ -280,7 +277,7 @@ export class Holds {
     return mine;
   }
 
-  /** Durable when it resolves; what cannot be kept is not so. */
+  /** Durable when it resolves; undone when saving fails. */
   private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
     const before = this.entryOf(volumeId);
     if (to === before) return;
@@ -300,7 +297,7 @@ export class Holds {
     try {
       await this.file.save();
     } catch (error) {
-      // Whoever comes again must find it not noted, or it would be let in with nothing kept.
+      // Undo the note: otherwise the client's next attempt would be admitted although nothing was saved.
       if (this.nodes.get(node) === after && before !== undefined) this.nodes.set(node, before);
       else if (this.nodes.get(node) === after) this.nodes.delete(node);
       throw error;
@@ -316,7 +313,7 @@ export class Holds {
   }
 
   private unknownVolume(volumeId: string, request: OpenRequest): Grant {
-    return this.refuse(volumeId, `The server has no volume ${request.name} for this client any more`, STATUS.UNKNOWN_VOLUME, []);
+    return this.refuse(volumeId, `The server no longer has a volume ${request.name} for this client`, STATUS.UNKNOWN_VOLUME, []);
   }
 
   private refuse(

@@ -1,9 +1,9 @@
 // Pieces of long ranges grow and shrink with the time they take, within their bounds.
 // Leaves doing them to range-helper.test.ts.
 
-import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { expect, test } from 'vitest';
-import { StepSize } from './step-size.ts';
+import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
+import { StepSize } from './range-operations.ts';
 
 test('fast pieces grow to the largest, slow ones shrink to the smallest, others stay', () => {
   const step = new StepSize();

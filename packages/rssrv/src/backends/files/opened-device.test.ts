@@ -116,7 +116,7 @@ test('a block device is settled with its own size, held exclusively, and never a
   await expect(openStorage(volume, 'id', ports)).rejects.toThrow(/cannot be opened \(EBUSY\): unmount it/);
   await releaseStorage(storage);
   const larger = await openStorage({ ...volume, sizeBytes: 2 * DEVICE_BYTES }, 'id', ports);
-  await expect(settleSize(larger)).rejects.toThrow(`has ${DEVICE_BYTES} bytes, size says ${2 * DEVICE_BYTES}: lower size =`);
+  await expect(settleSize(larger)).rejects.toThrow(`has ${DEVICE_BYTES} bytes, but size is ${2 * DEVICE_BYTES}: lower size =`);
   await releaseStorage(larger);
-  await expect(openStorage({ ...volume, type: 'file' }, 'id', ports)).rejects.toThrow('is no regular file: correct path');
+  await expect(openStorage({ ...volume, type: 'file' }, 'id', ports)).rejects.toThrow('is not a regular file: correct path');
 });

@@ -1,8 +1,7 @@
-// Decides for each read and write whether it may run at once on the loop or has to go through the thread pool.
-// Cached or not cannot be known beforehand, so every call at once is timed. A slow one alone says little: on a busy machine most are those
-// during which this process did not run. So the calls after a slow one are watched: one that is slow again and has slept waited for the
-// storage, and sends the next requests to the pool, after which the storage is probed again. While the pool shows that the storage is silent,
-// nothing runs on the loop: a call that hangs there stops all of the process. Pure: time and sleeps come in from outside.
+// Decides whether a read or write may run at once on the event loop or must use the thread pool. Whether data is cached cannot be known, so each call
+// on the loop is timed. One slow call proves little, because on a busy machine the process may just not have been scheduled. A second slow call in
+// which the process slept has waited for the storage: the next requests use the pool. While the pool gets no answers, nothing runs on the loop,
+// because a call that hangs there stops the whole process. Pure: time and sleeps are ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
@@ -11,17 +10,17 @@ export class InlinePolicy {
   private readonly clock: Clock;
   private readonly sleeps: () => number;
   private poolRequestsLeft: number;
-  /** Calls that are still watched; also after a run in the pool, where one slow call is enough for the next run. */
+  /** Calls that are still watched, also after a run in the pool, where one slow call is enough for the next run. */
   private watchedCallsLeft: number;
   private startedMs = 0;
   private sleptBefore = 0;
-  /** Calls in the pool, and when one of them ended last; when the first began, where none has since. */
+  /** Calls in the pool, and when the last of them ended; if none has ended, when the first one began. */
   private pooled = 0;
   private movedMs = 0;
 
   /**
-   * `start`: `pool` for storage known to be slow; it is probed after the first run of requests. `sleeps`: how often this process has slept
-   * until now; 0 where that is not known, and then every slow call that is watched counts.
+   * `start`: `pool` for storage that is usually slow; it is tried on the loop after a first run of requests. `sleeps`: how often this process has
+   * slept; 0 if unknown, and then every slow call counts.
    */
   constructor(clock: Clock, start: 'sync' | 'pool', sleeps: () => number) {
     this.clock = clock;
@@ -30,7 +29,7 @@ export class InlinePolicy {
     this.watchedCallsLeft = start === 'pool' ? SLOW_CALL_WATCHED_CALLS : 0;
   }
 
-  /** A call goes to the pool, whatever it is. */
+  /** A call goes to the pool, for any reason. */
   poolBegan(): void {
     if (this.pooled++ === 0) this.movedMs = this.clock.monotonicMs();
   }
@@ -40,7 +39,7 @@ export class InlinePolicy {
     this.movedMs = this.clock.monotonicMs();
   }
 
-  /** True: run the call now and report `leave` after it. False: this request goes to the pool. Calls do not nest. */
+  /** True: run the call now, and call `inlineEnded` after it. False: use the pool. Calls do not nest. */
   mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;
     if (this.poolRequestsLeft > 0) {
@@ -52,7 +51,7 @@ export class InlinePolicy {
     return true;
   }
 
-  /** The call let in by `enter` has ended; `lengthBytes` is what it was to move. */
+  /** The call permitted by `mayRunInline` has ended. `lengthBytes`: its length. */
   inlineEnded(lengthBytes: number): void {
     const tookUs = (this.clock.monotonicMs() - this.startedMs) * 1000;
     const isWatched = this.watchedCallsLeft > 0;

@@ -1,5 +1,5 @@
-// From the backend of a volume to one that shows the faults its `test-...` keys ask for. The one place that knows all wrappers.
-// A volume without such keys keeps its backend. The outermost comes first: pause, delay, throttle, errors, then what is not synced.
+// Wraps the backend of a volume in the faults of its `test-...` keys; without such keys the backend stays as it is. The one place that knows all
+// faults. Order from outside: pause, delay, throttle, errors, then unsynced writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
@@ -7,17 +7,17 @@ import { errnoName, RsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../common/served-volume.ts';
 import type { Backend } from '../common/backend.ts';
 import type { BackendPorts } from '../files/backend-ports.ts';
-import { delay, failure, type Fault, pause, throttle } from './interference.ts';
-import { FaultyBackend } from './interfered-backend.ts';
+import { delay, failure, type Fault, pause, throttle } from './fault-rules.ts';
+import { FaultyBackend } from './faulty-backend.ts';
 import { UnsyncedBackend } from './unsynced-backend.ts';
 import { UnsyncedLog } from './unsynced-log.ts';
 import { UnsyncedStore } from './unsynced-store.ts';
 
 const RANDOM_STEPS = 2 ** 32;
-/** By the file of the log. */
+/** By the path of the log. */
 const stores = new Map<string, { readonly store: UnsyncedStore; users: number }>();
 
-/** Throws E_VOLUME, and the backend is closed then. */
+/** Throws E_VOLUME; the backend is closed then. */
 export async function withFaults(backend: Backend, volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const { test } = volume;
   if (test === undefined) return backend;
@@ -29,17 +29,17 @@ export async function withFaults(backend: Backend, volume: ServedVolume, ports: 
       random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
       isThere: (file: string) => fs.existsSync(file),
     };
-    const interferences: Fault[] = [];
-    if (pauseFile !== null) interferences.push(pause(pauseFile, world));
-    if (delays.length > 0) interferences.push(delay(delays, world));
-    if (bytesPerSecond !== null) interferences.push(throttle(bytesPerSecond, world));
-    if (errors.length > 0) interferences.push(failure(errors, world));
-    return interferences.length === 0 ? inner : new FaultyBackend(inner, interferences, ports.onError);
+    const faults: Fault[] = [];
+    if (pauseFile !== null) faults.push(pause(pauseFile, world));
+    if (delays.length > 0) faults.push(delay(delays, world));
+    if (bytesPerSecond !== null) faults.push(throttle(bytesPerSecond, world));
+    if (errors.length > 0) faults.push(failure(errors, world));
+    return faults.length === 0 ? inner : new FaultyBackend(inner, faults, ports.onError);
   } catch (thrown) {
     await backend.close();
     throw new RsError(
       'E_VOLUME',
-      `Volume ${volume.name}: ${test.unsyncedFile} cannot be used (${errnoName(thrown) ?? String(thrown)}): see that rssrv may write there`,
+      `Volume ${volume.name}: ${test.unsyncedFile} cannot be used (${errnoName(thrown) ?? String(thrown)}): let rssrv write there`,
       { volume: volume.name },
       thrown,
     );

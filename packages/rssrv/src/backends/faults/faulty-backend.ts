@@ -1,11 +1,11 @@
-// A backend whose operations meet faults on their way (interference.ts), for tests. Everything takes the way that waits.
-// Leaves what a fault is to interference.ts. Invariant: what was begun is answered once, and `close` resolves only after that.
+// A backend that injects faults into its operations (fault-rules.ts), for tests. Nothing runs at once; every operation waits. Invariant: each
+// operation is answered once, and `close` resolves only after that.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../common/backend.ts';
 import type { BackendPorts } from '../files/backend-ports.ts';
-import type { Fault, FaultOperation } from './interference.ts';
+import type { Fault, FaultOperation } from './fault-rules.ts';
 
 export class FaultyBackend implements Backend {
   private readonly inner: Backend;
@@ -13,9 +13,9 @@ export class FaultyBackend implements Backend {
   private readonly onError: BackendPorts['onError'];
   private readonly inFlight = new InFlight();
 
-  constructor(inner: Backend, interferences: readonly Fault[], onError: BackendPorts['onError']) {
+  constructor(inner: Backend, faults: readonly Fault[], onError: BackendPorts['onError']) {
     this.inner = inner;
-    this.faults = interferences;
+    this.faults = faults;
     this.onError = onError;
   }
 
@@ -59,7 +59,7 @@ export class FaultyBackend implements Backend {
     this.run('zero', positionBytes, lengthBytes, done, (end) => this.inner.zero(positionBytes, lengthBytes, keepAllocated, fua, end));
   }
 
-  /** To storage that is looked at, this is a read. */
+  /** To the storage this is a read. */
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
     let pairs: number[] = [];
     this.run(
@@ -87,9 +87,9 @@ export class FaultyBackend implements Backend {
       this.inFlight.end();
     };
     const meet = (index: number): void => {
-      const interference = this.faults[index];
-      if (interference === undefined) start(end);
-      else interference(operation, positionBytes, lengthBytes, (errno) => (errno === null ? meet(index + 1) : setImmediate(fail, errno)));
+      const fault = this.faults[index];
+      if (fault === undefined) start(end);
+      else fault(operation, positionBytes, lengthBytes, (errno) => (errno === null ? meet(index + 1) : setImmediate(fail, errno)));
     };
     const fail = (errno: string): void => {
       this.onError(operation, errno);

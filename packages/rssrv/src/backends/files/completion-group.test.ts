@@ -2,7 +2,7 @@
 // That answers then leave together is the session's, and the bench's to measure.
 
 import { expect, test } from 'vitest';
-import { CompletionGroup } from './completion-group.ts';
+import { CompletionGroup } from './file-backend.ts';
 
 function turn(): Promise<void> {
   return new Promise((resolve) => {

@@ -9,8 +9,8 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
 import { NullBackend } from '../null-backend.ts';
 import { promised } from '../../testing/backend-scene.ts';
-import { delay, failure, type Fault, type FaultOperation, pause, throttle } from './interference.ts';
-import { FaultyBackend } from './interfered-backend.ts';
+import { delay, failure, type Fault, type FaultOperation, pause, throttle } from './fault-rules.ts';
+import { FaultyBackend } from './faulty-backend.ts';
 
 let clock: FakeClock;
 let files: Set<string>;
@@ -25,9 +25,9 @@ beforeEach(() => {
 
 const world = () => ({ clock, random: () => chance, isThere: (file: string) => files.has(file) });
 
-function meet(interference: Fault, operation: FaultOperation, firstSector = 0, sectors = 1): void {
+function meet(fault: Fault, operation: FaultOperation, firstSector = 0, sectors = 1): void {
   const isFlush = operation === 'flush';
-  interference(operation, isFlush ? 0 : firstSector * SECTOR_BYTES, isFlush ? 0 : sectors * SECTOR_BYTES, (errno) => passed.push(errno));
+  fault(operation, isFlush ? 0 : firstSector * SECTOR_BYTES, isFlush ? 0 : sectors * SECTOR_BYTES, (errno) => passed.push(errno));
 }
 
 function slow(changes: Partial<TestDelay>): TestDelay {

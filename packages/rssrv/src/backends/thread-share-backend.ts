@@ -1,13 +1,13 @@
-// A backend that takes no more than its volume's share of the process's threads (thread-shares.ts): what is past it waits here, and other volumes
-// find a thread although this one's storage hangs. Leaves everything else to the backend inside. What is queued belongs to the backend's caller's
-// slots, which bound it. Invariant: nothing is queued when it is closed, since its caller closes it when all has been answered.
+// A backend that uses no more than its volume's share of the worker's threads (thread-shares.ts): further operations wait here, and other volumes
+// find a thread although this one's storage hangs. The backend inside does the rest. The slots of the callers bound the queue. Invariant: the queue
+// is empty at close, because its caller closes it after all answers.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './common/backend.ts';
 import type { FileEnd } from './common/file-end.ts';
 import type { ThreadLane, ThreadShares } from './common/thread-shares.ts';
 
-export class SharingBackend implements Backend {
+export class ThreadShareBackend implements Backend {
   private readonly inner: Backend;
   private readonly lane: ThreadLane;
   private readonly left: () => void;
@@ -47,7 +47,7 @@ export class SharingBackend implements Backend {
     this.run(done, (end) => this.inner.write(source, offset, lengthBytes, positionBytes, fua, end));
   }
 
-  /** One sync runs at a time, whoever asks (flush-gate.ts): those that wait for it must not hold the threads of reads. */
+  /** One sync runs at a time (flush-gate.ts): flushes that wait for it must not occupy the threads of reads. */
   flush(done: IoDone): void {
     this.inner.flush(done);
   }
@@ -73,7 +73,7 @@ export class SharingBackend implements Backend {
   private run(done: IoDone, start: (end: IoDone) => void): void {
     this.lane.run((ended) =>
       start((status) => {
-        // First the answer: one that asks for more finds its place in the queue.
+        // Answer first: an answer that starts another operation finds its place in the queue.
         done(status);
         ended();
       }),

@@ -1,6 +1,6 @@
-// What the faults of a volume under test do to an operation on its way to the storage: it comes later, waits, or is not done at all.
-// Pure: time, chance and files that switch a fault come in as ports. Leaves counting operations in and out to interfered-backend.ts.
-// Invariant: each operation passes once, with null (it is done) or with the errno that is its outcome.
+// Faults that are injected into the operations of a volume under test: delay, pause, throttle or failure. Pure: time, chance and the files that
+// switch a fault on are ports. faulty-backend.ts counts operations in and out. Invariant: each operation passes once, with null (execute it) or with
+// the errno that is its result.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -9,7 +9,7 @@ import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
 export type FaultOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;
-/** Calls `passed`, at once or later. A flush has no range: 0, 0. */
+/** Calls `passed` at once or later. A flush has no range: 0, 0. */
 export type Fault = (operation: FaultOperation, positionBytes: number, lengthBytes: number, passed: Passed) => void;
 
 export interface FaultPorts {
@@ -19,7 +19,7 @@ export interface FaultPorts {
   readonly isThere: (file: string) => boolean;
 }
 
-/** Every rule that fits adds its time. */
+/** Delays add up over all matching rules. */
 export function delay(rules: readonly TestDelay[], { clock, random, isThere }: FaultPorts): Fault {
   return (operation, _positionBytes, _lengthBytes, passed) => {
     const fitting = rules.filter((rule) => isFor(rule, operation) && isOn(rule, isThere));
@@ -30,8 +30,8 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: F
 }
 
 /**
- * The first rule that is due decides. As with any storage, a flush that has failed once is never answered OK again before the volume is
- * opened anew: what was lost is not known.
+ * The first rule that is due decides. As with real storage, a flush that has failed is never OK again until the volume is opened again, because the
+ * extent of the loss is unknown.
  */
 export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);
@@ -49,7 +49,7 @@ export function failure(rules: readonly TestError[], { isThere }: FaultPorts): F
   };
 }
 
-/** Nothing passes while `file` is there. */
+/** No operation passes while `file` exists. */
 export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   return (_operation, _positionBytes, _lengthBytes, passed) => {
     const look = (): void => {
@@ -60,7 +60,7 @@ export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   };
 }
 
-/** Reads and writes one after the other, each when the bytes of those before it have had their time. */
+/** Reads and writes pass one after the other, each when the earlier bytes have had their time. */
 export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   let freeMs = 0;
   return (operation, _positionBytes, lengthBytes, passed) => {

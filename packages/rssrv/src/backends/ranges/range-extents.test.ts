@@ -1,11 +1,11 @@
 // Extents in bytes turned into sectors: examples, and with fast-check any layout against a map of single bytes.
 // Leaves asking the file system to range-helper.test.ts.
 
+import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
+import { extentPairs } from './range-operations.ts';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { extentPairs } from './extent-pairs.ts';
 
 const { DATA, HOLE } = EXTENT;
 
