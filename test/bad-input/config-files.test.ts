@@ -315,7 +315,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     await expectRefused(
       host,
       program,
-      /^Configuration file FILE has 16777217 bytes, allowed are 16777216: it must be another kind of file \[E_CONFIG\]$/,
+      /^Configuration file FILE has 16777217 bytes, allowed are 16777216: check whether it is the right file \[E_CONFIG\]$/,
     );
   });
 

@@ -318,7 +318,7 @@ describe('wrong usage', () => {
     for (const args of [['-q'], ['-a'], ['-m', 'status'], ['events']]) {
       expectOneLine(
         await host.rsconfig(...args),
-        /^rsconfig: rsiod does not run, nothing listens on .*\/control: start it with: rsiod --root .* \[E_NOT_RUNNING\]$/,
+        /^rsconfig: rsiod is not running, nothing listens on .*\/control: start it with: rsiod --root .* \[E_NOT_RUNNING\]$/,
       );
     }
   });

@@ -134,7 +134,7 @@ it("a request of another version is refused with both versions and the daemon's 
     id: 1,
     error: {
       code: 'E_VERSION',
-      message: expect.stringMatching(/version 99 of the control interface, this daemon \(release [\d.]+\) speaks \d+/),
+      message: expect.stringMatching(/version 99 of the control interface, this daemon \(release [\d.]+\) uses \d+/),
     },
   });
   expect(await raw({ id: 1, version: 99, method: 'daemon' })).toMatchObject({ result: { program: 'rsiod' } });

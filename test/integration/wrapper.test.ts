@@ -67,7 +67,7 @@ async function rawClient(instance: number, node = 'big-2'): Promise<RawClient> {
 it('without --test such a key is an error of the file, at the start, in --check and at a reload', async () => {
   configure({ 'test-delay': 'write 1ms' });
   const wrong =
-    /^rssrv: .*\/rssrvcfg:\d+: Volume "oracle" has test-delay, which makes faults for tests: remove the line, or start rssrv with --test where nobody's data is \[E_CONFIG\]\n$/;
+    /^rssrv: .*\/rssrvcfg:\d+: Volume "oracle" has test-delay, which injects faults for tests: remove the line, or start rssrv with --test on a machine without real data \[E_CONFIG\]\n$/;
   for (const args of [[], ['--check']]) {
     const result = await server.tryStart('rssrv', args);
     expect(result.stderr).toMatch(wrong);
@@ -79,7 +79,7 @@ it('without --test such a key is an error of the file, at the start, in --check 
   await server.start('rssrv');
   configure({ 'test-delay': 'write 1ms' });
   process.kill(server.pid('rssrv'), 'SIGHUP');
-  await waitFor(() => server.log('rssrv').includes('has test-delay, which makes faults'), 5_000, 'The file is refused');
+  await waitFor(() => server.log('rssrv').includes('has test-delay, which injects faults'), 5_000, 'The file is refused');
 });
 
 it('with --test the log names the volumes with faults', async () => {

@@ -52,7 +52,7 @@ export function runEffect(effect: Effect, ports: Ports, dispatch: (action: Actio
     case 'reload-daemon':
       return answer(reloadDaemon(ports), dispatch, (failure) => ({ kind: 'reloaded', outcome: { kind: 'failed', failure } }));
     case 'start-daemon':
-      return answer(startDaemon(ports), dispatch, (failure) => ({ kind: 'failed', what: 'rsiod did not come up', failure }));
+      return answer(startDaemon(ports), dispatch, (failure) => ({ kind: 'failed', what: 'rsiod did not start', failure }));
     case 'explore':
       return answer(explore(effect, ports, dispatch), dispatch, (failure) => ({ kind: 'run-failed', run: effect.run, failure }));
     case 'search':

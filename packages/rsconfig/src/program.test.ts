@@ -323,7 +323,7 @@ describe('what goes wrong', () => {
 
   test('without rsiod one line says how to start it', async () => {
     const socket = join(root, 'run/rsio/rsiod/control');
-    const err = `rsconfig: rsiod does not run, nothing listens on ${socket}: start it with: rsiod --root ${root} [E_NOT_RUNNING]\n`;
+    const err = `rsconfig: rsiod is not running, nothing listens on ${socket}: start it with: rsiod --root ${root} [E_NOT_RUNNING]\n`;
     for (const argv of [[], ['-q'], ['-a'], ['-m', 'stats'], ['events']]) expect(await run(argv)).toEqual({ code: 1, out: '', err });
   });
 

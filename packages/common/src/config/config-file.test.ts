@@ -358,7 +358,7 @@ describe('refused, the old file stays whole', () => {
     expect(refusal(() => openConfigFile(file)).code).toBe('E_CONFIG');
     rmSync(file);
     mkdirSync(file);
-    expect(refusal(() => openConfigFile(file)).message).toContain('is no regular file');
+    expect(refusal(() => openConfigFile(file)).message).toContain('is not a regular file');
   });
 });
 

@@ -108,12 +108,12 @@ describe('refused', () => {
 
   test('a directory', () => {
     mkdirSync(join(dir, 'directory'));
-    expect(refusal(join(dir, 'directory'))).toMatchObject({ code: 'E_CONFIG', message: expect.stringContaining('is no regular file') });
+    expect(refusal(join(dir, 'directory'))).toMatchObject({ code: 'E_CONFIG', message: expect.stringContaining('is not a regular file') });
   });
 
   test('a FIFO, without waiting for a writer', () => {
     execFileSync(MAKE_FIFO, [join(dir, 'fifo')]);
-    expect(refusal(join(dir, 'fifo'))).toMatchObject({ code: 'E_CONFIG', message: expect.stringContaining('is no regular file') });
+    expect(refusal(join(dir, 'fifo'))).toMatchObject({ code: 'E_CONFIG', message: expect.stringContaining('is not a regular file') });
   });
 
   test('a file far too large, without reading it', () => {

@@ -1,6 +1,5 @@
-// The only part of the configuration that touches files: reads one, with clear errors and a warning about its rights, and hands the
-// text to the parser. Writing is the editors' business.
-// Invariant: what is returned is the file byte for byte, as text; a file that would not come back the same is refused.
+// Reads a configuration file, with clear errors and a warning about its rights, and passes the text to the parser. No other part of the
+// configuration reads files. Invariant: the text is the file byte for byte; a file that would not be written back unchanged is refused.
 
 import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
@@ -14,7 +13,7 @@ import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts'
 const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
 const WRITABLE = { everybody: 0o002, group: 0o020 };
-/** A file without any, such as another kind of file that was named by mistake, may be read by everybody. */
+/** A file without keys may be readable for everybody, for example another kind of file that was named by mistake. */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 
 export interface ConfigText {
@@ -22,7 +21,7 @@ export interface ConfigText {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS, E_CONFIG (no text file) or E_SYSTEM. */
+/** Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS, E_CONFIG (not a text file) or E_SYSTEM. */
 export function readConfigFile(path: string): ConfigText {
   const { bytes, stats } = readOpened(path);
   const text = decode(bytes, path);
@@ -36,7 +35,7 @@ export function readConfigFile(path: string): ConfigText {
   return { text, warnings };
 }
 
-/** Who may change a configuration may have the daemon, often root, do what he likes; who may read its keys may be a client of the server. */
+/** A user who may change the file controls the daemon, which is often root. A user who may read its keys can act as a client. */
 function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
   const mode = (bits & 0o777).toString(8).padStart(4, '0');
   const remedy = `${path} (mode ${mode}): run chmod 600 ${path}`;
@@ -47,21 +46,21 @@ function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | nul
   return (bits & READABLE.group) === 0 ? null : `Its group can read the keys in ${remedy}`;
 }
 
-/** Reads and parses; throws what either does. `takesTests`: rssrv was started with --test. */
+/** Reads and parses the file; throws what either step throws. `takesTests`: rssrv was started with --test. */
 export function loadRssrvConfig(path: string, takesTests = false): RssrvConfig {
   const { text, warnings } = readConfigFile(path);
   const config = parseRssrvConfig(text, path, takesTests);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Reads and parses; throws what either does. */
+/** Reads and parses the file; throws what either step throws. */
 export function loadRscltConfig(path: string): RscltConfig {
   const { text, warnings } = readConfigFile(path);
   const config = parseRscltConfig(text, path);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Warnings as sentences that name their place. */
+/** Warnings as sentences with file and line. */
 export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
   return warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
 }
@@ -69,14 +68,14 @@ export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
 function readOpened(path: string): { bytes: Buffer; stats: Stats } {
   let descriptor: number | undefined;
   try {
-    // Non-blocking, so that a FIFO in its place is refused instead of waited for.
+    // Non-blocking, so that a FIFO with this name is refused instead of blocking.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     if (!stats.isFile())
-      throw new RsError('E_CONFIG', `Configuration ${path} is no regular file: put the configuration file there`, { path });
+      throw new RsError('E_CONFIG', `Configuration ${path} is not a regular file: put the configuration file there`, { path });
     if (stats.size > CONFIG_FILE_MAX_BYTES) {
       const sizes = `${stats.size} bytes, allowed are ${CONFIG_FILE_MAX_BYTES}`;
-      throw new RsError('E_CONFIG', `Configuration file ${path} has ${sizes}: it must be another kind of file`, {
+      throw new RsError('E_CONFIG', `Configuration file ${path} has ${sizes}: check whether it is the right file`, {
         path,
         sizeBytes: stats.size,
       });
@@ -119,7 +118,7 @@ function decode(bytes: Buffer, path: string): string {
   }
 }
 
-/** 1-based line of the first bytes that are no UTF-8. */
+/** 1-based line of the first bytes that are not UTF-8. */
 function firstBadLine(bytes: Buffer): number {
   const good = bytes.toString('utf8').split('\n');
   const index = good.findIndex((line) => line.includes('\ufffd'));

@@ -1,5 +1,5 @@
-// Every path the programs use, below a root prefix, so that several "hosts" fit on one machine. Nothing here touches the disk.
-// A relative root is taken from the current directory: ask before changing it.
+// Every path that the programs use, below a root prefix, so that several "hosts" fit on one machine. Does not access the disk.
+// A relative root is resolved against the current directory, so resolve it before changing the directory.
 
 import { posix } from 'node:path';
 
@@ -14,18 +14,18 @@ export interface DaemonPaths {
   readonly pidFile: string;
   readonly logDir: string;
   readonly logFile: string;
-  /** What outlives a boot. */
+  /** State that survives a reboot. */
   readonly stateDir: string;
   readonly devDir: string;
 }
 
 export interface RssrvPaths extends DaemonPaths {
-  /** Ids of the volumes that have none in the file. */
+  /** Ids of the volumes without an id in the configuration. */
   readonly volumesFile: string;
   readonly holdersFile: string;
-  /** Workers and lives of volumes: cleared by a boot. */
+  /** Workers, and incarnations of volumes; a reboot clears it. */
   readonly recordsFile: string;
-  /** Files of memory volumes, on a memory file system. */
+  /** Folder of memory volumes, on a memory file system. */
   readonly memoryDir: string;
 }
 

@@ -220,7 +220,7 @@ describe('refused', () => {
     ['an unknown key', () => setKey(sample, if0, 'colour', 'red'), 'No key "colour" in [interface]: allowed are address, port, protocol'],
     ['a key of Object', () => setKey(sample, if0, 'constructor', 'red'), 'No key "constructor" in [interface]'],
     ['no address', () => addInterface(sample, 'if2', { port: '1' }), 'No address for [interface if2]: it needs an IPv4'],
-    ['to unset what is needed', () => setKey(sample, if0, 'address', null), 'Key address of [interface if0] is needed'],
+    ['to unset what is required', () => setKey(sample, if0, 'address', null), 'Key address of [interface if0] is required'],
   ])('%s', (_, edit, message) => {
     expect(edit).toThrow(message);
   });

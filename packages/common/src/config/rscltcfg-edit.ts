@@ -1,7 +1,6 @@
-// The edits that tools make in /etc/rscltcfg: document in, new document out, every other byte kept. New sections go where the manual's
-// sample has them: interfaces above the first namespace, servers below their namespace, in the sample's look.
-// Single names and values are judged here by the schema (E_CONFIG); what several sections make together is judged by the reader
-// before anything is saved (config-file.ts).
+// The edits that tools make in /etc/rscltcfg: document in, new document out, every other byte unchanged. New sections go where the manual's
+// sample has them, in its style: interfaces above the first namespace, servers below their namespace. The schema judges single names and
+// values here (E_CONFIG); the reader judges combinations before anything is saved (config-file.ts).
 
 import { INTERFACES_MAX } from '../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
@@ -19,15 +18,15 @@ export type SectionRef =
 
 type NamedSectionRef = Exclude<SectionRef, { readonly type: 'defaults' }>;
 
-/** Keys with their values as they would stand in the file. */
+/** Keys with their values, written as in the file. */
 export type KeyValues = Readonly<Record<string, string>>;
-/** null: the key is not to be set any more. */
+/** null: unset the key. */
 export type KeyChanges = Readonly<Record<string, string | null>>;
 
 /** Column of `=`, from 0: `protocol      = tcp`. */
 const KEY_COLUMNS = 14;
 
-/** A file that holds what the sample begins with. */
+/** A file with the first section of the sample. */
 export function newRscltcfg(): IniDocument {
   const entries = [
     ['protocol', 'tcp'],
@@ -36,7 +35,7 @@ export function newRscltcfg(): IniDocument {
   return appendSection(parseIni(''), 'defaults', null, entries, { keyColumns: KEY_COLUMNS });
 }
 
-/** Below the other interfaces, else below [defaults], else above the first namespace. */
+/** Adds an interface below the others, else below [defaults], else above the first namespace. */
 export function addInterface(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   const { sections } = document;
   checkRoom(sections, 'interface', INTERFACES_MAX);
@@ -45,31 +44,31 @@ export function addInterface(document: IniDocument, name: string, keys: KeyValue
   return addSection(document, { type: 'interface', name }, keys, above);
 }
 
-/** At the end of the file. */
+/** Adds a namespace at the end of the file. */
 export function addNamespace(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   checkRoom(document.sections, 'namespace', NAMESPACES_PER_CLIENT_MAX);
   return addSection(document, { type: 'namespace', name }, keys, undefined);
 }
 
-/** Below the other servers of the namespace, else directly below the namespace. */
+/** Adds a server below the others of the namespace, else directly below the namespace. */
 export function addServer(document: IniDocument, namespace: string, name: string, keys: KeyValues): IniDocument {
   const home = indexOf(document, { type: 'namespace', name: namespace });
   const last = belongings(document, home).findLast((index) => document.sections[index]?.type === 'server');
   return addSection(document, { type: 'server', namespace, name }, keys, last ?? home);
 }
 
-/** Sets and unsets keys of a section. A missing [defaults] is made. */
+/** Sets and unsets keys of a section. Creates a missing [defaults]. */
 export function changeSection(document: IniDocument, place: SectionRef, changes: KeyChanges): IniDocument {
   let changed = document;
   for (const [key, value] of inSchemaOrder(place, changes)) changed = setKey(changed, place, key, value);
   return changed;
 }
 
-/** Sets one key, or unsets it with null. A missing [defaults] is made. */
+/** Sets a key, or unsets it with null. Creates a missing [defaults]. */
 export function setKey(document: IniDocument, place: SectionRef, key: string, value: string | null): IniDocument {
   const entry = keyEntry(place, key);
   if (value !== null) checkValue(key, entry, value);
-  else if (entry.isRequired) throw new RsError('E_CONFIG', `Key ${key} of ${shown(place)} is needed: change it, or remove the section`);
+  else if (entry.isRequired) throw new RsError('E_CONFIG', `Key ${key} of ${shown(place)} is required: change it, or remove the section`);
   const isMissing = place.type === 'defaults' && !document.sections.some(({ type }) => type === 'defaults');
   if (isMissing && value === null) return document;
   if (isMissing) return appendSection(document, 'defaults', null, [[key, value ?? '']], { after: -1, keyColumns: KEY_COLUMNS });
@@ -77,7 +76,7 @@ export function setKey(document: IniDocument, place: SectionRef, key: string, va
   return value === null ? removeEntry(document, index, key) : setValue(document, index, key, value);
 }
 
-/** Changes the name alone. */
+/** Changes only the name. */
 export function renameConfigSection(document: IniDocument, place: NamedSectionRef, name: string): IniDocument {
   const index = indexOf(document, place);
   if (name === place.name) return document;
@@ -85,14 +84,14 @@ export function renameConfigSection(document: IniDocument, place: NamedSectionRe
   return renameSection(document, index, name);
 }
 
-/** Removes the section and the comments that belong to it; with a namespace, its [server] and [volume] sections. */
+/** Removes the section with its comments, and with a namespace its [server] and [volume] sections. */
 export function removeConfigSection(document: IniDocument, place: NamedSectionRef): IniDocument {
   const index = indexOf(document, place);
   const doomed = place.type === 'namespace' ? [index, ...belongings(document, index)] : [index];
   return doomed.toReversed().reduce(removeSection, document);
 }
 
-/** Names of the namespaces that have a server section of this name; null: of all. Sections without a name are left out. */
+/** Names of the namespaces with a server section of this name; null: of all namespaces. Omits sections without a name. */
 export function namespacesWith(document: IniDocument, server: string | null): readonly string[] {
   return document.sections.flatMap(({ type, name }, index) => {
     const isMeant = server === null || belongings(document, index).some((each) => isSection(document, each, 'server', server));
@@ -115,7 +114,7 @@ function addSection(document: IniDocument, place: NamedSectionRef, keys: KeyValu
   return appendSection(document, place.type, place.name, entries, { ...where, keyColumns: KEY_COLUMNS });
 }
 
-/** Throws E_CONFIG when there is none of that name, or more than one. */
+/** Throws E_CONFIG unless there is exactly one. */
 function indexOf(document: IniDocument, place: SectionRef): number {
   const [index, second] = indexesOf(document, place);
   if (index === undefined) throw new RsError('E_CONFIG', `No section ${shown(place)} in the file: ${presentNames(document, place)}`);
@@ -133,7 +132,7 @@ function indexesOf(document: IniDocument, place: SectionRef): number[] {
   return candidates.filter((index) => isSection(document, index, place.type, place.name));
 }
 
-/** Indexes of the [server] and [volume] sections of the namespace section at `home`. */
+/** Indexes of the [server] and [volume] sections of the namespace section with index `home`. */
 function belongings(document: IniDocument, home: number): number[] {
   const indexes: number[] = [];
   for (let index = home + 1; index < document.sections.length; index++) {
@@ -184,7 +183,7 @@ function checkValue(key: string, { type }: KeyEntry<unknown>, value: string): vo
   }
 }
 
-/** Unknown keys come last; they are refused when they are used. */
+/** Unknown keys come last; they are refused on use. */
 function inSchemaOrder<V>(place: SectionRef, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
   const order = Object.keys(keysOf(place));
   const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);

@@ -1,6 +1,6 @@
-// One question to a daemon's control socket, as rsconfig, crsio and the tests ask it: connect, ask, answer, close.
-// Invariants: the promise settles within the time-out; an error says what the person can do; an answer of another version or of
-// another form than methods.ts has is an error, never taken for something else.
+// One request to a daemon's control socket, as rsconfig, crsio and the tests send it: connect, ask, receive the answer, close.
+// Invariants: the promise settles within the time-out; an error says what the person can do; an answer of another version or form than
+// methods.ts defines is an error, and is never misinterpreted.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
@@ -13,19 +13,19 @@ import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlM
 import { misfit } from './shape.ts';
 
 export interface CallOptions {
-  /** Default: what the method may take. */
+  /** Default: the time of the method in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
 
 const REQUEST_ID = 1;
-/** Of the question whether anybody is there at all, which goes before one that may take long. */
+/** Id of the request that checks whether the daemon answers at all; it precedes a request that may take long. */
 const GREETING_ID = 0;
 
 /**
- * Asks the daemon behind `socketPath`. Throws what the daemon answered, or E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT, E_RESET (it went
- * away), E_VERSION (it is of another release, and does not understand the question, or is not understood), E_PROTOCOL (it answered
- * nonsense), E_SOCKET_PATH.
+ * Asks the daemon behind `socketPath`. Throws the daemon's error, or E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT, E_RESET (the connection was closed),
+ * E_VERSION (the daemon has another release, and one of the two does not understand the other), E_PROTOCOL (an invalid answer),
+ * E_SOCKET_PATH.
  */
 export async function callControl<M extends ControlMethodName>(
   socketPath: string,
@@ -46,8 +46,8 @@ export async function callControl<M extends ControlMethodName>(
     if (patience.endedAfterMs === null) throw explain(error, socketPath, daemon);
     const seconds = patience.endedAfterMs / 1_000;
     const sentence = patience.isHeard
-      ? `${daemon.name} has not done ${method} within ${seconds} s, and goes on: rsclogcat -n 20 shows its log`
-      : `${daemon.name} did not answer ${method} within ${seconds} s, it hangs or was stopped: rsclogcat -n 20 shows its log; kill -CONT wakes a stopped one`;
+      ? `${daemon.name} has not completed ${method} within ${seconds} s and continues: rsclogcat -n 20 shows its log`
+      : `${daemon.name} did not answer ${method} within ${seconds} s, because it hangs or is stopped: rsclogcat -n 20 shows its log; kill -CONT continues a stopped process`;
     throw new RsError('E_TIMEOUT', sentence, { socketPath, timeoutMs: patience.endedAfterMs });
   } finally {
     patience.end();
@@ -55,18 +55,18 @@ export async function callControl<M extends ControlMethodName>(
   }
 }
 
-/** The whole time, and in it the shorter one until the daemon has said anything. */
+/** The time-out of a request, and within it the shorter one until the first answer. */
 class Patience {
   endedAfterMs: number | null = null;
   isHeard = false;
   private readonly whole: Timer;
   private readonly first: Timer | null;
 
-  constructor(clock: Clock, timeoutMs: number, giveUp: () => void) {
+  constructor(clock: Clock, timeoutMs: number, expired: () => void) {
     const after = (delayMs: number): Timer =>
       clock.after(delayMs, () => {
         this.endedAfterMs ??= delayMs;
-        giveUp();
+        expired();
       });
     this.first = timeoutMs > CONTROL_ANSWER_MS ? after(CONTROL_ANSWER_MS) : null;
     this.whole = after(timeoutMs);
@@ -92,14 +92,14 @@ interface Daemon {
   readonly start: string;
 }
 
-// RUN is ROOT/run/rsio/NAME: the path itself tells how the daemon is started.
+// RUN is ROOT/run/rsio/NAME, so the path shows how the daemon is started.
 function daemonOf(socketPath: string): Daemon {
   const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control$/.exec(socketPath) ?? [];
   if (name === undefined) return { name: 'The daemon', start: 'start it' };
   return { name, start: `start it with: ${name}${root === '' ? '' : ` --root ${root}`}` };
 }
 
-/** The answer to the request; `heard` is called when there is any. */
+/** The answer to the request. `heard` is called when the daemon has answered the greeting. */
 function exchange(socket: Socket, requests: string, daemon: Daemon, heard: () => void): Promise<Answer> {
   const splitter = new LineSplitter(CONTROL_ANSWER_MAX_BYTES);
   return new Promise((resolve, reject) => {
@@ -136,7 +136,7 @@ function resultOf(answer: Answer, method: ControlMethodName, daemon: Daemon): un
   const { id, version, result, error } = answer;
   const release = typeof answer['release'] === 'string' ? answer['release'] : null;
   if (id !== REQUEST_ID && !(id === null && error !== undefined)) throw nonsense(daemon);
-  // The first words between two releases are understood by all of them.
+  // All releases understand the method `daemon`, with which two releases begin.
   if (version !== CONTROL_VERSION && (method !== 'daemon' || error !== undefined)) throw otherVersion(daemon, version, release);
   if (error !== undefined) throw errorOf(error, daemon, release);
   const trouble = misfit(CONTROL_METHODS[method].result, result);
@@ -146,24 +146,24 @@ function resultOf(answer: Answer, method: ControlMethodName, daemon: Daemon): un
 }
 
 function nonsense(daemon: Daemon): RsError {
-  return new RsError('E_PROTOCOL', `${daemon.name} answered nonsense on its control socket: look at its log, and restart it`);
+  return new RsError('E_PROTOCOL', `${daemon.name} sent an invalid answer on its control socket: check its log and restart it`);
 }
 
 function otherVersion(daemon: Daemon, version: unknown, release: string | null): RsError {
-  const ours = `this program (release ${programVersion()}) version ${CONTROL_VERSION}`;
+  const ours = `this program (release ${programVersion()}) uses version ${CONTROL_VERSION}`;
   const isNewer = typeof version === 'number' && version > CONTROL_VERSION;
   const theirs = typeof version === 'number' ? `version ${version} of the control interface` : 'no version of the control interface';
   const remedy = isNewer
-    ? `use the programs of release ${release ?? '?'}, which ${daemon.name} was started from`
-    : `restart ${daemon.name}, so that it runs the release that is installed`;
-  return new RsError('E_VERSION', `${daemon.name} (release ${release ?? 'unknown'}) speaks ${theirs}, ${ours}: ${remedy}`, {
+    ? `use the programs of release ${release ?? '?'}, which ${daemon.name} runs`
+    : `restart ${daemon.name}, so that it runs the installed release`;
+  return new RsError('E_VERSION', `${daemon.name} (release ${release ?? 'unknown'}) uses ${theirs}, ${ours}: ${remedy}`, {
     version,
     release,
   });
 }
 
 function notUnderstood(daemon: Daemon, release: string | null, why: string): RsError {
-  const sentence = `${daemon.name} is of release ${release ?? 'unknown'}, this program of ${programVersion()}: ${why}: let both be of one release, and restart ${daemon.name} if it is the older one`;
+  const sentence = `${daemon.name} has release ${release ?? 'unknown'}, this program has ${programVersion()} (${why}): use one release for both, and restart ${daemon.name} if it is older`;
   return new RsError('E_VERSION', sentence, { release });
 }
 
@@ -171,8 +171,8 @@ function errorOf(value: unknown, daemon: Daemon, release: string | null): RsErro
   const { code, message, context } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   const known: ErrorCode = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_INTERNAL';
   const facts = typeof context === 'object' && context !== null ? (context as Record<string, unknown>) : {};
-  const sentence = typeof message === 'string' ? message : 'The daemon failed without saying why: look at its log';
-  // What we ask for is in our table: who does not know it is of another release.
+  const sentence = typeof message === 'string' ? message : 'The daemon failed without a reason: check its log';
+  // We ask only for what is in our table, so a daemon that does not know it has another release.
   if (known === 'E_USAGE' && 'unknown' in facts && release !== programVersion()) return notUnderstood(daemon, release, sentence);
   return new RsError(known, sentence, facts);
 }
@@ -182,7 +182,7 @@ function explain(error: unknown, socketPath: string, daemon: Daemon): unknown {
   if (errno === 'ENOENT' || errno === 'ECONNREFUSED' || errno === 'ENOTDIR') {
     return new RsError(
       'E_NOT_RUNNING',
-      `${daemon.name} does not run, nothing listens on ${socketPath}: ${daemon.start}`,
+      `${daemon.name} is not running, nothing listens on ${socketPath}: ${daemon.start}`,
       { socketPath },
       error,
     );

@@ -1,9 +1,7 @@
-// A daemon's control socket: JSON requests by line, answered from a typed table of handlers, in the order they are done.
-// What the methods mean is the daemon's; shapes of parameters and results are methods.ts. Small requests to a slow daemon must not pile up: past
-// CONTROL_REQUESTS_OUT_MAX unanswered (or answered but not read) requests a connection is not read.
-// Invariant: every request that was read whole is answered exactly once, as long as its connection stands.
-// The parameters of a request, checked against the table in methods.ts. What a key may be left out for is said there.
-// Invariant: a handler only ever sees parameters of the declared shape, without unknown keys.
+// A daemon's control socket: JSON requests, one per line, answered from a typed table of handlers in the order of completion. The daemon
+// defines what the methods do; methods.ts defines the shapes of parameters and results. So that small requests to a slow daemon do not pile
+// up, a connection with CONTROL_REQUESTS_OUT_MAX requests that are unanswered, or whose answers are unread, is not read.
+// Invariant: every complete request is answered exactly once while its connection stands; handlers see only parameters of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { listenOnSocket } from '../daemon/unix-socket.ts';
@@ -22,15 +20,15 @@ export type ControlHandlers = {
 };
 
 export interface ControlServer {
-  /** Takes no more requests, cuts the connections, removes the socket. */
+  /** Accepts no more requests, closes the connections, removes the socket. */
   close(): Promise<void>;
 }
 
 type RequestId = string | number | null;
 
 /**
- * Listens on the Unix socket `path`. A daemon may leave methods out. Throws E_ALREADY_RUNNING when a daemon answers there,
- * E_SOCKET_PATH, E_RIGHTS, E_SYSTEM.
+ * Listens on the Unix socket `path`. A daemon may omit methods. Throws E_ALREADY_RUNNING if a daemon answers there, E_SOCKET_PATH, E_RIGHTS,
+ * E_SYSTEM.
  */
 export async function startControlServer(path: string, handlers: Partial<ControlHandlers>, log: Log): Promise<ControlServer> {
   const connections = new Set<Socket>();
@@ -49,7 +47,7 @@ export async function startControlServer(path: string, handlers: Partial<Control
 }
 
 function refuse(socket: Socket): void {
-  const error = new RsError('E_LIMIT', `More than ${CONTROL_CONNECTIONS_MAX} control connections: close one`);
+  const error = new RsError('E_LIMIT', `More than ${CONTROL_CONNECTIONS_MAX} control connections are open: close one`);
   socket.on('error', () => {});
   socket.resume();
   socket.end(answerLine(null, { error: errorAnswer(error) }));
@@ -67,7 +65,7 @@ class ControlConnection {
   private readonly handlers: Partial<ControlHandlers>;
   private readonly log: Log;
   private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
-  /** Lines read while the bound on unanswered requests was reached. */
+  /** Lines that arrived at the limit of unanswered requests. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
   private hasEnded = false;
@@ -127,7 +125,7 @@ class ControlConnection {
   }
 }
 
-/** The answer line to one request line; never rejects. */
+/** The answer line for one request line; never rejects. */
 async function handleLine(handlers: Partial<ControlHandlers>, line: string, log: Log): Promise<string> {
   let id: RequestId = null;
   try {
@@ -148,7 +146,7 @@ async function handleLine(handlers: Partial<ControlHandlers>, line: string, log:
 interface Request {
   readonly id: RequestId;
   readonly method: string;
-  /** Left out by people and scripts: they take what comes. */
+  /** People and scripts may omit it and get the daemon's version. */
   readonly version: unknown;
   readonly params: unknown;
 }
@@ -158,23 +156,23 @@ function parseRequest(line: string): Request {
   try {
     value = JSON.parse(line);
   } catch {
-    throw new RsError('E_USAGE', 'Request is no JSON: send {"id": 1, "method": "status"} and a line end');
+    throw new RsError('E_USAGE', 'Request is not JSON: send {"id": 1, "method": "status"} and a line end');
   }
   const { id = null, method, version, params } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   if (typeof method !== 'string' || !(id === null || typeof id === 'string' || typeof id === 'number')) {
-    throw new RsError('E_USAGE', 'Request lacks a method, or its id is no number or text: send {"id": 1, "method": "status"}');
+    throw new RsError('E_USAGE', 'Request lacks a method, or its id is not a number or text: send {"id": 1, "method": "status"}');
   }
   return { id, method, version, params };
 }
 
-/** Who asks for another version would misread the answer, or we the question. What `daemon` says is the same in all of them. */
+/** With another version, one side would misinterpret the other. The method `daemon` is the same in all versions. */
 function checkVersion({ method, version }: Request): void {
   if (version === undefined || version === CONTROL_VERSION || method === 'daemon') return;
-  const asked = typeof version === 'number' ? String(version) : 'that is no number';
-  const remedy = 'let the daemon and the program that asks be of one release, or leave the version out';
+  const asked = typeof version === 'number' ? String(version) : 'that is not a number';
+  const remedy = 'use one release for the daemon and the program that asks, or omit the version';
   throw new RsError(
     'E_VERSION',
-    `Request asks for version ${asked} of the control interface, this daemon (release ${programVersion()}) speaks ${CONTROL_VERSION}: ${remedy}`,
+    `Request asks for version ${asked} of the control interface, this daemon (release ${programVersion()}) uses ${CONTROL_VERSION}: ${remedy}`,
     { version: CONTROL_VERSION },
   );
 }
@@ -184,7 +182,7 @@ function dispatch(handlers: Partial<ControlHandlers>, method: string, params: un
     const known = Object.keys(handlers).join(', ');
     throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
   }
-  // TypeScript cannot tie the handler to the parameters of the same, not yet known, method; controlParams has checked them.
+  // TypeScript cannot relate the handler to the parameters of a method known only at run time; controlParams has checked them.
   const handler = handlers[method] as (params: unknown) => unknown;
   return handler(controlParams(method, params));
 }
@@ -197,12 +195,12 @@ function answerLine(id: RequestId, answer: { result: unknown } | { error: Return
   return `${JSON.stringify({ id, version: CONTROL_VERSION, release: programVersion(), ...answer })}\n`;
 }
 
-/** The parameters of one request, complete. Throws E_USAGE naming the method, the key and what is allowed. */
+/** The parameters of one request, with defaults. Throws E_USAGE with the method, the key and what is allowed. */
 export function controlParams<M extends ControlMethodName>(method: M, given: unknown): ControlMethods[M]['params'] {
   const params: Readonly<Record<string, Param>> = CONTROL_METHODS[method].params;
   const values = given === undefined ? {} : given;
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
-    throw new RsError('E_USAGE', `Parameters of ${method} are no object: give {"name": value, ...}`, { method });
+    throw new RsError('E_USAGE', `Parameters of ${method} are not an object: give {"name": value, ...}`, { method });
   }
   const unknown = Object.keys(values).find((key) => !Object.hasOwn(params, key));
   if (unknown !== undefined) {

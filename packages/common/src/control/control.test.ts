@@ -160,7 +160,7 @@ describe('callControl and startControlServer', () => {
 
 describe('bad requests', () => {
   test.each([
-    ['not JSON', 'hello', 'Request is no JSON', null],
+    ['not JSON', 'hello', 'Request is not JSON', null],
     ['JSON that is no object', '17', 'Request lacks a method', null],
     ['a list', '[]', 'Request lacks a method', null],
     ['no method', '{"id":1}', 'Request lacks a method', null],
@@ -176,7 +176,7 @@ describe('bad requests', () => {
     ],
     ['a missing parameter', '{"id":1,"method":"attach"}', 'Parameter names of attach is wrong: give a list of names', 1],
     ['a wrong type', '{"id":1,"method":"attach","params":{"names":["a",7]}}', 'Parameter names of attach is wrong', 1],
-    ['parameters that are a list', '{"id":1,"method":"status","params":[]}', 'Parameters of status are no object', 1],
+    ['parameters that are a list', '{"id":1,"method":"status","params":[]}', 'Parameters of status are not an object', 1],
   ])('%s: E_USAGE, and the connection goes on', async (_, line, message, id) => {
     await serve({ status, attach: () => ({ outcomes: [] }) });
     const answers = await ask(`${line}\n\n  \n{"id":99,"method":"status"}\n`, 2);
@@ -289,7 +289,7 @@ describe('without a good daemon', () => {
   test('the error names the socket and how to start it', async () => {
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({
       code: 'E_NOT_RUNNING',
-      message: `rsiod does not run, nothing listens on ${path}: start it with: rsiod --root ${directory}`,
+      message: `rsiod is not running, nothing listens on ${path}: start it with: rsiod --root ${directory}`,
     });
     await expect(callControl('/run/rsio/rsiod/control', 'status', {})).rejects.toMatchObject({ message: /: start it with: rsiod$/ });
   });
@@ -330,19 +330,19 @@ describe('another release', () => {
     await rsiod('{"id":1,"version":7,"release":"9.9.9","result":{"interfaces":[],"waiting":[]}}\n');
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({
       code: 'E_VERSION',
-      message: `rsiod (release 9.9.9) speaks version 7 of the control interface, this program (release ${ours}) version ${CONTROL_VERSION}: use the programs of release 9.9.9, which rsiod was started from`,
+      message: `rsiod (release 9.9.9) uses version 7 of the control interface, this program (release ${ours}) uses version ${CONTROL_VERSION}: use the programs of release 9.9.9, which rsiod runs`,
     });
   });
 
   test.each([
-    ['of an older version', '{"id":1,"version":0,"release":"0.0.1","result":{"interfaces":[],"waiting":[]}}\n', 'speaks version 0 of'],
-    ['that names none', '{"id":1,"result":{"interfaces":[],"waiting":[]}}\n', 'speaks no version of'],
+    ['of an older version', '{"id":1,"version":0,"release":"0.0.1","result":{"interfaces":[],"waiting":[]}}\n', 'uses version 0 of'],
+    ['that names none', '{"id":1,"result":{"interfaces":[],"waiting":[]}}\n', 'uses no version of'],
   ])('%s, on the other side: restart it', async (_, line, sentence) => {
     await rsiod(line);
     const error = await callControl(path, 'status', {}).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'E_VERSION' });
     expect(String(error)).toContain(sentence);
-    expect(String(error)).toContain(': restart rsiod, so that it runs the release that is installed');
+    expect(String(error)).toContain(': restart rsiod, so that it runs the installed release');
   });
 
   test('of the same version that does not know a method yet', async () => {
@@ -351,7 +351,7 @@ describe('another release', () => {
     );
     await expect(callControl(path, 'stats', {})).rejects.toMatchObject({
       code: 'E_VERSION',
-      message: `rsiod is of release 0.0.1, this program of ${ours}: Unknown method stats: known are status: let both be of one release, and restart rsiod if it is the older one`,
+      message: `rsiod has release 0.0.1, this program has ${ours} (Unknown method stats: known are status): use one release for both, and restart rsiod if it is older`,
     });
   });
 
@@ -387,7 +387,7 @@ describe('another release', () => {
     expect(answer(1)?.result).toEqual(daemon);
     expect(answer(2)?.error).toMatchObject({
       code: 'E_VERSION',
-      message: `Request asks for version 2 of the control interface, this daemon (release ${ours}) speaks ${CONTROL_VERSION}: let the daemon and the program that asks be of one release, or leave the version out`,
+      message: `Request asks for version 2 of the control interface, this daemon (release ${ours}) uses ${CONTROL_VERSION}: use one release for the daemon and the program that asks, or omit the version`,
     });
     expect(answer(3)?.error).toMatchObject({ code: 'E_VERSION' });
   });
@@ -407,7 +407,7 @@ test('a daemon that says nothing at all is given up early, one that is at work l
   const early = new FakeClock();
   const dead = ask(early);
   early.advance(CONTROL_ANSWER_MS);
-  expect(await dead).toMatch(/did not answer detach within 10 s, it hangs or was stopped: .*kill -CONT/);
+  expect(await dead).toMatch(/did not answer detach within 10 s, because it hangs or is stopped: .*kill -CONT/);
   await closing.pop()?.();
   // It need not know the question that goes before: any answer shows that it lives.
   await serve({ detach: forever });
@@ -415,7 +415,7 @@ test('a daemon that says nothing at all is given up early, one that is at work l
   const busy = ask(late);
   await expect.poll(() => late.timersPending, { timeout: 5_000, interval: 2 }).toBe(1);
   late.advance(CONTROL_TIMEOUT_MS);
-  expect(await busy).toMatch(/has not done detach within 60 s, and goes on/);
+  expect(await busy).toMatch(/has not completed detach within 60 s and continues/);
 });
 
 /** An answer of our own version to request 1. */

@@ -1,5 +1,5 @@
-// Cuts the bytes of a control connection into lines; what the lines say is left to both ends.
-// A line past the bound loses the stream: nothing after it can be trusted, and no more of it is kept.
+// Cuts the bytes of a control connection into lines, for both ends.
+// A line beyond the limit ends the stream: no later byte can be trusted, and no more of the line is kept.
 
 const LINE_END = 0x0a;
 
@@ -12,7 +12,7 @@ export class LineSplitter {
     this.maxBytes = maxBytes;
   }
 
-  /** Calls `emit` for every complete line; false when a line is longer than the bound. */
+  /** Calls `emit` for every complete line. False: a line is longer than the limit. */
   push(chunk: Buffer, emit: (line: string) => void): boolean {
     let from = 0;
     for (let end = chunk.indexOf(LINE_END); end !== -1; end = chunk.indexOf(LINE_END, from)) {
@@ -23,7 +23,7 @@ export class LineSplitter {
     return this.hold(chunk.subarray(from));
   }
 
-  /** What came since the last line end. */
+  /** The text since the last line end. */
   takeRest(): string {
     const line = Buffer.concat(this.held, this.heldBytes).toString('utf8');
     this.held = [];

@@ -1,31 +1,31 @@
-// THE table of the control interface: what one may ask a daemon over RUN/control, how long that may take, and the shape of what comes
-// back. One JSON object per line. Request {id, method, version, params}; answer {id, version, release, result}, or error: {code, message,
-// context} in place of result. rsconfig, crsio, the tests and people with `nc` use the same. docs/CONTROL.md says how it may grow.
-// Times in `...Ms` are milliseconds of the wall clock since 1970, durations milliseconds or, in `...Us`, microseconds.
+// THE table of the control interface: the requests to a daemon over RUN/control, how long they may take, and the shapes of the results.
+// One JSON object per line: request {id, method, version, params}; answer {id, version, release, result}, or error: {code, message, context}
+// instead of result. rsconfig, crsio, the tests and people with `nc` use it. docs/CONTROL.md says how it may grow.
+// Times in `...Ms` are wall-clock milliseconds since 1970; durations are in milliseconds or, in `...Us`, in microseconds.
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from './limits.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, type Shape, text, whole, word } from './shape.ts';
 
-/** Grows when a reader of the old one would misunderstand the new one; what is only added leaves it as it is. */
+/** Grows only if a reader of the old version would misunderstand the new one. Additions do not change it. */
 export const CONTROL_VERSION = 1;
 
-/** What a volume that was in use comes to in an event when it is detached by force; the reason says what is lost. */
+/** State in the event of a volume in use that is detached by force; the reason says what is lost. */
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {
   number: orNull(count('Number in the session; null while there is none')),
   interface: text('Name of the interface of this machine'),
   localAddress: text(),
-  address: text('Of the remote end point'),
+  address: text('Address of the remote endpoint'),
   port: count(),
   state: word(PATH_STATES),
-  tx: word(DIRECTIONS, 'The direction to the server, judged apart'),
+  tx: word(DIRECTIONS, 'The direction to the server, judged separately'),
   rx: word(DIRECTIONS, 'The direction from the server'),
-  sinceMs: number('When it came into this state'),
+  sinceMs: number('When it entered this state'),
   lastError: orNull(text()),
   lastErrorMs: orNull(number()),
-  retries: count('Tries since it was last up'),
+  retries: count('Attempts since it was last up'),
   roundTripMs: orNull(number()),
 } as const;
 
@@ -36,19 +36,19 @@ const HOLDER = object({ node: text(), address: text(), sinceMs: number() });
 const VOLUME = object({
   name: text(),
   universe: count(),
-  id: text('Two offers are one volume only if their ids are equal'),
+  id: text('Two offers are the same volume only if their ids are equal'),
   blocks: count(),
   blockSizeBytes: count(),
   readonly: flag(),
   shared: flag(),
-  holders: list(HOLDER, 'Clients that have it attached'),
+  holders: list(HOLDER, 'Clients that hold it'),
 });
 
 const SERVER = object({
   position: count('Place in order of first appearance in rscltcfg'),
   name: text(),
   sections: list(text(), 'Names of its sections in rscltcfg'),
-  serverid: orNull(count(), 'null: never met'),
+  serverid: orNull(count(), 'null: never connected'),
   instance: orNull(text()),
   state: word(['connected', 'connecting', 'down']),
   addresses: list(object({ section: text(), address: text(), port: count() })),
@@ -59,9 +59,9 @@ const SERVER = object({
 
 const NAMESPACE = object({
   position: count('Place in order of first appearance in rscltcfg'),
-  name: text('Label of this side'),
+  name: text('Name in the local configuration'),
   namespaceid: count(),
-  nodename: text('Name of this client at the servers'),
+  nodename: text('Name of this client on the servers'),
   servers: list(SERVER),
 });
 
@@ -69,9 +69,11 @@ const ATTACHMENT = object({
   namespace: text(),
   name: text(),
   universe: count(),
-  id: text('Of the content, as the server knows it'),
-  byId: text('As udev would name it in /dev/disk/by-id, rsio-NAMESPACEID-ID: the same on every client, by any server, over restarts'),
-  state: word(['attached', 'waiting'], 'waiting: its I/O cannot go on just now'),
+  id: text('Identity of the content, from the server'),
+  byId: text(
+    'Name as udev would give it in /dev/disk/by-id, rsio-NAMESPACEID-ID: the same on every client, through any server, after restarts',
+  ),
+  state: word(['attached', 'waiting'], 'waiting: its I/O is stalled'),
   readonly: flag(),
   blocks: count(),
   blockSizeBytes: count(),
@@ -86,24 +88,24 @@ const AWAITED = object({
   universe: count(),
   id: text(),
   readonly: flag(),
-  server: text('Through which it was attached'),
+  server: text('Server through which it was attached'),
   reason: text('Why it is not attached again yet'),
 });
 
 const ERROR = object({ code: text('Stable: E_...'), message: text() });
 
 const ATTACH_OUTCOME = object({
-  volume: text('osl:oracle@0, or the name as it was given when it names nothing'),
+  volume: text('osl:oracle@0, or the given name if there is no such volume'),
   done: flag(),
-  already: flag('It was so already'),
+  already: flag('It was attached, or detached, already'),
   device: orNull(text()),
   error: orNull(ERROR, 'null when it is done'),
 });
 
 const REP = object({
   ...PATH_FIELDS,
-  position: count('Place of the remote end point in order of the [server] sections in rscltcfg'),
-  section: text('Of rscltcfg'),
+  position: count('Position of the remote endpoint in the order of the [server] sections of rscltcfg'),
+  section: text('Section of rscltcfg'),
 });
 
 const INTERFACE = object({
@@ -111,52 +113,52 @@ const INTERFACE = object({
   name: text(),
   address: text(),
   port: count(),
-  reps: list(REP, 'Its paths, by remote end point'),
+  reps: list(REP, 'Its paths, by remote endpoint'),
 });
 
 export const WAITING = object({
   volume: text(),
   waitsFor: text(),
   sinceMs: number(),
-  untilMs: orNull(number(), 'null: for ever'),
+  untilMs: orNull(number(), 'null: forever'),
   requests: count(),
 });
 
 const LOG = object({
   volume: text(),
-  dataBytes: count('Written and not flushed: what is sent again when the storage begins a new life'),
-  rangeBytes: count('Zeroed or discarded, and not flushed'),
-  usedBytes: count('Memory that this takes'),
-  sizeBytes: count('Memory that it may take'),
-  sinceMs: orNull(number('Nothing in it is older; null: it is empty')),
-  flushedMs: orNull(number('Everything that was answered by then is flushed; null: no FLUSH was answered well yet')),
+  dataBytes: count('Written and not flushed: sent again if the storage starts a new incarnation'),
+  rangeBytes: count('Zeroed or discarded and not flushed'),
+  usedBytes: count('Memory in use'),
+  sizeBytes: count('Memory that may be used'),
+  sinceMs: orNull(number('Submission time of its oldest entry at the earliest; null: it is empty')),
+  flushedMs: orNull(number('Everything that was answered by then is flushed; null: no FLUSH has succeeded yet')),
 });
 
 const STATUS = object({
   interfaces: list(INTERFACE),
-  waiting: list(WAITING, 'Volumes whose I/O waits'),
-  logs: list(LOG, 'Replay logs of the attached volumes; one without a log is written through'),
+  waiting: list(WAITING, 'Volumes whose I/O is stalled'),
+  logs: list(LOG, 'Replay logs of the attached volumes; a volume without a log is written through'),
 });
 
 const LATENCY = object({ p50Us: number(), p99Us: number(), maxUs: number() });
 
 const PATH_STATS = object({
   interface: text(),
-  address: text('Of the remote end point'),
+  address: text('Address of the remote endpoint'),
   port: count(),
   state: word(PATH_STATES),
   requests: count(),
   sentBytes: count(),
   receivedBytes: count(),
   unansweredBytes: count(),
-  resent: count('Requests sent here after another path fell silent or died'),
-  hedged: count('READs asked for here because they were late on another path'),
-  probed: count('Copies sent here to see how fast the path is'),
-  dropped: count('Answers that came here when the result was there already'),
+  resent: count('Requests sent here because another path was silent or had failed'),
+  hedged: count('READs sent here because they were late on another path'),
+  probed: count('Copies sent here to measure the rate of the path'),
+  dropped: count('Answers received here after the result had arrived on another path'),
   deaths: count(),
   roundTripMs: orNull(number()),
-  receivingBytesPerSecond: orNull(number('How fast data comes on it, as measured; null: not yet')),
-  sendingBytesPerSecond: orNull(number('How fast data goes on it, as measured; null: not yet')),
+  receivingBytesPerSecond: orNull(number('Measured rate of received data; null: not measured yet')),
+  sendingBytesPerSecond: orNull(number('Measured rate of sent data; null: not measured yet')),
   readLatency: LATENCY,
   writeLatency: LATENCY,
 });
@@ -174,7 +176,7 @@ const VOLUME_STATS = object({
   outstanding: count(),
   readLatency: LATENCY,
   writeLatency: LATENCY,
-  longestGapMs: number('Longest time without any completion while something was outstanding'),
+  longestGapMs: number('Longest time without a completion while requests were outstanding'),
 });
 
 const STATS = object({ paths: list(PATH_STATS), volumes: list(VOLUME_STATS) }, "Sums since the daemon's start");
@@ -185,40 +187,40 @@ const PROBE = object(
   {
     interface: text(),
     localAddress: text(),
-    section: text('Of rscltcfg; of an interface that only the server names: SERVER-INTERFACE'),
+    section: text('Section of rscltcfg; for an interface that only the server names: SERVER-INTERFACE'),
     address: text(),
     port: count(),
-    reachMs: orNull(number('Until the TCP connection stood')),
-    handshakeMs: orNull(number('From there until both sides had proved themselves')),
+    reachMs: orNull(number('Time until TCP was connected')),
+    handshakeMs: orNull(number('Time from then until both sides had proved their identity')),
     server: orNull(text()),
     serverid: orNull(count()),
-    roundTripMs: orNull(number('Best of several')),
+    roundTripMs: orNull(number('The best of several')),
     sendBytesPerSecond: orNull(number()),
     receiveBytesPerSecond: orNull(number()),
-    mtuBytes: orNull(count('Largest packet that is known to go through')),
-    device: orNull(text('Device that has the local address')),
-    leavesBy: orNull(text('Device that the bytes really went through')),
+    mtuBytes: orNull(count('Largest packet that is known to get through')),
+    device: orNull(text('Device with the local address')),
+    leavesBy: orNull(text('Device that really carried the data')),
     error: orNull(ERROR, 'Why the path cannot be used'),
     remarks: list(text(), 'Sentences for people, with remedies'),
   },
-  'One path, measured on a connection of its own; what is null could not be measured: error or a remark says why',
+  'One path, measured on a separate connection. A value that could not be measured is null, and error or a remark says why',
 );
 
 const LEFT_OUT = object(
   { interface: orNull(text()), section: text(), address: text(), reason: text() },
-  'A pair of end points that is no path, with the reason',
+  'A pair of endpoints that is not a path, with the reason',
 );
 
-/** Is answered whatever version is asked for, so nothing of it may ever go or change its meaning. */
+/** Answered for every requested version, so no field may ever be removed or change its meaning. */
 const DAEMON = object({
   program: text(),
-  version: text('Of the release'),
+  version: text('Version of the release'),
   control: count('Version of the control interface'),
-  methods: list(text(), 'That it knows'),
+  methods: list(text(), 'Methods that it supports'),
   pid: count(),
   nodename: text(),
   startedMs: number(),
-  configuredMs: number('When it read the configuration that it works with'),
+  configuredMs: number('When it read its current configuration'),
 });
 
 export type PathView = Of<typeof PATH>;
@@ -244,9 +246,9 @@ export type DaemonView = Of<typeof DAEMON>;
 
 export interface Param<T = unknown> {
   readonly shape: Shape<T>;
-  /** What to give, for the sentence about a wrong one. */
+  /** The expected value, for the error about a wrong one. */
   readonly what: string;
-  /** What a missing key stands for; without it the key is required. */
+  /** Value of a missing key; undefined: the key is required. */
   readonly default?: T;
 }
 
@@ -254,14 +256,14 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
   readonly help: string;
   readonly params: P;
   readonly result: Shape<R>;
-  /** When a daemon that has not answered does not answer any more. */
+  /** Time after which a daemon that has not answered hangs. */
   readonly waitMs: number;
 }
 
 const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a list of names' };
 const yesNo: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
-/** What becomes of another holder: nothing; it loses the volume; the same, whatever is lost. */
+/** The effect on another holder: none; it loses the volume; it loses the volume even if writes are lost. */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const eventCount: Param<number> = {
   shape: whole(1, EVENTS_KEPT),
@@ -270,46 +272,49 @@ const eventCount: Param<number> = {
 };
 
 export const CONTROL_METHODS = {
-  daemon: method('Who answers, of which version, and what it knows', {}, DAEMON),
+  daemon: method('The daemon that answers, its version and its methods', {}, DAEMON),
   query: method(
-    'What namespaces and servers offer; with refresh the servers are asked anew',
+    'What namespaces and servers offer; with refresh, the servers are asked again',
     { refresh: yesNo },
     object({ namespaces: list(NAMESPACE) }),
     LIST_WAIT_MS + CONTROL_ANSWER_MS,
   ),
   local: method(
-    'Volumes that are attached here',
+    'Volumes attached on this machine',
     {},
-    object({ attachments: list(ATTACHMENT), awaited: list(AWAITED, 'Were attached before rsiod was started anew, and will be again') }),
+    object({
+      attachments: list(ATTACHMENT),
+      awaited: list(AWAITED, 'Volumes that were attached before rsiod restarted and will be attached again'),
+    }),
   ),
   attach: method(
-    'Attaches volumes by name, without names all',
+    'Attaches volumes by name; without names, all',
     { names, readOnly: yesNo, server: nameOrNull, take: takeWord },
     object({ outcomes: list(ATTACH_OUTCOME) }),
     CONTROL_TIMEOUT_MS,
   ),
   detach: method(
-    'Detaches volumes by name, without names all',
+    'Detaches volumes by name; without names, all',
     { names, force: yesNo },
     object({ outcomes: list(ATTACH_OUTCOME) }),
     CONTROL_TIMEOUT_MS,
   ),
-  status: method('Interfaces, paths, and what waits', {}, STATUS),
+  status: method('Interfaces, paths, and stalled volumes', {}, STATUS),
   stats: method('Counters and latencies', {}, STATS),
-  events: method('The last changes of state, oldest first', { count: eventCount }, object({ events: list(EVENT) })),
+  events: method('The last state changes, the oldest first', { count: eventCount }, object({ events: list(EVENT) })),
   reload: method(
-    'Reads the configuration file anew; an error says why nothing of it was taken',
+    'Reads the configuration file again; an error says why nothing was changed',
     {},
     object({ applied: list(text(), 'A sentence for each change') }),
   ),
   restart: method(
-    'Ends this process so that its keeper starts another one, which goes on with the devices; an error says why that cannot be',
+    'Ends this process so that its keeper starts another one, which continues with the devices; an error says why it cannot',
     {},
     object({}),
   ),
-  stop: method('Ends rsiod; without force not while somebody uses its devices, which the error names', { force: yesNo }, object({})),
+  stop: method('Ends rsiod; without force, fails while its devices are in use, and the error names them', { force: yesNo }, object({})),
   probe: method(
-    'Measures the paths of an interface (its name or address) to a server interface (name of its section, or address); null: of all',
+    'Measures the paths from an interface (name or address) to a server interface (name of its section, or address); null: all',
     { interface: nameOrNull, remote: nameOrNull },
     object({ paths: list(PROBE), leftOut: list(LEFT_OUT) }),
     CONTROL_TIMEOUT_MS,

@@ -1,19 +1,19 @@
-// What a value that crosses the control socket, or leaves rsconfig with --json, looks like: as data, from which the TypeScript types,
-// the check of an answer (`misfit`) and the JSON schemas in docs/json are made. Which values there are is views.ts, methods.ts and
-// rsconfig's. Invariant: whoever reads lets pass what a later release may add (fields, words), and nothing else.
+// The shape of a value that crosses the control socket, or leaves rsconfig with --json, as data. The TypeScript types, the check of an answer
+// (`misfit`) and the JSON schemas in docs/json are derived from it; methods.ts and rsconfig define the shapes.
+// Invariant: a reader accepts what a later release may add (fields, words), and nothing else.
 
-/** `T`: the values it describes. */
+/** `T`: the type of the values. */
 export interface Shape<T = unknown> {
   readonly form: Form;
-  /** For the schema. */
+  /** Description in the JSON schema. */
   readonly help: string | null;
-  /** Never there: it carries the type. */
+  /** Never set; it only carries the type. */
   readonly carries?: T;
 }
 
 export type Form =
   | { readonly kind: 'text'; readonly isFilled: boolean }
-  /** One of these words; a later release may know more. */
+  /** One of these words; a later release may add more. */
   | { readonly kind: 'word'; readonly words: readonly string[] }
   | { readonly kind: 'number'; readonly isWhole: boolean; readonly min: number | null; readonly max: number | null }
   | { readonly kind: 'flag' }
@@ -32,7 +32,7 @@ export function text(help: string | null = null): Shape<string> {
   return { form: { kind: 'text', isFilled: false }, help };
 }
 
-/** Not empty. */
+/** Text that is not empty. */
 export function filledText(help: string | null = null): Shape<string> {
   return { form: { kind: 'text', isFilled: true }, help };
 }
@@ -75,8 +75,8 @@ export interface ObjectShape<F extends Fields> extends Shape<ValuesOf<F>> {
 }
 
 /**
- * How `value` does not have this shape: `paths[2].state is no text`; null: it has it. Fields and words that are not known pass, because
- * a later release may have added them; with `exactly` they do not.
+ * Why `value` does not have this shape, such as `paths[2].state is not text`; null: it has. Unknown fields and words pass, because a later
+ * release may have added them, unless `strictness` is `exactly`.
  */
 export function misfit(shape: Shape, value: unknown, strictness: 'open' | 'exactly' = 'open', place = ''): string | null {
   const { form } = shape;

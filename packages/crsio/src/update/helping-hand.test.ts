@@ -36,11 +36,11 @@ test('the mark in the menu goes on to the next step', async () => {
 });
 
 test('after a complete file is saved, crsio offers to start rsiod and reports the result', async () => {
-  const walker = new Walker({ file: SAMPLE_RSCLTCFG, startError: new RsError('E_SYSTEM', 'rsiod did not come up (see above)') });
+  const walker = new Walker({ file: SAMPLE_RSCLTCFG, startError: new RsError('E_SYSTEM', 'rsiod did not start (see above)') });
   await walker.press('save');
   expect(walker.question()).toBe('Start it now (rsiod)?');
   await walker.press('enter');
-  expect(walker.question()).toContain('rsiod did not come up');
+  expect(walker.question()).toContain('rsiod did not start');
   await walker.press('escape');
   walker.world.startError = null;
   await walker.press('save', 'enter');

@@ -1,13 +1,12 @@
-// Line-preserving model of an ini file. Every text parses, and printing gives it back byte for byte; what the lines mean and
-// whether they are right is for the readers of the two files. Sections with the same header stay apart, in order.
-// A document is never changed: editing (ini-edit.ts) makes a new one out of its lines.
+// Line-preserving model of an ini file. Every text parses, and printing returns it byte for byte. The readers of the two files decide what the
+// lines mean. Sections with the same header stay separate and in order. A document never changes: ini-edit.ts creates a new one.
 //
 //   lines     every line with its own end        sections   header line + content lines (neither blank nor comment)
 
 export type LineEnd = '' | '\n' | '\r\n';
 
 export interface IniLine {
-  /** Without its end. */
+  /** The line without its end. */
   readonly raw: string;
   readonly end: LineEnd;
 }
@@ -16,15 +15,15 @@ export interface IniLine {
 export interface IniContent {
   /** 1-based. */
   readonly line: number;
-  /** Trimmed, and whole: for sections whose lines are no entries (`[clients]`). */
+  /** The whole line, trimmed, for sections whose lines are not entries (`[clients]`). */
   readonly text: string;
-  /** What stands before the first `=`, trimmed; null without `=`. */
+  /** The text before the first `=`, trimmed; null without `=`. */
   readonly key: string | null;
-  /** What stands after the first `=`, trimmed; '' without `=`. */
+  /** The text after the first `=`, trimmed; '' without `=`. */
   readonly value: string;
 }
 
-/** `unclosed`: no `]`; `trailing`: something follows it; `empty`: nothing within. */
+/** `unclosed`: no `]`; `trailing`: text after it; `empty`: no text between the brackets. */
 export type HeaderFault = 'unclosed' | 'trailing' | 'empty';
 
 export interface IniSection {
@@ -32,9 +31,9 @@ export interface IniSection {
   readonly type: string;
   /** The rest of the header, trimmed; null when there is none. */
   readonly name: string | null;
-  /** 1-based, of the header. */
+  /** Line of the header, 1-based. */
   readonly line: number;
-  /** A faulty header begins a section all the same, so that its lines are not taken for the section above. */
+  /** A faulty header begins a section, too, so that its lines do not count for the section above. */
   readonly fault: HeaderFault | null;
   readonly contents: readonly IniContent[];
 }
@@ -54,7 +53,7 @@ export function printIni(document: IniDocument): string {
   return document.lines.map(({ raw, end }) => raw + end).join('');
 }
 
-/** The document that consists of these lines. */
+/** The document with these lines. */
 export function documentOf(lines: readonly IniLine[]): IniDocument {
   const preamble: IniContent[] = [];
   const sections: IniSection[] = [];
@@ -72,7 +71,7 @@ export function documentOf(lines: readonly IniLine[]): IniDocument {
   return { lines, preamble, sections };
 }
 
-/** True when a trimmed line would be read as a comment. */
+/** Whether a trimmed line is a comment. */
 export function isComment(text: string): boolean {
   return text.startsWith('#') || text.startsWith(';');
 }

@@ -1,13 +1,13 @@
-// Edits of an ini document, each of which changes only the lines it must: comments, order, spacing and line ends of all others
-// stay byte for byte, and a file without final newline stays without. New lines take over the look of their neighbours.
-// Whether a key or value makes sense is for the schema; here only what would change the structure is refused (E_CONFIG).
+// Edits of an ini document. Each edit changes only the lines it must: comments, order, spacing and line ends of all others stay byte for byte,
+// and a file without final newline stays without. New lines copy the style of their neighbours. The schema judges keys and values; only text
+// that would change the structure is refused here (E_CONFIG).
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
 import { quoteText } from '../../lib/units.ts';
 import { documentOf, type IniDocument, type IniLine, type IniSection, isComment, type LineEnd } from './ini-document.ts';
 
-/** What a new `key = value` line looks like. */
+/** Style of a new `key = value` line. */
 interface EntryStyle {
   readonly indent: string;
   /** Column of `=`, counted from the indent. */
@@ -19,7 +19,7 @@ interface EntryStyle {
 
 const PLAIN_STYLE: EntryStyle = { indent: '', width: 0, before: ' ', after: ' ' };
 
-/** Sets `key` in the section with this index in `document.sections`: in its place where it exists, else as a new last line. */
+/** Sets `key` in the section with this index in `document.sections`: in its line if it exists, else in a new last line. */
 export function setValue(document: IniDocument, sectionIndex: number, key: string, value: string): IniDocument {
   checkEntry(key, value);
   const section = sectionAt(document, sectionIndex);
@@ -34,7 +34,7 @@ export function setValue(document: IniDocument, sectionIndex: number, key: strin
   return documentOf(lines);
 }
 
-/** Removes every line of the section that sets `key`; the same document when there is none. */
+/** Removes every line of the section that sets `key`; returns the same document if there is none. */
 export function removeEntry(document: IniDocument, sectionIndex: number, key: string): IniDocument {
   const doomed = new Set(
     sectionAt(document, sectionIndex)
@@ -53,15 +53,15 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/** Where a new section goes, and what it looks like where nothing in the document is a model. */
+/** Position of a new section, and its style if no line of the document can serve as a model. */
 export interface SectionPosition {
-  /** Index of the section it follows; -1: above all others; without it: the end of the file. */
+  /** Index of the section that it follows; -1: above all others; undefined: at the end of the file. */
   readonly after?: number;
-  /** Columns of a key up to its `=`; without it, those of the longest key. */
+  /** Columns of a key up to its `=`; undefined: those of the longest key. */
   readonly keyColumns?: number;
 }
 
-/** Adds a section, one empty line apart from its neighbours. Comments above another section stay with that. */
+/** Adds a section, separated by one empty line from its neighbours. Comments above another section stay with that section. */
 export function appendSection(
   document: IniDocument,
   type: string,
@@ -81,7 +81,7 @@ export function appendSection(
   return insertAfter(document, above, [...(isApart ? [] : ['']), ...block, ...(isLast || isBlank(document, above + 1) ? [] : [''])]);
 }
 
-/** Changes nothing but the name in the header. */
+/** Changes only the name in the header. */
 export function renameSection(document: IniDocument, sectionIndex: number, name: string): IniDocument {
   const section = sectionAt(document, sectionIndex);
   headerText(section.type, name);
@@ -94,15 +94,15 @@ export function renameSection(document: IniDocument, sectionIndex: number, name:
 }
 
 /**
- * Removes a section with the comments that belong to it: those directly above its header, and those directly below its last entry.
- * Of the gaps around it the longer one stays. Comments that stand alone stay.
+ * Removes a section with its comments: those directly above its header, and those directly below its last entry. The longer one of the gaps
+ * around it stays. Comments that stand alone stay.
  */
 export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
   let first = firstAttachedLine(document, sectionIndex);
   let last = lastAttachedLine(document, sectionIndex);
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
-  // The longer gap stays; at the beginning and at the end of the file none does.
+  // The longer gap stays, except at the beginning and at the end of the file.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);
@@ -142,7 +142,7 @@ function lineAt(document: IniDocument, index: number): IniLine {
   return line;
 }
 
-/** 0-based index of the last line that belongs to the section for certain. */
+/** 0-based index of the last line that certainly belongs to the section. */
 function lastLineOf(section: IniSection): number {
   return (section.contents.at(-1)?.line ?? section.line) - 1;
 }
@@ -151,7 +151,7 @@ function isBlank(document: IniDocument, index: number): boolean {
   return lineAt(document, index).raw.trim() === '';
 }
 
-/** How many blank lines follow each other from line `index` on, upwards or downwards. */
+/** Number of consecutive blank lines from line `index` on, upwards or downwards. */
 function blanksFrom(document: IniDocument, index: number, step: 1 | -1): number {
   let count = 0;
   while (document.lines[index + count * step]?.raw.trim() === '') count += 1;
@@ -163,14 +163,14 @@ function isCommentLine(document: IniDocument, index: number): boolean {
   return line !== undefined && isComment(line.raw.trim());
 }
 
-/** 0-based index of the first of the comment lines directly above the header; of the header itself when there are none. */
+/** 0-based index of the first comment line directly above the header; of the header itself if there is none. */
 function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
   let first = sectionAt(document, sectionIndex).line - 1;
   while (isCommentLine(document, first - 1)) first -= 1;
   return first;
 }
 
-/** 0-based index of the last line of the section: comments directly below its last content are its own unless a header follows them. */
+/** 0-based index of the last line of the section. Comments directly below its last content belong to it, unless a header follows them. */
 function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   const own = lastLineOf(sectionAt(document, sectionIndex));
   let last = own;
@@ -178,19 +178,19 @@ function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
 }
 
-/** 0-based index of the last line above the first section with its comments, -1 when it begins the file. */
+/** 0-based index of the last line above the first section and its comments; -1 if the section begins the file. */
 function topLine(document: IniDocument): number {
   return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
 }
 
-/** Inserts lines below line `index` (-1: at the top), which keep the file's line end, also that of a last line without one. */
+/** Inserts lines below line `index` (-1: at the top) with the file's line end. A file without final newline stays without. */
 function insertAfter(document: IniDocument, index: number, texts: readonly string[]): IniDocument {
   const newline: LineEnd = document.lines.find(({ end }) => end !== '')?.end ?? '\n';
   const before = document.lines.slice(0, index + 1);
   const inserted: IniLine[] = texts.map((raw) => ({ raw, end: newline }));
   const last = before.at(-1);
   if (last?.end === '') {
-    // A carriage return that ended the file is a part of the line end now.
+    // A carriage return at the end of the file is now a part of the line end.
     const isReturn = newline === '\n' && last.raw.endsWith('\r');
     before[index] = isReturn ? { raw: last.raw.slice(0, -1), end: '\r\n' } : { raw: last.raw, end: newline };
     inserted[inserted.length - 1] = { raw: texts.at(-1) ?? '', end: '' };
@@ -203,7 +203,7 @@ function withoutLines(document: IniDocument, isDoomed: (index: number) => boolea
   const rest = document.lines.filter((_, index) => !isDoomed(index));
   const last = rest.at(-1);
   if (last !== undefined && document.lines.at(-1)?.end === '') {
-    // An empty line without end is none: its text would not be read as one.
+    // An empty line without end is not a line: the parser would not return it.
     rest.splice(-1, 1, ...(last.raw === '' ? [] : [{ raw: last.raw, end: '' as const }]));
   }
   return documentOf(rest);
@@ -215,12 +215,12 @@ function replaceValue(raw: string, value: string): string {
   return head + (gap === '' && raw.length === head.length ? ' ' : gap) + value + tail;
 }
 
-/** The look of the last entry of the section, or of the whole document. */
+/** Style of the last entry of the section, or of the whole document. */
 function styleOf(document: IniDocument, section?: IniSection): EntryStyle | undefined {
   const contents = section === undefined ? document.sections.flatMap((each) => each.contents) : section.contents;
   const entry = contents.findLast(({ key }) => key !== null && /^[a-z-]+$/.test(key));
   if (entry === undefined) return undefined;
-  // Spaces and tabs only: anything stranger is not copied.
+  // Only spaces and tabs are copied.
   const match = /^([ \t]*)([a-z-]+)([ \t]*)=([ \t]*)/.exec(lineAt(document, entry.line - 1).raw);
   if (match === null) return undefined;
   const [, indent = '', key = '', before = '', after = ''] = match;

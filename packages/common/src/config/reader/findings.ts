@@ -1,5 +1,5 @@
-// What is wrong with a configuration file: all of it is collected before anything is refused, so that a person corrects a file once.
-// Invariant: a file with one problem never yields a configuration. Messages never show keys.
+// Problems and warnings of a configuration file. All of them are collected before the file is refused, so that a person corrects it once.
+// Invariant: a file with a problem never yields a configuration. Messages never show keys.
 
 import { RsError } from '../../lib/errors.ts';
 import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
@@ -29,7 +29,7 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** `what` says whose key it is; null (no key) is not judged. */
+  /** `what` names the key in the warning. A `key` of null (none) gives no warning. */
   warnOfShortKey(line: number, what: string, key: string | null): void {
     if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
     this.warn(
@@ -42,19 +42,19 @@ export class Findings {
     return this.#warnings.toSorted((left, right) => left.line - right.line);
   }
 
-  /** In the order of the lines; what concerns the whole file comes last. */
+  /** In the order of the lines; problems of the whole file come last. */
   get problems(): readonly ConfigProblem[] {
     const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
     return this.#problems.toSorted((left, right) => position(left) - position(right));
   }
 
-  /** Throws E_CONFIG with `context` {file, problems} if there was any problem. */
+  /** Throws E_CONFIG with `context` {file, problems} if there is any problem. */
   throwIfAny(): void {
     throwProblems(this.file, this.problems);
   }
 }
 
-/** Throws E_CONFIG with `context` {file, problems} if there is any. */
+/** Throws E_CONFIG with `context` {file, problems} if the list is not empty. */
 export function throwProblems(file: string, problems: readonly ConfigProblem[]): void {
   const first = problems[0];
   if (first === undefined) return;
@@ -65,7 +65,7 @@ function placeOf(file: string, line: number): string {
   return line === 0 ? file : `${file}:${line}`;
 }
 
-/** Every problem of a refused configuration, with its place in the file; of any other error, its message. */
+/** Every problem of a refused configuration with file and line; for any other error, its message. */
 export function problemTexts({ message, context }: RsError): string[] {
   const { file, problems } = context;
   if (!Array.isArray(problems)) return [message];
@@ -74,7 +74,7 @@ export function problemTexts({ message, context }: RsError): string[] {
   );
 }
 
-/** Remembers where things were first named, and reports the second of a kind. */
+/** Remembers the line where each key was first used, and reports duplicates. */
 export class Uniques {
   readonly #findings: Findings;
   readonly #lines = new Map<string, number>();

@@ -261,9 +261,9 @@ describe('wrong sections', () => {
 
   test('servers and volumes above the first namespace, and what else is wrong in them', () => {
     expect(problemsOf(`[server s]\naddress = x\n[volume v]\n${NAMESPACE}`)).toEqual([
-      '1 Section [server s] belongs to no namespace: put it below the [namespace NAME] it belongs to',
+      '1 Section [server s] belongs to no namespace: put it below its [namespace NAME]',
       expect.stringMatching(/^2 Wrong value "x" for address/),
-      '3 Section [volume v] belongs to no namespace: put it below the [namespace NAME] it belongs to',
+      '3 Section [volume v] belongs to no namespace: put it below its [namespace NAME]',
     ]);
   });
 

@@ -1,5 +1,5 @@
-// Reads /etc/rscltcfg: text in, RscltConfig out, or one E_CONFIG with every problem found. Knows no network: whether addresses exist
-// and which paths follow is for the explorer. Single values are judged by the schema, here only what involves several.
+// Reads /etc/rscltcfg: text in, and out comes an RscltConfig or one E_CONFIG with every problem. Knows no network: the explorer finds out which
+// addresses exist and which paths follow. The schema judges single values; only checks that involve several values are here.
 // Order matters: [server] and [volume] sections belong to the [namespace] above them.
 
 import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
@@ -47,12 +47,12 @@ type PortsOfNamespace = Pick<ClientNamespaceConfig, 'port'>;
 type PortsOfServer = Pick<ClientServerConfig, 'port'>;
 type PortsOfInterface = Pick<ClientInterfaceConfig, 'portGiven'>;
 
-/** The port a path from this interface to this server section goes to: of the first of server, interface, namespace, defaults that sets one. */
+/** The port of a path from this interface to this server section: from the first of server, interface, namespace, defaults that sets one. */
 export function targetPort(config: PortsOfConfig, namespace: PortsOfNamespace, server: PortsOfServer, iface: PortsOfInterface): number {
   return server.port ?? iface.portGiven ?? namespace.port ?? config.defaultPort ?? PORT_DEFAULT;
 }
 
-/** All that is to be said about a file; `config` is null when there is a problem. */
+/** All findings about a file. `config` is null if there is a problem. */
 export interface RscltExamination {
   readonly config: RscltConfig | null;
   readonly problems: readonly ConfigProblem[];
@@ -124,7 +124,7 @@ function readInterfaces(
   return interfaces;
 }
 
-/** Sections above the first namespace were reported by knownSections; they are read all the same, for what else is wrong in them. */
+/** Reads sections above the first namespace as well, which knownSections has reported, to find other problems in them. */
 function groupByNamespace(sections: readonly IniSection[], findings: Findings): readonly Group[] {
   const groups: Group[] = [];
   let position = 0;
@@ -174,7 +174,7 @@ function checkNamespaces(groups: readonly Group[], findings: Findings): void {
 
 function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<'defaults'>, findings: Findings): ClientNamespaceConfig {
   checkTiming(namespace, defaults, findings);
-  // Wrong or missing needed values are findings, and then this object is never handed out.
+  // Wrong or missing required values are problems, and then this object is never returned to the caller.
   return {
     name: namespace.name,
     namespaceid: namespace.value('namespaceid') ?? 0,
@@ -214,7 +214,7 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
   };
 }
 
-/** Two sections are the same end point when any interface would reach both at the same address and port. */
+/** Two sections are the same endpoint if any interface would reach both at the same address and port. */
 function checkServers(
   { servers, namespace: reader }: Group,
   namespace: ClientNamespaceConfig,
@@ -246,7 +246,7 @@ function checkServers(
   }
 }
 
-/** suspect < heartbeat < dead / 2, as they hold together; `reader` is judged only if it sets one of them. */
+/** Checks suspect < heartbeat < dead / 2 with inherited values, if `reader` sets one of them. */
 function checkTiming(reader: TimingReader, defaults: Reader<'defaults'>, findings: Findings): void {
   const line = Math.max(...TIMING_KEYS.map((key) => (reader.isSet(key) ? reader.lineOf(key) : 0)));
   if (line === 0) return;

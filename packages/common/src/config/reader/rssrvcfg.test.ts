@@ -358,8 +358,8 @@ describe('keys for tests', () => {
 
   test('are refused without --test, each with its line', () => {
     expect(problemsOf(`${HEADED}test-pause = /pause\nreadonly = yes\ntest-lose-unsynced = no\n`)).toEqual([
-      '9 Volume "v" has test-pause, which makes faults for tests: remove the line, or start rssrv with --test where nobody\'s data is',
-      '11 Volume "v" has test-lose-unsynced, which makes faults for tests: remove the line, or start rssrv with --test where nobody\'s data is',
+      '9 Volume "v" has test-pause, which injects faults for tests: remove the line, or start rssrv with --test on a machine without real data',
+      '11 Volume "v" has test-lose-unsynced, which injects faults for tests: remove the line, or start rssrv with --test on a machine without real data',
     ]);
   });
 
@@ -449,7 +449,7 @@ describe('clients', () => {
   test('warnings: none at all, one key twice, a volume for an unknown one', () => {
     expect(warningsOf(HEAD)).toEqual([
       '0 No section [volume NAME]: the server offers nothing',
-      '0 No client in [clients]: nobody can connect',
+      '0 No client in [clients]: no client can connect',
     ]);
     const text = `${HEAD}[volume v]\npath = /v\nclients = a x\n[clients]\na 0123456789abcdef\nb 0123456789abcdef\n`;
     expect(warningsOf(text)).toEqual([

@@ -1,5 +1,5 @@
-// Reads /etc/dvsc/rssrvcfg: text in, RssrvConfig out, or one E_CONFIG with every problem found. Knows no files or devices: whether
-// paths and addresses exist is for the server to find out. Single values are judged by the schema, here only what involves several.
+// Reads /etc/dvsc/rssrvcfg: text in, and out comes an RssrvConfig or one E_CONFIG with every problem. Knows no files or devices: the server
+// finds out which paths and addresses exist. The schema judges single values; only checks that involve several values are here.
 
 import { availableParallelism } from 'node:os';
 import { posix } from 'node:path';
@@ -69,7 +69,7 @@ export function parseRssrvConfig(text: string, file: string, takesTests = false)
   };
 }
 
-/** `processes` of a file that does not say it: more would only take turns, and each costs memory and time to start. */
+/** Default of `processes`. More would only take turns on the cores, and each process costs memory and time to start. */
 export function processesDefault(): number {
   return PROCESSES_PER_CORE * availableParallelism();
 }
@@ -145,7 +145,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
   };
 }
 
-/** Null: no `test-...` key says anything. */
+/** Null: no `test-...` key is set. */
 function readTests(reader: Reader<'volume'>): VolumeTests | null {
   const tests = {
     delays: reader.value('test-delay') ?? [],
@@ -166,7 +166,7 @@ function checkTests(reader: Reader<'volume'>, takesTests: boolean, findings: Fin
     if (isForTests !== true || takesTests || !reader.isSet(name)) continue;
     findings.problem(
       reader.lineOf(name),
-      `${about} has ${key}, which makes faults for tests: remove the line, or start rssrv with --test where nobody's data is`,
+      `${about} has ${key}, which injects faults for tests: remove the line, or start rssrv with --test on a machine without real data`,
     );
   }
   if (reader.value('test-lose-unsynced') !== true) return;
@@ -187,7 +187,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   const about = `Volume ${quoteText(reader.name)}`;
   const pathless = type === 'memory' || type === 'null';
   const isTypeWrong = reader.isSet('type') && reader.given('type') === null;
-  // A line that is there but wrong was reported by the reader.
+  // The reader has already reported a wrong line.
   if (!pathless && !isTypeWrong && !reader.isSet('path'))
     findings.problem(reader.line, `${about} has no path: add "path = ..." (type memory and null need none)`);
   if (pathless && !reader.isSet('size'))
@@ -198,7 +198,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   }
 }
 
-/** One name once in a universe; and not X beside rX, since the raw device of X is called rX. */
+/** A name is unique in its universe. X and rX exclude each other, because the raw device of X is called rX. */
 function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Findings): void {
   const lines = new Map<string, number>();
   const uniques = new Uniques(findings);
@@ -216,7 +216,7 @@ function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Find
   }
 }
 
-/** Two volumes on one storage would have two holders; only for reading that does no harm. */
+/** Two volumes on the same storage could have two holders, which is harmless only for reading. */
 function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Findings): void {
   const firsts = new Map<string, Reader<'volume'>>();
   const ids = new Uniques(findings);
@@ -240,7 +240,7 @@ function readClients(section: IniSection | undefined, findings: Findings): reado
   const contents = section?.contents ?? [];
   const beyond = contents[CLIENTS_MAX];
   if (beyond !== undefined) findings.problem(beyond.line, `${contents.length} clients: allowed are at most ${CLIENTS_MAX}`);
-  if (contents.length === 0) findings.warn(section?.line ?? 0, 'No client in [clients]: nobody can connect');
+  if (contents.length === 0) findings.warn(section?.line ?? 0, 'No client in [clients]: no client can connect');
   const uniques = new Uniques(findings);
   const namesOfKeys = new Map<string, string>();
   const clients: ServerClientConfig[] = [];
@@ -258,7 +258,7 @@ function readClients(section: IniSection | undefined, findings: Findings): reado
   return clients;
 }
 
-/** The line may hold a key wherever it is wrong: nothing of it is shown but a name. */
+/** A wrong line may have a key anywhere, so messages show at most the name. */
 function readClient({ text, line }: IniContent, findings: Findings): ServerClientConfig | null {
   const form = schema.clients.lines;
   const [, name = '', key = ''] = /^(\S+)\s+(.*)$/su.exec(text) ?? [];

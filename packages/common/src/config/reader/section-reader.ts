@@ -1,5 +1,5 @@
-// Reads the entries of one section by the schema: unknown and duplicate keys, wrong values and missing keys become findings, the
-// rest is there by name with its type. Checks between keys or sections are left to the readers of the two files.
+// Reads the entries of one section by the schema. Unknown and duplicate keys, wrong values and missing keys become findings; other values
+// are available by name and type. Checks between keys or sections are the job of the readers of the two files.
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -9,7 +9,7 @@ import type { IniContent, IniSection } from '../ini/ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
 import type { FileSchema, KeyEntry, KeyTable } from '../schema/schema.ts';
 
-/** A key with a default always has a value; another one null when it is not set (or wrong, which is then a finding). */
+/** A key with a default always has a value. Another key is null if it is not set, or wrong, which is a finding. */
 export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }
   ? E extends { readonly default: string }
     ? T
@@ -18,7 +18,7 @@ export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer
 
 export class SectionReader<K extends KeyTable> {
   readonly section: IniSection;
-  /** The header's name; '' where there is none. */
+  /** The name in the header; '' if there is none. */
   readonly name: string;
   readonly line: number;
   readonly #keys: K;
@@ -26,7 +26,7 @@ export class SectionReader<K extends KeyTable> {
   readonly #findings: Findings;
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
-  /** Keys that a faulty line most likely meant: reported with that line, and not as missing besides. */
+  /** Keys that a faulty line most likely meant. They are reported with that line, and not as missing as well. */
   readonly #meant = new Set<string>();
 
   constructor(section: IniSection, keys: K, schema: FileSchema, findings: Findings) {
@@ -52,24 +52,24 @@ export class SectionReader<K extends KeyTable> {
     return (this.#values.has(key) ? this.#values.get(key) : fallback) as ValueOf<K[N]>;
   }
 
-  /** Like `value`, but null where the file does not set the key. */
+  /** Like `value`, but null if the file does not set the key. */
   given<N extends keyof K & string>(key: N): ValueOf<K[N]> | null {
     return this.#values.has(key) ? this.value(key) : null;
   }
 
-  /** Whether there is a line for the key, be its value right or wrong. */
+  /** Whether there is a line for the key, with a right or a wrong value. */
   isSet(key: keyof K & string): boolean {
     return this.#lines.has(key);
   }
 
-  /** Where the key is set, else the header. */
+  /** Line of the key, else of the header. */
   lineOf(key: keyof K & string): number {
     return this.#lines.get(key) ?? this.line;
   }
 
   #readContent(content: IniContent): void {
     if (content.key === null) {
-      // Shown only where it is a known word: the line may be a secret, or hold one whose `=` was forgotten.
+      // Only a known word is shown, because the line may be a secret, or an entry with a secret and a forgotten `=`.
       const word = content.text.split(/\s/)[0] ?? '';
       const known = Object.hasOwn(this.#keys, word);
       if (known) this.#meant.add(word);

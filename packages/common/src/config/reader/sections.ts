@@ -1,5 +1,5 @@
-// Judges the headers of a file by the schema: which sections there are, how often, with what name, below what. What is within them
-// is left to SectionReader. Sections that cannot be known are findings and left out; each gives one finding, not one per line.
+// Checks the headers of a file by the schema: types of sections, how often they occur, their names, and the section above. SectionReader
+// reads their contents. Unknown sections are findings and omitted; each gives one finding, not one per line.
 
 import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
@@ -14,7 +14,7 @@ const FAULTS: Readonly<Record<HeaderFault, string>> = {
   empty: 'is empty',
 };
 
-/** The sections that the schema knows, in order. */
+/** The sections of the document that the schema knows, in order. */
 export function knownSections(document: IniDocument, schema: FileSchema, findings: Findings): readonly IniSection[] {
   const stray = document.preamble[0];
   if (stray !== undefined) findings.problem(stray.line, `Text above the first section: allowed are comments, then ${formsOf(schema)}`);
@@ -50,10 +50,7 @@ function isUsable(section: IniSection, schema: FileSchema, firstLines: Map<strin
     return false;
   }
   if (entry.below !== null && !firstLines.has(entry.below)) {
-    findings.problem(
-      section.line,
-      `Section ${headerOf(section)} belongs to no ${entry.below}: put it below the [${entry.below} NAME] it belongs to`,
-    );
+    findings.problem(section.line, `Section ${headerOf(section)} belongs to no ${entry.below}: put it below its [${entry.below} NAME]`);
   }
   return true;
 }

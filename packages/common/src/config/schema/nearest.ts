@@ -1,10 +1,10 @@
-// Finds what a mistyped word most likely meant, by edit distance. Pure; the nearest may still be far, and what to say then is
-// the caller's.
+// Finds the word that a mistyped word most likely meant, by edit distance. Pure. The nearest word may still be far away; the caller decides
+// what to say then.
 
-/** Longer words are not compared: no key or section is that long. */
+/** Longer words are cut before the comparison: no key or section is that long. */
 const COMPARED_MAX_CHARS = 40;
 
-/** The candidate with the smallest edit distance, the first of several; undefined without candidates. */
+/** The candidate with the smallest edit distance, the first one of several; undefined without candidates. */
 export function nearestWord(word: string, candidates: readonly string[]): string | undefined {
   const compared = word.slice(0, COMPARED_MAX_CHARS).toLowerCase();
   let nearest: string | undefined;
@@ -19,12 +19,12 @@ export function nearestWord(word: string, candidates: readonly string[]): string
   return nearest;
 }
 
-/** True when the word differs so little that it can hardly have meant anything else. */
+/** Whether the word differs so little that it hardly meant anything else. */
 export function isMistyped(word: string, meant: string): boolean {
   return word.length <= COMPARED_MAX_CHARS && editDistance(word.toLowerCase(), meant) <= meant.length / 3;
 }
 
-/** True when it may have been meant, so that asking is of use: at least half of it is there. */
+/** Whether the word may have been meant, so that a question makes sense: at least half of it is there. */
 export function isLikely(word: string, meant: string): boolean {
   return editDistance(word.slice(0, COMPARED_MAX_CHARS).toLowerCase(), meant.toLowerCase()) <= meant.length / 2;
 }

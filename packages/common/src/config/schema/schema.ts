@@ -1,6 +1,5 @@
-// THE table of every section and key of both files: type (with its range), default, help. The readers of the files, their error
-// texts, crsio's help line and the man pages come from it: a key exists when it is here.
-// Checks that involve several keys are in rssrvcfg.ts and rscltcfg.ts.
+// THE table of every section and key of both files: type with range, default, help. The readers of the files, their error texts, crsio's help
+// line and the man pages are derived from it: a key exists if it is here. Checks that involve several keys are in rssrvcfg.ts and rscltcfg.ts.
 
 import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import {
@@ -31,7 +30,7 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /** As written in the file; null: none, or inherited, as the help says. */
+  /** As written in the file; null: none, or inherited, see the help. */
   readonly default: string | null;
   /** One or two sentences; the last one has no full stop. */
   readonly help: string;
@@ -42,12 +41,12 @@ export interface KeyEntry<T> {
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
 
 export interface SectionEntry {
-  /** Whether the header has a name: `[interface NAME]`. */
+  /** The header has a name: `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /** Type of the section above, to which this section belongs. */
+  /** Type of the section above that this section belongs to. */
   readonly below: string | null;
-  /** Form of its lines if they are not `key = value` entries. */
+  /** Form of its lines, if they are not `key = value` entries. */
   readonly lines: string | null;
   readonly help: string;
   readonly keys: KeyTable;

@@ -1,5 +1,5 @@
-// The values of the `test-...` keys of a volume: faults that its storage is to show, for tests of what stands on it. rssrv takes them with
-// --test only. What they do is the server's (backends/wrappers); their grammar is here, and in words in `allowed`.
+// Values of the `test-...` keys of a volume, which inject faults into its storage for tests. rssrv accepts them only with --test.
+// The server injects the faults (backends/faults); the grammar is here, and `allowed` has it in words.
 
 import { TEST_DELAY_MAX_MS, TEST_RULES_MAX } from './limits.ts';
 import { parseDuration, parseWhole, printDuration, refuse } from '../../lib/units.ts';
@@ -7,7 +7,7 @@ import type { TestDelay, TestError, TestOperation } from './types.ts';
 import type { ValueType } from './value-types.ts';
 
 const OPERATIONS: readonly TestOperation[] = ['any', 'read', 'write', 'flush', 'discard', 'zero'];
-/** Those that the answers of the protocol tell apart. */
+/** Those with distinct statuses in the protocol. */
 const ERRNOS: readonly string[] = ['EIO', 'ENOSPC', 'ENOMEM', 'EROFS'];
 
 const OPERATION = OPERATIONS.join('|');

@@ -1,9 +1,9 @@
-// What the two configuration files say, checked and with defaults filled in. Durations in ms, sizes in bytes.
-// How the files are written is in schema.ts, how they are read in rssrvcfg.ts and rscltcfg.ts.
+// The content of the two configuration files, checked and with defaults. Durations are in ms, sizes in bytes.
+// schema.ts defines how the files are written; rssrvcfg.ts and rscltcfg.ts read them.
 
 export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'kernel-nbd' | 'none';
-/** `configured`: as `auto`, but only server interfaces that the file names, whatever servers say of others. */
+/** `configured`: as `auto`, but only with server interfaces that the file names, whatever other ones the servers report. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
 export type AttachChoice = 'none' | 'all' | readonly string[];
 
@@ -18,7 +18,7 @@ export interface ConfigWarning {
 export interface ServerInterfaceConfig {
   readonly name: string;
   readonly address: string;
-  /** Prefix length given as `A/LEN`, or null: that of the interface which has the address. */
+  /** Prefix length given as `A/LEN`; null: that of the machine's interface with this address. */
   readonly prefixLength: number | null;
   readonly port: number;
 }
@@ -34,15 +34,15 @@ export interface ServerVolumeConfig {
   /** null: all clients. */
   readonly clients: readonly string[] | null;
   readonly shared: boolean;
-  /** Who may take it over from another client; null: all who may attach it. */
+  /** Clients that may take it over from another client; null: all that may attach it. */
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-  /** Served also where its file cannot be locked; none: no. */
+  /** Served even if its file cannot be locked; undefined: no. */
   readonly unlocked?: boolean;
   readonly id: string | null;
-  /** The stamp of a file or device that has the content of the one which was served before it; null: none is said to. */
+  /** Mark of a file or device that has the same content as the one served before; null: none. */
   readonly sameContent: string | null;
-  /** Faults that its storage is to show; none: a volume like any other. */
+  /** Faults to inject into its storage; undefined: none. */
   readonly test?: VolumeTests;
   readonly line: number;
 }
@@ -53,25 +53,25 @@ export interface TestDelay {
   readonly operation: TestOperation;
   readonly minMs: number;
   readonly maxMs: number;
-  /** It holds while this file is there; null: always. */
+  /** The rule applies while this file exists; null: always. */
   readonly whileFile: string | null;
 }
 
 export interface TestError {
   readonly operation: TestOperation;
-  /** First and last sector of 512 bytes that it is met at; null: anywhere. */
+  /** First and last sector (512 bytes) of the range that the rule applies to; null: the whole volume. */
   readonly sectors: readonly [number, number] | null;
-  /** Each so-manieth of those that it is met by. */
+  /** N: every Nth operation that matches the rule fails. */
   readonly every: number;
   readonly errno: string;
   readonly whileFile: string | null;
 }
 
-/** What the `test-...` keys of a volume say. */
+/** The `test-...` keys of a volume. */
 export interface VolumeTests {
   readonly delays: readonly TestDelay[];
   readonly errors: readonly TestError[];
-  /** While this file is there, all I/O stands still. */
+  /** While this file exists, all I/O of the volume stalls. */
   readonly pauseFile: string | null;
   readonly bytesPerSecond: number | null;
   readonly losesUnsynced: boolean;
@@ -110,9 +110,9 @@ export interface ClientInterfaceConfig {
   readonly name: string;
   readonly address: string;
   readonly prefixLength: number | null;
-  /** For display; the target port of a path is decided by targetPort. */
+  /** For display; targetPort decides the target port of a path. */
   readonly port: number;
-  /** Set in the section itself, or null. */
+  /** The port set in the section itself, or null. */
   readonly portGiven: number | null;
 }
 
@@ -120,7 +120,7 @@ export interface ClientInterfaceConfig {
 export interface ClientServerConfig {
   readonly name: string;
   readonly address: string;
-  /** Set in the section itself; null: the interface's, namespace's or default port decides (targetPort). */
+  /** The port set in the section itself; null: that of the interface, the namespace or the defaults applies (targetPort). */
   readonly port: number | null;
   readonly serverkey: string | null;
   /** Order among all `[server]` sections of the file, from 0. */

@@ -1,6 +1,5 @@
-// The types a configuration value may have: how it is read, and what is allowed, in words. The schema names one for every key;
-// files, screens and man pages use the same. Reading throws RsError E_USAGE with `context.allowed`.
-// A secret type never shows the text it refuses.
+// The types of configuration values: how each is parsed, and what is allowed, in words. The schema names one for every key; files, screens
+// and man pages use the same. Parsing throws RsError E_USAGE with `context.allowed`. A secret type never shows the text that it refuses.
 
 import { PORT_MAX } from '../../lib/limits.ts';
 import { KEY_MAX_CHARS, PATH_MAX_BYTES, STORAGE_STAMP_MAX_CHARS } from './limits.ts';
@@ -30,7 +29,7 @@ export interface ValueType<T> {
   /** Form and range in words, to follow "allowed is". */
   readonly allowed: string;
   readonly isSecret: boolean;
-  /** All there are, where these can be counted: for screens that offer them. */
+  /** All allowed words, if the type has a fixed list, for screens that offer them. */
   readonly words?: readonly string[];
   parse(text: string): T;
 }
@@ -71,19 +70,19 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   });
 }
 
-/** One of some words, each of which stands for a value. */
+/** One of some words, each with its value. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
   const all = Object.keys(table);
   const allowed = orList(all);
   const parse = (text: string): T[keyof T] => {
-    // Own keys only: `constructor` is no word of any table.
+    // Own keys only: `constructor` is not a word of any table.
     if (!Object.hasOwn(table, text)) refuse('word', text, allowed);
     return table[text as keyof T];
   };
   return { ...plain(kind, allowed, parse), words: all };
 }
 
-/** One of some words, which stand for themselves. */
+/** One of some words; the word is the value. */
 export function choice<const W extends string>(...allowedWords: readonly W[]): ValueType<W> {
   const allowed = orList(allowedWords);
   const parse = (text: string): W => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed);
@@ -95,13 +94,13 @@ export const offOn: ValueType<boolean> = words('boolean', { off: false, on: true
 
 export const name: ValueType<string> = plain('name', NAME_ALLOWED, (text) => parseName(text));
 
-/** An address of one host, as a target. */
+/** The address of one host, as a target. */
 export const address: ValueType<string> = plain('address', `${ADDRESS_ALLOWED}, of one host`, (text) => {
   const parsed = orElse(() => parseAddress(text), text, address.allowed);
   return isSingleHost(parsed) ? parsed : refuse('address', text, address.allowed);
 });
 
-/** An address of an interface of this machine, with the prefix length where the machine's own does not hold. */
+/** The address of an interface of this machine, optionally with a prefix length that overrides the machine's own. */
 export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', `${PREFIXED_ADDRESS_ALLOWED}, of one host`, (text) => {
   const parsed = orElse(() => parsePrefixedAddress(text), text, interfaceAddress.allowed);
   return isSingleHost(parsed.address) ? parsed : refuse('address', text, interfaceAddress.allowed);
@@ -130,7 +129,7 @@ export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);
 });
 
-/** What tells a file or device from others; none has a character that means something to the file. */
+/** The mark of a file or device; its characters have no meaning in the configuration file. */
 export const stamp: ValueType<string> = plain('mark', 'a mark from the log of rssrv, such as i131074.b1795257182000000000', (text) => {
   return text.length <= STORAGE_STAMP_MAX_CHARS && /^[\w.:@/+-]+$/.test(text) ? text : refuse('mark', text, stamp.allowed);
 });
@@ -140,7 +139,7 @@ export const clientNames: ValueType<readonly string[] | null> = plain('names', '
   return text === 'all' ? null : parseNames(text, ['all'], clientNames.allowed);
 });
 
-/** Who may; null: everybody who may otherwise, none: nobody. */
+/** Clients with a permission; null: all; an empty list: none. */
 export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names separated by commas or spaces', (text) => {
   if (text === 'yes') return null;
   return text === 'no' ? [] : parseNames(text, ['yes', 'no'], mayChoice.allowed);
@@ -160,7 +159,7 @@ function plain<T>(kind: string, allowed: string, parse: (text: string) => T): Va
   return { kind, allowed, isSecret: false, parse };
 }
 
-/** Refuses with the wider `allowed` of the type that uses another one's reader. */
+/** Refuses with the wider `allowed` of a type that uses the parser of another type. */
 function orElse<T>(parse: () => T, text: string, allowed: string): T {
   try {
     return parse();

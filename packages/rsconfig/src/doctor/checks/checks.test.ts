@@ -69,7 +69,7 @@ describe('the file', () => {
   });
 
   test('no file but a folder: its rights are no matter', () => {
-    const trouble = { code: 'E_CONFIG', message: 'Configuration /etc/rscltcfg is no regular file: put the configuration file there' };
+    const trouble = { code: 'E_CONFIG', message: 'Configuration /etc/rscltcfg is not a regular file: put the configuration file there' };
     const file = fileFacts('', { document: null, config: null, trouble, problems: [], warnings: [], mode: 0o755 });
     expect(fault({ file, paths: [] }).remedy).toBe('put the configuration file there');
   });
