@@ -40,7 +40,7 @@ const STRAY_CASES: readonly ClientCase[] = [
   stray(
     'read',
     'S3',
-    'An answer to a READ that nobody asked for',
+    'An answer to a READ that the client did not send',
     { op: OP.READ | ANSWER, slot: 5, seq: 1, count: 8, body: Buffer.alloc(4096) },
     OWES_NONE,
   ),
@@ -131,7 +131,7 @@ const LIST_CASES: readonly ClientCase[] = [
     { ...tag(frame), body: hex('c10000') },
   ]),
   list('empty', 'LIST answer', 'A list without a body', /LIST answer: body of 0 bytes must be/, (frame) => [tag(frame)]),
-  list('broken-part', 'LIST answer', 'A list whose second part is none', /LIST answer: body of 1 bytes must be/, (frame) => [
+  list('broken-part', 'LIST answer', 'A list with an invalid second part', /LIST answer: body of 1 bytes must be/, (frame) => [
     { ...tag(frame), flags: FLAG.MORE, body: GOOD_LIST },
     { ...tag(frame), body: hex('c1') },
   ]),
@@ -209,14 +209,14 @@ export const AFTER_WELCOME_CASES: readonly ClientCase[] = [
   closingCase(
     'client.dead.silent',
     'Liveness',
-    'A server from which nothing comes for 3 s behind WELCOME loses the path',
+    'A server that sends nothing for 3 s after WELCOME loses the path',
     /Nothing was received for \d+ ms/,
     silent,
   ),
   closingCase(
     'client.dead.deaf',
     'Liveness',
-    'A server that sends and shows for 3 s that it hears nothing loses the path',
+    'A server that sends for 3 s without a proof that it receives loses the path',
     /The server has received nothing on this path for \d+ ms, although it sends/,
     (step, link, frame) => {
       if (step === 'welcomed') {

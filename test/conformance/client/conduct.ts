@@ -149,14 +149,20 @@ function hoarding(
 }
 
 const SLOT_CASES: readonly ClientCase[] = [
-  heeding('conduct.hello', 'HELLO', 'HELLO and PROOF are as the page says, and PROOF begins a session', new Ear(), async (stage, ear) => {
-    await stage.up();
-    const [hello, proof] = [ear.of(OP.HELLO)[0]?.frame.body, ear.of(OP.PROOF)[0]?.frame.body];
-    holds(hello !== undefined && proof !== undefined, 'HELLO or PROOF is missing');
-    const { versions, node, interface: local } = decodeHello(hello, 0, hello.length);
-    equals('versions, node, interface', [versions, node, local], [[1], 'big-2', 'if0']);
-    equals('PROOF', decodeProof(proof.subarray(0, -32), 0, proof.length - 32), { session: null, dead: [] });
-  }),
+  heeding(
+    'conduct.hello',
+    'HELLO',
+    'HELLO and PROOF are as docs/PROTOCOL.md says, and PROOF starts a session',
+    new Ear(),
+    async (stage, ear) => {
+      await stage.up();
+      const [hello, proof] = [ear.of(OP.HELLO)[0]?.frame.body, ear.of(OP.PROOF)[0]?.frame.body];
+      holds(hello !== undefined && proof !== undefined, 'HELLO or PROOF is missing');
+      const { versions, node, interface: local } = decodeHello(hello, 0, hello.length);
+      equals('versions, node, interface', [versions, node, local], [[1], 'big-2', 'if0']);
+      equals('PROOF', decodeProof(proof.subarray(0, -32), 0, proof.length - 32), { session: null, dead: [] });
+    },
+  ),
   heeding(
     'conduct.tags',
     'Session, paths, slots',
@@ -179,7 +185,7 @@ const SLOT_CASES: readonly ClientCase[] = [
   ),
   hoarding(
     'few-slots',
-    'A server that grants 9 slots is sent no request in another one, and data in one at a time',
+    'A client that is granted 9 slots uses no other slot, and sends data in one at a time',
     { slots: SLOTS_RESERVED + 1 },
     PIECE_BYTES,
     1,
@@ -191,7 +197,7 @@ const SLOT_CASES: readonly ClientCase[] = [
   ),
   hoarding(
     'small-window',
-    'A server that grants a window of 2 MiB never has more bytes of READs to answer',
+    'A client that is granted a window of 2 MiB never has READs of more bytes in flight',
     { windowBytes: WINDOW_BYTES },
     256 * 1024,
     // Fewer are never answered.
@@ -258,7 +264,7 @@ const fenced = new Ear();
 const refusing = new Ear();
 
 const TWO_PATH_CASES: readonly ClientCase[] = [
-  oneOfTwo('garbage', 'S3', 'Garbage on one path closes it, and I/O goes on over the other', /op 0xee: no such frame/, (step, link) => {
+  oneOfTwo('garbage', 'S3', 'Garbage on one path closes it, and I/O continues over the other', /op 0xee: no such frame/, (step, link) => {
     if (step === 'welcomed') link.send(Buffer.alloc(16, 0xee));
     return false;
   }),
@@ -299,7 +305,7 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
   oneOfTwo(
     'no-session',
     'Step by step',
-    'A join refused for want of room is tried again, the first path being left alone',
+    'A join refused for lack of room is tried again, and the first path is not affected',
     /Server refused the connection: No room/,
     (step, link, frame) => {
       if (step !== 'proof' || frame === null) return false;
@@ -332,7 +338,7 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
   heeding(
     'conduct.two-paths.fenced',
     'S5',
-    'For a path that died the client asks FENCE on the other, or names it dead in the next PROOF',
+    'For a dead path the client sends FENCE on the other path, or names it as dead in the next PROOF',
     fenced,
     async (stage, ear) => {
       await stage.up();
@@ -356,7 +362,7 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
   heeding(
     'conduct.two-paths.join',
     'Step by step',
-    'The second path joins the session of the first, and is told apart by its number',
+    'The second path joins the session of the first, with a number of its own',
     refusing,
     async (stage, ear) => {
       await stage.up();
@@ -401,7 +407,7 @@ const SESSION_CASES: readonly ClientCase[] = [
   heeding(
     'conduct.session.forgotten',
     'A new session',
-    'When the server does not know the session any more (E_NO_SESSION) the client begins a new one and goes on',
+    'If the server no longer knows the session (E_NO_SESSION), the client starts a new one and continues',
     forgetting,
     async (stage, ear) => {
       const nbd = await stage.nbd();
@@ -421,7 +427,7 @@ const SESSION_CASES: readonly ClientCase[] = [
   heeding(
     'conduct.session.new-server',
     'A new session',
-    'A server that was started anew is begun a session with at once, and volumes are opened again',
+    'After a restart of the server the client starts a session at once and opens its volumes again',
     new Ear(),
     async (stage) => {
       const nbd = await stage.nbd();
@@ -434,7 +440,7 @@ const SESSION_CASES: readonly ClientCase[] = [
 
 /** Played last: it ends rsiod. */
 export const ENDING_CASES: readonly ClientCase[] = [
-  heeding('conduct.bye', 'REFUSE and BYE', 'A client that ends says CLOSE for its volumes, and then BYE', ending, async (stage, ear) => {
+  heeding('conduct.bye', 'REFUSE and BYE', 'A client that ends sends CLOSE for its volumes, and then BYE', ending, async (stage, ear) => {
     await stage.nbd();
     await stage.host.stop('rsiod');
     await stage.becomes('BYE came', () => ear.of(OP.BYE).length > 0);

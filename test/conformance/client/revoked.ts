@@ -159,24 +159,29 @@ export const REVOKED_CASES: readonly ClientCase[] = [
   again('read', OP.READ, async (nbd) => holds((await nbd.read(0, PIECE_BYTES)).equals(CONTENT), 'The READ gave something else')),
   again('write', OP.WRITE, (nbd) => nbd.write(PIECE_BYTES, CONTENT)),
   again('flush', OP.FLUSH, (nbd) => nbd.flush()),
-  revoking('waits', 'R4', 'Nothing is opened and nothing new is sent while a request of a revoked handle is out', async (stage, server) => {
-    const [nbd, other, third] = [await opened(stage), await stage.nbd(), await stage.nbd()];
-    server.heldBackLba = 16;
-    const slow = nbd.write(PIECE_BYTES, CONTENT);
-    await stage.becomes('The WRITE is there', () => server.heldBack !== null);
-    server.revokesAtOp = OP.WRITE;
-    const stale = other.write(2 * PIECE_BYTES, CONTENT);
-    await stage.becomes('A WRITE was answered STALE', () => server.heard.some(({ frame, isStale }) => isStale && frame.op === OP.WRITE));
-    const later = third.read(0, PIECE_BYTES);
-    const heard = server.heard.length;
-    await new Promise((resolve) => setTimeout(resolve, REOPEN_RETRY_MS + QUIET_MS));
-    equals('OPENs and requests meanwhile', [server.opens.length, server.heard.length], [1, heard]);
-    server.heldBack?.();
-    await Promise.all([slow, stale, later]);
-    equals('OPENs', server.opens.length, 2);
-    equals('Handles of the last three WRITEs', server.handlesOf(OP.WRITE).slice(-3), [1, 1, 2]);
-  }),
-  revoking('taken', 'A new session', 'An OPEN answered TAKEN ends the I/O with EIO, and is not asked again', async (stage, server) => {
+  revoking(
+    'waits',
+    'R4',
+    'While a request of a revoked handle is in flight, the client opens nothing and sends nothing new',
+    async (stage, server) => {
+      const [nbd, other, third] = [await opened(stage), await stage.nbd(), await stage.nbd()];
+      server.heldBackLba = 16;
+      const slow = nbd.write(PIECE_BYTES, CONTENT);
+      await stage.becomes('The WRITE is there', () => server.heldBack !== null);
+      server.revokesAtOp = OP.WRITE;
+      const stale = other.write(2 * PIECE_BYTES, CONTENT);
+      await stage.becomes('A WRITE was answered STALE', () => server.heard.some(({ frame, isStale }) => isStale && frame.op === OP.WRITE));
+      const later = third.read(0, PIECE_BYTES);
+      const heard = server.heard.length;
+      await new Promise((resolve) => setTimeout(resolve, REOPEN_RETRY_MS + QUIET_MS));
+      equals('OPENs and requests meanwhile', [server.opens.length, server.heard.length], [1, heard]);
+      server.heldBack?.();
+      await Promise.all([slow, stale, later]);
+      equals('OPENs', server.opens.length, 2);
+      equals('Handles of the last three WRITEs', server.handlesOf(OP.WRITE).slice(-3), [1, 1, 2]);
+    },
+  ),
+  revoking('taken', 'A new session', 'An OPEN answered TAKEN fails the I/O with EIO and is not repeated', async (stage, server) => {
     const nbd = await opened(stage);
     server.refusals.push({ status: STATUS.TAKEN, sentence: 'Taken over by venus' });
     server.revokeAll();
@@ -198,7 +203,7 @@ export const REVOKED_CASES: readonly ClientCase[] = [
   revoking(
     'for-ever',
     'R4',
-    'A server that revokes each handle at once is asked once a second, and I/O goes on when it stops',
+    'If a server revokes each handle at once, the client retries once a second, and I/O continues when it stops',
     async (stage, server) => {
       const nbd = await opened(stage);
       server.isTireless = true;
@@ -215,7 +220,7 @@ export const REVOKED_CASES: readonly ClientCase[] = [
   revoking(
     'idle',
     'A revoked handle',
-    'A client without I/O asks IDENTIFY when a list does not name it as holder',
+    'A client without I/O sends IDENTIFY if a list does not name it as holder',
     async (stage, server) => {
       await opened(stage);
       const asked = server.handlesOf(OP.IOCTL, IOCTL.IDENTIFY).length;
@@ -226,7 +231,7 @@ export const REVOKED_CASES: readonly ClientCase[] = [
   revoking(
     'take-over',
     'OPEN',
-    'A take-over is said by the OPEN that a person asks for',
+    'The OPEN of an attach with take-over contains the take-over',
     async (stage, server) => {
       await stage.up();
       await stage.becomes('The OPEN of the beginning was refused', () => server.opens.length > 0);
@@ -240,7 +245,7 @@ export const REVOKED_CASES: readonly ClientCase[] = [
   clientCase(
     'client.replaced.bye',
     'R5',
-    'After a BYE E_REPLACED all I/O ends with EIO, and no session is begun any more',
+    'After a BYE E_REPLACED all I/O fails with EIO, and the client starts no new session',
     async (stage) => {
       const nbd = await opened(stage);
       const before = { proofs: byes.proofs, links: stage.server.links.length };

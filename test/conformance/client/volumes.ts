@@ -74,14 +74,14 @@ function wrongIo(
 const IO_CASES: readonly ClientCase[] = [
   wrongIo(
     'read-smaller',
-    'A READ answered with half of its sectors closes the path, and not a byte of it is taken',
+    'A READ answered with half of its sectors closes the path, and none of the data is used',
     OP.READ,
     /READ answer of 8 sectors in slot \d+, which holds READ of 16/,
     (link, frame) => link.request({ ...tag(frame), count: 8, body: Buffer.alloc(4096, 1) }),
   ),
   wrongIo(
     'read-larger',
-    'A READ answered with more sectors closes the path, and not a byte of it is taken',
+    'A READ answered with more sectors closes the path, and none of the data is used',
     OP.READ,
     /READ answer of 32 sectors in slot \d+, which holds READ of 16/,
     (link, frame) => link.request({ ...tag(frame), count: 32, body: Buffer.alloc(16_384, 1) }),
@@ -173,14 +173,14 @@ const OPEN_CASES: readonly ClientCase[] = [
   opening(
     'held',
     'Failure answer',
-    'An OPEN answered HELD is shown with the sentence of the server, without control characters',
+    "The status shows an OPEN answered HELD with the server's sentence, without control characters",
     () => ({ handle: STATUS.HELD, body: encodeFailureAnswer({ sentence: 'Held by \u001b[2Jvenus', holders: [] }) }),
     /Held by  ?\[2Jvenus/,
   ),
   opening(
     'no-sentence',
     'Failure answer',
-    'An OPEN that fails without a sentence is shown with that of its status',
+    'The status shows an OPEN that fails without a sentence with the sentence of its status',
     () => ({ handle: STATUS.NO_RIGHTS, body: Buffer.alloc(0) }),
     /This client may not use the volume/,
   ),
@@ -191,7 +191,7 @@ const OPEN_CASES: readonly ClientCase[] = [
   clientCase(
     'client.open.other-identity',
     'A new session',
-    'When a volume has another identity in a new session, nothing is sent again and its I/O fails',
+    'If a volume has another identity in a new session, nothing is sent again and its I/O fails',
     async (stage) => {
       const nbd = await stage.nbd();
       await nbd.write(0, CONTENT);
@@ -256,7 +256,7 @@ const LIST_CASES: readonly ClientCase[] = [
   clientCase(
     'client.list.unknown-fields',
     'Message bodies',
-    'Fields that the client does not know are left out',
+    'The client ignores unknown fields',
     async (stage) => {
       await stage.becomes('The list is known', async () => (await stage.listed()).includes('one'));
     },
@@ -291,7 +291,7 @@ const PONG_CASES: readonly ClientCase[] = [
   clientCase(
     'client.ping.answered',
     'PING and PONG',
-    'A PING of the server is answered by a PONG with its number and clock',
+    'A PING from the server is answered with a PONG that has its number and clock',
     async (stage) => {
       await stage.becomes('The PONG is there', () => pongs.some(({ number, clockMs }) => number === 4711 && clockMs === 0.5));
     },
@@ -307,7 +307,7 @@ const PONG_CASES: readonly ClientCase[] = [
   clientCase(
     'client.ping.unasked',
     'PING and PONG',
-    'A PONG that answers no PING harms nothing',
+    'A PONG without a PING has no effect',
     async (stage) => {
       const nbd = await stage.nbd();
       await nbd.write(0, CONTENT);
@@ -326,11 +326,11 @@ const pongs: { readonly number: number; readonly clockMs: number }[] = [];
 
 /** Played when the others are through: who attaches a volume makes the client ask every server for its list. */
 export const ALONE_CASES: readonly ClientCase[] = [
-  changing('notify', 'NOTIFY of a higher generation makes the client ask LIST', (link) => link.request({ op: OP.NOTIFY, aux: 2 })),
-  changing('ping', 'A PING that tells a higher generation makes the client ask LIST', (link) =>
+  changing('notify', 'NOTIFY of a higher generation makes the client send LIST', (link) => link.request({ op: OP.NOTIFY, aux: 2 })),
+  changing('ping', 'A PING with a higher generation makes the client send LIST', (link) =>
     link.request({ op: OP.PING, body: encodeHeartbeat({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 2 }) }),
   ),
-  changing('pong', 'A PONG that tells a higher generation makes the client ask LIST', ({ server }) => {
+  changing('pong', 'A PONG with a higher generation makes the client send LIST', ({ server }) => {
     server.generation = 2;
   }),
 ];

@@ -50,7 +50,7 @@ function written(id: string, expects: string, sectors: number, flags: number): S
 }
 
 export const CONTENT_CASES: readonly ServerCase[] = [
-  written('content.write.some', 'A WRITE that is answered is read over every path', BLOCK, 0),
+  written('content.write.some', 'An answered WRITE is read over every path', BLOCK, 0),
   written('content.write.largest', 'A WRITE of 1 MiB is read over every path', IO_MAX_SECTORS, 0),
   written('content.write.fua', 'A WRITE with FUA is read over every path', BLOCK, FLAG.FUA),
   serverCase('content.write.borders', 'O2', 'A WRITE changes nothing before and behind it', async (target) => {
@@ -65,7 +65,7 @@ export const CONTENT_CASES: readonly ServerCase[] = [
     const end = await target.end();
     await (await target.path()).verify(await target.handle(), end - BLOCK, BLOCK);
   }),
-  serverCase('content.flush', 'O2', 'What was written is there behind a FLUSH', async (target) => {
+  serverCase('content.flush', 'O2', 'Written data is there after a FLUSH', async (target) => {
     const handle = await target.handle();
     const path = await target.path();
     const data = randomBytes(BLOCK * SECTOR_BYTES);
@@ -83,7 +83,7 @@ export const CONTENT_CASES: readonly ServerCase[] = [
     await answered(path, { op: OP.CLOSE, handle: reader.handle });
     sameBytes('What the writer still reads', await read(path, handle, SCRATCH, BLOCK), data);
   }),
-  zeroes('content.zero.some', 'A range that was zeroed reads as zeros, and nothing around it changes', 0, 4 * BLOCK, 4 * BLOCK),
+  zeroes('content.zero.some', 'A zeroed range reads as zeros, and nothing around it changes', 0, 4 * BLOCK, 4 * BLOCK),
   zeroes('content.zero.no-hole', 'ZERO with NO_HOLE does the same', FLAG.NO_HOLE, 4 * BLOCK, 4 * BLOCK),
   zeroes('content.zero.fua', 'ZERO with FUA does the same', FLAG.FUA, 4 * BLOCK, 4 * BLOCK),
   zeroes('content.zero.wide', 'ZERO with WIDE counts in MiB', FLAG.WIDE, WIDE_UNIT_SECTORS, 1),

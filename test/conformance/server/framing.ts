@@ -75,7 +75,7 @@ const DIGEST_CASES: readonly ServerCase[] = [
   serverCase(
     'framing.digest.agreed',
     'Frame',
-    'With digest agreed, frames with right CRC-32s are executed and answers carry them',
+    'With digest agreed, frames with correct CRC-32s are executed, and answers have them too',
     async (target) => {
       const { path, handle } = await digesting(target);
       await path.verify(handle, SCRATCH, BLOCK);
@@ -99,7 +99,7 @@ const DIGEST_CASES: readonly ServerCase[] = [
     (target) => corrupted(target, (frame) => frame.length - 1),
     { log: /WRITE: the body's CRC-32 does not match/ },
   ),
-  serverCase('framing.digest.missing', 'Frame', 'Frames without CRC-32s close a path on which they were agreed', async (target) => {
+  serverCase('framing.digest.missing', 'Frame', 'Frames without CRC-32s close a path on which digest was agreed', async (target) => {
     const { path } = await digesting(target);
     path.send(frameBytes({ op: OP.FLUSH, slot: target.slot(), seq: 1 }), frameBytes({ op: OP.FLUSH, slot: target.slot(), seq: 1 }));
     await closed(path);
@@ -110,7 +110,7 @@ export const FRAMING_CASES: readonly ServerCase[] = [
   wrong('op-0', { op: 0 }, /op 0x0: no such frame/, 'Op 0'),
   wrong('unknown-op', { op: 0x7f }, /op 0x7f: no such frame/, 'An unknown op'),
   wrong('unknown-answer', { op: 0xff }, /op 0xff: no such frame/, 'An answer to an unknown op'),
-  wrong('answer-of-unslotted', { op: OP.PING | ANSWER }, /PING answer: no such frame/, 'An answer to an op that is not slotted'),
+  wrong('answer-of-unslotted', { op: OP.PING | ANSWER }, /PING answer: no such frame/, 'An answer to an op without a slot'),
   closes('framing.garbage', 'Frame', 'Garbage closes the path', Buffer.alloc(4096, 0xdd), /op 0xdd: no such frame/),
   outOfPlace('HELLO', { op: OP.HELLO, body: Buffer.alloc(10) }),
   outOfPlace('CHALLENGE', { op: OP.CHALLENGE }),
@@ -135,7 +135,7 @@ export const FRAMING_CASES: readonly ServerCase[] = [
     /LIST: body of 4294967295 bytes/,
     'A message that claims four gigabytes',
   ),
-  serverCase('framing.message.largest', 'Frame', 'A message of 64 KiB is waited for and answered', async (target) => {
+  serverCase('framing.message.largest', 'Frame', 'A message of 64 KiB is received and answered', async (target) => {
     await failed(await target.path(), { op: OP.OPEN, body: Buffer.alloc(MESSAGE_MAX_BYTES, 0xc0) }, 'BAD_REQUEST');
   }),
   wrong(
@@ -145,16 +145,16 @@ export const FRAMING_CASES: readonly ServerCase[] = [
     'A WRITE of 2,049 sectors',
   ),
   wrong('write.huge', { op: OP.WRITE, slot: 1, seq: 1, count: 0xffff }, /WRITE: 65535 sectors, at most 2048/, 'A WRITE of 65,535 sectors'),
-  serverCase('framing.body.first-byte', 'S7', 'A WRITE of which one byte came before the end changes nothing', (target) =>
+  serverCase('framing.body.first-byte', 'S7', 'A WRITE changes nothing if the path ended after one byte of its body', (target) =>
     partial(target, 1),
   ),
-  serverCase('framing.body.half', 'S7', 'A WRITE of which half came before the end changes nothing', (target) =>
+  serverCase('framing.body.half', 'S7', 'A WRITE changes nothing if the path ended after half of its body', (target) =>
     partial(target, BODY_BYTES / 2),
   ),
-  serverCase('framing.body.last-byte', 'S7', 'A WRITE of which all but a byte came before the end changes nothing', (target) =>
+  serverCase('framing.body.last-byte', 'S7', 'A WRITE changes nothing if the path ended before the last byte of its body', (target) =>
     partial(target, BODY_BYTES - 1),
   ),
-  serverCase('framing.header.cut', 'Frame', 'A path that ends within a header is forgotten', async (target) => {
+  serverCase('framing.header.cut', 'Frame', 'A path that ends within a header leaves nothing behind', async (target) => {
     const path = await target.path();
     path.socket.end(frameBytes({ op: OP.READ, slot: target.slot(), seq: 1, count: 1 }).subarray(0, HEADER_BYTES - 1));
     await closed(path);
@@ -162,7 +162,7 @@ export const FRAMING_CASES: readonly ServerCase[] = [
   serverCase(
     'framing.after-a-wrong-one',
     'Frame',
-    'What follows a wrong frame in the same bytes is not executed',
+    'Frames that follow a wrong frame in the same bytes are not executed',
     async (target) => {
       const [handle, slot] = [await target.handle(), target.slot()];
       const path = await target.path();
@@ -171,7 +171,7 @@ export const FRAMING_CASES: readonly ServerCase[] = [
     },
     { log: /op 0x7f: no such frame/ },
   ),
-  serverCase('framing.any-cuts', 'Frame', 'A WRITE that comes in pieces of any size is one WRITE', async (target) => {
+  serverCase('framing.any-cuts', 'Frame', 'A WRITE may arrive in pieces of any size', async (target) => {
     const [handle, slot] = [await target.handle(), target.slot()];
     const path = await target.path();
     const frame = frameBytes({ op: OP.WRITE, handle, slot, seq: 1, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, 9) });
@@ -183,7 +183,7 @@ export const FRAMING_CASES: readonly ServerCase[] = [
     equals('The status', (await path.answer(slot)).handle, 0);
     sameBytes('What was written', (await answered(path, { op: OP.READ, handle, lba: SCRATCH, count: BLOCK })).body, filled(BLOCK, 9));
   }),
-  serverCase('framing.many-at-once', 'Frame', 'Many frames in one piece are all answered, each once', async (target) => {
+  serverCase('framing.many-at-once', 'Frame', 'Many frames in one piece are each answered once', async (target) => {
     const handle = await target.handle();
     const path = await target.path();
     const slots = Array.from({ length: 16 }, () => target.slot());

@@ -47,7 +47,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.close',
     'H1',
-    'CLOSE of the last handle ends the hold, and not of one before it',
+    'CLOSE of the last handle ends the hold, and CLOSE of an earlier one does not',
     async (target) => {
       const handle = await target.handle();
       const path = await target.path();
@@ -66,7 +66,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.readers',
     'Holders and epochs',
-    'Readers of two nodes have the volume together, and no writer has it with them',
+    'Readers of two nodes may have the volume together, and no writer beside them',
     async (target) => {
       await target.release();
       const [path, other] = [await target.path(), await target.login(1)];
@@ -81,7 +81,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.session-end',
     'H1',
-    'A hold does not end with its session: after BYE the volume is HELD still',
+    'A hold does not end with its session: after BYE the volume is still HELD',
     async (target) => {
       await target.release();
       const path = await target.path();
@@ -98,7 +98,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.new-instance',
     'H2',
-    'A newer instance of the node takes its hold over: another identity for who writes',
+    'A newer instance of the node takes its hold over, and a writer gets another identity',
     async (target) => {
       await target.release();
       const old = await target.login(1);
@@ -114,7 +114,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.new-epoch',
     'Holders and epochs',
-    'Who writes after another node had the volume gets another identity',
+    'A client that writes after another node had the volume gets another identity',
     async (target) => {
       const before = (await target.plain()).identity;
       await target.release();
@@ -129,7 +129,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.shared',
     'Verifier',
-    'A shared volume has two writers, each of whom sees what the other has written',
+    "A shared volume may have two writers, and each sees the other's writes",
     async (target) => {
       const name = target.options.volumes.shared ?? '';
       const [path, other] = [await target.path(), await target.login(1)];

@@ -180,13 +180,20 @@ const HANDLE_CASES: readonly ServerCase[] = [
 ]);
 
 const ORDER_CASES: readonly ServerCase[] = [
-  ask('order.handle-first', I_O, 'A wrong handle is seen before a wrong flag', () => ({ op: OP.READ, flags: 0x80 }), 'STALE', never),
-  ask('order.flags-before-rights', I_O, 'A wrong flag is seen before the rights', () => wrongFlag(), 'BAD_REQUEST', openedReadOnly),
-  ask('order.count-before-rights', I_O, 'A wrong count is seen before the rights', () => ({ op: OP.ZERO }), 'BAD_REQUEST', openedReadOnly),
+  ask('order.handle-first', I_O, 'A wrong handle is checked before a wrong flag', () => ({ op: OP.READ, flags: 0x80 }), 'STALE', never),
+  ask('order.flags-before-rights', I_O, 'A wrong flag is checked before the permission', () => wrongFlag(), 'BAD_REQUEST', openedReadOnly),
+  ask(
+    'order.count-before-rights',
+    I_O,
+    'A wrong count is checked before the permission',
+    () => ({ op: OP.ZERO }),
+    'BAD_REQUEST',
+    openedReadOnly,
+  ),
   ask(
     'order.rights-before-size',
     I_O,
-    'Rights are seen before the size',
+    'The permission is checked before the size',
     () => ({ op: OP.ZERO, lba: LAST_LBA, count: BLOCK }),
     'READ_ONLY',
     openedReadOnly,
@@ -194,7 +201,7 @@ const ORDER_CASES: readonly ServerCase[] = [
   ask(
     'order.blocks-before-size',
     I_O,
-    'Whole blocks are seen before the size',
+    'Whole blocks are checked before the size',
     () => ({ op: OP.READ, lba: LBA_MAX, count: 1 }),
     'MISALIGNED',
     blocks,

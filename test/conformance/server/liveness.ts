@@ -42,18 +42,18 @@ const PING_CASES: readonly ServerCase[] = [
     const { number, clockMs } = await pong(path);
     equals('number and clockMs', [number, clockMs], [77, 1234.5]);
   }),
-  serverCase('ping.largest', 'PING and PONG', 'The largest number there is comes back', async (target) => {
+  serverCase('ping.largest', 'PING and PONG', 'PONG repeats the largest possible number', async (target) => {
     const path = await target.path();
     path.send(pingFrame(NUMBER_MAX, 0));
     equals('number', (await pong(path)).number, NUMBER_MAX);
   }),
-  serverCase('ping.heard', 'PING and PONG', 'PONG counts the PINGs that were heard on this path', async (target) => {
+  serverCase('ping.heard', 'PING and PONG', 'PONG counts the PINGs received on this path', async (target) => {
     const path = await target.path();
     path.send(pingFrame(1, 0), pingFrame(2, 0), pingFrame(3, 0));
     const heard = [await pong(path), await pong(path), await pong(path)].map((one) => one.heard);
     equals('heard', heard, [1, 2, 3]);
   }),
-  serverCase('ping.generation', 'PING and PONG', "PONG tells the generation of the server's list", async (target) => {
+  serverCase('ping.generation', 'PING and PONG', "PONG contains the generation of the server's list", async (target) => {
     const path = await target.path();
     path.send(pingFrame(1, 0));
     equals('generation', (await pong(path)).generation, path.welcome.generation);
@@ -63,23 +63,33 @@ const PING_CASES: readonly ServerCase[] = [
     path.send(pingFrame(1, 0));
     equals('oldestMs', (await pong(path)).oldestMs, 0);
   }),
-  serverCase('ping.from-server', 'Liveness', 'The server sends PINGs of its own, numbered, which a PONG may answer', async (target) => {
-    const first = await target.first();
-    const { body } = await first.next(({ op }) => op === OP.PING);
-    const ping = decodeHeartbeat(body, 0, body.length);
-    first.request({ op: OP.PONG, body: encodeHeartbeat({ ...ping, heard: 1, oldestMs: 0, generation: 0 }) });
-    await answered(await target.path(), { op: OP.LIST });
-  }),
-  serverCase('ping.slots-used-up', 'Session, paths, slots', 'PING is answered while READs of every slot are unread', async (target) => {
-    const handle = await target.handle();
-    const path = await target.path();
-    const slots = Array.from({ length: 24 }, () => target.slot());
-    path.request(...slots.map((slot) => ({ op: OP.READ, handle, slot, seq: 1, lba: SCRATCH, count: 2048 })));
-    path.send(pingFrame(9, 0));
-    equals('number', (await pong(path)).number, 9);
-    for (const slot of slots) equals('The status of READ', (await path.answer(slot)).handle, 0);
-  }),
-  serverCase('ping.storm', 'PING and PONG', 'Five thousand PINGs in one go are answered, each once', async (target) => {
+  serverCase(
+    'ping.from-server',
+    'Liveness',
+    'The server sends numbered PINGs of its own, which the client may answer with PONG',
+    async (target) => {
+      const first = await target.first();
+      const { body } = await first.next(({ op }) => op === OP.PING);
+      const ping = decodeHeartbeat(body, 0, body.length);
+      first.request({ op: OP.PONG, body: encodeHeartbeat({ ...ping, heard: 1, oldestMs: 0, generation: 0 }) });
+      await answered(await target.path(), { op: OP.LIST });
+    },
+  ),
+  serverCase(
+    'ping.slots-used-up',
+    'Session, paths, slots',
+    'PING is answered while the answers to READs in every slot are unread',
+    async (target) => {
+      const handle = await target.handle();
+      const path = await target.path();
+      const slots = Array.from({ length: 24 }, () => target.slot());
+      path.request(...slots.map((slot) => ({ op: OP.READ, handle, slot, seq: 1, lba: SCRATCH, count: 2048 })));
+      path.send(pingFrame(9, 0));
+      equals('number', (await pong(path)).number, 9);
+      for (const slot of slots) equals('The status of READ', (await path.answer(slot)).handle, 0);
+    },
+  ),
+  serverCase('ping.storm', 'PING and PONG', 'Five thousand PINGs at once are each answered once', async (target) => {
     const path = await target.path();
     const count = 5_000;
     path.send(...Array.from({ length: count }, (_, number) => pingFrame(number, 0)));
@@ -95,7 +105,7 @@ const PING_CASES: readonly ServerCase[] = [
   closesPath(
     'ping.garbage',
     'PING and PONG',
-    'A PING that is no map closes the path',
+    'A PING that is not a map closes the path',
     () => frameBytes({ op: OP.PING, body: hex('c1') }),
     /PING or PONG: body of 1/,
   ),
@@ -116,7 +126,7 @@ const PING_CASES: readonly ServerCase[] = [
   serverCase(
     'ping.silence',
     'Liveness',
-    'A path from which nothing comes for 15 s is closed by the server',
+    'The server closes a path from which it has received nothing for 15 s',
     async (target) => {
       const startMs = performance.now();
       const path = await target.login(2);
@@ -129,43 +139,38 @@ const PING_CASES: readonly ServerCase[] = [
 ];
 
 const FENCE_CASES: readonly ServerCase[] = [
-  serverCase('fence.fenced', 'S5', 'A path that FENCE names is closed, and then FENCED is said', async (target) => {
+  serverCase('fence.fenced', 'S5', 'The path that FENCE names is closed, and then the server sends FENCED', async (target) => {
     const [path, dead] = [await target.path(), await target.path()];
     path.request({ op: OP.FENCE, aux: dead.welcome.path });
     equals('The path of FENCED', await fenced(path), dead.welcome.path);
     await closed(dead);
   }),
-  serverCase('fence.twice', 'S5', 'FENCE asked twice is answered twice', async (target) => {
+  serverCase('fence.twice', 'S5', 'FENCE sent twice is answered twice', async (target) => {
     const [path, dead] = [await target.path(), await target.path()];
     const fence = { op: OP.FENCE, aux: dead.welcome.path };
     path.request(fence, fence);
     equals('The paths of both FENCED', [await fenced(path), await fenced(path)], [fence.aux, fence.aux]);
   }),
-  serverCase('fence.gone', 'S5', 'FENCE of a path that is gone already is answered FENCED', async (target) => {
+  serverCase('fence.gone', 'S5', 'FENCE of a path that is already closed is answered with FENCED', async (target) => {
     const [path, dead] = [await target.path(), await target.path()];
     dead.reset();
     await dead.ended();
     path.request({ op: OP.FENCE, aux: dead.welcome.path });
     equals('The path of FENCED', await fenced(path), dead.welcome.path);
   }),
-  serverCase(
-    'fence.part-of-write',
-    'S5',
-    'Behind FENCED nothing of the path is executed: a WRITE that had come in part is not',
-    async (target) => {
-      const [handle, slot] = [await target.handle(), target.slot()];
-      const [path, dead] = [await target.path(), await target.path()];
-      const whole = { op: OP.WRITE, handle, slot, seq: 1, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, 8) };
-      await answered(path, { ...whole, slot: path.homeSlot, body: filled(BLOCK, 7) });
-      const bytes = frameBytes(whole);
-      dead.send(bytes.subarray(0, bytes.length - 1));
-      path.request({ op: OP.FENCE, aux: dead.welcome.path });
-      await fenced(path);
-      dead.send(bytes.subarray(-1));
-      const { body } = await answered(path, { op: OP.READ, handle, lba: SCRATCH, count: BLOCK });
-      sameBytes('The place of the WRITE', body, filled(BLOCK, 7));
-    },
-  ),
+  serverCase('fence.part-of-write', 'S5', 'After FENCED nothing of the path executes, such as a WRITE received in part', async (target) => {
+    const [handle, slot] = [await target.handle(), target.slot()];
+    const [path, dead] = [await target.path(), await target.path()];
+    const whole = { op: OP.WRITE, handle, slot, seq: 1, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, 8) };
+    await answered(path, { ...whole, slot: path.homeSlot, body: filled(BLOCK, 7) });
+    const bytes = frameBytes(whole);
+    dead.send(bytes.subarray(0, bytes.length - 1));
+    path.request({ op: OP.FENCE, aux: dead.welcome.path });
+    await fenced(path);
+    dead.send(bytes.subarray(-1));
+    const { body } = await answered(path, { op: OP.READ, handle, lba: SCRATCH, count: BLOCK });
+    sameBytes('The place of the WRITE', body, filled(BLOCK, 7));
+  }),
   closesPath(
     'fence.largest',
     'S5',
@@ -176,7 +181,7 @@ const FENCE_CASES: readonly ServerCase[] = [
   serverCase(
     'fence.own',
     'S5',
-    'FENCE of the path it comes on closes that path',
+    'FENCE of the path on which it arrives closes that path',
     async (target) => {
       const path = await target.path();
       path.request({ op: OP.FENCE, aux: path.welcome.path });
@@ -184,7 +189,7 @@ const FENCE_CASES: readonly ServerCase[] = [
     },
     { log: /FENCE for path \d+, which cannot be dead/ },
   ),
-  serverCase('fence.never-given', 'S5', 'FENCE of a number that was never given closes the path', async (target) => {
+  serverCase('fence.never-given', 'S5', 'FENCE of a number that was never granted closes the path', async (target) => {
     const path = await target.path();
     path.request({ op: OP.FENCE, aux: path.welcome.path + 1 });
     await closed(path);
@@ -195,7 +200,7 @@ const NOTIFY_CASES: readonly ServerCase[] = [
   serverCase(
     'notify.generation',
     'Liveness',
-    "When the server's interfaces change, every path hears NOTIFY with a higher generation, which LIST and PONG then have",
+    "When the server's interfaces change, every path gets NOTIFY with a higher generation, which LIST and PONG then contain",
     async (target) => {
       const [path, other] = [await target.path(), await target.path()];
       const before = path.welcome.generation;

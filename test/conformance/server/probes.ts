@@ -58,12 +58,12 @@ export const PROBE_CASES: readonly ServerCase[] = [
       sameBytes('What was read', (await answered(client, { op: OP.READ, lba, count })).body, filled(count, 0));
     }
   }),
-  serverCase('probe.write', SECTION, 'WRITE on a probe is answered OK and forgotten', async (target) => {
+  serverCase('probe.write', SECTION, 'WRITE on a probe is answered OK and its data is dropped', async (target) => {
     const client = await probe(target);
     await answered(client, { op: OP.WRITE, count: SEGMENT_SECTORS, body: filled(SEGMENT_SECTORS, 5) });
     sameBytes('What is read', (await answered(client, { op: OP.READ, count: 8 })).body, filled(8, 0));
   }),
-  serverCase('probe.slots', SECTION, 'READs in all 16 slots at a time are all answered', async (target) => {
+  serverCase('probe.slots', SECTION, 'READs in all 16 slots at once are all answered', async (target) => {
     const client = await probe(target);
     const slots = Array.from({ length: PROBE_SLOTS }, (_, slot) => slot);
     client.request(...slots.map((slot) => ({ op: OP.READ, slot, seq: 1, count: SEGMENT_SECTORS })));
@@ -130,7 +130,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
   serverCase(
     'probe.most',
     SECTION,
-    'One probe more than four at a time is refused with E_LIMIT; when one ends there is room',
+    'A fifth probe at the same time is refused with E_LIMIT, and admitted after one has ended',
     async (target) => {
       const probes: RawClient[] = [];
       // One is a case that waits for its end, elsewhere in the suite, or none.

@@ -84,14 +84,14 @@ const LIST_CASES: readonly ServerCase[] = [
     );
     equals('The interfaces', interfaces, (await target.first()).welcome.interfaces);
   }),
-  serverCase('list.generation', 'LIST answer', 'Its generation is that of WELCOME as long as nothing changes', async (target) => {
+  serverCase('list.generation', 'LIST answer', 'The generation of LIST is that of WELCOME as long as nothing changes', async (target) => {
     const path = await target.path();
     equals('The generation', (await list(path)).generation, path.welcome.generation);
   }),
   serverCase(
     'list.foreign',
     'LIST answer',
-    'A volume of other clients is not in LIST, and OPEN of it as unknown as of none',
+    'A volume of other clients is not in LIST, and OPEN answers as for an unknown volume',
     async (target) => {
       const name = target.options.volumes.foreign ?? '';
       const path = await target.path();
@@ -120,14 +120,14 @@ const OPEN_CASES: readonly ServerCase[] = [
     equals('The same volume', [one.id, one.sizeBytes, one.life], [first.id, first.sizeBytes, first.life]);
     for (const { handle } of [one, other]) await close(path, handle);
   }),
-  serverCase('open.verifier', 'Verifier', 'Two OPENs of one hold have one identity and one life', async (target) => {
+  serverCase('open.verifier', 'Verifier', 'Two OPENs of one hold have the same identity and the same life', async (target) => {
     const first = await target.plain();
     const path = await target.path();
     const again = await opened(target, path, false);
     equals('The verifier', [again.identity, again.life], [first.identity, first.life]);
     await close(path, again.handle);
   }),
-  serverCase('open.handles', 'OPEN answer', 'The number of a handle is never used again in a session', async (target) => {
+  serverCase('open.handles', 'OPEN answer', 'The number of a handle is never reused in a session', async (target) => {
     await target.plain();
     const path = await target.path();
     const one = await opened(target, path, true);
@@ -136,13 +136,13 @@ const OPEN_CASES: readonly ServerCase[] = [
     holds(other.handle > one.handle, `Handle ${other.handle} came after ${one.handle}`);
     await close(path, other.handle);
   }),
-  serverCase('open.unknown', 'Status', 'OPEN of a volume that is not there: UNKNOWN_VOLUME', async (target) => {
+  serverCase('open.unknown', 'Status', 'OPEN of an unknown volume: UNKNOWN_VOLUME', async (target) => {
     await failed(await target.path(), { op: OP.OPEN, body: openBody('n-o-n-e') }, 'UNKNOWN_VOLUME');
   }),
   serverCase('open.universe', 'OPEN', 'OPEN of the volume in another universe: UNKNOWN_VOLUME', async (target) => {
     await failed(await target.path(), { op: OP.OPEN, body: openBody(target.options.volumes.plain, { universe: 3 }) }, 'UNKNOWN_VOLUME');
   }),
-  serverCase('open.unknown-field', 'Message bodies', 'Fields of OPEN that the server does not know are left out', async (target) => {
+  serverCase('open.unknown-field', 'Message bodies', 'The server ignores unknown fields of OPEN', async (target) => {
     await target.plain();
     const path = await target.path();
     const { body } = await answered(path, { op: OP.OPEN, body: openBody(target.options.volumes.plain, { colour: 'blue' }) });
@@ -180,7 +180,7 @@ const OPEN_CASES: readonly ServerCase[] = [
   serverCase(
     'open.too-many',
     'OPEN answer',
-    'A session opens 1,024 handles; one more is TOO_MANY_HANDLES, and closing one makes room',
+    'A session may open 1,024 handles; one more is answered TOO_MANY_HANDLES until one is closed',
     async (target) => {
       await target.release();
       const session = await target.login(1);
@@ -212,7 +212,7 @@ async function letGo(session: RawClient): Promise<void> {
 }
 
 const CLOSE_CASES: readonly ServerCase[] = [
-  serverCase('close.twice', 'CLOSE', 'CLOSE in two slots at a time closes once; afterwards the handle is STALE', async (target) => {
+  serverCase('close.twice', 'CLOSE', 'CLOSE in two slots at once closes the handle once; afterwards it is STALE', async (target) => {
     await target.plain();
     const path = await target.path();
     const { handle } = await opened(target, path, true);
@@ -226,7 +226,7 @@ const CLOSE_CASES: readonly ServerCase[] = [
   serverCase(
     'close.busy',
     'CLOSE',
-    'CLOSE while a WRITE with FUA executes is refused, or comes behind it: the WRITE is OK either way',
+    'CLOSE while a WRITE with FUA executes is refused or runs after it: the WRITE is OK in both cases',
     async (target) => {
       await target.plain();
       const path = await target.path();
@@ -251,11 +251,11 @@ const CLOSE_CASES: readonly ServerCase[] = [
   ),
   fails('close.body', 'LIST answer', 'CLOSE with a body', { op: OP.CLOSE, body: hex('80') }, 'BAD_REQUEST'),
   fails('close.flags', 'Flags', 'CLOSE with flag 0x80', { op: OP.CLOSE, flags: 0x80 }, 'BAD_REQUEST'),
-  fails('close.unknown', 'CLOSE', 'CLOSE of a handle that was never given', { op: OP.CLOSE }, 'STALE', 0xfff0),
+  fails('close.unknown', 'CLOSE', 'CLOSEof a handle that was never granted', { op: OP.CLOSE }, 'STALE', 0xfff0),
 ];
 
 const IOCTL_CASES: readonly ServerCase[] = [
-  serverCase('ioctl.identify', 'IDENTIFY answer', 'IDENTIFY tells what OPEN told, and repeats aux', async (target) => {
+  serverCase('ioctl.identify', 'IDENTIFY answer', 'IDENTIFY answers as OPEN did, and repeats aux', async (target) => {
     const { handle, id, sizeBytes, blockSizeBytes, readonly, canDiscard } = await target.plain();
     const { body, aux } = await answered(await target.path(), { op: OP.IOCTL, handle, aux: IOCTL.IDENTIFY });
     equals('aux', aux, IOCTL.IDENTIFY);
@@ -276,7 +276,7 @@ const IOCTL_CASES: readonly ServerCase[] = [
   serverCase(
     'ioctl.extents.whole',
     'EXTENTS answer',
-    'EXTENTS of the whole volume tells extents from its beginning, not past its end',
+    'EXTENTS of the whole volume lists extents from its beginning, and none past its end',
     async (target) => {
       const [handle, end] = [await target.handle(), await target.end()];
       const { body, aux } = await answered(await target.path(), { handle, ...extents(0, end) });
@@ -289,7 +289,7 @@ const IOCTL_CASES: readonly ServerCase[] = [
       holds(sectors.reduce((sum, count) => sum + count, 0) <= end, 'The extents go past the end');
     },
   ),
-  serverCase('ioctl.extents.data', 'EXTENTS answer', 'What was written is told to be data', async (target) => {
+  serverCase('ioctl.extents.data', 'EXTENTS answer', 'EXTENTS reports written ranges as data', async (target) => {
     const handle = await target.handle();
     const { body } = await answered(await target.path(), { handle, ...extents(0, BLOCK) });
     equals('The extents', decodeExtentsAnswer(body, 0, body.length).extents, [BLOCK, 0]);
@@ -301,7 +301,7 @@ const IOCTL_CASES: readonly ServerCase[] = [
     await failed(path, { handle, ...extents(end - BLOCK, 2 * BLOCK) }, 'PAST_END');
     await failed(path, { handle, ...extents(end, BLOCK) }, 'PAST_END');
   }),
-  fails('ioctl.extents.farthest', 'EXTENTS', 'EXTENTS of all there can be', extents(LBA_MAX, LBA_MAX), 'PAST_END'),
+  fails('ioctl.extents.farthest', 'EXTENTS', 'EXTENTS of the largest possible range', extents(LBA_MAX, LBA_MAX), 'PAST_END'),
   fails('ioctl.extents.no-body', 'EXTENTS', 'EXTENTS without a body', { op: OP.IOCTL, aux: IOCTL.EXTENTS }, 'BAD_REQUEST'),
   ...(
     [
@@ -316,8 +316,8 @@ const IOCTL_CASES: readonly ServerCase[] = [
   ),
   ...[0, 4, 0xffffffff].map((aux) => fails(`ioctl.number.${aux}`, 'IOCTL', `IOCTL ${aux}`, { op: OP.IOCTL, aux }, 'UNSUPPORTED')),
   fails('ioctl.flags', 'Flags', 'IOCTL with FUA', { op: OP.IOCTL, aux: IOCTL.IDENTIFY, flags: FLAG.FUA }, 'BAD_REQUEST'),
-  fails('ioctl.unknown-handle', 'IOCTL', 'IOCTL of a handle that was never given', { op: OP.IOCTL, aux: IOCTL.IDENTIFY }, 'STALE', 0xfff0),
-  serverCase('ioctl.size', 'Volume', 'The size is whole blocks', async (target) => {
+  fails('ioctl.unknown-handle', 'IOCTL', 'IOCTLof a handle that was never granted', { op: OP.IOCTL, aux: IOCTL.IDENTIFY }, 'STALE', 0xfff0),
+  serverCase('ioctl.size', 'Volume', 'The size is a multiple of the block size', async (target) => {
     const { sizeBytes, blockSizeBytes } = await target.plain();
     equals('The rest', [sizeBytes % blockSizeBytes, sizeBytes % SECTOR_BYTES], [0, 0]);
   }),

@@ -22,7 +22,7 @@ export const RESTART_CASES: readonly ServerCase[] = [
   serverCase(
     'restart.bye',
     'REFUSE and BYE',
-    'A server that ends says BYE E_SHUTTING_DOWN on every path and to every probe',
+    'A server that ends sends BYE E_SHUTTING_DOWN on every path and to every probe',
     async (target) => {
       const { path } = await restarted(target);
       path.frames.splice(0, path.frames.length, ...path.frames.filter(({ op }) => op !== OP.PING));
@@ -33,7 +33,7 @@ export const RESTART_CASES: readonly ServerCase[] = [
   serverCase(
     'restart.strangers',
     'Step by step',
-    'A server that ends refuses who is not proven with E_SHUTTING_DOWN, and does not wait for them',
+    'A server that ends refuses unproven connections with E_SHUTTING_DOWN, and does not wait for them',
     async (target) => {
       const [silent, halfway] = [await target.stranger(), await target.stranger()];
       await halfway.greet();
@@ -46,7 +46,7 @@ export const RESTART_CASES: readonly ServerCase[] = [
   serverCase(
     'restart.instance',
     'CHALLENGE',
-    'A server that was started anew has another instance, and knows no session of before: E_NO_SESSION',
+    'A restarted server has another instance and knows no earlier session: E_NO_SESSION',
     async (target) => {
       const before = await (await target.stranger()).greet();
       const { path } = await restarted(target);
@@ -62,7 +62,7 @@ export const RESTART_CASES: readonly ServerCase[] = [
   serverCase(
     'restart.holds',
     'Holders and epochs',
-    'Holds survive a restart: the volume is HELD for others, and its holder finds what it wrote, under the same identity',
+    'Holds survive a restart: the volume is HELD for others, and its holder finds its writes under the same identity',
     async (target) => {
       const before = await target.plain();
       await restarted(target);

@@ -56,23 +56,23 @@ const READ = { op: OP.READ, lba: SCRATCH, count: BLOCK };
 const WRITE = { op: OP.WRITE, lba: SCRATCH, count: BLOCK };
 
 export const REVOKE_CASES: readonly ServerCase[] = [
-  handleCase('revoke.revoked', 'A handle that REVOKE names is STALE from then on, and REVOKED is said', async (path, handle) => {
+  handleCase('revoke.revoked', 'The handle that REVOKE names is STALE from then on, and the server sends REVOKED', async (path, handle) => {
     path.request(revoke(handle));
     equals('The handle of REVOKED', await revoked(path), handle);
     await answered(path, { ...READ, handle }, 'STALE');
   }),
-  handleCase('revoke.others', 'Another handle of the same volume goes on', async (path, handle, target) => {
+  handleCase('revoke.others', 'Another handle of the same volume is not affected', async (path, handle, target) => {
     path.request(revoke(handle));
     await revoked(path);
     await answered(path, { ...READ, handle: await target.handle() });
   }),
-  handleCase('revoke.twice', 'REVOKE asked again when REVOKED was said is answered again', async (path, handle) => {
+  handleCase('revoke.twice', 'REVOKE sent again after REVOKED is answered again', async (path, handle) => {
     path.request(revoke(handle));
     await revoked(path);
     path.request(revoke(handle));
     equals('The handle of REVOKED', await revoked(path), handle);
   }),
-  handleCase('revoke.tag', 'A WRITE that was given up and comes late is answered STALE and not executed', async (path, handle, target) => {
+  handleCase('revoke.tag', 'An abandoned WRITE that arrives late is answered STALE and not executed', async (path, handle, target) => {
     const [other, slot] = [await target.handle(), target.slot()];
     await answered(path, { ...WRITE, handle: other, body: filled(BLOCK, 7) });
     path.request(revoke(handle, [slot, 1]));
@@ -81,7 +81,7 @@ export const REVOKE_CASES: readonly ServerCase[] = [
     const { body } = await answered(path, { ...READ, handle: other });
     sameBytes('The place of the WRITE', body, filled(BLOCK, 7));
   }),
-  handleCase('revoke.next', 'The slot of a tag that was given up goes on with the next seq', async (path, handle, target) => {
+  handleCase('revoke.next', 'The slot of an abandoned tag continues with the next seq', async (path, handle, target) => {
     const slot = target.slot();
     path.request(revoke(handle, [slot, 1]));
     await revoked(path);
@@ -89,11 +89,16 @@ export const REVOKE_CASES: readonly ServerCase[] = [
     const { handle: status } = await path.next(({ op, slot: at }) => op === (OP.READ | ANSWER) && at === slot);
     equals('The status of a READ', status, STATUS.OK);
   }),
-  closesPath('revoke.never-given', 'A handle that was never given closes the path', () => revoke(0xffff), /REVOKE of handle 65535, which/),
+  closesPath(
+    'revoke.never-given',
+    'A handle that was never granted closes the path',
+    () => revoke(0xffff),
+    /REVOKE of handle 65535, which/,
+  ),
   closesPath('revoke.largest', 'Handle 2^32 - 1 closes the path', () => revoke(0xffffffff), /REVOKE of handle 4294967295, which/),
   closesPath(
     'revoke.no-tag',
-    'A tag that cannot be out closes the path',
+    'A tag that cannot be in flight closes the path',
     (handle) => revoke(handle, [0xffff, 1]),
     /names slot 65535 seq 1/,
   ),
@@ -101,7 +106,7 @@ export const REVOKE_CASES: readonly ServerCase[] = [
   serverCase(
     'revoke.not-agreed',
     'REVOKE and REVOKED',
-    'REVOKE where it was not agreed closes the path',
+    'REVOKE without the agreed feature closes the path',
     async (target) => {
       const [handle, path] = [await target.handle(), await target.path()];
       path.request(revoke(handle));

@@ -42,8 +42,8 @@ function differing(what: string, change: (request: RawRequest) => RawRequest): S
     await closed(path);
     await scratchHolds(await target.path(), handle, 2);
   };
-  return serverCase(`slots.copy.other-${what}`, 'S2', `A copy that differs in ${what} closes the path, unexecuted`, run, {
-    log: /in slot \d+ seq 1 is not allowed now/,
+  return serverCase(`slots.copy.other-${what}`, 'S2', `A copy that differs in ${what} closes the path and does not execute`, run, {
+    log: /in slot \d+ seq 1 is not to be sent now/,
   });
 }
 
@@ -99,13 +99,13 @@ async function inStep(path: RawClient, slot: number, times: number): Promise<voi
 }
 
 const COPY_CASES: readonly ServerCase[] = [
-  serverCase('slots.copy.done-write', 'S1', 'A copy of a WRITE that is done is answered from the slot and not executed', async (target) => {
+  serverCase('slots.copy.done-write', 'S1', 'A copy of a completed WRITE is answered from the slot and not executed', async (target) => {
     const { path, handle, request } = await written(target);
     path.request({ ...request, body: filled(BLOCK, 3) });
     equals('The status of the copy', (await path.answer(request.slot)).handle, 0);
     await scratchHolds(path, handle, 2);
   }),
-  serverCase('slots.copy.done-failed', 'Frames', 'A copy of a READ that failed is answered from the slot', async (target) => {
+  serverCase('slots.copy.done-failed', 'Frames', 'A copy of a failed READ is answered from the slot', async (target) => {
     const path = await target.path();
     const request = { op: OP.READ, handle: 0xfff0, slot: target.slot(), seq: 1, count: BLOCK };
     for (let time = 0; time < 2; time++) {
@@ -113,7 +113,7 @@ const COPY_CASES: readonly ServerCase[] = [
       equals('The status', (await path.answer(request.slot)).handle, STATUS.STALE);
     }
   }),
-  serverCase('slots.copy.done-read', 'S1', 'A copy of a READ that is done is read again: it shows what is there now', async (target) => {
+  serverCase('slots.copy.done-read', 'S1', 'A copy of a completed READ is read again and returns the present content', async (target) => {
     const { path, handle } = await written(target);
     const request = { op: OP.READ, handle, slot: target.slot(), seq: 1, lba: SCRATCH, count: BLOCK };
     path.request(request);
@@ -122,7 +122,7 @@ const COPY_CASES: readonly ServerCase[] = [
     path.request(request);
     sameBytes('The answer to the copy', (await path.answer(request.slot)).body, filled(BLOCK, 4));
   }),
-  serverCase('slots.copy.other-path', 'S1', 'A copy on another path is answered on that path, and only there', async (target) => {
+  serverCase('slots.copy.other-path', 'S1', 'A copy on another path is answered only on that path', async (target) => {
     const { path, handle, request } = await written(target);
     const other = await target.path();
     other.request({ ...request, body: filled(BLOCK, 3) });
@@ -130,7 +130,7 @@ const COPY_CASES: readonly ServerCase[] = [
     await scratchHolds(path, handle, 2);
     equals('Answers on the first path', path.frames.filter(({ op }) => (op & ANSWER) !== 0).length, 0);
   }),
-  serverCase('slots.copy.open', 'S1', 'Copies of one OPEN on two paths give one handle, told on both', async (target) => {
+  serverCase('slots.copy.open', 'S1', 'Copies of one OPEN on two paths give one handle, which both answers contain', async (target) => {
     await target.handle();
     const [one, other] = [await target.path(), await target.path()];
     const body = encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: true });
@@ -142,7 +142,7 @@ const COPY_CASES: readonly ServerCase[] = [
     sameBytes('The answer to the copy', second.body, first.body);
     await answered(one, { op: OP.CLOSE, handle: decodeOpenAnswer(first.body, 0, first.body.length).handle });
   }),
-  serverCase('slots.copy.close', 'Frames', 'A copy of a CLOSE that is done is answered from the slot: OK, not STALE', async (target) => {
+  serverCase('slots.copy.close', 'Frames', 'A copy of a completed CLOSE is answered from the slot: OK, not STALE', async (target) => {
     await target.handle();
     const path = await target.path();
     const { handle } = await path.open(target.options.volumes.plain, true);
@@ -152,7 +152,7 @@ const COPY_CASES: readonly ServerCase[] = [
       equals('The status of CLOSE', (await path.answer(request.slot)).handle, 0);
     }
   }),
-  serverCase('slots.copy.list', 'S1', 'Copies of one LIST on two paths are each answered, and so is a late one', async (target) => {
+  serverCase('slots.copy.list', 'S1', 'Copies of one LIST on two paths are each answered, and so is a late copy', async (target) => {
     const [one, other] = [await target.path(), await target.path()];
     const request = { op: OP.LIST, slot: target.slot(), seq: 1 };
     one.request(request);
@@ -161,7 +161,7 @@ const COPY_CASES: readonly ServerCase[] = [
     one.request(request);
     equals('The status of the late copy', (await one.answer(request.slot)).handle, 0);
   }),
-  serverCase('slots.copy.ioctl', 'S1', 'A copy of an IOCTL that is done is answered as the first was', async (target) => {
+  serverCase('slots.copy.ioctl', 'S1', 'A copy of a completed IOCTL gets the same answer', async (target) => {
     const handle = await target.handle();
     const path = await target.path();
     const body = encodeExtentsRequest({ lba: 0, sectors: BLOCK });
@@ -175,7 +175,7 @@ const COPY_CASES: readonly ServerCase[] = [
   serverCase(
     'slots.copy.many',
     'S1',
-    'A hundred copies of a done READ, one after the other, are each answered, and leave the slot done',
+    'A hundred copies of a completed READ, one after the other, are each answered, and the slot stays completed',
     async (target) => {
       const handle = await target.handle();
       const path = await target.path();
@@ -229,7 +229,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
   serverCase(
     'slots.copy.twice-on-a-path',
     'S2',
-    'A second copy on a path that is still owed an answer closes it',
+    'A second copy on a path that waits for an answer closes the path',
     async (target) => {
       const path = await target.path();
       const request = { op: OP.LIST, slot: target.slot(), seq: 1 };
@@ -262,7 +262,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
     // The slot was used once: this case runs once in a session.
     target.leave();
   }),
-  serverCase('slots.wrap', 'Session, paths, slots', 'Behind seq 65,535 comes 0, and then 1', async (target) => {
+  serverCase('slots.wrap', 'Session, paths, slots', 'After seq 65,535 comes 0, and then 1', async (target) => {
     const path = await target.path();
     const slot = target.slot();
     await inStep(path, slot, SEQ_MODULUS + 1);
@@ -273,7 +273,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
   serverCase(
     'window.full',
     'Session, paths, slots',
-    'READs of a whole window may be out at a time, and all are answered',
+    'READs of a whole window may be in flight at once, and all are answered',
     async (target) => {
       const handle = await target.handle();
       const path = await target.path();

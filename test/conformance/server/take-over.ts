@@ -48,7 +48,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.take-over.loses',
     'H2',
-    'A take-over ends the hold of the other node: everything on its handle is STALE, and what it was answered before is there',
+    'A take-over ends the hold of the other node: requests on its handle are STALE, and its answered writes are kept',
     async (target) => {
       await target.release();
       const [path, other] = [await target.path(), await target.login(1)];
@@ -65,7 +65,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.take-over.copies',
     'H2',
-    'A copy of a READ that was done before the take-over is answered STALE, and not read again',
+    'A copy of a READ that completed before the take-over is answered STALE, and not read again',
     async (target) => {
       await target.release();
       const [path, again, other] = [await target.path(), await target.path(), await target.login(1)];
@@ -83,7 +83,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.take-over.under-way',
     'H2',
-    'WRITEs that meet a take-over are done and answered OK, or are STALE and not done',
+    'A WRITE during a take-over executes and is answered OK, or is STALE and does not execute',
     async (target) => {
       await target.release();
       const [path, other] = [await target.path(), await target.login(1)];
@@ -109,7 +109,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.take-over.resume',
     'H2',
-    'Who resumes a hold that was taken is answered TAKEN, naming the taker, also when that has closed it; a fresh OPEN gets a new hold',
+    "A resume of a hold that was taken is answered TAKEN with the taker, even after the taker's CLOSE; a new OPEN gets a new hold",
     async (target) => {
       await target.release();
       const [path, other] = [await target.path(), await target.login(1)];
@@ -174,7 +174,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.take-over.both',
     'H2',
-    'Two take-overs at once come one after the other: one of both is STALE in the end, and one is not',
+    'Two take-overs at once run one after the other: in the end exactly one of the handles is STALE',
     async (target) => {
       await target.release();
       const [path, other] = [await target.path(), await target.login(1)];
@@ -198,7 +198,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.take-over.plain',
     'H2',
-    'A take-over of a volume that is free, or its own, is a plain OPEN',
+    "A take-over of a free volume, or of the client's own, is a plain OPEN",
     async (target) => {
       await target.release();
       const other = await target.login(1);
@@ -214,7 +214,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.take-over.shared',
     'H2',
-    'Nobody loses a shared volume by a take-over, and who resumes it without a hold gets one',
+    'A take-over takes a shared volume from no client, and a resume without a hold gets one',
     async (target) => {
       const name = target.options.volumes.shared ?? '';
       const [path, other] = [await target.path(), await target.login(1)];
@@ -229,7 +229,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.resume.own',
     'Verifier',
-    'Who resumes its own hold in a new session gets it under the same identity, and may say that it has settled, more than once',
+    'A client that resumes its own hold in a new session gets the same identity, and may send SETTLED more than once',
     async (target) => {
       await target.release();
       const before = await target.login(1);
@@ -251,7 +251,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.resume.foreign',
     'Verifier',
-    'Who resumes what it never had is answered TAKEN and holds nothing, whether somebody has the volume or not',
+    'A resume of a hold that the client never had is answered TAKEN and gives no hold, whether or not the volume is held',
     async (target) => {
       const { identity } = await target.plain();
       const other = await target.login(1);
@@ -266,7 +266,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.replaced',
     'H4',
-    'An instance that was silent while one from another machine came is refused for ever, and resumes nothing',
+    'An instance that was silent while one from another machine was admitted is permanently refused, and resumes nothing',
     async (target) => {
       const identity = target.identity(1);
       const old = await RawClient.begin(target.place(), identity);

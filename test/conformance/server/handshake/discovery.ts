@@ -110,43 +110,48 @@ function unanswered(id: string, expects: string, ask: (target: Target) => Ask, s
 }
 
 export const DISCOVERY_CASES: readonly ServerCase[] = [
-  beacon('offer', 'OFFER', 'DISCOVER is answered by an OFFER with the server of CHALLENGE and the address asked', async (asker, target) => {
-    const { server, serverid, instance } = await (await target.stranger()).greet();
-    const offer = offerOf(await asker.answerTo(asker.ask()));
-    equals('The server', [offer.server, offer.serverid, offer.instance], [server, serverid, instance]);
-    equals('namespaceid and version', [offer.namespaceid, offer.version], [target.options.namespaceid, 1]);
-    const { address, port } = target.options;
-    const isListed = offer.interfaces.some((one) => one.address === address && one.port === port);
-    holds(isListed, `The OFFER does not list ${address} port ${port}`);
-  }),
-  beacon('form', 'Exploration', 'An OFFER has the form of the page, byte for byte, and zeros where it is padded', async (asker) => {
+  beacon(
+    'offer',
+    'OFFER',
+    'DISCOVER is answered with an OFFER that has the server of CHALLENGE and the queried address',
+    async (asker, target) => {
+      const { server, serverid, instance } = await (await target.stranger()).greet();
+      const offer = offerOf(await asker.answerTo(asker.ask()));
+      equals('The server', [offer.server, offer.serverid, offer.instance], [server, serverid, instance]);
+      equals('namespaceid and version', [offer.namespaceid, offer.version], [target.options.namespaceid, 1]);
+      const { address, port } = target.options;
+      const isListed = offer.interfaces.some((one) => one.address === address && one.port === port);
+      holds(isListed, `The OFFER does not list ${address} port ${port}`);
+    },
+  ),
+  beacon('form', 'Exploration', 'An OFFER has the form in docs/PROTOCOL.md, byte for byte, and zeros as padding', async (asker) => {
     const datagram = await asker.answerTo(asker.ask({ changes: { answerBytes: DISCOVERY_REQUEST_BYTES } }));
     equals('magic, kind, version', [datagram.subarray(0, 4).toString(), datagram[4]! & ~KIND.SIGNED, datagram[5]], ['RSIO', KIND.OFFER, 1]);
     const isSigned = (datagram[4]! & KIND.SIGNED) !== 0;
     const padding = datagram.subarray(PREFIX_BYTES + datagram.readUInt16BE(6), isSigned ? -MAC_BYTES : undefined);
     sameBytes('The padding', padding, Buffer.alloc(padding.length));
   }),
-  beacon('padded', 'MTU', 'An OFFER is padded to the size that was asked for', async (asker) => {
+  beacon('padded', 'MTU', 'An OFFER is padded to the requested size', async (asker) => {
     const datagram = await asker.answerTo(asker.ask({ changes: { answerBytes: 8_000 }, sizeBytes: 8_000 }));
     equals('Bytes', datagram.length, 8_000);
   }),
-  beacon('smaller', 'Exploration', 'An OFFER that was not asked to be padded is smaller than its request', async (asker) => {
+  beacon('smaller', 'Exploration', 'An OFFER without requested padding is smaller than its request', async (asker) => {
     const datagram = await asker.answerTo(asker.ask());
     holds(datagram.length < DISCOVERY_REQUEST_BYTES, `The OFFER has ${datagram.length} bytes`);
   }),
   beacon('namespace', 'DISCOVER', 'A request for the namespaceid of the server is answered', async (asker, target) => {
     await asker.answerTo(asker.ask({ changes: { namespaceid: target.options.namespaceid } }));
   }),
-  beacon('version', 'OFFER', "A request with no version in common is answered with the server's highest", async (asker) => {
+  beacon('version', 'OFFER', "A request without a common version is answered with the server's highest version", async (asker) => {
     equals('The version', offerOf(await asker.answerTo(asker.ask({ changes: { versions: [9] } }))).version, 1);
   }),
-  beacon('unknown-field', 'OFFER', 'Fields of DISCOVER that the server does not know are left out', async (asker) => {
+  beacon('unknown-field', 'OFFER', 'The server ignores unknown fields of DISCOVER', async (asker) => {
     await asker.answerTo(asker.ask({ changes: { colour: 'blue' } }));
   }),
   beacon(
     'signed',
     'Exploration',
-    'With a namespacekey the OFFER is signed as the page says, over the nonce of the request',
+    'With a namespacekey the OFFER is signed as docs/PROTOCOL.md says, over the nonce of the request',
     async (asker, { options }) => {
       const datagram = await asker.answerTo(asker.ask({ key: options.namespacekey ?? '' }));
       equals('kind', datagram[4], KIND.OFFER | KIND.SIGNED);
@@ -165,7 +170,7 @@ export const DISCOVERY_CASES: readonly ServerCase[] = [
   unanswered('other-namespace', 'A request for another namespaceid is not answered', ({ options }) => ({
     changes: { namespaceid: (options.namespaceid + 1) % 65_536 },
   })),
-  unanswered('wants-more', 'A request that wants more bytes than it brought is not answered', () => ({
+  unanswered('wants-more', 'A request that asks for more bytes than it contains is not answered', () => ({
     changes: { answerBytes: DISCOVERY_REQUEST_BYTES + 1 },
   })),
   unanswered('too-small', 'A request of 1,359 bytes is not answered', () => ({ sizeBytes: DISCOVERY_REQUEST_BYTES - 1 }), 'Exploration'),
@@ -183,7 +188,7 @@ export const DISCOVERY_CASES: readonly ServerCase[] = [
   beacon(
     'garbage',
     'Which requests are answered',
-    'Random datagrams of any size are not answered, and the next request is',
+    'Random datagrams of any size are not answered, and the next valid request is',
     async (asker) => {
       for (let bytes = 0; bytes < 2_000; bytes += 97) asker.send(randomBytes(bytes));
       await asker.answerTo(asker.ask());
@@ -193,7 +198,7 @@ export const DISCOVERY_CASES: readonly ServerCase[] = [
   beacon(
     'rate',
     'Which requests are answered',
-    'One address draws 64 answers at once and 16 a second, and another is answered meanwhile',
+    'One address gets at most 64 answers at once and 16 per second, and another address is answered meanwhile',
     async (asker, target) => {
       const startMs = performance.now();
       for (let wave = 0; wave < 20; wave++) {

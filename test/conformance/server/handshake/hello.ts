@@ -39,7 +39,7 @@ export const HELLO_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.hello.answered',
     'CHALLENGE',
-    'A right HELLO is answered by a CHALLENGE whose fields are in their bounds',
+    'A valid HELLO is answered with a CHALLENGE whose fields are within their bounds',
     async (target) => {
       const { challenge } = await greet(target);
       equals('The version', challenge.version, 1);
@@ -49,7 +49,7 @@ export const HELLO_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.hello.fresh-nonce',
     'CHALLENGE',
-    'No two CHALLENGEs have the same nonce, and all the same instance',
+    'Each CHALLENGE has another nonce, and all have the same instance',
     async (target) => {
       const [one, other] = [(await greet(target)).challenge, (await greet(target)).challenge];
       holds(!Buffer.from(one.nonce).equals(other.nonce), 'Two CHALLENGEs have the same nonce');
@@ -60,49 +60,49 @@ export const HELLO_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.hello.unknown-node',
     'Step by step',
-    'A HELLO in an unknown name is challenged like one in a known name',
+    'A HELLO with an unknown name gets a CHALLENGE like one with a known name',
     async (target) => {
       const { challenge } = await greet(target, { node: 'nobody-of-this-name' });
       equals('The version', challenge.version, 1);
     },
   ),
-  serverCase(
-    'handshake.hello.unknown-field',
-    'Message bodies',
-    'Fields of HELLO that the server does not know are left out',
-    async (target) => {
-      await greet(target, { colour: 'blue', more: { deep: [1, 2, { deeper: null }] } });
-    },
-  ),
+  serverCase('handshake.hello.unknown-field', 'Message bodies', 'The server ignores unknown fields of HELLO', async (target) => {
+    await greet(target, { colour: 'blue', more: { deep: [1, 2, { deeper: null }] } });
+  }),
   serverCase('handshake.hello.any-order', 'Message bodies', 'The fields of HELLO may come in any order', async (target) => {
     const peer = await target.stranger();
     peer.send(helloFrame(Object.fromEntries(Object.entries(helloFields(target)).toReversed())));
     equals('The op of the answer', (await peer.next()).op, OP.CHALLENGE);
   }),
-  serverCase('handshake.hello.any-cuts', 'Frame', 'A HELLO that comes byte by byte is a HELLO', async (target) => {
+  serverCase('handshake.hello.any-cuts', 'Frame', 'A HELLO that arrives byte by byte is accepted', async (target) => {
     const peer = await target.stranger();
     for (const byte of helloFrame(helloFields(target))) {
       await new Promise((resolve) => peer.socket.write(Buffer.from([byte]), resolve));
     }
     equals('The op of the answer', (await peer.next()).op, OP.CHALLENGE);
   }),
-  serverCase('handshake.version.none', 'Step by step', 'No common version is refused with E_VERSION', async (target) => {
+  serverCase('handshake.version.none', 'Step by step', 'A HELLO without a common version is refused with E_VERSION', async (target) => {
     const peer = await target.stranger();
     peer.send(helloFrame(helloFields(target, { versions: [9, 7] })));
     const { sentence } = await refused(peer, 'E_VERSION');
     holds(/\b1\b.*\b9, 7\b/.test(sentence), `The refusal does not name both sides' versions: ${sentence}`);
   }),
-  serverCase('handshake.version.highest', 'CHALLENGE', 'Of several versions the highest that both have is chosen', async (target) => {
+  serverCase('handshake.version.highest', 'CHALLENGE', 'The server chooses the highest common version', async (target) => {
     equals('The version', (await greet(target, { versions: [65_535, 1] })).challenge.version, 1);
   }),
   serverCase('handshake.version.most', 'HELLO', 'Sixteen versions may be offered', async (target) => {
     const versions = [1, ...items(VERSIONS_OFFERED_MAX - 1, 77)];
     equals('The version', (await greet(target, { versions })).challenge.version, 1);
   }),
-  serverCase('handshake.features.unknown', 'CHALLENGE', 'Features that the server does not have are not in CHALLENGE', async (target) => {
-    equals('The features', (await greet(target, { features: ['gold', 'silver-2'] })).challenge.features, []);
-  }),
-  serverCase('handshake.features.common', 'CHALLENGE', 'The features that both have are in CHALLENGE, and no others', async (target) => {
+  serverCase(
+    'handshake.features.unknown',
+    'CHALLENGE',
+    'CHALLENGE does not contain features that the server does not have',
+    async (target) => {
+      equals('The features', (await greet(target, { features: ['gold', 'silver-2'] })).challenge.features, []);
+    },
+  ),
+  serverCase('handshake.features.common', 'CHALLENGE', 'CHALLENGE contains exactly the common features', async (target) => {
     const { challenge } = await greet(target, { features: ['gold', FEATURE.DIGEST] });
     equals('The features', challenge.features, [FEATURE.DIGEST]);
   }),
@@ -184,7 +184,7 @@ export const HELLO_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.length.largest',
     'Limits before the proof',
-    'A body of 2 KiB before the proof is waited for and looked at',
+    'Before the proof, a body of 2 KiB is received and checked',
     (target) => drops(target, frameBytes({ op: OP.HELLO, body: Buffer.alloc(HANDSHAKE_MESSAGE_MAX_BYTES, 0xc1) })),
     { log: /HELLO: body of 2048 bytes must be one MessagePack map/ },
   ),
@@ -234,7 +234,7 @@ export const HELLO_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.first.one-byte',
     'Handshake',
-    'A client that leaves within its first frame is forgotten',
+    'A client that closes the connection within its first frame leaves nothing behind',
     async (target) => {
       const peer = await target.stranger();
       peer.socket.end(Buffer.from([OP.HELLO]));

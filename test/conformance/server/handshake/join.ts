@@ -28,14 +28,14 @@ async function refusesJoin(target: Target, index: number, join: { session: Uint8
 }
 
 export const JOIN_CASES: readonly ServerCase[] = [
-  serverCase('join.path', 'WELCOME', 'A join is welcomed to the same session with a path number of its own', async (target) => {
+  serverCase('join.path', 'WELCOME', 'A join gets a WELCOME to the same session with a path number of its own', async (target) => {
     const first = await target.first();
     const path = await target.path();
     equals('The session', Buffer.compare(path.welcome.session, first.welcome.session), 0);
     holds(path.welcome.path !== first.welcome.path, `Two paths have number ${path.welcome.path}`);
     equals('Slots and window', [path.welcome.slots, path.welcome.windowBytes], [first.welcome.slots, first.welcome.windowBytes]);
   }),
-  serverCase('join.numbers', 'WELCOME', 'The number of a path is never used again in its session', async (target) => {
+  serverCase('join.numbers', 'WELCOME', 'The number of a path is never reused in its session', async (target) => {
     const one = await target.path();
     one.close();
     const other = await target.path();
@@ -57,18 +57,13 @@ export const JOIN_CASES: readonly ServerCase[] = [
     peer.send(proofFrame(keys, pack({ session, dead: [] })));
     await refused(peer, 'E_AUTH');
   }),
-  serverCase(
-    'join.unknown-session',
-    'Step by step',
-    'A join of a session that is not there is refused with E_NO_SESSION',
-    async (target) => {
-      await refusesJoin(target, 0, { session: randomBytes(16), secret: Buffer.alloc(32) }, 'E_NO_SESSION');
-    },
-  ),
+  serverCase('join.unknown-session', 'Step by step', 'A join of an unknown session is refused with E_NO_SESSION', async (target) => {
+    await refusesJoin(target, 0, { session: randomBytes(16), secret: Buffer.alloc(32) }, 'E_NO_SESSION');
+  }),
   serverCase(
     'join.unknown-session-proved',
     'REFUSE and BYE',
-    'E_NO_SESSION behind a right PROOF has the mac of its code under K',
+    'E_NO_SESSION after a valid PROOF has the mac of its code under K',
     async (target) => {
       const { peer, keys } = await greet(target);
       peer.send(proofFrame(keys, joinBody(keys, randomBytes(32), { session: randomBytes(16), dead: [] })));
@@ -80,7 +75,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
       await peer.ended();
     },
   ),
-  serverCase('join.refused-unproved', 'REFUSE and BYE', 'REFUSE to a PROOF that is wrong has no mac', async (target) => {
+  serverCase('join.refused-unproved', 'REFUSE and BYE', 'REFUSE of a wrong PROOF has no mac', async (target) => {
     const { peer, keys } = await greet(target);
     peer.send(proofFrame({ ...keys, base: randomBytes(32) }, pack({ session: null, dead: [] })));
     const { body } = await peer.next();
@@ -90,7 +85,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
   serverCase(
     'join.foreign-session',
     'Step by step',
-    "Another node's session is as unknown as none: E_NO_SESSION, in the same words",
+    "A join of another node's session is refused like an unknown session: E_NO_SESSION with the same text",
     async (target) => {
       const sentence = await refusesJoin(target, 1, (await target.first()).session, 'E_NO_SESSION');
       const unknown = { session: randomBytes(16), secret: Buffer.alloc(32) };
@@ -101,7 +96,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
   serverCase(
     'join.dead-path',
     'Step by step',
-    'A path that PROOF names dead is closed, and WELCOME counts as its FENCED',
+    'A path that PROOF names as dead is closed, and WELCOME counts as its FENCED',
     async (target) => {
       const first = await target.first();
       const dead = await target.path();
@@ -111,7 +106,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
       await path.verify(await target.handle(), SCRATCH, BLOCK);
     },
   ),
-  serverCase('join.dead-begun-write', 'S5', 'What had come in part on a path named dead is never executed', async (target) => {
+  serverCase('join.dead-begun-write', 'S5', 'A request received in part on a path named as dead never executes', async (target) => {
     const [handle, slot] = [await target.handle(), target.slot()];
     const dead = await target.path();
     const wrote = await target.path();
@@ -126,7 +121,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
   serverCase(
     'join.most-paths',
     'Session, paths, slots',
-    'A session has 64 paths; one more gets BYE E_LIMIT in place of WELCOME',
+    'A session has at most 64 paths; one more gets BYE E_LIMIT instead of WELCOME',
     async (target) => {
       const first = await target.first();
       const paths: RawClient[] = [];
@@ -142,7 +137,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
   serverCase(
     'session.new-ends-old',
     'S9',
-    'A new session of a node ends its old one, whose slots and handles mean nothing any more',
+    'A new session of a node ends its old one, whose slots and handles become invalid',
     async (target) => {
       const old = await target.login(1);
       const further = await target.join(old);
@@ -158,7 +153,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
   serverCase(
     'session.lingers',
     'Liveness',
-    'A session without any path stays: its client joins it again',
+    'A session without a path stays, and its client can join it again',
     async (target) => {
       const session = await target.login(1);
       session.close();
@@ -170,7 +165,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
   serverCase(
     'bye.ends-session',
     'REFUSE and BYE',
-    'BYE of a client ends its session with all paths, and it can be joined no more',
+    'BYE from a client ends its session with all paths, and later joins are refused',
     async (target) => {
       const session = await target.login(1);
       const further = await target.join(session);
@@ -186,7 +181,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
   serverCase(
     'bye.late-joins',
     'S9',
-    'Joins that come while their session ends are refused, told BYE or closed: none is left alone',
+    'A join that arrives while its session ends is refused, gets BYE or is closed; none is left open',
     async (target) => {
       const session = await target.login(1);
       session.request(BYE);
@@ -201,10 +196,15 @@ export const JOIN_CASES: readonly ServerCase[] = [
     },
     { needs: ['second node'] },
   ),
-  serverCase('bye.not-a-farewell', 'REFUSE and BYE', 'A BYE whose body is none closes the path, and ends no session', async (target) => {
-    const path = await target.path();
-    path.request({ op: OP.BYE, body: Buffer.from([0x80]) });
-    await closed(path);
-    await answered(await target.path(), { op: OP.LIST });
-  }),
+  serverCase(
+    'bye.not-a-farewell',
+    'REFUSE and BYE',
+    'A BYE with an invalid body closes the path and does not end the session',
+    async (target) => {
+      const path = await target.path();
+      path.request({ op: OP.BYE, body: Buffer.from([0x80]) });
+      await closed(path);
+      await answered(await target.path(), { op: OP.LIST });
+    },
+  ),
 ];

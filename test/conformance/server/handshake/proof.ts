@@ -92,7 +92,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.proof.by-the-page',
     'Keys and macs',
-    'A first handshake and a join with the keys of the page succeed, and both WELCOMEs have the macs of the page',
+    'A first handshake and a join with the keys of docs/PROTOCOL.md succeed, and both WELCOMEs have its macs',
     async (target) => {
       target.leave();
       const first = await greet(target);
@@ -131,7 +131,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.proof.unknown-node',
     'Step by step',
-    'An unknown name is refused at PROOF in the very words of a wrong key',
+    'An unknown name is refused at PROOF with the text for a wrong key',
     async (target) => {
       const wrong = await unproven(target, { ...target.identity(), nodekey: '0xanother-secret-of-somebody' });
       equals('The sentence', await unproven(target, { ...target.identity(), node: 'nobody-of-this-name' }), wrong);
@@ -141,7 +141,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.proof.serverkey',
     'Keys and macs',
-    'A client with another serverkey than the server is refused with E_AUTH',
+    "A client whose serverkey differs from the server's is refused with E_AUTH",
     async (target) => {
       const { serverkey = null } = target.identity();
       await unproven(target, { ...target.identity(), serverkey: serverkey === null ? '0xa-server-key' : null });
@@ -202,18 +202,18 @@ export const PROOF_CASES: readonly ServerCase[] = [
   ),
   tampered(
     'handshake.downgrade.versions',
-    'A version taken out of HELLO under way shows in the mac: E_AUTH',
+    'A version removed from HELLO on the way changes the mac: E_AUTH',
     { versions: [1] },
     { versions: [2, 1] },
   ),
   tampered(
     'handshake.downgrade.features',
-    'A feature taken out of HELLO under way shows in the mac: E_AUTH',
+    'A feature removed from HELLO on the way changes the mac: E_AUTH',
     { features: [] },
     { features: ['digest'] },
     MANY_FAILURES,
   ),
-  signedNonsense('not-a-map', 'A PROOF that is signed and no map closes the connection', () => pack([1, 2])),
+  signedNonsense('not-a-map', 'A signed PROOF that is not a map closes the connection', () => pack([1, 2])),
   signedNonsense('no-dead', 'A signed PROOF without the field dead closes the connection', () => pack({ session: null })),
   signedNonsense('short-session', 'A signed PROOF with a session of 15 bytes closes the connection', () =>
     pack({ session: Buffer.alloc(15), dead: [] }),
@@ -224,9 +224,9 @@ export const PROOF_CASES: readonly ServerCase[] = [
   signedNonsense('join-mac-of-none', 'A signed PROOF of a new session with a second mac closes the connection', () =>
     Buffer.concat([pack(NEW_SESSION), randomBytes(32)]),
   ),
-  early('byte', 'A byte behind PROOF closes the connection before WELCOME', Buffer.from([OP.READ])),
-  early('frame', 'A frame behind PROOF closes the connection before WELCOME', frameBytes({ op: OP.LIST, seq: 1 })),
-  serverCase('handshake.early.before-challenge', 'Silence', 'A byte behind HELLO closes the connection before WELCOME', async (target) => {
+  early('byte', 'A byte after PROOF closes the connection before WELCOME', Buffer.from([OP.READ])),
+  early('frame', 'A frame after PROOF closes the connection before WELCOME', frameBytes({ op: OP.LIST, seq: 1 })),
+  serverCase('handshake.early.before-challenge', 'Silence', 'A byte after HELLO closes the connection before WELCOME', async (target) => {
     const peer = await target.stranger();
     peer.send(helloFrame(helloFields(target)), Buffer.from([0]));
     const { op } = await peer.next();
@@ -242,21 +242,21 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.time.silent',
     'Limits before the proof',
-    'A client that says nothing is closed after 5 s',
+    'A client that sends nothing is closed after 5 s',
     (target) => silentUntilClosed(target, () => Promise.resolve()),
     { isPatient: true },
   ),
   serverCase(
     'handshake.time.halfway',
     'Limits before the proof',
-    'A client that says HELLO and no more is closed 5 s after it came',
+    'A client that sends only HELLO is closed 5 s after it connected',
     (target) => silentUntilClosed(target, async (peer) => void (await peer.greet())),
     { isPatient: true },
   ),
   serverCase(
     'handshake.time.half-frame',
     'Limits before the proof',
-    'A client that stops within its HELLO is closed after 5 s',
+    'A client that stops in the middle of HELLO is closed after 5 s',
     (target) =>
       silentUntilClosed(target, async (peer) => {
         peer.send(helloFrame(helloFields(target)).subarray(0, 40));
@@ -266,7 +266,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.limit.unproven',
     'Limits before the proof',
-    'The 17th unproven connection of an address takes the place of the oldest, which gets E_LIMIT; other addresses keep theirs',
+    'The 17th unproven connection of an address closes the oldest one with E_LIMIT; other addresses are not affected',
     async (target) => {
       const place = target.place();
       const waiting: RawClient[] = [];
@@ -285,7 +285,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.limit.failed-proofs',
     'Limits before the proof',
-    'After 10 failed proofs a node is refused with E_LIMIT, behind its PROOF; joins of its session and other addresses are not',
+    'After 10 failed proofs a node is refused with E_LIMIT after its PROOF; joins of its session and other addresses are not',
     async (target) => {
       const place = target.place();
       const first = await target.first();
@@ -308,7 +308,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.limit.no-failure',
     'Limits before the proof',
-    'Joins of a session that is gone, broken handshakes and right proofs do not count as failed proofs',
+    'Joins of an ended session, broken handshakes and correct proofs do not count as failed proofs',
     async (target) => {
       const first = await target.first();
       const place = target.place();
@@ -342,7 +342,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.instance.other-machine',
     'Holders and epochs',
-    'Another machine of the node is refused with E_OTHER_MACHINE while the first lives, naming its address',
+    "Another machine of the node is refused with E_OTHER_MACHINE and the first one's address while the first is alive",
     async (target) => {
       const now = await target.login(1);
       const peer = await target.stranger(target.identity(1, { machine: 'another-machine' }));
@@ -358,7 +358,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   serverCase(
     'handshake.instance.copy',
     'Holders and epochs',
-    'A copy of the machine (another boot, or the same number in another process) is refused with E_OTHER_MACHINE while the first lives',
+    'A copy of the machine (another boot, or the same number in another process) is refused with E_OTHER_MACHINE while the first is alive',
     async (target) => {
       target.newInstance(1);
       const identity = target.identity(1, { process: 'process-1' });
