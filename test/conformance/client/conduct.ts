@@ -149,20 +149,14 @@ function hoarding(
 }
 
 const SLOT_CASES: readonly ClientCase[] = [
-  heeding(
-    'conduct.hello',
-    'HELLO',
-    'HELLO and PROOF are as docs/PROTOCOL.md says, and PROOF starts a session',
-    new Ear(),
-    async (stage, ear) => {
-      await stage.up();
-      const [hello, proof] = [ear.of(OP.HELLO)[0]?.frame.body, ear.of(OP.PROOF)[0]?.frame.body];
-      holds(hello !== undefined && proof !== undefined, 'HELLO or PROOF is missing');
-      const { versions, node, interface: local } = decodeHello(hello, 0, hello.length);
-      equals('versions, node, interface', [versions, node, local], [[1], 'big-2', 'if0']);
-      equals('PROOF', decodeProof(proof.subarray(0, -32), 0, proof.length - 32), { session: null, dead: [] });
-    },
-  ),
+  heeding('conduct.hello', 'HELLO', 'HELLO and PROOF are valid, and PROOF starts a session', new Ear(), async (stage, ear) => {
+    await stage.up();
+    const [hello, proof] = [ear.of(OP.HELLO)[0]?.frame.body, ear.of(OP.PROOF)[0]?.frame.body];
+    holds(hello !== undefined && proof !== undefined, 'HELLO or PROOF is missing');
+    const { versions, node, interface: local } = decodeHello(hello, 0, hello.length);
+    equals('versions, node, interface', [versions, node, local], [[1], 'big-2', 'if0']);
+    equals('PROOF', decodeProof(proof.subarray(0, -32), 0, proof.length - 32), { session: null, dead: [] });
+  }),
   heeding(
     'conduct.tags',
     'Session, paths, slots',
