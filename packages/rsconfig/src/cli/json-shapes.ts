@@ -10,11 +10,11 @@ export const FINDINGS_SHAPE = object({
     object({
       check: text('Name of the check'),
       severity: word(['error', 'warning', 'ok']),
-      object: text('What it is about: a file, an interface, a path, a server'),
+      object: text('The subject: a file, an interface, a path, a server'),
       what: text(),
       where: orNull(text('File and line, device or process')),
-      remedy: orNull(text(), 'null: nothing is to be done'),
-      commands: list(text(), 'For a shell, as root, in this order'),
+      remedy: orNull(text(), 'null: nothing to do'),
+      commands: list(text(), 'Shell commands to run as root, in this order'),
     }),
   ),
 });
@@ -22,9 +22,9 @@ export const FINDINGS_SHAPE = object({
 const END_POINT = object({ address: text(), port: count() });
 
 export const EXPLORATION_SHAPE = object({
-  asked: list(object({ name: text(), address: text(), broadcast: orNull(text()) }), 'Interfaces of this machine from which was asked'),
-  port: count('For broadcasts'),
-  targets: list(END_POINT, 'Asked by address'),
+  asked: list(object({ name: text(), address: text(), broadcast: orNull(text()) }), 'Interfaces of this machine that explored'),
+  port: count('Port of the broadcasts'),
+  targets: list(END_POINT, 'Addresses explored in addition to the broadcasts'),
   servers: list(
     object({
       namespaceid: count(),
@@ -32,7 +32,7 @@ export const EXPLORATION_SHAPE = object({
       server: text(),
       serverid: count(),
       instance: text(),
-      isSigned: flag('With the namespacekey that was given'),
+      isSigned: flag('Signed with the given namespacekey'),
       interfaces: list(
         object({
           name: text(),
@@ -52,11 +52,11 @@ export const EXPLORATION_SHAPE = object({
       ),
     }),
   ),
-  findings: list(object({ kind: text(), object: text(), count: count('How often'), sentence: text(), remedy: text() })),
+  findings: list(object({ kind: text(), object: text(), count: count('Number of occurrences'), sentence: text(), remedy: text() })),
 });
 
 export const WATCH_SHAPE = object({
-  atMs: number('Wall clock, since 1970'),
+  atMs: number('Wall clock, milliseconds since 1970'),
   paths: list(
     object({
       interface: text(),
@@ -86,8 +86,8 @@ export const INTERFACES_SHAPE = object({
   ),
 });
 
-const REMARK = object({ line: count('0: the file as a whole'), message: text() });
+const FILE_MESSAGE = object({ line: count('0: the file as a whole'), message: text() });
 
-export const CHECK_SHAPE = object({ file: text(), problems: list(REMARK), warnings: list(REMARK) });
+export const CHECK_SHAPE = object({ file: text(), problems: list(FILE_MESSAGE), warnings: list(FILE_MESSAGE) });
 
 export const KEY_SHAPE = object({ key: text() });
