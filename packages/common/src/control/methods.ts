@@ -332,6 +332,11 @@ export type ControlMethods = {
   };
 };
 
+/** What the I/O of a volume waits for, as text: rsiod gives a phrase (`a path to server big-9`) or a sentence (`The server ...`). */
+export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string {
+  return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;
+}
+
 export function isControlMethod(name: unknown): name is ControlMethodName {
   return typeof name === 'string' && Object.hasOwn(CONTROL_METHODS, name);
 }

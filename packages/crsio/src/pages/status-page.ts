@@ -2,7 +2,7 @@
 // of two samples. report-text.ts formats measurements.
 // Invariant: signs and numbers carry all information; bars only compare.
 
-import type { PathStats, RepView } from '@rsio/common/control/methods';
+import { type PathStats, type RepView, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { Sample, State, StatusScreen, TestScreen } from '../model/state.ts';
@@ -160,9 +160,9 @@ function sizeText({ blocks, blockSizeBytes }: { readonly blocks: number; readonl
 }
 
 function waitingRows({ status }: Sample): Row[] {
-  return status.waiting.map(({ volume, waitsFor, untilMs, requests }) =>
+  return status.waiting.map(({ volume, untilMs, requests, ...view }) =>
     problemRow(
-      `! ${volume} waits for ${waitsFor}, ${plural(requests, 'request')}, until ${untilMs === null ? 'for ever' : formatTime(untilMs)}`,
+      `! ${volume} ${waitingText(view)}, ${plural(requests, 'request')}, until ${untilMs === null ? 'for ever' : formatTime(untilMs)}`,
     ),
   );
 }

@@ -2,19 +2,20 @@
 // lines appear unchanged in the longer form; no control character of a name reaches the terminal; no cell is cut, and no line ends in
 // white space.
 
-import type {
-  AttachmentView,
-  AttachOutcome,
-  EventView,
-  InterfaceView,
-  LogView,
-  NamespaceView,
-  PathView,
-  RepView,
-  ServerView,
-  StatusView,
-  VolumeView,
-  WaitingView,
+import {
+  type AttachmentView,
+  type AttachOutcome,
+  type EventView,
+  type InterfaceView,
+  type LogView,
+  type NamespaceView,
+  type PathView,
+  type RepView,
+  type ServerView,
+  type StatusView,
+  type VolumeView,
+  type WaitingView,
+  waitingText,
 } from '@rsio/common/control/methods';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { formatTime } from '@rsio/common/log/log-line';
@@ -190,10 +191,7 @@ function repLines(rep: RepView, verbosity: number): string[] {
 
 function waitingLines(view: WaitingView): string[] {
   const until = view.untilMs === null ? 'for ever' : formatTime(view.untilMs);
-  return [
-    `${view.volume} waits for ${view.waitsFor}`,
-    `    since: ${formatTime(view.sinceMs)}  until: ${until}  requests: ${view.requests}`,
-  ];
+  return [`${view.volume} ${waitingText(view)}`, `    since: ${formatTime(view.sinceMs)}  until: ${until}  requests: ${view.requests}`];
 }
 
 /** `osl:oracle@0 keeps 8192 bytes written that are not flushed yet, since: TIME; last flush: TIME`. */

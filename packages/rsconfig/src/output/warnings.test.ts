@@ -2,32 +2,47 @@
 // program.test.ts.
 
 import { expect, test } from 'vitest';
-import { queryWarnings } from './warnings.ts';
-import { namespace, path, server } from '../testing/views.ts';
+import { queryWarnings, statusWarnings } from './warnings.ts';
+import { namespace, path, rep, server } from '../testing/views.ts';
 
 const AUTH = "Server refused the connection: Server big-7 does not accept this node's proof: check nodename, nodekey [E_AUTH]";
 const IN_USE = 'Server refused the connection: Node big-6 is in use from 192.168.45.30: stop rsiod there [E_OTHER_MACHINE]';
 
-function remarksOf(errors: readonly (string | null)[]): string[] {
+function warningsOf(errors: readonly (string | null)[]): string[] {
   const paths = errors.map((lastError, index) => path({ interface: `if${index}`, state: 'down', lastError }));
   return queryWarnings([namespace({ servers: [server({ name: 'big-7', state: 'down', volumes: [], paths })] })], '/etc/rscltcfg');
 }
 
 test.each<[string, readonly (string | null)[], string]>([
-  ['nothing: nobody answers', ['Connection refused [E_UNREACHABLE]', 'No answer [E_TIMEOUT]', 'The connection ended', null], ''],
-  ['nothing: there is no path to it', [], ''],
-  ['that the key is wrong, on both paths: told once', [AUTH, AUTH], `: if0 -> 192.168.10.9/5000: ${AUTH}`],
-  ['that the nodename is in use; another path has no answer', ['No answer [E_TIMEOUT]', IN_USE], `: if1 -> 192.168.10.9/5000: ${IN_USE}`],
+  ['none: no server answers', ['Connection refused [E_UNREACHABLE]', 'No answer [E_TIMEOUT]', 'The connection ended', null], ''],
+  ['none: there is no path to it', [], ''],
+  ['a wrong key on both paths, shown once', [AUTH, AUTH], `: if0 -> 192.168.10.9/5000: ${AUTH}`],
+  ['a nodename in use; the other path has no answer', ['No answer [E_TIMEOUT]', IN_USE], `: if1 -> 192.168.10.9/5000: ${IN_USE}`],
   [
-    'one thing here and another there',
+    'a different error on each path',
     ['Too many sessions [E_LIMIT]', AUTH],
     `: if0 -> 192.168.10.9/5000: Too many sessions [E_LIMIT]; if1 -> 192.168.10.9/5000: ${AUTH}`,
   ],
-])('-q says of a server that is down what it has said: %s', (_, errors, said) => {
-  expect(remarksOf(errors)).toEqual([`Server big-7 of osl is down${said}: see rsconfig -m status -v`]);
+])('-q shows the errors of a server that is down: %s', (_, errors, said) => {
+  expect(warningsOf(errors)).toEqual([`Server big-7 of osl is down${said}: see rsconfig -m status -v`]);
 });
 
 test('of many errors of a server only a few are shown', () => {
   const errors = Array.from({ length: 9 }, (_, index) => `Reason ${index} [E_LIMIT]`);
-  expect(remarksOf(errors)[0]?.match(/Reason/g)).toHaveLength(4);
+  expect(warningsOf(errors)[0]?.match(/Reason/g)).toHaveLength(4);
+});
+
+test('the reason of waiting I/O reads well as a phrase and as a sentence', () => {
+  const interfaces = [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }];
+  const waiting = ['a path to server big-9', 'The session was replaced'].map((waitsFor) => ({
+    volume: 'osl:oracle@0',
+    waitsFor,
+    sinceMs: 0,
+    untilMs: null,
+    requests: 1,
+  }));
+  expect(statusWarnings({ interfaces, waiting, logs: [] }, '/etc/rscltcfg')).toEqual([
+    'osl:oracle@0 waits for a path to server big-9: see rsconfig -m status -v',
+    'osl:oracle@0 is waiting: The session was replaced: see rsconfig -m status -v',
+  ]);
 });

@@ -1,7 +1,14 @@
 // Warnings for a view that is empty or incomplete. Pure.
 // Invariant: warnings are messages for stderr, so that stdout keeps its format for programs.
 
-import type { AttachmentView, AwaitedView, NamespaceView, ServerView, StatusView } from '@rsio/common/control/methods';
+import {
+  type AttachmentView,
+  type AwaitedView,
+  type NamespaceView,
+  type ServerView,
+  type StatusView,
+  waitingText,
+} from '@rsio/common/control/methods';
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import { endPoint } from './format.ts';
 
@@ -59,6 +66,6 @@ export function statusWarnings(status: StatusView, configFile: string): string[]
   const idle = status.interfaces.filter((view) => view.reps.length === 0);
   return [
     ...idle.map((view) => `Interface ${view.name} (${view.address}) has no path: rsconfig doctor shows why, see also ${configFile}`),
-    ...status.waiting.map((view) => `${view.volume} waits for ${view.waitsFor}: see rsconfig -m status -v`),
+    ...status.waiting.map((view) => `${view.volume} ${waitingText(view)}: see rsconfig -m status -v`),
   ];
 }

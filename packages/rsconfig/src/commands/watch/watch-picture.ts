@@ -10,7 +10,7 @@
 //
 //   osl:oracle@0 waits for a path to its server: 12 requests, since 15:02:31, until 15:12:31
 
-import type { WaitingView } from '@rsio/common/control/methods';
+import { type WaitingView, waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { endPoint, stateName } from '../../output/format.ts';
@@ -135,7 +135,7 @@ function columnsOf(width: number, [path, state, directions, tx, rx, requests, tr
 
 function waitingLine(view: WaitingView): string {
   const until = view.untilMs === null ? 'for ever' : `until ${clockTime(view.untilMs)}`;
-  return `${view.volume} waits for ${view.waitsFor}: ${view.requests} requests, since ${clockTime(view.sinceMs)}, ${until}`;
+  return `${view.volume} ${waitingText(view)}: ${view.requests} requests, since ${clockTime(view.sinceMs)}, ${until}`;
 }
 
 function labelOf(path: PathSample): string {

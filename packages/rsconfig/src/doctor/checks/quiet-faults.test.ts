@@ -102,7 +102,7 @@ describe('volumes', () => {
       },
     });
     expect(found.map(({ object, what, commands }) => [object, what, ...commands])).toEqual([
-      ['volume osl:oracle@0', '1 request has been waiting since 2010_09_14-15:02:32 (GMT) for a path to server big-9, for ever'],
+      ['volume osl:oracle@0', 'Its I/O waits for a path to server big-9 (1 request since 2010_09_14-15:02:32 (GMT), for ever)'],
       ['volume osl:docs@0', 'Its storage has been failing since 2010_09_14-15:02:32 (GMT): A write ended with ENOSPC'],
       [
         "mount point /srv/it's",

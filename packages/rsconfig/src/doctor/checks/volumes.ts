@@ -1,6 +1,7 @@
 // Checks the attached volumes: waiting I/O, failing storage of a server, and file systems on devices that are gone. Why a server is
 // unreachable is the job of reach.ts and proof.ts.
 
+import { waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';
 import { plural } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../facts/facts.ts';
@@ -9,9 +10,9 @@ import { type Finding, FindingList } from '../facts/finding.ts';
 export function checkVolumes({ daemon, volumes }: DoctorFacts): Finding[] {
   const findings = new FindingList('volumes');
   const where = daemon.view === null ? null : `rsiod, pid ${daemon.view.pid}`;
-  for (const { volume, waitsFor, sinceMs, untilMs, requests } of daemon.status?.waiting ?? []) {
+  for (const { volume, sinceMs, untilMs, requests, ...view } of daemon.status?.waiting ?? []) {
     const until = untilMs === null ? 'for ever' : `until ${formatTime(untilMs)}; after that, the I/O fails`;
-    const what = `${plural(requests, 'request has', 'requests have')} been waiting since ${formatTime(sinceMs)} for ${waitsFor}, ${until}`;
+    const what = `Its I/O ${waitingText(view)} (${plural(requests, 'request')} since ${formatTime(sinceMs)}, ${until})`;
     findings.error(`volume ${volume}`, what, where, 'remedy the findings about paths and servers; the I/O then resumes by itself');
   }
   for (const { volume, sinceMs, reason } of volumes.failing) {
