@@ -43,7 +43,7 @@ function differing(what: string, change: (request: RawRequest) => RawRequest): S
     await scratchHolds(await target.path(), handle, 2);
   };
   return serverCase(`slots.copy.other-${what}`, 'S2', `A copy that differs in ${what} closes the path and does not execute`, run, {
-    log: /in slot \d+ seq 1 is not to be sent now/,
+    log: /in slot \d+ seq 1 is not allowed now/,
   });
 }
 

@@ -71,31 +71,31 @@ const SLOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-reask',
     rule: 'S2',
-    breaks: 'What was out on a silent or dead path is not sent again',
+    breaks: 'Requests of a silent or dead path are not sent again',
     apply: () => override(Dispatcher, 'findResends', () => () => undefined),
   },
   {
     name: 'two-copies',
     rule: 'S2',
-    breaks: 'What is unanswered goes out again also where a copy of it is, with one bit per path',
+    breaks: 'Unanswered requests are sent again even on paths that carry a copy, with one bit per path',
     apply: twoCopies,
   },
   {
     name: 'two-copies-mask',
     rule: 'S2',
-    breaks: 'The same, and the server keeps one bit per path too',
+    breaks: 'The same, and the server has one bit per path too',
     apply: () => all(twoCopies(), serverMasks(), lettingStrayAnswersPass()),
   },
   {
     name: 'late-receiver',
     rule: 'S3',
-    breaks: 'A second answer goes on being received into the buffer of a READ that is answered',
+    breaks: 'A second answer is received into the buffer of a READ that is already answered',
     apply: () => override(Decoder, 'discardBody', () => () => undefined),
   },
   {
     name: 'receive-twice',
     rule: 'S3',
-    breaks: 'Two answers of one READ are received into its buffer at one time',
+    breaks: 'Two answers of one READ are received into its buffer at the same time',
     apply: () =>
       override<DispatcherInner, [Path, Header], void>(Dispatcher, 'answerBegins', () => (self, path, header) => {
         const request = self.expected(path, header);
@@ -107,7 +107,7 @@ const SLOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-quarantine',
     rule: 'S4',
-    breaks: 'A slot is used again as soon as the result has come',
+    breaks: 'A slot is reused as soon as the result has arrived',
     apply: () =>
       all(
         override<SlotsInner, [number], void>(Slots, 'settle', (original) => (self, index) => {
@@ -121,7 +121,7 @@ const SLOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-fence-wait',
     rule: 'S5',
-    breaks: "The client's own close counts as FENCED, and none is asked for",
+    breaks: "The client's own close counts as FENCED, and it sends no FENCE",
     apply: () =>
       all(
         ownCloseFences(),
@@ -131,7 +131,7 @@ const SLOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-fence-resend',
     rule: 'S5',
-    breaks: 'FENCE that went down with its path is not asked again, nor is the dead path named when joining',
+    breaks: 'A FENCE lost with its path is not sent again, and a join does not name the dead path',
     apply: () =>
       all(
         override(Fences, 'distrust', () => () => undefined),
@@ -145,7 +145,7 @@ const SLOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'fence-slot',
     rule: 'S5',
-    breaks: 'FENCE is asked only while a slot is free for it',
+    breaks: 'FENCE is sent only while a slot is free for it',
     apply: () =>
       override<TrunkInner, [], void>(Trunk, 'askFences', (original) => (self) => {
         if (self.dispatcher.slots.hasRoom(false)) original(self);
@@ -154,7 +154,7 @@ const SLOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-fence-worst',
     rule: 'S6',
-    breaks: 'A suspect path that holds most slots in quarantine is waited for until it is dead',
+    breaks: 'The client waits for a suspect path until it is dead, although most slots are in quarantine',
     apply: () => overrideGetter(Dispatcher, 'isQuarantineLarge', () => false),
   },
 ];
@@ -169,7 +169,7 @@ const ORDER_MUTANTS: readonly Mutant[] = [
   {
     name: 'overlap-overtakes',
     rule: 'O1',
-    breaks: 'A change overtakes one that waits and overlaps it',
+    breaks: 'A change overtakes a waiting one that it overlaps',
     apply: () =>
       override<OverlapInner, [Request], boolean>(OverlapTracker, 'enter', (original) => (self, request) => {
         const waiting = self.waiting;
@@ -182,7 +182,7 @@ const ORDER_MUTANTS: readonly Mutant[] = [
   {
     name: 'overlap-last-first',
     rule: 'O1',
-    breaks: 'Of changes that wait for the same range the last goes first',
+    breaks: 'Of changes that wait for the same range the last one goes first',
     apply: () =>
       override<OverlapInner, [(released: Request) => void], void>(OverlapTracker, 'releaseWaiting', (original) => (self, release) => {
         self.waiting.reverse();

@@ -27,7 +27,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
   {
     name: 'waiting-dropped',
     rule: 'L1',
-    breaks: "What waits for room is forgotten when the log's own FLUSH fails",
+    breaks: "Changes that wait for room are forgotten when the log's own FLUSH fails",
     apply: () =>
       override<{ waiting: unknown[] }, [unknown, number], void>(LogAdmission, 'admitWithFua', () => (self) => {
         self.waiting.length = 0;
@@ -36,7 +36,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
   {
     name: 'log-ends-on-readonly',
     rule: 'R6',
-    breaks: 'A volume that comes back read-only or shared is taken as it is, and ends the log',
+    breaks: 'The client accepts a volume that returns read-only or shared, and ends the log',
     apply: () =>
       all(
         override(Attachment, 'whyUnfit', () => () => null),
@@ -49,7 +49,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
   {
     name: 'other-blocks-taken',
     rule: 'R6',
-    breaks: 'A volume that comes back in other blocks is taken as it is',
+    breaks: 'The client accepts a volume that returns with another block size',
     apply: () =>
       override<Attachment, [OpenAnswer], string | null>(
         Attachment,
@@ -60,7 +60,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
   {
     name: 'unfit-let-go',
     rule: 'R6',
-    breaks: 'Who waits for his volume to be what it was closes it meanwhile, and with it goes the hold',
+    breaks: "A client that waits for its volume's properties closes it meanwhile, and loses the hold",
     apply: () =>
       override<OpenerInner, [Attachment, number, string], void>(
         Opener,
@@ -75,7 +75,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-renewal',
     rule: 'R7',
-    breaks: 'Neither end leaves a session whose handle numbers are used up',
+    breaks: 'No end leaves a session whose handle numbers are used up',
     apply: () =>
       all(
         override(HandleNumbers, 'whyEnd', () => () => null),
@@ -85,7 +85,7 @@ export const HANDLE_MUTANTS: readonly Mutant[] = [
   {
     name: 'close-refused',
     rule: 'H1',
-    breaks: 'CLOSE is said while a request of the handle is out, and a refusal is taken for the end of the hold',
+    breaks: 'CLOSE is sent while a request of the handle is in flight, and a refusal counts as the end of the hold',
     apply: () =>
       all(
         override<object, [() => void], void>(Attachment, 'whenNothingInFlight', () => (_self, then) => then()),

@@ -66,7 +66,7 @@ const LISTENER_SIDE: readonly Mutant[] = [
   {
     name: 'hold-ends-with-session',
     rule: 'H1',
-    breaks: 'A hold ends when the process of its session is gone',
+    breaks: 'A hold ends when the process of its session ends',
     apply: () =>
       override<SessionInner, [], void>(SimSession, 'gone', (original) => (self) => {
         const { holders } = self.host.holds();
@@ -77,7 +77,7 @@ const LISTENER_SIDE: readonly Mutant[] = [
   {
     name: 'no-wait',
     rule: 'H2',
-    breaks: 'A volume is given to the next while the process of the last is still being told',
+    breaks: "A volume is granted before the previous holder's process has released it",
     apply: () =>
       otherSteps((ports) => ({
         revokeHold: async (...hold) => {
@@ -89,13 +89,13 @@ const LISTENER_SIDE: readonly Mutant[] = [
   {
     name: 'no-fsync',
     rule: 'H2',
-    breaks: 'A volume is given to the next without a sync of what the last has written',
+    breaks: "A volume is granted without a sync of the previous holder's writes",
     apply: () => otherSteps(() => ({ sync: async () => undefined })),
   },
   {
     name: 'epoch-after-grant',
     rule: 'H2',
-    breaks: 'A grant is answered before the new holder is kept',
+    breaks: 'A grant is answered before the new holder is recorded',
     apply: () =>
       override<Holds, [string, unknown, unknown], Promise<void>>(Holds, 'change', (original) => async (self, ...change) => {
         void original(self, ...change);
@@ -114,19 +114,19 @@ const LISTENER_SIDE: readonly Mutant[] = [
   {
     name: 'resume-ungated',
     rule: 'H2',
-    breaks: 'Who comes back after a loss is granted anew what is free by then',
+    breaks: 'A client that returns after a loss gets a new hold if the volume is free by then',
     apply: () => otherRequest((request) => ({ ...request, resume: null })),
   },
   {
     name: 'no-grace',
     rule: 'H3',
-    breaks: 'A take-over need not wait for a holder who has still to bring back what the storage has lost',
+    breaks: 'A take-over does not wait for a holder that has to send lost writes again',
     apply: () => otherRequest((request) => (request.take === TAKE.OVER ? { ...request, take: TAKE.FORCE } : request)),
   },
   {
     name: 'no-memory',
     rule: 'H4',
-    breaks: 'An instance that was replaced may come back',
+    breaks: 'A replaced instance may return',
     apply: () => override(Holds, 'isCurrent', () => () => true),
   },
   {
@@ -150,19 +150,19 @@ const LISTENER_SIDE: readonly Mutant[] = [
   {
     name: 'other-file-served',
     rule: 'H5',
-    breaks: 'A held volume comes back from another file (broken in the simulated server: production asks where files are)',
+    breaks: 'A held volume returns from another file (broken in the simulated server, because production checks files)',
     apply: () => override(SimFacts, 'changed', () => () => null),
   },
   {
     name: 'shorter-served',
     rule: 'H5',
-    breaks: 'A held volume comes back shorter than it was (of the simulated server)',
+    breaks: 'A held volume returns shorter than it was (of the simulated server)',
     apply: () => override(SimFacts, 'shrunk', () => () => null),
   },
   {
     name: 'copy-replaces',
     rule: 'H4',
-    breaks: 'Whoever has as many starts as the one that is heard takes its place, whatever its boot and process',
+    breaks: 'An instance with an equal number replaces a live one, whatever its boot and process',
     apply: () =>
       override<Holds, [ClientIdentity, ClientIdentity, number], boolean>(
         Holds,
@@ -177,7 +177,7 @@ const WORKER_SIDE: readonly Mutant[] = [
   {
     name: 'grant-on-close',
     rule: 'H2',
-    breaks: 'A revoked handle counts as over when nothing new starts on it, while it still executes',
+    breaks: 'A revoked handle counts as released once nothing new starts on it, while requests still execute',
     apply: () =>
       override<VolumesInner, [string, number], Promise<boolean>>(SessionVolumes, 'revoke', (original) => async (self, volume, epoch) => {
         void original(self, volume, epoch);
@@ -187,7 +187,7 @@ const WORKER_SIDE: readonly Mutant[] = [
   {
     name: 'revoke-opens',
     rule: 'H2',
-    breaks: 'An OPEN under way while its volume is revoked becomes a handle all the same',
+    breaks: 'An OPEN in progress while its volume is revoked still becomes a handle',
     apply: () =>
       override<VolumesInner, [string, number], Promise<boolean>>(SessionVolumes, 'revoke', (original) => (self, ...what) => {
         const { opening } = self;
@@ -209,7 +209,7 @@ const CLIENT_SIDE: readonly Mutant[] = [
   {
     name: 'stale-answered-early',
     rule: 'H2',
-    breaks: 'A revoked volume is opened again while requests of its old handle are out',
+    breaks: 'A revoked volume is opened again while requests of its old handle are in flight',
     apply: () =>
       override<AttachmentInner, [], void>(Attachment, 'leaveRevoked', (original) => (self) => {
         const { slotsHeld } = self;
@@ -221,7 +221,7 @@ const CLIENT_SIDE: readonly Mutant[] = [
   {
     name: 'taken-waits',
     rule: 'H2',
-    breaks: 'I/O of a volume that was taken waits, and is tried again',
+    breaks: 'I/O of a volume that was taken over waits and is tried again',
     apply: () =>
       override<OpenerInner, [Attachment, number, string], void>(Opener, 'refused', (original) => (self, attachment, status, sentence) => {
         if (attachment.volume !== null && status === STATUS.TAKEN) self.openAfter(attachment, 1000);
@@ -237,7 +237,7 @@ const CLIENT_SIDE: readonly Mutant[] = [
   {
     name: 'idle-deaf',
     rule: 'H2',
-    breaks: 'A client that does nothing with its volume never hears that it has lost it',
+    breaks: 'A client without I/O never learns that it has lost its volume',
     apply: () => override(Server, 'verifyAttached', () => () => undefined),
   },
 ];

@@ -23,7 +23,7 @@ export const LISTENER_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-drain',
     rule: 'S9',
-    breaks: 'The next session begins when the last has been told to end, while it still executes',
+    breaks: 'A new session starts once the old one has been told to end, while that still executes',
     apply: () =>
       override<ServerInner, [SimSession, SimEnd, Proven], void>(SimServer, 'replace', () => (self, old, end, proven) => {
         old.end('E_NO_SESSION', 'The client began a new session');
@@ -33,7 +33,7 @@ export const LISTENER_MUTANTS: readonly Mutant[] = [
   {
     name: 'late-socket',
     rule: 'S9',
-    breaks: 'A socket on its way to a process that has ended is taken by it all the same',
+    breaks: 'A socket on its way to a process is accepted by it after its end',
     apply: () =>
       override<ServerInner, HandOver, void>(SimServer, 'handOver', () => (self, session, end, proven) => {
         self.ports.clock.after(self.ports.random.unit() * self.ports.handOverMs, () => admit(session, end, proven));
@@ -42,7 +42,7 @@ export const LISTENER_MUTANTS: readonly Mutant[] = [
   {
     name: 'late-any-session',
     rule: 'S9',
-    breaks: "A socket on its way to a session that has ended is given to the next session's process",
+    breaks: "A socket on its way to an ended session is handed to the next session's process",
     apply: () =>
       override<ServerInner, HandOver, void>(SimServer, 'handOver', () => (self, session, end, proven) => {
         self.ports.clock.after(self.ports.random.unit() * self.ports.handOverMs, () => {
@@ -55,7 +55,7 @@ export const LISTENER_MUTANTS: readonly Mutant[] = [
   {
     name: 'orphan',
     rule: 'S10',
-    breaks: 'A process goes on when its listener is gone, and the next listener does not end it',
+    breaks: 'A process continues after its listener has ended, and the next listener does not end it',
     apply: () =>
       override<SimSession, [], void>(SimSession, 'kill', (original) => (self) => {
         if (!self.isOrphan) original(self);

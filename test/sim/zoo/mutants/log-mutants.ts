@@ -27,13 +27,13 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-log',
     rule: 'L1',
-    breaks: 'What was answered is not kept',
+    breaks: 'Answered writes are not kept',
     apply: () => override<LogInner, [Request], void>(ReplayLog, 'answered', () => (self, request) => self.dropped(request)),
   },
   {
     name: 'fua-no-cut',
     rule: 'L1',
-    breaks: 'A FUA write that was answered leaves in the log what it overlaps',
+    breaks: 'An answered FUA write leaves overlapped writes in the log',
     apply: () =>
       override<LogInner, [Request], void>(ReplayLog, 'answered', (original) => (self, request) => {
         if ((request.flags & FLAG.FUA) === 0) original(self, request);
@@ -43,7 +43,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'write-through-off',
     rule: 'L1',
-    breaks: 'What fits in no log, or where there is none, goes without FUA and is not kept',
+    breaks: 'A write that does not fit into the log, or has no log, is sent without FUA and not kept',
     apply: () =>
       override<RoomInner, [Request], boolean>(LogAdmission, 'admits', (original) => (self, request) => {
         const wasFua = (request.flags & FLAG.FUA) !== 0;
@@ -57,7 +57,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'total-waited-for',
     rule: 'L1',
-    breaks: 'What finds no room in the total waits, though nothing of its own log can make some',
+    breaks: 'A write without room in the total waits, although its own log cannot free any',
     apply: () =>
       override<LogInner, [Request], Room>(ReplayLog, 'reserve', (original) => (self, request) => {
         const room = original(self, request);
@@ -67,7 +67,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'trim-all',
     rule: 'L2',
-    breaks: 'A FLUSH that is answered OK takes out all that is in the log then',
+    breaks: 'A FLUSH answered OK removes everything that is in the log at that time',
     apply: () =>
       override<LogInner, [number, number], void>(ReplayLog, 'flushed', (original) => (self, mark, submittedMs) => {
         original(self, mark, submittedMs);
@@ -78,7 +78,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'trim-on-failed-flush',
     rule: 'L2',
-    breaks: 'A FLUSH that fails takes out what it would have covered',
+    breaks: 'A failed FLUSH removes the writes that it would have covered',
     apply: () =>
       override<RoomInner, [Request, number], void>(LogAdmission, 'answered', (original) => (self, request, status) => {
         original(self, request, request.op === OP.FLUSH ? STATUS.OK : status);

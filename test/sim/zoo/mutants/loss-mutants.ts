@@ -35,31 +35,31 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
   {
     name: 'flush-error-swallowed',
     rule: 'V1',
-    breaks: 'A sync that fails is answered OK',
+    breaks: 'A failed sync is answered OK',
     apply: () => override<object, [IoDone], void>(FlushGate, 'flush', (original) => (self, done) => original(self, () => done(STATUS.OK))),
   },
   {
     name: 'lost-untold',
     rule: 'V1',
-    breaks: 'A sync that fails is answered with its error, and nothing else comes of it',
+    breaks: 'A failed sync is answered with its error and has no other effect',
     apply: () => override(VolumeSyncs, 'syncEnded', () => () => undefined),
   },
   {
     name: 'no-self-sync',
     rule: 'V1',
-    breaks: 'Nothing is synced that nobody asks for',
+    breaks: 'The server never syncs on its own',
     apply: () => override(VolumeSyncs, 'tick', () => () => undefined),
   },
   {
     name: 'lost-unrevoked',
     rule: 'V1',
-    breaks: 'The handles of a storage whose life has ended stay (in the simulated listener)',
+    breaks: 'Handles of an ended incarnation stay valid (in the simulated listener)',
     apply: () => override(SimSession, 'revokeLost', () => () => undefined),
   },
   {
     name: 'life-late',
     rule: 'V1',
-    breaks: 'Handles are revoked before the new life has begun (in the simulated listener)',
+    breaks: 'Handles are revoked before the new incarnation has started (in the simulated listener)',
     apply: () =>
       override<ServerInner, [string], void>(SimServer, 'lost', (original) => (self, volume) => {
         const { machine, clock } = self.ports;
@@ -72,7 +72,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
   {
     name: 'lost-error',
     rule: 'V1',
-    breaks: 'The end of a process that was killed, perhaps with an error that it was told, begins no new life (in the simulated listener)',
+    breaks: 'The kill of a process, which may have seen an error, starts no new incarnation (in the simulated listener)',
     apply: () =>
       override<SessionInner, [], void>(SimSession, 'gone', (original) => (self) => {
         self.isClean = true;

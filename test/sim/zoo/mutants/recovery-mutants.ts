@@ -184,19 +184,19 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'replay-after-takeover',
     rule: 'R1',
-    breaks: 'Who gets a volume back that he had lost sends again what he has of it (and a server that knows no `resume` lets him)',
+    breaks: 'A client that gets a lost volume back sends its log again (and a server without `resume` lets it)',
     apply: () => all(grantingAnew(), anyIdentity()),
   },
   {
     name: 'log-survives-identity',
     rule: 'R1',
-    breaks: 'The log of a volume that was lost is that of the next attachment',
+    breaks: 'The log of a lost volume becomes that of the next attachment',
     apply: logsThatStay,
   },
   {
     name: 'adopt-at-open',
     rule: 'R2',
-    breaks: 'The log takes the new life when OPEN is answered, before it was sent again',
+    breaks: 'The log adopts the new incarnation when OPEN is answered, before it was sent again',
     apply: () =>
       override<LogInner, [string], Replay | null>(ReplayLog, 'opened', (original) => (self, life) => {
         const replay = original(self, life);
@@ -207,13 +207,13 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'replay-sent-is-done',
     rule: 'R2',
-    breaks: 'The log takes the new life when all of it is sent, before it is answered',
+    breaks: 'The log adopts the new incarnation when all of it is sent, before it is answered',
     apply: sentIsDone,
   },
   {
     name: 'replay-error-ignored',
     rule: 'R2',
-    breaks: 'A piece of the log that is answered with an error counts as brought back',
+    breaks: 'A part of the log that is answered with an error counts as restored',
     apply: () =>
       override<object, [Request, number, ReplayLog], string>(
         ReplaySender,
@@ -224,7 +224,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'replay-goes-on',
     rule: 'R2',
-    breaks: 'A replay that was interrupted goes on where it was, in yet another life too',
+    breaks: 'An interrupted replay continues where it was, even in another incarnation',
     apply: () =>
       override<LogInner, [string], ReplayInner | null>(ReplayLog, 'opened', (original) => (self, life) => {
         const before = self.replay;
@@ -239,31 +239,31 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'resend-in-replay',
     rule: 'R2',
-    breaks: 'What was unanswered is sent again together with the log (which takes the answers)',
+    breaks: 'Unanswered requests are sent again together with the log (which takes the answers)',
     apply: resendInReplay,
   },
   {
     name: 'reads-in-replay',
     rule: 'R2',
-    breaks: 'READs go while the log is sent again',
+    breaks: 'READs are sent while the log is sent again',
     apply: () => early('replaying', isRead),
   },
   {
     name: 'writes-in-replay',
     rule: 'R2',
-    breaks: 'New changes go while the log is sent again (which takes the answers)',
+    breaks: 'New changes are sent while the log is sent again (which takes the answers)',
     apply: () => early('replaying', isChange),
   },
   {
     name: 'flush-in-replay',
     rule: 'R2',
-    breaks: 'FLUSH goes while the log is sent again (which takes the answer)',
+    breaks: 'FLUSH is sent while the log is sent again (which takes the answer)',
     apply: () => early('replaying', isFlush),
   },
   {
     name: 'reads-in-resend',
     rule: 'R2',
-    breaks: 'READs go while unanswered changes are sent again',
+    breaks: 'READs are sent while unanswered changes are sent again',
     apply: () => early('resending', isRead),
   },
 ];

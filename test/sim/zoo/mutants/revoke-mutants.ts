@@ -24,7 +24,7 @@ export const REVOKE_MUTANTS: readonly Mutant[] = [
   {
     name: 'revoked-early',
     rule: 'S11',
-    breaks: 'REVOKED is said while what was begun on the handle still executes',
+    breaks: 'REVOKED is sent while requests of the handle still execute',
     apply: () =>
       override<SessionVolumes, [number], Promise<Status>>(SessionVolumes, 'revokeHandle', (original) => (self, handle) => {
         void original(self, handle);
@@ -34,7 +34,7 @@ export const REVOKE_MUTANTS: readonly Mutant[] = [
   {
     name: 'revoke-ignored',
     rule: 'S11',
-    breaks: 'REVOKED is said and the handle goes on: what comes late is executed',
+    breaks: 'REVOKED is sent and the handle stays valid, so late requests execute',
     apply: () =>
       all(
         override<SessionVolumes, [number], Promise<Status>>(SessionVolumes, 'revokeHandle', () => () => Promise.resolve(STATUS.OK)),
@@ -48,13 +48,13 @@ export const REVOKE_MUTANTS: readonly Mutant[] = [
   {
     name: 'tags-ignored',
     rule: 'S11',
-    breaks: 'The seq of what was given up and never seen is not used up at the server',
+    breaks: 'The server does not use up the seq of an abandoned request that it has never seen',
     apply: () => override(SlotTable, 'abandon', () => () => true),
   },
   {
     name: 'revoke-unasked',
     rule: 'S11',
-    breaks: 'REVOKE that went down with its path, or fell silent with it, is not asked again',
+    breaks: 'A REVOKE lost with a dead or silent path is not sent again',
     apply: () =>
       all(
         override(HandleFences, 'pathDied', () => () => undefined),
@@ -75,7 +75,7 @@ export const REVOKE_MUTANTS: readonly Mutant[] = [
   {
     name: 'detach-unawaited',
     rule: 'S11',
-    breaks: 'A volume that was detached by force is released before REVOKED',
+    breaks: 'A volume detached by force is released before REVOKED',
     apply: () =>
       override<Trunk, [Attachment, () => void], void>(Trunk, 'whenUnfenced', () => (_self, _attachment, unfenced) => {
         unfenced();

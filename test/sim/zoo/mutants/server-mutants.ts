@@ -85,7 +85,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'stray',
     rule: 'S1',
-    breaks: 'An answer whose path is gone goes out on another path',
+    breaks: 'An answer whose path has ended is sent on another path',
     apply: strayAnswers,
   },
   {
@@ -104,7 +104,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'done-dup',
     rule: 'S1',
-    breaks: 'A copy of a change that is done is dropped as a duplicate',
+    breaks: 'A copy of a completed change is dropped as a duplicate',
     apply: () =>
       override<SessionInner, [ServerPath, Header, Buffer, number], void>(
         Session,
@@ -117,7 +117,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'exec-copy',
     rule: 'S1',
-    breaks: 'A copy of a change that is done is executed again',
+    breaks: 'A copy of a completed change executes again',
     apply: () =>
       override<{ entries: Entry[] }, [Header, ...unknown[]], string>(SlotTable, 'receive', (original) => (self, header, ...others) => {
         const entry = self.entries[header.slot];
@@ -128,7 +128,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'reread-exec',
     rule: 'S1',
-    breaks: 'A READ that is read again for a late copy executes in its slot once more',
+    breaks: 'A READ repeated for a late copy executes in its slot once more',
     apply: () =>
       override<SessionInner, ReadLater, void>(Session, 'readFromPool', (original) => (self, open, path, header, first) => {
         if (!first) executeAgain(self.slots, header.slot, path.number);
@@ -138,13 +138,13 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'stray-ignored',
     rule: 'S3',
-    breaks: 'A server answers on other paths, and the client lets answers pass that their path does not owe',
+    breaks: 'A server answers on other paths, and the client accepts answers without a request on their path',
     apply: () => all(strayAnswers(), lettingStrayAnswersPass()),
   },
   {
     name: 'fenced-early',
     rule: 'S5',
-    breaks: 'FENCED is said while the socket is open and read on, until its peer is heard to have closed it',
+    breaks: 'FENCED is sent while the socket is still open and read, until the peer has closed it',
     apply: () =>
       override<SessionInner, [ServerPath, number], void>(Session, 'fence', () => (_self, path, number) => {
         path.connection.encoder.message(OP.FENCED, 0, 0, 0, 0, number, EMPTY);
@@ -153,7 +153,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'join-no-close',
     rule: 'S5',
-    breaks: 'WELCOME to a join counts as FENCED, but the dead paths that the PROOF named stay open',
+    breaks: 'WELCOME to a join counts as FENCED, but the paths that its PROOF named as dead stay open',
     apply: () =>
       override<SessionInner, [unknown, Admission], void>(
         Session,
@@ -167,13 +167,13 @@ const EXECUTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'part-body',
     rule: 'S7',
-    breaks: 'A WRITE is executed when its body begins to come',
+    breaks: 'A WRITE executes when its body starts to arrive',
     apply: partBody,
   },
   {
     name: 'buffer-early',
     rule: 'S8',
-    breaks: 'An output buffer is used again before its write has completed',
+    breaks: 'An output buffer is reused before its write has completed',
     apply: () =>
       override<EncoderInner, [], void>(Encoder, 'flush', () => (self) => {
         const output = self.output;
@@ -190,7 +190,7 @@ const EXECUTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'storage-buffer-early',
     rule: 'S8',
-    breaks: "A WRITE's body goes back to the pool while the storage still reads it",
+    breaks: "A WRITE's body returns to the pool while the storage still reads it",
     apply: () =>
       override<SessionInner, Change, void>(Session, 'changeInPool', (original) => (self, open, ...others) => {
         const backend: Backend = Object.create(open.backend);
@@ -241,7 +241,7 @@ const EXECUTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'begun-at-the-end',
     rule: 'S9',
-    breaks: 'A session that is ending goes on taking requests',
+    breaks: 'A session that is ending still accepts requests',
     apply: () =>
       override<SessionInner, [string, string], Promise<void>>(Session, 'endOnce', (original) => (self, code, sentence) => {
         const ended = original(self, code, sentence);

@@ -34,7 +34,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'stays-in-session',
     rule: 'E1',
-    breaks: 'I/O that was sent is given up, and the session goes on without a fence',
+    breaks: 'I/O in flight is abandoned, and the session continues without a fence',
     apply: () =>
       all(
         override(Trunk, 'leaveSession', () => () => undefined),
@@ -44,7 +44,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'fences-only',
     rule: 'E1',
-    breaks: 'I/O that was sent is given up, and new I/O goes when every path that carried it is FENCED',
+    breaks: 'I/O in flight is abandoned, and new I/O is sent once every path that carried it is FENCED',
     apply: () =>
       all(
         override<TrunkInner, [], void>(Trunk, 'leaveSession', () => (self) => {
@@ -56,13 +56,13 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'session-left',
     rule: 'E1',
-    breaks: 'The session is left for the I/O of one volume, though its handle could be revoked, and all volumes stand still',
+    breaks: "The session is abandoned for one volume's I/O although its handle could be revoked, and all volumes stall",
     apply: () => override(Trunk, 'fence', () => () => false),
   },
   {
     name: 'given-up-receives',
     rule: 'E1',
-    breaks: 'The rest of an answer that was coming in goes on into the buffer of what was given up',
+    breaks: 'The rest of an arriving answer is still written into the buffer of the abandoned request',
     apply: () =>
       override<Dispatcher, [Attachment, unknown], unknown>(
         Dispatcher,
@@ -73,7 +73,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'detach-leaves-out',
     rule: 'E1',
-    breaks: 'A detach by force while I/O goes leaves what is out to itself',
+    breaks: 'A detach by force does not abandon the I/O in flight',
     apply: () =>
       override<Volume, [], void>(Volume, 'abandon', (original) => (self) => {
         if (self.attachment.standing === 'halted') original(self);
@@ -82,7 +82,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'given-up-again',
     rule: 'E1',
-    breaks: 'A change that was given up is sent again all the same',
+    breaks: 'An abandoned change is still sent again',
     apply: () =>
       override<TrunkInner, [Attachment], Request[]>(Trunk, 'abandon', (original) => (self, attachment) => {
         const given = original(self, attachment);
@@ -93,13 +93,13 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'stall-unheeded',
     rule: 'E2',
-    breaks: 'When its time is over, I/O goes on waiting',
+    breaks: 'I/O waits on after its time is over',
     apply: () => override(Volume, 'abandon', () => () => undefined),
   },
   {
     name: 'stall-impatient',
     rule: 'E2',
-    breaks: 'I/O is given up as soon as the last path is lost',
+    breaks: 'I/O fails as soon as the last path is lost',
     apply: () =>
       override<VolumeInner, [], void>(Volume, 'standingChanged', (original) => (self) => {
         original(self);

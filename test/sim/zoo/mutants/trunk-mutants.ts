@@ -31,7 +31,7 @@ export const TRUNK_MUTANTS: readonly Mutant[] = [
   {
     name: 'silent-kept',
     rule: 'S2',
-    breaks: 'What is out on a path that has fallen silent is sent again when that is dead, not before',
+    breaks: 'Requests of a silent path are sent again only once it is dead',
     apply: () =>
       override<DispatcherInner, [readonly Path[]], void>(Dispatcher, 'findResends', () => (self, paths) => {
         self.resends = self.slots.unserved((number) => paths.some((path) => path.number === number));
@@ -52,7 +52,7 @@ export const TRUNK_MUTANTS: readonly Mutant[] = [
   {
     name: 'silent-for-ever',
     rule: 'S2',
-    breaks: 'No path is ever found dead: one that shows nothing is waited for as long as that lasts',
+    breaks: 'No path is ever declared dead: the client waits for a silent one without limit',
     apply: () =>
       override<LivenessInner, [readonly Path[], number], void>(Liveness, 'judge', (original) => (self, paths, nowMs) => {
         const { times } = self;
@@ -64,7 +64,7 @@ export const TRUNK_MUTANTS: readonly Mutant[] = [
   {
     name: 'first-path-only',
     rule: 'S2',
-    breaks: 'All goes over the first path that is not suspect, and nothing over the others',
+    breaks: 'Everything is sent over the first path that is not suspect, and nothing over the others',
     apply: () =>
       override<object, [readonly Path[], number], void>(Dispatcher, 'send', (original) => (self, paths, nowMs) => {
         const first = paths.find(({ isSuspect }) => !isSuspect) ?? paths[0]!;
@@ -74,13 +74,13 @@ export const TRUNK_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-probe',
     rule: 'S2',
-    breaks: 'A path that is idle, because it was slow once or others are first, is never tried again',
+    breaks: 'A path that is idle, because it was slow once or others come first, is never tried again',
     apply: () => override(Dispatcher, 'probe', () => () => undefined),
   },
   {
     name: 'hedge-answers-both',
     rule: 'S4',
-    breaks: 'The first answer of a READ that was asked for twice counts for both copies',
+    breaks: 'The first answer of a READ that was sent twice counts for both copies',
     apply: () =>
       all(
         override<SlotsInner, [number, number, number], AnswerKind>(Slots, 'answer', (original) => (self, index, seq, path) => {
@@ -95,7 +95,7 @@ export const TRUNK_MUTANTS: readonly Mutant[] = [
   {
     name: 'probe-uncounted',
     rule: 'S4',
-    breaks: 'Nobody keeps that a probe is out: its slot is used again, and its answer is taken for that of the next request',
+    breaks: 'A probe in flight is not recorded: its slot is reused, and its answer is taken for that of the next request',
     apply: () =>
       all(
         override<DispatcherInner, [Request, readonly Path[]], void>(Dispatcher, 'probe', (original) => (self, request, paths) => {
