@@ -74,7 +74,7 @@ function forTests<T>(type: ValueType<T>, help: string) {
 const namespaceid = types.integer(0, NAMESPACEID_MAX);
 const protocol = types.choice('tcp');
 const stall = types.stall(STALL_MIN_MS, STALL_MAX_MS);
-const device = types.choice('auto', 'block', 'raw', 'nbd-socket', 'kernel-nbd', 'none');
+const device = types.choice('auto', 'block', 'raw', 'nbd-socket', 'none');
 const paths = types.choice('auto', 'all', 'configured');
 const heartbeat = types.duration(HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
 const suspect = types.duration(SUSPECT_MIN_MS, HEARTBEAT_MAX_MS);

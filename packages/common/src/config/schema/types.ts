@@ -2,7 +2,7 @@
 // schema.ts defines how the files are written; rssrvcfg.ts and rscltcfg.ts read them.
 
 export type StallPolicy = number | 'forever' | 'fail';
-export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'kernel-nbd' | 'none';
+export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
 /** `configured`: as `auto`, but only with server interfaces that the file names, whatever other ones the servers report. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
 export type AttachChoice = 'none' | 'all' | readonly string[];

@@ -42,6 +42,5 @@ describe('what is asked for by name', () => {
     expect(refusal('block', { isRoot: false })).toMatch(/^E_RIGHTS device = block .*: start it as root, or use nbd-socket$/);
     expect(refusal('raw', { hasFuse: false })).toMatch(/^E_SYSTEM device = raw .*modprobe fuse/);
     expect(refusal('block', { hasLoop: false })).toMatch(/^E_SYSTEM device = block .*modprobe loop/);
-    expect(refusal('kernel-nbd', {})).toMatch(/^E_SYSTEM device = kernel-nbd is not in this version/);
   });
 });

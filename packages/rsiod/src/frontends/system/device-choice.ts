@@ -28,8 +28,6 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
     case 'none':
     case 'nbd-socket':
       return { kind: wanted, why: null };
-    case 'kernel-nbd':
-      throw new RsError('E_SYSTEM', 'device = kernel-nbd is not in this version: use block, or nbd-socket with nbd-client');
     case 'raw':
     case 'block':
       if (!isRoot) throw new RsError('E_RIGHTS', `device = ${wanted} is not possible, as ${NO_ROOT}: start it as root, or use nbd-socket`);
