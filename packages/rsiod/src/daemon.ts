@@ -4,7 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
-import type { DeviceChoice, RscltConfig } from '@rsio/common/config/schema/types';
+import { type EffectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
 import { CUT_STATE } from '@rsio/common/control/methods';
 import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
@@ -21,7 +22,7 @@ import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { AttachedList } from './attachments/attached-list.ts';
-import { Attachments, stallOf } from './attachments/attachments.ts';
+import { Attachments } from './attachments/attachments.ts';
 import { isSameLogin } from './reload/config-changes.ts';
 import { controlHandlers } from './control/control-handlers.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
@@ -298,27 +299,17 @@ export class ClientDaemon {
     return whole.namespaces.map((config) => ({ whole, config, locals }));
   }
 
-  /** Of `[volume]`, else of the namespace. */
-  private wishFor({ namespace: label, name }: FrontendVolume): { choice: DeviceChoice; path: string | null } {
-    const namespace = this.config.namespaces.find((one) => one.name === label);
-    const own = namespace?.volumes.find((one) => one.name === name);
-    return { choice: own?.device ?? namespace?.device ?? 'auto', path: own?.path ?? null };
-  }
-
   /** The only place that knows the frontends by name. The first one names a volume's device. */
   private makeFrontends(): Frontends {
     const { config, paths, clock, log, keeper } = this.options;
+    const settingsOf = (volume: Pick<FrontendVolume, 'namespace' | 'name'>): EffectiveVolume => effectiveVolumeOf(this.config, volume);
     const devices = new DeviceFrontend({
       clock,
       log,
       ...paths,
       kept: new KeptDevices(keeper?.link ?? null, keeper?.inheritance ?? null, log),
       facts: () => deviceFacts(paths.root),
-      wish: (volume) => this.wishFor(volume),
-      stallOf: ({ namespace, name }) => {
-        const found = this.config.namespaces.find((one) => one.name === namespace);
-        return found === undefined ? 'forever' : stallOf(found, name);
-      },
+      settingsOf,
       label: labelOf,
       events: { dataLost: (volume, message) => this.reportLoss(volume, message) },
     });
@@ -327,7 +318,7 @@ export class ClientDaemon {
       group: config.nbdGroup,
       attached: () => this.attachments.list,
       // A volume that got its devices before the configuration said `none` is exported as long as it has them.
-      mayExport: (volume) => this.wishFor(volume).choice !== 'none' || devices.shownAs(volume) !== null,
+      mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
       log,
       clock,
     });

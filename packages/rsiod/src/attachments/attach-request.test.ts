@@ -2,24 +2,16 @@
 // Leaves the opening itself to attachments.test.ts.
 
 import { describe, expect, it } from 'vitest';
-import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import type { VolumeOverride } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import { smallRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { type AttachRequest, wantsReadonly, refuseOtherMode } from './attach-request.ts';
 
 const READ_WRITE: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'name' };
 const READ_ONLY: AttachRequest = { ...READ_WRITE, readOnly: true };
 
-function override(readonly: string): VolumeOverride | undefined {
-  const text = smallRscltcfg('', `[volume oracle]\nreadonly = ${readonly}\n`);
-  return parseRscltConfig(text, 'rscltcfg').namespaces[0]?.volumes[0];
-}
-
-function refusal(isReadonly: boolean, ask: AttachRequest, of?: VolumeOverride): string | null {
+function refusal(isReadonly: boolean, ask: AttachRequest, isConfigured = false): string | null {
   try {
-    refuseOtherMode('osl:oracle@0', isReadonly, ask, of);
+    refuseOtherMode('osl:oracle@0', isReadonly, ask, isConfigured);
     return null;
   } catch (thrown) {
     return thrown instanceof RsError ? `${thrown.message} [${thrown.code}]` : String(thrown);
@@ -32,7 +24,7 @@ describe('what is attached', () => {
       'It is attached read-write: detach it first, with rsconfig -d osl:oracle@0, then rsconfig -a osl:oracle@0 --read-only [E_IN_USE]',
     );
     expect(refusal(false, { ...READ_ONLY, by: 'any' })).not.toBeNull();
-    expect(refusal(false, READ_WRITE, override('yes'))).toMatch(/the configuration wants it read-only/);
+    expect(refusal(false, READ_WRITE, true)).toMatch(/the configuration wants it read-only/);
   });
 
   it('read-only is not told to be attached when it is asked for read-write, by its name', () => {
@@ -43,12 +35,12 @@ describe('what is attached', () => {
   it('as it is asked for is good', () => {
     expect(refusal(true, READ_ONLY)).toBeNull();
     expect(refusal(false, READ_WRITE)).toBeNull();
-    expect(refusal(true, READ_WRITE, override('yes'))).toBeNull();
+    expect(refusal(true, READ_WRITE, true)).toBeNull();
   });
 });
 
 it('what was attached before comes back in its mode, whatever the configuration says by now', () => {
-  expect(wantsReadonly({ ...READ_WRITE, by: 'before' }, override('yes'))).toBe(false);
-  expect(wantsReadonly({ ...READ_ONLY, by: 'before' }, override('no'))).toBe(true);
-  expect(wantsReadonly(READ_WRITE, override('yes'))).toBe(true);
+  expect(wantsReadonly({ ...READ_WRITE, by: 'before' }, true)).toBe(false);
+  expect(wantsReadonly({ ...READ_ONLY, by: 'before' }, false)).toBe(true);
+  expect(wantsReadonly(READ_WRITE, true)).toBe(true);
 });

@@ -1,7 +1,6 @@
 // How a volume is asked for, and whether one that is attached is attached so. Pure. Invariant: nobody is told "attached" of a volume that he may
 // write although he asked for one that he may not, or the other way round.
 
-import type { VolumeOverride } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
 
@@ -19,14 +18,14 @@ export function isSameRequest(one: AttachRequest, other: AttachRequest): boolean
   return one.readOnly === other.readOnly && one.take === other.take && one.by === other.by;
 }
 
-/** Whether the OPEN is to ask for reading alone. */
-export function wantsReadonly({ readOnly, by }: AttachRequest, override: VolumeOverride | undefined): boolean {
-  return readOnly || (by !== 'before' && override?.readonly === true);
+/** Whether the OPEN asks for read-only access. `isConfigured`: the configuration says `readonly`. */
+export function wantsReadonly({ readOnly, by }: AttachRequest, isConfigured: boolean): boolean {
+  return readOnly || (by !== 'before' && isConfigured);
 }
 
 /** Throws E_IN_USE when a volume that is attached was asked for another way. `isReadonly`: how the attached one was asked for. */
-export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, override: VolumeOverride | undefined): void {
-  const wanted = wantsReadonly(ask, override);
+export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, isConfigured: boolean): void {
+  const wanted = wantsReadonly(ask, isConfigured);
   const matters = ask.by === 'name' || ask.readOnly;
   if (!matters || wanted === isReadonly) return;
   const now = isReadonly ? 'read-only' : 'read-write';

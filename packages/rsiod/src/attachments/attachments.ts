@@ -2,7 +2,7 @@
 // Invariant: a volume is in the list from the moment the server has opened it until it is flushed and closed (or lost).
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
-import type { ClientNamespaceConfig, StallPolicy, VolumeOverride } from '@rsio/common/config/schema/types';
+import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -127,7 +127,7 @@ export class Attachments {
   async attachWanted(says = false): Promise<void> {
     const missing = distinctVolumes(this.offers).filter((choice) => {
       const [offer] = choice.offers;
-      return offer !== undefined && this.find(choice) === undefined && isWanted(offer);
+      return offer !== undefined && this.find(choice) === undefined && effectiveVolume(offer.config, offer.name).attach;
     });
     const wanted = missing.filter((choice) => !this.detached.has(keyOf(choice)));
     for (const choice of says ? missing : []) {
@@ -161,7 +161,7 @@ export class Attachments {
     for (const key of this.detached) if (!names.some((name) => key.startsWith(`${name}:`))) this.detached.delete(key);
     for (const volume of this.volumes) {
       const namespace = this.ports.namespaces().find(({ config }) => config.name === volume.namespace);
-      const policy = namespace === undefined ? volume.stall.policy : stallOf(namespace.config, volume.name);
+      const policy = namespace === undefined ? volume.stall.policy : effectiveVolume(namespace.config, volume.name).stall;
       if (policy !== volume.stall.policy) volume.stall.setPolicy(policy);
     }
   }
@@ -222,7 +222,7 @@ export class Attachments {
       label = choice.label;
       const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
-      refuseOtherMode(label, volume.wantsReadonly, ask, overrideOf(volume, choice));
+      refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
       return failure(label, toRsError(thrown));
@@ -255,9 +255,9 @@ export class Attachments {
     const { take } = ask;
     const turn = this.turnsGiven++;
     const offer = serverFor(choice, this.offers, choice.offers[0]?.config.nodename ?? '');
-    const override = overrideOf(offer, choice);
-    const isReadonly = wantsReadonly(ask, override);
-    const replayLog = isReadonly ? null : this.replayLogOf(override?.logSizeBytes ?? offer.config.logSizeBytes);
+    const settings = effectiveVolume(offer.config, offer.name);
+    const isReadonly = wantsReadonly(ask, settings.readonly);
+    const replayLog = isReadonly ? null : this.replayLogOf(settings.logSizeBytes);
     const attachment = new Attachment(offer.name, offer.universe, isReadonly, take, replayLog);
     const { from } = offer;
     const { clock, log } = this.ports;
@@ -280,9 +280,8 @@ export class Attachments {
       this.pendingOpens.set(attachment, { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) });
       from.opener.add(attachment);
     });
-    const policy = stallOf(offer.config, offer.name);
     const said = (stalled: Volume, word: VolumeEvent): void => this.ports.stalled(stalled, word);
-    const volume = new Volume(offer.config, attachment, from.trunk, clock, policy, said, () => from.name);
+    const volume = new Volume(offer.config, attachment, from.trunk, clock, settings.stall, said, () => from.name);
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
     this.volumes.splice(before + 1, 0, volume);
@@ -411,9 +410,8 @@ function keyOf({ label, offers }: Choice<Offer>): string {
   return `${label} ${offers[0]?.id ?? ''}`;
 }
 
-/** What the configuration says of the volume alone. */
-function overrideOf({ name }: { readonly name: string }, { offers }: Choice<ServerOffer>): VolumeOverride | undefined {
-  return offers[0]?.config.volumes.find((volume) => volume.name === name);
+function isConfiguredReadonly({ offers }: Choice<ServerOffer>): boolean {
+  return offers.slice(0, 1).some(({ config, name }) => effectiveVolume(config, name).readonly);
 }
 
 function asOffer(volume: Volume): Offer {
@@ -423,14 +421,4 @@ function asOffer(volume: Volume): Offer {
 
 function failure(volume: string, error: RsError): AttachOutcome {
   return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
-}
-
-export function stallOf(config: ClientNamespaceConfig, name: string): StallPolicy {
-  return config.volumes.find((volume) => volume.name === name)?.stall ?? config.stall;
-}
-
-function isWanted({ config, name }: ServerOffer): boolean {
-  const override = config.volumes.find((volume) => volume.name === name)?.attach ?? null;
-  if (override !== null) return override;
-  return config.attach === 'all' || (config.attach !== 'none' && config.attach.includes(name));
 }

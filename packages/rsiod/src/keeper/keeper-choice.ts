@@ -3,6 +3,7 @@
 
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
+import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import type { DeviceChoice, RscltConfig } from '@rsio/common/config/schema/types';
 import type { DaemonKeeper } from '@rsio/common/daemon/daemon-process';
 import type { DeviceFacts } from '../frontends/system/device-choice.ts';
@@ -11,7 +12,7 @@ import { keeperArguments } from './keeper-script.ts';
 
 /** Whether volumes may be shown by devices with this configuration, on this machine as it is now. */
 export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean {
-  return facts.isRoot && (wishes(config).some(isDevice) || (facts.hasFuse && !facts.hasOwnRoot && wishes(config).includes('auto')));
+  return facts.isRoot && (devicesOf(config).some(isDevice) || (facts.hasFuse && !facts.hasOwnRoot && devicesOf(config).includes('auto')));
 }
 
 /**
@@ -19,11 +20,12 @@ export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean
  * own only what asks for devices by name makes any: there a reload that asks for them is refused instead.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
-  return isRoot && (!hasOwnRoot || wishes(config).some(isDevice));
+  return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));
 }
 
-function wishes(config: RscltConfig): DeviceChoice[] {
-  return config.namespaces.flatMap(({ device, volumes }) => [device, ...volumes.flatMap((volume) => volume.device ?? [])]);
+/** Of each namespace, and of each volume that has a section. */
+function devicesOf({ namespaces }: RscltConfig): DeviceChoice[] {
+  return namespaces.flatMap((one) => [one.device, ...one.volumes.map(({ name }) => effectiveVolume(one, name).device)]);
 }
 
 function isDevice(choice: DeviceChoice): boolean {

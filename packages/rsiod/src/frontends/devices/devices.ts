@@ -2,7 +2,7 @@
 // process before has left to left-devices.ts, and what is attached to attachments.ts. Invariants: for one volume one thing is done at a time;
 // no two volumes have one place; without force nothing is taken away that somebody uses.
 
-import type { DeviceChoice, StallPolicy } from '@rsio/common/config/schema/types';
+import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -27,11 +27,10 @@ export interface DeviceFrontendPorts {
   readonly runDir: string;
   /** What this machine has, now. */
   readonly facts: () => DeviceFacts;
-  /** What the configuration says, now. */
-  readonly wish: (volume: FrontendVolume) => { readonly choice: DeviceChoice; readonly path: string | null };
+  /** What the configuration says now. */
+  readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   /** `osl:oracle@0` */
   readonly label: (volume: FrontendVolume) => string;
-  readonly stallOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => StallPolicy;
   /** By which they outlive this process, and what the one before has left. */
   readonly kept: KeptDevices;
   readonly events: FrontendEvents;
@@ -50,7 +49,7 @@ export class DeviceFrontend implements Frontend {
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
   constructor(ports: DeviceFrontendPorts) {
-    const { clock, log, label, kept, runDir, stallOf, events } = ports;
+    const { clock, log, label, kept, runDir, settingsOf, events } = ports;
     const sourcePrefix = `rsio:${runDir}:`;
     this.ports = ports;
     this.nodes = LoopNodes.ofMachine(ports);
@@ -68,7 +67,7 @@ export class DeviceFrontend implements Frontend {
       devices: () => this.loops(),
       report: (name, sentence) => log.error(`Volume ${name}: ${sentence}`),
     });
-    this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, stallOf, events });
+    this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, settingsOf, events });
   }
 
   shownAs(volume: FrontendVolume): ShownDevices | null {
@@ -121,10 +120,10 @@ export class DeviceFrontend implements Frontend {
   /** Makes the devices that the configuration wants. Throws what stands in the way; with `auto` nothing does. */
   async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
-      const { log, wish, facts, label } = this.ports;
+      const { log, settingsOf, facts, label } = this.ports;
       if (this.made.has(volume)) return;
       if (await this.resume(volume)) return;
-      const { choice, path } = wish(volume);
+      const { device: choice, path } = settingsOf(volume);
       const { kind, why } = chooseDevice(choice, facts());
       const name = label(volume);
       if (why !== null) log.info(`${name} is shown by ${kind === 'raw' ? 'a raw device' : 'the NBD socket'} only: ${why}`);

@@ -3,7 +3,7 @@
 // until then its I/O waits.
 
 import { closeSync } from 'node:fs';
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { LeftDevice } from '../../keeper/kept-devices.ts';
 import { StandInVolume } from '../../keeper/stand-in-volume.ts';
@@ -19,7 +19,7 @@ import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
   /** With it begins the source, in the mount table, of every raw device of a daemon with the same RUN. */
   readonly sourcePrefix: string;
-  readonly stallOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => StallPolicy;
+  readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
 }
 
@@ -101,10 +101,10 @@ export class LeftDevices {
   }
 
   private serveMeanwhile(device: LeftDevice): void {
-    const { clock, log, label, stallOf } = this.ports;
+    const { clock, log, label, settingsOf } = this.ports;
     const standIn: StandInVolume = new StandInVolume(device.note, {
       clock,
-      policy: stallOf(device.note),
+      policy: settingsOf(device.note).stall,
       said: (word) => {
         if (word === 'gave-up') log.error(`${label(standIn)}, not attached again yet: what waited for it got an error`);
       },

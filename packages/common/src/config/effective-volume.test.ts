@@ -1,0 +1,54 @@
+// Where defaults, namespace and volume meet: for each setting, which section decides. The files are read by the real reader.
+
+import { expect, it } from 'vitest';
+import { effectiveVolume, effectiveVolumeOf } from './effective-volume.ts';
+import { parseRscltConfig } from './reader/rscltcfg.ts';
+import { STALL_MS } from './schema/limits.ts';
+
+const MIB = 1024 * 1024;
+
+function configOf(defaults: string, namespace: string, volume: string | null) {
+  const own = volume === null ? [] : ['[volume oracle]', volume];
+  const text = ['[defaults]', defaults, '[interface if0]', 'address = 192.168.10.1/24', '[namespace osl]', 'namespaceid = 1'];
+  const rest = ['nodename = node', `nodekey = ${'k'.repeat(32)}`, namespace, '[server big]', 'address = 192.168.10.9', ...own];
+  return parseRscltConfig([...text, ...rest].join('\n'), 'rscltcfg');
+}
+
+it.each([
+  ['stall', '', '', '', { stall: STALL_MS }],
+  ['stall', 'stall = 5m', '', '', { stall: 300_000 }],
+  ['stall', 'stall = 5m', 'stall = fail', '', { stall: 'fail' }],
+  ['stall', 'stall = 5m', 'stall = fail', 'stall = forever', { stall: 'forever' }],
+  ['attach', '', '', '', { attach: false }],
+  ['attach', 'attach = all', '', '', { attach: true }],
+  ['attach', 'attach = all', 'attach = none', '', { attach: false }],
+  ['attach', '', 'attach = archive, oracle', '', { attach: true }],
+  ['attach', '', 'attach = archive', '', { attach: false }],
+  ['attach', '', 'attach = archive', 'attach = yes', { attach: true }],
+  ['attach', 'attach = all', 'attach = oracle', 'attach = no', { attach: false }],
+  ['device', '', '', '', { device: 'auto' }],
+  ['device', 'device = raw', '', '', { device: 'raw' }],
+  ['device', 'device = raw', 'device = none', '', { device: 'none' }],
+  ['device', 'device = raw', 'device = none', 'device = block', { device: 'block' }],
+  ['log-size', 'log-size = 4M', '', '', { logSizeBytes: 4 * MIB }],
+  ['log-size', 'log-size = 4M', 'log-size = 8M', '', { logSizeBytes: 8 * MIB }],
+  ['log-size', 'log-size = 4M', 'log-size = 8M', 'log-size = 0', { logSizeBytes: 0 }],
+  ['readonly', '', '', '', { readonly: false }],
+  ['readonly', '', '', 'readonly = yes', { readonly: true }],
+  ['path', '', '', '', { path: null }],
+  ['path', '', '', 'path = /dev/rsio/oracle', { path: '/dev/rsio/oracle' }],
+] as const)('%s with defaults "%s", namespace "%s", volume "%s"', (_key, defaults, namespace, volume, expected) => {
+  const config = configOf(defaults, namespace, volume);
+  expect(effectiveVolume(config.namespaces[0]!, 'oracle')).toMatchObject(expected);
+  expect(effectiveVolumeOf(config, { namespace: 'osl', name: 'oracle' })).toMatchObject(expected);
+});
+
+it('a volume without a section of its own has the settings of its namespace', () => {
+  const config = configOf('', 'device = raw', null);
+  expect(effectiveVolumeOf(config, { namespace: 'osl', name: 'archive' })).toMatchObject({ device: 'raw', path: null, readonly: false });
+});
+
+it('I/O of a volume whose namespace is not configured any more waits for ever', () => {
+  const unknown = effectiveVolumeOf(configOf('stall = fail', '', ''), { namespace: 'other', name: 'oracle' });
+  expect(unknown).toMatchObject({ stall: 'forever', attach: false, device: 'auto', path: null });
+});
