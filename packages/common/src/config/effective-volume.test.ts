@@ -1,4 +1,5 @@
-// Where defaults, namespace and volume meet: for each setting, which section decides. The files are read by the real reader.
+// Where defaults, namespace and volume meet: for each setting, which section decides. The real reader reads the files.
+// What rsiod does with the settings is tested where it uses them.
 
 import { expect, it } from 'vitest';
 import { effectiveVolume, effectiveVolumeOf } from './effective-volume.ts';

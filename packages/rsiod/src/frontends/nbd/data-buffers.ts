@@ -1,13 +1,13 @@
-// Buffers for the data of requests, kept by size class, so that the data path allocates nothing once it is warm. Shared by all connections.
-// In front of the data there is room for the header of a reply: a READ's answer leaves from the memory it was read into.
-// What lies idle is bounded, and given back to the system when it was not needed for a time; what is in use is bounded by memory-budget.ts.
+// Buffers for the data of requests, pooled by size class, so that a warm data path allocates nothing. Shared by all connections.
+// Each has room for a reply header before the data, so that a READ's answer leaves from the memory that it was read into.
+// Idle memory is bounded and returned to the system when it was not needed for a time; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { DATA_CHUNK_PREFIX_BYTES } from './wire/nbd-constants.ts';
 
-/** Where the data begins in the memory: at least the longest prefix, rounded so that the data is aligned to a cache line. */
+/** Offset of the data: at least the longest prefix, rounded so that the data is aligned to a cache line. */
 export const DATA_OFFSET = 64;
 const SMALLEST_BITS = 12;
 const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);
@@ -15,9 +15,9 @@ const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);
 assert(DATA_OFFSET >= DATA_CHUNK_PREFIX_BYTES, 'A reply header must fit in front of the data');
 
 export class DataBuffer {
-  /** Room for a header, and the data. */
+  /** Room for a header, then the data. */
   readonly memory: Buffer;
-  /** The data alone, by a view made once: most requests fill their class, and what is copied whole needs no view for the copy. */
+  /** A view of the data, created once: most requests fill their size class and need no view of their own. */
   readonly data: Buffer;
 
   constructor(dataBytes: number) {
@@ -32,10 +32,10 @@ export class DataBuffers {
   private taken = 0;
   private readonly clock: Clock | null;
   private looking: Timer | null = null;
-  /** The least that lay idle since the last look: nobody has needed that. */
+  /** The least idle memory since the last look, which nothing has needed. */
   private unneededBytes = 0;
 
-  /** `clock`: null: nothing that lies idle is ever given back. */
+  /** `clock` null: idle memory is never returned to the system. */
   constructor(clock: Clock | null = null) {
     this.clock = clock;
     for (let bits = 0; bits <= LARGEST_BITS; bits++) this.idle.push([]);
@@ -46,17 +46,17 @@ export class DataBuffers {
     return this.taken;
   }
 
-  /** Memory that lies idle. */
+  /** Idle memory. */
   get pooledBytes(): number {
     return this.idleBytes;
   }
 
-  /** Memory that a buffer for so much data takes. */
+  /** Memory of a buffer for `lengthBytes` of data. */
   static memoryBytes(lengthBytes: number): number {
     return DATA_OFFSET + 2 ** classBits(lengthBytes);
   }
 
-  /** One for at least `lengthBytes` (at most NBD_REQUEST_MAX_BYTES) of data; its content is anything. */
+  /** A buffer for at least `lengthBytes` (at most NBD_REQUEST_MAX_BYTES) of data; its content is undefined. */
   take(lengthBytes: number): DataBuffer {
     const bits = classBits(lengthBytes);
     const pooled = this.idle[bits]?.pop();
@@ -67,7 +67,7 @@ export class DataBuffers {
     return pooled;
   }
 
-  /** Gives back what `take` gave. */
+  /** Returns a buffer of `take`. */
   giveBack(buffer: DataBuffer): void {
     this.taken--;
     if (this.idleBytes + buffer.memory.length > NBD_POOLED_BYTES_MAX) {
@@ -79,7 +79,7 @@ export class DataBuffers {
     if (this.looking === null) this.lookLater();
   }
 
-  /** Gives back all that lies idle. */
+  /** Returns all idle memory to the system. */
   close(): void {
     this.looking?.cancel();
     this.looking = null;
@@ -116,8 +116,8 @@ function classBits(lengthBytes: number): number {
 }
 
 /**
- * Lets the system have the memory soon. What is only forgotten stays until old objects are collected, which an idle process does not do for hours;
- * moved to an object that is new, and forgotten, it goes with the next young ones.
+ * Returns the memory to the system soon. Memory that is only unreferenced stays until old objects are collected, which may take hours in an idle
+ * process. Memory that moves to a new, unreferenced object is freed with the next young objects.
  */
 function freeMemory({ memory }: DataBuffer): void {
   const { buffer } = memory;

@@ -1,33 +1,33 @@
-// What the data of all requests of a door takes in memory, against one bound, and whose turn it is when it is reached: first come, first served,
-// one request in a turn. Pure. A connection of whose data nothing is out always gets room for one small request, so that none can starve another,
-// and for a large one as long as the reserve lasts: whoever keeps the rest for ever (a volume that hangs, a client that does not read) stops nobody.
-// Invariants: never more is taken than the limit, the reserve and a small request for each; what is taken is given back once; who waits hears when
-// there may be room.
+// One bound for the memory of all requests of the NBD frontend. At the bound, connections take turns: first come, first served, one request a
+// turn. Pure. A connection that holds nothing always gets room for one small request, and for a large one as long as the reserve lasts. So
+// connections that keep their memory for ever (a volume hangs, a client does not read) cannot starve the others. Invariants: at most the limit,
+// the reserve and one small request for each connection are taken; each taken byte is given back once; waiting users are called when there may
+// be room.
 
 export interface BudgetUser {
-  /** There may be room now: it asks again, if it still wants to. */
+  /** There may be room now: the user calls `take` again if it still needs memory. */
   roomAgain(): void;
 }
 
 export interface BudgetBounds {
   readonly limitBytes: number;
-  /** Beyond the limit, for large requests of those of whose data nothing is out. */
+  /** Beyond the limit, for large requests of users that hold nothing. */
   readonly reserveBytes: number;
-  /** At most that is small. */
+  /** The size of a small request at most. */
   readonly smallBytes: number;
 }
 
 export class MemoryBudget {
-  /** Taken now. */
+  /** Currently taken. */
   usedBytes = 0;
   private readonly bounds: BudgetBounds;
   private readonly schedule: (fire: () => void) => void;
   private readonly waiting: BudgetUser[] = [];
-  /** Who was called, and has not asked yet. */
+  /** The user that was called and has not called `take` yet. */
   private turn: BudgetUser | null = null;
   private isScheduled = false;
 
-  /** `schedule`: calls back once, later: nobody is called from within another connection's work. */
+  /** `schedule` calls back once, later, so that no user is called from within another connection's work. */
   constructor(bounds: BudgetBounds, schedule: (fire: () => void) => void) {
     this.bounds = bounds;
     this.schedule = schedule;
@@ -37,7 +37,7 @@ export class MemoryBudget {
     return this.waiting.length;
   }
 
-  /** `isAlone`: nothing that it has taken is out. False: it is called when there may be room. */
+  /** `isAlone`: the user holds nothing. False: no room; the user is called when there may be. */
   take(user: BudgetUser, bytes: number, isAlone: boolean): boolean {
     const isTurn = this.waiting.length === 0 || this.turn === user;
     this.turn = null;
@@ -58,7 +58,7 @@ export class MemoryBudget {
     this.wakeLater();
   }
 
-  /** It asks no more. */
+  /** The user does not wait any more. */
   forget(user: BudgetUser): void {
     if (this.waiting.length === 0) return;
     const at = this.waiting.indexOf(user);
@@ -76,7 +76,7 @@ export class MemoryBudget {
     });
   }
 
-  /** Until the first one does not get what it wants: nobody who wants less overtakes it. */
+  /** Calls users until the first of them gets no room: smaller requests do not overtake it. */
   private wake(): void {
     for (let called = this.waiting.length; called > 0; called--) {
       const [user] = this.waiting;

@@ -1,6 +1,6 @@
-// Extents of a volume -> descriptors of base:allocation, pure: pairs of (length, flags), as many as one reply carries. The volume knows whole
-// blocks only, a client may ask from any byte on: `headBytes` of the first extents lie before what it asked for.
-// Never empty, never past what was asked for, neighbours of one kind merged. A hole reads as zeros: that is what the volumes mean by it.
+// Extents of a volume -> descriptors of base:allocation: pairs of (length, flags), as many as one reply carries. Pure. Volumes know whole
+// blocks only, but a client may start at any byte: `headBytes` of the first extents lie before its range. Invariants: the list is never empty
+// and never longer than the range; neighbours of one kind are merged. A hole of a volume reads as zeros.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import type { Extent } from '../../volumes/frontend-volume.ts';
@@ -12,7 +12,7 @@ const DESCRIPTOR_BYTES = 8;
 /** The largest BLOCK_STATUS reply. */
 export const BLOCK_STATUS_MAX_BYTES = CHUNK_HEADER_BYTES + 4 + EXTENTS_PER_ANSWER_MAX * DESCRIPTOR_BYTES;
 
-/** Pairs of bytes and flags for `lengthBytes`, which begin `headBytes` behind the start of `extents`; `one`: only the first. */
+/** Pairs of bytes and flags for the `lengthBytes` that begin `headBytes` after the start of `extents`; `one`: only the first pair. */
 export function allocationDescriptors(extents: readonly Extent[], headBytes: number, lengthBytes: number, one: boolean): number[] {
   const most = one ? 1 : EXTENTS_PER_ANSWER_MAX;
   const pairs: number[] = [];
@@ -29,7 +29,7 @@ export function allocationDescriptors(extents: readonly Extent[], headBytes: num
     else break;
     left -= bytes;
   }
-  // "Allocated" may be said of anything.
+  // "Allocated" is always a correct answer.
   return pairs.length > 0 ? pairs : [lengthBytes, 0];
 }
 

@@ -411,8 +411,8 @@ describe('the end of a connection', () => {
     expect([rig.transport.destroyed, haggling.transport.destroyed, odd.transport.ended]).toEqual([true, true, true]);
     expect([...rig.log, ...haggling.log]).toEqual([
       'serving oracle',
-      'broken: what should be a request begins with 0xabababab',
-      'broken: what should be an option does not begin with IHAVEOPT',
+      'broken: the client sent a request that begins with 0xabababab',
+      'broken: the client sent an option that does not begin with IHAVEOPT',
     ]);
   });
 

@@ -1,6 +1,6 @@
-// One NBD connection from greeting to end: which decoder the bytes go to, when the socket is read, and when all is over. Sans-I/O.
-// Leaves options to nbd-handshake.ts and requests to nbd-transmission.ts. Invariant: a mistake of ours that one connection meets ends that
-// connection and nothing else (docs/adr/0022); only a failed assertion ends the process, as everywhere.
+// One NBD connection from greeting to end: which decoder gets the bytes, when the socket is read, and when the connection ends. Sans-I/O.
+// Options are handled in nbd-handshake.ts, requests in nbd-transmission.ts. Invariant: a bug that one connection runs into ends that connection
+// only (docs/adr/0022); a failed assertion ends the process, as everywhere.
 //
 //   haggling --GO, EXPORT_NAME--> serving --DISC, end of input, drain()--> draining --all answered--> closed --volume done--> finished
 //      `---ABORT, end, bad bytes---------------------------------------------------------------------'
@@ -17,11 +17,11 @@ import type { NbdTransport } from './nbd-transport.ts';
 export interface ConnectionEvents {
   /** The client has chosen this volume. */
   serving(volume: FrontendVolume): void;
-  /** The client broke the protocol and loses its connection. */
+  /** The client violated the protocol, and its connection is closed. */
   broken(reason: string): void;
-  /** It met a mistake of ours, and loses its connection. Called once. */
+  /** The connection is closed because of a bug in rsiod. Called once. */
   failed(thrown: unknown): void;
-  /** Closed, and nothing of it is in the volume or in the socket any more. Called once. */
+  /** The connection is closed, and the volume and the socket have nothing of it any more. Called once. */
   finished(): void;
 }
 
@@ -40,13 +40,13 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   private readonly options = new NbdOptionDecoder(this);
   private phase: Phase = 'haggling';
   private running: Serving | null = null;
-  /** Received and not taken yet; while there is some the transport is paused. */
+  /** Bytes that were received and not taken yet; while there are any, the transport is paused. */
   private rest: Buffer | null = null;
   private restAt = 0;
   private hasInputEnded = false;
   private isEnded = false;
   private hasFailed = false;
-  /** An answer of the handshake is on its way: options are taken one by one, so that nobody can pile up answers. */
+  /** A handshake answer is on its way. Options are taken one by one, so that a client cannot pile up answers. */
   private isAnswering = false;
 
   constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
@@ -60,7 +60,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.transport.write(greeting(), () => {});
   }
 
-  /** Bytes of the client; they are the caller's again when this returns. */
+  /** Bytes of the client; the caller may re-use them when this returns. */
   receive(bytes: Buffer, start: number, end: number): void {
     try {
       const at = this.take(bytes, start, end);
@@ -73,7 +73,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** The client sends no more. What it sent is executed and answered. */
+  /** The client sends no more. Its requests are executed and answered. */
   inputEnd(): void {
     this.hasInputEnded = true;
     try {
@@ -83,7 +83,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Takes no more requests, answers what is under way, closes. */
+  /** Takes no more requests, answers those under way, and closes. */
   drain(): void {
     if (!this.isAccepting()) return;
     this.phase = 'draining';
@@ -93,12 +93,12 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.settled();
   }
 
-  /** Closes at once; nothing more is answered. */
+  /** Closes at once, without further replies. */
   abort(): void {
     this.transport.destroy();
   }
 
-  /** The transport is closed, by whomever. */
+  /** The transport is closed, by either side. */
   closed(): void {
     if (this.phase === 'closed' || this.phase === 'finished') return;
     this.phase = 'closed';
@@ -112,7 +112,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** From any event: the connection ends, with what the volume has of it left to come back. */
+  /** Ends the connection after an exception in any event; requests that the volume has come back later. */
   failed(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     if (this.hasFailed || this.phase === 'finished') return;
@@ -134,11 +134,11 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   }
 
   badOption(): void {
-    this.broken('what should be an option does not begin with IHAVEOPT');
+    this.broken('the client sent an option that does not begin with IHAVEOPT');
   }
 
   badRequest(magic: number): void {
-    this.broken(`what should be a request begins with 0x${magic.toString(16)}`);
+    this.broken(`the client sent a request that begins with 0x${magic.toString(16)}`);
   }
 
   disconnectRequested(): void {
@@ -147,7 +147,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   roomAgain(): void {
     if (this.rest === null || !this.isAccepting()) return;
-    // A header that is held has no bytes left to come: it is offered again by a feed of none.
+    // A held header has been received completely: feeding no bytes offers it again.
     if (this.running?.decoder.isHolding === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
     this.restAt = this.take(this.rest, this.restAt, this.rest.length);
     if (!this.isAccepting() || this.restAt < this.rest.length || this.isBlocked()) return;
@@ -179,7 +179,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     return this.running === null ? this.isAnswering : this.running.decoder.isHolding;
   }
 
-  /** Feeds the decoder of the phase, which may change on the way. Returns the position behind what was taken. */
+  /** Feeds the decoder of the phase, which may change meanwhile. Returns the position after the bytes that were taken. */
   private take(bytes: Buffer, start: number, end: number): number {
     let at = start;
     while (at < end && this.isAccepting() && !this.isBlocked()) {

@@ -1,6 +1,6 @@
-// The NBD door: a Unix socket on which attached volumes are exported. The only file here that knows what a socket is.
-// Leaves the protocol to nbd-connection.ts, the socket's place to daemon/unix-socket.ts and its group to socket-group.ts.
-// Invariant: a connection counts, against NBD_CONNECTIONS_MAX and as a user of its volume, until nothing of it is in the volume.
+// The NBD frontend: a Unix socket on which attached volumes are exported. No other file here uses sockets. The protocol is in nbd-connection.ts,
+// the socket's path in daemon/unix-socket.ts and its group in socket-group.ts. Invariant: a connection counts against NBD_CONNECTIONS_MAX,
+// and as a user of its volume, until none of its requests is in the volume.
 
 import { createServer, type Server, Socket } from 'node:net';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -38,7 +38,7 @@ export interface NbdFrontendLog {
 
 export interface NbdFrontendOptions {
   readonly socketPath: string;
-  /** Group that may use the socket (nbd-group), or null: the owner only. */
+  /** Group that may use the socket (nbd-group); null: only the owner. */
   readonly group: string | null;
   /** In the order in which clients see them; only those that are shown are exported. */
   readonly attached: () => readonly FrontendVolume[];
@@ -46,7 +46,7 @@ export interface NbdFrontendOptions {
   readonly mayExport: (volume: FrontendVolume) => boolean;
   readonly log: NbdFrontendLog;
   readonly clock: Clock;
-  /** False: never moves a connection's handle to receive in place (withReceiveBuffer). */
+  /** False: never moves a connection's handle, so that it does not receive in place (withReceiveBuffer). */
   readonly receiveInPlace?: boolean;
 }
 
@@ -71,10 +71,10 @@ export class NbdFrontend implements Frontend {
   private readonly exports: NbdVolumes;
   private readonly data: DataBuffers;
   private readonly pools: NbdPools;
-  /** One for all sockets: what was received is taken before the next read. */
+  /** One for all sockets, because received bytes are taken before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
-  /** Told that there are too many. */
+  /** Connections beyond the limit, which get a message before they are closed. */
   private readonly refused = new Set<Client>();
   private readonly lines: RateLimitedLog;
   private refusals = 0;
@@ -94,8 +94,8 @@ export class NbdFrontend implements Frontend {
   }
 
   /**
-   * Listens. E_SOCKET_PATH: path too long; E_ALREADY_RUNNING: somebody listens there;
-   * E_CONFIG, E_RIGHTS: the group; E_SYSTEM: the system refused.
+   * Listens. Throws E_SOCKET_PATH (path too long), E_ALREADY_RUNNING (another process listens there),
+   * E_CONFIG and E_RIGHTS (the group), E_SYSTEM.
    */
   async start(): Promise<void> {
     const { socketPath, group, log } = this.options;
@@ -176,7 +176,7 @@ export class NbdFrontend implements Frontend {
     this.lines.close();
   }
 
-  /** Pooled buffers in use, for statistics: 0 when nothing is under way. */
+  /** Pooled buffers in use; 0 when no request is under way. */
   get buffersInUse(): number {
     return this.pools.data.inUse + this.pools.batches.inUse;
   }
@@ -199,7 +199,7 @@ export class NbdFrontend implements Frontend {
     } else this.refuse(socket);
   }
 
-  /** A client that only sees its connection closed takes the door for broken. */
+  /** A client that only sees its connection closed would think that the socket is broken. */
   private refuse(socket: Socket): void {
     const sentence = `${this.clients.size} NBD connections are open, and no more are allowed: close one of them`;
     this.reportRefusal(sentence);
@@ -238,7 +238,7 @@ export class NbdFrontend implements Frontend {
       connection.abort();
     });
     opened.on('end', () => connection.inputEnd());
-    // What went wrong with a local socket is always the same, the client is gone; 'close' follows.
+    // An error of a local socket always means that the client is gone; 'close' follows.
     opened.on('error', () => {});
     opened.on('close', () => connection.closed());
     connection.start();
@@ -270,9 +270,9 @@ export class NbdFrontend implements Frontend {
 type Receive = (bytes: Buffer, end: number) => void;
 
 /**
- * The accepted connection as a socket that receives into `buffer`. Node offers that for outgoing connections only, so the handle is moved to a
- * new socket (works on Node 20, 22, 24; undocumented, hence every step is checked). It saves an allocation and a copy per read, which
- * counts for writes. Undefined: cannot be done here, `accepted` is as it was.
+ * The accepted connection as a socket that receives into `buffer`. Node offers this for outgoing connections only, so the handle is moved to a
+ * new socket. This works on Node 20, 22 and 24 but is undocumented, so every step is checked. It saves an allocation and a copy per read,
+ * which matters for writes. Undefined: not possible here, and `accepted` is unchanged.
  */
 function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
   const handle: unknown = Reflect.get(accepted, '_handle');
@@ -284,7 +284,7 @@ function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): 
   const options = { handle, allowHalfOpen: true, manualStart: true, onread: { buffer, callback } };
   const moved = new Socket(options);
   if (Reflect.get(moved, '_handle') !== handle) return undefined;
-  // Without its handle the old socket closes nothing; destroying it counts it out of the server.
+  // Without its handle the old socket closes nothing; destroying it removes it from the server's count.
   Reflect.set(accepted, '_handle', null);
   accepted.destroy();
   return moved;
@@ -302,7 +302,7 @@ function transportOf(socket: Socket): NbdTransport {
     uncork: () => socket.uncork(),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    // Both ways: a client that keeps its side open must not keep the connection.
+    // Closes both directions, so that a client that keeps its side open cannot keep the connection.
     end: () => void socket.end(() => socket.destroy()),
     destroy: () => void socket.destroy(),
   };

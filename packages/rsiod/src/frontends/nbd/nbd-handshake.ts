@@ -1,31 +1,31 @@
-// Option haggling, pure: (client flags | option) -> bytes to answer and what comes next. Knows neither sockets nor how options are framed.
-// It keeps what was agreed: structured replies, and the volume for which base:allocation was selected.
+// Option negotiation: (client flags | option) -> bytes of the answer and the next step. No sockets, no framing. Keeps what was negotiated:
+// structured replies, and the volume for which base:allocation was selected.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { findExport } from './wire/export-names.ts';
 import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY } from './wire/nbd-constants.ts';
 import { exportNameReply, infoReplies, metaContextReply, optionError, optionReply, serverReply } from './wire/nbd-option-replies.ts';
 
-/** The attached volumes. One that is being detached is not in the list any more: nobody new may open it. */
+/** The exported volumes. A volume that is being detached is not in the list, so that no new client can open it. */
 export interface NbdVolumes {
   list(): readonly FrontendVolume[];
-  /** Why nothing is to be had on this connection, a sentence; undefined: it is. */
+  /** Why this connection gets no export; undefined: it may get one. */
   readonly refusal?: string;
 }
 
-/** What the two sides agreed on. */
+/** What was negotiated. */
 export interface Transmission {
   readonly volume: FrontendVolume;
   readonly isStructured: boolean;
-  /** base:allocation may be asked for with BLOCK_STATUS. */
+  /** BLOCK_STATUS with base:allocation is allowed. */
   readonly hasAllocation: boolean;
-  /** The client has not asked for the block sizes: it may ask for any range of bytes. */
+  /** The client did not negotiate block sizes, so it may use any range of bytes. */
   readonly mayUseAnyRange: boolean;
 }
 
 export interface HandshakeStep {
   readonly reply: Buffer | null;
-  /** Go on haggling, close once the reply is out, or start the transmission. */
+  /** Read another option, close once the reply is out, or start the transmission. */
   readonly next: 'option' | 'close' | Transmission;
 }
 
@@ -47,7 +47,7 @@ export class NbdHandshake {
   private hasZeroes = true;
   private isStructured = false;
   private allocationOf: FrontendVolume | null = null;
-  /** Whose block sizes the client has asked for. */
+  /** Volumes whose block sizes the client has requested. */
   private readonly sizesKnown = new Set<FrontendVolume>();
 
   constructor(volumes: NbdVolumes) {
@@ -60,7 +60,7 @@ export class NbdHandshake {
     return { reply: null, next: 'option' };
   }
 
-  /** `data` null: longer than any sensible option. */
+  /** `data` is null when the option is longer than NBD_OPTION_MAX_BYTES. */
   option(option: number, data: Buffer | null): HandshakeStep {
     if (option === OPTION.ABORT) return { reply: optionReply(option, OPTION_REPLY.ACK), next: 'close' };
     const { refusal } = this.volumes;
@@ -127,7 +127,7 @@ export class NbdHandshake {
   }
 
   private setContexts(option: number, data: Buffer): HandshakeStep {
-    // What was selected before is void even when this option fails.
+    // An earlier selection is void even when this option fails.
     this.allocationOf = null;
     if (!this.isStructured)
       return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');

@@ -1,5 +1,5 @@
-// One request of an NBD client while it is under way: the object that the volume sees as VolumeIo, and what is needed to answer it.
-// Objects are re-used within their connection; functions that others call back are made once per object.
+// One request of an NBD client while it is under way: the VolumeIo that the volume sees, and the fields that its answer needs.
+// Objects are re-used within their connection, and their callbacks are created once per object.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
@@ -34,20 +34,20 @@ export class NbdRequest implements VolumeIo, LargeReply {
   offsetHigh = 0;
   offsetLow = 0;
   isFirstExtentOnly = false;
-  /** BLOCK_STATUS: how far before its own start the volume was asked. */
+  /** BLOCK_STATUS: bytes by which the volume's range begins before the client's. */
   headBytes = 0;
-  /** Bytes of data it counts for in the bound of its connection. */
+  /** Bytes of data that count against the bound of its connection. */
   dataBytes = 0;
 
-  /** What `buffer` is a part of; null: there is no data. */
+  /** The pooled buffer that `buffer` is a part of; null: the request has no data. */
   held: DataBuffer | null = null;
-  /** Header and data of a large answer. */
+  /** Header and data of a large reply. */
   reply: Buffer = NO_BUFFER;
   readonly sent: (failed?: Error | null) => void;
   readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
   private readonly events: NbdRequestEvents;
 
-  /** `anyRange`: the client may ask for what is not whole blocks. */
+  /** `anyRange`: the client may use ranges that are not whole blocks. */
   constructor(owner: NbdRequestEvents, anyRange: boolean) {
     this.events = owner;
     this.anyRange = anyRange;
@@ -59,7 +59,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.events.completed(this, status);
   }
 
-  /** Puts something on the volume: a failure past the end is then one of space. */
+  /** The request stores data, so that a failure past the end is ENOSPC. */
   get needsRoom(): boolean {
     return this.type === COMMAND.WRITE || this.type === COMMAND.WRITE_ZEROES;
   }
@@ -85,7 +85,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.buffer = held.data;
   }
 
-  /** Lets go of the data buffer and returns it, or null when there is none. */
+  /** Releases the data buffer and returns it; null: there is none. */
   releaseBuffer(): DataBuffer | null {
     const { held } = this;
     this.held = null;
@@ -95,7 +95,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   }
 }
 
-/** What the volume is asked to do; BLOCK_STATUS asks in its own way. */
+/** The volume's operation; BLOCK_STATUS uses `extents` instead. */
 function opOf(type: number): VolumeOp {
   switch (type) {
     case COMMAND.WRITE:

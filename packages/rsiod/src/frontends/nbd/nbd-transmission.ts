@@ -1,8 +1,7 @@
-// The transmission phase of one connection: requests from the decoder to the volume, outcomes back as replies. Leaves the bytes to nbd-codec.ts,
-// judging to request-rules.ts and the volume, sending to reply-output.ts, and the connection's life to nbd-connection.ts.
-// Invariants: a request is counted from its header until its reply has left (or never will); its data buffer goes back to the pool
-// exactly once, and never while the volume or the socket has it, also when the connection has died meanwhile. What is called from outside
-// lets no exception out but to its host.
+// The transmission phase of one connection: passes requests from the decoder to the volume, and outcomes back as replies. Bytes are the job of
+// nbd-codec.ts, checks of request-rules.ts and the volume, sending of reply-output.ts, and the connection's state of nbd-connection.ts.
+// Invariants: a request counts from its header until its reply has left or never will; its data buffer returns to the pool exactly once, and
+// never while the volume or the socket has it, also when the connection has ended meanwhile. Callbacks pass exceptions to `events.failed` only.
 
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -29,23 +28,23 @@ import { type ReplyOutputEvents, ReplyOutput } from './reply-output.ts';
 import { hasData, refusalOf } from './request-rules.ts';
 
 export interface TransmissionEvents {
-  /** The client asked to disconnect: answer what is under way, then close. */
+  /** The client asked to disconnect: answer the requests under way, then close. */
   disconnectRequested(): void;
   badRequest(magic: number): void;
-  /** A reply has left: what was held back may be taken now. */
+  /** A reply has left: a held request may be taken now. */
   roomAgain(): void;
-  /** Nothing is under way any more. */
+  /** No request is under way any more. */
   settled(): void;
-  /** Our own mistake, in an event that nobody else would catch it in: the connection ends, and `fail` is to be called. */
+  /** An exception in an event that has no other handler: the connection must end, and `fail` must be called. */
   failed(thrown: unknown): void;
 }
 
-/** What connections share. */
+/** Shared by all connections. */
 export interface NbdPools {
   readonly data: DataBuffers;
   readonly batches: BatchPool;
   readonly budget: MemoryBudget;
-  /** Calls `fire` once, at the end of this turn of the loop. */
+  /** Calls `fire` once, at the end of this turn of the event loop. */
   readonly schedule: (fire: () => void) => void;
 }
 
@@ -58,18 +57,18 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private readonly events: TransmissionEvents;
   private readonly data: DataBuffers;
   private readonly budget: MemoryBudget;
-  /** Taken from the budget, and not given back. */
+  /** Taken from the budget and not given back yet. */
   private heldBytes = 0;
   private readonly output: ReplyOutput;
   private readonly idle: NbdRequest[] = [];
-  /** The WRITE whose payload is coming. */
+  /** The WRITE whose payload is being received. */
   private receiving: NbdRequest | null = null;
   private requestsOut = 0;
-  /** Of these, the volume has. */
+  /** Those of them that the volume has. */
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
-  /** It met a mistake of ours: from then on only what the volume has is counted. */
+  /** After an exception only the requests that the volume has are counted. */
   private hasFailed = false;
 
   constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
@@ -112,7 +111,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
       this.payloadTarget = request.buffer;
       return 'payload';
     }
-    // Nothing is kept in memory here that would make a later READ quicker: it is fine to do nothing.
+    // There is no cache that could make a later READ faster, and doing nothing is allowed.
     if (header.type === COMMAND.CACHE) this.answerDone(request);
     else this.execute(request);
     return 'next';
@@ -129,7 +128,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.events.badRequest(magic);
   }
 
-  /** The door may have memory for what was held back. */
+  /** The budget may have memory for a held request. */
   roomAgain(): void {
     try {
       if (!this.isDead) this.events.roomAgain();
@@ -138,7 +137,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     }
   }
 
-  /** No more requests come: one whose payload is still missing will never be executed. */
+  /** No more input comes: a WRITE whose payload is incomplete is never executed. */
   noMoreInput(): void {
     this.budget.forget(this);
     const request = this.receiving;
@@ -147,7 +146,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.drop(request);
   }
 
-  /** The connection is gone: nothing is answered any more; what the volume has comes back in its time. */
+  /** The connection is gone: nothing is answered any more. Requests that the volume has come back later. */
   die(): void {
     this.isDead = true;
     this.budget.forget(this);
@@ -155,7 +154,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.output.close();
   }
 
-  /** After `failed`: nothing of it is answered or used again. */
+  /** After `events.failed`: no request is answered or re-used. */
   fail(): void {
     this.hasFailed = true;
     this.isDead = true;
@@ -182,7 +181,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.inVolume--;
     try {
       if (this.isDead) this.drop(request);
-      // Where nothing is known of holes everything counts as allocated: better than a failing copy.
+      // If the server cannot tell holes, everything counts as allocated, so that a copy does not fail.
       else if (status === STATUS.OK || status === STATUS.UNSUPPORTED) this.answerExtents(request, status === STATUS.OK ? extents : []);
       else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
     } catch (thrown) {
@@ -203,8 +202,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   left(requests: number, dataBytes: number, failed: boolean): void {
     this.requestsOut -= requests;
     this.bytesOut -= dataBytes;
-    // Only a reply that really went out lets more requests in: a client that is gone must not have what it left behind in the
-    // socket executed late, after those of its successor.
+    // Only a reply that was really sent lets more requests in. Otherwise requests that a vanished client left in the socket
+    // would be executed late, after those of its successor.
     if (!failed && !this.isDead) this.events.roomAgain();
     if (this.underWay === 0) this.events.settled();
   }
@@ -216,11 +215,11 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private execute(request: NbdRequest): void {
     if (request.type === COMMAND.BLOCK_STATUS) this.requestExtents(request);
     else this.agreed.volume.submit(request);
-    // Behind what may throw: who was not taken never comes back.
+    // Counted after the call that may throw, because a request that was not taken never comes back.
     this.inVolume++;
   }
 
-  /** The volume knows whole blocks: it is asked for those that the range touches. */
+  /** Requests the extents of all blocks that the range touches, because volumes know whole blocks only. */
   private requestExtents(request: NbdRequest): void {
     const { volume } = this.agreed;
     const { positionBytes, lengthBytes } = request;
@@ -263,7 +262,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     return writeDataChunkPrefix(into, at, request, request.offsetHigh, request.offsetLow, request.lengthBytes);
   }
 
-  /** Success without data: a simple reply is legal also where structured ones were agreed on, and shorter. */
+  /** Success without data. A simple reply is shorter, and allowed even if structured replies were negotiated. */
   private answerDone(request: NbdRequest): void {
     const batch = this.output.room(SIMPLE_REPLY_BYTES);
     this.output.commit(writeSimpleReply(batch.bytes, batch.fill, request, 0), request.dataBytes);
@@ -272,13 +271,13 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
 
   private answerError(request: NbdRequest, errno: number, sentence: string): void {
     if (this.agreed.isStructured) {
-      const words = Buffer.from(sentence, 'utf8');
-      // An offset must lie in the range that was asked for, and one of no bytes has none.
+      const message = Buffer.from(sentence, 'utf8');
+      // The offset must lie in the client's range, and an empty range has none.
       const withOffset = request.type === COMMAND.READ && request.lengthBytes > 0;
-      const { bytes, fill } = this.output.room(errorChunkBytes(words, withOffset));
+      const { bytes, fill } = this.output.room(errorChunkBytes(message, withOffset));
       const behind = withOffset
-        ? writeOffsetErrorChunk(bytes, fill, request, errno, words, request.offsetHigh, request.offsetLow)
-        : writeErrorChunk(bytes, fill, request, errno, words);
+        ? writeOffsetErrorChunk(bytes, fill, request, errno, message, request.offsetHigh, request.offsetLow)
+        : writeErrorChunk(bytes, fill, request, errno, message);
       this.output.commit(behind, request.dataBytes);
     } else {
       const { bytes, fill } = this.output.room(SIMPLE_REPLY_BYTES);
@@ -295,7 +294,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
 
   private recycle(request: NbdRequest): void {
     const buffer = request.releaseBuffer();
-    // Of a connection that has failed nobody knows who has it still.
+    // After a failure it is unknown whether the volume or the socket still has the buffer.
     if (this.hasFailed) return;
     if (buffer !== null) {
       const { length } = buffer.memory;

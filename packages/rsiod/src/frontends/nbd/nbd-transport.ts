@@ -1,13 +1,13 @@
-// The port through which a connection speaks to its socket, and the pooled buffers in which its small replies leave together.
-// Only nbd-frontend.ts knows what a socket is.
+// The port between a connection and its socket, and the pooled buffers in which small replies leave together.
+// Only nbd-frontend.ts uses sockets.
 
 import { ObjectPool } from '@rsio/common/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 
 export interface NbdTransport {
-  /** `sent` is called once, later, when the bytes are no longer needed: written, or (`failed`) never to be. */
+  /** `sent` is called once, later, when the bytes are no longer needed: they were written, or (`failed`) never will be. */
   write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
-  /** Between the two, writes are gathered into one system call. */
+  /** Writes between `cork` and `uncork` leave in one system call. */
   cork(): void;
   uncork(): void;
   /** Until `resume` nothing is received. */
@@ -19,7 +19,7 @@ export interface NbdTransport {
   destroy(): void;
 }
 
-/** A buffer of small replies on its way out, with what its leaving gives back to the connection. */
+/** A buffer of small replies on its way out, with the counts that it returns to the connection when it has left. */
 export class ReplyBatch {
   readonly bytes = Buffer.allocUnsafeSlow(NBD_BATCH_BYTES);
   fill = 0;

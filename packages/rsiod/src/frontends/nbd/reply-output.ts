@@ -1,10 +1,10 @@
-// What one connection sends: small replies are gathered in a batch, data of large ones leaves from its own buffer, all with one system call
-// per turn of the loop. Invariant: every request counted in is counted out exactly once, by `left`, when its reply has left or never will.
+// The output of one connection: small replies are gathered in a batch, large ones leave from their own buffers, all with one system call per
+// turn of the event loop. Invariant: each request is counted out exactly once, by `left`, when its reply has left or never will.
 
-// When to send: completions come in bursts, several per event of a path and several paths per turn, each burst in an event of its own. A
-// microtask would run between two such events; setImmediate runs once after all of them, in the same turn, so it costs depth 1
-// nothing. While NBD_BATCHES_SENDING_MAX batches are on their way, further replies stay in the open one: a client that reads slowly
-// gets fuller batches, and one that reads nothing holds no more memory than its requests allow.
+// When to send: completions come in bursts, several per event of a path and several paths per turn, each burst in its own event. A microtask
+// would run between two such events. setImmediate runs once after all of them, in the same turn, so it adds no latency at queue depth 1.
+// While NBD_BATCHES_SENDING_MAX batches are on their way, further replies stay in the open batch. So a client that reads slowly gets
+// fuller batches, and a client that reads nothing holds no more memory than its requests allow.
 
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
@@ -17,9 +17,9 @@ export interface LargeReply {
 }
 
 export interface ReplyOutputEvents {
-  /** Replies to `requests` requests with `dataBytes` between them have left, or (`failed`) never will. */
+  /** Replies to `requests` requests with `dataBytes` of data in total have left, or (`failed`) never will. */
   left(requests: number, dataBytes: number, failed: boolean): void;
-  /** Our own mistake, in an event of the loop. */
+  /** An exception in an event of the loop. */
   failed(thrown: unknown): void;
 }
 
@@ -49,14 +49,14 @@ export class ReplyOutput {
     this.schedule = schedule;
   }
 
-  /** The batch to write a reply of at most `replyBytes` into, from its `fill` on; `commit` makes it so. */
+  /** The batch with room for a reply of `replyBytes` at its `fill`; `commit` completes the reply. */
   room(replyBytes: number): ReplyBatch {
     if (this.open !== null && this.open.fill + replyBytes > NBD_BATCH_BYTES) this.sendBatch();
     this.open ??= this.batches.take();
     return this.open;
   }
 
-  /** The open batch now ends at `fill` and answers one more request, of `dataBytes`. */
+  /** The open batch now ends at `fill` and answers one more request, with `dataBytes` of data. */
   commit(fill: number, dataBytes: number): void {
     const batch = this.open;
     if (batch === null) return;
@@ -72,7 +72,7 @@ export class ReplyOutput {
     this.wake();
   }
 
-  /** The connection is gone: what was not handed to the transport is dropped, and counted out. */
+  /** The connection is gone: replies that the transport does not have are dropped and counted out. */
   close(): void {
     this.isClosed = true;
     const batch = this.open;

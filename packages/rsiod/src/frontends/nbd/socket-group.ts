@@ -1,5 +1,5 @@
-// Who may open the NBD socket: its owner, or (nbd-group) a group. Leaves making the socket to daemon/unix-socket.ts.
-// Invariant: the socket is never open to another group than the one named, not even for a moment.
+// Access to the NBD socket: its owner, or (nbd-group) a group. daemon/unix-socket.ts makes the socket.
+// Invariant: the socket is never open to another group than the configured one, not even for a moment.
 
 import { chmodSync, chownSync, readFileSync } from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';
@@ -7,14 +7,16 @@ import { RsError } from '@rsio/common/lib/errors';
 const GROUP_FILE = '/etc/group';
 const MODE_GROUP = 0o660;
 
-/** Opens the socket to a group (nbd-group). E_CONFIG when there is no such group, E_RIGHTS when we may not give it away. */
+/** Opens the socket to a group (nbd-group). Throws E_CONFIG (no such group) and E_RIGHTS (this process may not change the group). */
 export function openToGroup(path: string, group: string, groupFile = GROUP_FILE): void {
   const gid = groupId(group, groupFile);
   if (gid === undefined) {
-    throw new RsError('E_CONFIG', `nbd-group ${group} is not in ${groupFile}: create the group or name another`, { group });
+    throw new RsError('E_CONFIG', `nbd-group ${group} is not in ${groupFile}: create the group, or set nbd-group to another one`, {
+      group,
+    });
   }
   try {
-    // The owner stays as he is; the group first: the mode must never open the socket to another group.
+    // The owner stays unchanged. The group comes first, because the mode must never open the socket to another group.
     chownSync(path, -1, gid);
     chmodSync(path, MODE_GROUP);
   } catch (thrown) {

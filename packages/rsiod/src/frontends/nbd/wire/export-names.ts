@@ -1,5 +1,5 @@
-// Names under which attached volumes are exported, and how a client's name finds its volume. Pure.
-// `namespace/volume` always (`namespace/volume@U` where the universe is not 0), `volume` where unique, nothing where there is only one.
+// Names under which attached volumes are exported, and the lookup of a client's name. Pure. `namespace/volume` (`namespace/volume@U` when the
+// universe is not 0) always works, `volume` when it is unique, and the empty name when there is only one volume.
 
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 
@@ -8,22 +8,22 @@ const NAME_SHOWN_MAX_CHARS = 200;
 
 export type ExportLookup = { readonly volume: FrontendVolume } | { readonly volume: null; readonly problem: string };
 
-/** The name that LIST and INFO_NAME give. */
+/** The name in LIST and INFO_NAME. */
 export function exportName(volume: FrontendVolume): string {
   const name = `${volume.namespace}/${volume.name}`;
   return volume.universe === 0 ? name : `${name}@${volume.universe}`;
 }
 
-/** An attached volume may be no export: then it is not among those that are looked through. */
+/** Volumes with `device = none` are attached but not exported. */
 const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export';
 
-/** A line for people about an export. */
+/** A description for people. */
 export function exportDescription(volume: FrontendVolume): string {
   const rights = volume.readonly ? ', read-only' : '';
   return `Volume ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
 }
 
-/** The volume that `name` means, or a sentence why it means none, which names what is attached. */
+/** The volume that `name` means, or a message why it means none, with the exported names. */
 export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
   const found = candidates(volumes, name);
   const first = found[0];

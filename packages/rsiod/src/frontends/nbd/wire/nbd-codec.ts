@@ -1,5 +1,5 @@
-// The transmission phase on the wire, sans-I/O: NbdRequestDecoder turns bytes in any cuts into requests, the write... functions put replies
-// into a buffer of the caller's. Nothing here allocates per request. What a request means, and when to stop, is the sink's to say.
+// The transmission phase on the wire. NbdRequestDecoder turns bytes, in any pieces, into requests; the write... functions write replies into a
+// buffer of the caller. Sans-I/O; nothing here allocates per request. The sink decides what a request means and when to stop.
 //
 //   request:       0x25609513 | flags (u16) | type (u16) | cookie (u64) | offset (u64) | length (u32) | data of a WRITE
 //   simple reply:  0x67446698 | error (u32) | cookie (u64) | data of a READ
@@ -10,7 +10,7 @@ import { CHUNK, CHUNK_FLAG_DONE, CHUNK_HEADER_BYTES, MAGIC, REQUEST_HEADER_BYTES
 
 const U32 = 2 ** 32;
 
-/** 64-bit values are kept as two halves: a cookie is only given back, an offset may be past anything a number can hold. */
+/** 64-bit values are kept as two halves: a cookie is only returned, and an offset may be larger than any exact number. */
 export interface NbdRequestHeader {
   readonly flags: number;
   readonly type: number;
@@ -22,8 +22,8 @@ export interface NbdRequestHeader {
 }
 
 /**
- * What follows a header. `hold`: nothing now, ask again with the next feed. `next`: another header. `payload`: lengthBytes go to
- * `payloadTarget` at `payloadOffset`. `drop`: lengthBytes of payload are not wanted. `stop`: nothing more is read, ever.
+ * What follows a header. `hold`: nothing now, offer it again with the next feed. `next`: another header. `payload`: lengthBytes go to
+ * `payloadTarget` at `payloadOffset`. `drop`: lengthBytes of payload are skipped. `stop`: nothing more is read.
  */
 export type HeaderVerdict = 'hold' | 'next' | 'payload' | 'drop' | 'stop';
 
@@ -32,9 +32,9 @@ export interface RequestSink {
   header(header: NbdRequestHeader): HeaderVerdict;
   payloadTarget: Buffer;
   payloadOffset: number;
-  /** The payload of the header last accepted with `payload` has come whole. */
+  /** The payload of the header that was last accepted with `payload` is complete. */
   payload(): void;
-  /** Not a request: nothing after it can be understood. */
+  /** The bytes are no request, so that nothing after them can be decoded. */
   badRequest(magic: number): void;
 }
 
@@ -66,7 +66,7 @@ export class NbdRequestDecoder {
     return this.state === 'held';
   }
 
-  /** Takes bytes until all are taken or the sink holds or stops. Returns the position behind what was taken. */
+  /** Takes bytes until all are taken, or the sink holds or stops. Returns the position after the bytes that were taken. */
   feed(bytes: Buffer, start: number, end: number): number {
     let at = start;
     if (this.state === 'held') this.offer();
@@ -78,7 +78,7 @@ export class NbdRequestDecoder {
     return at;
   }
 
-  /** Takes no more, whatever comes. */
+  /** Ignores all further bytes. */
   stop(): void {
     this.state = 'stopped';
   }
@@ -186,7 +186,7 @@ export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, typ
   return at + CHUNK_HEADER_BYTES;
 }
 
-/** What precedes the data of a READ answered in one chunk. */
+/** Header and offset before the data of a READ that is answered in one chunk. */
 export function writeDataChunkPrefix(
   into: Buffer,
   at: number,
@@ -201,7 +201,7 @@ export function writeDataChunkPrefix(
   return behind + 8;
 }
 
-/** Bytes of an error chunk with this sentence. */
+/** Bytes of an error chunk with this message. */
 export function errorChunkBytes(sentence: Buffer, withOffset: boolean): number {
   return CHUNK_HEADER_BYTES + 6 + sentence.length + (withOffset ? 8 : 0);
 }
@@ -211,7 +211,7 @@ export function writeErrorChunk(into: Buffer, at: number, to: ReplyAddress, errn
   return writeErrorPayload(into, payload, errno, sentence);
 }
 
-/** The same with the offset at which it happened: for READs. */
+/** An error chunk with the offset of the error, for READs. */
 export function writeOffsetErrorChunk(
   into: Buffer,
   at: number,

@@ -1,7 +1,7 @@
-// Numbers of the NBD protocol (fixed newstyle) that this door speaks, named as in the protocol's own document.
-// Only numbers: what they mean for a volume is decided in nbd-handshake.ts and nbd-connection.ts.
+// Numbers of the NBD protocol (fixed newstyle) that this frontend uses, with the names of the protocol's document.
+// Only numbers: nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
 
-/** Magic numbers of 64 bits are kept as their two halves: the data path knows no bigint. */
+/** 64-bit numbers are kept as two halves, because the data path uses no bigint. */
 export const MAGIC = {
   INIT: Buffer.from('NBDMAGIC', 'latin1'),
   OPTION: Buffer.from('IHAVEOPT', 'latin1'),
@@ -26,7 +26,7 @@ export const TRANSMISSION_FLAG = {
   SEND_FAST_ZERO: 1 << 11,
 } as const;
 
-/** Options that are not here (STARTTLS 5 and EXTENDED_HEADERS 11 among them) are answered as unsupported. */
+/** Other options, like STARTTLS (5) and EXTENDED_HEADERS (11), are answered as unsupported. */
 export const OPTION = {
   EXPORT_NAME: 1,
   ABORT: 2,
@@ -67,9 +67,9 @@ export const OPTION_REPLY_HEADER_BYTES = 20;
 export const REQUEST_HEADER_BYTES = 28;
 export const SIMPLE_REPLY_BYTES = 16;
 export const CHUNK_HEADER_BYTES = 20;
-/** Header and offset in front of the data of an OFFSET_DATA chunk: the longest thing that precedes read data. */
+/** Header and offset before the data of an OFFSET_DATA chunk: the longest prefix of read data. */
 export const DATA_CHUNK_PREFIX_BYTES = CHUNK_HEADER_BYTES + 8;
-/** Zeroes that end an EXPORT_NAME answer unless the client declined them. */
+/** Zeroes at the end of an EXPORT_NAME answer, unless the client declined them. */
 export const EXPORT_NAME_PADDING_BYTES = 124;
 
 export const PREFERRED_BLOCK_BYTES = 4096;

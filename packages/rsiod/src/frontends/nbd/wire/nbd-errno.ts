@@ -1,5 +1,5 @@
-// The one table from the outcome of a volume's request to what an NBD client is told. NBD knows eight error numbers, no more:
-// whatever has no number of its own there reads as EIO, and the sentence of the status goes along where the reply has room for it.
+// The only table from statuses to the error numbers of NBD. NBD has eight error numbers: statuses without their own number become EIO.
+// Structured replies also carry the status's message.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 
@@ -37,8 +37,8 @@ const BY_STATUS = {
 } as const satisfies Record<Status, number>;
 
 /**
- * NBD error number of a status. Past the end a request that needs room (WRITE, WRITE_ZEROES) is out of space, any other is invalid, TRIM
- * among them; a status of a newer peer reads as EIO.
+ * NBD error number of a status. Past the end, WRITE and WRITE_ZEROES (`needsRoom`) get ENOSPC, all others (TRIM too) EINVAL. Unknown statuses
+ * of newer peers become EIO.
  */
 export function nbdErrno(status: Status, needsRoom: boolean): number {
   if (status === STATUS.PAST_END && needsRoom) return NBD_ERRNO.ENOSPC;

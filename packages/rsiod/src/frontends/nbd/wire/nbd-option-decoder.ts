@@ -1,6 +1,5 @@
-// Bytes of the handshake -> events: the client's flags, then options. Sans-I/O, fed in any cuts.
-// Keeps one option's data at most, bounded by NBD_OPTION_MAX_BYTES; longer data is dropped as it comes and the option reported with
-// `data` null. Leaves the meaning of options to nbd-handshake.ts.
+// Bytes of the handshake -> events: the client's flags, then options. Sans-I/O; takes bytes in any pieces. nbd-handshake.ts handles the options.
+// Invariant: at most NBD_OPTION_MAX_BYTES of one option are kept; longer data is dropped while it is received, and `data` is null then.
 //
 //   flags (u32), then again and again:   "IHAVEOPT" | option (u32) | length (u32) | data
 
@@ -9,9 +8,9 @@ import { CLIENT_FLAGS_BYTES, MAGIC, OPTION_HEADER_BYTES } from './nbd-constants.
 
 export interface OptionSink {
   clientFlags(flags: number): void;
-  /** `data` is valid during the call only; null: it was too long. */
+  /** `data` is valid during the call only; null: the option was too long. */
   option(option: number, data: Buffer | null): void;
-  /** Not an option: nothing after it can be understood. */
+  /** The bytes are no option, so that nothing after them can be decoded. */
   badOption(): void;
 }
 
@@ -31,8 +30,8 @@ export class NbdOptionDecoder {
   }
 
   /**
-   * Takes bytes up to the end of one event at most, so that the caller can answer before the next one and leave the rest to
-   * another decoder. Returns the position behind what was taken.
+   * Takes bytes up to the end of one event at most, so that the caller can answer before the next one, or give the rest to
+   * another decoder. Returns the position after the bytes that were taken.
    */
   feed(bytes: Buffer, start: number, end: number): number {
     switch (this.state) {

@@ -1,5 +1,5 @@
-// Answers of the handshake as bytes. Pure; allocates freely, because a connection says these things once.
-// Knows layouts only: which answer is right is decided in nbd-handshake.ts.
+// Answers of the handshake as bytes. Pure; allocates freely, because a connection needs each of them once.
+// Only layouts: nbd-handshake.ts decides which answer is right.
 //
 //   reply:   0x0003e889045565a9 | option (u32) | type (u32) | length (u32) | data
 
@@ -37,7 +37,7 @@ export function optionReply(option: number, type: number, data: Buffer = NO_DATA
   return Buffer.concat([header, data]);
 }
 
-/** A refusal with a sentence for people. */
+/** A refusal with a message for people. */
 export function optionError(option: number, type: number, sentence: string): Buffer {
   return optionReply(option, type, Buffer.from(sentence, 'utf8'));
 }
@@ -56,7 +56,7 @@ export function metaContextReply(option: number, id: number): Buffer {
   return optionReply(option, OPTION_REPLY.META_CONTEXT, Buffer.concat([number, Buffer.from(ALLOCATION_CONTEXT, 'latin1')]));
 }
 
-/** What this door can do with a volume. DF is offered with structured replies only. */
+/** What this frontend can do with a volume. DF is offered with structured replies only. */
 export function transmissionFlags(volume: FrontendVolume, structured: boolean): number {
   const flag = TRANSMISSION_FLAG;
   let flags: number = flag.HAS_FLAGS | flag.SEND_FLUSH | flag.SEND_FUA | flag.CAN_MULTI_CONN | flag.SEND_CACHE;
@@ -67,8 +67,8 @@ export function transmissionFlags(volume: FrontendVolume, structured: boolean): 
 }
 
 /**
- * INFO and GO, without the final ACK. Size, flags and block sizes are always told, name and description when asked for:
- * a client that does not know the block size of a volume would send requests that are refused.
+ * INFO and GO, without the final ACK. Size, flags and block sizes are always sent, because a client that does not know the block size would
+ * send requests that are refused. Name and description are sent on request.
  */
 export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, asked: ReadonlySet<number>): Buffer[] {
   const info = (type: number, payload: Buffer): Buffer => {
@@ -86,7 +86,7 @@ export function infoReplies(option: number, volume: FrontendVolume, structured: 
   return replies;
 }
 
-/** The answer to EXPORT_NAME, which is not framed like the others. */
+/** The answer to EXPORT_NAME, which has its own layout. */
 export function exportNameReply(volume: FrontendVolume, structured: boolean, zeroes: boolean): Buffer {
   const padding = Buffer.alloc(zeroes ? EXPORT_NAME_PADDING_BYTES : 0);
   return Buffer.concat([sizeAndFlags(volume, structured), padding]);
