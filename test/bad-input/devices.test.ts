@@ -48,7 +48,7 @@ it(
       ],
       [
         'mv /dev/good /dev/fuse',
-        `No loop device was to be had for ${raw} (failed to set up loop device: No such file or directory): see losetup --list, or use device = raw`,
+        `No free loop device for ${raw} (failed to set up loop device: No such file or directory): see losetup --list, or use device = raw`,
       ],
     ];
     for (const [prepare, sentence] of refusals) {

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Takes nodes of loop devices out of /dev (LOOP_CTL_REMOVE), which Node cannot ask for. Arguments: their numbers. Prints those that are gone.
-# Invariant: the kernel takes away only what nothing stands behind and nobody has open.
+# Removes nodes of loop devices from /dev (LOOP_CTL_REMOVE), because Node has no ioctl. Arguments: their numbers. Prints those that are gone.
+# Invariant: the kernel removes only nodes without a file behind them that no process has open.
 use strict;
 use warnings;
 

@@ -1,69 +1,69 @@
-// The client daemon: namespaces over the network on one side, attached volumes and their doors on the other, and the control socket that
-// shows and changes both. Wiring only: what each part does is its own, what the control methods answer is control-handlers.ts's.
+// The client daemon: connects namespaces on the network side with attached volumes and their frontends, and with the control socket. Wiring only:
+// control-handlers.ts answers the control methods, frontends/ shows volumes. Invariant: parts are started and stopped here, in a fixed order.
 
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import { type EffectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
+import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
+import { FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { CUT_STATE } from '@rsio/common/control/methods';
-import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
-import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { DaemonLog } from '@rsio/common/log/log';
-import { FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS } from '@rsio/common/control/limits';
+import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
-import { RESTART_ANSWER_MS } from './control/limits.ts';
-import { FIRST_CONTACT_POLL_MS } from './network/limits.ts';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments } from './attachments/attachments.ts';
-import { isSameLogin } from './reload/config-changes.ts';
-import { controlHandlers } from './control/control-handlers.ts';
-import { DeviceFrontend } from './frontends/devices/devices.ts';
-import type { FrontendVolume, VolumeIdentity } from './volumes/frontend-volume.ts';
-import { deviceFacts } from './frontends/system/device-facts.ts';
-import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
-import type { Identity } from './network/identity.ts';
-import { KeptDevices } from './keeper/kept-devices.ts';
-import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
-import type { KeeperLink, Inheritance } from './keeper/keeper-link.ts';
-import { Frontends } from './frontends/frontends.ts';
-import { localInterfaces } from './network/local-interfaces.ts';
-import { unreachableServers } from './network/unreachable-servers.ts';
-import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/namespace.ts';
-import { Notifications } from './control/notifications.ts';
+import { flushAll, whyInUse } from './attachments/final-flush.ts';
 import { labelOf } from './attachments/offers.ts';
+import { controlHandlers } from './control/control-handlers.ts';
+import { RESTART_ANSWER_MS } from './control/limits.ts';
+import { Notifications } from './control/notifications.ts';
 import { PathProbes } from './control/path-probes.ts';
-import { reloadConfig } from './reload/reloader.ts';
+import { DeviceFrontend } from './frontends/devices/devices.ts';
+import { Frontends } from './frontends/frontends.ts';
+import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
+import { deviceFacts } from './frontends/system/device-choice.ts';
+import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
+import type { Inheritance, KeeperLink } from './keeper/keeper-link.ts';
+import { KeptDevices } from './keeper/kept-devices.ts';
+import type { Identity } from './network/identity.ts';
+import { FIRST_CONTACT_POLL_MS } from './network/limits.ts';
+import { localInterfaces } from './network/local-interfaces.ts';
+import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/namespace.ts';
 import type { LocalInterface } from './network/route-plan.ts';
-import type { InterfaceEvent } from './sys/interface-table.ts';
 import type { Server } from './network/server.ts';
+import { unreachableServers } from './network/unreachable-servers.ts';
+import { isSameLogin } from './reload/config-changes.ts';
+import { reloadConfig } from './reload/reloader.ts';
+import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
+import type { FrontendVolume, VolumeIdentity } from './volumes/frontend-volume.ts';
 import type { Volume } from './volumes/volume.ts';
-import { flushAll, whyInUse } from './attachments/final-flush.ts';
 
 export interface ClientDaemonOptions {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly identity: Identity;
   readonly clock: Clock;
-  /** When this process began, before it read anything. */
+  /** Start of this process, wall clock. */
   readonly beganMs: number;
   readonly log: DaemonLog;
-  /** A sentence for whoever started the daemon. */
+  /** Reports a warning to the process that started the daemon, and to the log. */
   readonly warn: (sentence: string) => void;
-  /** By which devices outlive this process, and what the one before has left; null: they do not. */
+  /** The keeper, by which devices outlive this process, and what the previous process has left; null: there is none. */
   readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
-  /** Why this machine can have no keeper; null: it can. */
+  /** Why this machine cannot have a keeper; null: it can. */
   readonly keeperLack: string | null;
-  /** Ends this process, after `handOver`, so that its keeper starts another one. */
+  /** Calls `handOver` and ends this process, so that its keeper starts another one. */
   readonly restart: () => Promise<void>;
   /** Ends this process as SIGTERM does. */
   readonly stop: () => void;
@@ -83,9 +83,9 @@ export class ClientDaemon {
   private readonly probes: PathProbes;
   private configuredMs: number;
   private control: ControlServer | null = null;
-  private state: 'starting' | 'running' | 'begins anew' | 'ending' = 'starting';
+  private state: 'starting' | 'running' | 'restarting' | 'ending' = 'starting';
   private isReloadRequested = false;
-  /** Ends also when its devices are in use. */
+  /** True: the daemon ends even if its devices are in use. */
   private isForced = false;
 
   constructor(options: ClientDaemonOptions) {
@@ -101,7 +101,7 @@ export class ClientDaemon {
       log,
       namespaces: () => this.namespaces,
       frontends: this.frontends,
-      stalled: (volume, word) => this.notifications.stalled(volume, word),
+      stalled: (volume, event) => this.notifications.stalled(volume, event),
       cut: (volume, sentence) => this.notifications.cut(volume, sentence),
     });
     this.attachments.logTotal.limitBytes = config.logTotalBytes;
@@ -113,7 +113,7 @@ export class ClientDaemon {
       attachments: this.attachments,
       serverOf: (volume) => this.serverOf(volume),
       release: async (...volume) => await this.frontends.release(...volume),
-      note: (...words) => this.notifications.add(...words),
+      note: (...event) => this.notifications.add(...event),
     });
     this.watcher = new InterfaceWatcher(
       this.locals.map(({ address }) => address),
@@ -124,7 +124,7 @@ export class ClientDaemon {
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
   }
 
-  /** Resolves when paths were tried, what is wanted is attached and the sockets are there. Throws what stands in the way of those. */
+  /** Resolves when paths were tried, the wanted volumes are attached and the sockets are open. Throws when a socket cannot be opened. */
   async start(): Promise<void> {
     const { paths, log, warn } = this.options;
     const { warning } = this.unkept(this.config);
@@ -150,8 +150,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Before another process goes on in place of this one: no more requests are taken, what is under way ends and is flushed, as far as that
-   * goes within HAND_OVER_WAIT_MS; what is left is done once more by the next one. Nothing is detached.
+   * Before another process continues in place of this one: takes no more requests, ends and flushes those under way as far as possible within
+   * HAND_OVER_WAIT_MS. The next process executes the rest again. Nothing is detached.
    */
   async handOver(): Promise<void> {
     const { clock, log } = this.options;
@@ -162,12 +162,12 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** Why this daemon does not end, when somebody uses its devices and nobody forces it. */
+  /** Why this daemon does not end, because its devices are in use and no force is used; null: it may end. */
   async refusal(): Promise<string | null> {
     return this.isForced ? null : await whyInUse(this.attachments.list, this.frontends);
   }
 
-  /** Detaches what can be detached, ends paths and sockets. Bounded in time whatever the servers do. */
+  /** Detaches volumes, and ends paths and sockets. Bounded in time even if servers do not answer. */
   async stop(reason: string): Promise<void> {
     this.state = 'ending';
     this.attached.stop();
@@ -180,17 +180,17 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** SIGHUP: opens the log anew, and reads the configuration; what comes of it is in the log and the events. */
+  /** SIGHUP: reopens the log and reloads the configuration; the result is in the log and the events. */
   hangUp(): void {
     this.options.log.reopen();
-    // What the daemon began with counts until it is running.
+    // While the daemon starts, its first configuration counts.
     if (this.state === 'starting') this.isReloadRequested = true;
     if (this.state !== 'running') return;
     try {
       this.reload();
     } catch (thrown) {
       const error = toRsError(thrown);
-      // Everything else was said.
+      // All other errors were logged by the reload.
       if (error.kind === 'internal') this.options.log.error(`The configuration was not read anew: ${error.message}`, { error: thrown });
     }
   }
@@ -213,11 +213,11 @@ export class ClientDaemon {
       },
       obstacles: (next) => [this.unkept(next).obstacle].filter((sentence) => sentence !== null),
       take: (next) => this.take(next),
-      note: (...words) => this.notifications.add(...words),
+      note: (...event) => this.notifications.add(...event),
     });
   }
 
-  /** What goes on is changed in place, so that its paths, sessions and volumes live on. */
+  /** Namespaces that continue are changed in place, so that their paths, sessions and volumes are kept. */
   private take(next: RscltConfig): void {
     const { identity, log } = this.options;
     const before = this.namespaces;
@@ -243,14 +243,14 @@ export class ClientDaemon {
     void this.attachments.attachWanted(true).then(() => this.attached.record());
   }
 
-  /** What was attached before the start, as it was, and what the configuration wants. */
-  private async attachAgain(says = false): Promise<void> {
+  /** Attaches what was attached before the start, in the same mode, then what the configuration wants. */
+  private async attachAgain(isVerbose = false): Promise<void> {
     await this.attached.restore();
-    await this.attachments.attachWanted(says);
+    await this.attachments.attachWanted(isVerbose);
     await this.attached.record();
   }
 
-  /** Devices of volumes that were just being attached, or detached, when the process before ended. */
+  /** Releases devices of volumes that were just being attached or detached when the previous process ended. */
   private async releaseUnknown(): Promise<void> {
     const isAwaited = (volume: VolumeIdentity): boolean =>
       this.attached.awaited.some((one) => labelOf(one) === labelOf(volume) && one.id === volume.id);
@@ -283,11 +283,11 @@ export class ClientDaemon {
     return keeper === null ? withoutKeeper(config, deviceFacts(paths.root), keeperLack) : { obstacle: null, warning: null };
   }
 
-  /** Sections that no path leads to: nobody could say why they stay silent. */
-  private reportUnreached(say: (sentence: string) => void): void {
+  /** Reports sections that no path leads to, because no connection attempt would explain them. */
+  private reportUnreached(report: (sentence: string) => void): void {
     for (const { leftOut } of this.namespaces) {
       for (const { name, address, position, reason } of leftOut)
-        if (position !== null) say(`Server section ${name} (${address}): ${reason}`);
+        if (position !== null) report(`Server section ${name} (${address}): ${reason}`);
     }
   }
 
@@ -325,7 +325,7 @@ export class ClientDaemon {
     return new Frontends([devices, nbd]);
   }
 
-  /** Until every candidate has come to something, and every server met has shown its list, or time is up. */
+  /** Waits until every path was tried and every connected server has sent its list, or until FIRST_CONTACT_WAIT_MS. */
   private async firstContact(): Promise<void> {
     const { clock } = this.options;
     const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
@@ -336,7 +336,7 @@ export class ClientDaemon {
 
   private interfaceChanged(event: InterfaceEvent): void {
     this.notifications.interfaceChanged(event);
-    // An address that has come may be on another subnet than was known.
+    // A new address may be on another subnet than before.
     const locals = this.localsOf(this.config);
     if (!isDeepStrictEqual(locals, this.locals)) {
       this.locals = locals;
@@ -347,7 +347,7 @@ export class ClientDaemon {
 
   private namespacePorts(): NamespacePorts {
     const { clock, log } = this.options;
-    const { notifications: notices } = this;
+    const { notifications } = this;
     return {
       clock,
       log,
@@ -355,26 +355,26 @@ export class ClientDaemon {
       random: randomBytes,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, 0),
-      pathChanged: (...change) => notices.pathChanged(...change),
+      pathChanged: (...change) => notifications.pathChanged(...change),
       events: {
         sessionBegan: (server, again) => {
-          notices.sessionBegan(server, again);
+          notifications.sessionBegan(server, again);
           void server.refresh(LIST_WAIT_MS).then(() => this.attachAgain());
         },
         opened: (server, attachment, again, newLife) => {
           this.attachments.opened(attachment);
-          notices.opened(server, attachment, again, newLife);
+          notifications.opened(server, attachment, again, newLife);
           for (const volume of newLife ? this.attachments.list : [])
             if (volume.attachment === attachment) this.frontends.incarnationChanged(volume);
         },
         openFailed: (server, attachment, status, sentence) => {
-          notices.openFailed(server, attachment, sentence);
+          notifications.openFailed(server, attachment, sentence);
           this.attachments.failed(attachment, status, sentence);
           void this.attached.record();
         },
-        openWaits: (...words) => notices.openWaits(...words),
+        openWaits: (...event) => notifications.openWaits(...event),
         grown: (server, attachment, fromBytes) => {
-          notices.grown(server, attachment, fromBytes);
+          notifications.grown(server, attachment, fromBytes);
           for (const volume of this.attachments.list) if (volume.attachment === attachment) void this.frontends.grown(volume);
         },
       },
@@ -383,13 +383,13 @@ export class ClientDaemon {
 
   private handlers(): ControlHandlers {
     const { clock, beganMs } = this.options;
-    const { attachments, attached, notifications: notices, probes } = this;
+    const { attachments, attached, notifications, probes } = this;
     return controlHandlers({
       clock,
       beganMs,
       attachments,
       attached,
-      notifications: notices,
+      notifications,
       probes,
       config: () => this.config,
       configuredMs: () => this.configuredMs,
@@ -401,18 +401,18 @@ export class ClientDaemon {
     });
   }
 
-  /** Behind the answer to who asked for it. Throws why not. */
+  /** Restarts after the answer is sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
   private restart(): void {
-    // Who comes next reads program and configuration later than this: one restart serves all who ask for it.
-    if (this.state === 'begins anew') return;
+    // The next process reads program and configuration later, so that one restart serves all requests.
+    if (this.state === 'restarting') return;
     if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
     if (this.options.keeper === null)
       throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which would go on with its devices: stop it and start it anew');
-    this.state = 'begins anew';
+    this.state = 'restarting';
     this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.restart());
   }
 
-  /** Behind the answer to who asked for it. Throws E_IN_USE. */
+  /** Stops after the answer is sent. Throws E_IN_USE. */
   private async end(isForced: boolean): Promise<void> {
     this.isForced ||= isForced;
     const refusal = await this.refusal();

@@ -1,5 +1,5 @@
-// rsiod: makes servers' volumes usable here. Arguments, configuration, life as a daemon; the work is in daemon.ts.
-// Invariant: the instance number is counted up before any server hears of this daemon.
+// rsiod: makes the volumes of servers usable on this machine. Handles arguments, the configuration and the daemon process; the work is in
+// daemon.ts. Invariant: the instance number is increased before this daemon contacts a server.
 
 import './limits.ts';
 
@@ -16,7 +16,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import { copyToStderr, type DaemonLog, openLog } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
-import { deviceFacts } from './frontends/system/device-facts.ts';
+import { deviceFacts } from './frontends/system/device-choice.ts';
 import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 import { nextIdentity } from './network/identity.ts';
@@ -34,9 +34,9 @@ interface Setup {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly foreground: boolean;
-  /** The keeper above this process, or null. */
+  /** The keeper of this process; null: there is none. */
   readonly above: { readonly fd: number; readonly life: number } | null;
-  /** Why there can be none; null: there can. */
+  /** Why this machine cannot have a keeper; null: it can. */
   readonly keeperLack: string | null;
 }
 
@@ -66,12 +66,12 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   if (life > 1) log.warn(`Begins anew, for the ${life - 1}. time: the process before has ended (${why})`);
   const identity = await nextIdentity(paths.stateDir);
   let isStopping = false;
-  const beginAnew = async (): Promise<void> => {
+  const restart = async (): Promise<void> => {
     if (isStopping) return;
     log.info('Ends, to begin anew: rsconfig restart');
     hasEnded = true;
     await client.handOver();
-    // SIGTERM came meanwhile: there is to be nobody.
+    // After SIGTERM no other process may follow.
     if (isStopping) return;
     link?.again();
     process.exit(0);
@@ -82,13 +82,13 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     paths,
     identity,
     clock: systemClock,
-    // That clock counts from the beginning of the process.
+    // The monotonic clock counts from the start of the process.
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     log,
     warn,
     keeper,
     keeperLack,
-    restart: beginAnew,
+    restart,
     stop,
   });
   const service = {
@@ -109,7 +109,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   link?.farewell();
 }
 
-/** Who begins anew has nobody at a terminal to complain to. */
+/** A restarted process has no terminal, so that it logs a refused configuration. */
 function configOf(paths: RsiodPaths, life: number): RscltConfig {
   try {
     return loadRscltConfig(paths.configFile);
@@ -131,7 +131,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // What this process starts in its turn has no keeper.
+    // Children of this process have no keeper.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

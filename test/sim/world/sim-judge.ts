@@ -7,7 +7,7 @@ import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
-import { DRAINING_WORD_MS } from '@rsio/rsiod/volumes/limits';
+import { DRAINING_VALID_MS } from '@rsio/rsiod/volumes/limits';
 import type { Path } from '@rsio/protocol/client/paths/path';
 import type { SlotTable } from '@rsio/protocol/link/slot-table';
 import type { Trunk } from '@rsio/protocol/client/trunk';
@@ -51,7 +51,7 @@ const GAP_WITH_PATH_MS = 7_000;
 const QUARANTINE_MS = 500;
 
 /** From a server's word that it is slow on: it may be long on its way. */
-const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_WORD_MS;
+const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_VALID_MS;
 
 /** What is watched of one volume's use. */
 interface Watch {

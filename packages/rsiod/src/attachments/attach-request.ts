@@ -1,5 +1,5 @@
-// How a volume is asked for, and whether one that is attached is attached so. Pure. Invariant: nobody is told "attached" of a volume that he may
-// write although he asked for one that he may not, or the other way round.
+// How a volume is requested, and whether an attached volume satisfies the request. Pure. Invariant: a request for a read-only volume is never
+// answered with a writable one, nor the other way round.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
@@ -8,8 +8,8 @@ export interface AttachRequest {
   readonly readOnly: boolean;
   readonly take: Take;
   /**
-   * `name`: a person means this volume; `any`: whatever is offered, so what is attached may be as it is; `before`: as it was attached, whatever
-   * the configuration says by now, since somebody may have it mounted.
+   * `name`: the administrator means this volume. `any`: all offered volumes, so that an attached one may stay as it is. `before`: in the mode in
+   * which it was attached, whatever the configuration says now, because it may be mounted.
    */
   readonly by: 'name' | 'any' | 'before';
 }
@@ -23,7 +23,7 @@ export function wantsReadonly({ readOnly, by }: AttachRequest, isConfigured: boo
   return readOnly || (by !== 'before' && isConfigured);
 }
 
-/** Throws E_IN_USE when a volume that is attached was asked for another way. `isReadonly`: how the attached one was asked for. */
+/** Throws E_IN_USE when an attached volume was requested in another mode. `isReadonly`: the mode in which it was requested before. */
 export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, isConfigured: boolean): void {
   const wanted = wantsReadonly(ask, isConfigured);
   const matters = ask.by === 'name' || ask.readOnly;

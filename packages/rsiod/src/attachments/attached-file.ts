@@ -1,36 +1,36 @@
-// RUN/attached.json: what is attached here, so that a daemon that is started anew after a crash or a stop attaches it again; a boot clears
-// it with RUN. What comes of it is attached-list.ts's. Invariants: a daemon starts whatever is wrong with the file, and says so; a file
-// that cannot be understood is set aside, never written over.
+// RUN/attached.json: the attached volumes, so that the next daemon attaches them again after a crash or a stop. A boot clears it with RUN.
+// attached-list.ts uses the content. Invariants: a daemon starts even if the file is damaged, and reports that; a damaged file is renamed,
+// never overwritten.
 
 import { rename } from 'node:fs/promises';
 import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 
-/** A volume that is attached, or is to be again. */
+/** A volume that is attached, or will be attached again. */
 export interface KeptVolume {
   readonly namespace: string;
   readonly name: string;
   readonly universe: number;
   readonly id: string;
-  /** How it was asked for: a server that shows it read-only for a while does not make it so for good. */
+  /** As it was requested: a server that offers it read-only for a while does not change this. */
   readonly readonly: boolean;
-  /** Through which it was attached: its requests may still be under way there. */
+  /** The server through which it was attached, which may still execute its requests. */
   readonly serverid: number;
   readonly server: string;
 }
 
 export interface AttachedContent {
-  /** The boot of the machine in which it was written: another one clears it where RUN outlives a boot. */
+  /** The boot of the machine that wrote it: after another boot it is ignored, if RUN survived that. */
   readonly boot: string;
   readonly attached: readonly KeptVolume[];
-  /** What a person has detached and the configuration may want attached at start: labels with ids. */
+  /** Volumes that the administrator has detached, although the configuration may want them attached: labels with ids. */
   readonly detached: readonly string[];
 }
 
 const FORM: StateForm<AttachedContent> = { version: 1, accepts: isContent, remedy: 'attach again with rsconfig -a what is missing' };
 
-/** Says what goes wrong, and never throws. */
+/** Reports errors, and never throws. */
 export class AttachedFile {
   private readonly path: string;
   private readonly log: Log;
@@ -43,7 +43,7 @@ export class AttachedFile {
     this.file = new StateFile(path, FORM, current);
   }
 
-  /** null: there is none, or none that can be used; then `warn` is told. */
+  /** null: there is no file, or it cannot be used, which `warn` reports. */
   async load(warn: (sentence: string) => void): Promise<AttachedContent | null> {
     try {
       return await this.file.load();

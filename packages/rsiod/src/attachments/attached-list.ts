@@ -1,7 +1,6 @@
-// What is to be attached here although nobody asks for it now: what was attached when the daemon ended. It is attached again as soon as
-// its server offers it, and until then it is awaited. The file is attached-file.ts; attaching itself attachments.ts.
-// Invariants: only a volume with the same id at the same server comes back; what a person has detached, or another client holds, does not;
-// an outcome is told to nobody before it is recorded.
+// The volumes that were attached when the daemon ended. Each is attached again as soon as its server offers it, and is "awaited" until then.
+// The file is the job of attached-file.ts, attaching of attachments.ts. Invariants: only a volume with the same id at the same server comes
+// back; a volume that the administrator has detached, or that another client holds, does not; an outcome is recorded before it is reported.
 
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -17,7 +16,7 @@ import { severalAtOnce } from '@rsio/common/structures/concurrency';
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 
 interface Attached extends Listed {
-  /** How it was asked for, and is to be again. */
+  /** The mode in which it was requested, and will be again. */
   readonly wantsReadonly: boolean;
 }
 
@@ -25,7 +24,7 @@ interface Offered extends Offer {
   readonly from: { readonly serverid: number };
 }
 
-/** Of attachments.ts, what is needed here. */
+/** What is needed of attachments.ts. */
 export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
@@ -39,17 +38,16 @@ export interface AttachedListPorts<V extends Attached> {
   readonly clock: Clock;
   readonly log: Log;
   readonly file: string;
-  /** Of the machine: what was attached before the last one is up to the configuration. */
+  /** Boot id of the machine: after a boot the configuration decides what is attached. */
   readonly boot: string;
   readonly attachments: AttachingPart<V>;
-  /** null: it is gone. */
+  /** null: the server is gone. */
   serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
   /**
-   * Devices that a process before this one has left of a volume that is not to be attached again are taken away. Without `force` throws
-   * E_IN_USE when somebody uses them.
+   * Takes away what an earlier process has left of a volume that will not be attached again. Without `force` throws E_IN_USE when it is in use.
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
-  /** An event. */
+  /** Adds an event. */
   note(object: string, from: string, to: string, reason: string): void;
 }
 
@@ -60,7 +58,7 @@ interface Awaited extends KeptVolume {
   underWay: Promise<void> | null;
 }
 
-/** Who has it now may have written: it is not wanted back without a person. */
+/** Another client may have written to the volume: only the administrator attaches it again. */
 const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
 
 export class AttachedList<V extends Attached> {
@@ -68,9 +66,9 @@ export class AttachedList<V extends Attached> {
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
   private timer: Timer | null = null;
-  /** Something was brought back, or given up, since it was recorded. */
+  /** A volume was attached again, or abandoned, since the last record. */
   private hasChanged = false;
-  /** What was true when the daemon began to end: what is detached then is not detached by a person, also where a write is still to begin. */
+  /** The content when the daemon began to end: volumes that are detached after that are not detached by the administrator. */
   private atEnd: AttachedContent | null = null;
 
   constructor(ports: AttachedListPorts<V>) {
@@ -84,7 +82,7 @@ export class AttachedList<V extends Attached> {
     });
   }
 
-  /** Reads what the last daemon had attached. `warn` is told why not. */
+  /** Reads what the last daemon had attached; `warn` reports why that is impossible. */
   async load(warn: (sentence: string) => void): Promise<void> {
     const { log, boot, attachments } = this.ports;
     const content = await this.file.load(warn);
@@ -96,21 +94,21 @@ export class AttachedList<V extends Attached> {
     if (this.waiting.length > 0) log.info(`Attached before, to be attached again: ${this.waiting.map(labelOf).join(', ')}`);
   }
 
-  /** Attaches again what can be; resolves when that was tried. What cannot be yet is tried again until it can. */
+  /** Tries to attach all awaited volumes again, and resolves after that. Those that cannot be attached yet are tried again later. */
   async restore(): Promise<void> {
     if (this.atEnd !== null) return;
     this.timer?.cancel();
     this.timer = null;
     const nowMs = this.ports.clock.monotonicMs();
     await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
-      // Given up, or begun by somebody else, since.
+      // Abandoned, or already being attached, meanwhile.
       if (one.underWay !== null || !this.waiting.includes(one)) return;
       const { server, reason } = this.look(one);
       if (reason !== null) this.wait(one, reason);
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // Once for all: until then what is attached stands there as awaited, which comes to the same.
+    // Recorded once for all volumes: until then an attached volume is recorded as awaited, which has the same effect.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
@@ -121,10 +119,10 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** What is awaited is detached by giving it up. */
+  /** An awaited volume is detached by abandoning it. */
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
-    // Several names may mean the same volume, whose outcome each of them is to have.
+    // Several names may mean the same volume, and each must get its outcome.
     const outcomes = await severalAtOnce(names.length > 0 ? names : all(), names.length > 0 ? 1 : VOLUMES_AT_ONCE, (name) =>
       this.detachOne(name, force),
     );
@@ -132,17 +130,17 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** Keeps what is attached now, and what is awaited. */
+  /** Writes the attached and the awaited volumes to the file. */
   async record(): Promise<void> {
     if (this.atEnd !== null) return;
     this.hasChanged = false;
     const attached = new Set(this.ports.attachments.list.map(labelOf));
-    // What is attached under the same name has taken the place of what was awaited.
+    // An attached volume replaces an awaited one with the same label.
     this.waiting = this.waiting.filter((one) => !attached.has(labelOf(one)));
     await this.file.save();
   }
 
-  /** The daemon ends: what is attached now comes back with the next one. */
+  /** The daemon ends: the next one attaches again what is attached now. */
   stop(): void {
     this.atEnd ??= this.content();
     this.timer?.cancel();
@@ -176,7 +174,7 @@ export class AttachedList<V extends Attached> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server);
-    // A person has given it up meanwhile, and waits for this to end.
+    // The administrator has detached it meanwhile, and waits for this to end.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
@@ -191,7 +189,7 @@ export class AttachedList<V extends Attached> {
     this.wait(one, error.message);
   }
 
-  /** Said once for each reason; that a server is not in reach is said by its paths. */
+  /** Reported once for each reason; a server's paths report that it is not in reach. */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;
@@ -212,7 +210,7 @@ export class AttachedList<V extends Attached> {
       await this.ports.release(one, 'detached by rsconfig -d', force);
       this.waiting = this.waiting.filter((other) => other !== one);
       attachments.detached.add(`${label} ${one.id}`);
-      // It may be attached at this very moment.
+      // It may just be being attached.
       await one.underWay;
       const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
       if (isAttached) return (await attachments.detach([label], force))[0] ?? failure(name, new Error('No outcome'));
@@ -223,7 +221,7 @@ export class AttachedList<V extends Attached> {
     }
   }
 
-  /** The awaited volume that a name means; null: it means none, or nothing that is awaited. Throws E_AMBIGUOUS. */
+  /** The awaited volume that a name means; null: it means no volume, or an attached one. Throws E_AMBIGUOUS. */
   private awaitedOf(name: string): Awaited | null {
     try {
       chooseVolume(this.waiting.map(asOffer), name, null);

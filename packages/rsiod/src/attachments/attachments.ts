@@ -1,52 +1,53 @@
-// The attached volumes: attaching, detaching, and what waits to be attached as soon as its server is there. Doors show what is here.
-// Invariant: a volume is in the list from the moment the server has opened it until it is flushed and closed (or lost).
+// The attached volumes: attaches and detaches them, and has the frontends show them. Volumes that wait for their server after a restart are
+// the job of attached-list.ts. Invariant: a volume is in the list from when the server has opened it until it is flushed and closed, or lost.
 
-import type { AttachOutcome } from '@rsio/common/control/methods';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
+import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
+import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
-import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
-import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
-import { ATTACH_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { type AttachRequest, wantsReadonly, isSameRequest, refuseOtherMode } from './attach-request.ts';
 import { inUse } from '../frontends/frontend.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
+import type { Server } from '../network/server.ts';
+import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
+import { Volume, type VolumeEvent } from '../volumes/volume.ts';
+import { type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
+import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
+import { ATTACH_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
+import { LogTrimmer } from './log-trimmer.ts';
 import {
-  chooseVolume,
   type Choice,
+  chooseVolume,
   distinctVolumes,
   isCalledLike,
   labelOf,
   nameTaken,
   type Offer,
-  serverFor,
-  volumesOf,
+  OfferList,
   partsOf,
+  serverFor,
+  type ServerOffer,
+  volumesOf,
 } from './offers.ts';
-import { OfferList, type ServerOffer } from './offer-list.ts';
-import type { Server } from '../network/server.ts';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
-import { LogTrimmer } from './log-trimmer.ts';
-import { Volume, type VolumeEvent } from '../volumes/volume.ts';
-import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
 
 export interface AttachmentsPorts {
   readonly clock: Clock;
   readonly log: Log;
   namespaces(): readonly Namespace[];
   readonly frontends: Frontends;
-  /** A volume's I/O waits or goes on, or what the stall policy made of it. */
-  stalled(volume: Volume, word: VolumeEvent): void;
-  /** It was detached by force, and something is lost by it. */
+  /** A volume's I/O waits, resumes or was abandoned, or its storage fails. */
+  stalled(volume: Volume, event: VolumeEvent): void;
+  /** A volume was detached by force, and data was lost. */
   cut(volume: Volume, sentence: string): void;
 }
 
@@ -69,7 +70,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 
 export class Attachments {
   private readonly ports: AttachmentsPorts;
-  /** In the order in which they were asked for: several are attached at a time, and the first to be there may be any. */
+  /** In the order of the requests: several are attached at a time, and any of them may be opened first. */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
@@ -77,11 +78,11 @@ export class Attachments {
   private readonly leaving = new Set<Volume>();
   private readonly opening = new Map<string, Opening>();
   private readonly pendingOpens = new Map<Attachment, PendingOpen>();
-  /** Volumes that a person has detached, or another client has taken, and that were not attached again since: the start is over for them. */
+  /** Volumes that the administrator has detached or another client has taken, and that were not attached since: `attach` does not apply to them. */
   readonly detached = new Set<string>();
-  /** Memory of the replay logs of all of them. */
+  /** Memory of all replay logs. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
-  /** What they may take together. */
+  /** The limit of all replay logs together. */
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
   readonly logTrimmer: LogTrimmer;
 
@@ -99,7 +100,7 @@ export class Attachments {
     return this.offerList.of(this.ports.namespaces());
   }
 
-  /** Attaches by name, or all; one outcome each, in order. A take-over is for volumes that are named. */
+  /** Attaches volumes by name, or all; one outcome for each, in order. A take-over needs names. */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
@@ -108,29 +109,29 @@ export class Attachments {
       const why = await this.whyMissing(name, server);
       return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
     };
-    // Each may take TAKE_OVER_WAIT_MS, and whoever asks waits for the last.
+    // All at once, because each may take TAKE_OVER_WAIT_MS and the caller waits for the last.
     if (take !== TAKE.NO) return await Promise.all(names.map(attachNamed));
     if (names.length > 0) return await severalAtOnce(names, VOLUMES_AT_ONCE, attachNamed);
     const all = volumesOf(this.offers, server);
     return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
   }
 
-  /** Attaches what was attached before, in the same mode. */
+  /** Attaches a volume that was attached before, in the same mode. */
   async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
     return await this.attachOne(label, () => chooseVolume(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before' });
   }
 
   /**
-   * Attaches what the configuration wants attached and is not: by one rule at a start, at a reload and when a server is met. What a person has
-   * detached, or another client has taken, waits for a person; `says`: so it is told. Quiet about what is not there yet.
+   * Attaches the volumes that the configuration wants attached, at a start, at a reload and when a server is met. Volumes that the administrator
+   * has detached or another client has taken are left out; `isVerbose` logs that. Volumes that no server offers yet are left out silently.
    */
-  async attachWanted(says = false): Promise<void> {
+  async attachWanted(isVerbose = false): Promise<void> {
     const missing = distinctVolumes(this.offers).filter((choice) => {
       const [offer] = choice.offers;
       return offer !== undefined && this.find(choice) === undefined && effectiveVolume(offer.config, offer.name).attach;
     });
     const wanted = missing.filter((choice) => !this.detached.has(keyOf(choice)));
-    for (const choice of says ? missing : []) {
+    for (const choice of isVerbose ? missing : []) {
       if (!wanted.includes(choice))
         this.ports.log.info(
           `${choice.label} is not attached, as attach in the configuration wants, because it was detached since: rsconfig -a ${choice.label}`,
@@ -148,14 +149,14 @@ export class Attachments {
     return await severalAtOnce(wanted, VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
   }
 
-  /** Labels of what is attached of a namespace, or is just being attached or detached. */
+  /** Labels of a namespace's volumes that are attached, or are just being attached or detached. */
   inUse(namespace: string): string[] {
     const opening = [...this.opening.keys()].map((key) => key.slice(0, key.lastIndexOf(' ')));
     const labels = [...this.volumes.filter((volume) => volume.namespace === namespace).map(labelOf), ...opening];
     return [...new Set(labels)].filter((label) => label.startsWith(`${namespace}:`));
   }
 
-  /** The configuration has changed: attached volumes get the policies it gives them now. */
+  /** The configuration has changed: attached volumes get its stall policies. */
   configurationChanged(): void {
     const names = this.ports.namespaces().map(({ config }) => config.name);
     for (const key of this.detached) if (!names.some((name) => key.startsWith(`${name}:`))) this.detached.delete(key);
@@ -166,10 +167,10 @@ export class Attachments {
     }
   }
 
-  /** Detaches everything, as far as that goes within STOP_WAIT_MS and a little more for each volume. */
+  /** Detaches everything, as far as possible within STOP_WAIT_MS and STOP_VOLUME_MS for each volume. */
   async stop(): Promise<void> {
     const { clock, log } = this.ports;
-    // Detaching takes volumes out of the list.
+    // A copy, because detaching removes volumes from the list.
     const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true)));
     const waitMs = Math.min(STOP_WAIT_MS + STOP_VOLUME_MS * this.volumes.length, STOP_WAIT_MAX_MS);
     const outcomes = await new Promise<AttachOutcome[] | null>((resolve, reject) => {
@@ -181,7 +182,7 @@ export class Attachments {
     for (const { volume, error } of outcomes ?? []) if (error !== null) log.warn(`${volume}: ${error.message}`);
   }
 
-  // --- told by the servers
+  // --- events of the servers
 
   opened(attachment: Attachment): void {
     this.pendingOpens.get(attachment)?.resolve();
@@ -189,30 +190,30 @@ export class Attachments {
   }
 
   failed(attachment: Attachment, status: number, sentence: string): void {
-    const wish = this.pendingOpens.get(attachment);
+    const pending = this.pendingOpens.get(attachment);
     this.pendingOpens.delete(attachment);
-    if (wish !== undefined) wish.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
+    if (pending !== undefined) pending.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
     const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
-    // Who has it now may have written: it comes back only when a person says so.
+    // Another client may have written to it: only the administrator attaches it again.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       this.detached.add(`${labelOf(volume)} ${volume.id}`);
       void this.ports.frontends.drop(volume);
     }
   }
 
-  /** What a server says of a volume that it has and cannot offer. */
+  /** Why a server that has a volume cannot offer it; null: no server has it. */
   private async whyMissing(name: string, server: string | null): Promise<string | null> {
-    const words = partsOf(name);
-    if (words === null) return null;
-    const namespaces = this.ports.namespaces().filter(({ config }) => words.namespace === null || config.name === words.namespace);
+    const parts = partsOf(name);
+    if (parts === null) return null;
+    const namespaces = this.ports.namespaces().filter(({ config }) => parts.namespace === null || config.name === parts.namespace);
     const servers = namespaces.flatMap(({ orderedServers }) => orderedServers).filter((one) => server === null || one.name === server);
-    const said = await Promise.all(
+    const reasons = await Promise.all(
       servers.map(async (one) => {
-        const why = await one.whyMissing(words.volume, words.universe);
+        const why = await one.whyMissing(parts.volume, parts.universe);
         return why === null ? null : `Server ${one.name} cannot offer it: ${why}`;
       }),
     );
-    return said.find((sentence) => sentence !== null) ?? null;
+    return reasons.find((reason) => reason !== null) ?? null;
   }
 
   private async attachOne(name: string, choose: () => Choice<ServerOffer>, ask: AttachRequest): Promise<AttachOutcome> {
@@ -229,7 +230,7 @@ export class Attachments {
     }
   }
 
-  /** Whoever asks for a volume that is just being opened as he wants it waits for the same opening; else for his turn. */
+  /** A request for a volume that is just being opened in the same mode shares that opening; others wait for their turn. */
   private async openOnce(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const key = keyOf(choice);
     for (let other = this.opening.get(key); other !== undefined; other = this.opening.get(key)) {
@@ -280,8 +281,8 @@ export class Attachments {
       this.pendingOpens.set(attachment, { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) });
       from.opener.add(attachment);
     });
-    const said = (stalled: Volume, word: VolumeEvent): void => this.ports.stalled(stalled, word);
-    const volume = new Volume(offer.config, attachment, from.trunk, clock, settings.stall, said, () => from.name);
+    const notify = (stalled: Volume, event: VolumeEvent): void => this.ports.stalled(stalled, event);
+    const volume = new Volume(offer.config, attachment, from.trunk, clock, settings.stall, notify, () => from.name);
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
     this.volumes.splice(before + 1, 0, volume);
@@ -290,7 +291,7 @@ export class Attachments {
     return volume;
   }
 
-  /** Without the devices that it is to have it is not attached. */
+  /** A volume whose devices cannot be made is detached again. */
   private async show(volume: Volume, label: string): Promise<void> {
     try {
       await this.ports.frontends.show(volume);
@@ -316,7 +317,7 @@ export class Attachments {
       return { volume: label, done: true, already: false, device: null, error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
-      // A name that is offered but not attached: it is detached already.
+      // A volume that is offered but not attached is detached already.
       if (
         error.code === 'E_UNKNOWN_VOLUME' &&
         distinctVolumes(this.offers.filter((offer) => labelOf(offer) === name || offer.name === name)).length > 0
@@ -355,20 +356,20 @@ export class Attachments {
     }
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // What is still out could run later, over what the next attachment writes.
+    // Requests that are still out could be executed later, over writes of the next attachment.
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
     this.detached.add(`${label} ${volume.id}`);
-    // Without force it was flushed just now: its server is there, and success means that the hold has ended.
+    // Without force it was flushed just now, so its server is reachable, and success means that the hold has ended.
     await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
       if (!force) throw error;
     });
     this.ports.log.info(`Detached ${label}`);
   }
 
-  /** An unreachable server is told when a path is back; nobody waits for that. */
+  /** An unreachable server gets the CLOSE when a path is back; the detach does not wait for that. */
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
     if (server === undefined) return;

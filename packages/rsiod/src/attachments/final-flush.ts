@@ -1,5 +1,5 @@
-// The last of a volume before it is detached: its I/O ends, what it wrote is flushed, and the server is told; each of these within
-// DETACH_WAIT_MS. What becomes of the volume when one of them fails is attachments.ts's.
+// The final flush of a volume before it is detached: its I/O ends, then its writes are flushed, each within DETACH_WAIT_MS.
+// attachments.ts decides what happens to the volume when this fails. Also the texts of what a forced detach loses and of volumes in use.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -40,7 +40,7 @@ export async function flushForLast(volume: Volume, label: string, clock: Clock):
   );
 }
 
-/** What is lost by a detach by force, with what remains to be done; null: nothing. `unflushedBytes`: acknowledged, and in no good flush. */
+/** What a forced detach loses, and what remains to be done; null: nothing is lost. `unflushedBytes`: acknowledged, but not flushed since. */
 export function lossByForce(users: readonly string[], unflushedBytes: number, serverText: string): string | null {
   const mounts = users.filter((user) => user.startsWith('mount point '));
   const remedy = mounts.length > 0 ? '; umount what is mounted, and mount it anew when the volume is attached again' : '';
@@ -67,7 +67,7 @@ export async function whyInUse(attached: readonly FrontendVolume[], frontends: F
   return used.length === 0 ? null : `${used.join('; ')}: end that first, or use rsconfig stop --force`;
 }
 
-/** As far as that goes within HAND_OVER_WAIT_MS; what is in the way is said. */
+/** Flushes all volumes as far as possible within HAND_OVER_WAIT_MS; logs failures. */
 export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Log): Promise<void> {
   const flushes = volumes.map((volume) =>
     flushForLast(volume, labelOf(volume), clock).catch((thrown: unknown) => log.warn(`${labelOf(volume)}: ${toRsError(thrown).message}`)),
@@ -81,15 +81,15 @@ export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Lo
   });
 }
 
-/** Resolves with what `begin` says when it is done. Throws E_TIMEOUT: `what` says what the server was to do. */
-export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (said: T) => void) => void): Promise<T> {
+/** Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT; `what` names the server's task. */
+export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (result: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(DETACH_WAIT_MS, () =>
       reject(new RsError('E_TIMEOUT', `The server did not ${what} within ${DETACH_WAIT_MS / 1000} s: try again, or use --force`)),
     );
-    begin((said) => {
+    begin((result) => {
       timer.cancel();
-      resolve(said);
+      resolve(result);
     });
   });
 }

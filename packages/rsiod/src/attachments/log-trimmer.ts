@@ -1,12 +1,12 @@
-// Flushes replay logs that nobody else flushes: the largest, when all of them together near their bound, and each that has grown old, so that
-// what the server syncs by itself (SELF_SYNC_MS) leaves the client's memory, too. By a FLUSH of the log's own (docs/PROTOCOL.md, L1 and L2);
-// a volume that cannot be flushed now is left out, so none waits for another.
+// Flushes replay logs that no application flushes: the largest one when all logs together approach their limit, and each old one, so that data
+// that the server has synced by itself (SELF_SYNC_MS) also leaves the client's memory. Uses a FLUSH of the log (docs/PROTOCOL.md, L1 and L2).
+// Invariant: a volume that cannot be flushed now is skipped, so that no volume waits for another.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
 import type { LogTotal } from '@rsio/protocol/client/replay/log-total';
 
-/** A volume, as far as its log goes. */
+/** What the trimmer needs of a volume. */
 interface Trimmed {
   readonly attachment: {
     readonly canFlushLog: boolean;
@@ -40,7 +40,7 @@ export class LogTrimmer {
   private wake(): void {
     if (this.isWoken) return;
     this.isWoken = true;
-    // Not amid the answer that has told.
+    // Not within the answer that has triggered it.
     this.clock.soon(() => {
       this.isWoken = false;
       this.flushLargest();
@@ -55,7 +55,7 @@ export class LogTrimmer {
   }
 
   private lookLater(): void {
-    // It goes on when all is flushed: with a timer for each write that follows a FUA or a FLUSH, I/O would pay for it.
+    // The timer runs on when all is flushed, because a new timer for each write after a FUA or a FLUSH would slow I/O down.
     if (this.looking !== null) return;
     this.looking = this.clock.after(LOG_LOOK_MS, () => {
       this.looking = null;

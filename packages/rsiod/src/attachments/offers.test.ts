@@ -1,9 +1,10 @@
-// What a name means, and which server a volume is had from: named cases, and for all situations at once that no two clients that see the
-// same servers go to different ones, and nobody past a server where somebody else holds the volume.
+// The meaning of names, and the server from which a volume is attached: named cases, and for all situations that no two clients that see the
+// same servers choose different ones, nor a server beside the one where another client holds the volume. Also when the list is rebuilt.
 
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import { chooseVolume, distinctVolumes, type HeldOffer, serverFor, volumesOf } from './offers.ts';
+import { describe, expect, it, test } from 'vitest';
+import type { Namespace } from '../network/namespace.ts';
+import { chooseVolume, distinctVolumes, type HeldOffer, OfferList, serverFor, volumesOf } from './offers.ts';
 
 const SINCE_MS = Date.UTC(2026, 8, 14, 15, 2, 32);
 const NODE = 'big-2';
@@ -141,4 +142,23 @@ describe('one volume over two servers is had', () => {
       }),
     );
   });
+});
+
+it('the list of offers is the same until something of it changes', () => {
+  const server = {
+    name: 'big-9',
+    serverid: 1,
+    isConnected: true,
+    volumes: [{ name: 'oracle', universe: 0, id: 'a', readonly: false, holders: [] }],
+  };
+  const namespace = { config: { name: 'osl' }, orderedServers: [server] } as unknown as Namespace;
+  const list = new OfferList();
+  const first = list.of([namespace]);
+  expect(first).toMatchObject([{ namespace: 'osl', server: 'big-9', name: 'oracle', isConnected: true }]);
+  expect(list.of([namespace])).toBe(first);
+  server.isConnected = false;
+  expect(list.of([namespace])).toMatchObject([{ isConnected: false }]);
+  server.volumes = [...server.volumes, { name: 'data', universe: 0, id: 'b', readonly: false, holders: [] }];
+  expect(list.of([namespace])).toHaveLength(2);
+  expect(list.of([])).toEqual([]);
 });

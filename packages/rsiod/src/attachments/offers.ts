@@ -1,15 +1,18 @@
-// What the servers offer, what a name given by a person means, and from which server a volume is had. Pure. Two offers are one volume only
-// if their ids are equal. Invariants: a name that fits two volumes is refused with both, never guessed; a volume that somebody holds at one
-// server is had from that server or not at all.
+// The volumes that the servers offer, the meaning of a name, and the server from which a volume is attached. Two offers are the same volume only
+// if their ids are equal. Invariants: a name that fits two volumes is refused with both candidates, never guessed; a volume that a client
+// holds at one server is attached from that server or not at all; the list of offers is always what the servers report now.
 
+import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { Holder } from '@rsio/protocol/wire/messages';
+import type { Namespace } from '../network/namespace.ts';
+import type { Server } from '../network/server.ts';
 
 /** One volume as one server offers it. */
 export interface Offer {
   readonly namespace: string;
-  /** '': it does not matter which. */
+  /** '': the server does not matter. */
   readonly server: string;
   readonly isConnected: boolean;
   readonly name: string;
@@ -17,15 +20,15 @@ export interface Offer {
   readonly id: string;
 }
 
-/** An offer, with what decides about where the volume is had from. */
+/** An offer, with what decides from which server the volume is attached. */
 export interface HeldOffer extends Offer {
   readonly serverid: number;
-  /** Who can only read it needs no agreement with others. */
+  /** A read-only server cannot conflict with others. */
   readonly readonly: boolean;
   readonly holders: readonly Holder[];
 }
 
-/** One volume, with every server that offers it, in order of the configuration. */
+/** One volume and every server that offers it, in order of the configuration. */
 export interface Choice<O extends Offer> {
   readonly label: string;
   readonly offers: readonly O[];
@@ -36,7 +39,7 @@ export function labelOf(volume: Pick<Offer, 'namespace' | 'name' | 'universe'>):
   return `${volume.namespace}:${volume.name}@${volume.universe}`;
 }
 
-/** Whether both have one label. */
+/** Whether both have the same label. */
 export function isCalledLike(
   one: Pick<Offer, 'namespace' | 'name' | 'universe'>,
   other: Pick<Offer, 'namespace' | 'name' | 'universe'>,
@@ -65,15 +68,15 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 
 const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
 
-/** What a name of one of these forms says; null: it is of none. `namespace`, null: any. */
+/** The parts of a name of one of these forms; null: it has another form. `namespace` null: any. */
 export function partsOf(name: string): { readonly namespace: string | null; readonly volume: string; readonly universe: number } | null {
   const [, namespace = null, volume, universe = '0'] = NAME_FORM.exec(name) ?? [];
   return volume === undefined ? null : { namespace, volume, universe: Number(universe) };
 }
 
 /**
- * The volume that `oracle`, `osl:oracle` or `osl:oracle@0` means, among those of `server` if one is named. Throws E_USAGE for another
- * form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS naming the candidates.
+ * The volume that `oracle`, `osl:oracle` or `osl:oracle@0` means, among those of `server` unless it is null. Throws E_USAGE for another
+ * form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
@@ -102,8 +105,8 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
 }
 
 /**
- * Why a volume cannot be attached beside another one of its name: devices are called by the name, and nobody would know which is written to.
- * `server`: that of the other one, as far as it is known.
+ * The refusal to attach a volume beside another one with the same label. Devices have the volume's name, so that nobody could tell which of
+ * them is written to. `server`: the other volume's server, if known.
  */
 export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server: string | null): RsError {
   const other = server === null ? '' : ` of server ${server}`;
@@ -114,10 +117,10 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
 }
 
 /**
- * The server from which a volume is had, among those of `choice`: where somebody holds it already, so that what one server has not written
- * yet is not missed at another, and its word about who may have it counts; else that with the lowest serverid of those connected, which is
- * the same for all clients, whatever their files say first. `all`: every offer, of servers that were not chosen too; `node`: this client.
- * Throws E_HELD and E_NO_PATH when that server cannot be asked.
+ * The server from which a volume is attached, among those of `choice`. If a client holds the volume at one server, that server is chosen, because
+ * its unsynced writes are not visible at other servers and it decides about the hold. Otherwise the connected server with the lowest serverid is
+ * chosen, which is the same for all clients. `all`: every offer, also of servers that are not in `choice`; `node`: this client.
+ * Throws E_HELD and E_NO_PATH when the chosen server cannot be asked.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
@@ -141,10 +144,48 @@ function firstConnected<O extends HeldOffer>({ label, offers }: Choice<O>): O {
   throw new RsError('E_NO_PATH', `No path to ${which} ${label}: rsconfig -m status -v says why`);
 }
 
-/** An unreachable server's holders are those that it named last. */
+/** The holders of an unreachable server are those that it last reported. */
 function heldSentence(label: string, { server, name, universe, namespace, holders }: HeldOffer): string {
   const [holder] = holders;
   const offered = labelOf({ namespace, name, universe });
   const what = offered === label ? label : `${label}, which is ${offered} there too,`;
   return `${what} is held by ${holder?.node ?? '?'} at ${holder?.address ?? '?'} since ${formatTime(holder?.sinceMs ?? 0)} through server ${server}`;
+}
+
+/** An offer of a server that this daemon knows. */
+export interface ServerOffer extends HeldOffer {
+  readonly from: Server;
+  readonly config: ClientNamespaceConfig;
+}
+
+/**
+ * Every volume that every server of every namespace offers. The list is rebuilt only after a change, because each of a thousand volumes reads it.
+ */
+export class OfferList {
+  /** Everything that the list was built from. */
+  private seen: readonly unknown[] = [];
+  private list: readonly ServerOffer[] = [];
+
+  of(namespaces: readonly Namespace[]): readonly ServerOffer[] {
+    const servers = namespaces.flatMap((namespace) => namespace.orderedServers.map((from) => ({ from, config: namespace.config })));
+    const seen = servers.flatMap(({ from, config }) => [from, config, from.volumes, from.name, from.serverid, from.isConnected]);
+    if (seen.length === this.seen.length && seen.every((value, at) => value === this.seen[at])) return this.list;
+    this.seen = seen;
+    this.list = servers.flatMap(({ from, config }) =>
+      from.volumes.map(({ name, universe, id, readonly, holders }) => ({
+        namespace: config.name,
+        server: from.name,
+        serverid: from.serverid,
+        isConnected: from.isConnected,
+        name,
+        universe,
+        id,
+        readonly,
+        holders,
+        from,
+        config,
+      })),
+    );
+    return this.list;
+  }
 }

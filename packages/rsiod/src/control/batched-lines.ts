@@ -1,11 +1,11 @@
-// Lines of the log that are the same for many volumes at once, because a server with a thousand of them went or came: the first few are written
-// as they are, the rest is counted in one line. Leaves the words to notifications.ts. Invariant: each is written, or counted within NEW_LIFE_NEWS_MS.
+// Batches reports that many volumes cause at the same time, because a server with a thousand volumes went or came. The texts of single reports
+// are in notifications.ts. Invariant: each report is written, or counted in a summary within BATCHED_LINES_MS.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { NEW_LIFE_NAMED_MAX, NEW_LIFE_NEWS_MS } from './limits.ts';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {
-  /** Those that are written, up to NEW_LIFE_NAMED_MAX, and those that are counted. */
+  /** Lines that were written, up to BATCHED_LINES_NAMED_MAX, and lines that are only counted. */
   written: number;
   counted: number;
   readonly writeCounted: (count: number) => void;
@@ -13,24 +13,24 @@ interface Kind {
 
 export class BatchedLines {
   private readonly clock: Clock;
-  /** By what their lines have in common; forgotten after NEW_LIFE_NEWS_MS. */
+  /** By the common part of their lines; forgotten after BATCHED_LINES_MS. */
   private readonly kinds = new Map<string, Kind>();
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
-  /** Calls `tell` now, or `tellCounted` later, for this one and others of its kind. */
-  add(kind: string, tell: () => void, tellCounted: (count: number) => void): void {
+  /** Calls `write` now, or `writeCounted` later for all that are only counted. */
+  add(kind: string, write: () => void, writeCounted: (count: number) => void): void {
     let known = this.kinds.get(kind);
     if (known === undefined) {
-      known = { written: 0, counted: 0, writeCounted: tellCounted };
+      known = { written: 0, counted: 0, writeCounted };
       this.kinds.set(kind, known);
-      this.clock.after(NEW_LIFE_NEWS_MS, () => this.end(kind));
+      this.clock.after(BATCHED_LINES_MS, () => this.end(kind));
     }
-    if (known.written < NEW_LIFE_NAMED_MAX) {
+    if (known.written < BATCHED_LINES_NAMED_MAX) {
       known.written++;
-      tell();
+      write();
     } else known.counted++;
   }
 
@@ -38,5 +38,37 @@ export class BatchedLines {
     const known = this.kinds.get(kind);
     this.kinds.delete(kind);
     if (known !== undefined && known.counted > 0) known.writeCounted(known.counted);
+  }
+}
+
+export class IncarnationEvents {
+  private readonly clock: Clock;
+  private readonly report: (server: string, message: string) => void;
+  /** Server -> labels. */
+  private readonly volumes = new Map<string, string[]>();
+  private timer: Timer | null = null;
+
+  constructor(clock: Clock, report: (server: string, message: string) => void) {
+    this.clock = clock;
+    this.report = report;
+  }
+
+  add(server: string, label: string): void {
+    const labels = this.volumes.get(server);
+    if (labels === undefined) this.volumes.set(server, [label]);
+    else labels.push(label);
+    this.timer ??= this.clock.after(BATCHED_LINES_MS, () => this.reportAll());
+  }
+
+  private reportAll(): void {
+    this.timer = null;
+    const all = [...this.volumes];
+    this.volumes.clear();
+    for (const [server, labels] of all) {
+      const more = labels.length - BATCHED_LINES_NAMED_MAX;
+      const named = labels.slice(0, BATCHED_LINES_NAMED_MAX).join(', ');
+      const which = more > 0 ? `${named} and ${more} more` : named;
+      this.report(server, `The storage began a new life: everything that was written to ${which} is flushed`);
+    }
   }
 }

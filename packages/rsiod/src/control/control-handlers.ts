@@ -29,9 +29,9 @@ export interface ControlHandlersPorts {
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
   readonly frontends: Frontends;
-  /** What was changed. Throws why nothing was. */
+  /** Returns a text for each change. Throws when nothing was changed. */
   readonly reload: () => string[];
-  /** Throws why not. */
+  /** Throws E_SHUTTING_DOWN and E_SYSTEM. */
   readonly restart: () => void;
   /** Throws E_IN_USE. */
   readonly end: (isForced: boolean) => Promise<void>;

@@ -9,7 +9,7 @@ export const RESTART_ANSWER_MS = 100;
 
 /**
  * Volumes whose storage started a new incarnation without data to replay are reported together, this long after the first. A report names
- * NEW_LIFE_NAMED_MAX of them. Log lines that many volumes have in common are bounded in the same way.
+ * BATCHED_LINES_NAMED_MAX of them. Log lines that many volumes have in common are bounded in the same way.
  */
-export const NEW_LIFE_NEWS_MS = 1_000;
-export const NEW_LIFE_NAMED_MAX = 5;
+export const BATCHED_LINES_MS = 1_000;
+export const BATCHED_LINES_NAMED_MAX = 5;

@@ -1,22 +1,22 @@
-// What rsiod says aloud when something changes: an event for `rsconfig events`, and a line in the log. What follows from a change is left
-// to whoever tells of it. Invariant: each change is said once, in the same words in both places.
+// Client notifications: each change is reported as an event for `rsconfig events` and as a line of the log. Reacting to changes is the daemon's
+// job. The list of events is bounded, and the oldest is dropped first. Invariants: each change is reported once, with the same text in both
+// places; repeated attempts on a path that fail for the same reason are one event, and every other change of a path is reported.
 
+import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
-import type { PathState } from '@rsio/common/lib/path-states';
 import { plural } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import type { Attachment } from '@rsio/protocol/client/attachment';
-import { EventList } from './events.ts';
-import { IncarnationEvents } from './incarnation-events.ts';
-import { BatchedLines } from './batched-lines.ts';
-import type { Route } from '../network/namespace.ts';
+import type { PathState } from '@rsio/common/lib/path-states';
 import { labelOf } from '../attachments/offers.ts';
-import { PathEvents } from './path-events.ts';
+import type { Route } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 import type { InterfaceEvent } from '../sys/interface-table.ts';
-import { stallNotification } from './views.ts';
 import type { Volume, VolumeEvent } from '../volumes/volume.ts';
+import { BatchedLines, IncarnationEvents } from './batched-lines.ts';
+import { stallNotification } from './views.ts';
 
 export class Notifications {
   private readonly events = new EventList();
@@ -46,7 +46,7 @@ export class Notifications {
     this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
   }
 
-  /** What is wrong with a path is logged by its namespace. */
+  /** The path's namespace logs its errors. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
     const path = `path ${local.name} ${remote.address}/${port}`;
     if (this.pathEvents.isEvent(path, from, to, reason)) this.add(path, from, to, reason);
@@ -59,7 +59,7 @@ export class Notifications {
     this.log.warn(sentence);
   }
 
-  /** Once each time that a volume's I/O waits, that it was given up, that it goes on; and what its storage does. */
+  /** Reports once each time that a volume's I/O waits, is abandoned or resumes, and how its storage fails. */
   stalled(volume: Volume, word: VolumeEvent): void {
     const { from, to, sentence } = stallNotification(volume, word, this.clock);
     if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
@@ -76,7 +76,7 @@ export class Notifications {
     );
   }
 
-  /** Taken away by force from who used it; rsconfig shows the event to who did that. */
+  /** The volume was taken from its users by force; rsconfig shows this event to the administrator. */
   cut(volume: Volume, sentence: string): void {
     this.add(`volume ${labelOf(volume)}`, 'attached', CUT_STATE, sentence);
     this.log.warn(`${labelOf(volume)}: ${sentence}`);
@@ -127,14 +127,45 @@ export class Notifications {
   }
 }
 
-/** Its name alone may be that of another volume in another namespace, or universe. */
+/** The label, because another namespace or universe may have a volume of the same name. */
 function volumeOf({ namespace }: Server, { name, universe }: Attachment): string {
   return `volume ${labelOf({ namespace, name, universe })}`;
 }
 
-/** What becomes of writes that were answered before the storage began a new life; null: all of them are flushed. */
+/** What happens to writes that were answered before the new incarnation; null: all of them are flushed. */
 function sentAgain({ phase, log }: Attachment): string | null {
   if (phase !== 'replaying' || log === null) return null;
   const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
   return `${log.dataBytes} bytes that were not flushed are sent again${ranges}`;
+}
+
+export class EventList {
+  private readonly kept = new FixedQueue<EventView>(EVENTS_KEPT);
+
+  add(event: EventView): void {
+    if (this.kept.isFull) this.kept.shift();
+    this.kept.push(event);
+  }
+
+  /** The last `count`, oldest first. */
+  last(count: number): EventView[] {
+    return this.kept.toArray().slice(-count);
+  }
+}
+
+export class PathEvents {
+  /** By path: why its last attempt failed; absent: it was up since, or was not tried yet. */
+  private readonly failures = new Map<string, string>();
+
+  isEvent(path: string, from: PathState, to: PathState, reason: string): boolean {
+    const failure = this.failures.get(path);
+    const isTry = to === 'connecting' || to === 'proving';
+    if (isTry) return failure === undefined;
+    if (to === 'down' && (from === 'connecting' || from === 'proving')) {
+      this.failures.set(path, reason);
+      return failure !== reason;
+    }
+    this.failures.delete(path);
+    return true;
+  }
 }

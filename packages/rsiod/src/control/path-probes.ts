@@ -1,6 +1,6 @@
-// Measures the paths of the daemon on connections of their own, one after the other, and shows what came of it as the control method
-// `probe`. How one is measured is the explorer's (probe.ts). Invariants: the paths themselves are not touched; one asker at a time; it
-// ends within what an asker waits; a key that was refused once is not tried again.
+// The control method `probe`: measures the daemon's paths one after the other, on separate connections. The explorer's probe.ts measures one.
+// Invariants: the paths themselves are not touched; one request runs at a time, and ends before its client stops waiting; a key that was
+// refused once is not tried again.
 
 import { isIP } from 'node:net';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
@@ -14,7 +14,7 @@ import type { Route } from '../network/namespace.ts';
 import type { LeftOut } from '../network/route-plan.ts';
 import type { Server } from '../network/server.ts';
 
-type Asked = ControlMethods['probe']['params'];
+type Request = ControlMethods['probe']['params'];
 type Answer = ControlMethods['probe']['result'];
 
 /** Measures one candidate; the explorer's, or a test's. */
@@ -36,7 +36,7 @@ export interface ProbedNamespace {
 
 export interface PathProbesPorts {
   readonly namespaces: () => readonly ProbedNamespace[];
-  /** What the machine is like now. */
+  /** The current state of the machine. */
   readonly probePorts: (namespacekey: string | null) => ProbePorts;
   readonly probe?: Probe;
 }
@@ -49,8 +49,8 @@ export class PathProbes {
     this.ports = ports;
   }
 
-  /** Throws E_USAGE: nothing is called so; E_LIMIT: somebody else's question is under way. */
-  async measure(asked: Asked): Promise<Answer> {
+  /** Throws E_USAGE (no path has these names) and E_LIMIT (another request is under way). */
+  async measure(asked: Request): Promise<Answer> {
     if (this.isBusy) throw new RsError('E_LIMIT', 'Paths are being measured already: try again in a minute');
     this.isBusy = true;
     try {
@@ -60,14 +60,14 @@ export class PathProbes {
     }
   }
 
-  private async measureAll(asked: Asked): Promise<Answer> {
+  private async measureAll(asked: Request): Promise<Answer> {
     const paths: ProbeView[] = [];
     const leftOut: LeftOutView[] = [];
     const { clock } = this.ports.probePorts(null);
     const endMs = clock.monotonicMs() + PROBES_TIME_MAX_MS;
     for (const namespace of this.ports.namespaces()) {
       let refused: ProbeReport | null = null;
-      for (const route of namespace.routes.filter((one) => isAsked(one, asked))) {
+      for (const route of namespace.routes.filter((one) => isMeant(one, asked))) {
         if (clock.monotonicMs() >= endMs) {
           const reason = `not measured within ${PROBES_TIME_MAX_MS / 1000} s: ask for it alone`;
           leftOut.push({ interface: route.local.name, section: route.remote.name, address: route.remote.address, reason });
@@ -104,7 +104,7 @@ export class PathProbes {
   }
 }
 
-function isAsked({ local, remote }: ProbedRoute, asked: Asked): boolean {
+function isMeant({ local, remote }: ProbedRoute, asked: Request): boolean {
   return isCalled(asked.interface, local) && isCalled(asked.remote, remote);
 }
 
@@ -113,7 +113,7 @@ function isCalled(asked: string | null, { name, address }: { readonly name: stri
   return isIP(asked) !== 0 && addressKey(asked) === addressKey(address);
 }
 
-function omitted({ leftOut }: ProbedNamespace, asked: Asked): LeftOutView[] {
+function omitted({ leftOut }: ProbedNamespace, asked: Request): LeftOutView[] {
   return leftOut
     .filter((one) => isCalled(asked.remote, one))
     .map(({ name, address, reason }) => ({ interface: null, section: name, address, reason }));

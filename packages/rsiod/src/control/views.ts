@@ -1,5 +1,5 @@
-// The daemon's state as the control methods show it (protocol's control/methods.ts). Reads, never changes.
-// Leaves layout and wording for people to rsconfig.
+// The daemon's state in the form of the control methods (common's control/methods.ts), and the texts of stalls. Layout is the job of rsconfig.
+// Invariant: views only read; they never change the daemon.
 
 import type {
   AttachmentView,
@@ -51,7 +51,7 @@ interface ServerGroup {
   readonly sections: ClientServerConfig[];
 }
 
-/** Sections that lead to one server are one; a section whose server was never met stands for itself. */
+/** Sections that lead to the same server are one group; a section whose server was never met is a group of its own. */
 function serverGroups(namespace: Namespace): ServerGroup[] {
   const groups: ServerGroup[] = [];
   const byServer = new Map<Server, ServerGroup>();
@@ -105,12 +105,12 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
   };
 }
 
-/** The sections, then what was learned. */
+/** The addresses of the sections, then those that were learned. */
 function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig[], routes: readonly Route[]): ServerView['addresses'] {
   const named = sections.map(({ name, address, port, position }) => ({
     section: name,
     address,
-    // Of a section that is no route just now, that which it would go to.
+    // A section without a route has the port that a route would use.
     port: routes.find(({ remote }) => remote.position === position)?.port ?? namespace.portOf(port),
   }));
   const learned = routes.filter(({ remote }) => remote.position === null);
@@ -135,29 +135,29 @@ export function attachmentView(volume: Volume, shown: ShownAs | null, servers: n
   };
 }
 
-/** Why the volume's I/O cannot go on just now, or null. */
+/** Why the volume cannot send I/O now; null: it can. */
 function waitsFor(volume: Volume): string | null {
   const { attachment, trunk, stall } = volume;
   if (trunk.paths.length === 0) {
-    const word = stall.serverMessage;
-    const path = word === null ? `a path to ${volume.serverText}` : `${volume.serverText}, which is there and slow: ${word}`;
+    const message = stall.serverMessage;
+    const path = message === null ? `a path to ${volume.serverText}` : `${volume.serverText}, which is there and slow: ${message}`;
     return stall.hasAbandoned ? `${path}: I/O was given up, its outcome is unknown` : path;
   }
   return attachment.phase === 'ready' ? null : attachment.reason;
 }
 
-/** For what a volume waits whose I/O stands still though it is ready; null: it was not said to. */
-function standsFor(volume: Volume, clock: Clock): string | null {
+/** The reason of a storage stall that was reported; null: there is none. */
+function storageStallOf(volume: Volume, clock: Clock): string | null {
   const { waitingSinceMs, storageStall, trunk, serverText } = volume;
   if (waitingSinceMs === null || storageStall.reportedSinceMs !== waitingSinceMs) return null;
   return storageStallReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
 }
 
-/** What is said of a volume when its stall policy, or who looks whether it stands still, says `word`. */
-export function stallNotification(volume: Volume, word: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
+/** The event and text for a change of a volume's I/O. */
+export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
   const limit = policy === 'forever' ? '' : ` for up to ${printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy)}`;
-  switch (word) {
+  switch (event) {
     case 'waits':
       return {
         from: 'open',
@@ -172,25 +172,25 @@ export function stallNotification(volume: Volume, word: VolumeEvent, clock: Cloc
       };
     case 'stands-still': {
       const waitedMs = clock.monotonicMs() - (volume.waitingSinceMs ?? clock.monotonicMs());
-      const reason = standsFor(volume, clock) ?? volume.serverText;
+      const reason = storageStallOf(volume, clock) ?? volume.serverText;
       return { from: 'open', to: 'waiting', sentence: `No I/O was answered for ${secondsOf(waitedMs)}: it waits for ${reason}` };
     }
     case 'moves':
     case 'goes-on':
       return { from: 'waiting', to: 'open', sentence: 'I/O goes on' };
     default:
-      return storageNotification(volume, word);
+      return storageNotification(volume, event);
   }
 }
 
 function storageNotification(
-  { storageErrors: { reported: told }, serverText }: Volume,
-  word: StorageErrorEvent,
+  { storageErrors: { reported }, serverText }: Volume,
+  event: StorageErrorEvent,
 ): { from: string; to: string; sentence: string } {
-  const { op, status, count } = told ?? { op: 'read', status: STATUS.IO_ERROR, count: 0 };
+  const { op, status, count } = reported ?? { op: 'read', status: STATUS.IO_ERROR, count: 0 };
   const { errno, sentence } = statusEntry(status);
   const remedy = status === STATUS.NO_SPACE ? 'free space there' : 'mend it there';
-  switch (word) {
+  switch (event) {
     case 'storage-fails':
       return {
         from: 'open',
@@ -242,7 +242,7 @@ function logView(volume: Volume, clock: Clock): LogView[] {
   return [{ volume: labelOf(volume), dataBytes, rangeBytes, usedBytes, sizeBytes, ...times }];
 }
 
-/** The file's sections have their places there; what was learned comes behind them, in order of namespaces and servers. */
+/** Sections keep their positions in the file; learned addresses follow, in order of namespaces and servers. */
 function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, number> {
   const positions = new Map<Route, number>();
   let next = namespaces.reduce((sum, { config }) => sum + config.servers.length, 0);
@@ -258,10 +258,10 @@ function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, n
 }
 
 function waitingView(volume: Volume, clock: Clock): WaitingView[] {
-  const reason = waitsFor(volume) ?? standsFor(volume, clock);
+  const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
-  // While its server says that it is there, it is waited for.
+  // I/O waits for a server that reports that it is slow, whatever the policy.
   const untilMs = volume.stall.serverMessage === null ? volume.stall.untilMs : null;
   return [
     {

@@ -1,5 +1,5 @@
-// What the keeper is told of each device: all that the next process needs to go on with it. A line of JSON, which only processes of this
-// program write; another version of it may, so it is checked when it is read. Pure. Invariant: a note that is not understood whole is refused.
+// The note that the keeper keeps with each device: everything that the next process needs to resume it. One line of JSON. Another version of
+// this program may have written it, so it is checked when it is read. Pure. Invariant: a note that is not completely valid is refused.
 
 import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import type { FuseFile } from '../frontends/fuse/fuse-session.ts';
@@ -13,21 +13,21 @@ export interface DeviceNote {
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly canDiscard: boolean;
-  /** Paths of the raw device and of the block node. */
+  /** Paths of the raw and the block device. */
   readonly raw: string;
   readonly block: string;
   readonly loop: LoopNote | null;
   readonly file: FuseFile;
-  /** Of the server's storage: in another one what was acknowledged and not flushed is lost with the process that had it in its log. */
+  /** Incarnation of the server's storage: in another one, unflushed writes are lost, because the replay log has ended with its process. */
   readonly life: string;
 }
 
 export interface LoopNote {
   /** `/dev/loop3` */
   readonly device: string;
-  /** What the kernel calls this use of it; null: it does not say. */
+  /** The kernel's sequence number of this use of the device; null: unknown. */
   readonly sequence: string | null;
-  /** Its node in /dev came with it; a process of an older release does not say. */
+  /** Its node in /dev was created with it; absent in notes of older releases. */
   readonly isNew?: boolean;
 }
 
@@ -35,7 +35,7 @@ export function writeDeviceNote(note: DeviceNote): string {
   return JSON.stringify(note);
 }
 
-/** null: it is not one. */
+/** null: not a valid note. */
 export function readDeviceNote(text: string): DeviceNote | null {
   try {
     const value: unknown = JSON.parse(text);

@@ -1,5 +1,5 @@
-// Several devices that the process before has left, and nobody is to go on with: let go, some at a time, within STOP_WAIT_MAX_MS. Leaves how one
-// is let go to devices/devices.ts. Invariant: what cannot be let go is said, and holds nobody up; the next start of rsiod clears it away.
+// Releases devices that the previous process has left and that no volume will resume: several at a time, within STOP_WAIT_MAX_MS.
+// left-devices.ts releases one of them. Invariant: a device that cannot be released is logged and delays nothing; the next start clears it.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';

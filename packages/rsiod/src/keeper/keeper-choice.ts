@@ -1,14 +1,24 @@
-// Whether rsiod gets a keeper: where there can ever be devices, which are to outlive its working process. Finds what is needed; pure but for that.
-// Invariant: without a keeper rsiod is what it is with one, except that its devices end with it.
+// Whether rsiod gets a keeper, and how the keeper is started. rsiod gets one wherever it may ever have devices, because they must outlive its
+// working process. What the keeper does is in helpers/keeper.pl. Invariants: without a keeper rsiod works the same, except that its devices
+// end with it; the keeper gets all its settings as arguments and reads no configuration.
 
 import { accessSync, constants } from 'node:fs';
-import path from 'node:path';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import type { DeviceChoice, RscltConfig } from '@rsio/common/config/schema/types';
 import type { DaemonKeeper } from '@rsio/common/daemon/daemon-process';
 import type { DeviceFacts } from '../frontends/system/device-choice.ts';
+import { helperFile } from '../sys/helper-files.ts';
 import { KEEPER_VARIABLE } from './keeper-link.ts';
-import { keeperArguments } from './keeper-script.ts';
+import {
+  KEEPER_STARTS_MAX,
+  KEEPER_PAUSE_MAX_MS,
+  KEEPER_PAUSE_MIN_MS,
+  KEEPER_QUIET_SECONDS,
+  KEEPER_SETTLED_MS,
+  KEEPER_SILENCE_SECONDS,
+} from './limits.ts';
+
+import path from 'node:path';
 
 /** Whether volumes may be shown by devices with this configuration, on this machine as it is now. */
 export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean {
@@ -16,8 +26,8 @@ export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean
 }
 
 /**
- * Whether rsiod is started below a keeper: wherever a device can come later, too, by a reload or a module that is loaded. With a root of its
- * own only what asks for devices by name makes any: there a reload that asks for them is refused instead.
+ * Whether rsiod is started below a keeper: also when a device can come later, by a reload or a loaded module. With a root of its own, only
+ * `device = block` or `raw` makes devices, and a reload that asks for them later is refused.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
   return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));
@@ -32,11 +42,11 @@ function isDevice(choice: DeviceChoice): boolean {
   return choice === 'block' || choice === 'raw';
 }
 
-/** What a daemon without a keeper says of a configuration; `lack`: why there can be none, null: it was started without. */
+/** What a daemon without a keeper reports about a configuration. */
 export interface WithoutKeeper {
-  /** Why the configuration cannot be taken under way, or null. */
+  /** Why a reload of this configuration is refused; null: it is not. */
   readonly obstacle: string | null;
-  /** What is to be known of it, or null. */
+  /** A warning for the administrator; null: none. */
   readonly warning: string | null;
 }
 
@@ -50,21 +60,21 @@ export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: str
   return { obstacle: null, warning: mayHaveDevices(config, facts) ? warning : null };
 }
 
-/** Its link's descriptor, and which child of it this process is; null: there is no keeper. */
+/** The descriptor of the keeper's link, and the number of this process among its children; null: there is no keeper. */
 export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: number; readonly life: number } | null {
   const [fd, life] = (environment[KEEPER_VARIABLE] ?? '').split(' ').map(Number);
   return fd !== undefined && life !== undefined && Number.isInteger(fd) && life > 0 ? { fd, life } : null;
 }
 
 export interface KeeperSetup {
-  /** Above this process already; 0: none is. */
+  /** The number of this process among the children of a keeper; 0: there is no keeper yet. */
   readonly life: number;
   readonly root: string;
   readonly logFile: string;
   readonly node: string;
 }
 
-/** The keeper to start under, or why this machine can have none. */
+/** The keeper to start under; a string: why this machine cannot have one. */
 export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKeeper | string {
   const perl = findProgram('perl', process.env['PATH'] ?? '');
   if (perl === null) return 'there is no perl (install it)';
@@ -73,7 +83,7 @@ export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKee
   if (argumentsFor([], null, false) === null) return `its system calls on ${process.arch} are not known (use device = nbd-socket)`;
   return {
     childNumber: life,
-    // A later child works in another folder: what --root said counts for all of them.
+    // Later children have another working folder, so --root is passed as an absolute path.
     wrap: (command, starterFd, isBound) => [
       perl,
       ...(argumentsFor([...command, '--root', root === '' ? '/' : root], starterFd, isBound) ?? []),
@@ -92,4 +102,34 @@ function findProgram(name: string, folders: string): string | null {
   };
   const candidates = folders.split(':').filter((folder) => path.isAbsolute(folder));
   return candidates.map((folder) => path.join(folder, name)).find(isProgram) ?? null;
+}
+
+/** Number of the system call prctl by architecture; the pidfd calls have the same numbers everywhere. */
+const PRCTL: Readonly<Record<string, number>> = { x64: 157, arm64: 167 };
+
+export interface KeeperCommand {
+  /** The keeper ends with its parent. */
+  readonly isBound: boolean;
+  /** Descriptor of the channel to the process that starts the daemon; null: there is none. */
+  readonly starterFd: number | null;
+  readonly logFile: string;
+  /** For the log. */
+  readonly node: string;
+  /** The program that the keeper runs, with its arguments. */
+  readonly command: readonly string[];
+}
+
+/** Arguments for perl; null: the system call numbers of this architecture are unknown. */
+export function keeperArguments(architecture: string, { isBound, starterFd, logFile, node, command }: KeeperCommand): string[] | null {
+  const prctl = PRCTL[architecture];
+  if (prctl === undefined) return null;
+  const bounds = [
+    KEEPER_STARTS_MAX,
+    KEEPER_SETTLED_MS,
+    KEEPER_PAUSE_MIN_MS,
+    KEEPER_PAUSE_MAX_MS,
+    KEEPER_QUIET_SECONDS,
+    KEEPER_SILENCE_SECONDS,
+  ].map(String);
+  return [helperFile('keeper.pl'), String(prctl), isBound ? '1' : '0', String(starterFd ?? '-'), logFile, node, ...bounds, ...command];
 }

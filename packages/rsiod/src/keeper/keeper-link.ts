@@ -1,6 +1,6 @@
-// The working process's end of its keeper: what the keeper holds for it, and how it ends. The lines are drawn in helpers/keeper.pl.
-// Invariants: what the one before left is complete before `begun` resolves; a keeper that is gone ends this process too, because another
-// daemon could take the place of both; each question is answered, or failed, within KEEPER_ANSWER_MS.
+// The working process's side of the link to its keeper, which holds copies of its descriptors. The lines of the link are described in
+// helpers/keeper.pl. Invariants: what the previous process left is complete before `begun` resolves; when the keeper is gone this process ends
+// too, because another daemon could start; each question is answered, or fails, within KEEPER_ANSWER_MS.
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -8,10 +8,10 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limits.ts';
 
-/** The link's descriptor. Set by the keeper for its child, which removes it. */
+/** Environment variable with the link's descriptor. The keeper sets it for its child, which removes it. */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';
 
-/** A descriptor that the one before has left. */
+/** A descriptor that the previous process has left. */
 export interface Kept {
   readonly id: number;
   readonly fd: number;
@@ -20,15 +20,15 @@ export interface Kept {
 
 export interface Inheritance {
   readonly kept: readonly Kept[];
-  /** Counted from 1, which is the first process of this keeper. */
+  /** Number of this process among the keeper's children, from 1. */
   readonly life: number;
-  /** How the one before ended: `signal 9`. */
+  /** How the previous process ended: `signal 9`. */
   readonly why: string;
 }
 
 export interface KeeperLinkPorts {
   readonly clock: Clock;
-  /** The keeper is gone: what is held here is held by nobody else any more. */
+  /** The keeper is gone, so that only this process still holds the descriptors. */
   readonly lost: () => void;
 }
 
@@ -48,35 +48,35 @@ export class KeeperLink {
   private nextId = 1;
   private inheritance: ((inheritance: Inheritance) => void) | null = null;
 
-  /** `fd`: of KEEPER_VARIABLE. */
+  /** `fd`: from KEEPER_VARIABLE. */
   constructor(fd: number, ports: KeeperLinkPorts) {
     this.ports = ports;
     this.fd = fd;
     this.socket = new Socket({ fd, readable: true, writable: true });
     this.socket.setEncoding('utf8');
-    this.socket.on('data', (text: string) => this.hear(text));
+    this.socket.on('data', (text: string) => this.receive(text));
     this.socket.on('error', () => undefined);
     this.socket.on('close', () => ports.lost());
   }
 
-  /** What the one before has left. Once. */
+  /** Resolves with what the previous process has left. Call it once. */
   begun(): Promise<Inheritance> {
     return new Promise((resolve) => (this.inheritance = resolve));
   }
 
-  /** From now on an end without farewell is a crash, and so is an event loop that stands still. */
+  /** From now on the keeper treats an end without farewell, and an event loop that hangs, as a crash. */
   ready(): void {
-    // Nothing is to be waited for on its account.
+    // The link must not keep the process alive.
     this.socket.unref();
-    this.say('ready watched');
+    this.send('ready watched');
   }
 
-  /** Has a copy of a descriptor kept until `drop`, and gives its id. Throws E_SYSTEM. */
+  /** Lets the keeper hold a copy of a descriptor until `drop`. Returns the id of the copy. Throws E_SYSTEM. */
   async keep(fd: number, note: string): Promise<number> {
     if (this.held.size >= KEPT_DEVICES_MAX) throw new RsError('E_SYSTEM', `The keeper already holds ${KEPT_DEVICES_MAX} devices`);
     const id = this.nextId++;
     this.held.add(id);
-    const errno = await this.ask(id, `keep ${id} ${fd} ${checked(note)}`);
+    const errno = await this.request(id, `keep ${id} ${fd} ${checked(note)}`);
     if (errno === 0) return id;
     this.held.delete(id);
     const why = errno === null ? `it did not answer within ${KEEPER_ANSWER_MS / 1000} s` : `errno ${errno}`;
@@ -84,47 +84,47 @@ export class KeeperLink {
   }
 
   note(id: number, note: string): void {
-    this.say(`note ${id} ${checked(note)}`);
+    this.send(`note ${id} ${checked(note)}`);
   }
 
-  /** Resolves when it holds the descriptor no more. */
+  /** Resolves when the keeper has closed its copy. */
   async drop(id: number): Promise<void> {
-    await this.ask(id, `drop ${id}`);
+    await this.request(id, `drop ${id}`);
     this.held.delete(id);
   }
 
-  /** This process ends, and another one is to take its place at once. */
+  /** This process ends, and the keeper must start another one at once. */
   again(): void {
-    this.say('again');
+    this.send('again');
   }
 
-  /** This process ends, and so does the keeper. */
+  /** This process ends, and the keeper must end, too. */
   farewell(): void {
-    this.say('farewell');
+    this.send('farewell');
   }
 
-  private ask(id: number, line: string): Promise<number | null> {
+  private request(id: number, line: string): Promise<number | null> {
     return new Promise((resolve) => {
       const timer = this.ports.clock.after(KEEPER_ANSWER_MS, () => this.answered(id, null));
       this.questions.set(id, { answer: resolve, timer });
-      this.say(line);
+      this.send(line);
     });
   }
 
-  /** Written when this returns: the process may end behind it. */
-  private say(line: string): void {
+  /** The line is written when this returns, because the process may end right after it. */
+  private send(line: string): void {
     const bytes = Buffer.from(`${line}\n`);
     for (let at = 0; at < bytes.length; ) {
       try {
         at += writeSync(this.fd, bytes, at);
       } catch (thrown) {
-        // Its buffer holds hundreds of lines, and the keeper does nothing but read them.
+        // EAGAIN: tries again. The buffer holds hundreds of lines, and the keeper only reads them.
         if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN')) return;
       }
     }
   }
 
-  private hear(text: string): void {
+  private receive(text: string): void {
     this.received += text;
     for (let end = this.received.indexOf('\n'); end >= 0; end = this.received.indexOf('\n')) {
       const line = this.received.slice(0, end);
@@ -137,7 +137,7 @@ export class KeeperLink {
         this.nextId = Math.max(this.nextId, Number(second) + 1);
       } else if (verb === 'life') {
         this.inheritance?.({ kept: this.found, life: id, why: [second, ...rest].join(' ') });
-      } else if (verb === 'alive?') this.say('alive');
+      } else if (verb === 'alive?') this.send('alive');
       else if (verb === 'ok' || verb === 'gone') this.answered(id, 0);
       else if (verb === 'no') this.answered(id, Number(second));
     }

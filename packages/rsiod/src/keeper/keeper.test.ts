@@ -4,11 +4,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { KEEPER_LIVES_MAX, KEEPER_SILENCE_SECONDS } from './limits.ts';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { keeperAbove, keeperFor } from './keeper-choice.ts';
-import { keeperArguments } from './keeper-script.ts';
+import { keeperAbove, keeperArguments, keeperFor } from './keeper-choice.ts';
+import { KEEPER_STARTS_MAX, KEEPER_SILENCE_SECONDS } from './limits.ts';
+import path from 'node:path';
 
 const WAIT_MS = 60_000;
 const POLL_MS = 20;
@@ -29,7 +28,7 @@ afterEach(() => {
 });
 
 /** Runs `body` as the child; it has `fd`, `life`, `say(line)`, `note(text)` into the file `said`, and `heard(verb, then)`. */
-function begin(body: string, lives = KEEPER_LIVES_MAX, patience = KEEPER_SILENCE_SECONDS): ChildProcess {
+function begin(body: string, lives = KEEPER_STARTS_MAX, patience = KEEPER_SILENCE_SECONDS): ChildProcess {
   const script = path.join(folder, 'child.cjs');
   writeFileSync(
     script,
@@ -196,7 +195,7 @@ it(
         say('alive');
         if (++answers === 2) for (;;);
       });`,
-      KEEPER_LIVES_MAX,
+      KEEPER_STARTS_MAX,
       PATIENCE_SECONDS,
     );
     expect(await ended(hanging)).toBe(5);
@@ -210,7 +209,7 @@ it(
         process.kill(process.pid, 'SIGSTOP');
         setImmediate(() => { note('woken in life ' + life); say('farewell'); process.exit(6); });
       });`,
-      KEEPER_LIVES_MAX,
+      KEEPER_STARTS_MAX,
       PATIENCE_SECONDS,
     );
     const end = ended(stopped);

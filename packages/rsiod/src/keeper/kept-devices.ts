@@ -1,32 +1,25 @@
-// The devices that the keeper holds: those of this process, and those that the one before has left until their volumes are attached again.
-// Leaves what is done with a device to devices/devices.ts. Invariants: what was left is taken once, by its own volume, or let go; a device that
-// is let go is held by nobody; without a keeper everything works, and nothing outlives this process.
+// The devices that the keeper holds: those of this process, and those that the previous process has left, until their volumes are attached
+// again. devices.ts operates the devices. Invariants: a device that was left is taken once, by its own volume, or released; a released
+// device is held by nobody; without a keeper everything works, and nothing outlives this process.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.ts';
+import type { VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { KeeperLink, Kept, Inheritance } from './keeper-link.ts';
 
-/** A device that nobody serves yet: what uses it waits. */
+/** A device that this process does not serve yet: its I/O waits. */
 export interface LeftDevice {
   readonly id: number;
   readonly fd: number;
   readonly note: DeviceNote;
 }
 
-/** What names a volume; `id`: its content. */
-interface Named {
-  readonly namespace: string;
-  readonly name: string;
-  readonly universe: number;
-  readonly id: string;
-}
-
 export class KeptDevices {
   private readonly link: KeeperLink | null;
   private readonly log: Log;
   private readonly devices: LeftDevice[] = [];
-  /** Left by a program that wrote another kind of notes. */
+  /** Devices of another version, whose notes cannot be read. */
   readonly unreadable: Kept[] = [];
 
   constructor(link: KeeperLink | null, inheritance: Inheritance | null, log: Log) {
@@ -43,20 +36,20 @@ export class KeptDevices {
     return this.devices;
   }
 
-  leftOf({ namespace, name, universe, id }: Named): LeftDevice | null {
+  leftOf({ namespace, name, universe, id }: VolumeIdentity): LeftDevice | null {
     const isOf = ({ note }: LeftDevice): boolean =>
       note.namespace === namespace && note.name === name && note.universe === universe && note.id === id;
     return this.devices.find(isOf) ?? null;
   }
 
-  /** It is somebody's now. False: it was not left any more. */
+  /** Removes a device from those that were left. False: it was taken before. */
   take(device: LeftDevice): boolean {
     const at = this.devices.indexOf(device);
     if (at >= 0) this.devices.splice(at, 1);
     return at >= 0;
   }
 
-  /** Has a device held; null: it is not, and ends with this process, which has been said. */
+  /** Lets the keeper hold a device, and returns its id; null: the device ends with this process, which is logged unless there is no keeper. */
   async keep(fd: number, note: DeviceNote): Promise<number | null> {
     if (this.link === null) return null;
     try {
@@ -71,7 +64,7 @@ export class KeptDevices {
     this.link?.note(id, writeDeviceNote(note));
   }
 
-  /** Resolves when the keeper holds it no more. */
+  /** Resolves when the keeper has closed its copy. */
   async drop(id: number): Promise<void> {
     await this.link?.drop(id);
   }

@@ -10,7 +10,7 @@ const KIB = 1024;
 export const KEEPER_QUIET_SECONDS = 5;
 export const KEEPER_SILENCE_SECONDS = 60;
 /** If the working process ends this many times in a row, each time within KEEPER_SETTLED_MS of its start, it is not restarted. */
-export const KEEPER_LIVES_MAX = 30;
+export const KEEPER_STARTS_MAX = 30;
 export const KEEPER_SETTLED_MS = 60_000;
 /** Wait before the second of these restarts, and maximum wait before the later ones. It doubles each time. */
 export const KEEPER_PAUSE_MIN_MS = 200;

@@ -25,7 +25,7 @@ const NOTE = {
 
 function scene(policy: number | 'forever' | 'fail' = 'forever') {
   const [clock, said, ended] = [new FakeClock(), [] as string[], [] as [string, Status][]];
-  const standIn = new StandInVolume(NOTE, { clock, policy, said: (word) => said.push(word) });
+  const standIn = new StandInVolume(NOTE, { clock, policy, notify: (event) => said.push(event) });
   const volume = Object.assign(new MemoryVolume({ schedule: (fire) => fire() }), { id: 'id', incarnation: 'boot.1' });
   const write = (name: string, positionBytes: number): void => {
     const io: VolumeIo = {

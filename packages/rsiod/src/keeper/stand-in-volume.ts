@@ -1,6 +1,6 @@
-// The volume of a device that the process before has left, until it is attached again: what it was, and the I/O that waits for it. So the
-// device answers at once what needs no server, its I/O can be interrupted, and no program that only looks at it is held up. How long I/O
-// waits is stall.ts's. Invariant: every I/O is handed on once, in the order in which it came, or ends with an error; never both.
+// A stand-in for the volume of a device that the previous process has left, until the volume is attached again. It has the volume's properties
+// and queues its I/O. So the device answers requests that need no server, and waiting I/O can be interrupted. stall.ts decides how long I/O
+// waits. Invariant: every I/O is either passed on once, in order of arrival, or ends with an error.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -12,7 +12,7 @@ import type { DeviceNote } from './device-note.ts';
 export interface StandInPorts {
   readonly clock: Clock;
   readonly policy: StallPolicy;
-  readonly said: (word: StallEvent) => void;
+  readonly notify: (event: StallEvent) => void;
 }
 
 export class StandInVolume implements FrontendVolume {
@@ -21,20 +21,20 @@ export class StandInVolume implements FrontendVolume {
   private readonly waiting: ((volume: FrontendVolume | null) => void)[] = [];
   private volume: FrontendVolume | null = null;
 
-  constructor(note: DeviceNote, { clock, policy, said }: StandInPorts) {
+  constructor(note: DeviceNote, { clock, policy, notify }: StandInPorts) {
     this.note = note;
-    this.stall = new StallWatch(policy, { clock, report: said, abandon: () => this.end(null) });
+    this.stall = new StallWatch(policy, { clock, report: notify, abandon: () => this.end(null) });
     this.stall.standing('halted', false);
   }
 
-  /** The volume is there: what waits is done, and what comes goes to it. */
+  /** The volume is attached: waiting I/O is submitted, and later I/O goes to the volume directly. */
   become(volume: FrontendVolume): void {
     this.volume = volume;
     this.stall.standing('ready', false);
     this.end(volume);
   }
 
-  /** There will be none: what waits ends with an error. */
+  /** The volume will not be attached again: waiting I/O ends with an error. */
   giveUp(): void {
     this.stall.standing('over', false);
     this.end(null);

@@ -12,7 +12,7 @@ export const CONNECT_TURN_MS = 100;
 /** Interval at which a starting rsiod checks whether its servers were reached. */
 export const FIRST_CONTACT_POLL_MS = 20;
 /** Number of addresses whose refusals a start reports at the prompt. Further refusals are counted. */
-export const REFUSALS_TOLD_MAX = 16;
+export const REFUSALS_REPORTED_MAX = 16;
 /** Number of callers that wait for one server's list. One more makes the longest waiting caller proceed without it. */
 export const LIST_WAITERS_MAX = 1_024;
 

@@ -2,7 +2,7 @@
 // Leaves the start itself to test/integration/refusals.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { REFUSALS_TOLD_MAX } from './limits.ts';
+import { REFUSALS_REPORTED_MAX } from './limits.ts';
 import { expect, test } from 'vitest';
 import { unreachableServers, type TriedPath } from './unreachable-servers.ts';
 
@@ -42,6 +42,6 @@ test('of several servers the one that refuses is told also when another one is u
 test('many are told in few lines', () => {
   const paths = Array.from({ length: 300 }, (_, index) => path({ port: index + 1, error: AUTH }));
   const said = unreachableServers('osl', paths);
-  expect(said).toHaveLength(REFUSALS_TOLD_MAX + 1);
+  expect(said).toHaveLength(REFUSALS_REPORTED_MAX + 1);
   expect(said.at(-1)).toMatch(/^The same goes for \d+ more end points of namespace osl: rsconfig -m status -v has them$/);
 });

@@ -3,7 +3,7 @@
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
-import { REFUSALS_TOLD_MAX } from './limits.ts';
+import { REFUSALS_REPORTED_MAX } from './limits.ts';
 
 export interface TriedPath {
   /** What the configuration calls the server's end. */
@@ -29,7 +29,7 @@ export function unreachableServers(namespace: string, paths: readonly TriedPath[
     if (paths.some(({ isConnected }) => isConnected)) return [];
     return [`No server of namespace ${namespace} is in reach: trying on; rsconfig -m status -v says why`];
   }
-  const told = [...said].slice(0, REFUSALS_TOLD_MAX);
+  const told = [...said].slice(0, REFUSALS_REPORTED_MAX);
   const left = said.size - told.length;
   const more =
     left > 0 ? [`The same goes for ${plural(left, 'more end point')} of namespace ${namespace}: rsconfig -m status -v has them`] : [];

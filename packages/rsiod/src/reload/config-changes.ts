@@ -1,5 +1,5 @@
-// What differs between the configuration that is in use and one read anew: in words for people, and what of it cannot change under way.
-// Pure; how the rest is carried out is the daemon's. Invariant: no key of a person or machine is in any word of it.
+// The differences between the current configuration and a new one, as text for people, and which of them cannot change at runtime.
+// Pure; the daemon applies the rest. Invariant: no text contains a secret key.
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
@@ -12,14 +12,14 @@ import type {
 } from '@rsio/common/config/schema/types';
 import { printDuration, printSize } from '@rsio/common/lib/units';
 
-/** As an event shows it: OBJECT: FROM -> TO. */
+/** Shown by an event as OBJECT: FROM -> TO. */
 export interface ConfigChange {
   readonly object: string;
   readonly from: string;
   readonly to: string;
 }
 
-/** How the values of one kind of section are shown; null: a secret. */
+/** How the values of a kind of section are printed; null: a secret. */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
@@ -72,7 +72,7 @@ const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBy
   logTotalBytes: ['log-total', size],
 };
 
-/** Every difference, in order of the file; for what is new or gone the section alone. */
+/** All differences in order of the file; a new or removed section is one difference. */
 export function configChanges(before: RscltConfig, after: RscltConfig): ConfigChange[] {
   return [
     ...valueChanges('defaults', DEFAULTS, before, after),
@@ -91,12 +91,12 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
   ];
 }
 
-/** True when a namespace goes on under the other configuration: its sessions are logged in as the same node of the same namespace. */
+/** True when a namespace can continue with the other configuration, because its sessions are logged in as the same node of the same namespace. */
 export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
   return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;
 }
 
-/** Why the other configuration cannot be taken under way, with remedies. `inUse`: labels of a namespace's attached volumes. */
+/** Why the other configuration cannot be applied at runtime, with remedies. `inUse`: labels of a namespace's attached volumes. */
 export function changeObstacles(before: RscltConfig, after: RscltConfig, inUse: (namespace: string) => readonly string[]): string[] {
   const sentences: string[] = [];
   if (before.nbdGroup !== after.nbdGroup) sentences.push('nbd-group cannot change under way: put it back, or restart rsiod');

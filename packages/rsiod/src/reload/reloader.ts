@@ -1,5 +1,5 @@
-// Reads the configuration anew while the daemon runs: whole or not at all, and said aloud either way. What of it cannot change is
-// config-changes.ts's, carrying the rest out the daemon's. Invariant: nothing has changed when it throws.
+// Reloads the configuration while the daemon runs: completely or not at all, with events and log lines in both cases. config-changes.ts knows
+// what cannot change at runtime; the daemon applies the rest. Invariant: nothing has changed when `reloadConfig` throws.
 
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -11,20 +11,20 @@ import { configChanges, changeObstacles } from './config-changes.ts';
 export interface ReloaderPorts {
   readonly file: string;
   readonly log: Log;
-  /** The one in use. */
+  /** The current configuration. */
   readonly config: () => RscltConfig;
   /** Labels of a namespace's attached volumes. */
   readonly inUse: (namespace: string) => readonly string[];
-  /** Names of servers of a namespace that have attached volumes and could not be reached any more. */
+  /** Servers with attached volumes that could not be reached any more. */
   readonly lostBy: (next: RscltConfig) => readonly { readonly namespace: string; readonly server: string }[];
-  /** What else stands in the way of it: sentences with remedies. */
+  /** Other reasons against it, with remedies. */
   readonly obstacles: (next: RscltConfig) => readonly string[];
   readonly take: (next: RscltConfig) => void;
-  /** An event. */
+  /** Adds an event. */
   readonly note: (object: string, from: string, to: string, reason: string) => void;
 }
 
-/** A sentence for each change. Throws why not: E_CONFIG and what else reading throws; E_IN_USE: something of it cannot change now. */
+/** Returns a text for each change. Throws E_CONFIG and other errors of reading, and E_IN_USE when something cannot change now. */
 export function reloadConfig(ports: ReloaderPorts): string[] {
   const { file, log, note } = ports;
   const next = acceptable(ports);

@@ -1,9 +1,9 @@
-// Where the small programs in perl are that rsiod runs: files below helpers/ of this package. Leaves starting them to who needs them.
-// Invariant: the place is right from here in the sources and from the joined program; from a deeper folder it would not be.
+// The paths of the Perl programs that rsiod runs: files below helpers/ of this package. The callers start them.
+// Invariant: the path is right both from this folder of the sources and from the bundled program, so this file must not move deeper.
 
 import { fileURLToPath } from 'node:url';
 
-/** This file is as far from helpers/ in the sources as the program is that is made of them. */
+/** This file has the same distance to helpers/ as the bundled program. */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));
 }

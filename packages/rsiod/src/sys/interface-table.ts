@@ -1,8 +1,10 @@
-// What is known of the interfaces that carry the client's addresses, and what of it has changed. Pure; where the facts come from is the
-// watcher's. Invariant: an address is said to be gone or back, a carrier lost or back, once for each change; an address that was not
-// there when everything was first looked at, as a configuration may name one that is still to come, is back when it is first seen.
-
-import type { IpFact } from './ip-lines.ts';
+// The state of the interfaces with the client's addresses, and its changes. Pure; the watcher provides the facts. Reads lines of iproute2 with
+// -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines and unknown fields. Invariant: each change of an address or
+// a carrier is reported once; an address that was absent at the first look is "back" when it is first seen.
+//
+//   4: eth0    inet 192.168.10.1/24 brd 192.168.10.255 scope global eth0\ ...
+//   Deleted 4: eth0    inet 192.168.10.1/24 scope global eth0\ ...
+//   3: eth1@eth0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 ... state DOWN ...\    link/ether ...
 
 export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back';
 
@@ -27,7 +29,7 @@ export class InterfaceTable {
   private addresses: ReadonlySet<string> = new Set();
   private readonly known = new Map<string, Known>();
   private readonly carriers = new Map<string, boolean>();
-  /** Everything was looked at once: what is not known was not there then. */
+  /** There was a complete look: what is unknown was absent then. */
   private hasLooked = false;
 
   constructor(addresses: Iterable<string>) {
@@ -38,24 +40,24 @@ export class InterfaceTable {
     return this.addresses.size === 0;
   }
 
-  /** From now on these addresses, and no others. */
+  /** Replaces the watched addresses. */
   watch(addresses: Iterable<string>): void {
     this.addresses = new Set([...addresses].filter(isWatched));
   }
 
-  /** Takes what was found by looking everywhere; what it lacks may be there all the same. */
+  /** Takes the facts of a look; an address that is not among them may still exist. */
   takeLook(facts: readonly IpFact[]): InterfaceEvent[] {
     const events = facts.flatMap((fact) => this.take(fact));
     this.hasLooked = true;
     return events;
   }
 
-  /** Takes one fact; gives what it changes. */
+  /** Takes one fact and returns the changes. */
   take(fact: IpFact): InterfaceEvent[] {
     return fact.kind === 'link' ? this.takeLink(fact.device, fact.hasCarrier) : this.takeAddress(fact.device, fact.address, fact.isThere);
   }
 
-  /** Takes a whole list: an address that it does not name is gone. */
+  /** Takes a complete list: an address that is not in it is gone. */
   takeAll(facts: readonly IpFact[]): InterfaceEvent[] {
     const listed = new Set(facts.map((fact) => (fact.kind === 'address' ? fact.address : '')));
     const missing = [...this.known].filter(([address, { isThere }]) => isThere && !listed.has(address));
@@ -76,9 +78,9 @@ export class InterfaceTable {
 
   private takeAddress(device: string, address: string, isThere: boolean): InterfaceEvent[] {
     const before = this.known.get(address);
-    // Moved to another device: the old one's farewell may come after the new one's greeting.
+    // The address moved to another device: the removal may be reported after the addition.
     if (!isThere && before !== undefined && before.device !== device) return [];
-    // Of other addresses only those are kept that are there: they may be watched one day.
+    // Of addresses that are not watched only existing ones are kept, because they may be watched later.
     if (isThere || this.addresses.has(address)) this.known.set(address, { device, isThere });
     else this.known.delete(address);
     const wasThere = before === undefined ? !this.hasLooked : before.isThere;
@@ -87,4 +89,26 @@ export class InterfaceTable {
     const is = before === undefined ? 'has come to' : 'is back on';
     return [{ address, change: 'address-back', sentence: `Address ${address} ${is} interface ${device}` }];
   }
+}
+
+export type IpFact =
+  | { readonly kind: 'link'; readonly device: string; readonly hasCarrier: boolean }
+  | { readonly kind: 'address'; readonly device: string; readonly address: string; readonly isThere: boolean };
+
+const LINE = /^(?:\[[A-Z]+\])?(Deleted )?\d+: ([^\s:@]+)(?:@[^\s:]+)?(:?)\s+(.*)$/;
+const FLAGS = /^<([A-Z0-9_,-]*)>/;
+const ADDRESS = /^inet6? ([0-9a-fA-F.:]+)/;
+
+/** The fact of a line; null: the line has none. */
+export function readIpLine(line: string): IpFact | null {
+  const [, deleted, device, colon, rest] = LINE.exec(line) ?? [];
+  if (device === undefined || rest === undefined) return null;
+  const isThere = deleted === undefined;
+  if (colon === '') {
+    const address = ADDRESS.exec(rest)?.[1];
+    return address === undefined ? null : { kind: 'address', device, address, isThere };
+  }
+  const flags = FLAGS.exec(rest)?.[1]?.split(',');
+  if (flags === undefined) return null;
+  return { kind: 'link', device, hasCarrier: isThere && flags.includes('LOWER_UP') && !flags.includes('NO-CARRIER') };
 }

@@ -1,12 +1,12 @@
 // The watcher over a machine that the test plays: a monitor that ends, one that is absent, lists that cannot be had.
 // Leaves what the lines mean to ip-lines.test.ts and interface-table.test.ts.
 
-import { type Log, quietLog } from '@rsio/common/log/log';
-import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
+import { type Log, quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { IpFact } from './interface-table.ts';
 import { type InterfaceSource, InterfaceWatcher } from './interface-watcher.ts';
-import type { IpFact } from './ip-lines.ts';
+import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
 
 const ADDRESS = '4: eth0    inet 192.168.10.1/24 scope global eth0';
 const UP = '4: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500';

@@ -1,21 +1,20 @@
-// Watches the interfaces of the client's addresses: a child process `ip monitor` tells of changes, started again with growing pauses when
-// it ends; where there is no iproute2, the carriers are looked at in /sys instead. What a change means is interface-table.ts's, what is
-// done about it the owner's. Invariant: after each start of the monitor everything is listed once, so nothing is missed in between.
+// Watches the interfaces of the client's addresses. A child process `ip monitor` reports changes, and is restarted with growing pauses when it
+// ends; without iproute2 the carriers in /sys are polled. interface-table.ts interprets the facts, and the owner reacts to changes.
+// Invariant: after each start of the monitor everything is listed once, so that no change is missed.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { Backoff } from '@rsio/common/lib/backoff';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
+import { type InterfaceEvent, InterfaceTable, type IpFact, readIpLine } from './interface-table.ts';
 import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
-import { type InterfaceEvent, InterfaceTable } from './interface-table.ts';
-import { type IpFact, readIpLine } from './ip-lines.ts';
 
-/** What the watcher asks of the machine; sys/machine-interfaces.ts has the real one. */
+/** What the watcher needs of the machine; sys/machine-interfaces.ts has the real source. */
 export interface InterfaceSource {
   /** Starts `ip monitor`; `ended` is called once, with `isAbsent` when there is no such program. */
   monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void };
-  /** Lines of `ip address` and `ip link`; throws when they cannot be had. */
+  /** Lines of `ip address` and `ip link`; throws when ip fails. */
   list(): Promise<string[]>;
-  /** The same as far as /sys and the C library know: addresses of interfaces that are up, carriers of all. */
+  /** The same from /sys and the C library: addresses of interfaces that are up, and all carriers. */
   look(): IpFact[];
 }
 
@@ -40,14 +39,14 @@ export class InterfaceWatcher {
     this.ports = ports;
   }
 
-  /** Begins, unless there is nothing but loopback addresses. */
+  /** Starts, unless there are only loopback addresses. */
   start(): void {
     if (this.table.isEmpty) return;
     this.isRunning = true;
     this.startMonitor();
   }
 
-  /** From now on these addresses, and no others. */
+  /** Replaces the watched addresses. */
   watch(addresses: Iterable<string>): void {
     const isIdle = this.table.isEmpty;
     this.table.watch(addresses);
@@ -89,7 +88,7 @@ export class InterfaceWatcher {
     );
   }
 
-  /** Not every address that is there is seen so: none is said to be gone. */
+  /** A look does not see every address, so that none is reported as gone. */
   private look(): void {
     this.report(this.table.takeLook(this.ports.source.look()));
   }

@@ -1,19 +1,19 @@
-// The machine's interfaces as a source for the watcher: iproute2 as a child process, /sys and the C library without it.
-// Leaves what lines mean to ip-lines.ts. Invariant: the monitor ends with rsiod, however that ends.
+// The machine's interfaces as a source for the watcher: iproute2 as a child process, or /sys and the C library without it.
+// interface-table.ts reads the lines. Invariant: the monitor ends when rsiod ends, in any way.
 
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { errnoName } from '@rsio/common/lib/errors';
 import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
-import { IP_LIST_TIMEOUT_MS } from './limits.ts';
+import type { IpFact } from './interface-table.ts';
 import type { InterfaceSource } from './interface-watcher.ts';
-import type { IpFact } from './ip-lines.ts';
+import { IP_LIST_TIMEOUT_MS } from './limits.ts';
+import path from 'node:path';
 
-/** A shell stands between, as `ip monitor` does not look at its input: when that ends, rsiod is gone, and so is the monitor. */
+/** The shell watches its input for `ip monitor`, which does not: the input ends when rsiod is gone, and then the shell ends the monitor. */
 const MONITOR_SCRIPT = `command -v ip >/dev/null || exit 127
 exec 3<&0
 ip -o monitor address link &
@@ -44,7 +44,7 @@ export const machineInterfaces: InterfaceSource = {
       ended(reason, isAbsent);
     };
     child.on('error', (error) => end(error.message, errnoName(error) === 'ENOENT'));
-    // Without a free descriptor there is no child, and then no streams, whatever the types say.
+    // Without a free descriptor there is no child and no stream, although the types say so.
     if (child.pid !== undefined) {
       createInterface({ input: child.stdout }).on('line', onLine);
       child.stdin.on('error', () => undefined);
@@ -58,7 +58,7 @@ export const machineInterfaces: InterfaceSource = {
     };
   },
 
-  // Addresses first: a lost carrier is told of those that are known.
+  // Addresses first, because a lost carrier is reported for known addresses only.
   list: async () => [...(await linesOf('address')), ...(await linesOf('link'))],
 
   look() {
@@ -69,13 +69,13 @@ export const machineInterfaces: InterfaceSource = {
       const links = readdirSync(NET_DIR).map((device): IpFact => ({ kind: 'link', device, hasCarrier: hasCarrier(device) }));
       return [...addresses, ...links];
     } catch {
-      // Both need a free descriptor. What is not seen now is seen next time.
+      // Both need a free descriptor. The next look finds what this one missed.
       return [];
     }
   },
 };
 
-/** Reading `carrier` of an interface that is switched off is an error. */
+/** Reading `carrier` of an interface that is down is an error. */
 function hasCarrier(device: string): boolean {
   try {
     const isDown = readFileSync(path.join(NET_DIR, device, 'operstate'), 'utf8').trim() === 'down';

@@ -26,7 +26,7 @@ export const STALL_LATE_MS = 100;
 /**
  * How long E_DRAINING counts as a sign that the server is slow. The client asks again within DRAINING_RETRY_MS, and a handshake takes time.
  */
-export const DRAINING_WORD_MS = 3 * DRAINING_RETRY_MS;
+export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 
 /**
  * Maximum number of in-flight requests of a volume for ranges that are not whole blocks. Each has a buffer of two blocks. Further requests

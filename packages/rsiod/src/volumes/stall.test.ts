@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
-import { DRAINING_WORD_MS, STALL_FAIL_GRACE_MS } from './limits.ts';
+import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS } from './limits.ts';
 import { StallWatch } from './stall.ts';
 
 class Scene {
@@ -96,7 +96,7 @@ describe('a duration', () => {
         watch.submitted();
       }
       expect([seen, watch.serverMessage]).toEqual([['0 waits'], 'Server process 7 stands still']);
-      clock.advance(DRAINING_WORD_MS - DRAINING_RETRY_MS);
+      clock.advance(DRAINING_VALID_MS - DRAINING_RETRY_MS);
       expect(watch.serverMessage).toBeNull();
       clock.advance((policy === 'fail' ? STALL_FAIL_GRACE_MS : 2_000) - 1);
       expect(seen).toEqual(['0 waits']);

@@ -6,7 +6,7 @@
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Standing } from '@rsio/protocol/client/attachment';
-import { DRAINING_WORD_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } from './limits.ts';
+import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } from './limits.ts';
 
 //   ready --halted--> waiting --until--> failed (later I/O waits for its own time-out)
 //     ^--ready-----------+------------------/             recovering: the time runs on, but nothing fails
@@ -175,7 +175,7 @@ export class StallWatch {
   /** The server has reported that it is reachable but slow. */
   serverIsSlow(message: string): void {
     this.slowMessage = message;
-    this.take({ kind: 'slow', forMs: DRAINING_WORD_MS });
+    this.take({ kind: 'slow', forMs: DRAINING_VALID_MS });
   }
 
   /** The server's report that it is slow, while it is valid; null: there is none. */

@@ -1,5 +1,5 @@
-// Where the devices of a volume are: /dev/avN/NAME and /dev/avN/rNAME, N being the universe, or where the configuration says. Pure.
-// Invariant: a name of a server never leads out of the folder.
+// The paths of a volume's devices: /dev/avN/NAME and /dev/avN/rNAME, where N is the universe, or as configured with `path`. Pure.
+// Invariant: a name from a server never leads out of the folder.
 
 import path from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
@@ -17,7 +17,7 @@ interface Named {
 
 const NAME_FORM = /^[A-Za-z0-9_.-]{1,63}$/;
 
-/** `configured`: `path =` of the volume. Throws E_VOLUME for a name that cannot be one of a file. */
+/** `configured`: `path =` of the volume, or null. Throws E_VOLUME for a name that cannot be a file name. */
 export function devicePlaces(root: string, devDir: string, { name, universe }: Named, configured: string | null): DevicePlaces {
   if (configured !== null) {
     const block = root + path.posix.resolve('/', configured);
@@ -32,7 +32,7 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
   return { block: `${folder}/${name}`, raw: `${folder}/r${name}` };
 }
 
-/** Whether two volumes would be in each other's way: the raw device of one may be called like the block device of another. */
+/** Whether the paths of two volumes collide: the raw device of one may have the path of the other's block device. */
 export function doOverlap(one: DevicePlaces, other: DevicePlaces): boolean {
   return [one.raw, one.block].some((place) => place === other.raw || place === other.block);
 }

@@ -1,11 +1,15 @@
-// Who uses the devices of a volume, in words for people: mount points, devices that stand on it, swap, processes. A mount may live on in a
-// process with mounts of its own (a container) when it is gone here. Whoever /proc does not show makes taking the device away fail, which is
-// said too. Leaves looking to machine-use.ts.
+// The users of a volume's devices, as text for people: mount points (also in other mount namespaces), stacked devices, swap and processes. They
+// are found by one walk through /proc and /sys, which all requests share that come before it begins, because many volumes may be taken away at
+// once. Users that /proc does not show make the removal of the device fail later. Invariants: only files that the kernel answers from memory
+// are read, so that no device of ours is touched; a request never gets a result from before the request.
 
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { DEVICE_USERS_NAMED_MAX } from './limits.ts';
-import { baseName, ofBlock } from '../loop/loop-device.ts';
-import { type MachineUse, machineUse } from './machine-use.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { baseName, loopDevices, ofBlock } from '../loop/loop-device.ts';
+import { type MountEntry, mountTable } from '../system/mount-table.ts';
+import { Shared } from '../system/shared.ts';
+import { DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
 
 export interface UsedDevices {
   readonly rawFile: string;
@@ -32,4 +36,87 @@ async function loopUsers({ mounts }: MachineUse, loop: string): Promise<string[]
 function someOf(processes: readonly string[]): string[] {
   const more = processes.length - DEVICE_USERS_NAMED_MAX;
   return more > 0 ? [...processes.slice(0, DEVICE_USERS_NAMED_MAX), `${more} more processes`] : [...processes];
+}
+
+export interface MachineUse {
+  /** Path of a file -> processes that have it open, as `process 4711 (dd)`. */
+  readonly openFiles: ReadonlyMap<string, readonly string[]>;
+  /** Device number `7:3` -> mount points, here and in the mount namespaces of other processes. */
+  readonly mounts: ReadonlyMap<string, readonly string[]>;
+  /** Path of a file -> loop devices that are backed by it. */
+  readonly loops: ReadonlyMap<string, readonly string[]>;
+}
+
+const looks = new Shared(look);
+
+export function machineUse(): Promise<MachineUse> {
+  return looks.ask();
+}
+
+async function look(): Promise<MachineUse> {
+  const openFiles = new Lists();
+  const mounts = new Lists();
+  const loops = new Lists();
+  for (const [file, device] of await loopDevices()) loops.add(file, device);
+  await addMounts(mounts, 'self', '');
+  const seen = new Set([setOfMounts('self')]);
+  let looked = 0;
+  for (const pid of numbersIn('/proc')) {
+    const set = setOfMounts(pid);
+    if (set !== '' && !seen.has(set)) {
+      seen.add(set);
+      await addMounts(mounts, pid, ` of ${processName(pid)}`);
+    }
+    // This process never opens a device of its own.
+    if (looked > DEVICE_USERS_LOOKED_MAX || pid === String(process.pid)) continue;
+    // One process per turn of the loop: asynchronous calls for each file would cost ten times as much.
+    const descriptors = numbersIn(`/proc/${pid}/fd`);
+    looked += descriptors.length;
+    const files = new Set(descriptors.map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)).filter((target) => target.startsWith('/')));
+    const name = files.size === 0 ? '' : processName(pid);
+    for (const file of files) openFiles.add(file, name);
+    await nextTurn();
+  }
+  return { openFiles: openFiles.all, mounts: mounts.all, loops: loops.all };
+}
+
+class Lists {
+  readonly all = new Map<string, string[]>();
+
+  add(key: string, value: string): void {
+    const list = this.all.get(key);
+    if (list === undefined) this.all.set(key, [value]);
+    else if (!list.includes(value)) list.push(value);
+  }
+}
+
+async function addMounts(mounts: Lists, process: string, whose: string): Promise<void> {
+  const table = await mountTable(process).catch((): MountEntry[] => []);
+  for (const { device, mountPoint } of table) mounts.add(device, `mount point ${mountPoint}${whose}`);
+}
+
+/** The mount namespace of a process; '': it is not visible, or the process is gone. */
+function setOfMounts(pid: string): string {
+  return linkOf(`/proc/${pid}/ns/mnt`);
+}
+
+function processName(pid: string): string {
+  const name = orEmpty(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), '');
+  return `process ${pid}${name === '' ? '' : ` (${name})`}`;
+}
+
+function linkOf(file: string): string {
+  return orEmpty(() => readlinkSync(file), '');
+}
+
+function numbersIn(folder: string): string[] {
+  return orEmpty(() => readdirSync(folder), []).filter((name) => /^\d+$/.test(name));
+}
+
+function orEmpty<T>(read: () => T, empty: T): T {
+  try {
+    return read();
+  } catch {
+    return empty;
+  }
 }

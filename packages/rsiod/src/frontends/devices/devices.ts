@@ -1,6 +1,6 @@
-// The devices of the attached volumes: which ones each gets, making them, and taking them away. Leaves how to volume-devices.ts, what the
-// process before has left to left-devices.ts, and what is attached to attachments.ts. Invariants: for one volume one thing is done at a time;
-// no two volumes have one place; without force nothing is taken away that somebody uses.
+// The device frontend: raw devices (FUSE) and block devices (loop) of the attached volumes. Decides which devices a volume gets, and makes and
+// takes them away. volume-devices.ts does that for one volume, left-devices.ts handles devices of the previous process. Invariants: operations
+// on one volume run one at a time; no two volumes have the same path; without force no device is taken away while it is in use.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -23,15 +23,15 @@ export interface DeviceFrontendPorts {
   readonly log: Log;
   readonly root: string;
   readonly devDir: string;
-  /** Tells our mounts from those of others. */
+  /** Distinguishes our mounts from those of other daemons. */
   readonly runDir: string;
-  /** What this machine has, now. */
+  /** What this machine has now. */
   readonly facts: () => DeviceFacts;
   /** What the configuration says now. */
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   /** `osl:oracle@0` */
   readonly label: (volume: FrontendVolume) => string;
-  /** By which they outlive this process, and what the one before has left. */
+  /** Devices that the keeper holds, and those that the previous process has left. */
   readonly kept: KeptDevices;
   readonly events: FrontendEvents;
 }
@@ -44,7 +44,7 @@ export class DeviceFrontend implements Frontend {
   private readonly swaps: SwapWatch;
   private readonly left: LeftDevices;
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
-  /** Of what is there, and of what is being made. */
+  /** Paths of existing devices and of those that are being made. */
   private readonly claims = new Map<FrontendVolume, DevicePlaces>();
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
@@ -74,7 +74,7 @@ export class DeviceFrontend implements Frontend {
     return this.made.get(volume)?.shown ?? null;
   }
 
-  /** Takes away what a crash has left, and begins to serve what the process before had under way. */
+  /** Takes away what a crash has left, and starts to serve the devices that the keeper has held. */
   async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
@@ -117,7 +117,7 @@ export class DeviceFrontend implements Frontend {
     await this.nodes.settle();
   }
 
-  /** Makes the devices that the configuration wants. Throws what stands in the way; with `auto` nothing does. */
+  /** Makes the devices that the configuration wants. Never throws with `device = auto`. */
   async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
       const { log, settingsOf, facts, label } = this.ports;
@@ -142,13 +142,11 @@ export class DeviceFrontend implements Frontend {
     });
   }
 
-  /** Who uses them, for people. */
   async usersOf(volume: FrontendVolume): Promise<string[]> {
     const devices = this.made.get(volume) ?? this.left.list.find((one) => one.volume === volume);
     return devices === undefined ? [] : await devices.users();
   }
 
-  /** The volume has grown. */
   async grown(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
       const devices = this.made.get(volume);
@@ -162,8 +160,8 @@ export class DeviceFrontend implements Frontend {
   }
 
   /**
-   * Takes them away; without `force` throws E_IN_USE when somebody uses them. What uses them all the same gets errors, and what it has not
-   * written is lost.
+   * Takes the devices away. Without `force` throws E_IN_USE when they are in use. With `force` their users get I/O errors, and data that they have
+   * not written is lost.
    */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     await this.inTurn(volume, async () => {
@@ -185,7 +183,6 @@ export class DeviceFrontend implements Frontend {
     });
   }
 
-  /** The volume is not this client's any more: nobody is asked. */
   async drop(volume: FrontendVolume): Promise<void> {
     this.made.get(volume)?.fail();
     await this.hide(volume, true).catch((thrown: unknown) =>
@@ -204,7 +201,7 @@ export class DeviceFrontend implements Frontend {
     this.claims.delete(volume);
   }
 
-  /** False: the process before has left nothing of it that can be gone on with. */
+  /** Resumes the device that the previous process has left. False: there is none that can be resumed. */
   private async resume(volume: FrontendVolume): Promise<boolean> {
     const { kept, log, label } = this.ports;
     const device = kept.leftOf(volume);
@@ -222,12 +219,12 @@ export class DeviceFrontend implements Frontend {
       log.error(
         `${label(volume)}: the server's storage has begun a new life while rsiod was away: what was written and not flushed may be lost`,
       );
-    // There may be much to wait for, and others to be attached.
+    // Not awaited, because it may take long and other volumes must be attached.
     void devices.resume(volume, () => this.made.get(volume) === devices);
     return true;
   }
 
-  /** Throws E_IN_USE when another volume is there. */
+  /** Throws E_IN_USE when another volume has these paths. */
   private claim(volume: FrontendVolume, path: string | null): DevicePlaces {
     const { root, devDir, label } = this.ports;
     const places = devicePlaces(root, devDir, volume, path);

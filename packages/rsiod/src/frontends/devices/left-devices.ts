@@ -1,6 +1,6 @@
-// Devices that the process before has left: what a crash has left is cleared away, and what the keeper held is served until its volume is
-// attached again. Leaves taking them up to devices.ts. Invariant: each that the keeper held is taken once, by its own volume, or let go, and
-// until then its I/O waits.
+// Devices that an earlier process has left. Devices of a crash without a keeper are cleared away; devices that the keeper held are served until
+// their volumes are attached again and devices.ts resumes them. Invariant: each held device is taken once, by its own volume, or released, and
+// its I/O waits until then.
 
 import { closeSync } from 'node:fs';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
@@ -17,7 +17,7 @@ import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
-  /** With it begins the source, in the mount table, of every raw device of a daemon with the same RUN. */
+  /** Prefix of the source, in the mount table, of every raw device of a daemon with the same RUN. */
   readonly sourcePrefix: string;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
@@ -25,7 +25,7 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
 
 export class LeftDevices {
   private readonly ports: LeftDevicesPorts;
-  /** Served for volumes that are not attached again yet. */
+  /** Devices that are served for volumes that are not attached again yet. */
   private readonly waiting = new Map<LeftDevice, VolumeDevices>();
 
   constructor(ports: LeftDevicesPorts) {
@@ -36,7 +36,7 @@ export class LeftDevices {
     return [...this.waiting.values()];
   }
 
-  /** Takes away what a daemon with the same RUN has left when it crashed. A file system on it is dead, and for a person to unmount. */
+  /** Takes away what a crashed daemon with the same RUN has left. A file system on such a device is dead, and the administrator must unmount it. */
   async clean(): Promise<void> {
     const { clock, log, kept, sourcePrefix, events } = this.ports;
     const ours = (await mountTable().catch(() => [])).filter(({ type, source }) => type === RAW_TYPE && source.startsWith(sourcePrefix));
@@ -62,14 +62,14 @@ export class LeftDevices {
     }
   }
 
-  /** Its volume goes on with it, or nobody does. null: it was taken before. */
+  /** Takes a device, to resume or to release it. null: it was taken before. */
   take(device: LeftDevice): VolumeDevices | null {
     const devices = this.waiting.get(device) ?? null;
     this.waiting.delete(device);
     return this.ports.kept.take(device) ? devices : null;
   }
 
-  /** Of a volume that nobody is to attach again: what uses it gets errors. Without `force` throws E_IN_USE. */
+  /** Releases the device of a volume that will not be attached again: its users get I/O errors. Without `force` throws E_IN_USE. */
   async release(device: LeftDevice, why: string, force: boolean): Promise<void> {
     const { note } = device;
     const users = await deviceUsers({ rawFile: note.raw, loop: note.loop?.device ?? null });
@@ -83,7 +83,7 @@ export class LeftDevices {
     else this.ports.log.warn(sentence);
   }
 
-  /** What is held and not mounted any more serves nobody; what no note is understood of, nobody can serve. */
+  /** Drops held devices that are not mounted any more, and those whose notes cannot be read. Serves the others. */
   private async dropStale(ours: readonly MountEntry[]): Promise<void> {
     const { kept, log } = this.ports;
     for (const { id, fd } of kept.unreadable.splice(0)) {
@@ -105,8 +105,8 @@ export class LeftDevices {
     const standIn: StandInVolume = new StandInVolume(device.note, {
       clock,
       policy: settingsOf(device.note).stall,
-      said: (word) => {
-        if (word === 'gave-up') log.error(`${label(standIn)}, not attached again yet: what waited for it got an error`);
+      notify: (event) => {
+        if (event === 'gave-up') log.error(`${label(standIn)}, not attached again yet: what waited for it got an error`);
       },
     });
     const devices = VolumeDevices.adopt(device, standIn, this.ports);
@@ -115,7 +115,7 @@ export class LeftDevices {
   }
 }
 
-/** The block node is called like the raw one without its r. */
+/** The block device has the name of the raw device without its r. */
 function blockBeside(rawFile: string): string {
   const at = rawFile.lastIndexOf('/') + 1;
   return rawFile.slice(0, at) + rawFile.slice(at + 1);

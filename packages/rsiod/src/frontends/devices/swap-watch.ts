@@ -1,6 +1,6 @@
-// Swap space on a volume: what the kernel swaps out goes through this process, which may need the memory that is being swapped out for it: the
-// machine can stand still for ever. It cannot be refused, so it is told, once, when it is seen. Leaves what is done about it to a person.
-// Invariant: only what the kernel answers from memory is read, so that no device of ours is touched.
+// Warns of swap space on a volume. To swap out, the kernel needs this process, which may itself need the memory that is being swapped out, so
+// that the machine can hang for ever. rsiod cannot refuse swap space, so it reports each one once. Invariant: only files that the kernel
+// answers from memory are read, so that no device of ours is touched.
 
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -8,13 +8,13 @@ import { SWAP_LOOK_MS } from './limits.ts';
 import { ofBlock } from '../loop/loop-device.ts';
 import { type MountEntry, mountTable, unescaped } from '../system/mount-table.ts';
 
-/** A volume and the block device of it. */
+/** A volume and its block device. */
 export interface SwapTarget {
   /** `osl:oracle@0` */
   readonly label: string;
   /** `/dev/loop3` */
   readonly device: string;
-  /** What the kernel calls it, `7:3`; null: it is gone. */
+  /** The device number, `7:3`; null: the device is gone. */
   readonly number: string | null;
 }
 
@@ -24,7 +24,7 @@ export interface SwapWatchPorts {
   readonly report: (label: string, sentence: string) => void;
 }
 
-/** What swaps on which volume: `text` of /proc/swaps. Partitions of a device, and files of a file system that is mounted from it, count. */
+/** Which swap space is on which volume. `text`: /proc/swaps. Partitions, and files of file systems on a device, count, too. */
 export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: readonly MountEntry[]): { label: string; swap: string }[] {
   const files = text
     .split('\n')

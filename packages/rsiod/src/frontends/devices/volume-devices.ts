@@ -1,6 +1,6 @@
-// The devices of one volume: the raw one, the block one on it, and the keeper's hold of them. Leaves which ones a volume gets, and whether
-// they may be taken away, to devices.ts. Invariants: what was made only in part is taken away again; the keeper's note tells what is there;
-// what is taken away is held by nobody.
+// The devices of one volume: the raw device, the block device on it, and the keeper's hold on them. devices.ts decides which devices a volume
+// gets and whether they may be taken away. Invariants: devices that were only made in part are taken away again; the keeper's note describes
+// the existing devices; a device that was taken away is not held any more.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -23,16 +23,16 @@ export interface VolumeDevicesPorts {
   readonly log: Log;
   /** `osl:oracle@0` */
   readonly label: (volume: FrontendVolume) => string;
-  /** What the mount table shows as the source of a volume's raw device. */
+  /** The source of a volume's raw device in the mount table. */
   readonly sourceOf: (volume: FrontendVolume) => string;
-  /** Of all raw devices. */
+  /** Shared by all raw devices. */
   readonly buffers: FuseBuffers;
-  /** By which they outlive this process. */
+  /** Holds them, so that they outlive this process. */
   readonly kept: KeptDevices;
   readonly nodes: LoopNodes;
 }
 
-/** Paths of what is there of a volume. */
+/** Paths of a volume's existing devices. */
 export interface ShownDevices {
   readonly raw: string;
   readonly block: string | null;
@@ -46,9 +46,9 @@ export class VolumeDevices {
   private shownVolume: FrontendVolume;
   private rawDevice!: RawDevice;
   private loop: LoopDevice | null = null;
-  /** Where its I/O waits until the volume is attached again; null: it was made by this process. */
+  /** Queues I/O until the volume is attached again; null: this process has made the devices. */
   private readonly standIn: StandInVolume | null;
-  /** The keeper's number of it; null: it is not held. */
+  /** The keeper's id of the raw device; null: it is not held. */
   private keptId: number | null = null;
   private isUnmounted = false;
 
@@ -59,7 +59,7 @@ export class VolumeDevices {
     this.ports = ports;
   }
 
-  /** Throws what stands in the way; then nothing of it is there. */
+  /** Makes the devices. When it throws, none of them exists. */
   static async make(
     volume: FrontendVolume,
     kind: 'block' | 'raw',
@@ -81,7 +81,7 @@ export class VolumeDevices {
     return made;
   }
 
-  /** Those that the process before has left, in the place of a volume that is not attached again yet. `serveOn` comes next. */
+  /** Devices that the previous process has left, for a volume that is not attached again yet. Call `serveOn` next. */
   static adopt({ note, fd, id }: LeftDevice, standIn: StandInVolume, ports: VolumeDevicesPorts): VolumeDevices {
     const made = new VolumeDevices(standIn, standIn, { raw: note.raw, block: note.block }, ports);
     made.rawDevice = RawDevice.adopt(made.rawOptions(), fd, note.file);
@@ -98,23 +98,23 @@ export class VolumeDevices {
     return this.shownVolume;
   }
 
-  /** Somebody else has unmounted it. */
+  /** The administrator or another program has unmounted the raw device. */
   get isGone(): boolean {
     return this.isUnmounted;
   }
 
-  /** null: they are gone. */
+  /** null: the devices are gone. */
   get shown(): ShownDevices | null {
     if (this.isUnmounted) return null;
     return { raw: this.places.raw, block: this.loop === null ? null : this.places.block };
   }
 
-  /** `/dev/loop3`; null: there is none. */
+  /** `/dev/loop3`; null: there is no block device. */
   get loopDevice(): string | null {
     return this.loop?.device ?? null;
   }
 
-  /** What was under way comes again, and waits for the volume with all that comes; what needs no server is answered. */
+  /** The kernel sends requests under way again. They and new ones wait for the volume; requests that need no server are answered. */
   serveOn(): void {
     try {
       this.rawDevice.serveOn();
@@ -124,38 +124,38 @@ export class VolumeDevices {
     }
   }
 
-  /** Has them held. A kernel that cannot give requests once more would let what was under way hang for ever. */
+  /** Lets the keeper hold the devices, if the kernel can send unanswered requests again; otherwise these would hang for ever after a crash. */
   async hold(): Promise<void> {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
     this.keptId = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
-    // Meanwhile it may have been unmounted, or given to another owner.
+    // Meanwhile it may have been unmounted, or its owner changed.
     if (this.isUnmounted) await this.unkeep();
     else this.note();
   }
 
-  /** The keeper learns what is there now. */
+  /** Updates the keeper's note. */
   note(): void {
     if (this.keptId !== null) this.ports.kept.note(this.keptId, this.asNote());
   }
 
-  /** No more requests are taken: another process is to go on with them. */
+  /** Takes no more requests, because another process will continue with them. */
   pause(): void {
     this.rawDevice.pause();
   }
 
-  /** All I/O on them gets errors from now on. */
+  /** All I/O on the devices gets errors from now on. */
   fail(): void {
     this.rawDevice.fail();
   }
 
-  /** The volume has grown. */
+  /** Shows the new size of the volume. */
   async grow(): Promise<void> {
     if (this.isUnmounted) return;
     await this.rawDevice.grow();
     await this.loop?.grow();
   }
 
-  /** Who uses them, for people. */
+  /** Users of the devices, as text for people. */
   async users(): Promise<string[]> {
     if (this.isUnmounted) return [];
     const loop = this.loop !== null && (await this.loop.isOurs()) ? this.loop.device : null;
@@ -163,8 +163,8 @@ export class VolumeDevices {
   }
 
   /**
-   * What the process before had acknowledged and not flushed was in its log, which has ended with it: so it is flushed before anything of what
-   * was under way is done once more. `isTheirs`: they were not taken away meanwhile.
+   * Resumes the devices with the attached volume. Acknowledged writes that were not flushed were in the replay log of the previous process, which is
+   * lost. So the volume is flushed before requests under way are executed again. `isTheirs`: the devices were not taken away meanwhile.
    */
   async resume(volume: FrontendVolume, isTheirs: () => boolean): Promise<void> {
     const { log, label, clock } = this.ports;
@@ -173,7 +173,7 @@ export class VolumeDevices {
     if (status !== STATUS.OK)
       log.error(`${label(volume)}: what was written and not flushed before rsiod began anew may be lost: ${statusEntry(status).sentence}`);
     try {
-      // What waited was told so.
+      // The waiting I/O has got errors.
       if (!isTheirs()) return;
       const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
       this.standIn?.become(volume);
@@ -181,7 +181,7 @@ export class VolumeDevices {
       if (isSame) this.note();
       log.info(`${label(volume)} is shown as before, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
       await this.repairLoop();
-      // Two programs for each of a thousand volumes would take seconds. After a crash before the note the next process does it.
+      // Two programs for each of a thousand volumes would take seconds. After a crash before the note, the next process grows the device.
       if (isSame) return;
       await this.grow();
       this.note();
@@ -190,7 +190,7 @@ export class VolumeDevices {
     }
   }
 
-  /** The kind way. False: it did not work out, and force is to follow. With it nobody waits long for I/O that stalls. */
+  /** Removes the devices in order. False: it failed, and `abandon` must follow. With `force`, stalled I/O fails after DEVICE_FORCE_MS. */
   async removed(force: boolean): Promise<boolean> {
     const timer = force ? this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail()) : null;
     try {
@@ -200,7 +200,7 @@ export class VolumeDevices {
       return true;
     } catch (thrown) {
       if (force) return false;
-      // The raw device was in use after all: as it was, then.
+      // The raw device was still in use: everything stays.
       await this.repairLoop();
       throw thrown;
     } finally {
@@ -208,14 +208,14 @@ export class VolumeDevices {
     }
   }
 
-  /** File systems on it write what they have, as far as that goes in a short time. */
+  /** Lets file systems on the block device write their data, within DEVICE_FORCE_MS. */
   async written(): Promise<void> {
     const timer = this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail());
     await this.loop?.sync().catch(() => undefined);
     timer.cancel();
   }
 
-  /** Whoever uses them gets errors. */
+  /** Takes the devices away from their users, which get I/O errors. */
   async abandon(): Promise<void> {
     this.rawDevice.fail();
     this.standIn?.giveUp();
@@ -255,7 +255,7 @@ export class VolumeDevices {
       buffers,
       clock,
       warn: (sentence) => log.warn(sentence),
-      // What is said of it while it is being made is known when it is held.
+      // Changes while it is being made are in the first note.
       fileChanged: () => this.note(),
       gone: (reason) => {
         this.isUnmounted = true;
@@ -266,7 +266,7 @@ export class VolumeDevices {
   }
 }
 
-/** Resolves with what became of it, however long it takes. */
+/** Flushes the volume and resolves with the status, however long it takes. */
 function flushed(volume: FrontendVolume): Promise<Status> {
   return new Promise((done) => {
     const nowhere = { positionBytes: 0, lengthBytes: 0, buffer: NOTHING, bufferOffset: 0 };

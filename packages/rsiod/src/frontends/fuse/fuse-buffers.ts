@@ -1,12 +1,12 @@
-// Buffers for requests and data of the raw door, shared by all its devices: large ones for what is read from a descriptor and for long data,
-// small ones for the rest. In both the data begins where the data of a WRITE does, so that a WRITE is sent from where it was received and the
-// header of a READ's reply fits in front. What lies idle is bounded; what is in use is bounded by each session.
+// Buffers for requests and data of all raw devices: large ones for reads from the descriptor and for long data, small ones for the rest. In both
+// the data begins at the offset of a WRITE's data, so that a WRITE is sent from where it was received, and a READ's reply header fits before
+// the data. Invariant: idle memory is bounded here, memory in use by each session.
 
 import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from './limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
 
 export const DATA_OFFSET = WRITE_PREFIX_BYTES;
-/** The kernel refuses to be read with less than the largest WRITE and 8 KiB. */
+/** The kernel refuses reads into less than the largest WRITE plus 8 KiB. */
 const LARGE_BYTES = FUSE_DATA_MAX_BYTES + 8192;
 const SMALL_BYTES = DATA_OFFSET + FUSE_COPY_MAX_BYTES;
 
@@ -21,7 +21,7 @@ export class FuseBuffers {
     return this.taken;
   }
 
-  /** Room for `dataBytes` (at most FUSE_DATA_MAX_BYTES) from DATA_OFFSET on; the content is anything. */
+  /** Room for `dataBytes` (at most FUSE_DATA_MAX_BYTES) from DATA_OFFSET on; the content is undefined. */
   take(dataBytes: number): Buffer {
     return dataBytes <= FUSE_COPY_MAX_BYTES ? this.pop(this.small, SMALL_BYTES) : this.takeLarge();
   }
@@ -31,7 +31,7 @@ export class FuseBuffers {
     return this.pop(this.large, LARGE_BYTES);
   }
 
-  /** Gives back what was taken. */
+  /** Returns a buffer. */
   giveBack(buffer: Buffer): void {
     this.taken--;
     if (this.idleBytes + buffer.length > FUSE_POOLED_BYTES_MAX) return;

@@ -1,5 +1,5 @@
-// FUSE requests out of the bytes of one read, and replies into a buffer, as pure functions. What comes from the kernel is checked all the same:
-// any bytes have a clear outcome. Leaves what a request means to fuse-session.ts.
+// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Input from the kernel is checked, too: any bytes have
+// a defined result. fuse-session.ts decides what a request means.
 //
 //   request   | length 4 | opcode 4 | unique 8 | inode 8 | uid 4 | gid 4 | pid 4 | extensions 2 | 0 2 | body, data of a WRITE
 //   reply     | length 4 | error 4  | unique 8 | body, data of a READ
@@ -22,18 +22,18 @@ import {
 
 const TWO_32 = 2 ** 32;
 
-/** A request's header and those fields of its body that more than one kind has; objects are used again. */
+/** A request's header; objects are re-used. */
 export class FuseHeader {
   lengthBytes = 0;
   opcode = 0;
-  /** The kernel's name for the request, in halves: the data path knows no bigint. */
+  /** The kernel's id of the request, in two halves, because the data path uses no bigint. */
   uniqueHigh = 0;
   uniqueLow = 0;
 }
 
 /**
- * `good`: the header is filled and the body is long enough for its opcode (of an unknown one nothing is known).
- * `short`: the header can be answered, the body cannot be read. `bad`: not even that.
+ * `good`: the header is filled, and the body is long enough for its opcode (unless that is unknown).
+ * `short`: the request can be answered, but its body cannot be read. `bad`: it cannot even be answered.
  */
 export type HeaderVerdict = 'good' | 'short' | 'bad';
 
@@ -51,17 +51,17 @@ export function readHeader(bytes: Buffer, lengthBytes: number, into: FuseHeader)
   return 'good';
 }
 
-/** Of READ, WRITE, FALLOCATE and LSEEK; past 2^53 it is not exact, and past the end of every volume. */
+/** Offset of READ, WRITE, FALLOCATE and LSEEK. It is not exact beyond 2^53, which is past the end of every volume. */
 export function readOffset(bytes: Buffer): number {
   return readUint64(bytes, REQUEST_HEADER_BYTES + 8);
 }
 
-/** Of READ and WRITE. */
+/** Size of READ and WRITE. */
 export function readSize(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 16);
 }
 
-/** open(2) flags of the file that a WRITE came by. */
+/** open(2) flags of the file of a WRITE. */
 export function readWriteFlags(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 32);
 }
@@ -79,7 +79,7 @@ export function readWhence(bytes: Buffer): number {
 }
 
 export interface SetAttr {
-  /** Which of them count: SET of fuse-constants.ts. */
+  /** Which fields are valid: SET of fuse-constants.ts. */
   readonly valid: number;
   readonly sizeBytes: number;
   readonly mode: number;
@@ -98,7 +98,7 @@ export function readSetAttr(bytes: Buffer): SetAttr {
   };
 }
 
-/** Whether an INTERRUPT means the request of that header. */
+/** Whether an INTERRUPT means the request with this header. */
 export function isInterruptOf(bytes: Buffer, { uniqueLow, uniqueHigh }: FuseHeader): boolean {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES) === uniqueLow && bytes.readUInt32LE(REQUEST_HEADER_BYTES + 4) === uniqueHigh;
 }
@@ -108,7 +108,7 @@ export interface InitOffer {
   readonly minor: number;
   readonly maxReadaheadBytes: number;
   readonly flags: number;
-  /** It can be told to give requests that were read and not answered once more. */
+  /** It can send requests again that were read and not answered. */
   readonly canResend: boolean;
 }
 
@@ -125,7 +125,7 @@ export function readInit(bytes: Buffer): InitOffer {
   };
 }
 
-/** What is agreed on; null: a kernel too old, or of another protocol. */
+/** The negotiated version and flags; null: the kernel is too old, or has another protocol. */
 export function agree({
   major,
   minor,
@@ -146,7 +146,7 @@ export function writeReplyHeader(into: Buffer, at: number, to: FuseHeader, errno
   return at + REPLY_HEADER_BYTES;
 }
 
-/** Has the kernel give each request that was read and not answered once more. Written at the start of `into`. */
+/** Lets the kernel send each unanswered request again. Written at the start of `into`. */
 export function writeResend(into: Buffer): number {
   into.fill(0, 0, REPLY_HEADER_BYTES);
   into.writeUInt32LE(REPLY_HEADER_BYTES, 0);
@@ -189,7 +189,7 @@ export interface FileAttr {
   readonly gid: number;
 }
 
-/** Valid for no time at all: who asks for the size is told that of now. */
+/** Valid for 0 s, so that programs always get the current size. */
 export function writeAttrReply(into: Buffer, to: FuseHeader, attr: FileAttr): number {
   const header = writeReplyHeader(into, 0, to, 0, ATTR_REPLY_BYTES - REPLY_HEADER_BYTES);
   into.fill(0, header, ATTR_REPLY_BYTES);
@@ -228,7 +228,7 @@ export function writeSeekReply(into: Buffer, to: FuseHeader, offsetBytes: number
   return at + 8;
 }
 
-/** Full, one file. The block size is also the least that the loop device discards. */
+/** A full file system with one file. The block size is also the smallest discard of the loop device. */
 export function writeStatfsReply(into: Buffer, to: FuseHeader, sizeBytes: number, blockSizeBytes: number): number {
   const bodyBytes = 80;
   const at = writeReplyHeader(into, 0, to, 0, bodyBytes);

@@ -1,5 +1,5 @@
-// Numbers of the kernel's FUSE protocol (7.28 and later) that the raw door speaks, named as the kernel's own header names them. Everything is
-// little-endian, as the machines are that this runs on. Only numbers: what a request means for a volume is decided in fuse-session.ts.
+// Numbers of the kernel's FUSE protocol (7.28 and later) that raw devices use, with the names of the kernel's header. All fields are
+// little-endian, like the supported machines. Only numbers: fuse-session.ts decides what a request means for a volume.
 
 export const OPCODE = {
   FORGET: 2,
@@ -20,7 +20,7 @@ export const OPCODE = {
   LSEEK: 46,
 } as const;
 
-/** What a request has behind its header, at least. */
+/** Minimum length of a request's body. */
 export const BODY_BYTES: Readonly<Partial<Record<number, number>>> = {
   [OPCODE.FORGET]: 8,
   [OPCODE.GETATTR]: 16,

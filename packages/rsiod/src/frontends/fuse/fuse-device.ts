@@ -1,7 +1,7 @@
-// The descriptor of one raw device: requests are read from it, replies written to it. Driven by epoll where Node lets a pipe's handle have it
-// (undocumented, hence every step is checked), else by one pending read, which costs a thread of the pool. The descriptor may come from
-// outside: whoever gives it has opened /dev/fuse. Invariants: each read has a buffer of its own when the session keeps the last one; after
-// `close` nothing is received, replied or given to the descriptor.
+// The descriptor of one raw device: reads requests from it and writes replies to it. Driven by epoll if a pipe handle of Node accepts the
+// descriptor (undocumented, so every step is checked), otherwise by one pending read, which occupies a thread of the pool. The descriptor may
+// come from another process. Invariants: a read gets a new buffer when the session keeps the last one; after `close` nothing is received and
+// nothing is written to the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
@@ -14,7 +14,7 @@ import type { FusePort } from './fuse-session.ts';
 
 const DEVICE = '/dev/fuse';
 
-/** Opens the kernel's side of a raw device that is still to be mounted. Throws E_SYSTEM. */
+/** Opens /dev/fuse for a raw device that will be mounted. Throws E_SYSTEM. */
 export function openFuse(): number {
   try {
     return openSync(DEVICE, 'r+');
@@ -28,13 +28,13 @@ export function openFuse(): number {
 
 export interface FuseDeviceOptions {
   readonly buffers: FuseBuffers;
-  /** One request in `bytes`; true: the buffer is kept. */
+  /** One request in `bytes`; true: the session keeps the buffer. */
   readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
-  /** More requests than one are under way: others may have come meanwhile. */
+  /** More than one request is under way, so that others may have arrived. */
   readonly isBusy: () => boolean;
-  /** It was unmounted, or its connection was aborted. Called at most once, not after `close`. */
+  /** The device was unmounted, or its connection was aborted. Called at most once, not after `close`. */
   readonly gone: (reason: string) => void;
-  /** False: never borrows a pipe's handle. */
+  /** False: never uses a pipe's handle. */
   readonly usesPoll?: boolean;
 }
 
@@ -48,14 +48,14 @@ export class FuseDevice implements FusePort {
   private isPaused = false;
   private isClosed = false;
 
-  /** `fd`: of /dev/fuse, mounted; it belongs to the device from now on. */
+  /** `fd`: of /dev/fuse, mounted; the device owns it from now on. */
   constructor(fd: number, options: FuseDeviceOptions) {
     this.fd = fd;
     this.options = options;
     this.buffer = options.buffers.takeLarge();
   }
 
-  /** Begins to receive. Only when it is mounted: before, the kernel refuses to be read. */
+  /** Starts to receive. Call it after the mount, because the kernel refuses reads before. */
   start(): void {
     this.socket = this.options.usesPoll === false ? null : this.polled();
     if (this.socket === null) this.readOn();
@@ -67,19 +67,19 @@ export class FuseDevice implements FusePort {
     try {
       writeSync(this.fd, bytes, start, end - start);
     } catch (thrown) {
-      // ENOENT: the kernel has given the request up. ENODEV: the device was unmounted, which reading tells too.
+      // ENOENT: the kernel has abandoned the request. ENODEV: the device was unmounted, which the next read reports, too.
       const errno = errnoName(thrown);
       if (errno !== 'ENOENT' && errno !== 'ENODEV') this.end(`a reply was refused: ${errno ?? String(thrown)}`);
     }
   }
 
-  /** Before `start`: has the kernel give what another process has read and not answered once more. Throws E_SYSTEM. */
+  /** Before `start`: lets the kernel send requests again that another process has read and not answered. Throws E_SYSTEM. */
   resend(): void {
     const bytes = Buffer.alloc(REPLY_HEADER_BYTES);
     try {
       writeSync(this.fd, bytes, 0, writeResend(bytes));
     } catch (thrown) {
-      throw new RsError('E_SYSTEM', `The kernel does not give requests once more (${errnoName(thrown) ?? String(thrown)})`);
+      throw new RsError('E_SYSTEM', `The kernel does not send unanswered requests again (${errnoName(thrown) ?? String(thrown)})`);
     }
   }
 
@@ -94,7 +94,7 @@ export class FuseDevice implements FusePort {
     else if (!this.isClosed) this.readOn();
   }
 
-  /** Lets go of the descriptor. With none left the kernel answers what is out, and all that comes, with an error. */
+  /** Closes the descriptor. When no copy is left, the kernel fails all requests under way and all later ones. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -133,8 +133,8 @@ export class FuseDevice implements FusePort {
   }
 
   /**
-   * What else is there by now: epoll tells of one request for each turn of the loop, and a trunk that is given one at a time sends one at a time.
-   * The look that finds nothing costs an exception, which is cheap only without a stack.
+   * Reads further requests that have arrived. epoll reports one request per turn of the loop, and a trunk that gets one request at a time sends
+   * one at a time. The last, empty read throws an exception, which is cheap only without a stack trace.
    */
   private drain(): void {
     const { stackTraceLimit } = Error;
@@ -146,7 +146,7 @@ export class FuseDevice implements FusePort {
         this.received(lengthBytes);
       }
     } catch (thrown) {
-      // EAGAIN: nothing. All else comes again when the loop reads.
+      // EAGAIN: no more requests. Other errors come again when the loop reads.
       if (errnoName(thrown) === undefined) throw thrown;
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
@@ -166,7 +166,7 @@ export class FuseDevice implements FusePort {
       this.options.buffers.giveBack(this.buffer);
       return;
     }
-    // EINTR, ENOENT: the request was taken back while it was being read.
+    // EINTR, ENOENT: the kernel withdrew the request during the read.
     const isPassing = error === null || ['EINTR', 'ENOENT'].includes(errnoName(error) ?? '');
     if (!isPassing) {
       this.end(errnoName(error) ?? error.message);
@@ -177,7 +177,7 @@ export class FuseDevice implements FusePort {
   }
 }
 
-/** A pipe's handle that has the descriptor; null: not with this Node. */
+/** A pipe handle with the descriptor; null: impossible with this Node. */
 function pollHandle(fd: number): object | null {
   const server = createServer();
   server.on('error', () => undefined);

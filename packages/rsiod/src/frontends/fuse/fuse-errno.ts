@@ -1,10 +1,10 @@
-// Statuses of the data plane as the error numbers that a program gets from read(2), write(2) and fsync(2) on a raw device.
-// Leaves sentences to who has room for them: an error number is all that fits here.
+// Statuses of the data plane as error numbers that programs get from read(2), write(2) and fsync(2) on a raw device.
+// There is no room for messages: the events and the log have them.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ERRNO } from './fuse-constants.ts';
 
-/** What has no number of its own there, also a status of a newer peer, reads as EIO. */
+/** Statuses without their own number, also unknown ones of newer peers, become EIO. */
 export function fuseErrno(status: Status): number {
   switch (status) {
     case STATUS.OK:

@@ -1,5 +1,5 @@
-// One request of the kernel while it is under way: what the volume sees as VolumeIo, and what is needed to answer it.
-// Objects are used again within their session.
+// One request of the kernel while it is under way: the VolumeIo that the volume sees, and the fields that its answer needs.
+// Objects are re-used within their session.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -19,9 +19,9 @@ export class FuseRequest implements VolumeIo {
   mustKeepAllocated = false;
 
   readonly header = new FuseHeader();
-  /** It looks for data or a hole, from position on. */
+  /** The request seeks data or a hole, from its position on; null: it does not seek. */
   seeks: 'data' | 'hole' | null = null;
-  /** The kernel has its answer, though the volume is not done with it. */
+  /** The kernel has its answer, although the volume is not done. */
   isAnswered = false;
   /** Set when its program was interrupted. */
   interrupted: Timer | null = null;
@@ -35,12 +35,12 @@ export class FuseRequest implements VolumeIo {
     this.completed(this, status);
   }
 
-  /** Nothing was changed by it, and nothing will be: it may be answered before the volume is done. */
+  /** The request changes nothing, so that it may be answered before the volume is done. */
   get isQuery(): boolean {
     return this.seeks !== null || this.op === 'read';
   }
 
-  /** Made as new. Returns the data buffer that it had, or null. */
+  /** Resets the object. Returns its data buffer; null: it had none. */
   clear(): Buffer | null {
     const { buffer } = this;
     this.interrupted?.cancel();

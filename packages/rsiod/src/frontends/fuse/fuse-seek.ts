@@ -1,5 +1,5 @@
-// Where the next data or the next hole of a volume is, for lseek(2): the volume is asked for its allocation piece by piece.
-// Invariant: what is not known to be a hole is data, so a copy may take too much along and never too little.
+// Finds the next data or the next hole of a volume, for lseek(2), by requesting extents piece by piece.
+// Invariant: everything that is not known to be a hole is data, so that a copy may copy too much but never too little.
 
 import { FUSE_SEEK_BYTES } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -7,31 +7,31 @@ import type { FrontendVolume, Extent } from '../../volumes/frontend-volume.ts';
 
 export interface Sought {
   readonly status: Status;
-  /** null: no data from there on. */
+  /** null: there is no data from there on. */
   readonly positionBytes: number | null;
 }
 
 /** `fromBytes` is within the volume. There is always a hole: at the end of the volume. */
 export function seek(volume: FrontendVolume, fromBytes: number, what: 'data' | 'hole', done: (sought: Sought) => void): void {
   const endBytes = volume.sizeBytes;
-  const ask = (at: number): void => {
+  const request = (at: number): void => {
     volume.extents(at, Math.min(FUSE_SEEK_BYTES, endBytes - at), (status, extents) => {
       if (status === STATUS.UNSUPPORTED) return done({ status: STATUS.OK, positionBytes: what === 'data' ? fromBytes : endBytes });
       if (status !== STATUS.OK) return done({ status, positionBytes: null });
       const { found, behind } = lookIn(extents, at, what);
       if (found !== null) return done({ status, positionBytes: Math.max(fromBytes, found) });
-      // No extents at all would be asked for without end.
+      // An empty answer would be requested again for ever.
       if (behind === at || behind >= endBytes) return done({ status, positionBytes: what === 'data' ? null : endBytes });
-      ask(behind);
+      request(behind);
     });
   };
-  ask(fromBytes - (fromBytes % volume.blockSizeBytes));
+  request(fromBytes - (fromBytes % volume.blockSizeBytes));
 }
 
 function lookIn(extents: readonly Extent[], fromBytes: number, what: 'data' | 'hole'): { found: number | null; behind: number } {
   let at = fromBytes;
-  for (const { lengthBytes, isHole: hole } of extents) {
-    if (hole === (what === 'hole')) return { found: at, behind: at };
+  for (const { lengthBytes, isHole } of extents) {
+    if (isHole === (what === 'hole')) return { found: at, behind: at };
     at += lengthBytes;
   }
   return { found: null, behind: at };

@@ -1,7 +1,7 @@
-// What the kernel asks of one raw device, and the answers: requests from fuse-codec.ts to the volume, outcomes back. Sans-I/O: whoever has the
-// descriptor hands in what was read from it. Judging is the volume's, except for what only files have (ends, permissions, holes).
-// Invariants: each request that needs an answer gets exactly one, also after `stop`; a buffer goes back exactly once, and never while the
-// volume has it; a change is never answered before the volume is done with it, except by `stop`, whose caller gives up what is out.
+// The requests of the kernel to one raw device: passes them to the volume and answers them. Sans-I/O: the owner of the descriptor passes in the
+// bytes that were read. The volume checks requests, except for properties of files (end, permissions, holes). Invariants: each request that
+// needs an answer gets exactly one, also after `stop`; a buffer is returned exactly once, and never while the volume has it; a change is never
+// answered before the volume is done with it, except by `stop`, whose caller abandons the requests under way.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -57,22 +57,22 @@ import { fuseErrno } from './fuse-errno.ts';
 import { FuseRequest } from './fuse-request.ts';
 import { type Sought, seek } from './fuse-seek.ts';
 
-/** Where replies go, and how reading is held back. */
+/** Sends replies, and pauses reading. */
 export interface FusePort {
-  /** One reply, whole; the bytes are the caller's again when this returns. */
+  /** Sends one complete reply; the caller may re-use the bytes when this returns. */
   reply(bytes: Buffer, start: number, end: number): void;
   pause(): void;
   resume(): void;
 }
 
-/** What the kernel was told of the file, and told us: the next process that serves it goes on with that. */
+/** Properties of the file that the kernel and this process have exchanged: the next process that serves the file needs them. */
 export interface FuseFile {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   /** Wall clock. */
   readonly madeMs: number;
-  /** The kernel can give requests that were read and not answered once more. */
+  /** The kernel can send requests again that were read and not answered. */
   readonly canResend: boolean;
 }
 
@@ -81,17 +81,17 @@ export interface FuseSessionOptions {
   readonly port: FusePort;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
-  /** Of the process that served it before; null: it is new. */
+  /** From the process that served it before; null: the device is new. */
   readonly file?: FuseFile | null;
-  /** `file` is another one. */
+  /** `file` has changed. */
   readonly fileChanged?: () => void;
-  /** The kernel has said what it can do. `refusal`: why that is not enough, a sentence; null: it is. */
+  /** INIT was answered. `refusal`: why the kernel cannot be used; null: it can. */
   readonly agreed?: (refusal: string | null) => void;
-  /** What came cannot be understood, or not be agreed on. */
+  /** A request cannot be decoded or has caused an exception. */
   readonly broken: (reason: string) => void;
 }
 
-/** What the volume is asked for. */
+/** Requests that the volume executes. */
 const VOLUME_OPCODES: ReadonlySet<number> = new Set([OPCODE.READ, OPCODE.WRITE, OPCODE.FSYNC, OPCODE.FALLOCATE, OPCODE.LSEEK]);
 
 export class FuseSession {
@@ -123,7 +123,7 @@ export class FuseSession {
     return this.active.size;
   }
 
-  /** One request, as it was read, in a large buffer. True: the buffer is kept, and given back by the session. */
+  /** Takes one request, as it was read, in a large buffer. True: the session keeps the buffer and returns it later. */
   receive(bytes: Buffer, lengthBytes: number): boolean {
     const { header } = this;
     const verdict = readHeader(bytes, lengthBytes, header);
@@ -133,7 +133,7 @@ export class FuseSession {
       } catch (thrown) {
         this.mistaken(thrown);
         if (needsReply(header.opcode)) this.fail(header, ERRNO.EIO);
-        // Somebody may have the buffer.
+        // The volume may have the buffer.
         return true;
       }
     }
@@ -142,7 +142,7 @@ export class FuseSession {
     return false;
   }
 
-  /** Answers everything that is out with EIO, and from now on every request for the volume. */
+  /** Answers all requests under way, and from now on every request for the volume, with EIO. */
   stop(): void {
     this.isStopped = true;
     for (const request of this.active) this.abandon(request, ERRNO.EIO);
@@ -178,7 +178,7 @@ export class FuseSession {
     }
   }
 
-  /** What the volume is not asked for. */
+  /** Requests that do not need the volume. */
   private answerAtOnce(bytes: Buffer, header: FuseHeader): void {
     switch (header.opcode) {
       case OPCODE.INIT:
@@ -196,7 +196,7 @@ export class FuseSession {
       case OPCODE.STATFS:
         this.answer(writeStatfsReply(this.small, header, this.volume.sizeBytes, this.volume.blockSizeBytes));
         break;
-      // Nothing is kept back here, so closing has nothing to write.
+      // Nothing is cached here, so that closing has nothing to write.
       case OPCODE.FLUSH:
       case OPCODE.RELEASE:
       case OPCODE.DESTROY:
@@ -241,7 +241,7 @@ export class FuseSession {
     const writes = (readOpenFlags(bytes) & O_ACCMODE) !== 0;
     if (this.isStopped) this.fail(header, ERRNO.EIO);
     else if (writes && this.volume.readonly) this.fail(header, ERRNO.EROFS);
-    // Nothing of the volume stays in the page cache: another client may write a shared one.
+    // Direct I/O keeps the volume out of the page cache, because another client may write to a shared volume.
     else
       this.answer(
         writeOpenReply(this.small, header, ++this.handles, OPEN_FLAG.DIRECT_IO | OPEN_FLAG.PARALLEL_DIRECT_WRITES | OPEN_FLAG.NOFLUSH),
@@ -249,8 +249,8 @@ export class FuseSession {
   }
 
   /**
-   * The size stays what it is: O_TRUNC does nothing, as for a block device, and any other size is refused. Owner and permissions hold as long
-   * as the device is there.
+   * The size never changes: O_TRUNC has no effect, as for a block device, and any other size is refused. Owner and permissions hold as long
+   * as the device exists.
    */
   private setAttr(bytes: Buffer, header: FuseHeader): void {
     const { valid, sizeBytes, mode, uid, gid } = readSetAttr(bytes);
@@ -261,7 +261,7 @@ export class FuseSession {
         return;
       }
     }
-    // Told before it is answered: who is answered may rely on it.
+    // Recorded before the answer, because the program may rely on it then.
     this.change({
       ...((valid & SET.MODE) === 0 ? {} : { mode: MODE_REGULAR | (mode & MODE_PERMISSIONS) }),
       ...((valid & SET.UID) === 0 ? {} : { uid }),
@@ -276,7 +276,7 @@ export class FuseSession {
     this.answer(writeAttrReply(this.small, header, { sizeBytes, blockSizeBytes, timeMs: madeMs, mode, uid, gid }));
   }
 
-  /** Short at the end of the volume, as a file is. */
+  /** Reads are short at the end of the volume, as for a file. */
   private read(bytes: Buffer, header: FuseHeader): void {
     const position = readOffset(bytes);
     const asked = readSize(bytes);
@@ -290,7 +290,7 @@ export class FuseSession {
     }
   }
 
-  /** Short at the end of the volume, and nothing behind it, as with a block device. */
+  /** Writes are short at the end of the volume and fail behind it, as for a block device. */
   private write(bytes: Buffer, header: FuseHeader): boolean {
     const { buffers } = this.options;
     const position = readOffset(bytes);
@@ -313,7 +313,7 @@ export class FuseSession {
     return isKept;
   }
 
-  /** A hole must read as zeroes, which DISCARD does not promise: so it is a ZERO that may make one. */
+  /** A hole must read as zeroes, which DISCARD does not promise. So a ZERO is used that may make a hole. */
   private fallocate(bytes: Buffer, header: FuseHeader): void {
     const { lengthBytes, mode } = readFallocate(bytes);
     const isHole = mode === (FALLOCATE.PUNCH_HOLE | FALLOCATE.KEEP_SIZE);
@@ -351,8 +351,8 @@ export class FuseSession {
   }
 
   /**
-   * The program of a request was interrupted, and wants to end. A request that only asks is answered after a while, so that the program can
-   * be ended while I/O stalls; a change is not, as it may still be done, over what somebody else writes then.
+   * The program of a request was interrupted and may want to end. A query is answered after a while, so that the program can end while I/O
+   * stalls. A change is not, because it may still be executed, over later writes.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {
@@ -372,7 +372,7 @@ export class FuseSession {
     request.op = op;
     request.positionBytes = positionBytes;
     request.lengthBytes = lengthBytes;
-    // First, as it may throw: who was not taken never comes back.
+    // Submitted first because it may throw, and a request that was not taken never comes back.
     this.volume.submit(request);
     this.active.add(request);
     this.bytesOut += request.buffer.length;
@@ -394,7 +394,7 @@ export class FuseSession {
     this.finish(request, errno);
   }
 
-  /** A mistake of ours costs the request that met it; only a failed assertion ends the process, as everywhere (docs/adr/0022). */
+  /** An exception fails only the request that caused it; a failed assertion ends the process, as everywhere (docs/adr/0022). */
   private mistaken(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     this.options.broken(
@@ -413,7 +413,7 @@ export class FuseSession {
     request.isAnswered = true;
   }
 
-  /** The volume is done with it. */
+  /** The volume is done with the request. */
   private finish(request: FuseRequest, errno: number): void {
     if (!request.isAnswered) this.fail(request.header, errno);
     this.active.delete(request);

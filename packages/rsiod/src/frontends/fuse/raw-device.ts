@@ -1,6 +1,6 @@
-// One raw device: a regular file on which a FUSE file system is mounted that is this one file. Leaves requests to fuse-session.ts and the
-// descriptor to fuse-device.ts. Invariants: this process never touches the file while something is mounted there (it would wait for itself):
-// only child processes do; whatever fails, nothing mounted and no file stays behind.
+// One raw device: a FUSE file system that consists of one file, mounted on a regular file. fuse-session.ts answers requests, fuse-device.ts owns
+// the descriptor. Invariants: this process never touches the file while it is mounted, because it would wait for itself; only child processes
+// do. After a failure neither a mount nor the file is left.
 
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
@@ -22,14 +22,14 @@ export const RAW_TYPE = 'fuse.rsio';
 export interface RawDeviceOptions {
   readonly volume: FrontendVolume;
   readonly file: string;
-  /** What the mount table shows as its source. */
+  /** Its source in the mount table. */
   readonly source: string;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
   readonly warn: (sentence: string) => void;
-  /** `file` is another one. */
+  /** `file` has changed. */
   readonly fileChanged: () => void;
-  /** Somebody else has unmounted it. */
+  /** Another program has unmounted it. */
   readonly gone: (reason: string) => void;
 }
 
@@ -40,7 +40,7 @@ export class RawDevice {
   private isEnding = false;
   private hasGone = false;
   private settle: (refusal: string | null) => void = () => undefined;
-  /** What the kernel's first words came to: null is good. */
+  /** The result of the kernel's INIT; null: success. */
   private readonly agreement = new Promise<string | null>((resolve) => (this.settle = resolve));
 
   private constructor(options: RawDeviceOptions, fd: number, before: FuseFile | null) {
@@ -69,7 +69,7 @@ export class RawDevice {
     });
   }
 
-  /** Throws E_IN_USE when something else is there, E_SYSTEM when the system refuses. */
+  /** Throws E_IN_USE when the path is taken, E_SYSTEM when the system refuses. */
   static async make(options: RawDeviceOptions): Promise<RawDevice> {
     const { file, source, clock, volume } = options;
     await makeMountPoint(file);
@@ -82,13 +82,13 @@ export class RawDevice {
         await runCommand(clock, 'mount', ['-i', '-t', RAW_TYPE, '-o', how, source, file], fd);
       } catch (thrown) {
         closeSync(fd);
-        // One that took too long may have done it.
+        // A mount that took too long may still have succeeded.
         await unmountLazily(clock, file);
         throw thrown;
       }
       const made = new RawDevice(options, fd, null);
       made.device.start();
-      // The kernel says first of all what it can do.
+      // The kernel's first request says what it can do.
       const refusal = await within(clock, DEVICE_COMMAND_TIMEOUT_MS, made.agreement);
       if (refusal === null) return made;
       await made.abandon();
@@ -99,18 +99,18 @@ export class RawDevice {
     }
   }
 
-  /** One that another process has served until it ended: `fd` is its descriptor, `before` what that has said of it. `serveOn` comes next. */
+  /** A device of an earlier process: `fd` is its descriptor, `before` its note. Call `serveOn` next. */
   static adopt(options: RawDeviceOptions, fd: number, before: FuseFile): RawDevice {
     return new RawDevice(options, fd, before);
   }
 
-  /** What another process has taken and not answered comes again, and from now on everything is answered. Throws E_SYSTEM. */
+  /** Lets the kernel send unanswered requests again, and answers all requests from now on. Throws E_SYSTEM. */
   serveOn(): void {
     this.device.resend();
     this.device.start();
   }
 
-  /** Somebody else has unmounted it. */
+  /** Another program has unmounted it. */
   get isGone(): boolean {
     return this.hasGone;
   }
@@ -125,21 +125,21 @@ export class RawDevice {
   }
 
   /**
-   * Lets the kernel know the size that the volume has now. It is set, not looked at: the kernel shows an answer to a look, but does not keep it
-   * when a write has ended meanwhile, and then reads behind the size that it knows end with nothing.
+   * Tells the kernel the current size of the volume. The size is set, not queried: the kernel does not keep the answer to a query when a write
+   * has ended meanwhile, and then reads beyond the old size return nothing.
    */
   async grow(): Promise<void> {
     const { clock, file, volume } = this.options;
-    const words = volume.readonly ? ['stat', '--format=%s'] : ['truncate', '--no-create', `--size=${volume.sizeBytes}`];
-    await runCommand(clock, words[0] ?? '', [...words.slice(1), file]);
+    const command = volume.readonly ? ['stat', '--format=%s'] : ['truncate', '--no-create', `--size=${volume.sizeBytes}`];
+    await runCommand(clock, command[0] ?? '', [...command.slice(1), file]);
   }
 
-  /** Takes no more requests; what was taken goes on. */
+  /** Takes no more requests; those that were taken continue. */
   pause(): void {
     this.device.pause();
   }
 
-  /** Takes it away, if nobody uses it; requests are answered meanwhile. Throws E_IN_USE. */
+  /** Unmounts it while requests are still answered. Throws E_IN_USE. */
   async remove(): Promise<void> {
     const { file, clock } = this.options;
     this.isEnding = true;
@@ -156,13 +156,13 @@ export class RawDevice {
     await removeFile(file);
   }
 
-  /** All requests, those that are out too, end with an error from now on. */
+  /** All requests, also those under way, end with an error from now on. */
   fail(): void {
     this.isEnding = true;
     this.session.stop();
   }
 
-  /** Takes it away from whoever uses it. */
+  /** Unmounts it lazily and fails its users' I/O. */
   async abandon(): Promise<void> {
     const { file, clock } = this.options;
     this.fail();
@@ -173,7 +173,9 @@ export class RawDevice {
 
 function within(clock: Clock, ms: number, agreement: Promise<string | null>): Promise<string | null> {
   return new Promise((resolve) => {
-    const timer = clock.after(ms, () => resolve(`the kernel says nothing within ${ms / 1000} s: see dmesg, or use device = nbd-socket`));
+    const timer = clock.after(ms, () =>
+      resolve(`the kernel did not send a request within ${ms / 1000} s: see dmesg, or use device = nbd-socket`),
+    );
     void agreement.then((refusal) => {
       timer.cancel();
       resolve(refusal);
@@ -181,12 +183,12 @@ function within(clock: Clock, ms: number, agreement: Promise<string | null>): Pr
   });
 }
 
-/** Nobody finds it any more; it is gone when the last one that uses it has ended. */
+/** Unmounts lazily: new users cannot find it, and it is gone when its last user has ended. */
 export async function unmountLazily(clock: Clock, file: string): Promise<void> {
   if (await isMounted(file)) await runCommand(clock, 'umount', ['-i', '-l', file]);
 }
 
-/** The file that something was mounted on. It is empty. */
+/** Removes the empty mount point, unless something is mounted there. */
 export async function removeFile(file: string): Promise<void> {
   if (await isMounted(file)) return;
   await unlink(file).catch((error: unknown) => {
@@ -198,7 +200,7 @@ async function isMounted(file: string): Promise<boolean> {
   return (await mountTable()).some(({ mountPoint }) => mountPoint === file);
 }
 
-/** An empty file that is there already is what a crash has left. */
+/** Creates the mount point; an existing empty file was left by a crash. */
 async function makeMountPoint(file: string): Promise<void> {
   if (await isMounted(file)) throw new RsError('E_IN_USE', `Something is mounted on ${file}: unmount it, or set path = for this volume`);
   try {

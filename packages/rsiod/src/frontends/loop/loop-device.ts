@@ -1,5 +1,5 @@
-// One block device: a loop device with direct I/O on a raw device, and a link to it where people look for it. Leaves I/O to the kernel.
-// Invariant: a loop device is touched only while it stands on our file: one that somebody has taken away may be another's by now.
+// One block device: a loop device with direct I/O on a raw device, and a link to it at the volume's path. The kernel does the I/O.
+// Invariant: a loop device is touched only while our file backs it, because a detached loop device may already have another user.
 
 import { lstat, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -12,7 +12,7 @@ import type { LoopNodes } from './loop-nodes.ts';
 
 export interface LoopDeviceOptions {
   readonly clock: Clock;
-  /** What it stands on. */
+  /** The file that backs it. */
   readonly rawFile: string;
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
@@ -27,9 +27,9 @@ export class LoopDevice {
   /** `/dev/loop3` */
   readonly device: string;
   private readonly options: LoopDeviceOptions;
-  /** What the kernel calls this use of it; null with one before 5.15. */
+  /** The kernel's sequence number of this use; null before Linux 5.15. */
   readonly sequence: string | null;
-  /** Its node in /dev came with it, and goes with it. */
+  /** Its node in /dev was created for it, and is removed with it. */
   readonly isNew: boolean;
 
   private constructor(options: LoopDeviceOptions, { device, sequence, isNew = false }: LoopNote) {
@@ -39,21 +39,21 @@ export class LoopDevice {
     this.isNew = isNew;
   }
 
-  /** Throws E_IN_USE when the place is taken, E_SYSTEM when there is no free loop device or it cannot do direct I/O. */
+  /** Throws E_IN_USE when the path is taken, E_SYSTEM when there is no free loop device or it cannot do direct I/O. */
   static async make(options: LoopDeviceOptions): Promise<LoopDevice> {
     const { clock, rawFile, blockSizeBytes, node, nodes } = options;
     await clearPlace(node, rawFile);
     const flags = ['--direct-io=on', '--sector-size', String(blockSizeBytes), ...(options.readonly ? ['--read-only'] : [])];
     const find = (): Promise<string> => runCommand(clock, 'losetup', ['--find', '--show', ...flags, rawFile]);
     const { device, isNew } = await nodes.watch(find).catch(async (thrown: unknown) => {
-      // One that took too long may have made it.
+      // A losetup that took too long may still have made a device.
       for (const made of await loopDevicesOn(rawFile)) await runCommand(clock, 'losetup', ['--detach', made]);
       throw noLoopDevice(rawFile, toRsError(thrown));
     });
     const loop = new LoopDevice(options, { device, sequence: await ofBlock(device, 'diskseq'), isNew });
     try {
       if (!LOOP_FORM.test(device)) throw new RsError('E_SYSTEM', `losetup made ${device}, which is no loop device`);
-      // Without it the kernel would keep pages of its own, and need this process to be rid of them when memory is short.
+      // Without direct I/O the kernel would cache pages, and need this process to write them when memory is short.
       if ((await ofLoop(device, 'dio')) !== '1')
         throw new RsError('E_SYSTEM', `Loop device ${device} cannot do direct I/O on ${rawFile}: use device = raw, or nbd-socket`);
       await symlink(device, node);
@@ -64,39 +64,39 @@ export class LoopDevice {
     }
   }
 
-  /** One that another process has made; it may be gone. */
+  /** A device that another process has made; it may be gone. */
   static adopt(options: LoopDeviceOptions, note: LoopNote): LoopDevice {
     return new LoopDevice(options, note);
   }
 
-  /** Whether it is still the one that was made. */
+  /** Whether the loop device still is the one that was made. */
   async isOurs(): Promise<boolean> {
     const behind = await ofLoop(this.device, 'backing_file');
-    // The path is not to be relied on: it is cut short when the raw device is unmounted.
+    // The path alone is not reliable, because the kernel shortens it when the raw device is unmounted.
     return (
       behind !== null &&
       (this.sequence === null ? behind === this.options.rawFile : (await ofBlock(this.device, 'diskseq')) === this.sequence)
     );
   }
 
-  /** Another one in its place, which was removed. Throws what `make` throws. */
+  /** Makes a new one after this one was removed. Throws as `make`. */
   async again(): Promise<LoopDevice> {
     return await LoopDevice.make(this.options);
   }
 
-  /** Lets it have the size that the raw device has now. */
+  /** Takes over the current size of the raw device. */
   async grow(): Promise<void> {
     if (await this.isOurs()) await runCommand(this.options.clock, 'losetup', ['--set-capacity', this.device]);
   }
 
-  /** Has the file systems that are mounted on it here write what they have. */
+  /** Syncs the file systems that are mounted on it in this mount namespace. */
   async sync(): Promise<void> {
     const number = await ofBlock(this.device, 'dev');
     const mounted = (await mountTable()).filter(({ device }) => device === number);
     for (const { mountPoint } of mounted) await runCommand(this.options.clock, 'sync', ['--file-system', mountPoint]);
   }
 
-  /** Takes it away. Throws E_IN_USE when somebody has it open: it goes then as soon as nobody has. */
+  /** Detaches it. Throws E_IN_USE when it is open; then it disappears when it is closed. */
   async remove(): Promise<void> {
     const { clock, node, nodes } = this.options;
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
@@ -109,7 +109,7 @@ export class LoopDevice {
     await removeLink(node);
   }
 
-  /** Nobody finds it any more; the kernel takes it away when the last one that uses it has ended. */
+  /** Removes the link and detaches it; the kernel removes it after its last user has closed it. */
   async abandon(): Promise<void> {
     const { clock, node, nodes } = this.options;
     await removeLink(node);
@@ -118,27 +118,27 @@ export class LoopDevice {
   }
 }
 
-/** What is said when losetup has made none. */
+/** The error when losetup has made no device. */
 export function noLoopDevice(rawFile: string, { message, context }: RsError): RsError {
-  // It says already what to do.
-  if (context['isLate'] === true) return new RsError('E_SYSTEM', `No loop device was to be had for ${rawFile}: ${message}`);
-  const said = message.replace('losetup: ', '').replace(`${rawFile}: `, '');
-  return new RsError('E_SYSTEM', `No loop device was to be had for ${rawFile} (${said}): see losetup --list, or use device = raw`);
+  // The message already has a remedy.
+  if (context['isLate'] === true) return new RsError('E_SYSTEM', `No free loop device for ${rawFile}: ${message}`);
+  const cause = message.replace('losetup: ', '').replace(`${rawFile}: `, '');
+  return new RsError('E_SYSTEM', `No free loop device for ${rawFile} (${cause}): see losetup --list, or use device = raw`);
 }
 
-/** Files with the loop devices that stand on them, as the kernel names both. */
+/** Backing files and their loop devices, with the kernel's names. */
 export async function loopDevices(): Promise<(readonly [file: string, device: string])[]> {
   const names = (await readdir('/sys/block').catch(() => [])).filter((name) => name.startsWith('loop'));
   const found = await Promise.all(names.map(async (name) => [await ofLoop(`/dev/${name}`, 'backing_file'), `/dev/${name}`] as const));
   return found.flatMap(([file, device]) => (file === null ? [] : [[file, device] as const]));
 }
 
-/** Loop devices that stand on a file. */
+/** Loop devices that are backed by a file. */
 export async function loopDevicesOn(file: string): Promise<string[]> {
   return (await loopDevices()).flatMap(([behind, device]) => (behind === file ? [device] : []));
 }
 
-/** Removes a link to a loop device; anything else is somebody's. */
+/** Removes a link to a loop device, and nothing else. */
 export async function removeLink(node: string): Promise<void> {
   const target = await readlink(node).catch(() => '');
   if (LOOP_FORM.test(target)) await unlink(node).catch(() => undefined);
@@ -148,7 +148,7 @@ export function baseName(device: string): string {
   return device.slice(device.lastIndexOf('/') + 1);
 }
 
-/** A link to a loop device behind which nothing stands, or our file, is what a crash has left. */
+/** Removes a link that a crash has left: its loop device has no backing file, or ours. Throws E_IN_USE when something else is there. */
 async function clearPlace(node: string, rawFile: string): Promise<void> {
   const target = await readlink(node).catch(() => '');
   const behind = LOOP_FORM.test(target) ? await ofLoop(target, 'backing_file') : '';
@@ -161,12 +161,12 @@ async function clearPlace(node: string, rawFile: string): Promise<void> {
     throw new RsError('E_IN_USE', `${node} is there already and is no device of ours: move it away, or set path = for this volume`);
 }
 
-/** What the kernel says of a loop device; null: nothing stands behind it. Touches no file that it stands on. */
+/** An attribute of a loop device; null: it has no backing file. Does not touch the backing file. */
 async function ofLoop(device: string, what: 'backing_file' | 'dio'): Promise<string | null> {
   return await ofBlock(device, `loop/${what}`);
 }
 
-/** What the kernel says of a block device; `dev`: its number, `7:3`. */
+/** An attribute of a block device; `dev`: its number, `7:3`. null: there is none. */
 export async function ofBlock(device: string, what: string): Promise<string | null> {
   return await readFile(`/sys/block/${baseName(device)}/${what}`, 'utf8').then(
     (text) => text.replace(/\n$/, ''),

@@ -1,7 +1,7 @@
-// The nodes of loop devices in /dev: losetup makes one where none is free, and nobody takes it away again; a thousand of them make each later
-// losetup slower. Those that came by a device of ours are taken away when nothing stands behind them (helpers/loop-nodes.pl; without perl they
-// stay). Leaves the devices to loop-device.ts. Invariants: none is taken away while one of ours is being made, which may just have found it free;
-// one that was there before, and one that is in use, stays; tries and waits are bounded.
+// The nodes of loop devices in /dev. losetup creates a node when none is free, but nothing removes it, and a thousand nodes slow down each later
+// losetup. So nodes that were created for our devices are removed when they are unused (helpers/loop-nodes.pl; without Perl they stay).
+// Invariants: no node is removed while a device of ours is being made, which may just have found it free; nodes that existed before, and nodes
+// in use, stay; attempts and waits are bounded.
 
 import { readdir } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -15,7 +15,7 @@ import { Shared } from '../system/shared.ts';
 export interface LoopNodesPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
-  /** Names of the loop devices that have a node, `loop3`. */
+  /** Names of the loop devices that have a node, as `loop3`. */
   readonly there: () => Promise<ReadonlySet<string>>;
   /** Resolves with the numbers of the nodes that are gone. */
   readonly remove: (numbers: readonly number[]) => Promise<readonly number[]>;
@@ -24,12 +24,12 @@ export interface LoopNodesPorts {
 export class LoopNodes {
   private readonly ports: LoopNodesPorts;
   private readonly looks: Shared<ReadonlySet<string>>;
-  /** Number of a node -> tries that are left. */
+  /** Number of a node -> remaining attempts. */
   private readonly free = new Map<number, number>();
   private making = 0;
   private removing: Promise<void> | null = null;
   private timer: Timer | null = null;
-  /** What kept it from taking nodes away was said. */
+  /** A failure to remove nodes was reported. */
   private isReported = false;
 
   constructor(ports: LoopNodesPorts) {
@@ -49,7 +49,7 @@ export class LoopNodes {
     });
   }
 
-  /** Runs `make`, which gives the device (`/dev/loop3`) that it made; `isNew`: its node came with it. */
+  /** Runs `make`, which returns the device (`/dev/loop3`) that it made; `isNew`: its node was created with it. */
   async watch(make: () => Promise<string>): Promise<{ readonly device: string; readonly isNew: boolean }> {
     while (this.removing !== null) await this.removing;
     this.making++;
@@ -63,13 +63,13 @@ export class LoopNodes {
     }
   }
 
-  /** Nothing stands behind it any more, or soon. */
+  /** The device has no backing file, or soon will not. */
   release(device: string): void {
     this.free.set(numberOf(device), LOOP_NODES_TRIES);
     this.wait();
   }
 
-  /** What is free is taken away now: the process ends. */
+  /** Removes free nodes now, because the process ends. */
   async settle(): Promise<void> {
     await this.removing;
     if (this.making === 0) await this.removeFree();
@@ -103,17 +103,17 @@ export class LoopNodes {
     const gone = new Set(await this.ports.remove(numbers).catch((thrown: unknown) => this.abandon(thrown, numbers)));
     for (const number of numbers) {
       const tries = (this.free.get(number) ?? 0) - 1;
-      // To the end of the list: others have their turn first.
+      // To the end of the list, so that others are tried first.
       this.free.delete(number);
       if (tries > 0 && !gone.has(number)) this.free.set(number, tries);
     }
   }
 
-  /** Without perl there is nothing to be done: they are not tried again, and one sentence is enough for all that come later. */
+  /** Reports the first failure, for example without Perl, and gives up on these nodes. */
   private abandon(thrown: unknown, numbers: readonly number[]): readonly number[] {
     if (!this.isReported) {
       const { message } = toRsError(thrown);
-      const remedy = 'see that perl is installed and that rsiod may open /dev/loop-control; they do no harm but that losetup is slower';
+      const remedy = 'install perl and let rsiod open /dev/loop-control; unused nodes only make losetup slower';
       this.ports.log.warn(`Unused nodes of loop devices stay in /dev (${message}): ${remedy}`);
     }
     this.isReported = true;

@@ -8,7 +8,7 @@ import {
   NBD_BATCHES_SENDING_MAX,
   NBD_BATCH_BYTES,
   NBD_BYTES_OUT_MAX,
-  NBD_DOOR_BYTES_MAX,
+  NBD_FRONTEND_BYTES_MAX,
   NBD_REPLY_COPY_MAX_BYTES,
   NBD_REQUESTS_OUT_MAX,
   NBD_REQUEST_MAX_BYTES,
@@ -34,7 +34,7 @@ const CACHE = 5;
 const BLOCK_STATUS = 7;
 const FUA = 1;
 
-const BUDGET = { limitBytes: NBD_DOOR_BYTES_MAX, reserveBytes: NBD_DOOR_BYTES_MAX, smallBytes: 2 ** 20 };
+const BUDGET = { limitBytes: NBD_FRONTEND_BYTES_MAX, reserveBytes: NBD_FRONTEND_BYTES_MAX, smallBytes: 2 ** 20 };
 
 /** A connection, its volume and its client, with the loop's turns in the test's hands. */
 class Rig {
@@ -317,11 +317,11 @@ describe('bounds', () => {
   it('on the data of all connections: past it the client is not read, but for one request, until another has given back', () => {
     const rig = new Rig().go(true);
     const other = { roomAgain: () => undefined };
-    rig.budget.take(other, NBD_DOOR_BYTES_MAX, true);
+    rig.budget.take(other, NBD_FRONTEND_BYTES_MAX, true);
     const reads = [1, 2, 3].map((cookie) => ({ type: READ, cookie, offset: 0, length: 4096 }));
     rig.send(...reads);
     expect([rig.volume.seen.length, rig.transport.paused]).toEqual([1, true]);
-    rig.budget.giveBack(NBD_DOOR_BYTES_MAX);
+    rig.budget.giveBack(NBD_FRONTEND_BYTES_MAX);
     rig.turn();
     expect([rig.volume.seen.length, rig.transport.paused]).toEqual([3, false]);
     expect(rig.answers()).toHaveLength(3);

@@ -8,8 +8,8 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { LogFields } from '@rsio/common/log/log-fields';
 import {
   NBD_CONNECTIONS_MAX,
-  NBD_DOOR_BYTES_MAX,
-  NBD_DOOR_RESERVE_BYTES,
+  NBD_FRONTEND_BYTES_MAX,
+  NBD_FRONTEND_RESERVE_BYTES,
   NBD_HANDSHAKE_TIMEOUT_MS,
   NBD_RECEIVE_BYTES,
   NBD_REFUSED_LOG_MS,
@@ -51,8 +51,8 @@ export interface NbdFrontendOptions {
 }
 
 const BUDGET: BudgetBounds = {
-  limitBytes: NBD_DOOR_BYTES_MAX,
-  reserveBytes: NBD_DOOR_RESERVE_BYTES,
+  limitBytes: NBD_FRONTEND_BYTES_MAX,
+  reserveBytes: NBD_FRONTEND_RESERVE_BYTES,
   smallBytes: DataBuffers.memoryBytes(NBD_SMALL_BYTES_MAX),
 };
 

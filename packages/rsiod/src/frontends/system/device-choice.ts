@@ -1,6 +1,7 @@
-// Which door shows a volume, given what the configuration wants and what this machine has. Pure.
-// Invariant: `auto` always finds something, and says why it is not more; what was asked for by name is refused with the remedy instead.
+// Which devices show a volume, given the configuration and what this machine has, which is checked each time because modules come and go.
+// Invariant: `auto` always finds a way, with the reason why it is no block device; a device that was requested by name is refused instead.
 
+import { existsSync } from 'node:fs';
 import type { DeviceChoice } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 
@@ -14,7 +15,7 @@ export interface DeviceFacts {
 
 export interface ChosenDevice {
   readonly kind: 'block' | 'raw' | 'nbd-socket' | 'none';
-  /** Why it is not a block device; null: it is one, or was asked for. */
+  /** Why it is not a block device; null: it is one, or another one was requested. */
   readonly why: string | null;
 }
 
@@ -22,7 +23,7 @@ const NO_ROOT = 'rsiod does not run as root';
 const NO_FUSE = 'there is no /dev/fuse (modprobe fuse)';
 const NO_LOOP = 'there is no /dev/loop-control (modprobe loop)';
 
-/** Throws E_RIGHTS and E_SYSTEM when what was asked for cannot be had. */
+/** Throws E_RIGHTS and E_SYSTEM when the requested device is impossible. */
 export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse, hasLoop }: DeviceFacts): ChosenDevice {
   switch (wanted) {
     case 'none':
@@ -36,7 +37,7 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
         throw new RsError('E_SYSTEM', `device = block is not possible, as ${NO_LOOP}: load it, or use raw`);
       return { kind: wanted, why: null };
     case 'auto':
-      // Several of them, of tests perhaps, share the loop devices of one machine.
+      // Several daemons with their own roots, for example in tests, share the loop devices of the machine.
       if (hasOwnRoot)
         return {
           kind: 'nbd-socket',
@@ -47,4 +48,14 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
       if (!hasLoop) return { kind: 'raw', why: NO_LOOP };
       return { kind: 'block', why: null };
   }
+}
+
+/** `root`: the root of the daemon's files; '' is the real root. */
+export function deviceFacts(root: string): DeviceFacts {
+  return {
+    hasOwnRoot: root !== '',
+    isRoot: process.geteuid?.() === 0,
+    hasFuse: existsSync('/dev/fuse'),
+    hasLoop: existsSync('/dev/loop-control'),
+  };
 }

@@ -15,13 +15,13 @@ it('one that does not end in time says that the machine is busy; losetup then bl
   const late = await running;
   expect(late).toMatchObject({ code: 'E_SYSTEM', message: 'sleep: no end within 10 s: the machine is busy, try again' });
   expect(noLoopDevice('/dev/av0/roracle', late as RsError).message).toBe(
-    'No loop device was to be had for /dev/av0/roracle: sleep: no end within 10 s: the machine is busy, try again',
+    'No free loop device for /dev/av0/roracle: sleep: no end within 10 s: the machine is busy, try again',
   );
 });
 
 it('what losetup complains of is told with what to look at', () => {
   const error = new RsError('E_SYSTEM', 'losetup: /dev/av0/roracle: failed to set up loop device: Device or resource busy');
   expect(noLoopDevice('/dev/av0/roracle', error).message).toBe(
-    'No loop device was to be had for /dev/av0/roracle (failed to set up loop device: Device or resource busy): see losetup --list, or use device = raw',
+    'No free loop device for /dev/av0/roracle (failed to set up loop device: Device or resource busy): see losetup --list, or use device = raw',
   );
 });

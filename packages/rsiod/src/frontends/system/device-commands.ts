@@ -1,5 +1,5 @@
-// Runs mount, umount and losetup, which touch devices whose requests this process answers: never from within this process.
-// Invariant: bounded in time; one that does not end, in the kernel perhaps, is not waited for.
+// Runs mount, umount and losetup as child processes, because they touch devices whose requests this process answers.
+// Invariant: each call is bounded in time; a program that hangs, perhaps in the kernel, is not waited for.
 
 import { spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -7,8 +7,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from './limits.ts';
 
 /**
- * Runs a program, with `fd` as its descriptor 3 if given, and returns what it says. Throws E_SYSTEM with what it complains of; with `isLate` in
- * its context when it took too long.
+ * Runs a program, with `fd` as its descriptor 3 if given, and returns its output. Throws E_SYSTEM with the last line of its errors, and with
+ * `isLate` in the context when it took too long.
  */
 export function runCommand(clock: Clock, program: string, args: readonly string[], fd?: number): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -16,7 +16,7 @@ export function runCommand(clock: Clock, program: string, args: readonly string[
       stdio: fd === undefined ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'pipe', 'pipe', fd],
       env: { ...process.env, LC_ALL: 'C' },
     });
-    const said = { out: '', err: '' };
+    const output = { out: '', err: '' };
     const fail = (why: string, context = {}): void => reject(new RsError('E_SYSTEM', `${program}: ${why}`, context));
     const timer = clock.after(DEVICE_COMMAND_TIMEOUT_MS, () => {
       child.kill('SIGKILL');
@@ -26,12 +26,12 @@ export function runCommand(clock: Clock, program: string, args: readonly string[
       timer.cancel();
       fail(error.message);
     });
-    child.stdout?.on('data', (bytes: Buffer) => (said.out = kept(said.out, bytes)));
-    child.stderr?.on('data', (bytes: Buffer) => (said.err = kept(said.err, bytes)));
+    child.stdout?.on('data', (bytes: Buffer) => (output.out = kept(output.out, bytes)));
+    child.stderr?.on('data', (bytes: Buffer) => (output.err = kept(output.err, bytes)));
     child.on('close', (code, signal) => {
       timer.cancel();
-      if (code === 0) resolve(said.out.trim());
-      else fail(lastLine(said.err) ?? signal ?? `exit code ${code}`);
+      if (code === 0) resolve(output.out.trim());
+      else fail(lastLine(output.err) ?? signal ?? `exit code ${code}`);
     });
   });
 }
@@ -40,7 +40,7 @@ function kept(before: string, bytes: Buffer): string {
   return (before + bytes.toString('utf8')).slice(0, DEVICE_COMMAND_OUTPUT_MAX_BYTES);
 }
 
-/** Programs say first who they are: `mount: FILE: ...`. */
+/** The last line without the program's name, as in `mount: FILE: ...`. */
 function lastLine(text: string): string | null {
   const lines = text.split('\n').filter((line) => line.trim() !== '' && !line.includes('dmesg(1)'));
   return (

@@ -1,5 +1,5 @@
-// A look at the machine that many may ask for at a time: all who ask before it begins share it.
-// Leaves the look itself to who makes it. Invariant: whoever asks is never told of a time before.
+// A look at the machine that is shared by all requests that come before it begins.
+// Invariant: a request never gets a result from before the request.
 
 export class Shared<T> {
   private readonly look: () => Promise<T>;
@@ -10,7 +10,7 @@ export class Shared<T> {
     this.look = look;
   }
 
-  /** What is seen from now on. */
+  /** Resolves with a look that begins after this call. */
   ask(): Promise<T> {
     if (this.running === null) return this.begin();
     this.next ??= this.running.then(

@@ -29,9 +29,9 @@ export const NBD_RECEIVE_BYTES = 128 * KIB;
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
  * Bytes of all NBD connections' requests together. Beyond it each connection may have one request in flight; a large one then uses
- * NBD_DOOR_RESERVE_BYTES.
+ * NBD_FRONTEND_RESERVE_BYTES.
  */
-export const NBD_DOOR_BYTES_MAX = 256 * MIB;
+export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
 /** Idle data buffers that the NBD frontend keeps for all connections. Buffers that stay unused for NBD_POOLED_LOOK_MS are released. */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;
 export const NBD_POOLED_LOOK_MS = 5_000;
@@ -44,12 +44,12 @@ export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
 export const NBD_STOP_TIMEOUT_MS = 5_000;
 
 /**
- * Bytes beyond NBD_DOOR_BYTES_MAX for connections that have nothing else in flight and request more than NBD_SMALL_BYTES_MAX. Smaller
+ * Bytes beyond NBD_FRONTEND_BYTES_MAX for connections that have nothing else in flight and request more than NBD_SMALL_BYTES_MAX. Smaller
  * requests are always allowed on such connections.
  */
-export const NBD_DOOR_RESERVE_BYTES = 256 * MIB;
+export const NBD_FRONTEND_RESERVE_BYTES = 256 * MIB;
 export const NBD_SMALL_BYTES_MAX = MIB;
 
-assert(NBD_BYTES_OUT_MAX <= NBD_DOOR_BYTES_MAX, 'All requests that one NBD connection may have in flight must fit');
+assert(NBD_BYTES_OUT_MAX <= NBD_FRONTEND_BYTES_MAX, 'All requests that one NBD connection may have in flight must fit');
 assert(NBD_REQUEST_MAX_BYTES <= NBD_BYTES_OUT_MAX, 'The largest NBD request must be allowed if nothing else is in flight');
 assert(NBD_REPLY_COPY_MAX_BYTES * 2 <= NBD_BATCH_BYTES, 'A batch must hold more than one copied reply');

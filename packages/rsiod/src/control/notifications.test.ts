@@ -1,9 +1,9 @@
-// What becomes an event of a path that is tried while nobody is there: each move as it is, and which of them are said.
-// Leaves words to notifications.ts.
+// Which changes of a path become events, when it is tried again and again while no server answers.
+// The texts of notifications are tested where they are caused, and in test/integration.
 
-import type { PathState } from '@rsio/common/lib/path-states';
 import { expect, test } from 'vitest';
-import { PathEvents } from './path-events.ts';
+import type { PathState } from '@rsio/common/lib/path-states';
+import { PathEvents } from './notifications.ts';
 
 type Move = readonly [from: PathState, to: PathState, reason?: string];
 
