@@ -66,7 +66,7 @@ test('after the last number there is none, and the file stays as it is', async (
   writeFileSync(file, last);
   await expect(next()).rejects.toMatchObject({
     code: 'E_SYSTEM',
-    message: expect.stringContaining('identity.json is not written') as unknown,
+    message: expect.stringContaining('identity.json was not written') as unknown,
   });
   expect(readFileSync(file, 'utf8')).toBe(last);
 });
