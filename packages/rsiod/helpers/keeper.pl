@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # The keeper: parent of the process that does rsiod's work, in perl, because Node can neither take a descriptor out of another process nor be as
 # small. It holds a copy of each raw device's descriptor, and when its child ends without a farewell, starts it anew with them. It never touches
-# the devices. Started by keeper/keeper-script.ts, which says what its arguments are.
+# the devices. Started by keeper/keeper-choice.ts, which says what its arguments are.
 # Invariants: its child never outlives it (parent-death signal); a descriptor that was dropped is closed before anything else is read; a child
 # that ends again and again is started more and more slowly, and at last no more; only a child that runs, or sleeps, and says nothing is ended:
 # never one that a person has stopped, or that waits for the kernel; how a child ended stands in the log, with what it said last.

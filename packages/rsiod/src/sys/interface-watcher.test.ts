@@ -1,5 +1,5 @@
 // The watcher over a machine that the test plays: a monitor that ends, one that is absent, lists that cannot be had.
-// Leaves what the lines mean to ip-lines.test.ts and interface-table.test.ts.
+// Leaves what the lines mean to interface-table.test.ts and interface-table.test.ts.
 
 import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/common/log/log';
