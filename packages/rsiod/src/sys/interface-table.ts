@@ -1,10 +1,6 @@
 // The state of the interfaces with the client's addresses, and its changes. Pure; the watcher provides the facts. Reads lines of iproute2 with
 // -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines and unknown fields. Invariant: each change of an address or
 // a carrier is reported once; an address that was absent at the first look is "back" when it is first seen.
-//
-//   4: eth0    inet 192.168.10.1/24 brd 192.168.10.255 scope global eth0\ ...
-//   Deleted 4: eth0    inet 192.168.10.1/24 scope global eth0\ ...
-//   3: eth1@eth0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 ... state DOWN ...\    link/ether ...
 
 export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back';
 
@@ -94,6 +90,11 @@ export class InterfaceTable {
 export type IpFact =
   | { readonly kind: 'link'; readonly device: string; readonly hasCarrier: boolean }
   | { readonly kind: 'address'; readonly device: string; readonly address: string; readonly isThere: boolean };
+
+// Lines of iproute2:
+//   4: eth0    inet 192.168.10.1/24 brd 192.168.10.255 scope global eth0\ ...
+//   Deleted 4: eth0    inet 192.168.10.1/24 scope global eth0\ ...
+//   3: eth1@eth0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 ... state DOWN ...\    link/ether ...
 
 const LINE = /^(?:\[[A-Z]+\])?(Deleted )?\d+: ([^\s:@]+)(?:@[^\s:]+)?(:?)\s+(.*)$/;
 const FLAGS = /^<([A-Z0-9_,-]*)>/;

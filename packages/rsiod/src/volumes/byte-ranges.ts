@@ -3,9 +3,6 @@
 // BYTE_RANGES_OUT_MAX are under way; the rest wait in turn, bounded by the frontends. Invariant: a change that overlaps one of them is out
 // before or after it, in order of arrival, never at the same time (range-lock.ts). So no bytes are lost between the read and the write, and
 // an older change never overwrites a newer one.
-//
-//   |  block  |  block  |  block  |  block  |
-//        [head|      middle       |tail]          head and tail are copied through `blocks`, the middle uses the request's buffer
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -104,6 +101,9 @@ export class ByteRanges {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+//   |  block  |  block  |  block  |  block  |
+//        [head|      middle       |tail]          head and tail are copied through `blocks`, the middle uses the request's buffer
 
 class Piece implements VolumeIo {
   op: VolumeOp = 'read';
