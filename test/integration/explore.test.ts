@@ -38,7 +38,7 @@ it('finds a server by broadcast, and each of its interfaces by address', async (
   const { code, stdout, stderr } = await explore(...network.serverAddresses);
   expect({ code, stderr }).toEqual({
     code: 0,
-    stderr: expect.stringMatching(/^rsconfig: Asking on lo .*: listening for \d+ ms\n$/) as string,
+    stderr: expect.stringMatching(/^rsconfig: Exploring on lo .*: listening for \d+ ms\n$/) as string,
   });
   for (const index of [0, 1]) expect(stdout).toMatch(line(index, true));
 });

@@ -18,7 +18,7 @@ export class AttemptLimit {
   private readonly allowance: BucketSize;
   private readonly buckets = new Map<string, TokenBucket>();
 
-  /** `allowance`: so many failures at once, and then one in each interval. */
+  /** `allowance`: number of failures allowed at once, and the interval in which one more is allowed. */
   constructor(clock: Clock, allowance: BucketSize) {
     this.clock = clock;
     this.allowance = allowance;
@@ -38,12 +38,12 @@ export class AttemptLimit {
     return this.bucketOf(key).waitMs(this.clock.monotonicMs());
   }
 
-  /** Keys remembered. */
+  /** Number of keys remembered. */
   get size(): number {
     return this.buckets.size;
   }
 
-  /** The bucket of a key; for an unknown key a new one, which is not remembered yet. */
+  /** Returns the bucket of a key, or for an unknown key a new bucket that is not remembered yet. */
   private bucketOf(key: string): TokenBucket {
     const own = this.buckets.get(key);
     if (own !== undefined) return own;
@@ -83,7 +83,7 @@ export class ProofLimits {
   private readonly unknown: AttemptLimit;
   private readonly nodes: AttemptLimit;
 
-  /** `isKnown`: this machine has proved before that it is this node. */
+  /** `isKnown`: this machine has already proved that it is this node. */
   constructor(clock: Clock, isKnown: (claim: Claim) => boolean) {
     const ofOne = { atOnce: FAILED_PROOFS_AT_ONCE, eachMs: FAILED_PROOF_EACH_MS };
     this.isKnown = isKnown;

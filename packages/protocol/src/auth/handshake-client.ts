@@ -78,7 +78,7 @@ export class ClientHandshake {
   }
 
   /**
-   * Takes the frame that answers HELLO. It need not check the namespace, which is part of T and K: a server of another namespace cannot
+   * Takes the frame that answers HELLO. The namespace needs no check, because it is part of T and K: a server of another namespace cannot
    * prove itself. Throws E_PROTOCOL, E_VERSION for a version that was not offered, and for a REFUSE the error that it names.
    */
   onChallenge(frame: Buffer): Challenge {

@@ -31,7 +31,7 @@ export type NodeLookup = (node: string) => string | null;
 /** Returns the secret of a session between `node` and this server, or null if there is no such session or it belongs to another node. */
 export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
-/** Restriction on the PROOF of a node that had too many wrong ones. */
+/** Restriction on proofs of a node after too many wrong ones. */
 export interface ProofLimit {
   readonly waitMs: number;
   /** Secret of the node's current session, or null. */

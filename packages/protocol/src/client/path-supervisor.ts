@@ -242,7 +242,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.connection?.encoder.flush();
   }
 
-  // --- ConnectionHandler, while proving
+  // --- ConnectionEvents, while proving
 
   bodyBegins(): void {}
 

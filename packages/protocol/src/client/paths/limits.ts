@@ -6,7 +6,7 @@ import { SEGMENT_BYTES } from '../../link/limits.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-// --- session
+// --- a path of a session
 /**
  * A request that has provably reached the server (a later PING got its PONG) and is unanswered for this long waits for the server's
  * storage. It no longer counts as load of its path.

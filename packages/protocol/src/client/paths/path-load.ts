@@ -14,22 +14,22 @@ export interface PathLatencies {
   readonly write: Histogram;
 }
 
-/** Sums over all connections of a path since the daemon's start. */
+/** Totals over all connections of a path since the daemon's start. */
 export interface PathTotals {
   readonly requests: number;
   readonly sentBytes: number;
   readonly receivedBytes: number;
   readonly unansweredBytes: number;
-  /** Requests sent here after another path fell silent or died. */
+  /** Requests sent again on this path after another path became silent or died. */
   readonly resent: number;
-  /** READs asked for here because they were late on another path, and copies sent here to see how fast it is. */
+  /** READs copied to this path because they were late on another one, and copies sent to measure its rate. */
   readonly hedged: number;
   readonly probed: number;
-  /** Answers that came here when the result was there already. */
+  /** Answers dropped because another path had already delivered the result. */
   readonly dropped: number;
   readonly deaths: number;
   readonly roundTripMs: number | null;
-  /** Estimates by which requests are spread; null: nothing was measured. */
+  /** Estimated rates that the scheduler uses. null: nothing has been measured. */
   readonly receivingBytesPerSecond: number | null;
   readonly sendingBytesPerSecond: number | null;
 }

@@ -208,7 +208,7 @@ export class Path implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  // --- ConnectionHandler
+  // --- ConnectionEvents
 
   bodyBegins(header: Header): void {
     if ((header.op & ANSWER) === 0) return;

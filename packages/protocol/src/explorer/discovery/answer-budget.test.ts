@@ -15,7 +15,8 @@ import { AnswerBudget } from './answer-budget.ts';
 const FLOOD_MS = 60_000;
 
 /**
- * `count` forged sources ask 20 times a second each, and `asks` asks now and then. Returns the share of its requests that were answered.
+ * `forged` sources with forged addresses ask 20 times a second each; `asks` asks every `everyMs`. Returns the share of its requests that
+ * were answered.
  */
 function answeredBeside(forged: number, asks: (budget: AnswerBudget, nowMs: number) => boolean, everyMs = 5_000): number {
   const budget = new AnswerBudget();

@@ -29,14 +29,14 @@ export class AnswerBudget {
   /** In the order of their last request, the oldest first. */
   private readonly sources = new Map<string, Source>();
 
-  /** Sources remembered. */
+  /** Number of sources remembered. */
   get size(): number {
     return this.sources.size;
   }
 
-  /** Takes one answer from the budget, if there is one. `nowMs`: of a clock that never goes back. */
+  /** Takes one answer from the budget and returns true, or returns false. `nowMs` comes from a monotonic clock. */
   mayAnswer(address: string, isKnown: boolean, nowMs: number): boolean {
-    // A forged known address uses up what that address may get without a signature, and not what it may get with one.
+    // A peer that forges a known source address uses up only the budget of that address, not the budget of its signed requests.
     const source = this.sourceOf(isKnown ? `known ${address}` : address);
     if (source.own.level(nowMs) === 0) return false;
     const pool = [...(isKnown ? [this.known] : []), this.unknown].find((one) => isTurn(source, one.level(nowMs), nowMs));
@@ -56,7 +56,7 @@ export class AnswerBudget {
   }
 }
 
-/** Below half of the burst, a source must have been without an answer for longer, the less is left. */
+/** Below half of the burst, a source must have been without an answer for a certain time, which grows as the budget shrinks. */
 function isTurn({ answeredMs }: Source, level: number, nowMs: number): boolean {
   return level > 0 && nowMs - answeredMs >= DISCOVERY_SCARCE_MS * (1 - 2 * level);
 }

@@ -31,7 +31,7 @@ describe('properties of an interface', () => {
     });
   });
 
-  test('one whose device reports no speed', () => {
+  test('a card that reports no speed', () => {
     expect(['-1', '4294967295', 'what', ''].map((speed) => eth0({ speed }).linkMbps)).toEqual([null, null, null, null]);
   });
 

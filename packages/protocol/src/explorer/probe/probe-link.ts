@@ -172,7 +172,7 @@ export class ProbeLink implements ConnectionEvents {
     }));
   }
 
-  // --- ConnectionHandler
+  // --- ConnectionEvents
 
   bodyBegins(): void {}
 

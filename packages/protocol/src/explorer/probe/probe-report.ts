@@ -42,7 +42,7 @@ export interface ProbeExpectation {
   readonly namespaceid: number | null;
   readonly serverid: number | null;
   /**
-   * True if only a discovery datagram names the address. The server must then list the address after it has authenticated. Otherwise a
+   * True if only a discovery datagram names the address. In that case the authenticated server must list the address as well. Otherwise a
    * machine in between that relays all traffic would pass as the server, and could read and modify data on that path.
    */
   readonly isNamed?: boolean;
