@@ -67,7 +67,7 @@ export class ByteStream {
     this.socket.write(bytes);
   }
 
-  /** Nothing is received here any more; who inherits the socket gets `early` first. */
+  /** From here on nothing is received; the process that inherits the socket gets `early` first. */
   release(words: OpenConnection['words']): OpenConnection {
     this.socket.pause();
     return { socket: this.socket, words, early: this.early };

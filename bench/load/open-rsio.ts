@@ -61,7 +61,7 @@ export async function openRsio(
 async function openVolumes(stream: ByteStream, names: readonly string[], isReadonly: boolean): Promise<number> {
   let firstHandle = 0;
   for (const [index, name] of names.entries()) {
-    // Holds outlive their sessions: who writes takes them from those that read before.
+    // Holds outlive their sessions: a writer takes them from the earlier readers.
     const body = encodeOpenRequest({ name, universe: 0, readonly: isReadonly, take: isReadonly ? 0 : 2 });
     stream.send(messageFrame(OP.OPEN, OPEN_SLOT, index + 1, body));
     const handle = await openedHandle(stream);

@@ -155,7 +155,7 @@ it(
     await devices.well('losetup --detach "$(readlink "$2")"; umount "$1"', raw, block);
     await waitFor(() => host.log('rsiod').includes(`Raw device ${raw} of osl:oracle@0 is gone`), WAIT_MS, 'It is said');
     expect(host.log('rsiod')).toMatch(/is gone \(.+\): rsconfig -d and -a bring it back/);
-    // Whoever has it goes on, until the last of them has ended.
+    // Programs that have it open continue until the last of them has ended.
     await devices.well('umount --lazy "$1"; dd if=/dev/urandom of="$2" bs=1M count=1 oflag=direct', scene.place('rother'), other);
     for (const [name, device] of [
       ['oracle', block],

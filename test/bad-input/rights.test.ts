@@ -37,7 +37,7 @@ function folder(name: string, mode = 0o755): string {
   mkdirSync(whole, { recursive: true });
   for (let at = whole; at !== host.root; at = path.dirname(at)) give(at);
   chmodSync(whole, mode);
-  // Else what is in it could not be removed, where it is not root who tests.
+  // Otherwise a test that does not run as root could not remove its contents.
   hosts.onClean(() => chmodSync(whole, 0o755));
   return whole;
 }

@@ -117,7 +117,7 @@ async function askNamespaceid({ address, port }: { address: string; port: number
         if (beacon.kind === 'offer') resolve(beacon.message.namespaceid);
       });
     });
-    // A port that nobody has is told as an error: the wait ends all the same.
+    // A port without a listener gives an error, which ends the wait.
     socket.on('error', () => undefined);
     const request = { versions: [1], nonce: randomBytes(DISCOVERY_NONCE_BYTES), namespaceid: null, answerBytes: 0 };
     socket.send(encodeDiscover(request, null, DISCOVERY_REQUEST_BYTES), port, address);

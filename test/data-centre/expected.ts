@@ -8,7 +8,7 @@ import type { SiteClient, SiteLogin, SiteServer, SiteVolume } from './site.ts';
 const UNITS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 const INTERFACE_PORT = 5000;
 
-/** Takes out of an output what nobody chooses. */
+/** Removes from an output what the test cannot choose. */
 export function masked(text: string): string {
   return text
     .replace(/\d{4}_\d\d_\d\d-\d\d:\d\d:\d\d \(GMT\)/g, 'TIME')

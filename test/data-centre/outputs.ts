@@ -36,7 +36,7 @@ function about(id: string, mode: string, ...holders: readonly string[]): string 
   return `          id: {id ${id}}\n          mode: ${mode}\n${lines.map((line) => `          holder: ${line}\n`).join('')}`;
 }
 
-/** -qvv (and with paths -qvvv) of big-2, as long as nobody holds anything. */
+/** -qvv (and with paths -qvvv) of big-2, while no client holds a volume. */
 function wholeView(paths: boolean): string {
   const path = (line: string): string => (paths ? `      path: N ${line} connected tx: ok rx: ok\n` : '');
   const exclusive = 'read-write exclusive';
@@ -252,7 +252,7 @@ async function holders(centre: DataCentre): Promise<void> {
     /^rsconfig: osl:oracle@0: Volume oracle is held by big-2 at OWN since TIME: .*rsconfig .*\[E_HELD\]\n$/,
   );
   await held(big6, '-a oracle', /^rsconfig: dev:oracle@0: Volume oracle is held by dev-2 at OWN since TIME: .*rsconfig .*\[E_HELD\]\n$/);
-  // Held at one of its two servers it is held: nobody gets past that by the other one.
+  // A volume that is held at one of its two servers is held: no client can go around that through the other one.
   await held(venus, '-a scratch', /^rsconfig: osl:scratch@0: Volume scratch is held by big-2 at OWN since TIME: .*\[E_HELD\]\n$/);
   await held(
     venus,
@@ -303,7 +303,7 @@ async function serverAway(centre: DataCentre): Promise<void> {
     await scratch.write(0, Buffer.alloc(4096));
     await centre.host(big5).stop('rssrv');
     const waits = scratch.write(4096, Buffer.alloc(4096));
-    // What goes wrong before it is waited for is told there.
+    // An error before the wait is reported there.
     waits.catch(() => undefined);
     const waiting = /^osl:scratch@0 waits for a path to server big-5\n {4}since: TIME {2}until: TIME {2}requests: 1\n(?!.*waits for)/m;
     await waitFor(async () => waiting.test(masked(await host.rsconfigWell('-m', 'status', '-v'))), WAIT_MS, 'scratch waits');
@@ -360,7 +360,7 @@ async function detach(centre: DataCentre): Promise<void> {
   await says(centre, venus, '-d ora_db', { stdout: 'ora_db detached\n' });
   await says(centre, big6, '-d', { stdout: 'dev:play@0 detached\ndev:a-name-that-is-longer-than-its-column@0 detached\n' });
   await says(centre, big2, '-qvv', { stdout: wholeView(false) });
-  // Free again, also for who was refused.
+  // Free again, also for the client that was refused.
   await says(centre, venus, '-a scratch osl:oracle', {
     stdout: 'osl:scratch@0 attached {nbd osl/scratch}\nosl:oracle@0 attached {nbd osl/oracle}\n',
   });

@@ -8,7 +8,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 import type { DataCentre } from './data-centre.ts';
 import { Turmoil } from './turmoil.ts';
 
-/** fio ends by itself when nobody stops it. */
+/** fio ends by itself unless it is stopped. */
 const FIO_SECONDS = 400;
 /** So that what changes is found, not the machine's limit. */
 const RATE_IOPS = 250;

@@ -137,7 +137,7 @@ export class Demo {
     if (killed.length > 0) throw new RsError('E_INTERNAL', `Processes ${killed.join(', ')} did not end by themselves and were killed`);
   }
 
-  /** Nobody must be left who waits for a device of which the daemon has ended. Returns what a daemon that does not end had of them. */
+  /** No process may be left that waits for a device of an ended daemon. Returns the devices of a daemon that does not end. */
   private async endDevices(shell: Shell): Promise<string[]> {
     const { screen, root } = this.options;
     await releaseMounts(root.path, shell, screen);

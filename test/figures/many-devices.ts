@@ -60,7 +60,7 @@ async function play(count: number, device: string, isCrash: boolean): Promise<vo
   }
 }
 
-/** Kills the process that works, below its keeper; all of it is back when each device goes on with its volume. */
+/** Kills the keeper's child; recovery is complete when each device continues with its volume. */
 async function crash(host: Host, all: number, attached: () => Promise<number>): Promise<void> {
   const shown = (): number => host.log('rsiod').split('is shown as before').length - 1;
   const before = shown();

@@ -229,7 +229,7 @@ it(
     });
     await host.rsconfigWell('-a', ...systems.map(({ name }) => name));
     for (const { name, block, mount } of systems) await devices.well('mkfs."$1" -q "$2"; mount "$2" "$3"', name, block, mount);
-    // As another rsiod would leave them: a loop device, and a mount that nobody answers for any more.
+    // As another rsiod would leave them: a loop device, and a mount for which no process answers any more.
     const [image, foreign] = [host.file('foreign.img'), scene.place('rforeign')];
     const foreignLoop = await devices.well(
       'truncate -s 1M "$1"; losetup --find --show "$1"; exec 3<>/dev/fuse; : > "$2"; mount -i -t fuse.rsio -o "$3" rsio:/elsewhere:a:b@0 "$2"',

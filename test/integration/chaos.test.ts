@@ -257,7 +257,7 @@ it('both paths silent until both are closed: I/O waits, the status says so, and 
   const startMs = performance.now();
   await waitFor(async () => (await client.call('status', {})).waiting.length === 1, SEEN_DEADLINE_MS, 'The volume waits');
   const waitsMs = performance.now() - startMs;
-  // New connections reach nobody either.
+  // New connections reach no server either.
   const areGivenUp = async (): Promise<boolean> => [await path(0), await path(1)].every(({ state }) => state === 'proving');
   await waitFor(areGivenUp, SEEN_DEADLINE_MS, 'Both paths are given up, and tried anew');
   expect([(await deaths(0)) > 0, (await deaths(1)) > 0]).toEqual([true, true]);
@@ -283,7 +283,7 @@ it('a server process and a client daemon that are stopped for ten seconds contin
   const fios = [verifyingFio(client, context), startFio(venus, 'osl/archive', { verifyBacklog: 128 })] as const;
   await untilWriting(client, VOLUME, fios[0]);
   await untilWriting(venus, ARCHIVE, fios[1]);
-  // The client of the one is up and its server process stands still; the other's server process is up, and its daemon stands still.
+  // The first client is up and its server process is stopped; the other's server process is up, and its daemon is stopped.
   const still = [server.worker('big-2'), venus.pid('rsiod')];
   for (const pid of still) process.kill(pid, 'SIGSTOP');
   try {

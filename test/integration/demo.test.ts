@@ -40,7 +40,7 @@ function newFolder(): string {
   return mkdtempSync(path.join(tmpdir(), 'rsio-l-'));
 }
 
-/** Devices first, while there is somebody who answers for them. */
+/** Devices first, while a daemon still answers for them. */
 function clean(where: string): void {
   spawnSync('sh', ['-c', RELEASE, 'sh', where], { stdio: 'ignore', timeout: RELEASE_MS });
   for (const pid of processes(where)) process.kill(pid, 'SIGKILL');

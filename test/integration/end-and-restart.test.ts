@@ -57,7 +57,7 @@ it('restart of rssrv under fio: requests in progress are answered and flushed, t
   const { verifyReads, slowestMs } = await verifiedAndEnded(client, VOLUME, fio);
   const stats = await volumeStats(client, VOLUME);
   expect(stats.errors).toBe(0);
-  // An end with everything flushed begins no new life of the storage: there is nothing the server cannot vouch for.
+  // An end after a complete flush starts no new incarnation of the storage, because nothing can be lost.
   expect(server.log('rssrv')).not.toContain('starts a new incarnation');
   expect(client.log('rsiod')).not.toContain('began a new life');
   report('rssrv restarted', { 'ms until it was gone': endedMs, 'longest gap ms': stats.longestGapMs, verifyReads, slowestMs });

@@ -78,7 +78,7 @@ it.for([XFS, EXT4])(
     await mounted('diff -r "$3" "$2"/tree', DOCS);
     const before = statSync(file).blocks;
     await mounted('rm "$2"/large');
-    // Mounted anew, so that nothing of what was deleted is still on its way.
+    // Mounted again, so that no deletion is still in progress.
     await mounted('fstrim "$2"; diff -r "$3" "$2"/tree', DOCS);
     expect(((before - statSync(file).blocks) * 512) / MIB).toBeGreaterThan(FREED_MIB);
     await devices.well(kind.check, block);

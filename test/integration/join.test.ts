@@ -128,7 +128,7 @@ it('of two servers in the namespace it joins the one that accepts the key and na
   await all.client.pathsUp(2);
 });
 
-/** Somebody on the network who answers for the server and passes on all that is said to him, both ways. */
+/** A relay on the network that answers for the server and passes everything on, in both directions. */
 async function relay({ network }: Scene, address: string): Promise<void> {
   const { port, serverAddresses } = network;
   const tcp = net.createServer((near) => {

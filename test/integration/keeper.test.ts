@@ -24,7 +24,7 @@ const MIB = 1 << 20;
 
 const hosts = useHosts();
 
-/** In the file system at `folder`, until it is told to end: writes with checksums that are read back all the time. */
+/** In the file system at `folder`, until it is stopped: writes with checksums and reads them back continuously. */
 function fioIn(scene: DeviceScene, folder: string): Running {
   return scene.beside('fio', [
     ...['--name=job', `--directory=${folder}`, '--size=24m', '--rw=randwrite', '--bsrange=4k-64k', '--direct=1', '--ioengine=libaio'],

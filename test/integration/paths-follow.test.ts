@@ -48,7 +48,7 @@ async function startClient(file: string, paths: number): Promise<void> {
   await client.pathsUp(paths);
 }
 
-/** The server reads this file anew, by SIGHUP. */
+/** The server reloads this file on SIGHUP. */
 function reloadServer(file: string): void {
   server.writeConfig('rssrv', file);
   process.kill(server.pid('rssrv'), 'SIGHUP');
@@ -233,11 +233,11 @@ describe('the client reloads its file', () => {
     await client.pathsUp(1);
     const isAttached = async (): Promise<boolean> => (await client.call('local', {})).attachments.length === 1;
     await waitFor(isAttached, FOLLOW_MS, 'The volume is attached');
-    // Read anew without a change: what a person detached stays so.
+    // A reload without a change: a volume that the administrator detached stays detached.
     await client.rsconfigWell('-d');
     expect(await reloadClient(clientFile(part(0), part(0), { attach: 'all' }))).toEqual([]);
     expect((await client.call('local', {})).attachments).toEqual([]);
-    // A namespace that comes anew begins anew.
+    // A namespace that is added again starts from scratch.
     await reloadClient(file.slice(0, file.indexOf('[namespace')));
     await reloadClient(clientFile(part(0), part(0), { attach: 'all' }));
     await waitFor(isAttached, FOLLOW_MS, 'The volume is attached again');

@@ -36,7 +36,7 @@ async function awaited(host: Host): Promise<string[]> {
   return (await host.call('local', {})).awaited.map(({ namespace, name }) => `${namespace}:${name}`).sort();
 }
 
-/** These are attached, and no others, also when the lists were asked for anew: who starts may be up before its old session has ended. */
+/** Exactly these are attached, also after fresh lists: rsiod may be up before its old session has ended. */
 async function whenAttached(host: Host, ...labels: readonly string[]): Promise<void> {
   await waitFor(async () => (await attached(host)).join() === labels.join(), BACK_MS, `${labels.join(', ')} attached again`);
   await host.rsconfigWell('-q');
@@ -75,7 +75,7 @@ it('rsiod killed under writes and restarted: the volume is attached again, with 
   const second = await open(client, 'osl/oracle');
   for (const [at, data] of acknowledged) {
     const read = await second.read(at * BLOCK_BYTES, BLOCK_BYTES);
-    // Of the one that was under way nobody knows whether it was done.
+    // Whether the write in flight was executed is unknown.
     if (at !== broken) expect(read.equals(data), `block ${at}`).toBe(true);
   }
   await second.verify(0, BLOCKS * BLOCK_BYTES);

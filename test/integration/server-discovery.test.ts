@@ -77,7 +77,7 @@ class Asker {
   }
 }
 
-/** errno of a datagram that nobody takes: the kernel says so. */
+/** errno of a datagram to a port without a socket, as the kernel reports it. */
 function refusal(address: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = dgram.createSocket('udp4');

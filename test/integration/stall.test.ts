@@ -10,7 +10,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const BLOCK = 4096;
-/** What a slow machine may add to a time that is waited for; who waits for another reason waits for ten minutes. */
+/** What a slow machine may add to an awaited time; other waits have ten minutes. */
 const SLACK_MS = 8_000;
 const BACK_MS = 30_000;
 const EIO = /Errno 5 /;
@@ -96,7 +96,7 @@ it('an abandoned WRITE in a stopped server process never executes over a newer o
       () => false,
     );
   await waitFor(isBack, BACK_MS, 'The volume goes on');
-  // Its handle was revoked (S11): the process goes on, and has nothing left of what was given up.
+  // Its handle was revoked (S11): the process continues, and has nothing left of the abandoned WRITE.
   expect(server.worker('big-2')).toBe(worker);
   expect((await nbd.read(0, BLOCK)).equals(filled(3))).toBe(true);
   expect(client.log('rsiod')).not.toContain('began a new life');

@@ -54,7 +54,7 @@ async function hangUp(host: Host): Promise<string> {
   return host.log('rssrv').slice(before);
 }
 
-/** Bytes that a program is told which connects now. */
+/** The size in bytes that a program is told when it connects now. */
 async function nbdSize(host: Host, name: string): Promise<number> {
   const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, name);
   nbd.close();
@@ -92,7 +92,7 @@ it(
     expect((await fio.outcome).verifyReads).toBeGreaterThan(0);
     const { events } = await host.call('events', { count: 100 });
     expect(events.filter(({ object, to }) => object === 'volume osl:oracle@0' && to === `${74 * MIB} bytes`)).toHaveLength(1);
-    // A server that comes back with a smaller size: nobody who was told the larger one sees it shrink, and his I/O waits.
+    // A server that returns with a smaller size: clients that know the larger one do not see it shrink, and their I/O waits.
     await host.stop('rssrv');
     write(keys(first, '16m'));
     await host.start('rssrv');
@@ -134,7 +134,7 @@ it(
     expect(refused).toMatch(/Section \[volume grows\] was removed, but node big-2 at .*rsconfig -d grows/);
     await host.rsconfigWell('-d', 'grows', 'file50');
     expect(await change({ quiet })).not.toContain('refused');
-    // All the time it was there, and goes on.
+    // It existed all the time, and continues.
     await untilWriting(host, 'osl:quiet@0', fio);
     fio.stop();
     const { verifyReads, slowestMs } = await fio.outcome;

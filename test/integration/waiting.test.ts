@@ -51,7 +51,7 @@ it('Ctrl-C ends only the waiting: what was attached meanwhile stays attached', a
   await waitFor(async () => (await client.call('local', {})).attachments.length === 1, 10_000, 'oracle is attached');
   waiting.kill('SIGINT');
   const { code, stdout, stderr } = await waiting.ended;
-  // Before the answer to the first question has come nobody knows what to print of it.
+  // Before the first answer arrives, there is nothing to print.
   expect(['', `osl:oracle@0 attached ${client.nbdUri('osl/oracle')}\n`]).toContain(stdout);
   expect(code).toBe(1);
   expect(stderr).toContain('Interrupted: what was attached stays attached');

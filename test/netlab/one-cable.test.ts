@@ -14,7 +14,7 @@ const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
 const SECOND = '192.168.45.21';
 /** Far more than heartbeats and address resolution make, far less than the I/O. */
 const USED_BYTES = 512 * 1024;
-/** The server sends to the old card until it asks again who has the address. */
+/** The server sends to the old card until it resolves the address again. */
 const CONTENT_MS = 45_000;
 
 const netlab = useNetlab();

@@ -33,7 +33,7 @@ export interface TargetOptions {
     readonly foreign: string | null;
     readonly shared: string | null;
   };
-  /** For a server of one's own: makes its list change, and starts it anew; its end took so many ms. */
+  /** For a server of the test's own: changes its list, and restarts it; resolves with the duration of its end in ms. */
   readonly control: { reload(): Promise<void>; restart(): Promise<number> } | null;
 }
 
@@ -110,7 +110,7 @@ export class Target {
     }
   }
 
-  /** Where a stranger comes from: on loopback an address of its own, so that what it is blamed for hits nobody else. */
+  /** The address of a connection without a proof: on loopback one of its own, so that its failures affect no other case. */
   place(): RawAddress {
     const { address, port } = this.options;
     if (!this.isLoopback) return { address, port };
@@ -127,7 +127,7 @@ export class Target {
     return { ...node, namespaceid, serverkey, hello: { instance, machine: `conformance-${node.node}`, ...hello } };
   }
 
-  /** The node at `index` is started anew, as far as the server can tell. */
+  /** The node at `index` restarts, as far as the server can tell. */
   newInstance(index: number): void {
     this.instances[index] = (this.instances[index] ?? 0) + 1;
   }

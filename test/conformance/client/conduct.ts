@@ -220,7 +220,7 @@ const PING_CASES: readonly ClientCase[] = [
 
 const pathIndex = (link: RawServerLink): number => (link.socket.localAddress === link.server.options.address ? 0 : 1);
 
-/** As long as it is wrong, does `act` on the second path only, and greets nobody there before the first one has begun the session. */
+/** While it misbehaves, runs `act` on the second path only, which it greets after the first path has started the session. */
 function onSecond(meddle: Meddle): Meddle {
   return (step, link, frame) => {
     if (pathIndex(link) === 0) return false;
@@ -230,7 +230,7 @@ function onSecond(meddle: Meddle): Meddle {
   };
 }
 
-/** The second path is closed with this reason, while I/O goes on over the first, which never dies. */
+/** The second path is closed with this reason, while I/O continues over the first one, which never dies. */
 function oneOfTwo(id: string, section: string, expects: string, error: RegExp, meddle: Meddle): ClientCase {
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();

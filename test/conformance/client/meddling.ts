@@ -34,7 +34,7 @@ export function answering(op: number, act: Act): Meddle {
   };
 }
 
-/** Says these bytes behind WELCOME, and goes on as it should. */
+/** Sends these bytes after WELCOME, and continues normally. */
 export function behindWelcome(bytes: (link: RawServerLink) => Buffer): Meddle {
   return (step, link) => {
     if (step === 'welcomed') link.send(bytes(link));

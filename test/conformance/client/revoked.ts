@@ -36,7 +36,7 @@ class Revoker {
   revokesAtOp = -1;
   /** Each handle is revoked as soon as it is granted. */
   isTireless = false;
-  /** Only who takes it over gets the volume. */
+  /** Only a take-over gets the volume. */
   isHeld = false;
   /** What an OPEN is refused with, as long as there is something. */
   readonly refusals: { readonly status: number; readonly sentence: string }[] = [];

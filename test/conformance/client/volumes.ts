@@ -324,7 +324,7 @@ const PONG_CASES: readonly ClientCase[] = [
 
 const pongs: { readonly number: number; readonly clockMs: number }[] = [];
 
-/** Played when the others are through: who attaches a volume makes the client ask every server for its list. */
+/** Run after the others, because attaching a volume makes the client ask every server for its list. */
 export const ALONE_CASES: readonly ClientCase[] = [
   changing('notify', 'NOTIFY of a higher generation makes the client send LIST', (link) => link.request({ op: OP.NOTIFY, aux: 2 })),
   changing('ping', 'A PING with a higher generation makes the client send LIST', (link) =>

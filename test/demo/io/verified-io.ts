@@ -32,7 +32,7 @@ export class VerifiedIo {
     this.rounds = new Uint32Array(this.blocks);
   }
 
-  /** Resolves when `stop` was called and all requests under way have ended, or a request failed. */
+  /** Resolves when `stop` was called and all requests in flight have ended, or a request has failed. */
   async run(): Promise<void> {
     this.lastMs = performance.now();
     await this.inLanes((lane) => this.writeLane(lane));

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 /** After SIGTERM. */
 const KILL_AFTER_MS = 3_000;
 const GIVE_UP_AFTER_MS = 5_000;
-/** A device that hangs holds up whoever touches it: probes are short. */
+/** A device that hangs blocks every program that touches it, so probes are short. */
 const PROBE_TIMEOUT_MS = 10_000;
 
 export interface ProgramRun {

@@ -15,7 +15,7 @@ export interface HostileTarget {
   readonly namespaceid: number;
   /** Addresses of 127/8 that they come from. */
   readonly from: readonly string[];
-  /** A node that may log in, for those who prove themselves. */
+  /** A node that may log in, for peers that prove themselves. */
   readonly node: string;
   readonly nodekey: string;
 }
@@ -27,7 +27,7 @@ export interface HostileCounts {
   /** The connection could not be made. */
   failed: number;
   readonly byKind: Record<string, number>;
-  /** Of those who do a whole handshake: how many got a CHALLENGE, and how many of those who know a key a WELCOME. */
+  /** Of the peers that make a whole handshake: how many got a CHALLENGE, and how many of those with a key a WELCOME. */
   challenged: number;
   welcomed: number;
   /** Longest wait for the kernel to say that a connection stands, ms. */
@@ -36,7 +36,7 @@ export interface HostileCounts {
 
 const TICK_MS = 20;
 const MS_PER_SECOND = 1000;
-/** Addresses for wrong proofs, which are soon refused at once, and for those who know a key: nothing else comes from there, so that they get far. */
+/** Addresses for wrong proofs, which are soon refused at once, and for peers with a key: no other peer uses these, so that they get far. */
 const GUESSERS = 4;
 const INSIDERS = 4;
 /** Connections held open at one time; past it those that would hold one only look in. */
@@ -64,7 +64,7 @@ export class HostilePeers {
   private readonly sockets = new Set<net.Socket>();
   private readonly udp: dgram.Socket[] = [];
   private timer: NodeJS.Timeout | null = null;
-  /** Connections that are begun in a second, and may be changed while it goes on. */
+  /** New connections per second; may be changed while it runs. */
   perSecond = 0;
   private owed = 0;
   private lastMs = 0;
@@ -172,7 +172,7 @@ export class HostilePeers {
     return new ClientHandshake({ nodekey: 'x', serverkey: null, hello }, randomBytes).start();
   }
 
-  /** Those who do a whole handshake, with the wrong key or with the right one. */
+  /** Peers that make a whole handshake, with a wrong or a right key. */
   private async greet(kind: Kind): Promise<void> {
     const { target, insider } = this;
     const isProbe = kind === 'probe-held';

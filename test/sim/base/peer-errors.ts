@@ -8,7 +8,7 @@ import { override } from './override.ts';
 
 let tell: (sentence: string) => void = () => undefined;
 
-/** From now on `told` is told. */
+/** From now on `told` is called with each error. */
 export function whenPeerErrs(told: (sentence: string) => void): void {
   tell = told;
 }

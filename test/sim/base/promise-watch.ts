@@ -4,7 +4,7 @@
 import { promiseHooks } from 'node:v8';
 
 export class PromiseWatch {
-  /** Since somebody has set it to false. */
+  /** Since it was last set to false. */
   haveMoved = true;
   /** Ends the watch. */
   readonly stop: () => void;

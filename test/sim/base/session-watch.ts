@@ -15,7 +15,7 @@ interface Watched {
 
 let tell: (sentence: string) => void = () => undefined;
 
-/** From now on `told` is told. */
+/** From now on `told` is called with each such session. */
 export function whenSessionIsLeft(told: (sentence: string) => void): void {
   tell = told;
 }

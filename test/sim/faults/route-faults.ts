@@ -214,8 +214,7 @@ export class RouteFaults {
   }
 
   /**
-   * The client gives a path up while its requests are under way, or when they have just come, late: and maybe what is to fence them comes
-   * later still.
+   * The client closes a path while its requests are in flight, or have just arrived late. The FENCE for them may arrive even later.
    */
   private giveUp(): void {
     const { random, clock, network } = this.targets;

@@ -154,7 +154,7 @@ export class SimFaults {
     if (sessions.length > 0) this.targets.random.pick(sessions).end('E_SHUTTING_DOWN', 'The session is ended');
   }
 
-  /** Between two steps of a take-over: the worst moment for whoever is to keep it. */
+  /** Between two steps of a take-over: the worst moment for the process that records it. */
   takeOverStepped(server: SimServer): void {
     const { clock, random } = this.targets;
     if (this.isOver || !random.chance(STEP_FAULT_CHANCE)) return;
@@ -213,7 +213,7 @@ export class SimFaults {
     process.wallJumpMs += random.int(-3_600_000, 3_600_000);
   }
 
-  /** Nobody listens there any more, and clients are told; later it is as before. */
+  /** The address no longer listens, and clients are notified; later it does again. */
   private unlist(): void {
     const server = this.server();
     const address = server.unlist();

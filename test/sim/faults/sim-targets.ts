@@ -20,7 +20,7 @@ export interface Targets {
   readonly trace: Trace;
   /** Another client comes by the same nodename, if there may be one more. */
   secondInstance(of: SimClient): void;
-  /** Somebody who has not got the volume takes it, if there is somebody. */
+  /** A user without the volume takes it, if there is one. */
   takeOver(volume: SimVolume): void;
 }
 

@@ -4,24 +4,24 @@
 
 import type { HoldWatch } from '../storage/sim-storage.ts';
 
-/** How a hold was got: `no` by asking for what is free or one's own. */
+/** How a hold was granted: `no` if the volume was free or its own. */
 export type HowTaken = 'no' | 'over' | 'force';
 
 export interface Decided {
   readonly epoch: number;
   readonly node: string;
-  /** A number of the client process, that no other one has. */
+  /** A unique number of the client process. */
   readonly client: number;
   readonly how: HowTaken;
-  /** When it was looked at: the life of the storage before the present one in which the holder had settled last; null: he had nothing to do. */
+  /** For a look: the earlier incarnation in which the holder settled last; null: the holder had nothing to send again. */
   readonly unsettledSince: string | null;
 }
 
 interface Grant extends Decided {
   readonly atMs: number;
-  /** The client has given it back. */
+  /** The client has released it. */
   released: boolean;
-  /** The last life of the storage in which it had taken up everything from before; null: none yet. */
+  /** The last incarnation of the storage in which the holder had sent its whole log; null: none yet. */
   settledIn: string | null;
 }
 
@@ -29,9 +29,9 @@ const BREACHES_MAX = 20;
 
 export class HoldJudge implements HoldWatch {
   readonly breaches: string[] = [];
-  /** Grants that took a volume from a holder who had not given it back. */
+  /** Grants that took a volume from a holder that had not released it. */
   takeOvers = 0;
-  /** Client processes whose hold another one of the same node has got. */
+  /** Client processes whose hold another process of the same node has been granted. */
   readonly replaced = new Set<number>();
   private readonly name: string;
   private readonly nowMs: () => number;
@@ -42,12 +42,12 @@ export class HoldJudge implements HoldWatch {
     this.nowMs = nowMs;
   }
 
-  /** The hold of now; null: there was none yet. */
+  /** The current hold; null: none yet. */
   get last(): Readonly<Grant> | null {
     return this.grants.at(-1) ?? null;
   }
 
-  /** A grant that is told twice, answered and kept, counts once. True: a client has lost the volume by it. */
+  /** A grant that is both answered and recorded counts once. True: a client has lost the volume by it. */
   decided(decided: Decided): boolean {
     const last = this.grants.at(-1);
     if (last?.epoch === decided.epoch && last.client === decided.client) return false;
@@ -56,37 +56,37 @@ export class HoldJudge implements HoldWatch {
     return last !== undefined && !last.released && last.client !== decided.client;
   }
 
-  /** A client is told that it has the volume. */
+  /** A client has been granted the volume. */
   answered(client: number): void {
     const last = this.grants.at(-1);
     if (last?.client === client) last.released = false;
   }
 
-  /** A client has taken up everything that it had from before, in this life of the storage. */
+  /** A client has sent its whole log in this incarnation of the storage. */
   settled(client: number, life: string): void {
     const last = this.grants.at(-1);
     if (last?.client === client) last.settledIn = life;
   }
 
-  /** A client gives the volume back. */
+  /** A client releases the volume. */
   released(client: number): void {
     const last = this.grants.at(-1);
     if (last?.client === client) last.released = true;
   }
 
-  /** The life of the storage in which the holder has settled last, if it is not this one; null: he has nothing to bring back. */
+  /** The incarnation in which the holder settled last, if it is not this one; null: the holder has nothing to send again. */
   unsettledSince(life: string): string | null {
     const last = this.grants.at(-1);
     return last === undefined || last.released || last.settledIn === life ? null : last.settledIn;
   }
 
-  /** H2: nothing begins and nothing happens any more under a hold that another client has got since. */
+  /** H2: no request starts or takes effect under a hold that another client has been granted since. */
   acts(epoch: number): void {
     const next = this.nextAfter(epoch);
     if (next !== null) this.breach(`H2: something is done under epoch ${epoch} after ${next.node} was given epoch ${next.epoch}`);
   }
 
-  /** When the hold of this epoch was given to another client, ms; null: it was not. */
+  /** When the hold of this epoch was granted to another client, ms; null: never. */
   lostMs(epoch: number): number | null {
     return this.nextAfter(epoch)?.atMs ?? null;
   }

@@ -4,7 +4,7 @@
 
 import type { Attachment } from '@rsio/protocol/client/attachment';
 
-/** What has just ended is told before this is over. */
+/** The end of an I/O is reported within this time. */
 const TOLD_WITHIN_MS = 150;
 
 export interface JudgedVolume {

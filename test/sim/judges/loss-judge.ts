@@ -6,16 +6,16 @@ import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { LATE_MAX_MS, type Opening } from '../storage/sim-storage.ts';
 
-/** A failing write-back is noticed within this: a sync may be under way already, be late, and be followed by one that is late, too. */
+/** Failed write-back is noticed within this time: a sync may be in progress, be late, and be followed by another late one. */
 export const NOTICE_MAX_MS = SELF_SYNC_MS + HEARTBEAT_INTERVAL_MS + 2 * LATE_MAX_MS + 500;
-/** Handles of an ended life are revoked within this, while what executes on them ends in time. */
+/** Handles of an ended incarnation are revoked within this time, if their requests end in time. */
 export const REVOKE_MAX_MS = 2 * LATE_MAX_MS + 1000;
 
 export class LossJudge {
-  /** Who had the storage open when it forgot something that nobody has noticed yet. */
+  /** Processes that had the storage open when it lost something that no process has noticed yet. */
   private witnesses: readonly Opening[] = [];
   private unnoticedMs = 0;
-  /** Who has it open in a life that has ended because something was lost. */
+  /** Processes that have it open in an incarnation that ended because of a loss. */
   private outliving: readonly Opening[] = [];
   private outlivedMs = 0;
 
@@ -24,7 +24,7 @@ export class LossJudge {
     this.witnesses = [...new Set([...this.witnesses, ...openings])];
   }
 
-  /** A new life of the storage has begun, for whatever reason. */
+  /** A new incarnation of the storage has started, for any reason. */
   noticed(): void {
     this.witnesses = [];
   }

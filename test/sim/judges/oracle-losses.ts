@@ -11,7 +11,7 @@ export class Losses {
   count = 0;
   /** By sector: number of the change that the disk has. */
   private readonly levels: Uint32Array;
-  /** By sector: in which life of the storage it was forgotten. */
+  /** By sector: the incarnation of the storage in which it was lost. */
   private readonly lives: Int32Array;
 
   constructor(sectors: number) {
@@ -25,7 +25,7 @@ export class Losses {
     this.lives[sector] = life;
   }
 
-  /** Nobody will bring it back: what the disk has is all there is. */
+  /** No client will restore it: the disk's content is all there is. */
   isNobodys(sector: number): void {
     this.lives[sector] = OVER;
     this.count--;
@@ -52,7 +52,7 @@ export class Losses {
     }
   }
 
-  /** What was forgotten before this life is no excuse any more: `ended` hears of each such sector. */
+  /** A loss before this incarnation is no excuse any more: `ended` is called with each such sector. */
   end(beforeLife: number, ended: (sector: number) => void): void {
     for (let sector = 0; this.count > 0 && sector < this.lives.length; sector++) {
       if (this.lives[sector]! < 0 || this.lives[sector]! >= beforeLife) continue;

@@ -11,46 +11,46 @@ import { Losses } from './oracle-losses.ts';
 /** What was known when a read was issued: for each of its sectors the oldest change it may show. */
 export type ReadTicket = Uint32Array;
 
-/** Of a change that was given up. */
+/** Of an abandoned change. */
 interface Lost {
-  /** Newest life of a server process that may execute it. */
+  /** The newest server process that may execute it. */
   readonly life: number;
-  /** Number of the newest change that was submitted by then: when a later one is executed, this one is over. */
+  /** Number of the newest change submitted by then: once a later one executes, this one can no longer do so. */
   readonly newest: number;
 }
 
 const STAMP_BYTES = 16;
 const MAGIC = 0x5253494f;
-/** Breaches kept: the first tells, the others follow from it. */
+/** Breaches kept: the first one matters, the others follow from it. */
 const BREACHES_MAX = 20;
 
 export class Oracle {
   readonly breaches: string[] = [];
   readonly sectors: number;
   readonly volume: number;
-  /** Newest change that was answered OK, or that an answered read has shown. */
+  /** Newest change that was answered OK or returned by an answered read. */
   private readonly floors: Uint32Array;
-  /** Newest change that was answered OK, and the newest that no crash of the machine may undo. */
+  /** Newest change that was answered OK, and the newest one that no machine crash may undo. */
   private readonly acked: Uint32Array;
   private readonly durable: Uint32Array;
-  /** Newest change that was answered OK, whatever was lost since: a log may hold it. */
+  /** Newest change that was answered OK, even if lost since: a log may have it. */
   private readonly answered: Uint32Array;
-  /** In which life of the storage each sector was written last, and its newest answered change was executed. */
+  /** The incarnation of the storage in which each sector was last written, and its newest answered change executed. */
   private readonly writtenIn: Uint32Array;
   private readonly ackedIn: Uint32Array;
-  /** The same, of its last write when that was executed first. */
+  /** The same for the last write of each sector, when it executed first. */
   private readonly bornIn: Uint32Array;
-  /** Lives of the storage that have ended. */
+  /** Ended incarnations of the storage. */
   storageLives = 0;
   /** Changes of several segments, of which not all were answered OK. */
   private readonly partial = new Set<number>();
-  /** All changes of several segments: in which life of the storage they were submitted. */
+  /** All changes of several segments: the incarnation of the storage in which they were submitted. */
   private readonly inPieces = new Map<number, number>();
-  /** The first number that whoever has the volume attached may have submitted. */
+  /** The first number that the current user of the volume may have submitted. */
   private tenureFrom = 1;
   /** The machine has crashed, and the replay log of the volume's user has not been sent yet. */
   private isPending = false;
-  /** How often something that was answered was given up for lost. */
+  /** How often an answered change was treated as lost. */
   drops = 0;
   /** By user: newest change that was answered, whatever the answer. */
   private readonly told: Uint32Array[] = [];
@@ -58,22 +58,22 @@ export class Oracle {
   private readonly authors: number[] = [0];
   /** Changes up to this number that are answered OK are durable: the volume was synced when it got another holder. */
   private durableUpTo = 0;
-  /** Newest change that was submitted. */
+  /** Newest submitted change. */
   private readonly newest: Uint32Array;
-  /** Newest write that was executed, and in which life of the server process. */
+  /** Newest executed write, and the server process that executed it. */
   private readonly executed: Uint32Array;
   private readonly executedIn: Uint32Array;
-  /** Changes that make zeros and may still be seen. */
+  /** Changes that make zeros and may still be read. */
   private readonly zeros: (number[] | undefined)[];
   private readonly lost = new Map<number, Lost>();
   private readonly losses: Losses;
-  /** Told of each breach. */
+  /** Called with each breach. */
   breached: (sentence: string) => void = () => undefined;
-  /** Told when a log is about to be sent again, and when something of it has been executed. */
+  /** Called before a log is sent again, and after a part of it has executed. */
   replayed: () => void = () => undefined;
-  /** Told when a read has shown a change before that was answered. */
+  /** Called when a read has returned a change before it was answered. */
   shown: () => void = () => undefined;
-  /** Highest number of a change that was executed. */
+  /** Highest number of an executed change. */
   private highest = 0;
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
   private nextNumber = 1;
@@ -97,7 +97,7 @@ export class Oracle {
     this.stamp.writeUInt32BE(volume, 12);
   }
 
-  /** A change is submitted: gives its number; `fill` gets its content at `offset`, unless it makes zeros. */
+  /** A change is submitted: returns its number; `fill` gets its content at `offset`, unless it makes zeros. */
   change(lba: number, count: number, fill: Buffer | null, offset: number, user = 0): number {
     const number = this.nextNumber++;
     this.authors.push(user);
@@ -111,8 +111,8 @@ export class Oracle {
   }
 
   /**
-   * A change was answered; `isOk` false: it may show or not, but will not happen any more. `isSure` false: something was given up for lost
-   * meanwhile, of which an OK may speak.
+   * A change was answered; `isOk` false: it may show or not, but will not execute any more. `isSure` false: a change was treated as lost
+   * meanwhile, and the OK may refer to it.
    */
   changed(number: number, lba: number, count: number, isOk: boolean, isSure = true): void {
     const told = this.toldTo(this.authors[number]!);
@@ -128,7 +128,7 @@ export class Oracle {
     if (isOk && isSure && number <= this.durableUpTo) this.stays(number, lba, count);
   }
 
-  /** A change is on disk for good. */
+  /** A change is durable on disk. */
   stays(number: number, lba: number, count: number): void {
     for (let sector = lba; sector < lba + count; sector++) {
       if (this.durable[sector]! < number) this.durable[sector] = number;
@@ -136,12 +136,12 @@ export class Oracle {
     }
   }
 
-  /** What a FLUSH that is submitted now covers. */
+  /** What a FLUSH submitted now covers. */
   flushBegins(): Uint32Array {
     return this.acked.slice();
   }
 
-  /** The storage has forgotten what it shows of a sector; its disk has what stands there. `isAttached`: somebody has a log of the volume. */
+  /** The storage has lost the content that it still shows of a sector. `isAttached`: a client has a log of the volume. */
   forgets(sector: number, disk: Buffer, positionBytes: number, isAttached: boolean): void {
     const onDisk = this.numberOf(disk, positionBytes, sector) ?? 0;
     const level = Math.max(onDisk, this.durable[sector]!);
@@ -150,17 +150,17 @@ export class Oracle {
     if (!isAttached || this.acked[sector]! < this.tenureFrom) this.giveUp(sector, level);
   }
 
-  /** Sectors were written anew, whatever with. */
+  /** Sectors were written again, with any content. */
   renewed(firstSector: number, sectors: number): void {
     this.losses.renewed(firstSector, sectors);
   }
 
-  /** Sectors that may show old content, for a while. */
+  /** Sectors that may return old content for a while. */
   get forgotten(): number {
     return this.losses.count;
   }
 
-  /** What a flush that is answered OK covers is on disk, whatever a sector shows. */
+  /** What a flush answered OK covers is on disk, whatever a sector shows. */
   judgeOnDisk(sector: number, covered: number, disk: Buffer): void {
     if (covered === 0 || this.isAsLate(disk, sector, covered)) return;
     const onDisk = this.numberOf(disk, sector * SECTOR_BYTES, sector);
@@ -172,35 +172,35 @@ export class Oracle {
       if (this.durable[sector]! < covered[sector]!) this.durable[sector] = covered[sector]!;
   }
 
-  /** The volume was synced, and gets another holder: whatever was answered OK to the last one, or is on its way to it, is durable. */
+  /** The volume was synced and gets another holder: every change answered OK to the last one, or about to be, is durable. */
   handedOver(): void {
     this.flushed(this.acked);
     this.durableUpTo = this.nextNumber - 1;
   }
 
-  /** The storage below it may have forgotten something: a new life of it begins. What failed, and was seen all the same, a replay may undo. */
+  /** The storage may have lost data: a new incarnation starts. A replay may undo a failed change that a read has returned. */
   lifeEnded(): void {
     this.storageLives++;
     for (let sector = 0; sector < this.sectors; sector++)
       this.floors[sector] = Math.min(this.floors[sector]!, Math.max(this.durable[sector]!, this.acked[sector]!));
   }
 
-  /** A user has the volume attached, and keeps in his log what he submits from now on. */
+  /** A user has the volume attached, and its log keeps what it submits from now on. */
   attached(): void {
     this.tenureFrom = this.nextNumber;
   }
 
-  /** A change that is submitted goes in several segments, each of which is answered. */
+  /** A submitted change is sent in several segments, each of which is answered. */
   goesInPieces(number: number): void {
     this.inPieces.set(number, this.storageLives);
   }
 
-  /** Of a change of several segments some were answered OK, and may be in the log. */
+  /** Some segments of a change were answered OK, and may be in the log. */
   partly(number: number): void {
     this.partial.add(number);
   }
 
-  /** The server's machine has crashed. What was not durable is lost, but for what is in the log of `isAttached`, if somebody is. */
+  /** The server's machine has crashed. What was not durable is lost, except for the log of `isAttached`, if any. */
   crashed(isAttached: boolean): void {
     this.losses.clear();
     for (let sector = 0; sector < this.sectors; sector++) {
@@ -212,7 +212,7 @@ export class Oracle {
     this.lifeEnded();
   }
 
-  /** The log has been sent again in the present life: what must be there is on disk, or in what was written since. */
+  /** The log has been sent again in this incarnation: what must exist is on disk, or in later writes. */
   recovered(disk: Buffer): void {
     this.isPending = false;
     this.losses.end(this.storageLives, (sector) => {
@@ -224,7 +224,7 @@ export class Oracle {
     });
   }
 
-  /** The log is gone: what only it could bring back is lost. */
+  /** The log is lost, and with it what only the log could restore. */
   dropped(): void {
     if (!this.isPending && this.losses.count === 0) return;
     this.drops++;
@@ -240,7 +240,7 @@ export class Oracle {
     this.acked[sector] = Math.min(this.acked[sector]!, level);
   }
 
-  /** A read that was out when something was lost may show what is left of it. */
+  /** A read that was in flight at a loss may return what is left. */
   lower(ticket: ReadTicket, lba: number, count: number): void {
     for (let index = 0; index < count; index++) ticket[index] = Math.min(ticket[index]!, this.floorOf(lba + index));
   }
@@ -255,12 +255,12 @@ export class Oracle {
     return onDisk === 0 ? this.oldestZeros(sector, number) >= 0 : onDisk !== null && onDisk >= number;
   }
 
-  /** A change was given up, its outcome unknown: it may happen yet, but in no process later than `life`. */
+  /** A change was abandoned with unknown outcome: it may still execute, but in no server process later than `life`. */
   gaveUp(number: number, life: number): void {
     this.lost.set(number, { life, newest: this.nextNumber - 1 });
   }
 
-  /** Puts what is known now into the ticket. */
+  /** Stores the present knowledge in the ticket. */
   issueRead(lba: number, count: number, ticket: ReadTicket): void {
     for (let index = 0; index < count; index++) ticket[index] = this.floorOf(lba + index);
   }
@@ -270,7 +270,7 @@ export class Oracle {
     for (let index = 0; index < count; index++) this.judge(ticket[index]!, lba + index, content, offset + index * SECTOR_BYTES, isSure);
   }
 
-  /** The storage was changed; `life` tells processes of the server apart and grows; `storageLife`: that of the handle. */
+  /** The storage was changed; `life` numbers the server processes; `storageLife` is the incarnation of the handle. */
   executes(
     life: number,
     firstSector: number,
@@ -294,14 +294,14 @@ export class Oracle {
         continue;
       }
       const last = this.executed[sector]!;
-      // A segment of a larger change may be in the log before that is answered: a later life of the storage gets it again.
+      // A segment of a larger change may be in the log before the change is answered: a later incarnation gets it again.
       const again = number === last && this.executedIn[sector] === life && this.bornIn[sector] === storageLife;
       if (number !== last) this.bornIn[sector] = storageLife;
       this.writtenIn[sector] = storageLife;
       if (again) this.breach(`S1: write ${number} of sector ${sector} is executed twice in life ${life}`);
       else if (number < last && !this.isPiece(number, sector, storageLife))
         this.breach(`O1: write ${number} of sector ${sector} is executed after write ${last}`);
-      // Of what was given up nobody was told; what came after it was refused unsent, or is judged by its order.
+      // An abandoned change was never answered; later ones were refused unsent, or are judged by their order.
       const told = this.toldTo(this.authors[number]!)[sector]!;
       if (told >= number && !this.lost.has(number))
         this.breach(`S4: write ${number} of sector ${sector} is executed after ${told} was answered`);
@@ -317,13 +317,13 @@ export class Oracle {
     if (this.breaches.length < BREACHES_MAX) this.breaches.push(`volume ${this.volume}: ${sentence}`);
   }
 
-  /** In a later life, what was answered last is sent again from the log; so may be what was answered in part. */
+  /** In a later incarnation the log sends again what was answered last, and possibly what was answered in part. */
   private isReplay(number: number, sector: number, storageLife: number): boolean {
     const acked = this.answered[sector]!;
     return (number === acked && storageLife > this.ackedIn[sector]!) || (this.partial.has(number) && number > acked);
   }
 
-  /** An answered segment of a change that is not answered as a whole: the log has it, and brings it to a later life. */
+  /** An answered segment of a change that is not answered as a whole: the log has it and sends it to a later incarnation. */
   private isPiece(number: number, sector: number, storageLife: number): boolean {
     return number > this.answered[sector]! && storageLife > (this.inPieces.get(number) ?? Number.POSITIVE_INFINITY);
   }
@@ -356,7 +356,7 @@ export class Oracle {
     this.shown();
   }
 
-  /** Zeros may be of the oldest change that fits: that is all that is certain. -1: none fits. */
+  /** Zeros may come from the oldest change that fits: only that is certain. -1: none fits. */
   private oldestZeros(sector: number, floor: number): number {
     if (floor === 0) return 0;
     return this.zeros[sector]?.find((number) => number >= floor) ?? -1;
@@ -385,9 +385,9 @@ export class Oracle {
     buffer.fill(stamp, offset, offset + SECTOR_BYTES);
   }
 
-  /** Number of the write whose whole content for this sector this is; 0: zeros; null: neither. */
+  /** Number of the write with exactly this content of the sector; 0: zeros; null: neither. */
   private numberOf(content: Buffer, at: number, sector: number): number | null {
-    // Every stamp is as the one before it.
+    // Every stamp equals the one before it.
     if (content.compare(content, at + STAMP_BYTES, at + SECTOR_BYTES, at, at + SECTOR_BYTES - STAMP_BYTES) !== 0) return null;
     const magic = content.readUInt32BE(at);
     const number = content.readUInt32BE(at + 4);

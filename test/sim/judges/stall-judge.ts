@@ -13,7 +13,7 @@ export class StallJudge {
   private readonly policy: StallPolicy;
   /** Since when it was said that the volume's I/O waits; null: it goes. */
   private waitsSinceMs: number | null = null;
-  /** When giving up was found right: all that waits is given up at one time. */
+  /** When a failure of I/O was found correct: all waiting I/O fails at the same time. */
   private gaveUpMs = -1;
   /** Since when every look found it halted. */
   private haltedSinceMs: number | null = null;

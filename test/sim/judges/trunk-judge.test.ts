@@ -78,7 +78,7 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
   };
   expect(run((nowMs) => [silent, other(nowMs)], 1)).toContain('silent paths (1) while others (2) deliver');
   expect(run((nowMs) => [silent, other(nowMs)], 1, 2)).toBeNull();
-  // Nobody owes it at all.
+  // No path owes an answer to it.
   expect(run((nowMs) => [other(nowMs)])).toContain('while others (2) deliver');
   // Nothing newer went before it, or only what need not wait.
   const later = (nowMs: number, request: JudgedRequest): JudgedSlots => {

@@ -63,7 +63,7 @@ export class TrunkJudge {
     this.bodyBytes = bodyBytes;
   }
 
-  /** Its process stands still: what is seen then counts for nothing. */
+  /** The process is stopped: observations meanwhile do not count. */
   forget(): void {
     this.begun.clear();
     this.waiting.clear();
@@ -137,7 +137,7 @@ export class TrunkJudge {
   }
 }
 
-/** When data was last under way on it. */
+/** When data was last in flight on it. */
 function usedMsOf({ receiving, sending }: PathPicture['load']): number {
   return Math.max(receiving.lastUsedMs, sending.lastUsedMs);
 }

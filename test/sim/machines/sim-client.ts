@@ -46,7 +46,7 @@ export interface ClientPorts {
   nextProcess(): number;
 }
 
-/** Who it says it is. */
+/** The identity that it presents. */
 export interface ClientNames {
   /** Its own. */
   readonly label: string;
@@ -57,12 +57,12 @@ export interface ClientNames {
 /** A client's machine: what counts its starts. */
 export interface SimMachineId {
   readonly name: string;
-  /** It is never started anew: only its processes are. */
+  /** The machine never restarts; only its processes do. */
   readonly boot: string;
   instance: number;
 }
 
-/** A volume of a server, and who uses it. */
+/** A volume of a server, and its user. */
 export interface Use {
   readonly serverid: number;
   readonly user: SimUser;
@@ -173,7 +173,7 @@ export class SimClient {
     if (user.volume === null && !user.isAttaching && this.isGood && !this.isStopped) void this.attach(user, take);
   }
 
-  /** It loses its machine's name to nobody: asks until it has the volume, whoever holds it. */
+  /** It keeps asking until it has the volume, whichever client holds it. */
   insist(user: SimUser): void {
     user.insists = true;
     this.takeOver(user, TAKE.FORCE);

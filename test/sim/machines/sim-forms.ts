@@ -66,7 +66,7 @@ export class SimForms {
     volume.form = random.pick(this.areCompared ? COMPARED_FORMS : FORMS);
     trace.note(EVENT.FAULT, -1, 0, 0);
     if (trace.isOn) trace.say(`-- ${volume.name} comes back as ${JSON.stringify(volume.form)}`);
-    // Whoever stops the listener before that has it start anew, too.
+    // A fault that stops the listener before that also restarts it.
     clock.after(MIN_MS + random.unit() * MAX_MS, () => {
       if (volume.form !== null) server.killListener(DOWN_MS);
     });

@@ -19,7 +19,7 @@ import type { SimMachine } from './sim-machine.ts';
 import type { SimSession } from './sim-session.ts';
 import { type SimVolume, served } from './sim-volume.ts';
 
-/** Who asks: a client process. */
+/** The client process that asks. */
 export interface SimClaimant extends ClientIdentity {
   /** A number that no other client process has, whatever it says of itself. */
   readonly client: number;
@@ -43,9 +43,9 @@ export class SimHolds {
   readonly holders: Holds;
   private readonly ports: HoldsPorts;
   private readonly entries: Map<string, VolumeHolds>;
-  /** Changes under way: when each was asked for. */
+  /** Changes in progress: when each was requested. */
   private readonly underWay = new Map<object, number>();
-  /** The listener has each volume's storage open, so that it is told of errors that befall it between two processes of clients. */
+  /** The listener has each volume's storage open, so that it sees errors between two processes of clients. */
   private readonly descriptors = new Map<string, Descriptor>();
 
   /** As a new listener has read them. */
@@ -64,7 +64,7 @@ export class SimHolds {
     machine.starts((volume) => this.holders.holdersOf(volume));
   }
 
-  /** When the oldest change that is under way was asked for; infinity: none is. */
+  /** When the oldest change in progress was requested; infinity: none. */
   get oldestMs(): number {
     return Math.min(Number.POSITIVE_INFINITY, ...this.underWay.values());
   }
@@ -79,7 +79,7 @@ export class SimHolds {
     const { claimant } = session;
     const volume = machine.volumes.get(request.name);
     if (volume === undefined) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: `No volume ${request.name}`, holders: [] };
-    // Who comes back to a shared volume is asked for no hold: only its holder does.
+    // A resume of a shared volume needs no hold, so this checks that the client is the holder.
     const isHolder = volume.judge.last?.client === claimant.client && !volume.judge.last.released;
     if (volume.form !== null && (request.resume === null || !isHolder))
       return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: `${volume.name} is not what it was`, holders: [] };

@@ -39,7 +39,7 @@ export class SimMachine {
     };
   }
 
-  /** One that nobody holds yet. */
+  /** A volume without a holder so far. */
   add(volume: SimVolume): void {
     this.volumes.set(volume.name, volume);
     this.facts?.keep(served(volume), volume.stamp);
@@ -83,7 +83,7 @@ export class SimMachine {
     this.claims.set(keyOf(volume, claimant), { client: claimant.client, how, unsettledSince });
   }
 
-  /** The server has decided who holds a volume. */
+  /** The server has decided which client holds a volume. */
   decided(volume: SimVolume, { holds }: VolumeHolds): void {
     for (const hold of holds) {
       const claim = this.claims.get(keyOf(volume, hold));

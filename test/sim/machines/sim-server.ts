@@ -72,7 +72,7 @@ export class SimServer implements SimHost {
   private listeningSinceMs = 0;
   /** Of each node that has no session, the last one. */
   private readonly departed = new Map<string, Pick<SimSession, 'claimant' | 'silentSinceMs'>>();
-  /** Nodes whose old session is being ended: a second newcomer is told to come again. */
+  /** Nodes whose old session is ending: a second new connection is told to retry. */
   private readonly inTransition = new Set<string>();
   /** Processes of earlier listeners that are not gone yet. */
   private leftOver = new Set<SimSession>();
@@ -179,7 +179,7 @@ export class SimServer implements SimHost {
   }
 
   private startListener(): void {
-    // What its predecessor left is ended before anybody is admitted; a process that stands still is killed all the same.
+    // Everything of its predecessor is ended before a client is admitted; a stopped process is killed too.
     for (const session of this.leftOver) session.kill();
     this.ports.starts(this);
     this.listener = new SimProcess(this.ports.clock);
@@ -189,7 +189,7 @@ export class SimServer implements SimHost {
     this.isListening = true;
   }
 
-  /** A sync of a volume failed: a new life of its storage, all its handles are revoked, and clients look at the list. */
+  /** A sync of a volume failed: its storage starts a new incarnation, all its handles are revoked, and clients check the list. */
   private lost(volume: string): void {
     this.machine.lost(volume);
     const epoch = this.holds.holders.epochOf(volume);
@@ -319,14 +319,14 @@ export class SimServer implements SimHost {
     return may;
   }
 
-  /** H4: whoever is heard is not replaced by what may be a copy of its machine. */
+  /** H4: a live instance is not replaced by one that may be a copy of its machine. */
   private judgeReplacing(old: SimClaimant, { client, node, machine, boot, instance }: SimClaimant, silentMs: number): void {
     if (old.client === client || silentMs >= SESSION_SILENT_MS) return;
     if (old.machine === machine && old.boot === boot && old.instance < instance) return;
     this.ports.sessions.breach(`H4: ${this.name} replaces process ${old.client} of ${node}, which is heard, by ${client} from elsewhere`);
   }
 
-  /** Which instance is the last is kept before an older one is told that it was replaced, and before this one is served. */
+  /** The last instance is recorded before an older one learns that it was replaced, and before this one is served. */
   private note(end: SimEnd, proven: Proven & { kind: 'new' }, old: SimSession | undefined, refuse: Refuse): void {
     const { listener } = this;
     const claimant = claimantOf(proven, end.remoteAddress);
@@ -342,7 +342,7 @@ export class SimServer implements SimHost {
     );
   }
 
-  /** S9: the new session begins when the old one's process is gone, or the newcomer is told to come again. */
+  /** S9: the new session starts when the old one's process has ended, or the new connection is told to retry. */
   private replace(old: SimSession, end: SimEnd, proven: Proven & { kind: 'new' }, refuse: Refuse): void {
     const { node } = proven.hello;
     const { instance } = this;
@@ -395,7 +395,7 @@ export class SimServer implements SimHost {
     this.handOver(session, end, proven);
   }
 
-  /** H4: whoever was replaced is served no more. */
+  /** H4: a replaced instance is not served any more. */
   private judgeInstance({ node, client }: SimClaimant): void {
     if (this.isReplaced(client)) this.ports.sessions.breach(`H4: ${this.name} serves process ${client} of ${node}, which was replaced`);
   }

@@ -93,7 +93,7 @@ export class SimSession {
   take(end: SimEnd, delayMs: number, admission: Admission): void {
     end.owner = this.process;
     this.process.after(delayMs, () => {
-      // Closed meanwhile: whoever reads from it finds that out by itself, so it is admitted all the same.
+      // Closed meanwhile: the session detects that when it reads, so it is admitted.
       if (!end.isClosed) this.session.admit(end, admission);
     });
   }
@@ -129,8 +129,8 @@ export class SimSession {
   }
 
   /**
-   * H2: `done` is called when nothing of the volume's handles runs any more; whoever does not manage that is ended. False: what was written
-   * may be lost.
+   * H2: `done` is called when nothing of the volume's handles executes any more; a process that does not get there is ended. False:
+   * written data may be lost.
    */
   revoke(volume: string, epoch: number, listener: SimProcess, done: (isFlushed: boolean) => void): void {
     let timer: Timer | null = null;
@@ -159,7 +159,7 @@ export class SimSession {
     });
   }
 
-  /** All is closed: what was lent must be back, apart from last words that are still under way. */
+  /** Everything is closed: all that was lent must be back, apart from last messages in flight. */
   private ended(): void {
     this.isClean = true;
     const left = this.pools.bodies.lent.size;
@@ -260,7 +260,7 @@ export class SimSession {
   }
 }
 
-/** The epoch of a hold, which its identity ends with; the same for the number of a life. */
+/** The epoch of a hold, with which its identity ends; the same for the number of an incarnation. */
 export function epochOf(identity: string): number {
   return Number(identity.slice(identity.lastIndexOf('.') + 1));
 }

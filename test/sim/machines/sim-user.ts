@@ -70,7 +70,7 @@ class UserIo implements VolumeIo {
   epoch = 0;
   /** Lives of the storage that had ended by then. */
   lives = 0;
-  /** Of what was given up for lost by then. */
+  /** Of the changes treated as lost by then. */
   drops = 0;
   /** What a flush covers. */
   covered: Uint32Array = NOTHING_COVERED;
@@ -100,7 +100,7 @@ export class SimUser {
   givenUp = 0;
   /** Times that it lost the volume to another one. */
   losses = 0;
-  /** It takes the volume from whoever holds it, until it has it. */
+  /** It takes the volume from any holder until it has it. */
   insists = false;
   /** It is being attached, or detached. */
   isAttaching = false;
@@ -170,7 +170,7 @@ export class SimUser {
     return this.left > 0 && !this.isReplaced;
   }
 
-  /** Its client's node is another one's now. One that had no path then has nobody who could prove that to it: its I/O waits as it may. */
+  /** Its client's node has been replaced. Without a path then, no server could prove that to it: its I/O waits as permitted. */
   get isReplaced(): boolean {
     return this.ports.isReplaced();
   }
@@ -229,7 +229,7 @@ export class SimUser {
     else this.act();
   }
 
-  /** The client process is gone: nobody will ever hear of what was out. */
+  /** The client process has ended: no answer to its requests in flight will ever arrive. */
   killed(): void {
     this.forgets();
     this.detached();
@@ -239,7 +239,7 @@ export class SimUser {
     if (this.verifyAt >= 0) this.verifyAt = 0;
   }
 
-  /** It has the volume attached, and nobody has got it since. */
+  /** It has the volume attached, and no other client has been granted it since. */
   get isHolder(): boolean {
     return this.volume !== null && this.epoch === this.target.judge.last?.epoch;
   }
@@ -249,7 +249,7 @@ export class SimUser {
     if (this.isHolder) this.oracle.dropped();
   }
 
-  /** Detaching begins; by force while it goes on working. */
+  /** Detaching begins; by force while it continues to work. */
   leaves(force: boolean): void {
     this.isLeaving = true;
     this.isForced = force;
@@ -339,7 +339,7 @@ export class SimUser {
     oracle.breach(`${io.op} of sector ${lba} + ${count} ended with ${statusEntry(status).name}, which nobody caused`);
   }
 
-  /** It was submitted, and answered, in the present life of the storage, on a handle of that: no replay will undo what it has shown. */
+  /** It was submitted and answered in this incarnation of the storage, on a handle of it: no replay will undo what it returned. */
   private isOfPresentLife({ lives, volume }: UserIo): boolean {
     const { storageLives } = this.oracle;
     return lives === storageLives && epochOf(volume?.attachment.volume?.life ?? '') === storageLives;
@@ -354,7 +354,7 @@ export class SimUser {
       );
   }
 
-  /** Of several segments one may have failed before another was given up. */
+  /** Of several segments one may have failed before another was abandoned. */
   private isUnknown(io: UserIo, status: Status): boolean {
     return (
       status === STATUS.OUTCOME_UNKNOWN || status === STATUS.SHUTTING_DOWN || (status !== STATUS.OK && io.lengthBytes > SEGMENT_MIN_BYTES)
@@ -394,7 +394,7 @@ export class SimUser {
     return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.target.storage.failedMs >= io.submittedMs;
   }
 
-  /** Nobody works on a volume that is being detached in order. */
+  /** No user works on a volume that is being detached in order. */
   private get maySubmit(): boolean {
     return this.left > 0 && this.volume !== null && this.process?.isPaused !== true && !(this.isLeaving && !this.isForced);
   }

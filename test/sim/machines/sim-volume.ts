@@ -26,7 +26,7 @@ export class SimVolume implements LossWatch {
   form: Form | null = null;
   /** What its path leads to when that is another file. */
   private readonly other: SimStorage;
-  /** Logs that were brought to a new life. */
+  /** Logs that were sent to a new incarnation. */
   recoveries = 0;
   private readonly trace: Trace;
 
@@ -93,7 +93,7 @@ export class SimVolume implements LossWatch {
     return this.users.some(({ isHolder }) => isHolder);
   }
 
-  /** The client has brought back what its log has; `isNew`: to a life that it had not brought it to before. */
+  /** The client has sent its whole log; `isNew`: for the first time in this incarnation. */
   recovered(isNew: boolean): void {
     if (isNew) this.recoveries++;
     if (this.trace.isOn) this.trace.say(`${this.name}: life ${this.oracle.storageLives}: what was lost is brought back`);
@@ -124,7 +124,7 @@ export class SimVolume implements LossWatch {
     this.lifeEnded();
   }
 
-  /** A new life of the storage begins. */
+  /** A new incarnation of the storage starts. */
   lifeEnded(): void {
     this.losses.noticed();
     this.oracle.lifeEnded();

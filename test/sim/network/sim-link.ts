@@ -22,7 +22,7 @@ const SPOILED = 0xdb;
 const RESET = 'ECONNRESET: the connection was reset';
 const CLOSED = 'The peer closed the connection';
 
-/** Shared by all worlds of this program: bytes under way. */
+/** Shared by all worlds of this program: bytes in flight. */
 const underWay = new BufferPool(16 * MIB);
 
 interface Send {
@@ -44,7 +44,7 @@ interface Arrival {
   dueMs: number;
 }
 
-/** One direction: sends that were not taken yet, then what is under way. */
+/** One direction: sends that were not taken yet, then bytes in flight. */
 class Stream {
   private readonly clock: SimClock;
   private readonly random: SeededRandom;
@@ -94,7 +94,7 @@ class Stream {
     this.pump();
   }
 
-  /** The route is faster again: what is under way need not keep the pace it set out with. */
+  /** The route is faster again: bytes in flight need not keep their former pace. */
   hasten(): void {
     const nowMs = this.clock.monotonicMs();
     let sentMs = nowMs;
@@ -356,7 +356,7 @@ export class SimLink {
     return this.client.isClosed && this.server.isClosed;
   }
 
-  /** A direction stands still, or goes on: what was sent meanwhile comes late. */
+  /** A direction stalls or resumes: what was sent meanwhile arrives late. */
   stand(direction: Direction, isStanding: boolean): void {
     this[direction].stand(isStanding);
   }
@@ -370,7 +370,7 @@ export class SimLink {
     this[direction].lose();
   }
 
-  /** The network resets the connection: each end hears of it when its own direction brings it, after what is under way. */
+  /** The network resets the connection: each end learns of it in its own direction, after the bytes in flight. */
   reset(): void {
     this.there.close(RESET, true);
     this.back.close(RESET, true);

@@ -92,7 +92,7 @@ export class SimRoute {
     };
   }
 
-  /** What is under way one way, and all that follows, is lost; a new connection works again. */
+  /** Everything in flight in one direction, and all that follows, is lost; a new connection works again. */
   lose(direction: Direction): void {
     for (const link of this.living) link.lose(direction);
   }
@@ -108,9 +108,9 @@ export class SimRoute {
   }
 }
 
-/** Who takes connections at an address. */
+/** Accepts connections at an address. */
 export interface SimHost {
-  /** False: nobody listens. */
+  /** False: nothing listens. */
   readonly isListening: boolean;
   accept(link: SimLink, route: SimRoute): void;
 }
@@ -160,7 +160,7 @@ export class SimNetwork {
     if (route.reach === 'silent') return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     const tripMs = 2 * (route.shape.latencyMs + this.random.unit() * route.shape.jitterMs);
     const lateMs = connectsLaterMs(this.random, Math.max(route.loss('there'), route.loss('back')));
-    // The carrier's own bound: who waits for longer tries anew, and may fare better.
+    // The carrier's own limit: a client that waits longer tries again and may succeed.
     if (tripMs + lateMs > CONNECT_TIMEOUT_MS) return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     return process.after(tripMs + lateMs, () => {
       if (route.reach !== 'open' || !host.isListening) {

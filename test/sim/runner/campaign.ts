@@ -8,7 +8,7 @@ import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';
 import { addTo, noSums, perHourLine, sumsLine } from './sums.ts';
 
-/** What a worker is told by its arguments: first seed, step, last seed (0: none), how long, ms (0: until the last seed). */
+/** A worker's arguments: first seed, step, last seed (0: none), duration in ms (0: until the last seed). */
 export type WorkerArguments = readonly [from: number, step: number, to: number, forMs: number];
 
 /** Is told of each seed that is through, and of a worker that ended before its time: at which seed, and how. */

@@ -21,7 +21,7 @@ export interface SeedCounts {
   readonly writeBackErrors: number;
   readonly sectorsForgotten: number;
   readonly lostLives: number;
-  /** Logs that were brought to a new life, misfortunes amid that, and other combinations that are aimed at durability. */
+  /** Logs that were sent to a new incarnation, faults during that, and other combinations aimed at durability. */
   readonly recoveries: number;
   readonly replayFaults: number;
   readonly doubleCrashes: number;

@@ -44,7 +44,7 @@ export class SimBackend implements Backend, Opening {
     );
   }
 
-  /** The process has died: of what was begun some takes effect now, the rest never, and nobody is told. */
+  /** The process has died: some of its operations take effect now, the rest never, and none is answered. */
   killed(): void {
     this.storage.openings.delete(this);
     for (const effect of this.pending) {

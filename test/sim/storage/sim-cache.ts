@@ -13,13 +13,13 @@ export interface Descriptor {
   told: number;
 }
 
-/** Who is told what becomes of sectors. */
+/** Notified of what happens to sectors. */
 export interface LossWatch {
   /** The change that the cache shows will never be on disk; there is what stands in `disk` at that position. */
   forgets(sector: number, disk: Buffer, positionBytes: number): void;
   /** That was all of one failure. */
   hasForgotten(): void;
-  /** Sectors that may have been forgotten were written anew. */
+  /** Sectors that may have been lost were written again. */
   renewed(firstSector: number, sectors: number): void;
 }
 
@@ -121,7 +121,7 @@ export class SimCache {
     }
     if (count > 0) this.watch?.hasForgotten();
     this.error = random.chance(0.8) ? 'EIO' : 'ENOSPC';
-    // One that nobody was told of takes the next with it.
+    // An error that no descriptor has seen yet is merged with this one.
     if (this.isTold) this.errors++;
     this.isTold = false;
     return count;

@@ -37,7 +37,7 @@ export class SimStateFile<T> {
     };
   }
 
-  /** Whoever was saving is dead. */
+  /** The process that was saving is dead. */
   crashed(): void {
     if (this.underWay !== null && this.random.chance(0.5)) this.keep(this.underWay);
     this.underWay = null;

@@ -29,12 +29,12 @@ export interface SectorRange {
   readonly to: number;
 }
 
-/** Who is told of each change that took effect. */
+/** Notified of each change that took effect. */
 export interface ExecutionWatch {
   executes(life: number, firstSector: number, content: Buffer, positionBytes: number, lengthBytes: number, storageLife: number): void;
 }
 
-/** Who is told of each operation that begins, and that takes effect, under which hold. */
+/** Notified of each operation that begins or takes effect, with its hold. */
 export interface HoldWatch {
   acts(epoch: number): void;
 }
@@ -123,7 +123,7 @@ export class SimStorage {
     this.changing.add(range);
   }
 
-  /** A sync takes effect; gives the error that its descriptor is told. */
+  /** A sync takes effect; returns the error that its descriptor gets. */
   syncs(descriptor: Descriptor, beganMs: number): WriteBackError | null {
     if (this.strikes('flush')) this.writeBackFails();
     else this.cache.writeBack();
@@ -132,14 +132,14 @@ export class SimStorage {
     return error;
   }
 
-  /** What was just changed there is written through; gives the error that the descriptor is told, which may be one of other sectors. */
+  /** What was just changed there is written through; returns the error that the descriptor gets, possibly one of other sectors. */
   writesThrough(descriptor: Descriptor, { from, to }: SectorRange): WriteBackError | null {
     if (this.strikes('flush') || this.strikes('write')) this.lost(this.cache.writeBackFails(from, to - from));
     else this.cache.writeThrough(from, to - from);
     return this.cache.tell(descriptor);
   }
 
-  /** Write-back that nobody asked for fails. */
+  /** Write-back without a request fails. */
   writeBackFails(): void {
     this.lost(this.cache.writeBackFails());
   }

@@ -142,7 +142,7 @@ export class Judge {
     }
   }
 
-  /** Who still believes to have a volume that is another one's. */
+  /** Clients that still believe to have a volume of another client. */
   get unheard(): string[] {
     const deaf = this.world.users.filter(
       ({ target, volume, epoch, isReplaced }) => volume !== null && !isReplaced && target.judge.lostMs(epoch) !== null,

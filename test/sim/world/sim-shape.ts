@@ -16,10 +16,10 @@ export interface WorldShape {
   /** Interfaces of each client and of each server: paths of a trunk are their product. */
   readonly locals: number;
   readonly remotes: number;
-  /** Per client and server; of these so many are the same for all clients, who fight for them. */
+  /** Per client and server; this many of them are shared by all clients, which compete for them. */
   readonly volumes: number;
   readonly fought: number;
-  /** Between two who want the same volume, ms. */
+  /** Between two users that want the same volume, ms. */
   readonly rivalGapMs: number;
   readonly sectors: number;
   readonly slots: number;

@@ -24,18 +24,18 @@ import { PromiseWatch } from '../base/promise-watch.ts';
 import { drawHandlesMax, setSeqModulus } from '../base/small-numbers.ts';
 import { EVENT, Trace } from '../base/trace.ts';
 
-/** What machines are is drawn from numbers of its own: all else is as it was without. */
+/** Machines are drawn from random numbers of their own, so that the rest of the world does not depend on them. */
 const STARTS_SEED = 16_000_009;
 const NODEKEY = '0123456789abcdef';
-/** A world whose users are not through by then is healed all the same. */
+/** A world whose users are not done by then is healed too. */
 const TROUBLED_MAX_MS = 120_000;
-/** After the last misfortune the users go on for so long at most. */
+/** After the last fault the users continue for this long at most. */
 const CALM_MAX_MS = 120_000;
-/** Time in which everything must be answered once all is well: a path that died too often may wait for half a minute. */
+/** Time in which everything must be answered once all faults have ended: a path that died too often may wait for half a minute. */
 export const RECOVERY_MAX_MS = 60_000;
-/** How often it is looked whether that is so. */
+/** How often that is checked. */
 const LOOK_MS = 10;
-/** Time that ends need: last words, drains. */
+/** Time for orderly ends: last messages, drains. */
 const CLOSING_MS = 30_000;
 const EVENTS_MAX = 20_000_000;
 /** Thrown when a hunt has found something. */
@@ -101,7 +101,7 @@ export class SimWorld {
     this.judge = new Judge(this, this.breaches);
   }
 
-  /** Runs the seed; gives everything that was not as it must be. `isHunt`: the first of it will do, and the seed ends there. */
+  /** Runs the seed; returns every violation. `isHunt`: the seed ends at the first one. */
   async run(isHunt: boolean): Promise<string[]> {
     this.isHunt = isHunt;
     try {
@@ -142,12 +142,12 @@ export class SimWorld {
     this.trace.note(EVENT.END, clock.events, 0, 0);
   }
 
-  /** Volumes whose storage has forgotten what their holders are to bring back. */
+  /** Volumes whose storage has lost what their holders are to send again. */
   private get forgetful(): SimVolume[] {
     return this.volumes.filter(({ oracle, users }) => oracle.forgotten > 0 && users.some((user) => user.isHolder && !user.isReplaced));
   }
 
-  /** Whoever has the volume reads all of it, else one that can have it takes it; true: it is read, or nobody may have it. */
+  /** The user of the volume reads all of it, else one that may have it takes it; true: it is read, or no client may have it. */
   private isVerified(volume: SimVolume): boolean {
     const able = volume.users.filter((user) => !user.isReplaced);
     if (able.length === 0 || able.some((user) => user.isVerified)) return true;
@@ -158,7 +158,7 @@ export class SimWorld {
     return false;
   }
 
-  /** Everybody hears that he has lost his volume, also who has nothing to do with it any more. */
+  /** Every user learns that it has lost its volume, even without I/O on it. */
   private async hear(): Promise<void> {
     await this.runUntil(() => this.judge.unheard.length === 0, this.clock.monotonicMs() + RECOVERY_MAX_MS);
     for (const name of this.judge.unheard) this.breaches.push(`H2: ${name} has not heard that it lost its hold`);
@@ -168,7 +168,7 @@ export class SimWorld {
     return this.clients.find(({ users }) => users.includes(user))!;
   }
 
-  /** This server will not serve a client any more, or another one of the same nodename has been served since. */
+  /** This server does not serve a client any more, or another one of the same nodename has been served since. */
   isReplaced({ names, numbers, number }: SimClient, serverid: number): boolean {
     const server = this.servers.find((one) => one.serverid === serverid)!;
     const served = server.servedClient(names.node);
@@ -221,7 +221,7 @@ export class SimWorld {
     return Array.from({ length: this.shape.remotes }, (_unused, at) => `127.46.${serverid}.${at + 1}`);
   }
 
-  /** A client of the same nodename, which has half of what is still to be done. */
+  /** A client of the same nodename, with half of the remaining work. */
   private addInstance(of: SimClient): void {
     const { random, clients, shape } = this;
     if (clients.length > shape.clients) return;
@@ -236,13 +236,13 @@ export class SimWorld {
     this.judge.watch(this.addClient(names, (target) => of.users.find((user) => user.target === target)!.share()));
   }
 
-  /** The machine itself, or a copy of it that has the same files and was booted by itself. */
+  /** The machine itself, or a copy with the same files that was booted separately. */
   private sameMachine(machine: SimMachineId, label: string): SimMachineId {
     const { starts } = this;
     return starts.chance(0.5) ? machine : { ...machine, boot: label, instance: Math.max(0, machine.instance - starts.int(0, 1)) };
   }
 
-  /** Now and then the last ones that there can be. */
+  /** Now and then the last numbers of the range. */
   private firstInstance(): number {
     return this.starts.chance(0.1) ? INSTANCE_MAX - this.starts.int(0, 3) : 0;
   }
@@ -282,7 +282,7 @@ export class SimWorld {
     return client;
   }
 
-  /** Those that all want, and the node's own, of which a first instance finds none yet. */
+  /** Volumes that all clients want, and the node's own, which are created for its first instance. */
   private volumesFor(node: string, server: SimServer): SimVolume[] {
     const { fought, volumes } = this.shape;
     const all = this.volumes.filter(({ serverid }) => serverid === server.serverid);
@@ -306,7 +306,7 @@ export class SimWorld {
     return user;
   }
 
-  /** Until it is so, looked at now and then, or until that time. */
+  /** Until the condition holds, checked at intervals, or until that time. */
   private async runUntil(isSo: () => boolean, endMs: number): Promise<void> {
     const { clock } = this;
     let nextMs = 0;
@@ -327,7 +327,7 @@ export class SimWorld {
     }
   }
 
-  /** True: promises are to move before the next event. */
+  /** True: promises must move before the next event. */
   private stepsWhile(condition: () => boolean): boolean {
     const { clock, judge, promises } = this;
     while (condition()) {
@@ -349,7 +349,7 @@ export class SimWorld {
     clock.after(CLOSING_MS, () => {
       isOver = true;
     });
-    // Again and again: a connection that was under way may begin one when an old process is gone.
+    // Repeatedly: a connection in progress may start a session when an old process has ended.
     const endSessions = (): void => {
       for (const { sessions } of this.servers) for (const session of sessions.values()) session.end('E_SHUTTING_DOWN', 'The world ends');
       if (!isOver) clock.after(1000, endSessions);

@@ -58,7 +58,7 @@ export async function runZoo(jobs: number, options: ZooOptions, told: (verdict: 
   return { verdicts, survivors: verdicts.filter(({ found }) => !found).length, unbroken, unbrokenSeeds: seeds.length };
 }
 
-/** The mutants alone, for whoever runs the unbroken code himself. */
+/** Only the mutants, for callers that run the unbroken code themselves. */
 export async function huntMutants(
   jobs: number,
   { names, isQuick, from }: ZooOptions,

@@ -32,7 +32,7 @@ export class Gaps {
     return this.kept.find(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
   }
 
-  /** Begins anew, with a gap that is open. */
+  /** Starts again, with an open gap. */
   forget(): void {
     this.kept = [];
   }

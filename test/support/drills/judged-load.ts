@@ -71,13 +71,13 @@ export class JudgedLoad {
     return this.lastStamp;
   }
 
-  /** Resolves when what is under way has been answered. */
+  /** Resolves when all requests in flight have been answered. */
   async stop(): Promise<void> {
     this.isStopping = true;
     await this.ended;
   }
 
-  /** A flush ended with this. True: it was answered EIO, and I/O goes on. */
+  /** A flush ended with this result. True: it was answered EIO, and I/O continues. */
   flushFailed(error: unknown): boolean {
     if (!(error instanceof RsError) || error.context['errno'] !== EIO) return false;
     this.flushErrors++;

@@ -61,7 +61,7 @@ export async function crashUnflushed(stage: Stage, seed: number): Promise<void> 
   }
 }
 
-/** The other build takes over from ours, which is told to end or killed. */
+/** The other build takes over from ours, which is stopped or killed. */
 export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   const { server } = stage;
   await stage.outage(

@@ -76,7 +76,7 @@ async function client(): Promise<End> {
   const socket = net.connect({ ...at, localAddress: subnet.address(20) });
   clients.push(socket);
   const end = new End(socket);
-  // Refused, it may be reset before it is told that it was connected.
+  // A refused connection may be reset before it learns that it was connected.
   await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => undefined);
   return end;
 }

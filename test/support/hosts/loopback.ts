@@ -30,7 +30,7 @@ export async function uniqueLoopbackSubnets(count: number): Promise<LoopbackSubn
   return subnets;
 }
 
-/** A TCP port that nobody listens on at `address`. */
+/** A TCP port at `address` without a listener. */
 export async function freePort(address: string): Promise<number> {
   const server = await listen(address, 0);
   const bound = server?.address();

@@ -46,7 +46,7 @@ export class ServedBy {
   private look(): void {
     const serving = workersOf(this.host).filter((pid) => this.hasOpen(pid));
     for (const pid of serving) this.seen.add(pid);
-    // Looks are not one moment: only who has it open still, after another was seen to, had it at the same time.
+    // Two looks are not one moment: only a process that still has it open after another one was seen had it at the same time.
     const [first, second] = serving;
     if (first !== undefined && second !== undefined && this.hasOpen(first)) this.overlaps.push(`${first} and ${second}`);
   }

@@ -36,7 +36,7 @@ export class NbdClient {
     void this.receive();
   }
 
-  /** Opens an export. An abort of `signal` ends the connection, and everything under way with it. */
+  /** Opens an export. Aborting `signal` ends the connection and all requests in flight. */
   static async open(socketPath: string, exportName: string, signal: AbortSignal): Promise<NbdClient> {
     const socket = connect(socketPath);
     const input = new Input(socket, signal);

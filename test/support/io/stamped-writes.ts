@@ -36,7 +36,7 @@ export class StampedFile {
     return new StampedWriter(this, connections);
   }
 
-  /** Nobody writes any more, or whoever did has lost the volume: what is there is what counts from now on. */
+  /** No client writes any more, or the writer has lost the volume: the present content counts from now on. */
   look(when: string, writer: StampedWriter): void {
     writer.hasLost = true;
     const found = this.read();
@@ -115,7 +115,7 @@ export class StampedWriter {
     this.ended = Promise.all(connections.map(write)).then(() => errors);
   }
 
-  /** Resolves when what is under way has been answered. */
+  /** Resolves when all requests in flight have been answered. */
   async stop(): Promise<Error[]> {
     this.isStopped = true;
     return this.ended;

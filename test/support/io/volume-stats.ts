@@ -52,7 +52,7 @@ export async function untilWriting(host: Host, volume: string, fio: RunningFio, 
 /** More than fio writes before it reads all of them back, as startFio runs it. */
 const WRITES_READ_BACK = 1_500;
 
-/** What fio had written by now it has read back, and goes on: it is ended, however long it was to run. */
+/** fio has read back what it has written by now, and continues. It is ended, however long it was to run. */
 export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio): Promise<FioOutcome> {
   await untilWriting(host, volume, fio, WRITES_READ_BACK);
   fio.stop();

@@ -10,7 +10,7 @@ import { type RunResult, run, runWell, wellOf } from '../programs/programs.ts';
 import { shaper } from './shaper.ts';
 import { addNamespace, removeNamespace, startNamespaceReaper, whyNoNetlab } from './netns.ts';
 
-/** One Ethernet: whoever is plugged in hears all others. */
+/** One Ethernet segment: each of its cards receives the frames of all others. */
 export interface Segment {
   readonly bridge: string;
 }
@@ -46,7 +46,7 @@ export class Machine {
     await runWell('ip', ['-n', this.switchName, 'link', 'set', this.port(device), state === 'in' ? 'up' : 'down']);
   }
 
-  /** From now on so many of a thousand frames that this card sends are lost at the switch; nobody is told. 0: none is. */
+  /** From now on this many of a thousand frames that the card sends are lost silently at the switch. 0: none. */
   async lose(device: string, perMille: number): Promise<void> {
     const port = this.port(device);
     const table = `netdev ${port}`;

@@ -195,7 +195,7 @@ export class RawServer {
     });
   }
 
-  /** As if it had been started anew: it knows no session, and has another instance. */
+  /** As after a restart: it knows no session, and has another instance. */
   startAnew(): void {
     this.instance = randomBytes(16).toString('hex');
     this.session = randomBytes(16);

@@ -75,7 +75,7 @@ export class Scene {
     host.writeConfig('rssrv', text);
     await host.start('rssrv');
     // By its file alone, so that it stays as it is when a test changes the server's list.
-    // Its paths never die, unless somebody harms them for long: a slow machine may be silent for three seconds.
+    // Its paths never die, unless a fault lasts long, because a slow machine may be silent for three seconds.
     host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses, defaults: { dead: '12s' } }));
     await host.start('rsiod');
     await host.pathsUp(2);
@@ -112,7 +112,7 @@ export class Scene {
     return RawClient.connect(from, identity);
   }
 
-  /** The server reads its file anew, with a further interface or without it. */
+  /** The server reloads its file, with another interface or without it. */
   async reload(hasFurtherInterface: boolean): Promise<void> {
     const address = this.network.subnets[0]?.address(FURTHER_HOST) ?? '';
     const more = hasFurtherInterface ? `[interface if9]\naddress = ${address}\n` : '';
@@ -127,7 +127,7 @@ export class Scene {
     return endMs;
   }
 
-  /** The server process lives, the other client's I/O goes on over both paths, none of which ever died; others are greeted. */
+  /** The server process is alive, the other client's I/O continues over both paths, neither of which ever died, and HELLO is answered. */
   async wellBehaved(): Promise<void> {
     await this.nbd.verify(0, CHECK_BYTES);
     expect(await deathsOfPaths(this.host, 2)).toEqual([0, 0]);

@@ -37,7 +37,7 @@ async function refusesChanged(target: Target, change: (proof: Buffer) => Buffer)
   await refused(peer, 'E_AUTH');
 }
 
-/** HELLO was changed under way: T differs, and PROOF is refused. */
+/** HELLO was changed on the way: T differs, and PROOF is refused. */
 function tampered(id: string, expects: string, sent: Fields, pretended: Fields, extra: Parameters<typeof serverCase>[4] = {}): ServerCase {
   return serverCase(
     id,

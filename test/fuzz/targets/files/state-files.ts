@@ -74,7 +74,7 @@ async function useHolders(file: string): Promise<boolean> {
   await new Holds(file, () => 0, quiet).load().catch((thrown: unknown) => {
     throw new Error(`a file that was kept is not taken: ${String(thrown)}`);
   });
-  // Whoever is refused because of what stands there is told so, and everybody sees it in the list.
+  // A client that is refused because of it is told its contents, and every client sees them in the list.
   const holds = holders.holdersOf(ID);
   encodeFailureAnswer({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;

@@ -82,7 +82,7 @@ class Scene {
     this.judge();
   }
 
-  /** The client goes; all that is under way ends. */
+  /** The client leaves; everything in flight ends. */
   finish(): void {
     for (let round = 0; round < ROUNDS_MAX && this.isBusy; round++) {
       this.storage.answerAll();
@@ -199,7 +199,7 @@ function make(random: SeededRandom): Buffer {
       random.int(0, 255),
     );
   };
-  // BLOCK_STATUS is answered only to who has chosen a context.
+  // BLOCK_STATUS is answered only after a context was chosen.
   const chosen = random.chance(0.5)
     ? [optionBytes(OPTION.STRUCTURED), optionBytes(OPTION.SET_CONTEXTS, contexts('oracle', ['base:allocation']))]
     : [];

@@ -77,7 +77,7 @@ function run(input: Buffer): boolean {
     const key = hasKey ? KEY : null;
     const asked = judgeRead(bytes, key);
     judgeAnswer(responder.answerTo(bytes, `127.45.0.${arg & 15}`, nowMs), asked, bytes, key, isSignedOnly);
-    // Of each of the 16 addresses, who signs and who does not.
+    // For each of the 16 addresses: does it sign?
     expectThat(responder.sourcesKept <= Math.min(32, DISCOVERY_SOURCES_MAX), `${responder.sourcesKept} sources are remembered`);
   }
   const counted = Object.values(responder.counts).reduce((sum, count) => sum + count, 0);

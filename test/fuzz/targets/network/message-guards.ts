@@ -47,7 +47,7 @@ function run(input: Buffer): boolean {
   return true;
 }
 
-/** MessagePack that is nobody's message: deep, long, strange types. */
+/** MessagePack that is no message: deep, long, unusual types. */
 function strange(random: SeededRandom): Buffer {
   const heads = [0x81, 0x91, 0xdd, 0xdf, 0xc7, 0xd4, 0xc1, 0xcb, 0xcf, 0xd3, 0xdb, 0xc6, 0xa1, 0xc0];
   const parts = Array.from({ length: random.int(1, 30) }, () => Buffer.from([random.pick(heads), random.int(0, 255)]));

@@ -51,7 +51,7 @@ function decode(stream: Buffer, options: number, cut: () => number): Decoded {
   decoder.ioMaxBytes = isHandshake ? 0 : BODY_MAX_BYTES;
   for (let at = 0; at < stream.length; ) {
     const length = Math.min(Math.max(1, cut()), stream.length - at);
-    // As a receive buffer is: somebody else's as soon as the call returns.
+    // Like a receive buffer, it is reused as soon as the call returns.
     const chunk = Buffer.concat([Buffer.from([0xdb]), stream.subarray(at, at + length), Buffer.from([0xdb])]);
     decoder.push(chunk, 1, length);
     chunk.fill(0xdb);

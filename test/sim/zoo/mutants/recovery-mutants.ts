@@ -133,7 +133,7 @@ function resendInReplay(): () => void {
   );
 }
 
-/** Whoever comes back after a loss is granted anew what is free by then. */
+/** A client that returns after a loss gets a new hold if the volume is free by then. */
 function grantingAnew(): () => void {
   return override<Holds, GrantArguments, Promise<Grant>>(
     Holds,

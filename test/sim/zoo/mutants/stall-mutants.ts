@@ -24,7 +24,7 @@ interface VolumeInner {
   abandon(): void;
 }
 
-/** With a buffer of its own, and nobody who hears of it. */
+/** With a buffer of its own, and without a caller to answer. */
 function copyOf(request: Request): Request {
   const own = { buffer: Buffer.from(request.buffer), events: { requestDone: () => undefined }, slot: -1, rangeEnd: 0 };
   return Object.assign(new Request(), request, own satisfies Partial<Request>);

@@ -14,7 +14,7 @@ interface Asked {
   readonly bytes: Buffer;
 }
 
-/** A store that answers when it is told to. */
+/** A store that answers on request. */
 class Store {
   nowMs = 1_000;
   readonly asked: Asked[] = [];
@@ -70,7 +70,7 @@ it('an acknowledged write that is missing is detected', () => {
   for (let request = 0; request < 200; request++) store.answer();
   while (store.isRead()) store.answer();
   store.answer(() => 0, false);
-  // Each of the few blocks is read again soon; what was lost may be written anew before.
+  // Each of the few blocks is read again soon; a lost one may be written again before.
   for (let request = 0; request < 200; request++) {
     while (!store.isRead()) store.answer(() => 0, false);
     store.answer();
