@@ -35,10 +35,18 @@ class Scene {
     this.volume = new Volume({ name: 'osl', namespaceid: 1 }, attachment, trunk as unknown as Trunk, this.clock);
   }
 
-  submit(op: VolumeOp, positionBytes: number, lengthBytes: number, fill = 0, anyRange = true, fua = false): VolumeIo {
+  submit(
+    op: VolumeOp,
+    positionBytes: number,
+    lengthBytes: number,
+    fill = 0,
+    anyRange = true,
+    fua = false,
+    mustKeepAllocated = false,
+  ): VolumeIo {
     const buffer = Buffer.alloc(lengthBytes + 32, fill);
     const done = (status: Status): void => void this.done.push({ io, status });
-    const io: VolumeIo = { op, positionBytes, lengthBytes, buffer, bufferOffset: 16, fua, mustKeepAllocated: false, anyRange, done };
+    const io: VolumeIo = { op, positionBytes, lengthBytes, buffer, bufferOffset: 16, fua, mustKeepAllocated, anyRange, done };
     this.volume.submit(io);
     return io;
   }
@@ -67,6 +75,17 @@ class Scene {
     else this.content.fill(0, from, upTo);
   }
 }
+
+test.each([true, false])('zeros that must stay allocated (%s) say so for the whole blocks of an unaligned range', (mustKeepAllocated) => {
+  const scene = new Scene();
+  scene.submit('zero', 100, 3 * BLOCK, 0, true, false, mustKeepAllocated);
+  for (let reads = scene.out.filter(({ op }) => op === OP.READ); reads.length > 0; reads = scene.out.filter(({ op }) => op === OP.READ)) {
+    scene.answer(scene.out.indexOf(reads[0]!));
+  }
+  const zeros = scene.out.filter(({ op }) => op === OP.ZERO);
+  expect(zeros).toHaveLength(1);
+  expect((zeros[0]!.flags & FLAG.NO_HOLE) !== 0).toBe(mustKeepAllocated);
+});
 
 test('a write within a block reads that block and writes it; what is around it stays', () => {
   const scene = new Scene();

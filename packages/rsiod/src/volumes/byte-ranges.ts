@@ -211,8 +211,16 @@ export class ByteRange {
   }
 
   private set(piece: Piece, lengthBytes: number, op: VolumeOp, positionBytes: number, buffer: Buffer, bufferOffset: number): void {
-    const { fua, mustKeepAllocated: keepAllocated } = this.given;
-    Object.assign(piece, { op, positionBytes, lengthBytes, buffer, bufferOffset, fua: fua && op !== 'read', keepAllocated });
+    const { fua, mustKeepAllocated } = this.given;
+    Object.assign(piece, {
+      op,
+      positionBytes,
+      lengthBytes,
+      buffer,
+      bufferOffset,
+      fua: fua && op !== 'read',
+      mustKeepAllocated,
+    } satisfies Partial<Piece>);
   }
 
   private send(): boolean {

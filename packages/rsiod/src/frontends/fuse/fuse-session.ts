@@ -364,7 +364,7 @@ export class FuseSession {
 
   private begin({ lengthBytes, opcode, uniqueHigh, uniqueLow }: FuseHeader): FuseRequest {
     const request = this.idle.pop() ?? new FuseRequest((one, status) => this.completed(one, status));
-    Object.assign(request.header, { lengthBytes, opcode, uniqueHigh, uniqueLow });
+    Object.assign(request.header, { lengthBytes, opcode, uniqueHigh, uniqueLow } satisfies Partial<FuseHeader>);
     return request;
   }
 
