@@ -224,7 +224,7 @@ export function refuseFrame({ code, sentence, mac: proof = null }: RefusalText):
   return handshakeFrame(OP.REFUSE, encodeRefuse({ code, sentence, mac: proof }));
 }
 
-/** A refusal of a client that has proved itself; the client can verify it. */
+/** A refusal of an authenticated client, with a mac that the client can verify. */
 export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode, sentence: string): RefusalText {
   return { code, sentence, mac: refuseMac(refuseKey, Buffer.from(transcript, 'hex'), code) };
 }

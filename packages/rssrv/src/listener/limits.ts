@@ -25,7 +25,7 @@ export const HOLDER_RETURN_MS = 10_000;
 export const TAKE_OVER_REVOKE_MS = 5_000;
 /** Interval at which a listener checks whether its predecessor's workers have ended. */
 export const OLD_WORKER_POLL_MS = 50;
-/** Interval at which a server retries to listen on an address that its machine does not have. */
+/** Interval at which a server tries again to listen on an address that its machine does not have. */
 export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
 /** Interval at which a listener checks whether it can open another file, and interval of the log lines while it cannot. */

@@ -40,7 +40,7 @@ export function quietSinceMs({ lastProofMs, lastMovedMs, waitingSinceMs }: Liven
   return Math.max(lastProofMs, lastMovedMs, waitingSinceMs ?? Number.POSITIVE_INFINITY);
 }
 
-/** True if nothing has shown for the suspect time that the path works. */
+/** True if no answer and no PONG has arrived for the suspect time although requests are in flight. */
 export function isQuiet(path: LivenessPicture, times: LivenessTimes, nowMs: number): boolean {
   return path.isSuspect || nowMs - quietSinceMs(path) >= patienceMs(path.roundTripMs, times);
 }

@@ -72,8 +72,8 @@ export const RATE_PROBE_MAX_MS = 250;
 export const RATE_PROBE_LONGEST_MS = 2000;
 export const RATE_PROBE_TIME_PARTS = 8;
 /**
- * Lowest rate that an estimate may reach, so that a copy to measure the path again always remains affordable: 1.4 Mbit/s. A segment then
- * takes three quarters of RATE_PROBE_LONGEST_MS.
+ * Lowest estimate of a rate: 1.4 Mbit/s. At this rate a segment takes three quarters of RATE_PROBE_LONGEST_MS, so that every path can be
+ * probed again.
  */
 export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.75);
 /**

@@ -69,7 +69,7 @@ export class RateMeter {
     const isOver = this.unansweredBytes === 0;
     const spellMs = nowMs - this.spellStartMs;
     if (!isOver && spellMs < Math.max(RATE_SPELL_MS, tripMs) + (this.isFromIdle ? tripMs : 0)) return;
-    // The remaining answers of the batch that ended the previous spell show nothing, because they arrived together.
+    // The rest of the answers that arrived together with the end of the previous spell measures nothing.
     if (this.isFromIdle || spellMs >= RATE_SPELL_MS) this.learn(spellMs, tripMs);
     this.begin(nowMs, isOver);
   }

@@ -40,7 +40,7 @@ export class LogTotal {
     if (this.bytes === 0) this.whenOver?.();
   }
 
-  /** A log uses this many bytes more, or fewer if negative. */
+  /** Adds `bytes` to the memory that the logs use; negative if a log shrinks. */
   change(bytes: number): void {
     const before = this.bytes;
     this.bytes += bytes;

@@ -11,7 +11,7 @@ import type { ReplayRanges } from './replay-ranges.ts';
 import type { Request } from '../requests/request.ts';
 
 export class Replay {
-  /** The storage's incarnation to which the replay brings the log. */
+  /** The incarnation of the storage to which the log is replayed. */
   readonly incarnation: string;
   /** Bytes of WRITE data produced so far. */
   sentBytes = 0;

@@ -108,7 +108,7 @@ const offerCodec = codec<OfferOnWire>('OFFER', {
 });
 
 /**
- * Encodes a request of `sizeBytes` in total, DISCOVERY_REQUEST_BYTES to DATAGRAM_MAX_BYTES. It is signed if `key` (beaconKey in auth/keys.ts)
+ * Encodes a request of `sizeBytes` in total, DISCOVERY_REQUEST_BYTES to DATAGRAM_MAX_BYTES. It is signed if `key` (discoveryKey in auth/keys.ts)
  * is not null.
  */
 export function encodeDiscover(message: Discover, key: Buffer | null, sizeBytes: number): Buffer {
