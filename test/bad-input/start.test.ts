@@ -261,7 +261,7 @@ describe('rsiod', () => {
     expect(result.code).toBe(0);
     expect(result.stderr).toContain('rsiod: Warning: No server of namespace osl is in reach: trying on; rsconfig -m status -v says why\n');
     const status = await host.rsconfigWell('-m', 'status', '-v');
-    expect(status).toMatch(/ECONNREFUSED: nobody listens there/);
+    expect(status).toMatch(/ECONNREFUSED: nothing listens there/);
   });
 
   it('an interface address missing on the machine: its path reports it, and the other path works', async () => {

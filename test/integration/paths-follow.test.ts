@@ -276,7 +276,7 @@ describe('rsconfig -m test', () => {
     const { code, stdout } = await client.rsconfig('-m', 'test');
     expect(code).toBe(1);
     expect(stdout).toMatch(/does not accept this node's proof: .*\[E_AUTH\]/);
-    expect(stdout).toMatch(/nobody listens there.*\[E_UNREACHABLE\]/);
+    expect(stdout).toMatch(/nothing listens there.*\[E_UNREACHABLE\]/);
   });
 });
 

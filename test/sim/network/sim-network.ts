@@ -164,7 +164,7 @@ export class SimNetwork {
     if (tripMs + lateMs > CONNECT_TIMEOUT_MS) return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     return process.after(tripMs + lateMs, () => {
       if (route.reach !== 'open' || !host.isListening) {
-        failed('ECONNREFUSED: nobody listens there');
+        failed('ECONNREFUSED: nothing listens there');
         return;
       }
       const link = new SimLink(this.clock, this.random, route, process);

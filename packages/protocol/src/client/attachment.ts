@@ -1,7 +1,7 @@
-// A volume opened by this client over one trunk: what waits to be sent, what is out, and the order in which a new session, or a new handle
-// after a revoked one, takes up what was left (docs/PROTOCOL.md, R2): in a new life of the storage first what is in the replay log; then the
-// unanswered WRITE, ZERO and DISCARD; then the rest. Invariant: while the phase is not `ready`, nothing but what is that phase's leaves; and
-// no two overlapping changes are ever out together (O1).
+// A volume opened by this client over one trunk: its waiting requests, its requests in flight, and the order in which a new session, or a new
+// handle after a revoked one, recovers them (docs/PROTOCOL.md, R2): in a new incarnation of the storage, first the replay log; then unanswered
+// WRITE, ZERO and DISCARD; then the rest. Invariants: until the phase is `ready`, only requests of the current phase are sent; two overlapping
+// changes are never in flight at the same time (O1).
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -15,11 +15,11 @@ import type { Request } from './requests/request.ts';
 
 export type AttachmentPhase = 'opening' | 'replaying' | 'resending' | 'ready' | 'revoked' | 'failed' | 'closed';
 
-//   opening --OPEN answered, same life--> resending --all resent writes answered--> ready
-//   opening --OPEN answered, new life--> replaying --all of the log answered--> resending
-//   replaying, resending, ready --answered STALE, or given up--> revoked --nothing is out any more--> opening
+//   opening --OPEN answered, same incarnation--> resending --all resent changes answered--> ready
+//   opening --OPEN answered, new incarnation--> replaying --the whole log answered--> resending
+//   replaying, resending, ready --answered STALE, or abandoned--> revoked --nothing in flight--> opening
 //   replaying, resending, ready, revoked --session lost--> opening
-//   any of them --> failed (identity changed, refused for good)   any --> closed
+//   any of them --> failed (identity changed, refused permanently)   any --> closed
 const PHASES: StateTable<AttachmentPhase> = {
   opening: ['replaying', 'resending', 'failed', 'closed', 'opening'],
   replaying: ['resending', 'revoked', 'opening', 'failed', 'closed'],
@@ -30,16 +30,17 @@ const PHASES: StateTable<AttachmentPhase> = {
   closed: [],
 };
 
-/** Told when an attachment's standing may have changed; it must not act on the attachment before the call has returned. */
+/** Must not act on the attachment before the call has returned. */
 export interface AttachmentEvents {
+  /** The standing of the attachment may have changed. */
   standingChanged(): void;
-  /** The server has said that it is there and slow, in this sentence. */
+  /** The server reports that it is slow, with this sentence. */
   serverIsSlow(sentence: string): void;
 }
 
 /**
- * `halted`: nothing can be sent; `recovering`: only what is taken up again, or the handle is revoked and the server still has requests of
- * it; `over`: it has failed or is closed.
+ * `halted`: nothing can be sent; `recovering`: only recovered requests are sent, or the handle is revoked and the server still has requests
+ * of it; `over`: it has failed or is closed.
  */
 export type Standing = 'ready' | 'recovering' | 'halted' | 'over';
 
@@ -47,42 +48,42 @@ export class Attachment {
   readonly name: string;
   readonly universe: number;
   readonly readonly: boolean;
-  /** What the first OPEN may do to another holder. */
+  /** How the first OPEN treats another client's hold. */
   readonly take: Take;
   phase: AttachmentPhase = 'opening';
-  /** What the server answered to the last OPEN, but never smaller than it has been; null before the first. */
+  /** The answer to the last OPEN, but never with a smaller size than before; null before the first. */
   volume: OpenAnswer | null = null;
-  /** Why it waits or failed, for people. */
+  /** Why it is stalled or has failed, for people. */
   reason = 'Not opened yet';
-  /** An OPEN is under way or planned. */
+  /** An OPEN is in flight or scheduled. */
   isOpenRequested = false;
-  /** Requests of it that were sent and are not answered. */
+  /** Number of its requests in flight. */
   slotsHeld = 0;
-  /** What those count in the window. */
+  /** Bytes of the window that they use. */
   bytesHeld = 0;
-  /** I/O of its handle was given up, and the server has not said yet that nothing of it can run any more (S11). */
+  /** I/O of its handle was abandoned, and the server has not confirmed yet that nothing of it can execute any more (S11). */
   private isFenced = false;
   events: AttachmentEvents | null = null;
-  /** Called when its handle was revoked and nothing of it is out any more; it must not act on the attachment before the call has returned. */
+  /** Called when its handle was revoked and nothing is in flight; must not act on the attachment before the call has returned. */
   whenRevoked: (() => void) | null = null;
-  /** Called when the server answers what is replayed with an error, and nothing is out: `replayAgain` is to be called after a time. */
+  /** Called when a replayed request has failed and nothing is in flight. The callee calls `replayAgain` after a delay. */
   whenReplayFailed: (() => void) | null = null;
   private nothingInFlight: (() => void) | null = null;
   private isReachable = false;
   private hasEnded = false;
   private readonly overlaps = new OverlapTracker();
-  /** May be sent now, apart from the phase. */
+  /** Requests that may be sent as soon as the phase allows it. */
   private sendable: Request[] = [];
   private sendableHead = 0;
-  /** Unanswered changes of the old session, to be sent before all else. */
+  /** Unanswered changes of the old session, sent before everything else. */
   private resends: Request[] = [];
   private resendsInFlight = 0;
-  /** Answered STALE: not executed, and to be sent again on the next handle. */
+  /** Requests answered STALE: not executed, to be sent again on the next handle. */
   private stale: Request[] = [];
   private readonly admission: LogAdmission;
   private readonly replays = new ReplaySender(this);
 
-  /** `log`: null for none: then every change goes with FUA. */
+  /** `log` null: there is none, and every change is sent with FUA. */
   constructor(name: string, universe: number, readonly: boolean, take: Take = TAKE.NO, log: ReplayLog | null = null) {
     this.admission = new LogAdmission(log, {
       admitted: (request) => this.sendable.push(request),
@@ -95,23 +96,23 @@ export class Attachment {
     this.take = take;
   }
 
-  /** Who has had the volume open takes nothing from anybody: it goes on under its own hold, or not at all. */
+  /** After the first OPEN, the client never takes a hold from another client: it continues under its own hold, or fails. */
   get openRequest(): OpenRequest {
     const { name, universe, readonly, volume } = this;
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
   }
 
-  /** Null: there is none, every change is durable when it is answered. */
+  /** Null: there is none; every change is durable when it is answered. */
   get log(): ReplayLog | null {
     return this.admission.log;
   }
 
-  /** What is in its log could be flushed now. */
+  /** A FLUSH sent now would empty its log. */
   get canFlushLog(): boolean {
     return this.standing === 'ready' && this.admission.canFlush;
   }
 
-  /** When `canFlushLog`: sends a FLUSH of our own, for the log alone; the trunk is to be pumped. */
+  /** If `canFlushLog`: sends an internal FLUSH for the log. The caller pumps the trunk. */
   flushLog(nowMs: number): void {
     this.admission.flushNow(nowMs);
   }
@@ -128,13 +129,13 @@ export class Attachment {
     return this.phase === 'ready' ? 'ready' : 'recovering';
   }
 
-  /** The trunk has a path, or none. */
+  /** The trunk has a path, or has none. */
   setReachable(isReachable: boolean): void {
     this.isReachable = isReachable;
     this.events?.standingChanged();
   }
 
-  /** The trunk has ended: nothing is waited for any more. */
+  /** The trunk has ended: no request waits any more. */
   trunkEnded(): void {
     this.hasEnded = true;
     this.events?.standingChanged();
@@ -152,7 +153,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** A new request; it stays here until `next` gives it out. */
+  /** Takes a new request, which stays here until `next` returns it. */
   add(request: Request): void {
     if (this.overlaps.enter(request)) this.sendable.push(request);
   }
@@ -164,7 +165,7 @@ export class Attachment {
     return request;
   }
 
-  /** Takes out what `peek` showed. Null: there is no room for it in the log, it waits here. */
+  /** Removes and returns the request that `peek` showed. Null: the log has no room for it, and it waits here. */
   next(): Request | null {
     if (this.phase === 'replaying') return this.replays.next();
     const request = this.peek();
@@ -184,7 +185,7 @@ export class Attachment {
     return this.admission.admits(request) ? request : null;
   }
 
-  /** A request given out by `next` was answered, and its owner will hear of it. */
+  /** A request from `next` was answered; the caller notifies its owner. */
   answered(request: Request, status: number): void {
     if (this.replays.owns(request)) this.replayAnswered(request, status);
     else this.admission.answered(request, status);
@@ -197,13 +198,13 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /** It is closed: calls `then` when nothing that was sent of it is unanswered, now or later. */
+  /** It is closed: calls `then` when none of its requests is in flight, now or later. */
   whenNothingInFlight(then: () => void): void {
     this.nothingInFlight = then;
     this.reportNothingInFlight();
   }
 
-  /** Of what was sent nothing will be answered any more. */
+  /** No request in flight will be answered any more. */
   forgetInFlight(): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
@@ -211,8 +212,8 @@ export class Attachment {
   }
 
   /**
-   * A request given out by `next` was answered STALE. True: its handle was revoked, and it stays here as unanswered, in nobody's way but
-   * of those that overlap it; false: nothing is sent for this attachment any more.
+   * A request from `next` was answered STALE. True: its handle was revoked; the request stays here unanswered and blocks only requests that
+   * overlap it. False: nothing is sent for this attachment any more.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
@@ -227,53 +228,53 @@ export class Attachment {
     return true;
   }
 
-  /** The session is gone: `unanswered` are those of this attachment that were out. The next session takes them up again. */
+  /** The session is lost. `unanswered`: the requests of this attachment in flight, which the next session recovers. */
   sessionLost(unanswered: readonly Request[], reason: string): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
     this.isFenced = false;
     this.isOpenRequested = false;
-    // What was sent of the log is there still: the next session begins with its first piece.
+    // The log still has everything: a replay in the next session starts with the first piece.
     this.replays.drop();
     this.recover(unanswered.filter((request) => !this.replays.owns(request)));
     if (this.phase !== 'failed' && this.phase !== 'closed') this.moveTo('opening', reason);
   }
 
   /**
-   * Why what is here must not meet the volume as it was opened just now, for people; null: it may. Whoever wrote goes on only where all of
-   * it can be written again, and nobody else may have written; whoever reads goes by the blocks.
+   * Why the pending requests must not be sent to the volume as it was just opened, for people; null: they may. A writer continues only if
+   * everything can be written again and no other client may have written; a reader needs only the same block size.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;
     if (before === null) return null;
-    const unless = 'what was written waits for that, or detach it by force and lose what was not flushed';
+    const unless = 'until then its I/O is stalled; detaching it by force loses unflushed writes';
     if (blockSizeBytes !== before.blockSizeBytes)
-      return `Volume ${this.name} has blocks of ${blockSizeBytes} bytes now, and of ${before.blockSizeBytes} when it was attached: give it those again in rssrvcfg of its server; ${unless}`;
+      return `Volume ${this.name} now has blocks of ${blockSizeBytes} bytes, but had ${before.blockSizeBytes} when it was attached: restore blocksize in rssrvcfg of its server; ${unless}`;
     if (before.readonly) return null;
-    if (readonly) return `Volume ${this.name} is read-only at its server now, and was attached writable: make it writable there; ${unless}`;
+    if (readonly) return `Volume ${this.name} is now read-only on its server, but was attached writable: make it writable there; ${unless}`;
     if (shared && !before.shared)
-      return `Volume ${this.name} is shared now, and was attached unshared: take "shared" out of rssrvcfg of its server; ${unless}`;
+      return `Volume ${this.name} is now shared, but was attached unshared: remove "shared" from rssrvcfg of its server; ${unless}`;
     return null;
   }
 
-  /** OPEN was answered, for the first time or in a new session, by a volume that is fit for it. */
+  /** OPEN was answered, for the first time or in a new session, and `whyUnfit` has no objection. */
   opened(volume: OpenAnswer): void {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
-    // L3: what others write, a log of one would bring back. Nothing was written yet.
+    // L3: the log of one client would undo writes of the others. Nothing has been written yet.
     if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);
   }
 
-  /** After `whenReplayFailed`: all of the log is sent once more. */
+  /** After `whenReplayFailed`: replays the whole log again. */
   replayAgain(): void {
     if (this.phase !== 'replaying' || this.replays.failure === null || this.volume === null) return;
     this.replay(this.volume.life);
     this.events?.standingChanged();
   }
 
-  /** The server says that the volume has this size, in bytes. False: it is not larger than it was; who uses it never sees it shrink. */
+  /** The server reports this size of the volume. False: it is not larger than before; applications never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;
@@ -281,7 +282,7 @@ export class Attachment {
     return true;
   }
 
-  /** Its I/O is given up: what is here is taken out; `sent` are those that were out, which stand in nobody's way any more. */
+  /** Its I/O is abandoned: removes and returns all waiting requests. `sent`: its requests in flight, which block no others any more. */
   abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
     this.resendsInFlight = 0;
@@ -292,21 +293,21 @@ export class Attachment {
     return waiting;
   }
 
-  /** What was out of it was given up: it sends nothing, nor is it opened again, before `unfence`, or before another session. */
+  /** Its requests in flight were abandoned: it is neither opened again nor sends anything before `unfence`, or before another session. */
   fence(): void {
     this.isFenced = true;
-    const reason = 'Its I/O was given up: its server is to say that nothing of it runs any more';
+    const reason = 'Its I/O was abandoned: waiting until the server has confirmed that none of it can run any more';
     if (this.phase !== 'revoked') this.moveTo('revoked', reason);
     else this.reason = reason;
   }
 
-  /** Nothing that was sent on its handle can run any more, and the handle is closed. */
+  /** No request of its handle can execute any more, and the handle is closed. */
   unfence(): void {
     this.isFenced = false;
     this.leaveRevoked();
   }
 
-  /** Everything that is here and not out, taken out: the attachment ends. */
+  /** Removes and returns all requests that are not in flight: the attachment ends. */
   takeAll(): Request[] {
     const sendable = this.sendable.slice(this.sendableHead);
     const all = [...this.stale, ...this.resends, ...sendable, ...this.admission.takeWaiting(), ...this.overlaps.takeWaiting()];
@@ -323,12 +324,12 @@ export class Attachment {
     this.overlaps.leave(request, () => {});
   }
 
-  /** R2 (i): in another life than the log's all of it is sent again, before all else. */
-  private replay(life: string): void {
-    const replay = this.log?.opened(life) ?? null;
+  /** R2 (i): in another incarnation than the log's, the whole log is sent again, before everything else. */
+  private replay(incarnation: string): void {
+    const replay = this.log?.opened(incarnation) ?? null;
     if (replay !== null) {
       this.replays.begin(replay);
-      if (this.phase !== 'replaying') this.moveTo('replaying', 'The storage began a new life: what was not flushed is sent again');
+      if (this.phase !== 'replaying') this.moveTo('replaying', 'The storage started a new incarnation: unflushed writes are sent again');
       return;
     }
     this.moveTo('resending', 'Requests of the last session are sent again');
@@ -343,7 +344,7 @@ export class Attachment {
       this.moveTo('resending', 'Requests of the last session are sent again');
       this.leaveResending();
     } else if (verdict === 'failed') {
-      this.reason = `What was not flushed is sent again and is answered "${statusEntry(this.replays.failure ?? status).sentence}": it is tried anew`;
+      this.reason = `Unflushed writes are sent again and fail with "${statusEntry(this.replays.failure ?? status).sentence}": retrying`;
       this.events?.standingChanged();
       this.whenReplayFailed?.();
     }
@@ -354,13 +355,13 @@ export class Attachment {
     this.sendable.splice(this.sendableHead, 0, request);
   }
 
-  /** Ends a change that was never sent. */
+  /** Fails a change that was never sent. */
   private refuse(request: Request, status: number): void {
     this.overlaps.leave(request, (released) => this.sendable.push(released));
     request.events?.requestDone(request, status);
   }
 
-  /** What was sent and is unanswered waits to be sent again: changes before all else. */
+  /** Queues unanswered requests to be sent again: changes before everything else. */
   private recover(unanswered: readonly Request[]): void {
     const all = [...this.stale, ...unanswered];
     this.stale = [];
@@ -370,7 +371,7 @@ export class Attachment {
     this.sendableHead = 0;
   }
 
-  /** A handle is opened in the place of a revoked one when the server has nothing of that left: an answer would be taken for the other's. */
+  /** Opens a new handle only when the server has no request of the revoked one; else an answer could be attributed to the wrong handle. */
   private leaveRevoked(): void {
     if (this.phase !== 'revoked' || this.slotsHeld > 0 || this.isFenced) return;
     this.recover([]);

@@ -1,6 +1,6 @@
-// Requests of one session: which goes when and over which path, what goes out again when a path falls silent or dies, and what an
-// answer means. Knows paths only as places to send; which of them live is the trunk's. Invariants: docs/PROTOCOL.md S1-S4 and O1,
-// client's side: one result per request, no slot used again before every copy is accounted for, no buffer touched after the result.
+// The requests of one session: which is sent when and over which path, which are sent again when a path is silent or dies, and what an answer
+// means. A path is only a place to send; which paths are alive is the trunk's job. Invariants: docs/PROTOCOL.md S1-S4 and O1, client's side:
+// one result per request, no slot reused before every copy is accounted for, no buffer touched after the result.
 
 import { assert } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
@@ -18,7 +18,7 @@ import { choosePath, completionMs, leastBusy, pathToProbe, prepare } from './pat
 import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
-/** What a volume may hold for each slot, or byte, that is free: that is its share of what the others leave. */
+/** What a volume may hold per free slot, or free byte: this limits it to its share of what the others leave. */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
 export class Dispatcher {
@@ -26,19 +26,19 @@ export class Dispatcher {
   private slots = new Slots(1);
   private windowBytes = 0;
   private windowUsedBytes = 0;
-  /** LIST, OPEN and CLOSE, which go before data and may use the reserved slots. */
+  /** LIST, OPEN and CLOSE, which are sent before data and may use the reserved slots. */
   private control: Request[] = [];
-  /** Slots whose request no unsuspected path owes an answer. */
+  /** Slots of requests for which no reliable path owes an answer. */
   private resends: number[] = [];
   private turn = 0;
   private nowMs = 0;
   private readonly readTimes = new ReadTimes();
   private hedgeLookMs = 0;
   private lateLookMs = 0;
-  /** Data requests sent since a path was looked for that is to be probed by one. */
+  /** Number of data requests since the last attempt to probe a path. */
   private sinceProbe = 0;
 
-  /** Too many slots wait for copies that nobody answers (S6); the bound is that of SLOTS, and less for a server that grants fewer. */
+  /** Too many slots wait for unanswered copies (S6). The limit is lower for a server that grants fewer slots. */
   get isQuarantineLarge(): boolean {
     return this.slots.quarantined > (this.slots.size * SLOTS_QUARANTINE_MAX) / SLOTS;
   }
@@ -48,8 +48,8 @@ export class Dispatcher {
   }
 
   /**
-   * A new session: what was out goes back to its attachment, LIST is sent again. OPEN and CLOSE spoke of the old session's handles, whose
-   * numbers mean others now: they are answered STALE, sent or not. `again`: there was an old session.
+   * A new session begins: requests in flight go back to their attachments, and LIST is sent again. OPEN and CLOSE referred to handles of the
+   * old session, whose numbers are reused: they are answered STALE, sent or not. `again`: there was an old session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -64,7 +64,7 @@ export class Dispatcher {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
     }
-    // Of attachments that were closed while requests were out.
+    // Requests of attachments that were closed while requests were in flight.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.some((one) => one === attachment));
     for (const request of orphans) {
       request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
@@ -73,7 +73,7 @@ export class Dispatcher {
     for (const request of own) if (isOver(request)) request.events?.requestDone(request, STATUS.STALE);
   }
 
-  /** Takes out every request that is here, sent or not: the trunk ends. */
+  /** Removes and returns every request, sent or not: the trunk ends. */
   takeAll(): Request[] {
     const all = [...this.slots.restart(), ...this.control, ...this.attachments.flatMap((attachment) => attachment.takeAll())];
     this.control = [];
@@ -81,7 +81,7 @@ export class Dispatcher {
     return all;
   }
 
-  /** Takes out every request of an attachment; when any was sent, the caller has the handle revoked, or leaves the session. */
+  /** Removes every request of an attachment. If any was sent, the caller revokes the handle or leaves the session. */
   abandon(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
     const sent = this.slots.abandon(attachment.handle, (request) => request.attachment === attachment);
     const tags = this.fencedTags(attachment.handle);
@@ -89,17 +89,17 @@ export class Dispatcher {
     return { sent, waiting: attachment.abandon(sent) };
   }
 
-  /** Pairs of slot and seq of what was given up of a handle. */
+  /** Pairs of slot and seq: the abandoned requests of a handle. */
   fencedTags(handle: number): number[] {
     return this.slots.tagsOf(handle);
   }
 
-  /** Nothing that was given up of this handle can be executed any more (S11). */
+  /** No abandoned request of this handle can execute any more (S11). */
   revoked(handle: number): void {
     this.windowUsedBytes -= this.slots.revoked(handle);
   }
 
-  /** There is a path again, or none any more. */
+  /** The first path is up, or the last one is gone. */
   setReachable(isReachable: boolean): void {
     for (const attachment of this.attachments) attachment.setReachable(isReachable);
   }
@@ -111,7 +111,7 @@ export class Dispatcher {
     else request.attachment.add(request);
   }
 
-  /** Sends whatever may be sent; the caller flushes the paths. */
+  /** Sends everything that may be sent. The caller flushes the paths. */
   send(paths: readonly Path[], nowMs: number): void {
     this.nowMs = nowMs;
     prepare(paths, nowMs);
@@ -122,18 +122,18 @@ export class Dispatcher {
     if (areResent) this.sendData(paths);
   }
 
-  /** A path fell silent, died or was born: finds the requests that no unsuspected path owes an answer. */
+  /** A path became silent, died or came up: finds the requests for which no reliable path owes an answer. */
   findResends(paths: readonly Path[]): void {
     const good = new Set(paths.filter((path) => !path.isSuspect).map((path) => path.number));
     this.resends = this.slots.unserved((path) => good.has(path));
   }
 
-  /** Nothing sent on this path can be executed any more (S5). */
+  /** No request from this path can execute any more (S5). */
   fenced(path: number): void {
     this.slots.fenced(path);
   }
 
-  /** False: one is held back until a path that is well has room for it. What is new waits behind it, or would keep the room taken. */
+  /** False: a request is held back until a reliable path has room for it. New requests wait behind it; otherwise they would take that room. */
   private sendResends(paths: readonly Path[]): boolean {
     if (this.resends.length === 0) return true;
     let areGone = true;
@@ -178,7 +178,7 @@ export class Dispatcher {
     if (!this.mayHold(attachment, request)) return false;
     const path = choose(paths, NONE, request);
     if (path === null) return false;
-    // It waits for room in its log; what comes behind it may go.
+    // It waits for room in its log; later requests may be sent.
     if (attachment.next() === null) return true;
     attachment.slotsHeld++;
     attachment.bytesHeld += request.bodyBytes;
@@ -187,7 +187,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** How fast an idle path is, a copy shows for which nobody waits. */
+  /** Measures the rate of an idle path by a copy whose answer is not awaited. */
   private probe(request: Request, paths: readonly Path[]): void {
     if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
     this.sinceProbe = 0;
@@ -199,7 +199,7 @@ export class Dispatcher {
     this.sendCopy(request, request.slot, path);
   }
 
-  /** READs that are late on their path are asked for on another one, which has delivered meanwhile and is done with it soon. */
+  /** Sends READs that are late on their path on another one as well, which has delivered meanwhile and will answer soon. */
   private sendHedges(paths: readonly Path[]): void {
     if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;
     this.hedgeLookMs = this.nowMs;
@@ -215,7 +215,7 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // It has reached the server, which is not done with it: another path would make it no faster.
+    // The request has reached the server, which has not completed it: another path would not be faster.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
@@ -229,14 +229,14 @@ export class Dispatcher {
   }
 
   /**
-   * Whatever is late on every path that carries it goes out on one that delivers: a path that brings an answer now and then is never
-   * suspected, and may take hours for what is queued there. At most once for each path, as all copies.
+   * Sends requests that are late on every path that carries them on a path that delivers. A path with an occasional answer never becomes
+   * suspect, but could take hours for its queue. At most one copy per path, as always.
    */
   private sendLate(paths: readonly Path[]): void {
     const sinceMs = this.nowMs - this.lateLookMs;
     if (paths.length < 2 || sinceMs < LATE_LOOK_MS) return;
     this.lateLookMs = this.nowMs;
-    // Our own loop stood still: what came meanwhile is read first.
+    // Our own event loop was stalled: first read what has arrived meanwhile.
     if (sinceMs > LATE_MS / 2) return;
     for (let slot = 0; slot < this.slots.size; slot++) {
       const request = this.slots.requestOf(slot);
@@ -253,7 +253,7 @@ export class Dispatcher {
       if (!from.load.isLate(slot, from.heartbeatMs, this.nowMs)) return;
       sentMs = Math.max(sentMs, from.load.sentAtMs(slot));
     }
-    // None owes it: it is sent again without this.
+    // No reliable path owes an answer: sendResends sends it again.
     if (sentMs === Number.NEGATIVE_INFINITY) return;
     const to = choose(paths, copies, request);
     if (to === null || to.isSuspect || to.lastProofMs <= sentMs) return;
@@ -263,8 +263,8 @@ export class Dispatcher {
   }
 
   /**
-   * There is room, and the volume holds no more than its share of what the others leave, also when nobody else wants it now: whoever comes
-   * while this one hangs must find something left.
+   * There is room, and the volume does not exceed its share of what the others leave. The share applies even if no other volume needs it now,
+   * because another volume must find something left if this one hangs.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
@@ -288,7 +288,7 @@ export class Dispatcher {
     path.send(request, slot, this.slots.seqOf(slot), handle, this.nowMs);
   }
 
-  /** The body of an answer begins to come in parts: a READ's goes straight into its request's buffer, if no other path does so already. */
+  /** The body of an answer arrives in parts: receives that of a READ directly into the request's buffer, unless another path does already. */
   answerBegins(path: Path, header: Header, paths: readonly Path[]): void {
     const request = this.expected(path, header);
     if (request === null || request.op !== OP.READ) return;
@@ -297,7 +297,7 @@ export class Dispatcher {
     path.connection.decoder.receiveInto(request.buffer, request.bufferOffset);
   }
 
-  /** A whole answer frame came on `path`. */
+  /** A whole answer frame was received on `path`. */
   answer(path: Path, header: Header, body: Buffer, offset: number, paths: readonly Path[]): void {
     const slot = header.slot;
     const received = path.receivingSlot === slot;
@@ -325,7 +325,7 @@ export class Dispatcher {
     this.finish(request, slot, header.handle);
   }
 
-  /** The request this answer is for; null when its result has come. Breaks the path when it owes no such answer (S3). */
+  /** The request of this answer; null if its result has already arrived. Closes the path if it owes no such answer (S3). */
   private expected(path: Path, header: Header): Request | null {
     if (!this.slots.owes(header.slot, header.seq, path.number)) {
       path.violation(`${frameName(header.op)} for slot ${header.slot} seq ${header.seq}, of which this path owes none`);
@@ -333,7 +333,7 @@ export class Dispatcher {
     }
     const request = this.slots.requestOf(header.slot);
     if (request === null) return null;
-    // The count of a message frame is a part of something else.
+    // In a message frame, the bytes of `count` have another meaning.
     const sameSize = frameEntry(request.op)?.shape === 'message' || header.count === request.count;
     if ((header.op & ~ANSWER) === request.op && sameSize) return request;
     path.violation(
@@ -376,7 +376,7 @@ function pathOf(paths: readonly Path[], number: number): Path | null {
   return null;
 }
 
-/** The result is there, or nobody waits for it: an answer still coming in on another path must not touch the request's buffer any more. */
+/** The result has arrived, or is not awaited: an answer that another path is receiving must not write to the request's buffer any more. */
 function forgetReceivers(slot: number, paths: readonly Path[]): void {
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;

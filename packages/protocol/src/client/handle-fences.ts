@@ -1,6 +1,6 @@
-// Handles whose I/O was given up while it was out (docs/PROTOCOL.md S11): the server is asked by REVOKE, on a living path, again on another
-// when that one dies or falls silent, and says REVOKED when nothing of the handle can run any more. Leaves slots to the dispatcher. Invariant:
-// who waits is told once, after REVOKED or after another session has begun; each REVOKE of a handle names the same tags.
+// Handles whose in-flight I/O was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path, and again on another one if that
+// path dies or is silent; the server answers REVOKED when nothing of the handle can execute any more. Slots are the dispatcher's job.
+// Invariant: waiting callers are notified once, after REVOKED or when another session has begun; each REVOKE of a handle names the same tags.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
@@ -25,7 +25,7 @@ export class HandleFences {
     this.clock = clock;
   }
 
-  /** The handle of an attachment, of which this was out, is to be revoked. False: that would be past the bounds. */
+  /** Starts to revoke the handle of an attachment; `tags`: its abandoned requests. False: a limit is reached. */
   begin(attachment: Attachment, tags: readonly number[]): boolean {
     if (this.byHandle.size >= REVOKES_MAX || tags.length > 2 * REVOKE_TAGS_MAX) return false;
     this.byHandle.set(attachment.handle, { attachment, tags, waiting: [] });
@@ -34,7 +34,7 @@ export class HandleFences {
     return true;
   }
 
-  /** Calls `over` when nothing that was given up of an attachment can run any more: now, or later. */
+  /** Calls `over` when no abandoned request of an attachment can execute any more: now, or later. */
   whenOver(attachment: Attachment, over: () => void): void {
     for (const fenced of this.byHandle.values()) {
       if (fenced.attachment !== attachment) continue;
@@ -44,7 +44,7 @@ export class HandleFences {
     over();
   }
 
-  /** Handles that are being revoked. */
+  /** Number of handles that are being revoked. */
   get count(): number {
     return this.asks.count;
   }
@@ -63,7 +63,7 @@ export class HandleFences {
     this.asks.distrust(path);
   }
 
-  /** REVOKED for `handle` came on `on`; the slots are the caller's, and come before `over`. */
+  /** REVOKED for `handle` was received on `on`. The caller frees the slots, then calls `over`. */
   answered(handle: number, on: number): FencedKind {
     return this.asks.answered(handle, on);
   }
@@ -76,7 +76,7 @@ export class HandleFences {
     for (const over of fenced.waiting) this.clock.soon(over);
   }
 
-  /** A new session has begun, and the one of these handles has ended (S9). */
+  /** A new session has begun, and the session of these handles has ended (S9). */
   restart(): void {
     const all = [...this.byHandle.values()];
     this.asks.restart();

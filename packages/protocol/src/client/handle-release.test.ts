@@ -146,7 +146,7 @@ describe('an answer to OPEN that cannot be read', () => {
     const said = closing(world);
     world.loseSession();
     world.answer(OP.OPEN, STATUS.OK, Buffer.from('nonsense'));
-    expect(said).toEqual([expect.stringContaining("Its server's answer to OPEN cannot be read")]);
+    expect(said).toEqual([expect.stringContaining('Its server sent an invalid answer to OPEN')]);
     world.opener.add(new Attachment('archive', 0, false));
     world.settle();
     expect(world.waiting).toEqual(['OPEN']);

@@ -1,6 +1,6 @@
-// Gives handles back to the server, so that the hold of a volume that is detached ends: CLOSE, over lost sessions and revoked handles, as
-// often as it takes. Leaves which attachments are leaving to the opener. Invariants: whoever waits for the end of a hold is told once, and
-// told that all is well only when the server has said so; a handle's number is spoken of in its own session only.
+// Returns handles to the server, so that the hold of a detached volume ends: CLOSE, across lost sessions and revoked handles, as often as
+// needed. Which attachments are leaving is the opener's job. Invariants: a caller that waits for the end of a hold is notified once, and of
+// success only if the server has confirmed it; the number of a handle is used only in its own session.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -12,16 +12,16 @@ import type { Attachment } from './attachment.ts';
 import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
-/** `problem`: why the server may have kept the hold, or lost what was written, for people; null: all is well. */
+/** `problem`: why the server may have kept the hold or lost writes, for people; null: success. */
 export type Released = (problem: string | null) => void;
 
-/** There is no hold of ours. */
+/** Statuses that mean that this client has no hold. */
 const NOT_OURS: readonly number[] = [STATUS.TAKEN, STATUS.UNKNOWN_VOLUME, STATUS.NO_RIGHTS];
 
 export class HandleRelease {
   private readonly trunk: Trunk;
   private readonly clock: Clock;
-  /** The session has no handle left to give. */
+  /** Called when the session has used up its handle numbers. */
   private readonly handlesUsedUp: () => void;
 
   constructor(trunk: Trunk, clock: Clock, usedUp: () => void) {
@@ -30,32 +30,32 @@ export class HandleRelease {
     this.handlesUsedUp = usedUp;
   }
 
-  /** Tells the server that a handle of the present session is not needed any more. */
+  /** Closes a handle of the current session. */
   release(attachment: Attachment, handle: number, released: Released, tries = 1): void {
     const { session } = this.trunk;
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status, sentence }) => {
-      const anew = (): void => this.reopenAndRelease(attachment, released, tries + 1);
-      // A server that still executes something of it says so, and has closed nothing.
+      const reopen = (): void => this.reopenAndRelease(attachment, released, tries + 1);
+      // A server that still executes a request of the handle refuses and has closed nothing.
       const again = (): void => {
         if (this.trunk.session === session) this.release(attachment, handle, released, tries + 1);
         else this.reopenAndRelease(attachment, released);
       };
       if (status === STATUS.OK) released(null);
       else if (status === STATUS.STALE && this.trunk.session !== session) this.reopenAndRelease(attachment, released);
-      else if (status === STATUS.STALE) this.later(tries, tries === 1 ? 0 : REOPEN_RETRY_MS, sentence, released, anew);
+      else if (status === STATUS.STALE) this.later(tries, tries === 1 ? 0 : REOPEN_RETRY_MS, sentence, released, reopen);
       else if (status === STATUS.BAD_REQUEST) this.later(tries, REOPEN_RETRY_MS, sentence, released, again);
       else released(sentence);
     });
   }
 
-  /** A handle beside which another one of the same volume stays open: nothing depends on what is said to it. */
+  /** Closes a handle while another one of the same volume stays open, so that the answer does not matter. */
   drop(handle: number): void {
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
   }
 
   /**
-   * CLOSE or OPEN of a closed attachment was not answered before its session was lost, or its handle was revoked: the hold may be there
-   * still. A volume is named only by OPEN: so it is opened once more, which our own hold allows, and closed.
+   * CLOSE or OPEN of a closed attachment was not answered before its session was lost, or its handle was revoked: the hold may still exist.
+   * Only OPEN names a volume, so open it once more, which our own hold allows, and close it.
    */
   reopenAndRelease(attachment: Attachment, released: Released, tries = 1): void {
     const { session } = this.trunk;
@@ -67,13 +67,13 @@ export class HandleRelease {
     });
   }
 
-  /** An OPEN by which the hold was to end was not granted. */
+  /** An OPEN whose purpose was to end the hold was refused. */
   refused(attachment: Attachment, status: number, sentence: string, released: Released, tries = 1): void {
     if (NOT_OURS.includes(status)) {
       released(null);
       return;
     }
-    // Whoever has had it resumes a hold: another client's is just beginning, and may come to nothing, or the server is an old one.
+    // HELD although the client resumes its hold: another client's hold is just starting and may fail, or the server is an old one.
     const isHeld = status === STATUS.HELD;
     if (isHeld && attachment.volume === null) {
       released(null);
@@ -83,13 +83,13 @@ export class HandleRelease {
     this.later(tries, REOPEN_RETRY_MS, isHeld ? null : sentence, released, () => this.reopenAndRelease(attachment, released, tries + 1));
   }
 
-  /** It was opened after it had been closed here. */
+  /** OPEN was granted after the attachment had been closed here. */
   releaseOpened(attachment: Attachment, body: Buffer | undefined, released: Released, tries = 1): void {
     let handle: number;
     try {
       ({ handle } = decodeOpenAnswer(body ?? Buffer.alloc(0), 0, body?.length ?? 0));
     } catch (thrown) {
-      released(`Its server's answer to OPEN cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      released(`Its server sent an invalid answer to OPEN: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
       return;
     }
     this.release(attachment, handle, released, tries);

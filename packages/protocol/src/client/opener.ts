@@ -1,8 +1,8 @@
-// Opens the attachments of a trunk, and opens them again in every new session and when a handle was revoked. A first OPEN that is refused
-// fails the attachment; one that had been open waits and is tried again, because its I/O waits too, unless another client has taken it.
-// Invariants (R1): when the volume is not the same any more (another identity), nothing of the attachment is sent again; two OPENs of it in
-// one session are REOPEN_RETRY_MS apart. A volume that comes back as another kind of thing is waited for, with one handle of it open, so that
-// its hold stays. And no attachment is opened while an earlier one of its volume is leaving: that one's CLOSE may end the hold of both.
+// Opens the attachments of a trunk, and opens them again in every new session and after a handle was revoked. A refused first OPEN fails the
+// attachment. A later refusal is retried, because the attachment's I/O is stalled, unless another client has taken the volume. Invariants (R1):
+// if the volume has another identity, no request is sent again; two OPENs of an attachment in one session are REOPEN_RETRY_MS apart. While a
+// volume has another form than at first, one handle stays open, so that its hold stays. No attachment is opened while an earlier one of its
+// volume is leaving, because that one's CLOSE might end the hold of both.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -17,31 +17,31 @@ import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
 export interface OpenerEvents {
-  /** It is open, for the first time or again. `newLife`: the storage cannot vouch for what was not flushed. */
-  opened(attachment: Attachment, again: boolean, newLife: boolean): void;
+  /** It is open, for the first time or again. `isNewIncarnation`: the storage may have lost unflushed writes. */
+  opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
   /**
-   * The first OPEN was refused, or the volume is another client's now, or another one: the attachment is out of the trunk, its requests are
-   * answered.
+   * The first OPEN was refused, another client has the volume now, or it is another volume. The attachment is not in the trunk any more, and
+   * its requests have been answered.
    */
   failed(attachment: Attachment, status: number, sentence: string): void;
-  /** It was open and is not now: it waits, and is opened again. */
+  /** It was open and is not any more: its I/O is stalled until it is opened again. */
   waits(attachment: Attachment, sentence: string): void;
 }
 
-/** What is known of an attachment while it is in the trunk. */
+/** State of an attachment while it is in the trunk. */
 class Opening {
   /** When the last OPEN was sent. */
   askedMs = Number.NEGATIVE_INFINITY;
   retry: Timer | null = null;
-  /** Handles revoked one after the other, each of which lasted less than REOPEN_RETRY_MS. */
+  /** Number of consecutive handles that were revoked within REOPEN_RETRY_MS. */
   revokedInARow = 0;
-  /** SETTLED and IDENTIFY that are not answered; each is asked once at a time. */
+  /** SETTLED and IDENTIFY requests in flight; at most one of each. */
   readonly ioctls = new Set<number>();
-  /** IDENTIFY was to be asked while it was out: what is answered to that may be older than the reason to ask. */
+  /** IDENTIFY was wanted while one was in flight, whose answer may be older than the reason. */
   mustVerifyAgain = false;
-  /** An open handle of which nothing is made, because the volume is not what was attached; the hold would end with it. */
+  /** An open handle that is not used, because the volume has another form now; it keeps the hold. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
-  /** What it waits for, as it was said last: a wait that is tried anew every second, for hours, is not said every second. */
+  /** The last reported reason for waiting, so that retries every second do not report it every second. */
   reportedReason: string | null = null;
 }
 
@@ -50,7 +50,7 @@ export class Opener {
   private readonly clock: Clock;
   private readonly events: OpenerEvents;
   private readonly openings = new Map<Attachment, Opening>();
-  /** Attachments that are over, of which an OPEN or CLOSE is still out, and who waits for the end of that. */
+  /** Closed attachments with an OPEN or CLOSE in flight, and the callbacks for its end. */
   private readonly leaving = new Map<Attachment, Released>();
   private readonly handles: HandleRelease;
   private renewedMs = Number.NEGATIVE_INFINITY;
@@ -62,7 +62,7 @@ export class Opener {
     this.handles = new HandleRelease(trunk, clock, () => void this.renew());
   }
 
-  /** Takes a new attachment into the trunk. */
+  /** Adds a new attachment to the trunk and opens it. */
   add(attachment: Attachment): void {
     this.openings.set(attachment, new Opening());
     attachment.whenRevoked = () => this.revoked(attachment);
@@ -76,7 +76,7 @@ export class Opener {
     for (const attachment of this.trunk.attachments) this.open(attachment);
   }
 
-  /** Asks its handle whether it is still good: STALE says to an idle client what others hear by their I/O. */
+  /** Checks that its handle is still valid: an idle client learns by STALE what others learn by their I/O. */
   verify(attachment: Attachment): void {
     if (attachment.phase !== 'ready') return;
     const opening = this.openings.get(attachment);
@@ -85,8 +85,8 @@ export class Opener {
   }
 
   /**
-   * Ends an attachment: what waits in it fails, and the server is told, if it may have a hold. `closed` is called when that is over, with
-   * what may be wrong at the server.
+   * Ends an attachment: its waiting requests fail, and the handle is closed at the server if there may be a hold. `closed` is called at the
+   * end, with a possible problem at the server.
    */
   close(attachment: Attachment, closed: Released): void {
     const { phase, handle, volume } = attachment;
@@ -97,7 +97,7 @@ export class Opener {
     for (const request of requests) request.events?.requestDone(request, STATUS.IO_ERROR);
     const isAsked = phase === 'opening' && attachment.isOpenRequested;
     const hasNoHold = phase === 'failed' || (phase === 'opening' && volume === null && !isAsked);
-    // When the first OPEN that is out is answered, what it gave is given back; nobody has had anything of it yet, who would wait for that.
+    // If the first OPEN is in flight, its handle is released when it is answered; the volume was never used, so no caller waits for that.
     const waits = volume !== null && !hasNoHold;
     if (!hasNoHold) this.leaving.set(attachment, waits ? closed : () => undefined);
     if (!waits) closed(null);
@@ -106,8 +106,8 @@ export class Opener {
       return;
     }
     const left: Released = (problem) => this.left(attachment, problem);
-    // A CLOSE is refused while other requests of its handle are executing: those that were sent, by whomever, are waited for. And while any that
-    // was given up may still run, the hold must stay.
+    // The server refuses CLOSE while other requests of the handle are executing, so wait until none is in flight. While an abandoned request may
+    // still execute, the hold must stay.
     const release = (): void => {
       if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);
       else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session)
@@ -117,22 +117,22 @@ export class Opener {
     this.trunk.whenUnfenced(attachment, () => attachment.whenNothingInFlight(release));
   }
 
-  /** Ends every attachment: this client may not have them any more. All their I/O is answered with `status`. */
+  /** Fails every attachment, because this client must not use them any more. All their I/O is answered with `status`. */
   failAll(status: number, sentence: string): void {
     for (const attachment of [...this.trunk.attachments]) {
-      const given = this.trunk.abandon(attachment);
-      for (const request of given) request.events?.requestDone(request, status);
+      const abandoned = this.trunk.abandon(attachment);
+      for (const request of abandoned) request.events?.requestDone(request, status);
       this.fail(attachment, status, sentence);
     }
   }
 
-  /** The trunk has ended: who waits for a first OPEN that was never sent hears of it, and nothing is tried again. */
+  /** The trunk has ended: attachments whose first OPEN was never answered fail, and nothing is retried. */
   end(status: number, sentence: string): void {
     for (const attachment of [...this.trunk.attachments]) {
       this.openings.get(attachment)?.retry?.cancel();
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
-    // What of them was out has been answered with the trunk's end.
+    // Their requests in flight were answered when the trunk ended.
     for (const attachment of this.leaving.keys()) attachment.forgetInFlight();
   }
 
@@ -145,7 +145,7 @@ export class Opener {
     const session = this.trunk.session;
     const body = encodeOpenRequest(attachment.openRequest);
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
-      // The answer of an older session says nothing about this one: it was asked anew when the session began.
+      // The answer of an older session says nothing about this one, which sent its own OPEN when it began.
       if (this.trunk.session !== session) {
         if (attachment.phase === 'closed') this.handles.reopenAndRelease(attachment, (problem) => this.left(attachment, problem));
         return;
@@ -173,15 +173,15 @@ export class Opener {
     }
     const before = attachment.volume;
     const unfit = attachment.whyUnfit(answer);
-    // That a volume is shared is in its identity, too: as long as it is so, nothing can be said of who had it meanwhile.
+    // The identity also contains whether the volume is shared; while it is, it does not show whether another client had the volume meanwhile.
     if (before !== null && before.identity !== answer.identity && (unfit === null || !answer.shared)) {
-      // A server that knows no `resume` grants anew what another client has had meanwhile.
+      // A server without `resume` grants a volume again that another client has had meanwhile.
       this.leaving.set(attachment, () => undefined);
       this.handles.release(attachment, answer.handle, (problem) => this.left(attachment, problem));
       this.fail(
         attachment,
         STATUS.TAKEN,
-        `Volume ${attachment.name} was given to another client meanwhile: nothing is sent again; attach it anew`,
+        `Volume ${attachment.name} was attached by another client meanwhile, so no request is sent again: attach it again`,
       );
       return;
     }
@@ -194,15 +194,15 @@ export class Opener {
     attachment.opened(answer);
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.reportedReason = null;
-    // It leaves when all that had to be sent again is answered; one that is still here from the last handle does for this one.
+    // SETTLED is sent when all recovered requests are answered; one that still waits from the last handle counts for this one.
     if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
-    const isNewLife = before !== null && before.life !== answer.life;
-    // What goes on every second is not said every second.
-    if (isNewLife || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewLife);
+    const isNewIncarnation = before !== null && before.life !== answer.life;
+    // Handles that are revoked every second are not reported every second.
+    if (isNewIncarnation || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewIncarnation);
   }
 
-  /** What the attachment has must not meet what the volume is now: it is opened again until it is what it was. */
+  /** The pending requests must not be sent to the volume in its present form: opens it again until it has its old form. */
   private waitUntilFit(attachment: Attachment, handle: number, sentence: string): void {
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.spare = { session: this.trunk.session, handle };
@@ -218,7 +218,7 @@ export class Opener {
     this.events.waits(attachment, sentence);
   }
 
-  /** The handle that is kept of a volume that is waited for, if it is of the present session. It is the caller's to close. */
+  /** Removes and returns the kept handle of a volume in another form, if it belongs to the current session. The caller closes it. */
   private takeSpare(attachment: Attachment): number | null {
     const opening = this.openings.get(attachment);
     const spare = opening?.spare ?? null;
@@ -227,18 +227,18 @@ export class Opener {
   }
 
   /**
-   * The server has no handle number left for this session, which nobody gets back but by a new one: what is out is taken up there. False:
-   * many are open, so that a new session would be no better, or the last was begun a moment ago.
+   * The handle numbers of this session are used up: starts a new session, which recovers requests in flight. False: many handles are open, so
+   * that a new session would not help, or the last one was started a moment ago.
    */
   private renew(): boolean {
     const nowMs = this.clock.monotonicMs();
     if (this.trunk.attachments.length + this.leaving.size > HANDLES_FEW || nowMs - this.renewedMs < SESSION_RENEW_MS) return false;
     this.renewedMs = nowMs;
-    this.trunk.renewSession('The session is left, because its handle numbers are used up');
+    this.trunk.renewSession('The handle numbers of the session are used up');
     return true;
   }
 
-  /** A request of the attachment's handle, asked for ourselves: its result is of no interest, a server may not know it. */
+  /** Sends an internal request for the attachment's handle. Its result does not matter; an old server may not know it. */
   private ioctl(attachment: Attachment, number: number): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined || opening.ioctls.has(number)) return;
@@ -252,20 +252,20 @@ export class Opener {
     });
   }
 
-  /** Nothing of its old handle is out any more. */
+  /** Its handle was revoked, and no request of it is in flight. */
   private revoked(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;
     const sinceMs = this.clock.monotonicMs() - opening.askedMs;
     opening.revokedInARow = sinceMs < REOPEN_RETRY_MS ? opening.revokedInARow + 1 : 1;
     if (opening.revokedInARow >= 2) {
-      attachment.reason = `Its server revokes each handle as soon as it has opened it: it is tried again every ${REOPEN_RETRY_MS / 1000} s`;
+      attachment.reason = `Its server revokes each new handle at once: retrying every ${REOPEN_RETRY_MS / 1000} s`;
     }
     if (opening.revokedInARow <= 2) this.events.waits(attachment, attachment.reason);
     this.openAfter(attachment, Math.max(0, REOPEN_RETRY_MS - sinceMs));
   }
 
-  /** The server takes what it had answered, but not what is sent of it again: nothing else may be sent before, so that is tried anew. */
+  /** The server answered writes that now fail when they are sent again. Nothing else may be sent before them, so retry. */
   private replayFailed(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;
@@ -284,7 +284,7 @@ export class Opener {
   private refused(attachment: Attachment, status: number, sentence: string): void {
     if (status === STATUS.TOO_MANY_HANDLES && this.renew()) {
       // It is opened with the others when the new session begins.
-      attachment.reason = 'The session has used up its handle numbers: a new one is begun';
+      attachment.reason = 'The handle numbers of the session are used up: starting a new session';
       return;
     }
     if (attachment.volume === null || status === STATUS.TAKEN) {
@@ -310,7 +310,7 @@ export class Opener {
     return false;
   }
 
-  /** Nothing of it is out any more. */
+  /** Its hold has ended, or a problem is known: nothing of it is in flight. */
   private left(attachment: Attachment, problem: string | null): void {
     const closed = this.leaving.get(attachment);
     this.leaving.delete(attachment);
@@ -318,7 +318,7 @@ export class Opener {
     closed?.(problem);
   }
 
-  /** Takes it out of the trunk; gives what waited in it. */
+  /** Removes it from the trunk; returns its waiting requests. */
   private leave(attachment: Attachment): Request[] {
     this.openings.get(attachment)?.retry?.cancel();
     this.openings.delete(attachment);

@@ -1,6 +1,6 @@
-// Keeps one path up between one client interface and one server interface: connects, proves, hands the connection to the trunk of the
-// server it met, and begins again when the path goes down: at once after a good life, else waiting longer each time; a path that dies too
-// often is on probation. Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
+// Keeps one path up between a client interface and a server interface: connects, proves, passes the connection to the trunk of the server, and
+// starts again when the path goes down: at once after a long connection, else after growing waits. A path that fails too often is on probation.
+// Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
 //
 //   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
 //     ^----------------+------------------+---------------------------/     probation: down for longer; retired: never again
@@ -63,7 +63,7 @@ export interface SupervisorPorts {
   readonly connector: Connector;
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
-  /** The trunk to the server that presents itself so; throws an RsError for a server that must not be used. */
+  /** The trunk to the server that sent this CHALLENGE. Throws an RsError for a server that must not be used. */
   trunkFor(supervisor: PathSupervisor, challenge: Challenge): Trunk;
   stateChanged(supervisor: PathSupervisor, from: PathState, to: PathState, reason: string): void;
 }
@@ -75,30 +75,30 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   path: Path | null = null;
   trunk: Trunk | null = null;
   lastError: RsError | null = null;
-  /** The same for people, with its code. */
+  /** The last error for people, with its code. */
   lastErrorSentence: string | null = null;
   lastErrorMs: number | null = null;
   deaths = 0;
   /** Number of the last path, for the log. */
   lastNumber = 0;
   readonly latencies: PathLatencies = { read: new Histogram(), write: new Histogram() };
-  /** Of earlier connections. */
+  /** Sums over earlier connections. */
   private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
-  /** Who this client says it is; another one counts from the next connection on. */
+  /** Identity of this client; a changed one applies from the next connection on. */
   identity: ClientIdentity;
   private readonly backoff: Backoff;
-  /** While the server does not take this client's key: trying again does not help, and costs others their tries (see ProofLimits). */
+  /** Back-off while the server rejects this client's key: retrying does not help, and it uses up the node's attempts (see ProofLimits). */
   private readonly keyBackoff: Backoff;
   private readonly unit: () => number;
-  /** Deaths for which the path may be to blame, and in which session. */
+  /** Recent failures that the path may have caused, with their session. */
   private readonly recentDeaths: { readonly atMs: number; readonly session: Buffer | null }[] = [];
   private upSinceMs = 0;
-  /** Lives in a row that were shorter than PATH_SETTLED_MS. */
+  /** Number of consecutive connections shorter than PATH_SETTLED_MS. */
   private shortConnections = 0;
-  /** When the next try would be due without probation. */
+  /** When the next attempt would be due without probation. */
   private retryAtMs = 0;
-  /** Of the last path, when it died. */
+  /** Directions of the last connection when it ended. */
   private lastDirections: Directions = UNKNOWN_DIRECTIONS;
   private timer: Timer | null = null;
   private connecting: { cancel(): void } | null = null;
@@ -106,9 +106,9 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private handshake: ClientHandshake | null = null;
   private challenge: Challenge | null = null;
   private presentation: Presentation | null = null;
-  /** When to try again, of a connection that has not failed: it met what makes the next one right. */
+  /** Wait before the next attempt, if this one did not fail but learnt what makes the next one succeed. */
   private againMs: number | null = null;
-  /** Handshakes in a row in which an answer did not come in time. */
+  /** Number of consecutive handshakes without an answer in time. */
   private lateHandshakes = 0;
 
   constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts) {
@@ -121,7 +121,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.keyBackoff = new Backoff(WRONG_KEY_RETRY_MIN_MS, WRONG_KEY_RETRY_MAX_MS, this.unit);
   }
 
-  /** Sums over all connections of this candidate. */
+  /** Sums over all connections of this path. */
   get totals(): PathTotals {
     const { path, past } = this;
     return {
@@ -140,30 +140,30 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     };
   }
 
-  /** Tries in a row that came to nothing, or to a short life. */
+  /** Number of consecutive attempts that failed, or led to a short connection. */
   get retries(): number {
     return this.path === null ? this.backoff.retries + this.keyBackoff.retries : 0;
   }
 
-  /** What works of a living path; of a dead one, what did not when it died. */
+  /** Directions of the connection; without one, the directions that had failed when the last one ended. */
   get directions(): Directions {
     return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
   }
 
-  /** Begins, or tries at once what waits for its turn, whatever became of it before. */
+  /** Starts, or ends the wait for the next attempt, whatever happened before. */
   start(): void {
     if (this.state !== 'down' && this.state !== 'probation') return;
     this.timer?.cancel();
     this.connect();
   }
 
-  /** There is reason to hope, or need: probation ends, and what waits is tried at once, unless its last lives were short ones. */
+  /** An attempt is promising or urgent: ends probation, and the wait for the next attempt unless the last connections were short. */
   retrySoon(): void {
     if (this.shortConnections === 0) this.start();
     else if (this.state === 'probation') this.retryIn(Math.max(0, this.retryAtMs - this.ports.clock.monotonicMs()));
   }
 
-  /** The way there is open again, or the key may be right now: as `hasten`, and an attempt that waits for an answer begins anew. */
+  /** The route works again, or the key has changed: like `retrySoon`, and an attempt that waits for an answer starts over. */
   routeOpened(): void {
     this.keyBackoff.reset();
     this.connecting?.cancel();
@@ -171,17 +171,17 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     else this.connect();
   }
 
-  /** What is known from elsewhere (no carrier): a path that is up becomes suspect. */
+  /** Another part of the client reports a problem (no carrier): a path that is up becomes suspect. */
   distrust(reason: string): void {
     if (this.path !== null) this.trunk?.distrust(this.path, reason);
   }
 
-  /** What is known from elsewhere (the address is gone): a path that is up is reset. */
+  /** Another part of the client reports a failure (the address is gone): a path that is up is reset. */
   cut(reason: string): void {
     this.path?.connection.close(reason, true);
   }
 
-  /** Ends for good. */
+  /** Ends permanently. */
   retire(reason: string): void {
     if (this.state === 'retired') return;
     this.timer?.cancel();
@@ -219,7 +219,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.send(this.handshake.start());
   }
 
-  /** What needs no work of the server is not waited for long: what was sent may have been lost, and a new connection is through sooner. */
+  /** Time to wait for an answer that needs no work of the server: if it was lost, a new connection is faster than waiting. */
   private get patienceMs(): number {
     return Math.min(PROOF_TIMEOUT_MS, HANDSHAKE_PATIENCE_MS * 2 ** this.lateHandshakes);
   }
@@ -275,7 +275,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.presentation = presentation;
     if (presentation.kind === 'wait') {
       this.againMs = JOIN_RETRY_MS;
-      this.fail(new RsError('E_TIMEOUT', 'Another path of this server is proven first'));
+      this.fail(new RsError('E_TIMEOUT', 'Another path of this server is proving first'));
       return;
     }
     const joining = presentation.kind === 'join' ? { session: presentation.session, secret: presentation.secret } : null;
@@ -317,20 +317,20 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.forgiveSessionEnd();
   }
 
-  /** A path that died with its session, or shortly before, is not to blame. */
+  /** A path that failed with its session, or shortly before, did not cause it. */
   private forgiveSessionEnd(): void {
     const last = this.recentDeaths.at(-1);
     const session = this.trunk?.session?.id;
     if (last !== undefined && session !== undefined && last.session?.equals(session) !== true) this.recentDeaths.pop();
   }
 
-  // --- FirstHolder, while proving
+  // --- FirstHandshakeEvents, while proving
 
   overtaken(afterMs: number): void {
     this.failLate(afterMs, ': another path goes first');
   }
 
-  // --- PathObserver, while up
+  // --- PathStatusEvents, while up
 
   pathSuspect(path: Path, suspect: boolean, reason: string): void {
     if (path !== this.path) return;
@@ -346,21 +346,21 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.path = null;
     if (this.state === 'retired') return;
     this.deaths++;
-    const lifeMs = nowMs - this.upSinceMs;
-    const isSettled = lifeMs >= PATH_SETTLED_MS;
+    const upMs = nowMs - this.upSinceMs;
+    const isSettled = upMs >= PATH_SETTLED_MS;
     this.shortConnections = isSettled ? 0 : this.shortConnections + 1;
     if (isSettled) this.backoff.reset();
-    // The time of its life counts: what is spaced are the beginnings.
-    const delayMs = Math.max(RECONNECT_FIRST_MS * this.unit(), isSettled ? 0 : this.backoff.nextMs() - lifeMs);
+    // Back-off is measured between connection attempts, so the time for which the path was up counts.
+    const delayMs = Math.max(RECONNECT_FIRST_MS * this.unit(), isSettled ? 0 : this.backoff.nextMs() - upMs);
     this.retryAtMs = nowMs + delayMs;
     this.recordError(new RsError('E_RESET', reason), reason);
     const flaps = this.countDeath(path, nowMs) && this.trunk !== null && this.trunk.paths.length > 0;
     this.move(flaps ? 'probation' : 'down', reason);
-    // Who is told of the move may have hastened it.
+    // The receiver of the event may have retried already.
     if (this.state === 'down' || this.state === 'probation') this.retryIn(flaps ? PROBATION_MS : delayMs);
   }
 
-  /** True: it has died too often of late. */
+  /** True: it has failed too often recently. */
   private countDeath(path: Path, nowMs: number): boolean {
     const deaths = this.recentDeaths;
     if (!path.isBlameless) deaths.push({ atMs: nowMs, session: this.trunk?.session?.id ?? null });
@@ -383,19 +383,19 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     const { againMs, connection } = this;
     this.againMs = null;
     this.connection = null;
-    // That there were too many wrong proofs says less than why they are wrong.
+    // E_LIMIT (too many wrong proofs) says less than the earlier error about why they are wrong.
     const isLimited = error.code === 'E_LIMIT' && this.keyBackoff.retries > 0;
     if (againMs === null && !isLimited) this.recordError(error, reason);
     const delayMs = againMs ?? this.delayAfter(error.code, isLimited);
     this.move('down', isWaiting ? '' : reason);
     connection?.close(error.message, false);
-    // Who was told of the move may have hastened it, or ended it.
+    // The receiver of the event may have retried already, or retired the path.
     if (this.state === 'down') this.retryIn(delayMs);
   }
 
   private delayAfter(code: ErrorCode, isLimited: boolean): number {
     if (code === 'E_AUTH' || isLimited) return this.keyBackoff.nextMs();
-    // It is there, and says that it is slow: it is asked again before that word is old.
+    // The server is alive and busy: ask again before its report is outdated.
     if (code === 'E_DRAINING') return Math.min(DRAINING_RETRY_MS, this.backoff.nextMs());
     return this.backoff.nextMs(code === 'E_UNREACHABLE' ? RECONNECT_AWAY_GROWTH : RECONNECT_GROWTH);
   }

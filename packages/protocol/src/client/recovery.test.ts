@@ -232,7 +232,7 @@ describe('a new life of the storage', () => {
     expect([world.waiting, world.attachment.standing], 'the server has one still').toEqual([['WRITE 20'], 'recovering']);
     world.answer('WRITE 20');
     expect([world.waiting, world.attachment.standing]).toEqual([[], 'halted']);
-    expect(world.said.at(-1)).toMatch(/^waits: .* is answered ".*": it is tried anew$/);
+    expect(world.said.at(-1)).toMatch(/^waits: .* fail with ".*": retrying$/);
     world.settle(REOPEN_RETRY_MS);
     expect([world.waiting, world.attachment.standing]).toEqual([['WRITE 10', 'WRITE 20'], 'recovering']);
     for (const lba of [10, 20]) world.answer(`WRITE ${lba}`);

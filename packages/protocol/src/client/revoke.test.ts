@@ -123,11 +123,7 @@ describe('a handle that was revoked', () => {
       world.answerOpen({ handle });
     }
     expect(world.openRequests.length).toBe(53);
-    expect(world.said).toEqual([
-      REVOKED,
-      'open again',
-      'waits: Its server revokes each handle as soon as it has opened it: it is tried again every 1 s',
-    ]);
+    expect(world.said).toEqual([REVOKED, 'open again', 'waits: Its server revokes each new handle at once: retrying every 1 s']);
     world.answer(OP.WRITE, STATUS.OK);
     expect(world.scene.statusOf(write)).toBe(STATUS.OK);
   });

@@ -1,5 +1,5 @@
-// One LIST, OPEN, CLOSE or IOCTL as a call with an answer: for the control plane, where an object per request does not matter.
-// Leaves sending it again over other paths and sessions to the trunk.
+// One LIST, OPEN, CLOSE or IOCTL as a call with an answer, for the control plane, where allocating an object per request does not matter.
+// Sending it again over other paths and sessions is the trunk's job.
 
 import { assert } from '@rsio/common/lib/assert';
 import { frameName } from '../wire/frames.ts';
@@ -11,9 +11,9 @@ import type { Trunk } from './trunk.ts';
 
 export interface SessionCall {
   readonly op: number;
-  /** The attachment whose volume is meant (IOCTL); null: the session's own request. */
+  /** The attachment of the volume (IOCTL); null: a request of the session itself. */
   readonly attachment: Attachment | null;
-  /** CLOSE: the handle. */
+  /** For CLOSE: the handle. */
   readonly handle?: number;
   readonly aux?: number;
   readonly body?: Buffer;
@@ -21,15 +21,15 @@ export interface SessionCall {
 
 export interface SessionAnswer {
   readonly status: number;
-  /** Bodies of the answer's frames. */
+  /** Bodies of the frames of the answer. */
   readonly bodies: readonly Buffer[];
-  /** For people, when the status is not OK. */
+  /** For people, if the status is not OK; else ''. */
   readonly sentence: string;
 }
 
 const NOTHING = Buffer.alloc(0);
 
-/** Sends a message request; `answered` is called once, later: also after any number of sessions. */
+/** Sends a message request. `answered` is called once, later, possibly after several sessions. */
 export function callSession(trunk: Trunk, call: SessionCall, answered: (answer: SessionAnswer) => void): void {
   const request = new Request();
   request.op = call.op;

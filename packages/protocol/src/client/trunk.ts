@@ -1,6 +1,6 @@
-// All paths between this client and one server, and the session they share: which paths live, which are suspect, dead or fenced, and
-// what a new session takes up from the old one. What goes over the paths is the dispatcher's. One pump: events only record, `pump`
-// moves everything that can move and sends each path's batch once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
+// All paths between this client and one server, and their session: which paths are live, suspect, dead or fenced, and what a new session
+// recovers from the old one. What is sent over the paths is the dispatcher's job. There is one pump: events only record, and `pump` moves
+// everything that can move and sends the batch of each path once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -24,23 +24,23 @@ import type { Request } from './requests/request.ts';
 import { leastBusy } from './paths/scheduler.ts';
 
 export interface TrunkEvents {
-  /** A session began; `again`: it replaces one, and attachments wait in phase `opening`. */
+  /** A session began. `again`: it replaces another one, and the attachments wait in phase `opening`. */
   sessionBegan(again: boolean): void;
-  /** None of the paths shows that it is well, though requests are out: more of them would help. */
+  /** Requests are in flight, but no path shows that it works: more paths would help. */
   allQuiet(): void;
-  /** The server's list is of this generation now, another one than was known. */
+  /** The server's list has changed to this generation. */
   listChanged(generation: number): void;
-  /** The server has named its interfaces, as they were at this generation of its list. */
+  /** The server has reported its interfaces, as of this generation of its list. */
   interfacesReported(interfaces: readonly ServerInterface[], generation: number): void;
-  /** On a proven path the server has said that another instance of this client has taken this one's place. */
+  /** The server has reported on a proven path that another instance of this client has replaced this one. */
   replaced(sentence: string): void;
-  /** It was ended, and every request in it answered with `status`. */
+  /** The trunk has ended, and every request was answered with `status`. */
   ended(status: number, reason: string): void;
 }
 
-/** Who keeps a path up, and is told what becomes of it. */
+/** The supervisor that keeps a path up, and receives its events. */
 export interface PathStatusEvents {
-  /** Kept over the lives of its paths. */
+  /** Kept over all connections of the path. */
   readonly latencies: PathLatencies;
   pathSuspect(path: Path, suspect: boolean, reason: string): void;
   pathDown(path: Path, reason: string): void;
@@ -52,11 +52,11 @@ interface Session {
   readonly serverInstance: string;
   readonly slots: number;
   readonly windowBytes: number;
-  /** The server knows REVOKE. */
+  /** The server supports REVOKE. */
   readonly canRevoke: boolean;
 }
 
-/** How a proven connection presents itself: as the first of a session, as a further path of it, or not now. */
+/** How a connection authenticates: as the first path of a session, as a further path of it, or not now. */
 export type Presentation = { kind: 'first' } | { kind: 'join'; session: Buffer; secret: Buffer; dead: number[] } | { kind: 'wait' };
 
 export class Trunk implements PathEvents, LivenessEvents {
@@ -93,12 +93,12 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.dispatcher.attachments;
   }
 
-  /** Nothing is sent any more; what is submitted is answered with an error. */
+  /** Nothing is sent any more; submitted requests fail. */
   get isEnded(): boolean {
     return this.hasEnded;
   }
 
-  /** Other times of liveness, for paths that live too: they count from now on, since by the old ones nobody had to be heard for longer. */
+  /** Changes the times of liveness, also for existing paths. They count from now on, because the old times may have allowed longer silence. */
   setTimes(times: LivenessTimes): void {
     if (isDeepStrictEqual(times, this.times)) return;
     this.times = times;
@@ -109,7 +109,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.liveness.setTimes(times);
   }
 
-  /** Asked after CHALLENGE. A client finishes one handshake per server instance before it joins others. */
+  /** Called after CHALLENGE. A client finishes one handshake per server instance before other paths join. */
   present(challenge: Challenge, holder: FirstHandshakeEvents): Presentation {
     const session = this.session;
     const joins = session !== null && session.serverInstance === challenge.instance && !this.isSessionRefused;
@@ -117,14 +117,14 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.firstHandshake.take(holder, this.clock.monotonicMs()) ? { kind: 'first' } : { kind: 'wait' };
   }
 
-  /** The connection that was to be the first came to nothing. */
+  /** The connection that was to be the first path has failed. */
   firstFailed(holder: FirstHandshakeEvents): void {
     this.firstHandshake.failed(holder);
   }
 
   /**
-   * The server does not know the session any more, it says: the next handshake begins a new one. False: it is not believed, since anybody
-   * could have said it, and a path of the session lives.
+   * The server reports that it does not know the session any more: the next handshake begins a new one. False: the report is ignored, because
+   * it is not authenticated, and a path of the session is live.
    */
   sessionRefused(sessionId: Buffer, isProved: boolean): boolean {
     if (!isProved && this.paths.length > 0) return false;
@@ -132,13 +132,13 @@ export class Trunk implements PathEvents, LivenessEvents {
     return true;
   }
 
-  /** A path of the session has brought something of late: whoever began it is there, whatever is said elsewhere. */
+  /** A path of the session has received data recently, so the server is alive, whatever other connections report. */
   get isHeard(): boolean {
     const sinceMs = this.clock.monotonicMs() - HEARD_HEARTBEATS * this.times.heartbeatMs;
     return this.paths.some((path) => path.lastReceivedMs > sinceMs);
   }
 
-  /** The newest that the server has said, on any path that lives, of the requests it executes for this session. */
+  /** The server's newest report, on any live path, about the requests that it executes for this session. */
   get storageReport(): StorageReport | null {
     let newest: StorageReport | null = null;
     for (const { heartbeat } of this.paths) {
@@ -148,7 +148,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return newest;
   }
 
-  /** The first path of a new session is proven: what the old session had out is taken up again, which S9 makes safe. */
+  /** The first path of a new session is proven: the requests in flight of the old session are recovered, which S9 makes safe. */
   begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathStatusEvents): Path {
     const again = this.hasHadSession;
     this.hasHadSession = true;
@@ -168,12 +168,12 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** Whether a WELCOME may name this path number: it is neither a living path's nor that of one not yet fenced. */
+  /** Whether a WELCOME may use this path number: it belongs neither to a live path nor to a dead one that is not fenced yet. */
   isNumberFree(number: number): boolean {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }
 
-  /** A further path is proven; WELCOME is also the FENCED for the dead paths that its PROOF named. */
+  /** A further path is proven. WELCOME is also the FENCED for the dead paths that its PROOF named. */
   join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathStatusEvents): Path {
     for (const number of named) if (this.fences.confirmed(number)) this.dispatcher.fenced(number);
     const path = this.adopt(connection, welcome.path, observer);
@@ -187,7 +187,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     attachment.setReachable(this.paths.length > 0);
   }
 
-  /** Takes an attachment out that has nothing out; requests that waited in it are given back unanswered. */
+  /** Removes an attachment without requests in flight; returns its waiting requests unanswered. */
   removeAttachment(attachment: Attachment): Request[] {
     const list = this.dispatcher.attachments;
     const at = list.indexOf(attachment);
@@ -196,27 +196,27 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Gives up everything of an attachment and hands it back unanswered. Of what was sent nobody knows whether it was, is or will be
-   * executed, nor which seq the server's slot has: its handle is revoked (S11), and the other volumes go on. Where that cannot be, only a new
-   * session (S9) settles it, so this one is left.
+   * Abandons all requests of an attachment and returns them unanswered. It is unknown whether sent requests were, are or will be executed, and
+   * which seq the server's slots have, so the handle is revoked (S11) while other volumes continue. If that is not possible, only a new session
+   * (S9) gives certainty, so the client leaves this one.
    */
   abandon(attachment: Attachment): Request[] {
     const { sent, waiting } = this.dispatcher.abandon(attachment, this.paths);
-    if (sent.length > 0 && !this.fence(attachment)) this.leaveSession('The session is left, because requests of it were given up');
+    if (sent.length > 0 && !this.fence(attachment)) this.leaveSession('Requests were abandoned, and the server cannot revoke their handle');
     return [...sent, ...waiting];
   }
 
-  /** The session is of no use any more: the next one takes up what is out. */
+  /** Leaves the session; the next one recovers the requests in flight. */
   renewSession(reason: string): void {
     if (this.session !== null && !this.hasEnded) this.leaveSession(reason);
   }
 
-  /** Calls `unfenced` when nothing that was given up of an attachment can run any more: now, or later. */
+  /** Calls `unfenced` when no abandoned request of an attachment can execute any more: now, or later. */
   whenUnfenced(attachment: Attachment, unfenced: () => void): void {
     this.handleFences.whenOver(attachment, unfenced);
   }
 
-  /** Takes a request of an attachment, or (attachment null) one of the session's own. `nowMs`: monotonic, of a caller who knows it. */
+  /** Takes a request of an attachment, or (attachment null) of the session itself. `nowMs`: monotonic time, if the caller knows it. */
   submit(request: Request, nowMs = this.clock.monotonicMs()): void {
     request.submittedMs = nowMs;
     const phase = request.attachment?.phase;
@@ -228,14 +228,14 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.wantPump();
   }
 
-  /** Asks for a pump when what runs now has ended, so that all requests of one event leave in one batch. */
+  /** Schedules the pump after the code that runs now, so that all requests of one event leave in one batch. */
   wantPump(): void {
     if (this.isPumpScheduled || this.hasEnded) return;
     this.isPumpScheduled = true;
     this.clock.soon(this.pumpNow);
   }
 
-  /** Ends at once: every request still here is answered with `status`. */
+  /** Ends at once: every remaining request is answered with `status`. */
   end(status: number, reason: string): void {
     this.hasEnded = true;
     this.liveness.stop();
@@ -246,7 +246,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.events.ended(status, reason);
   }
 
-  // --- PathOwner
+  // --- PathEvents
 
   answerBegins(path: Path, header: Header): void {
     this.dispatcher.answerBegins(path, header, this.paths);
@@ -306,9 +306,9 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.wantPump();
   }
 
-  // --- LivenessOwner
+  // --- LivenessEvents
 
-  /** Nothing new goes there while another path can take it, and what is out goes out again elsewhere; an answer or a PONG clears it. */
+  /** Makes a path suspect: new requests prefer other paths, and requests in flight are sent again there. An answer or a PONG ends it. */
   distrust(path: Path, reason: string): void {
     if (path.isSuspect || !this.paths.includes(path)) return;
     path.isSuspect = true;
@@ -340,7 +340,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** False: it cannot be, by the server, or within bounds. */
+  /** False: the server does not support it, or a limit is reached. */
   private fence(attachment: Attachment): boolean {
     if (this.session?.canRevoke !== true) return false;
     if (!this.handleFences.begin(attachment, this.dispatcher.fencedTags(attachment.handle))) return false;
@@ -377,7 +377,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     if (on !== null) this.handleFences.ask(on);
   }
 
-  /** The session's end says nothing about its paths. */
+  /** Closes all paths. The end of the session says nothing about their quality. */
   private closeAll(reason: string): void {
     for (const path of this.paths) {
       path.isBlameless = true;
@@ -385,7 +385,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     }
   }
 
-  /** S6: a suspect path that holds too many slots is not waited for. */
+  /** S6: closes the suspect path that holds the most quarantined slots. */
   private fenceWorst(): void {
     let worst: Path | null = null;
     let most = 0;

@@ -28,9 +28,9 @@ function written(readonly = false): RevokeScene {
 }
 
 const UNFIT: readonly (readonly [string, Partial<OpenAnswer>, RegExp])[] = [
-  ['read-only', { readonly: true }, /is read-only at its server now/],
-  ['shared', { shared: true, identity: 'id.shared' }, /is shared now/],
-  ['in larger blocks', { blockSizeBytes: 4096 }, /has blocks of 4096 bytes now/],
+  ['read-only', { readonly: true }, /is now read-only on its server/],
+  ['shared', { shared: true, identity: 'id.shared' }, /is now shared/],
+  ['in larger blocks', { blockSizeBytes: 4096 }, /now has blocks of 4096 bytes/],
 ];
 
 describe.each(UNFIT)('a held volume that comes back %s', (_what, change, sentence) => {
@@ -148,6 +148,6 @@ describe('what was attached read-only', () => {
     const world = written(true);
     world.loseSession();
     world.answerOpen({ handle: 4, readonly: true, blockSizeBytes: 4096 });
-    expect(world.said.at(-1)).toMatch(/has blocks of 4096 bytes now/);
+    expect(world.said.at(-1)).toMatch(/now has blocks of 4096 bytes/);
   });
 });

@@ -1,5 +1,5 @@
-// One transport with its decoder and encoder: frames instead of bytes, in both directions, for client and server alike.
-// It ends once, for whatever reason, and says so once; after that nothing comes up and nothing goes down.
+// One transport with its decoder and encoder: frames instead of bytes, in both directions, for client and server.
+// Invariant: a connection ends once, whatever the reason, and reports that once; after that it neither receives nor sends.
 
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { OUTPUT_HARD_MAX_BYTES } from './limits.ts';
@@ -11,11 +11,11 @@ import type { PathTransport } from './path-transport.ts';
 export interface ConnectionEvents {
   bodyBegins(header: Header): void;
   frame(header: Header, body: Buffer, offset: number): void;
-  /** All frames of one receive event were given: the moment to flush. */
+  /** All frames of one receive event have been passed on: time to flush. */
   received(): void;
-  /** A send has completed: there may be room to say more. */
+  /** A send has completed: there may be room for more output. */
   drained(): void;
-  /** Called once, whoever ended it. */
+  /** Called once, whichever side ended the connection. */
   closed(reason: string): void;
 }
 
@@ -57,7 +57,7 @@ export class Connection {
     return this.hasClosed;
   }
 
-  /** The encoder's batches. */
+  /** Sends a batch of the encoder. */
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
     if (this.hasClosed) {
       done();
@@ -67,12 +67,12 @@ export class Connection {
     this.transport.send(buffer, start, lengthBytes, done);
   }
 
-  /** True when the peer has let so much output pile up that it must lose the connection; the owner asks after each event. */
+  /** The peer has not read so much output that the connection must be closed. The owner checks it after each event. */
   get hasOverflowed(): boolean {
     return this.encoder.queuedBytes > OUTPUT_HARD_MAX_BYTES;
   }
 
-  /** Ends the connection: `reset` drops unsent bytes. The handler's `closed` is called before this returns. */
+  /** Closes the connection; `reset` drops unsent bytes. Calls `events.closed` before it returns. */
   close(reason: string, reset: boolean): void {
     if (this.hasClosed) return;
     this.hasClosed = true;
@@ -82,7 +82,7 @@ export class Connection {
     this.events.closed(reason);
   }
 
-  /** Sends what was said, then ends; the handler's `closed` is called at once. */
+  /** Sends all output, then closes. Calls `events.closed` at once. */
   finish(reason: string): void {
     if (this.hasClosed) return;
     this.encoder.flush();

@@ -13,34 +13,34 @@ export interface Directions {
 
 export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 
-/** A longer trip moves the average little; a shorter one much, so that the delays of an outage are soon forgotten. */
+/** A longer trip changes the average little and a shorter one much, so that delays of an outage soon lose their effect. */
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
-/** What the peer has said of the requests it executes. */
+/** The peer's report about the requests that it executes. */
 export interface StorageReport {
-  /** Age of the oldest when it was said, ms; 0: none was executed. */
+  /** Age of the oldest one at the time of the report, ms; 0: none. */
   readonly oldestMs: number;
-  /** When that was heard. */
+  /** When the report was received. */
   readonly atMs: number;
 }
 
 export class Heartbeat {
-  /** The newest that a PING or PONG has said; null: none came. */
+  /** The newest report from a PING or PONG; null: none received. */
   storageReport: StorageReport | null = null;
-  /** May change at any time; the next PING is due by the new one. */
+  /** May change at any time; the next PING is due by the new value. */
   intervalMs: number;
   private sent = 0;
   private heard = 0;
-  /** Number of the last PING that was answered: a second PONG to it measures nothing. */
+  /** Number of the last answered PING: a second PONG for it measures nothing. */
   private ponged = 0;
-  /** PINGs of ours the peer says it has heard. */
+  /** Number of our PINGs that the peer reports as received. */
   private peerHeard = 0;
   private proofMs: number;
   private peerHeardMs: number;
   private sentAtMs: number;
   private receivedMs: number;
-  /** PINGs sent before this measure no round trip: our own loop stood still. */
+  /** PINGs sent before this time measure no round trip, because our own event loop was stalled. */
   private tripsFromMs: number;
   private smoothedMs: number | null = null;
 
@@ -58,32 +58,32 @@ export class Heartbeat {
     return this.smoothedMs;
   }
 
-  /** When anything was last received. */
+  /** When the last byte was received. */
   get lastReceivedMs(): number {
     return this.receivedMs;
   }
 
-  /** When the last proof came that the peer hears us: an answer or a PONG. */
+  /** When the last proof was received that the peer hears us: an answer or a PONG. */
   get lastProofMs(): number {
     return this.proofMs;
   }
 
-  /** When the peer last showed in any way that it hears us: also by the number of PINGs that it says it has heard. */
+  /** When the peer last showed that it hears us, including by the number of PINGs that it reports as received. */
   get lastHeardMs(): number {
     return Math.max(this.proofMs, this.peerHeardMs);
   }
 
-  /** Any byte counts as life. */
+  /** Any byte shows that the peer is alive. */
   received(nowMs: number): void {
     this.receivedMs = nowMs;
   }
 
-  /** An answer or a PONG came, or a part of one. */
+  /** An answer or a PONG was received, or a part of one. */
   proved(nowMs: number): void {
     this.proofMs = nowMs;
   }
 
-  /** Our own event loop stood still: the peer is not blamed for it. */
+  /** Our own event loop was stalled for `stallMs`: the peer is not blamed for that time. */
   excuse(stallMs: number, nowMs: number): void {
     this.receivedMs = Math.min(nowMs, this.receivedMs + stallMs);
     this.proofMs = Math.min(nowMs, this.proofMs + stallMs);
@@ -100,14 +100,14 @@ export class Heartbeat {
     return nowMs - this.sentAtMs;
   }
 
-  /** The next PING; `oldestMs` and `generation` as wire/messages.ts says. */
+  /** The next PING; see wire/messages.ts for `oldestMs` and `generation`. */
   ping(nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
     this.sent++;
     this.sentAtMs = nowMs;
     return { number: this.sent, clockMs: nowMs, heard: this.heard, oldestMs, generation };
   }
 
-  /** A PING came: gives the PONG. */
+  /** A PING was received: returns the PONG. */
   onPing(ping: HeartbeatMessage, nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
     this.heard++;
     this.storageReport = { oldestMs: ping.oldestMs, atMs: nowMs };
@@ -115,7 +115,7 @@ export class Heartbeat {
     return { number: ping.number, clockMs: ping.clockMs, heard: this.heard, oldestMs, generation };
   }
 
-  /** A PONG came: gives the round trip, or null if it measures none. One that answers nothing we sent is ignored. */
+  /** A PONG was received: returns the round trip, ms, or null if it measures none. Ignores a PONG without a PING of ours. */
   onPong(pong: HeartbeatMessage, nowMs: number): number | null {
     this.noteHeard(pong.heard, nowMs);
     if (pong.number > this.sent || pong.number <= this.ponged) return null;
@@ -128,7 +128,7 @@ export class Heartbeat {
     return tripMs;
   }
 
-  /** Does what we send arrive? Judged by what the peer shows to have heard; while nothing is heard from it, nobody can tell. */
+  /** Whether our output arrives, judged by what the peer shows to have received; unknown while nothing is received from it. */
   tx(nowMs: number): Direction {
     if (this.rx(nowMs) === 'fail') return '-';
     return this.isOld(this.lastHeardMs, nowMs) ? 'fail' : 'ok';
@@ -142,7 +142,7 @@ export class Heartbeat {
     return { tx: this.tx(nowMs), rx: this.rx(nowMs) };
   }
 
-  /** What is left to say when the path has died: a direction that was well tells nothing any more. */
+  /** The directions that had failed when the path ended; a direction that worked says nothing about the next connection. */
   failures(nowMs: number): Directions {
     const { tx, rx } = this.directions(nowMs);
     return { tx: tx === 'fail' ? tx : '-', rx: rx === 'fail' ? rx : '-' };

@@ -1,9 +1,9 @@
-// The server's side of the slot rules (docs/PROTOCOL.md, S1): for each slot the last request's tag, whether it is executing or done,
-// what came of it, and which paths are owed an answer. Invariant: a request is given out as `new` at most once, and every copy is
-// answered exactly once, on the path that brought it.
+// The server's side of the slot rules (docs/PROTOCOL.md, S1): for each slot the tag of the last request, whether it is executing or done, its
+// outcome, and the paths that are owed an answer. Invariant: a request is returned as `new` at most once, and every copy is answered exactly
+// once, on the path that brought it.
 //
 //   idle|done --seq + 1--> executing --finish--> done        same seq: a copy; anything else: stale
-//   idle|done --seq + 1 given up--> done (STALE, never executed)
+//   idle|done --seq + 1 abandoned--> done (STALE, never executed)
 
 import { assert } from '@rsio/common/lib/assert';
 import { SEQ_MODULUS } from './limits.ts';
@@ -11,8 +11,8 @@ import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 
 /**
- * `new`: execute it. `executing`: a copy, answered when the execution ends. `done`: a copy, answer it now from the slot, or read again.
- * `stale`: drop it. `violation`: no correct client sends this.
+ * `new`: execute it. `executing`: a copy, answered when the execution ends. `done`: a copy; answer it now from the slot, or read again.
+ * `stale`: drop it. `violation`: a correct client does not send this.
  */
 export type Receipt = 'new' | 'executing' | 'done' | 'stale' | 'violation';
 
@@ -22,22 +22,22 @@ interface Entry {
   op: number;
   flags: number;
   handle: number;
-  /** Sectors of I/O requests, words 2 and 3 of message requests: a copy must be the same request. */
+  /** Sectors of I/O requests, or words 2 and 3 of message requests: a copy must be the same request. */
   lba: number;
   count: number;
   status: number;
-  /** Small result of a message request that may not run twice. */
+  /** Small result of a message request that must not be executed twice. */
   result: Buffer | null;
   resultAux: number;
   startedMs: number;
   bodyBytes: number;
-  /** The first path that is owed the answer, or NOBODY; further ones are seldom, and an array that is emptied costs a new one. */
+  /** The first path that is owed the answer, or NOBODY. Further ones are rare, and emptying an array costs an allocation. */
   owedFirst: number;
   readonly owedMore: number[];
 }
 
 const NOBODY = -1;
-/** Of a tag that the client gave up before it was seen here: what it was is not known. */
+/** Op of a request that the client abandoned before it arrived here: it is unknown. */
 const ANY_OP = 0;
 
 export class SlotTable {
@@ -69,7 +69,7 @@ export class SlotTable {
     }
   }
 
-  /** Requests given out as `new` and not finished. */
+  /** Number of requests that were returned as `new` and are not finished. */
   get executing(): number {
     return this.executingSlots;
   }
@@ -78,7 +78,7 @@ export class SlotTable {
     return this.executingBytesNow;
   }
 
-  /** Takes a request that came whole on `path`; `bodyBytes`: what it moves either way. */
+  /** Takes a complete request that was received on `path`. `bodyBytes`: body bytes that it moves in either direction. */
   receive(header: Header, path: number, bodyBytes: number, nowMs: number): Receipt {
     const entry = this.entries[header.slot];
     if (entry === undefined) return 'violation';
@@ -102,7 +102,7 @@ export class SlotTable {
     return 'executing';
   }
 
-  /** The execution ended: gives the paths that are owed an answer, in order of arrival. */
+  /** The execution has ended: returns the paths that are owed an answer, in order of arrival. */
   finish(slot: number, status: number, result: Buffer | null = null, resultAux = 0): number[] {
     const entry = this.at(slot);
     assert(entry.state === 'executing', `Slot ${slot} ends while ${entry.state}`);
@@ -118,7 +118,7 @@ export class SlotTable {
     return owed;
   }
 
-  /** As `finish`, for a request that ended within the call that received it: only the path that brought it is owed the answer. */
+  /** Like `finish`, for a request that ended within the call that received it, so that only the path that brought it is owed an answer. */
   finishAtOnce(slot: number, status: number): void {
     const entry = this.at(slot);
     entry.state = 'done';
@@ -130,8 +130,8 @@ export class SlotTable {
   }
 
   /**
-   * The client has given up what it sent with this tag. Seen here, it ends as it would have; else it counts as received from now on, and as
-   * answered STALE: a copy that comes late is answered so, and is not executed. False: no correct client names this tag.
+   * The client has abandoned the request with this tag. If it has arrived, it ends normally. Otherwise it counts as received and answered
+   * STALE: a late copy gets that answer and is not executed. False: a correct client does not name this tag.
    */
   abandon(slot: number, seq: number, handle: number): boolean {
     const entry = this.entries[slot];
@@ -147,7 +147,7 @@ export class SlotTable {
     return true;
   }
 
-  /** A path is closed: nobody is owed an answer on it any more. */
+  /** A path is closed: no answer is owed on it any more. */
   forget(path: number): void {
     for (const entry of this.entries) {
       if (entry.owedFirst === path) entry.owedFirst = NOBODY;

@@ -1,5 +1,5 @@
-// The TCP carrier. Received bytes come in one static buffer per socket (Node's `onread`), which is what makes large writes cheap;
-// where a socket cannot have one, 'data' events serve. Knows nothing of frames. noDelay always.
+// The TCP transport. Received bytes arrive in one static buffer per socket (Node's `onread`), which makes large writes cheap; a socket that
+// cannot have one uses 'data' events. Knows nothing about frames. noDelay is always set.
 
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -45,7 +45,7 @@ class TcpTransport implements PathTransport {
 
   end(): void {
     this.isFinished = true;
-    // The socket's own time-out counts from the last byte: a peer that goes on sending would put it off for ever.
+    // The socket's own time-out counts from the last byte, so a peer that keeps sending would postpone it forever.
     const deadline = systemClock.after(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
     this.socket.once('close', () => deadline.cancel());
     this.socket.end(() => this.socket.destroy());
@@ -67,7 +67,7 @@ function reasonOf(error: Error): string {
 function sentenceOf(errno: string): string {
   switch (errno) {
     case 'ECONNREFUSED':
-      return 'nobody listens there';
+      return 'nothing listens there';
     case 'ECONNRESET':
     case 'EPIPE':
       return 'the connection was reset';
@@ -83,7 +83,7 @@ function sentenceOf(errno: string): string {
   }
 }
 
-/** The part of net.Socket's constructor that Node has and its types do not show: a socket over an existing handle, with `onread`. */
+/** A part of net.Socket's constructor that Node's types omit: a socket over an existing handle, with `onread`. */
 interface HandleSocketOptions {
   handle: unknown;
   onread: { buffer: Buffer; callback: (lengthBytes: number, buffer: Buffer) => boolean };
@@ -92,15 +92,15 @@ interface HandleSocketOptions {
 const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
 
 /**
- * Takes over a connected socket that has not been read from in this process (or is paused, also by `stopReading`, and has nothing
- * buffered): the caller must not use it any more. Reading begins when the event loop turns.
+ * Takes over a connected socket that this process has not read from, or that is paused (also by `stopReading`) and has nothing buffered. The
+ * caller must not use it any more. Reading begins in the next event-loop turn.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
   const owned = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
   const handle = owned._handle;
   if (handle === null || socket.readableLength > 0) return dataTransport(socket);
   owned._handle = null;
-  // Whatever the mark says: a socket from another process reads already, and starting twice is an error (EALREADY).
+  // Whatever `reading` says: a socket from another process is already being read, and starting twice is an error (EALREADY).
   handle.readStop?.();
   handle.reading = false;
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
@@ -121,19 +121,19 @@ export function adoptSocket(socket: net.Socket): PathTransport {
 }
 
 /**
- * Stops reading for good, so that the socket can be sent to another process: pausing alone lets Node read on into its own buffer, and
- * such bytes would be lost. False: bytes have come already, the socket cannot be handed over.
+ * Stops reading permanently, so that the socket can be sent to another process. If it were only paused, Node would continue to read into its
+ * own buffer, and these bytes would be lost. False: bytes have been received already, and the socket cannot be handed over.
  */
 export function stopReading(socket: net.Socket): boolean {
   socket.pause();
   const { _handle: handle } = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
   handle?.readStop?.();
-  // A stream fills its buffer after each chunk, also when paused: a handle that is marked as reading is not started again by that.
+  // A stream fills its buffer after each chunk, even if paused, but it does not start a handle that is marked as reading.
   if (handle !== null) handle.reading = true;
   return socket.readableLength === 0;
 }
 
-/** A transport over 'data' events, for connections that are still to be proven or have no handle of their own. */
+/** A transport over 'data' events, for unproven connections and for sockets without a handle. */
 export function dataTransport(socket: net.Socket): PathTransport {
   const transport = new TcpTransport(socket);
   socket.on('data', (chunk: Buffer) => transport.bytes(chunk, 0, chunk.length));

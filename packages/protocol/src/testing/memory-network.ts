@@ -66,7 +66,8 @@ export class MemoryNetwork implements Connector {
     failed: (reason: string) => void,
   ): { cancel(): void } {
     const route = this.routes.find((candidate) => candidate.localAddress === localAddress && candidate.address === address);
-    if (route === undefined || route.reach === 'refused') return timerOf(this.clock, 1, () => failed('ECONNREFUSED: nobody listens there'));
+    if (route === undefined || route.reach === 'refused')
+      return timerOf(this.clock, 1, () => failed('ECONNREFUSED: nothing listens there'));
     if (route.reach === 'silent') return timerOf(this.clock, CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     return timerOf(this.clock, this.shape.travelMs(), () => {
       const link = new MemoryLink(this.clock, this.shape, localAddress, address, port);

@@ -1,6 +1,6 @@
-// Bytes in, frames out: resumable at every byte, whatever the cuts. A frame that lies whole in the received bytes is given from there,
-// without a copy; a body that comes in parts goes where the sink says (an answered READ: its request's own buffer) or into a pooled buffer.
-// Invariant: what `frame` gets is a whole frame whose length was checked before memory was taken, and is valid only during the call.
+// Bytes in, frames out; resumable at every byte, however the bytes are cut. A frame that is complete in the received bytes is passed on from
+// there, without a copy. A body that arrives in parts goes to a buffer that the owner chooses (for READ, the buffer of its request), else to a
+// pooled buffer. Invariant: `frame` receives a whole frame, valid only during the call; its length is checked before memory is allocated.
 
 import { crc32 } from 'node:zlib';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -10,11 +10,11 @@ import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
 
 export interface DecoderEvents {
-  /** A body of which only a part has come begins. May call `receiveInto`, or `stop`. */
+  /** A body begins of which only a part has arrived. May call `receiveInto`, or `stop`. */
   bodyBegins(header: Header): void;
-  /** A whole frame: the body is `bodyLengthBytes(header)` bytes at `offset` (nothing to look at after `discardBody`). May call `stop`. */
+  /** A whole frame. Its body is `bodyLengthBytes(header)` bytes at `offset`, or undefined after `discardBody`. May call `stop`. */
   frame(header: Header, body: Buffer, offset: number): void;
-  /** The stream cannot be read on: the decoder has stopped. */
+  /** The stream cannot be decoded any further; the decoder has stopped. */
   malformed(reason: string): void;
 }
 
@@ -23,7 +23,7 @@ const NOTHING = Buffer.alloc(0);
 export class Decoder {
   /** Header and body are each followed by a CRC-32. May be changed between frames. */
   digest = false;
-  /** Largest bodies that are accepted. */
+  /** Largest accepted bodies. */
   messageMaxBytes = MESSAGE_MAX_BYTES;
   ioMaxBytes = BODY_MAX_BYTES;
   private readonly events: DecoderEvents;
@@ -33,7 +33,7 @@ export class Decoder {
   private readonly trailer = Buffer.alloc(DIGEST_BYTES);
   private stashed = 0;
   private hasStopped = false;
-  // The body that is being received in parts; bodyBytes < 0: none is.
+  // The body that is being received in parts; bodyBytes < 0: none.
   private bodyBytes = -1;
   private bodyReceived = 0;
   private trailerBytes = 0;
@@ -51,12 +51,12 @@ export class Decoder {
     return this.hasStopped;
   }
 
-  /** No part of a frame has come that is not whole yet. */
+  /** No frame has been received in part. */
   get isBetweenFrames(): boolean {
     return this.stashed === 0 && this.bodyBytes < 0;
   }
 
-  /** Takes `length` received bytes of `chunk` from `start`; they may be overwritten when it returns. */
+  /** Decodes `length` received bytes of `chunk` from `start`. The caller may overwrite them after the call. */
   push(chunk: Buffer, start: number, length: number): void {
     const end = start + length;
     let at = start;
@@ -66,20 +66,20 @@ export class Decoder {
     }
   }
 
-  /** In `bodyBegins`: the body is received at `offset` of `buffer`. */
+  /** To be called in `bodyBegins`: receives the body at `offset` of `buffer`. */
   receiveInto(buffer: Buffer, offset: number): void {
     this.target = buffer;
     this.targetOffset = offset;
   }
 
-  /** The rest of the body being received is read and thrown away; its target is not touched any more. */
+  /** Reads and discards the rest of the current body; its target is not written any more. */
   discardBody(): void {
     if (this.bodyBytes < 0) return;
     this.isDiscarding = true;
     this.releaseBody();
   }
 
-  /** Nothing more is decoded, the rest of the bytes being pushed included. */
+  /** Decodes nothing more, not even the rest of the current chunk. */
   stop(): void {
     this.hasStopped = true;
     this.releaseBody();
@@ -89,7 +89,7 @@ export class Decoder {
     return this.digest ? HEADER_BYTES + DIGEST_BYTES : HEADER_BYTES;
   }
 
-  /** At a frame's first byte: the fast way when it lies whole in the chunk. */
+  /** At the first byte of a frame: the fast way for a frame that is complete in the chunk. */
   private whole(chunk: Buffer, at: number, end: number): number {
     const headerBytes = this.headerBytes;
     if (end - at < headerBytes) return this.continueHeader(chunk, at, end);
@@ -123,7 +123,7 @@ export class Decoder {
     return this.beginBody(at + take);
   }
 
-  /** Reads and checks a header; on true `bodyBytes` and `trailerBytes` are those of its frame. */
+  /** Reads and checks a header. True: `bodyBytes` and `trailerBytes` are those of its frame. */
   private acceptHeader(buffer: Buffer, at: number): boolean {
     if (this.digest && crc32(buffer.subarray(at, at + HEADER_BYTES)) !== buffer.readUInt32BE(at + HEADER_BYTES)) {
       this.fail("A header's CRC-32 does not match");
@@ -147,7 +147,7 @@ export class Decoder {
     return true;
   }
 
-  /** The frame exists, and only its count is wrong. */
+  /** The op is known, and only the count is too large. */
   private isTooLong(): boolean {
     return frameEntry(this.header.op)?.shape === 'io' && this.header.count > IO_MAX_SECTORS;
   }
@@ -186,7 +186,7 @@ export class Decoder {
       this.fail(`${frameName(this.header.op)}: the body's CRC-32 does not match`);
       return;
     }
-    // The pooled buffer is taken out first: the sink may stop the decoder, which must not give it back while the sink reads it.
+    // Take the pooled buffer out first: the owner may stop the decoder, which must not give the buffer back while the owner reads it.
     const pooled = this.pooled;
     this.pooled = null;
     this.bodyBytes = -1;

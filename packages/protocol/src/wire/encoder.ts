@@ -1,6 +1,6 @@
-// Frames out, batched: everything that is said during one event goes into one preallocated output buffer and leaves in few sends.
-// READ data is put straight behind its header's place (`beginIo` ... `endIo`), everything else is copied in: what the caller gave
-// is his own again at once. Invariant: an output buffer is written again only where no send of it is under way.
+// Frames out, in batches: the frames of one event go into one preallocated output buffer and leave in few sends. READ data is written
+// directly behind its header (`beginIo` ... `endIo`); everything else is copied, so that the caller may reuse its memory at once.
+// Invariant: bytes of an output buffer are not overwritten while a send of them is in flight.
 
 import { crc32 } from 'node:zlib';
 import { assert } from '@rsio/common/lib/assert';
@@ -15,7 +15,7 @@ import {
 } from './limits.ts';
 import { writeIoHeader, writeMessageHeader } from './header.ts';
 
-/** Where batches go. `done` is called once, when the bytes may be overwritten (written, or the connection closed). */
+/** Sends batches. `done` is called once, when the bytes may be overwritten: they were written, or the connection is closed. */
 export interface BatchSender {
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void;
 }
@@ -43,7 +43,7 @@ export class OutputPool extends ObjectPool<OutputBuffer> {
 const EMPTY = Buffer.alloc(0);
 
 export class Encoder {
-  /** Header and body are each followed by a CRC-32. Changed only when nothing is unflushed. */
+  /** Header and body are each followed by a CRC-32. May be changed only while nothing is unflushed. */
   digest = false;
   private readonly sender: BatchSender;
   private readonly pool: OutputPool;
@@ -53,48 +53,48 @@ export class Encoder {
   private start = 0;
   private position = 0;
   private underWayBytes = 0;
-  /** Said since `flush` was last asked for. */
+  /** Bytes encoded since the last `flush`. */
   private eventBytes = 0;
-  /** Half of what the last event said: client and server would else work in turn on one burst that goes to and fro, and never at once. */
+  /** Half of the last event's output; with larger batches, client and server would take turns on a burst instead of working in parallel. */
   private batchBytes = OUTPUT_BATCH_BYTES;
 
-  /** `onSent` is called after a send has completed and `queuedBytes` went down. */
+  /** `onSent` is called when a send has completed and `queuedBytes` has decreased. */
   constructor(sender: BatchSender, pool: OutputPool, onSent: () => void) {
     this.sender = sender;
     this.pool = pool;
     this.onSent = onSent;
   }
 
-  /** Bytes said and not yet written to the socket. */
+  /** Bytes encoded and not yet written to the socket. */
   get queuedBytes(): number {
     return this.underWayBytes + (this.position - this.start);
   }
 
-  /** The buffer in which `beginIo` gave a place. */
+  /** The buffer for which `beginIo` returned an offset. */
   get buffer(): Buffer {
     return this.output === null ? EMPTY : this.output.bytes;
   }
 
-  /** Makes room for an I/O frame with a body and gives the body's offset in `buffer`; nothing is said until `endIo`. */
+  /** Reserves room for an I/O frame with a body and returns the body's offset in `buffer`. The frame exists only after `endIo`. */
   beginIo(bodyBytes: number): number {
     this.reserve(HEADER_BYTES + bodyBytes + 2 * DIGEST_BYTES);
     return this.position + HEADER_BYTES + (this.digest ? DIGEST_BYTES : 0);
   }
 
-  /** Says the frame for which `beginIo(bodyBytes)` made room. */
+  /** Completes the frame for which `beginIo(bodyBytes)` reserved room. */
   endIo(op: number, flags: number, handleOrStatus: number, slot: number, seq: number, lba: number, count: number, bodyBytes: number): void {
     writeIoHeader(this.buffer, this.position, op, flags, handleOrStatus, slot, seq, lba, count);
     this.finish(bodyBytes);
   }
 
-  /** An I/O frame without a body. */
+  /** Encodes an I/O frame without a body. */
   io(op: number, flags: number, handleOrStatus: number, slot: number, seq: number, lba: number, count: number): void {
     this.reserve(HEADER_BYTES + 2 * DIGEST_BYTES);
     writeIoHeader(this.buffer, this.position, op, flags, handleOrStatus, slot, seq, lba, count);
     this.finish(0);
   }
 
-  /** A message frame; `body` is copied. */
+  /** Encodes a message frame; copies `body`. */
   message(op: number, flags: number, handleOrStatus: number, slot: number, seq: number, aux: number, body: Buffer): void {
     const offset = this.beginIo(body.length);
     body.copy(this.buffer, offset);
@@ -102,7 +102,7 @@ export class Encoder {
     this.finish(body.length);
   }
 
-  /** Bytes that are frames already (made by the handshake). */
+  /** Appends a complete frame (of the handshake). */
   raw(frame: Buffer): void {
     this.reserve(frame.length);
     frame.copy(this.buffer, this.position);
@@ -110,7 +110,7 @@ export class Encoder {
     this.eventBytes += frame.length;
   }
 
-  /** The event ends: sends what was said since the last send. */
+  /** The event ends: sends everything that was encoded since the last send. */
   flush(): void {
     const { eventBytes } = this;
     if (eventBytes === 0) return;
@@ -130,7 +130,7 @@ export class Encoder {
     this.sender.send(output.bytes, start, lengthBytes, () => this.sent(output, lengthBytes));
   }
 
-  /** Nothing more will be said: the buffer goes back when its last send is done. */
+  /** No more output: the buffer goes back to the pool when its last send has completed. */
   close(): void {
     const output = this.output;
     this.output = null;
@@ -159,7 +159,7 @@ export class Encoder {
     if (full !== null && full.sendsUnderWay === 0) this.pool.giveBack(full);
   }
 
-  /** The header stands at `position`: adds the digests, moves on, sends a full batch. */
+  /** The header is at `position`: adds the digests, advances, and sends a full batch. */
   private finish(bodyBytes: number): void {
     const buffer = this.buffer;
     const at = this.position;

@@ -1,9 +1,9 @@
-// THE table of frames: number, name, direction, body, what answers it, whether it may run twice.
-// Codec, log names, statistics, docs and fuzzers are driven by it. Numbers are never reused.
+// THE table of frames: number, name, direction, body, answer, and whether a request may be executed twice.
+// Codec, log names, statistics, documents and fuzzers use it. Numbers are never reused.
 
-/** `io`: the 16-byte header says it all (lba, count); `message`: a MessagePack body of `length` bytes. */
+/** `io`: the 16-byte header is complete (lba, count); `message`: a MessagePack body of `length` bytes follows. */
 export type FrameShape = 'io' | 'message';
-/** Body of an I/O frame: none, count x 512 bytes with the request, or count x 512 bytes with an OK answer. */
+/** Body of an I/O frame: none, or count x 512 bytes in the request, or count x 512 bytes in an OK answer. */
 export type IoBody = 'none' | 'request' | 'answer';
 
 export interface FrameEntry {
@@ -12,11 +12,11 @@ export interface FrameEntry {
   readonly from: 'client' | 'server' | 'both';
   readonly shape: FrameShape;
   readonly body: IoBody;
-  /** Op of the frame that answers it; null: nothing does. Slotted requests are answered by their own op with ANSWER set. */
+  /** Op of its answer; null: it has none. A slotted request is answered with its own op and ANSWER set. */
   readonly answeredBy: number | null;
-  /** Occupies a slot (handle, slot and seq mean something). */
+  /** The request occupies a slot; handle, slot and seq of its header are used. */
   readonly isSlotted: boolean;
-  /** `copy`: a copy of a done request is run again; `never`: answered from the slot; `-`: not a slotted request. */
+  /** A copy of a completed request is executed again (`copy`) or answered from the slot (`never`); `-`: not a slotted request. */
   readonly again: 'copy' | 'never' | '-';
   readonly since: number;
 }
@@ -92,14 +92,14 @@ export const FRAMES: readonly FrameEntry[] = [
   request(OP.IOCTL, 'IOCTL', 'message', 'none', 'copy'),
 ];
 
-/** Index by op number (without the answer bit): one array look-up on the data path. */
+/** Entries by op number without the answer bit: one array access on the data path. */
 const BY_OP: readonly (FrameEntry | undefined)[] = (() => {
   const table: (FrameEntry | undefined)[] = new Array<FrameEntry | undefined>(ANSWER).fill(undefined);
   for (const entry of FRAMES) table[entry.op] = entry;
   return table;
 })();
 
-/** The entry of an op as it stands in a header (answer bit ignored), or undefined for an unknown number. */
+/** The entry of an op from a header, with or without the answer bit; undefined for an unknown number. */
 export function frameEntry(op: number): FrameEntry | undefined {
   return BY_OP[op & ~ANSWER];
 }

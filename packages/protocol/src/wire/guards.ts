@@ -1,6 +1,6 @@
-// Guards: each takes a value of unknown origin and gives it back checked, or throws E_PROTOCOL naming the field and what it must be.
-// Which fields a message has is left to message-codec.ts. Invariant: what a guard gives is rebuilt (nothing of the received object or
-// of the receive buffer is kept), bounded, and free of control characters; an error never repeats what was received.
+// Guards: each takes a value of unknown origin and returns it checked, or throws E_PROTOCOL with the field and its required form.
+// message-codec.ts defines the fields of each message. Invariant: the result is a new value (nothing of the received object or of the receive
+// buffer is kept), bounded, and without control characters; an error never repeats received data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -9,10 +9,10 @@ import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_C
 /** `field` is what an error calls the value: `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;
 
-/** A guard for each field; its order is the order on the wire. */
+/** A guard for each field, in the order on the wire. */
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
-/** Whether a value from elsewhere, as a state file, is what a guard takes: what one door lets in no other finds fatal. */
+/** Whether a guard accepts a value from elsewhere, such as a state file, so that a stored value never fails when it is sent. */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   try {
     return Object.is(guard(value, ''), value);
@@ -40,7 +40,7 @@ export const counter = integer(0, Number.MAX_SAFE_INTEGER);
 /** How often a client was started. */
 export const clientInstance = integer(0, INSTANCE_MAX);
 
-/** A time or an age; may have a fraction. */
+/** A time or an age, ms; may have a fraction. */
 export const milliseconds: Guard<number> = (value, field) => {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0 || value > Number.MAX_SAFE_INTEGER) {
     return wrong(field, 'a number of milliseconds that is not negative');
@@ -63,7 +63,7 @@ export function orNull<T>(guard: Guard<T>): Guard<T | null> {
   return (value, field) => (value === null ? null : guard(value, field));
 }
 
-/** A field that peers of the first builds do not send: missing, it counts as `otherwise`. */
+/** A field that peers of the first builds do not send; a missing field has the value `otherwise`. */
 export function addedLater<T>(guard: Guard<T>, otherwise: T): Guard<T> {
   return (value, field) => (value === undefined ? otherwise : guard(value, field));
 }
@@ -94,7 +94,7 @@ const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
 const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
 const IPV6_CHARACTERS = /^[0-9a-fA-F:.]+$/;
 
-/** IPv4, or IPv6 without a zone, which means nothing on another machine. */
+/** An IPv4 address, or an IPv6 address without a zone, because a zone has no meaning on another machine. */
 export const ipAddress: Guard<string> = (value, field) => {
   if (typeof value !== 'string' || value.length > SHORT_TEXT_MAX_CHARS) return wrong(field, 'an IP address');
   const isAddress = IPV4.test(value) || (IPV6_CHARACTERS.test(value) && URL.canParse(`tcp://[${value}]`));
@@ -104,14 +104,14 @@ export const ipAddress: Guard<string> = (value, field) => {
 const PLAIN = /^[ -~]*$/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
 
-/** A peer's words as they may stand on a screen and in a log: no control or direction characters, one line, at most `maxChars`. */
+/** Text from a peer, made safe for screens and logs: no control or direction characters, one line, at most `maxChars`. */
 export function cleanText(text: string, maxChars: number): string {
   const cut = text.slice(0, maxChars);
-  // Most are plain; the Unicode classes cost far more than the rest of a message's guards together.
+  // Most text is plain ASCII. The Unicode classes cost far more than all other guards of a message together.
   return (PLAIN.test(cut) ? cut : cut.replace(UNPRINTABLE, ' ')).trim();
 }
 
-/** Words for people: cleaned and cut, not refused, since a strange sentence is better than none. */
+/** Text for people: cleaned and cut, but never refused, because an odd sentence is better than none. */
 export function text(maxChars: number): Guard<string> {
   return (value, field) => (typeof value === 'string' ? cleanText(value, maxChars) : wrong(field, 'text'));
 }
@@ -123,15 +123,15 @@ export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: s
   };
 }
 
-/** A list of which only the first `max` items matter; a longer one is cut at both ends of the wire. */
+/** A list of which only the first `max` items count; sender and receiver cut a longer one. */
 export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guard<T[]> {
   const bounded = listOf(guard, 0, max, expected);
   return (value, field) => bounded(Array.isArray(value) ? value.slice(0, max) : value, field);
 }
 
 /**
- * An object with the fields of `schema`, in its order: from a decoded map, or from a message to be encoded. Fields that the schema
- * does not know are a newer peer's and left out.
+ * An object with the fields of `schema`, in its order, from a decoded map or from a message to be encoded. Omits unknown fields, which a newer
+ * peer may send.
  */
 export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
   const fields = Object.entries<Guard<unknown>>(schema).map(([key, guard]) => ({ key, guard, suffix: `${separator}${key}` }));

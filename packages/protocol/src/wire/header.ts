@@ -2,7 +2,7 @@
 //  byte 0    1      2..3           4..5   6..7   8..13            14..15
 //       op   flags  handle/status  slot   seq    lba (u48)        count (u16)       I/O frames
 //       op   flags  handle/status  slot   seq    length (u32) at 8..11, aux (u32)   message frames
-// A Header object is written over by each read: nobody keeps one beyond the call that got it.
+// Each read overwrites its Header object: copy what you need after the call that received it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from './limits.ts';
@@ -17,11 +17,11 @@ export interface Header {
   seq: number;
   /** I/O frames: first sector. */
   lba: number;
-  /** I/O frames: sectors (MiB with flag WIDE). */
+  /** I/O frames: number of sectors (of MiB with flag WIDE). */
   count: number;
   /** Message frames: body bytes. */
   length: number;
-  /** Message frames: a number that belongs to the op. */
+  /** Message frames: a number whose meaning depends on the op. */
   aux: number;
 }
 
@@ -29,7 +29,7 @@ export function emptyHeader(): Header {
   return { op: 0, flags: 0, handle: 0, slot: 0, seq: 0, lba: 0, count: 0, length: 0, aux: 0 };
 }
 
-/** Reads the header at `offset`. The fields of the other shape are read too and mean nothing. */
+/** Reads the header at `offset`. The fields of the other shape are set, too, and have no meaning. */
 export function readHeader(buffer: Buffer, offset: number, header: Header): void {
   header.op = buffer[offset]!;
   header.flags = buffer[offset + 1]!;
@@ -106,8 +106,8 @@ export function writeMessageHeader(
 }
 
 /**
- * Bytes that follow this header, from the header alone. -1: no such frame (unknown op, a body larger than any frame may have).
- * Whether the sender may send this op, and its message bounds, are the reader's to check.
+ * Length of the body that follows this header. -1: no such frame (unknown op, or a body larger than any frame may have). The reader checks
+ * whether the sender may send this op, and the limits of messages.
  */
 export function bodyLengthBytes(header: Header): number {
   const entry = frameEntry(header.op);
@@ -120,7 +120,7 @@ export function bodyLengthBytes(header: Header): number {
   return header.count > IO_MAX_SECTORS ? -1 : header.count * SECTOR_BYTES;
 }
 
-/** Sectors that an I/O request covers. */
+/** Number of sectors that an I/O request covers. */
 export function sectorsOf(op: number, flags: number, count: number): number {
   return (flags & FLAG.WIDE) !== 0 && (op === OP.DISCARD || op === OP.ZERO) ? count * WIDE_UNIT_SECTORS : count;
 }

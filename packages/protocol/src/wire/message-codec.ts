@@ -1,6 +1,6 @@
-// Bodies of message frames to bytes and back, table by table: the order of a schema's fields is their order on the wire.
-// The frame's header is left to the encoder. Invariant: both ways pass the same guards, so nothing that a peer would refuse is sent,
-// and nothing of what was received gets further than its form allows; an error names the field and never its content.
+// Encodes and decodes the bodies of message frames, one table per message: the order of a schema's fields is their order on the wire.
+// The encoder writes the header of the frame. Invariant: both directions use the same guards, so that nothing is sent that a peer would refuse,
+// and received values have their form; an error has the field and never its content.
 
 import { Packr } from 'msgpackr';
 import { assert } from '@rsio/common/lib/assert';
@@ -75,17 +75,17 @@ import {
 const U16_MAX = 0xffff;
 const U32_MAX = 0xffffffff;
 
-// Maps come out as Map, so that no key means anything to the language; numbers above 2^32 may come as float64 or as uint64.
+// Maps are decoded to Map, so that no key has a meaning in JavaScript. Numbers above 2^32 may arrive as float64 or as uint64.
 const msgpack = new Packr({ useRecords: false, mapsAsObjects: false, variableMapSize: true, int64AsType: 'number' });
 
 interface Codec<T> {
-  /** The body's bytes. Throws E_INTERNAL when the message breaks its own form. */
+  /** The bytes of the body. Throws E_INTERNAL if the message does not have its form. */
   readonly encode: (message: T) => Buffer;
-  /** Reads a body of `length` bytes at `offset`; the message keeps nothing of `bytes`. Throws E_PROTOCOL. */
+  /** Reads a body of `length` bytes at `offset`; the message does not refer to `bytes`. Throws E_PROTOCOL. */
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
 }
 
-/** Also for messages that go in datagrams (discovery/discovery-datagram.ts). */
+/** The codec of one message; datagrams use it, too (discovery/discovery-datagram.ts). */
 export function codec<T>(label: string, schema: Schema<T>): Codec<T> {
   const guard: Guard<T> = record(schema, ': field ');
   return {
@@ -98,7 +98,7 @@ function unpack(label: string, bytes: Buffer, offset: number, length: number): u
   try {
     if (scanValue(bytes, offset, offset + length) === offset + length) return msgpack.unpack(bytes.subarray(offset, offset + length));
   } catch {
-    // The decoder's own error repeats what was received.
+    // The decoder's own error would repeat received data.
   }
   throw new RsError('E_PROTOCOL', `${label}: body of ${length} bytes must be one MessagePack map without extension types`);
 }
@@ -209,14 +209,14 @@ const listAnswer = codec<ListAnswer>('LIST answer', {
 export const decodeListAnswer = listAnswer.decode;
 
 /**
- * The bodies of the frames that answer LIST (all but the last are sent with MORE), each of MESSAGE_MAX_BYTES at most. The first names
- * the interfaces, the others none: whoever reads them puts the lists one behind the other.
+ * The bodies of the frames that answer LIST, each at most MESSAGE_MAX_BYTES; all but the last are sent with MORE. Only the first one has the
+ * interfaces; the reader concatenates the lists.
  */
 export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   const bodies: Buffer[] = [];
   let part: ListAnswer = { ...answer, volumes: [] };
   let volumes: VolumeEntry[] = [];
-  // Two more for the count of a longer list.
+  // Two more bytes for the count of a longer list.
   let filledBytes = listAnswer.encode(part).length + 2;
   for (const entry of answer.volumes) {
     const entryBytes = pack(volume, 'LIST answer: volume', entry).length;
@@ -244,7 +244,7 @@ const openRequest = codec<OpenRequest>('OPEN', {
 
 export const decodeOpenRequest = openRequest.decode;
 
-/** Without more: nobody's hold is taken, and nothing is resumed. */
+/** By default, the request takes no other client's hold and resumes nothing. */
 export function encodeOpenRequest(request: Omit<OpenRequest, 'take' | 'resume'> & Partial<OpenRequest>): Buffer {
   return openRequest.encode({ take: TAKE.NO, resume: null, ...request });
 }
@@ -287,7 +287,7 @@ const extentNumbers = listOf(counter, 2, 2 * EXTENTS_PER_ANSWER_MAX, 'numbers');
 const extents: Guard<number[]> = (value, field) => {
   const numbers = extentNumbers(value, field);
   numbers.forEach((number, index) => (index % 2 === 0 ? extentSectors : extentState)(number, `${field}[${index}]`));
-  // An odd list ends with a pair whose state is missing.
+  // In an odd list, the last pair has no state.
   if (numbers.length % 2 !== 0) extentState(undefined, `${field}[${numbers.length}]`);
   return numbers;
 };

@@ -1,13 +1,13 @@
-// Walks over the MessagePack of a received body before anything is made of it: says where the first value ends, or that it is not ours.
-// What the fields hold is left to the guards. Invariant: a body that passes holds maps with text keys, arrays, text, bytes, numbers,
-// booleans and nil only, no deeper than MESSAGE_DEPTH_MAX, and nothing in it claims more than the bytes that are there.
-// Extension types are refused here, since a general decoder would build errors, patterns and record readers from a stranger's bytes.
+// Scans the MessagePack of a received body before it is decoded, and returns where the first value ends, or that it is invalid. The guards
+// check the fields. Invariant: an accepted body has only maps with text keys, arrays, text, bytes, numbers, booleans and nil, is at most
+// MESSAGE_DEPTH_MAX deep, and claims no more bytes than there are. Extension types are refused, because a general decoder would build errors,
+// patterns and record readers from a peer's bytes.
 
 import { MESSAGE_DEPTH_MAX } from './limits.ts';
 
 const WRONG = -1;
 
-/** Bytes after the type byte of values whose size is fixed. */
+/** Number of bytes after the type byte, for values of fixed size. */
 const SCALAR_BYTES: ReadonlyMap<number, number> = new Map([
   [0xc0, 0],
   [0xc2, 0],
@@ -24,7 +24,7 @@ const SCALAR_BYTES: ReadonlyMap<number, number> = new Map([
   [0xd3, 8],
 ]);
 
-/** Bytes of the length or count after the type byte of bytes, text, arrays and maps. */
+/** Size of the length or count after the type byte, for bytes, text, arrays and maps. */
 const LENGTH_BYTES: ReadonlyMap<number, number> = new Map([
   [0xc4, 1],
   [0xc5, 2],
@@ -42,7 +42,7 @@ function isText(type: number): boolean {
   return (type >= 0xa0 && type <= 0xbf) || (type >= 0xd9 && type <= 0xdb);
 }
 
-/** The offset behind the first value of bytes[start, end), or -1 when there is none of the permitted kind. */
+/** The offset after the first value of bytes[start, end); -1: it is not a permitted value. */
 export function scanValue(bytes: Buffer, start: number, end: number): number {
   return scan(bytes, start, end, 0);
 }
@@ -65,7 +65,7 @@ function scan(bytes: Buffer, at: number, end: number, depth: number): number {
 
 function scanEntries(bytes: Buffer, at: number, end: number, count: number, isMap: boolean, depth: number): number {
   if (depth === MESSAGE_DEPTH_MAX) return WRONG;
-  // However many are claimed: each takes a byte at least, and the first that is not there ends it.
+  // The count may claim anything: each entry takes at least one byte, and the first missing one ends the loop.
   let next = at;
   for (let entry = 0; entry < count && next !== WRONG; entry++) {
     if (isMap) {

@@ -1,17 +1,17 @@
-// Bodies of the message frames: what they hold. How they become bytes is in message-codec.ts, what may be in a field in guards.ts.
-// MessagePack without records; a value that is not exactly of its form is refused with the field's name, never with its content.
+// The bodies of message frames: their fields. message-codec.ts encodes and decodes them, guards.ts defines the allowed values.
+// MessagePack without records. A value that does not have exactly its form is refused with the name of the field, never with its content.
 
-/** Feature names. A frame's flags and layouts beyond version 1 exist only when both sides named the feature. */
+/** HELLO. Flags and layouts of frames beyond version 1 exist only if both sides named their feature. */
 export interface Hello {
   readonly versions: readonly number[];
   readonly features: readonly string[];
   readonly namespaceid: number;
   readonly node: string;
-  /** Only grows, from the client's state directory. */
+  /** Number from the client's state directory that only grows. */
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Made at random by each client process; null: a peer of the first builds. */
+  /** Random id of the client process; null: a peer of the first builds. */
   readonly process: string | null;
   readonly interface: string;
   readonly nonce: Uint8Array;
@@ -22,16 +22,16 @@ export interface Challenge {
   readonly features: readonly string[];
   readonly server: string;
   readonly serverid: number;
-  /** New with every start of the listener: 32 hex digits. */
+  /** New at every start of the listener: 32 hex digits. */
   readonly instance: string;
   readonly nonce: Uint8Array;
 }
 
-/** Followed by its macs: 32 bytes, or 64 when it joins a session (auth/handshake-frames.ts). */
+/** PROOF. Its macs follow: 32 bytes, or 64 if it joins a session (auth/handshake-frames.ts). */
 export interface Proof {
-  /** Session to join, or null for a new one. */
+  /** Session to join; null: start a new one. */
   readonly session: Uint8Array | null;
-  /** Numbers of the paths this client holds dead. */
+  /** Numbers of the paths that this client considers dead. */
   readonly dead: readonly number[];
 }
 
@@ -41,7 +41,7 @@ export interface ServerInterface {
   readonly port: number;
 }
 
-/** Followed by its mac, 32 bytes. */
+/** WELCOME. Its mac follows, 32 bytes. */
 export interface Welcome {
   readonly session: Uint8Array;
   readonly path: number;
@@ -52,32 +52,32 @@ export interface Welcome {
   readonly generation: number;
 }
 
-/** BYE, and what REFUSE says. `code` is one of lib/errors.ts, or a newer one, which is shown as it is. */
+/** BYE, and the text of REFUSE. `code` is one of lib/errors.ts, or a newer one, which is shown unchanged. */
 export interface Farewell {
   readonly code: string;
   readonly sentence: string;
 }
 
-/** REFUSE. `mac`: behind a right PROOF, that of the code under K; null: anybody may have said it. */
+/** REFUSE. `mac`: after a valid PROOF, the mac of the code under K; null: the sender is not authenticated. */
 export interface Refuse extends Farewell {
   readonly mac: Buffer | null;
 }
 
-/** PING and PONG. A PONG repeats `number` and `clockMs` of its PING; the other fields are the sender's own. */
+/** PING and PONG. A PONG repeats `number` and `clockMs` of its PING; the other fields are about its sender. */
 export interface Heartbeat {
   readonly number: number;
   readonly clockMs: number;
-  /** PINGs heard by the sender on this path. */
+  /** Number of PINGs that the sender has received on this path. */
   readonly heard: number;
-  /** PONG of a server: age of the oldest request being executed, ms; 0: none. */
+  /** In a PONG of a server: age of the oldest executing request, ms; 0: none. */
   readonly oldestMs: number;
   /** Generation of the server's list; 0 from a client. */
   readonly generation: number;
 }
 
-/** REVOKE; the handle is the frame's aux. */
+/** REVOKE; the handle is the aux number of the frame. */
 export interface Revoke {
-  /** Pairs: slot and seq of what was sent on the handle and is given up. */
+  /** Pairs of slot and seq: the abandoned requests of the handle. */
   readonly tags: readonly number[];
 }
 
@@ -101,17 +101,17 @@ export interface VolumeEntry {
 export interface ListAnswer {
   readonly generation: number;
   readonly interfaces: readonly ServerInterface[];
-  /** May go on in further frames (flag MORE). */
+  /** May continue in further frames (flag MORE). */
   readonly volumes: readonly VolumeEntry[];
 }
 
-/** What an OPEN may do to another holder (docs/PROTOCOL.md H2, H3). */
+/** How an OPEN treats another client's hold (docs/PROTOCOL.md H2, H3). */
 export const TAKE = {
-  /** Nothing: a held volume is refused. */
+  /** A held volume is refused. */
   NO: 0,
-  /** Its hold ends; refused while it may still have acknowledged writes that only it can bring back. */
+  /** The hold ends. Refused while the holder may still have acknowledged writes that only it can send again. */
   OVER: 1,
-  /** Its hold ends, whatever is lost. */
+  /** The hold ends, even if acknowledged writes are lost. */
   FORCE: 2,
 } as const;
 
@@ -122,7 +122,7 @@ export interface OpenRequest {
   readonly universe: number;
   readonly readonly: boolean;
   readonly take: Take;
-  /** Identity under which this client had it open; null: it had not. Another hold than that one is refused TAKEN. */
+  /** Identity under which this client had the volume open; null: it had not. If the hold is another one now, the answer is TAKEN. */
   readonly resume: string | null;
 }
 
@@ -134,9 +134,9 @@ export interface OpenAnswer {
   readonly readonly: boolean;
   readonly shared: boolean;
   readonly canDiscard: boolean;
-  /** Verifier: storage id and holder's epoch. */
+  /** Verifier: storage id and epoch of the hold. */
   readonly identity: string;
-  /** Verifier: the storage's life. */
+  /** Verifier: incarnation of the storage. */
   readonly life: string;
 }
 
@@ -151,7 +151,7 @@ export const IOCTL = {
   IDENTIFY: 1,
   /** Request: ExtentsRequest; answer: ExtentsAnswer. */
   EXTENTS: 2,
-  /** The client has taken up everything that it had from before: H3 waits for it no longer. */
+  /** The client has recovered all earlier requests: H3 does not wait for it any more. */
   SETTLED: 3,
 } as const;
 
@@ -173,7 +173,7 @@ export interface ExtentsRequest {
 
 export const EXTENT = { DATA: 0, HOLE: 1 } as const;
 
-/** Extents from the asked lba on, in order, without gaps; may cover less than asked for, never nothing. */
+/** Extents from the requested lba on, in order, without gaps; they may cover less than requested, but not nothing. */
 export interface ExtentsAnswer {
   /** Pairs: sectors, state (EXTENT). */
   readonly extents: readonly number[];

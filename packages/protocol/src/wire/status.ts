@@ -1,5 +1,5 @@
-// Status numbers of answers: each maps one to one to an errno and a sentence. Numbers are never reused.
-// Leaves the numbers of local interfaces to their doors (NBD knows fewer), and sentences about one object to who knows it.
+// Status numbers of answers, each with one errno and one sentence. Numbers are never reused.
+// Frontends map them to their own numbers (NBD has fewer), and code that knows the object writes more specific sentences.
 
 export const STATUS = {
   OK: 0,
@@ -62,7 +62,7 @@ export const STATUSES: readonly StatusEntry[] = [
   },
 ];
 
-/** Entry of a status number; an unknown number (a newer peer's) reads as an I/O error with its number kept. */
+/** The entry of a status number. An unknown number, from a newer peer, is an I/O error that keeps its number. */
 export function statusEntry(status: number): StatusEntry {
   return (
     STATUSES[status] ?? {
@@ -74,7 +74,7 @@ export function statusEntry(status: number): StatusEntry {
   );
 }
 
-/** Status of a failed system call on the server's storage. */
+/** The status for a failed system call on the server's storage. */
 export function statusOfErrno(errno: string | undefined): Status {
   switch (errno) {
     case 'ENOSPC':

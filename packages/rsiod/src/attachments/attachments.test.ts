@@ -522,6 +522,6 @@ test('a volume that comes back read-only: its I/O waits, and the event says why,
   await scene.grant(2, true);
   await scene.pass(UNFIT_RETRY_MS);
   await scene.grant(3, true);
-  const said = scene.events.filter((event) => event.includes('is read-only at its server now, and was attached writable'));
+  const said = scene.events.filter((event) => event.includes('is now read-only on its server, but was attached writable'));
   expect([statuses, said.length, scene.attachments.list[0]?.readonly]).toEqual([[], 1, false]);
 });

@@ -8,7 +8,7 @@ import { PathEvents } from './notifications.ts';
 type Move = readonly [from: PathState, to: PathState, reason?: string];
 
 const TRY: readonly Move[] = [['down', 'connecting']];
-const REFUSED: Move = ['connecting', 'down', 'nobody listens there'];
+const REFUSED: Move = ['connecting', 'down', 'nothing listens there'];
 const SILENT: Move = ['connecting', 'down', 'no answer'];
 const UP: readonly Move[] = [...TRY, ['connecting', 'proving'], ['proving', 'up']];
 
@@ -26,7 +26,7 @@ test('a try that fails as the last one did says nothing; one that fails otherwis
   expect(newsOf([['up', 'down', 'reset'], ...TRY, REFUSED, ...TRY, REFUSED, ...TRY, SILENT, ...TRY, SILENT, ...UP])).toEqual([
     'up > down reset',
     'down > connecting',
-    'connecting > down nobody listens there',
+    'connecting > down nothing listens there',
     'connecting > down no answer',
     'proving > up',
   ]);
@@ -36,11 +36,11 @@ test('after it was up, a failure that was said before is said again; each path f
   const news = new PathEvents();
   expect(newsOf([...TRY, REFUSED, ...UP, ['up', 'down', 'reset'], ...TRY, REFUSED], news)).toEqual([
     'down > connecting',
-    'connecting > down nobody listens there',
+    'connecting > down nothing listens there',
     'proving > up',
     'up > down reset',
     'down > connecting',
-    'connecting > down nobody listens there',
+    'connecting > down nothing listens there',
   ]);
   expect(newsOf([...TRY, REFUSED], news, 'b')).toHaveLength(2);
 });
@@ -48,10 +48,10 @@ test('after it was up, a failure that was said before is said again; each path f
 test('a path that is retired, or put on probation, says so', () => {
   expect(newsOf([...TRY, REFUSED, ['down', 'retired'], ...TRY, REFUSED, ['down', 'probation']])).toEqual([
     'down > connecting',
-    'connecting > down nobody listens there',
+    'connecting > down nothing listens there',
     'down > retired',
     'down > connecting',
-    'connecting > down nobody listens there',
+    'connecting > down nothing listens there',
     'down > probation',
   ]);
 });
