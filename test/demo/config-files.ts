@@ -62,7 +62,7 @@ export function clientConfig({ port, client, server, cable }: DemoAddresses, dis
   return `[defaults]
 protocol      = tcp
 port          = ${port}
-# The server lists both of its addresses: around the cable there shall be no path
+# No path to the addresses that the server announces: it would bypass the cable
 paths         = configured
 
 [interface if0]

@@ -72,15 +72,15 @@ export class Demo {
       signal.throwIfAborted();
       return screen.step(title, work);
     };
-    await step('Two configuration files, one of the server, one of the client', () => this.configure());
+    await step('The configuration files of server and client', () => this.configure());
     await step('An image to serve', () => this.makeImage());
     await step('Server and client start', () => this.start());
-    await step('What there is, made local', () => this.attach());
-    await step('The image, copied through the client', () => this.copy());
-    await step('Writes with verification, while a cable is cut', () => this.writeThroughCut());
-    await step('Detached and attached again', () => this.reattach());
+    await step('Attaching the volumes', () => this.attach());
+    await step('Copying the image through the client', () => this.copy());
+    await step('Verified writes while a cable is cut', () => this.writeThroughCut());
+    await step('Detaching and attaching again', () => this.reattach());
     if (this.noDevices !== null) {
-      await step('Block devices', async () => screen.line(`Left out: ${this.noDevices}`));
+      await step('Block devices', async () => screen.line(`Skipped: ${this.noDevices}`));
       return;
     }
     await step('A volume is a disk: ext4 on its block device', () => this.useDisk(EXT4));
@@ -96,7 +96,7 @@ export class Demo {
     const disk = first === undefined ? null : { device: this.deviceOf(first.volume), mountPoint: mountPointOf(root.path, first) };
     const lines = hintLines({ root: root.path, nbdSocket, docsFile: this.docsFile, hasTool: (name) => findTool(name) !== null, disk });
     for (const line of lines) screen.line(`  ${line}`);
-    screen.good('Enter cuts or mends the cable of if1. Ctrl-C ends everything and leaves nothing behind.');
+    screen.good('Press Enter to cut or repair the cable of if1, and Ctrl-C to end everything. Nothing is left behind.');
     const onInput = (): void => this.toggleCable();
     process.stdin.on('data', onInput);
     await new Promise<void>((resolve) => {
@@ -203,7 +203,7 @@ export class Demo {
     screen.line(`sha256 ${served}  served: ${this.docsFile}`);
     screen.line(`sha256 ${copied}  copied: ${copy}`);
     if (served !== copied) throw new RsError('E_VOLUME', `The copy differs from ${this.docsFile}: see the logs below`);
-    screen.good('The copy is the image, byte for byte');
+    screen.good('The copy equals the image, byte for byte');
     const e2fsck = bare || !this.isExt4 ? null : findTool('e2fsck');
     if (e2fsck !== null) await this.shell.tool(e2fsck, '-f', '-n', copy);
   }
@@ -227,7 +227,7 @@ export class Demo {
       `${writes} writes, ${reads} reads compared (at the end all ${blocks} blocks once more), ${different} different, ${errors} errors`,
     );
     io.check();
-    screen.good('Nothing was lost, and no error reached the program');
+    screen.good('No data was lost, and the program saw no error');
   }
 
   private async cutUnder(io: VerifiedIo): Promise<void> {
@@ -235,13 +235,13 @@ export class Demo {
     await after(PHASE_MS, undefined, { signal });
     await this.shell.run('rsconfig', '-m', 'status');
     const before = io.takeLongestGapMs();
-    screen.bad(`The cable of if1 (a TCP relay of the demo) is cut: its connections are reset, new ones too, for ${CUT_MS / 1000} s`);
+    screen.bad(`The cable of if1 (a TCP relay of the demo) is cut for ${CUT_MS / 1000} s: open and new connections are reset`);
     this.cable.cut();
     await after(CUT_MS / 2, undefined, { signal });
     await this.shell.run('rsconfig', '-m', 'status');
     await after(CUT_MS / 2, undefined, { signal });
     this.cable.mend();
-    screen.good('The cable is mended: the client finds its path again by itself');
+    screen.good('The cable is repaired: the client reconnects the path by itself');
     await this.untilIf1(true);
     await after(PHASE_MS, undefined, { signal });
     const during = io.takeLongestGapMs();
@@ -302,7 +302,7 @@ export class Demo {
     const { screen } = this.options;
     if (this.cable.isCut) {
       this.cable.mend();
-      screen.good('The cable of if1 is mended (a path that died three times in a minute stays in probation for half a minute)');
+      screen.good('The cable of if1 is repaired. A path that failed three times within a minute stays on probation for half a minute.');
     } else {
       this.cable.cut();
       screen.bad('The cable of if1 is cut: see bin/rsconfig -m status');

@@ -35,6 +35,6 @@ export function hintLines({ root, nbdSocket, docsFile, hasTool, disk }: HintOpti
     ...own,
     ...(disk === null ? [] : [`mount ${disk.device} ${disk.mountPoint} && ls ${disk.mountPoint}/docs`]),
     ...foreign.filter(({ tool }) => hasTool(tool)).map(({ line }) => line),
-    ...(missing.length === 0 ? [] : [`# also good to have: ${missing.join(', ')}`]),
+    ...(missing.length === 0 ? [] : [`# also useful: ${missing.join(', ')}`]),
   ];
 }

@@ -14,7 +14,8 @@ const USAGE = `usage: npm run fuzz -- [--minutes M] [--target T] [--from S] | --
   --target T    run only this target: ${TARGETS.map(({ name }) => name).join(', ')}
   --seed S      run only this seed, and reduce a failing input
   --input HEX   run only this input
-  --peers       open up to 1000 hostile connections per second to a server, and measure the effect on a normal client`;
+  --peers       open up to 1000 hostile connections per second to a server, and measure the effect on a normal client
+  --help        print this help and exit`;
 
 const OPTIONS = {
   minutes: { type: 'string' },
@@ -23,6 +24,7 @@ const OPTIONS = {
   from: { type: 'string' },
   input: { type: 'string' },
   peers: { type: 'boolean' },
+  help: { type: 'boolean' },
 } as const;
 
 async function runSeed(target: FuzzTarget, seed: number): Promise<boolean> {
@@ -41,9 +43,13 @@ async function runInput(target: FuzzTarget, input: Buffer): Promise<boolean> {
   return thrown === null;
 }
 
-/** True: nothing was found; null: the arguments make no sense. */
+/** True: no finding; null: invalid arguments. */
 async function main(words: readonly string[]): Promise<boolean | null> {
   const { values } = parseArgs({ args: words.filter((word) => word !== '--'), options: OPTIONS });
+  if (values.help === true) {
+    console.log(USAGE);
+    return true;
+  }
   const targets = TARGETS.filter(({ name }) => values.target === undefined || values.target === name);
   const [target] = targets;
   const [minutes, from, seed] = [values.minutes ?? '1', values.from ?? '1', values.seed ?? '1'].map(Number) as [number, number, number];

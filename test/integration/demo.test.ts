@@ -166,7 +166,7 @@ describe('two demos side by side, with tools and without', () => {
       expect(stdout.match(/ -m status$/gm)).toHaveLength(4);
       // Cut: the only time that a path is not connected.
       expect(stdout.match(/^ {4}rep: .+ connected tx: ok rx: ok$/gm)).toHaveLength(7);
-      expect(stdout).toContain('The copy is the image, byte for byte');
+      expect(stdout).toContain('The copy equals the image, byte for byte');
       expect(stdout).toMatch(/^Longest time without any completed I\/O: \d+ ms around the cut/m);
       expect(stdout).toMatch(/^[1-9]\d* writes, [1-9]\d* reads compared .+, 0 different, 0 errors$/m);
       expect(stdout).toMatch(/All done, nothing left behind \(\d+\.\d s\)\n$/);
@@ -176,7 +176,7 @@ describe('two demos side by side, with tools and without', () => {
     expect(first).toBeDefined();
     expect(first).not.toBe(second);
     expect(results[0]?.stdout).toContain('every sector is numbered');
-    expect(results[0]?.stdout).toMatch(/^8\. Block devices\nLeft out: --bare\n/m);
+    expect(results[0]?.stdout).toMatch(/^8\. Block devices\nSkipped: --bare\n/m);
     for (const machine of machines) machine.expectNothingLeft();
   });
 
@@ -194,11 +194,11 @@ describe('two demos side by side, with tools and without', () => {
       expect(commands?.join(' ')).toBe(used);
       expect(said).toMatch(new RegExp(`^lrwx.+/dev/av0/${volume} -> /dev/loop\\d+$`, 'm'));
       expect(said).toMatch(new RegExp(`^\\$ blockdev .+\\n${(step === 8 ? 64 : 320) * 1024 * 1024}$`, 'm'));
-      expect(said).toContain("The 64 MiB of the raw device are those of the server's file, byte for byte\n");
-      expect(said).toContain('The tree came back from the server as it was\n');
-      const [, after, before] = /takes ([\d.]+) MiB of the server's disk; it took ([\d.]+) MiB$/m.exec(said) ?? [];
+      expect(said).toContain("The first 64 MiB of the raw device equal the server's file, byte for byte\n");
+      expect(said).toContain('The tree is unchanged after its way through the server\n');
+      const [, after, before] = /takes ([\d.]+) MiB of the server's disk \(before: ([\d.]+) MiB\)$/m.exec(said) ?? [];
       expect(Number(before) - Number(after)).toBeGreaterThan(20);
-      expect(said).toContain(`\n${check} finds nothing wrong\n`);
+      expect(said).toContain(`\n${check} finds no errors\n`);
     }
     expect(stdout).toMatch(/^\$ bin\/rsconfig --root \S+ stop\nrsiod has ended\n/m);
   });
@@ -219,7 +219,7 @@ it('Ctrl-C while a file system is mounted leaves nothing behind, and a missing m
   demo.kill('SIGINT');
   const { code, stdout } = await demo.ended;
   expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
-  expect(sectionOf(stdout, 8)).toMatch(/^Left out: no mkfs\.ext4 here \(Debian: e2fsprogs\)$/m);
+  expect(sectionOf(stdout, 8)).toMatch(/^Skipped: no mkfs\.ext4 here \(Debian: e2fsprogs\)$/m);
   // The kind way: nothing that was written is thrown away.
   expect(stdout).toMatch(
     /^Copying\n\n\$ umount \S+\/mnt\/archive\n\$ bin\/rsconfig --root \S+ stop\nrsiod has ended\n\$ kill .+\n\$ rm -r /m,

@@ -45,12 +45,12 @@ export class BlockDeviceStep {
     this.mountPoint = mountPointOf(options.folder, options.fileSystem);
   }
 
-  /** False: it is left out, and why has been said. */
+  /** False: it was skipped, with the reason. */
   async run(): Promise<boolean> {
     const { screen, fileSystem, tree, device } = this.options;
     const why = await whyNoFileSystem(THIS_MACHINE, this.needs());
     if (why !== null) {
-      screen.line(`Left out: ${why}`);
+      screen.line(`Skipped: ${why}`);
       return false;
     }
     const [make, ...words] = fileSystem.make;
@@ -63,7 +63,7 @@ export class BlockDeviceStep {
     await this.compareRaw();
     await this.mount();
     await this.tool('diff', '-r', tree, join(this.mountPoint, basename(tree)));
-    screen.good('The tree came back from the server as it was');
+    screen.good('The tree is unchanged after its way through the server');
     await this.trim();
     await this.unmount();
     await this.check();
@@ -98,7 +98,7 @@ export class BlockDeviceStep {
     const said = await this.quietly('dd', `if=${rawDevice}`, `of=${copy}`, 'bs=1M', `count=${RAW_MIB}`);
     screen.line(lastLine(said));
     await this.tool('cmp', '-n', String(RAW_MIB * MIB), copy, file);
-    screen.good(`The ${RAW_MIB} MiB of the raw device are those of the server's file, byte for byte`);
+    screen.good(`The first ${RAW_MIB} MiB of the raw device equal the server's file, byte for byte`);
     await this.tool('rm', copy);
   }
 
@@ -108,11 +108,11 @@ export class BlockDeviceStep {
     await this.tool('rm', join(this.mountPoint, 'large'));
     const fstrim = findTool('fstrim');
     if (fstrim === null) {
-      screen.line(`Left out: ${missingTool('fstrim')}`);
+      screen.line(`Skipped: ${missingTool('fstrim')}`);
       return;
     }
     if (!canDiscard(device)) {
-      screen.line('Left out: fstrim, as the server makes no holes in its file (that needs perl, and a file system that has some)');
+      screen.line('Skipped: fstrim, because the server cannot punch holes in its file (this needs Perl and a file system with holes)');
       return;
     }
     // What was deleted is free when that is written, not before.
@@ -120,7 +120,7 @@ export class BlockDeviceStep {
     await this.mount();
     const before = takenMib(file);
     await shell.tool(fstrim, '-v', this.mountPoint);
-    screen.line(`${file} takes ${takenMib(file)} MiB of the server's disk; it took ${before} MiB`);
+    screen.line(`${file} takes ${takenMib(file)} MiB of the server's disk (before: ${before} MiB)`);
   }
 
   private async check(): Promise<void> {
@@ -128,13 +128,13 @@ export class BlockDeviceStep {
     const [check, ...words] = fileSystem.check;
     const said = await this.quietly(check, ...words, device);
     if (check === 'e2fsck') screen.line(lastLine(said));
-    screen.good(`${check} finds nothing wrong`);
+    screen.good(`${check} finds no errors`);
   }
 
   private async toolIfThere(name: string, ...args: readonly string[]): Promise<void> {
     const { shell, screen } = this.options;
     const path = findTool(name);
-    if (path === null) screen.line(`Left out: ${missingTool(name)}`);
+    if (path === null) screen.line(`Skipped: ${missingTool(name)}`);
     else await shell.tool(path, ...args);
   }
 

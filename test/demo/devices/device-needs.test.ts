@@ -22,11 +22,11 @@ it('a machine that has everything has block devices', async () => {
 });
 
 it.each([
-  ['a plain user', { ...ABLE, isRoot: false }, 'devices are for root (sudo npm start)'],
+  ['a plain user', { ...ABLE, isRoot: false }, 'devices need root (sudo npm start)'],
   ['no losetup', without('losetup'), 'no losetup here (Debian: mount)'],
   ['no unshare', without('unshare'), 'no unshare here (Debian: util-linux)'],
   ['no right to mount', failing('unshare'), 'root may not mount here (containers need CAP_SYS_ADMIN)'],
-  ['no FUSE', { ...ABLE, canOpen: () => false }, 'no /dev/fuse that can be opened (modprobe fuse; containers: --device /dev/fuse)'],
+  ['no FUSE', { ...ABLE, canOpen: () => false }, '/dev/fuse cannot be opened (modprobe fuse; containers: --device /dev/fuse)'],
   ['no loop device', failing('losetup'), 'no free loop device (modprobe loop)'],
 ])('%s: no block devices, and why', async (_, machine, why) => {
   expect(await whyNoDevices(machine, false)).toBe(why);

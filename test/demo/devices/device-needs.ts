@@ -35,11 +35,11 @@ export const THIS_MACHINE: Machine = {
 /** Why this machine cannot have block devices of the demo, as part of a sentence; null: it can. */
 export async function whyNoDevices(machine: Machine, bare: boolean): Promise<string | null> {
   if (bare) return '--bare';
-  if (!machine.isRoot) return 'devices are for root (sudo npm start)';
+  if (!machine.isRoot) return 'devices need root (sudo npm start)';
   const missing = ['mount', 'umount', 'losetup', 'unshare'].find((name) => !machine.hasTool(name));
   if (missing !== undefined) return missingTool(missing);
   if (!(await machine.succeeds('unshare', '--mount', 'true'))) return 'root may not mount here (containers need CAP_SYS_ADMIN)';
-  if (!machine.canOpen('/dev/fuse')) return 'no /dev/fuse that can be opened (modprobe fuse; containers: --device /dev/fuse)';
+  if (!machine.canOpen('/dev/fuse')) return '/dev/fuse cannot be opened (modprobe fuse; containers: --device /dev/fuse)';
   if (!(await machine.succeeds('losetup', '--find'))) return 'no free loop device (modprobe loop)';
   return null;
 }
