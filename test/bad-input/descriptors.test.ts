@@ -74,10 +74,10 @@ it('the listener closes connections or refuses them with the reason, and admits 
   // The first takes the process that was ready.
   expect(await attempt('venus')).toBe('welcome');
   for (const node of nodes) expect(await attempt(node)).toContain(`The server cannot start a process for a client (EMFILE): ${REMEDY}`);
-  await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the number/);
+  await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the limit/);
   const none = await limit(scene.host.pid('rssrv'), 0);
   await (await scene.connect()).ended();
-  await scene.logged(/The server cannot open files or accept connections \(EMFILE\): raise the number/);
+  await scene.logged(/The server cannot open files or accept connections \(EMFILE\): raise the limit/);
   await none();
   await scene.logged(/Connections are accepted again/);
   await release();

@@ -125,7 +125,7 @@ describe('refused', () => {
     const client = await RawClient.connect(at(), identity());
     await client.greet();
     client.prove(session.session);
-    expect(await client.farewell()).toMatchObject({ code: 'E_PROTOCOL', sentence: expect.stringContaining('joins no session') });
+    expect(await client.farewell()).toMatchObject({ code: 'E_PROTOCOL', sentence: expect.stringContaining('cannot join a session') });
     await session.open('oracle');
   });
 

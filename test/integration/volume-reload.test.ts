@@ -159,7 +159,7 @@ it('a failure while removing is reported as a failure, not as a refusal: the new
   mkdirSync(memory);
   hosts.onClean(() => rmSync(memory, { recursive: true, force: true }));
   const said = await reload({ tvol });
-  expect(said).toMatch(/^Reload: applied, but what was closed: .+ \[E_\w+\]$/m);
+  expect(said).toMatch(/^Reload: applied, but closing what was removed failed: .+ \[E_\w+\]$/m);
   expect(said).not.toContain('Reload refused');
   expect((await volumesOf(client)).map(({ name }) => name)).toEqual(['tvol']);
   expect(await reload({ tvol, spare: tvol })).not.toContain('trouble');

@@ -93,7 +93,7 @@ test('a file that could not be locked is told as a start tells it, there or not;
   fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
   const words = (name: string): string =>
     `Volume oracle: DIR/${name} cannot be locked, and another rssrv could serve it, too: install perl (Debian: perl-base), ` +
-    'which locks served files; if the file system has no locks, set unlocked = yes and make sure of that yourself';
+    'which locks served files; if the file system has no locks, make sure that no other program uses it and set unlocked = yes';
   expect(await wordsOf({ path: at('there.img') })).toEqual([words('there.img')]);
   expect(asked).toEqual([at('there.img')]);
   expect(await wordsOf({ sizeBytes: 4096 })).toEqual([words('oracle.img')]);

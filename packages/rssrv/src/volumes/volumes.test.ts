@@ -226,7 +226,7 @@ test('a file that cannot be locked is not served, unless the file says unlocked'
   const sentence = await failureOf(volume({ sizeBytes: 4096 }));
   expect(sentence).toBe(
     `Volume oracle: ${inDirectory('oracle.img')} cannot be locked, and another rssrv could serve it, too: install perl ` +
-      '(Debian: perl-base), which locks served files; if the file system has no locks, set unlocked = yes and make sure of that yourself',
+      '(Debian: perl-base), which locks served files; if the file system has no locks, make sure that no other program uses it and set unlocked = yes',
   );
   expect(fs.existsSync(inDirectory('oracle.img')), 'one that was made for it').toBe(false);
   fs.writeFileSync(inDirectory('there.img'), Buffer.alloc(4096));
