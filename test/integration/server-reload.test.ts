@@ -224,7 +224,10 @@ describe('clients', () => {
     expect(said).toContain('client mars is added');
     expect(said).toContain('client big-2 has a new key: its session by the old one ends, its holds stay');
     expect(said).not.toContain('0xthe-new');
-    expect(await thief.farewell()).toMatchObject({ code: 'E_AUTH', sentence: expect.stringMatching(/^The key of node big-2 .* has changed: use the new one$/) });
+    expect(await thief.farewell()).toMatchObject({
+      code: 'E_AUTH',
+      sentence: expect.stringMatching(/^The key of node big-2 .* has changed: use the new one$/),
+    });
     expect((await login(address, 'mars')).welcome.path).toBe(0);
     await expect(login(address, 'big-2', thief)).rejects.toMatchObject({ code: expect.stringMatching(/E_AUTH|E_NO_SESSION/) });
     const anew = { node: 'big-2', nodekey: '0xthe-new-secret-of-big-2', namespaceid: 200, hello: { machine: 'the-owners', process: 'p' } };
