@@ -40,7 +40,7 @@ test('each server, line of a sheet and goal has a line of its own', () => {
   ]);
 });
 
-test('what is written is read again as it was', () => {
+test('written figures read back unchanged', () => {
   const names = fc.constantFrom('rows', 'servers', 'sheets', 'lines', 'goals', 'a "b"');
   const { value } = fc.letrec((tie) => ({
     value: fc.oneof({ maxDepth: 4 }, fc.integer(), fc.string(), fc.boolean(), fc.constant(null), tie('list'), tie('object')),

@@ -1,5 +1,5 @@
-// What the options choose: parts, rows and sections by name. What is then measured is not looked at.
-// Leaves the shape of rows to workload.test.ts.
+// What the options choose: parts, rows and sections by name. What is then measured is not checked. For the shape of rows see
+// workload.test.ts.
 
 import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';
 import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
@@ -18,7 +18,7 @@ test('without options all rows and all sections are measured', () => {
   expect(names()).toEqual([...FULL_PLAN.rows, ...SECTIONS].map(({ name }) => name));
 });
 
-test('each part can be asked for alone, and is in the help', () => {
+test('each part can be chosen alone, and is in the help', () => {
   for (const part of PARTS) {
     expect(HELP).toContain(`--${part} `);
     const expected = part === 'server' ? FULL_PLAN.rows : SECTIONS.filter((section) => section.part === part);
@@ -27,7 +27,7 @@ test('each part can be asked for alone, and is in the help', () => {
   expect(names('--scale', '--garbage')).toEqual(['clients', 'restart', 'volumes', 'paths', 'garbage']);
 });
 
-test('a name chooses in all parts; its very name that one alone', () => {
+test('a part of a name chooses in all parts; a whole name chooses only that one', () => {
   expect(names('--only', 'read-8k-d128')).toEqual(['read-8k-d128']);
   expect(names('--only', 'links')).toEqual(['links']);
   expect(names('--only', 'end')).toEqual(['end-to-end']);
@@ -41,13 +41,13 @@ test('the quick run has every goal', () => {
   for (const { section } of Object.values(FIGURE_GOALS)) expect(quick).toContain(section);
 });
 
-test('the log stands alone', () => {
+test('the log is measured alone', () => {
   expect(optionsOf(['--log'])).toMatchObject({ plan: null, sections: [] });
   expect(() => optionsOf(['--log', '--client'])).toThrow('--log stands alone');
   expect(() => optionsOf(['--log', '--quick'])).toThrow('--log stands alone');
 });
 
-test.each([FULL_SECTIONS, QUICK_SECTIONS])('nothing is asked for that no server grants', ({ clients, volumes, paths, returning }) => {
+test.each([FULL_SECTIONS, QUICK_SECTIONS])('no section asks for more than a server grants', ({ clients, volumes, paths, returning }) => {
   for (const count of volumes) {
     expect(count).toBeLessThanOrEqual(HANDLES_PER_SESSION_MAX);
     expect(FILE_BYTES % (count * 64 * 1024)).toBe(0);

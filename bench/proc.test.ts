@@ -4,19 +4,19 @@
 import { expect, test } from 'vitest';
 import { cpuSecondsBetween, privateBytesIn } from './proc.ts';
 
-test('while no thread ends the exact time counts', () => {
+test('while no thread ends, the exact time counts', () => {
   expect(cpuSecondsBetween({ scheduled: 1, ticked: 1 }, { scheduled: 1.5034, ticked: 1.51 })).toBeCloseTo(0.5034, 9);
 });
 
-test('the time of threads that have ended is not lost', () => {
+test('the time of ended threads is not lost', () => {
   expect(cpuSecondsBetween({ scheduled: 5, ticked: 5 }, { scheduled: 1, ticked: 6.2 })).toBeCloseTo(1.2, 9);
 });
 
-test('where the kernel does not count exactly, ticks count', () => {
+test('if the kernel does not count exactly, ticks count', () => {
   expect(cpuSecondsBetween({ scheduled: null, ticked: 1 }, { scheduled: null, ticked: 1.25 })).toBeCloseTo(0.25, 9);
 });
 
-test('private memory is what is private, written or not, and in large pages', () => {
+test('private memory includes clean, dirty and large pages', () => {
   const text = [
     'Rss:               53000 kB',
     'Shared_Dirty:       7000 kB',

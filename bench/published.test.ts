@@ -17,7 +17,7 @@ const file = read('bench/results/published.json');
 const published = JSON.parse(file) as Results;
 const benchmarking = read('docs/BENCHMARKING.md');
 
-test('the file is as the bench writes it', () => {
+test('the file has the layout that the bench writes', () => {
   expect(figuresText(published)).toBe(file);
 });
 
@@ -32,7 +32,7 @@ test.each([
   expect(benchmarking).toContain(`\n${lines.join('\n')}\n`);
 });
 
-test('README has five of the goals as the file has them, some of them missed, and says how many were met', () => {
+test("README has five of the goals with the file's figures, missed ones among them, and says how many were met", () => {
   const readme = read('README.md');
   const shown = goalsTable(goals).filter((line) => readme.includes(`\n${line}\n`));
   // Two lines are the heading.
@@ -42,14 +42,14 @@ test('README has five of the goals as the file has them, some of them missed, an
   expect(readme.replaceAll('\n', ' ')).toContain(`Of ${goals.length} goals, ${met} were met and ${goals.length - met} were missed`);
 });
 
-test('the figures that README has of RSIO beside nbdkit stand in docs/BENCHMARKING.md', () => {
+test("README's figures of RSIO beside nbdkit are in docs/BENCHMARKING.md", () => {
   const heading = '| | RSIO | nbdkit, one address | nbdkit, spread over the addresses | nbdkit over MPTCP |\n';
   const [readme = '', page = ''] = [read('README.md'), benchmarking].map((text) => text.split(heading)[1]?.split('\n\n')[0]);
   expect(readme.split('\n').length).toBeGreaterThan(GOALS_IN_README);
   expect(page).toBe(readme);
 });
 
-test('the published run is a whole one: no goal is without a figure, and nothing failed', () => {
+test('the published run is complete: each goal has a figure, and nothing failed', () => {
   expect(published.goals.filter(({ measured }) => measured === null).map(({ what }) => what)).toEqual([]);
   expect([published.absent, published.failed, published.notMeasured]).toEqual([[], [], []]);
 });

@@ -26,11 +26,11 @@ test('a row shows every server with its figures, the best one with the longest b
   expect(second).toMatch(/^ {2}nbdkit file +50\.0k .* █{4} /);
 });
 
-test('a bar is as long as its share, and never nothing', () => {
+test('a bar is as long as its share, and never empty', () => {
   expect([barOf(100, 100).length, barOf(50, 100).length, barOf(0.1, 100).length, barOf(0, 0).length]).toEqual([16, 8, 1, 0]);
 });
 
-test('what disturbed a server, and a load that was the limit, are said', () => {
+test('disturbances of a server, and a load that was the limit, are reported', () => {
   const disturbed = figuresOf('rssrv', 'rssrv', [measured({ otherCores: 0.4 })]);
   const limited = figuresOf('nbdkit', 'nbdkit file', [measured({ generatorCores: 1, serverCores: 0.5 })]);
   const text = rowText({ row: ROW, servers: [disturbed, limited] });
@@ -48,7 +48,7 @@ test('goals stand beside their figures: met, not met, not measured', () => {
   expect(lines[3]).toMatch(/>= 0\.75 x epoll-server +0\.50 +NOT MET$/);
 });
 
-test('who is absent is named with what mends it', () => {
+test('an absent server is named with the remedy', () => {
   expect(absentText([{ id: 'nbd-server', reason: 'install the Debian package nbd-server' }])).toBe(
     'Not measured: nbd-server: install the Debian package nbd-server\n',
   );

@@ -19,11 +19,11 @@ const SHEET: Sheet = {
   notes: ['all share the cores'],
 };
 
-test('a figure has its digits, and its bounds when it was taken more than once', () => {
+test('a figure has its digits, and its bounds if it was measured more than once', () => {
   expect([spreadText({ median: 1.25, min: 1, max: 2 }, 1), spreadText(once(3), 2)]).toEqual(['1.3 (1.0-2.0)', '3.00']);
 });
 
-test('as text its columns stand below one another', () => {
+test('as text, its columns are aligned', () => {
   expect(sheetText(SHEET).split('\n')).toEqual([
     'rsiod over links  [links]',
     '           MB/s          cores',
@@ -34,7 +34,7 @@ test('as text its columns stand below one another', () => {
   ]);
 });
 
-test('as markdown it is a table below its title, with its notes at the end', () => {
+test('as markdown, it is a table below its title, with its notes at the end', () => {
   expect(sheetMarkdown(SHEET)).toEqual([
     'rsiod over links:',
     '',

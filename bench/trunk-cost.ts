@@ -1,6 +1,6 @@
-// What the trunk of a client costs for each request, all but the sockets: `node bench/dist/trunk-cost.js [PATHS]...`. READs of one sector go
-// through a trunk over paths in memory, whose other end answers at once; processor time of many of them, in several rounds, the least of
-// which is printed. To compare two checkouts run it in each in turn.
+// The cost of a client's trunk per request, without the sockets: `node bench/dist/trunk-cost.js [PATHS]...`. READs of one sector go through
+// a trunk over paths in memory whose other end answers at once. It prints the least processor time of several rounds. To compare two
+// checkouts, run it in each in turn.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { Histogram } from '@rsio/common/structures/histogram';

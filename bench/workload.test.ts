@@ -1,5 +1,5 @@
-// The plans: what the names say is what is measured, every goal has its row, and nothing asks for more than a server grants.
-// Figures of a real run are not looked at.
+// The plans: names say what is measured, every goal has its row, and no row asks for more than a server grants. Figures of a real run are
+// not checked.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { SLOTS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
@@ -10,7 +10,7 @@ import { FILE_BYTES, findRows, FULL_PLAN, planMs, QUICK_PLAN, row } from './work
 const PLANS = { quick: QUICK_PLAN, full: FULL_PLAN };
 const MINUTE_MS = 60_000;
 
-test.each(Object.entries(PLANS))('%s: names are the rows own, and ours is always measured', (_name, { rows }) => {
+test.each(Object.entries(PLANS))('%s: each name is unique, and rssrv is always measured', (_name, { rows }) => {
   expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
   expect(rows.every(({ servers }) => servers.includes('rssrv'))).toBe(true);
 });
@@ -19,7 +19,7 @@ test.each(Object.entries(PLANS))('%s: every goal has its row with its peer', (_n
   for (const { row: name, peer } of GOALS) expect(rows.find((one) => one.name === name)?.servers ?? [], name).toContain(peer);
 });
 
-test.each(Object.entries(PLANS))('%s: what is out at a time is within a session, and every connection has a request', (_name, { rows }) => {
+test.each(Object.entries(PLANS))('%s: the requests in flight fit into a session, and every connection has one', (_name, { rows }) => {
   for (const { name, depth, blockBytes, connections, clients } of rows) {
     expect(depth, name).toBeLessThanOrEqual(SLOTS - SLOTS_RESERVED);
     expect(Math.ceil(depth / connections), name).toBeLessThanOrEqual(Math.floor((SLOTS - SLOTS_RESERVED) / connections));
@@ -30,11 +30,11 @@ test.each(Object.entries(PLANS))('%s: what is out at a time is within a session,
   }
 });
 
-test('several clients only read: a volume has one writer', () => {
+test('several clients only read, because a volume has one writer', () => {
   for (const { name, clients, readPercent } of FULL_PLAN.rows) if (clients > 1) expect(readPercent, name).toBe(100);
 });
 
-test('the quick run takes a minute, the full one half an hour at most', () => {
+test('the quick run takes a minute, the full one at most half an hour', () => {
   expect(planMs(QUICK_PLAN)).toBeLessThan(MINUTE_MS);
   expect(planMs(FULL_PLAN)).toBeLessThan(20 * MINUTE_MS);
 });

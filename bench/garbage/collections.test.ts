@@ -14,11 +14,11 @@ const BUSY: HeapHistory = {
   ],
 };
 
-test('without a collection what was allocated is what the heap has grown by', () => {
+test('without a collection the allocation is the growth of the heap', () => {
   expect(allocatedBytes(QUIET)).toBe(600);
 });
 
-test('what collections free is not lost to the count', () => {
+test('memory freed by collections is counted', () => {
   expect(allocatedBytes(BUSY)).toBe(4000 + 4000 + 300);
 });
 
@@ -26,13 +26,13 @@ test('each history is divided by its own requests', () => {
   expect(bytesPerRequest([QUIET, BUSY], [10, 100])).toEqual({ median: (60 + 83) / 2, min: 60, max: 83 });
 });
 
-test('of few pauses p99.9 is the longest; without any there is none', () => {
+test('of few pauses p99.9 is the longest; without a pause there is none', () => {
   expect(pauseMs([BUSY, QUIET], 999)).toBe(0.7);
   expect(pauseMs([BUSY], 500)).toBe(0.3);
   expect(pauseMs([QUIET], 999)).toBe(0);
 });
 
-test('of very many pauses p99.9 leaves out one in a thousand', () => {
+test('of very many pauses p99.9 omits one in a thousand', () => {
   const collections = Array.from({ length: 2000 }, (_unused, index) => ({ beforeBytes: 0, afterBytes: 0, pauseUs: index + 1 }));
   expect(pauseMs([{ ...QUIET, collections }], 999)).toBe(1.998);
 });

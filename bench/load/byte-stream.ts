@@ -1,5 +1,5 @@
-// A connection, over TCP or a Unix socket, while it is being set up: bytes are asked for by their number. Then it is let go of, to be
-// inherited by the load generator. Invariant: what was received and not asked for is given with it, and nothing is received after that.
+// A connection, over TCP or a Unix socket, during its set-up: the caller reads bytes by their number. Afterwards the load generator
+// inherits it. Invariant: bytes that were received but not read are handed over with it, and nothing is received after that.
 
 import net from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';

@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Latencies, stepEndNs, stepOf } from './latencies.ts';
 
-test('a time lies below the end of its step, and not below that of the step before', () => {
+test('a duration is below the end of its step, and not below the end of the step before', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 2 ** 40 }), (ns) => {
       const step = stepOf(ns);
@@ -15,11 +15,11 @@ test('a time lies below the end of its step, and not below that of the step befo
   );
 });
 
-test('a step is 4 % wide at most, from 32 ns on', () => {
+test('a step is at most 4 % wide, from 32 ns on', () => {
   for (let step = 32; step < 1200; step++) expect(stepEndNs(step) / stepEndNs(step - 1)).toBeLessThan(1.04);
 });
 
-test('quantiles are those of all that was added, in any order', () => {
+test('quantiles cover everything that was added, in any order', () => {
   const latencies = new Latencies();
   const [fast, slow, slowest] = [1_000, 50_000, 9_000_000].map(stepOf) as [number, number, number];
   latencies.add([

@@ -1,5 +1,5 @@
-// The generator's RSIO and iSCSI against servers of a few lines, which keep what is written and check what they are sent. Leaves NBD and the
-// data to native-load.test.ts, and real servers to the bench, which compares every byte of each.
+// The generator's RSIO and iSCSI against servers of a few lines, which keep what is written and check what they receive. NBD and the data
+// are in native-load.test.ts. The bench compares every byte of the real servers.
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -138,7 +138,7 @@ async function rsioLoad(server: RsioServer, paths = 1, early: Buffer = Buffer.al
   return ended(await LoadClient.adopt(connections, 'rsio', [0], BYTES, server.volumes));
 }
 
-test('RSIO: every request has its slot and the next seq, what is written is read, and each PING has its PONG', async (context) => {
+test('RSIO: every request has its slot and the next seq, written data is read, and each PING gets its PONG', async (context) => {
   needCompiler(context);
   const server = new RsioServer();
   const early = server.ping();
@@ -150,7 +150,7 @@ test('RSIO: every request has its slot and the next seq, what is written is read
   expect(server.pongs).toBeGreaterThan(20);
 });
 
-test('RSIO: the file may be many volumes, and each block is asked of the one that has it', async (context) => {
+test('RSIO: the file may be many volumes, and each block is read from its own', async (context) => {
   needCompiler(context);
   const server = new RsioServer();
   server.volumes = 64;
@@ -169,7 +169,7 @@ test('RSIO: the paths of a session share its slots', async (context) => {
   expect(server.requests).toBe(15);
 });
 
-test('RSIO: an answer that is an error, or to another request, ends the load', async (context) => {
+test('RSIO: an error answer, or an answer to another request, ends the load', async (context) => {
   needCompiler(context);
   const spoilers: [(answer: Buffer) => void, RegExp][] = [
     [(answer) => answer.writeUInt16BE(STATUS.IO_ERROR, 2), /answered with status 1$/],
@@ -270,7 +270,7 @@ class Target {
   }
 }
 
-test('iSCSI: login, what the unit reports first, writes with their data, reads in parts, and pings', async (context) => {
+test('iSCSI: login, the first unit attention, writes with their data, reads in parts, and pings', async (context) => {
   needCompiler(context);
   const target = new Target();
   const place = await listen((said, socket) => target.serve(said, socket));

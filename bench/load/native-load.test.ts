@@ -1,5 +1,5 @@
-// The generator in C against the epoll server in C: it reads the content of the file, notices a wrong byte, and writes what can be read
-// afterwards. No speed is checked.
+// The generator in C against the epoll server in C: it reads the content of the file, detects a wrong byte, and writes data that can be
+// read afterwards. No speed is checked.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, closeSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
@@ -56,7 +56,7 @@ function needCompiler(context: TestContext): void {
   context.skip(versionOf('taskset') === null, 'needs taskset: util-linux');
 }
 
-test('half a second of load ends with figures, and every byte read is the one of the file', async (context) => {
+test("half a second of load ends with figures, and every byte read equals the file's", async (context) => {
   needCompiler(context);
   const server = await serve(makeFile());
   const client = await connect(server, 4);
@@ -75,7 +75,7 @@ test('half a second of load ends with figures, and every byte read is the one of
   }
 });
 
-test('one wrong byte anywhere in a block is noticed', async (context) => {
+test('one wrong byte anywhere in a block is detected', async (context) => {
   needCompiler(context);
   const file = makeFile();
   const server = await serve(file);
@@ -88,7 +88,7 @@ test('one wrong byte anywhere in a block is noticed', async (context) => {
   }
 });
 
-test('what is written is there afterwards, in its place', async (context) => {
+test('written data is there afterwards, at its position', async (context) => {
   needCompiler(context);
   const file = makeFile();
   truncateSync(file, 0);
@@ -100,7 +100,7 @@ test('what is written is there afterwards, in its place', async (context) => {
   await client.sweep('read');
 });
 
-test('every block once means each of them', async (context) => {
+test('a load with order once covers every block', async (context) => {
   needCompiler(context);
   const file = makeFile();
   truncateSync(file, 0);

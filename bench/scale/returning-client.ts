@@ -1,5 +1,5 @@
-// A client that comes back as rsiod does, because it is made of the same parts: a supervisor that connects, proves and begins again, a trunk, and
-// an opener that opens the volume again in each new session. Without door, configuration and the list of volumes. One path.
+// A client that returns like rsiod, because it consists of the same parts: a supervisor that connects, proves and retries, a trunk, and an
+// opener that opens the volume again in each new session. It has no frontend, no configuration and no list of volumes. One path.
 
 import { randomBytes } from 'node:crypto';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
