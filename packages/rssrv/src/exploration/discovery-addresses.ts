@@ -20,10 +20,10 @@ export interface DiscoveryAddress {
 /** Empty with `explore = no`. An interface with its own port also answers there, because probes ask at the port of the paths. */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];
-  const places = new Map<string, DiscoveryAddress>();
+  const addresses = new Map<string, DiscoveryAddress>();
   const add = (address: string, port: number, isBroadcast: boolean, interfaceName: string): void => {
     const key = addressKeyOf(address, port);
-    if (!places.has(key)) places.set(key, { address, port, isBroadcast, interfaceName });
+    if (!addresses.has(key)) addresses.set(key, { address, port, isBroadcast, interfaceName });
   };
   const { port } = config.namespace;
   for (const one of config.interfaces.filter(({ address }) => isIPv4(address))) {
@@ -33,7 +33,7 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
     const broadcast = interfaceOf(one.address, machine)?.broadcast ?? null;
     if (broadcast !== null) add(broadcast, port, true, one.name);
   }
-  return [...places.values()];
+  return [...addresses.values()];
 }
 
 /**

@@ -22,8 +22,8 @@ export interface DiscoveryPorts {
   readonly instance: string;
 }
 
-interface Ear {
-  readonly place: DiscoveryAddress;
+interface BoundSocket {
+  readonly at: DiscoveryAddress;
   readonly socket: DatagramSocket;
 }
 
@@ -32,7 +32,7 @@ const ORDINARY: ReadonlySet<DiscoveryOutcome> = new Set(['answered', 'namespace'
 
 export class DiscoveryService {
   private readonly ports: DiscoveryPorts;
-  private readonly ears = new Map<string, Ear>();
+  private readonly sockets = new Map<string, BoundSocket>();
   private readonly known = new KnownAddresses();
   /** Serializes changes, so that a socket is not opened twice. */
   private following: Promise<unknown> = Promise.resolve();
@@ -40,7 +40,7 @@ export class DiscoveryService {
   private responder: DiscoveryResponder | null = null;
   private machine: readonly MachineInterface[] = [];
   private machineAtMs = 0;
-  private told = new Map<string, number>();
+  private reported = new Map<string, number>();
   private dropsTimer: Timer | null = null;
   private isClosed = false;
 
@@ -65,48 +65,48 @@ export class DiscoveryService {
   close(): void {
     this.isClosed = true;
     this.dropsTimer?.cancel();
-    for (const { socket } of this.ears.values()) socket.close();
-    this.ears.clear();
+    for (const { socket } of this.sockets.values()) socket.close();
+    this.sockets.clear();
   }
 
   private async followNow(config: RssrvConfig): Promise<string[]> {
     this.config = config;
-    this.look();
-    const wanted = new Map(discoveryAddresses(config, this.machine).map((place) => [addressKeyOf(place.address, place.port), place]));
-    for (const [key, { socket }] of [...this.ears]) {
+    this.refresh();
+    const wanted = new Map(discoveryAddresses(config, this.machine).map((at) => [addressKeyOf(at.address, at.port), at]));
+    for (const [key, { socket }] of [...this.sockets]) {
       if (wanted.has(key)) continue;
       socket.close();
-      this.ears.delete(key);
+      this.sockets.delete(key);
     }
     const problems: string[] = [];
     const opened: string[] = [];
-    for (const place of wanted.values()) {
-      if (this.ears.has(addressKeyOf(place.address, place.port))) continue;
-      const problem = await this.open(place);
-      if (problem === null) opened.push(printEndpoint(place.address, place.port));
+    for (const at of wanted.values()) {
+      if (this.sockets.has(addressKeyOf(at.address, at.port))) continue;
+      const problem = await this.open(at);
+      if (problem === null) opened.push(printEndpoint(at.address, at.port));
       else problems.push(problem);
     }
     if (opened.length > 0) this.ports.log.info(`Exploration is answered on ${opened.join(', ')}`);
     return problems;
   }
 
-  private async open(place: DiscoveryAddress): Promise<string | null> {
-    const { address, port, isBroadcast, interfaceName } = place;
+  private async open(at: DiscoveryAddress): Promise<string | null> {
+    const { address, port, isBroadcast, interfaceName } = at;
     const key = addressKeyOf(address, port);
     const where = `UDP ${printEndpoint(address, port)} (interface ${interfaceName}${isBroadcast ? ', broadcast' : ''})`;
     try {
       const socket = await this.ports.sockets.open(
         { address, port },
         {
-          onDatagram: (datagram, from) => this.heard(place, datagram, from),
+          onDatagram: (datagram, from) => this.onDatagram(at, datagram, from),
           onFailed: (reason) => {
-            this.ears.delete(key);
+            this.sockets.delete(key);
             this.ports.log.warn(`Exploration is not answered on ${where} any more (${reason}): send SIGHUP to try again`);
           },
         },
       );
       if (this.isClosed) socket.close();
-      else this.ears.set(key, { place, socket });
+      else this.sockets.set(key, { at, socket });
       return null;
     } catch (thrown) {
       const { message, context } = toRsError(thrown);
@@ -115,28 +115,28 @@ export class DiscoveryService {
     }
   }
 
-  private heard(place: DiscoveryAddress, datagram: Buffer, from: DatagramPeer): void {
+  private onDatagram(at: DiscoveryAddress, datagram: Buffer, from: DatagramPeer): void {
     const nowMs = this.ports.clock.monotonicMs();
     // Link speeds and MTUs change while the server runs, and cables are plugged in later.
-    if (nowMs - this.machineAtMs > DISCOVERY_FACTS_MS) this.look();
+    if (nowMs - this.machineAtMs > DISCOVERY_FACTS_MS) this.refresh();
     const answer = this.responder?.answerTo(datagram, from.address, nowMs) ?? null;
-    if (answer === null) this.dropsTimer ??= this.ports.clock.after(DISCOVERY_DROPS_LOG_MS, () => this.tellDrops());
+    if (answer === null) this.dropsTimer ??= this.ports.clock.after(DISCOVERY_DROPS_LOG_MS, () => this.reportDrops());
     else
-      this.voiceFor(place, from)?.send(answer, from, (reason) => {
+      this.answeringSocket(at, from)?.send(answer, from, (reason) => {
         this.ports.log.debug(`Exploration of ${printEndpoint(from.address, from.port)} could not be answered: ${reason}`);
       });
   }
 
   /** The socket that answers: a socket on a broadcast address can only receive. */
-  private voiceFor(place: DiscoveryAddress, from: DatagramPeer): DatagramSocket | undefined {
-    const { address, port, isBroadcast } = place;
-    if (!isBroadcast) return this.ears.get(addressKeyOf(address, port))?.socket;
+  private answeringSocket(at: DiscoveryAddress, from: DatagramPeer): DatagramSocket | undefined {
+    const { address, port, isBroadcast } = at;
+    if (!isBroadcast) return this.sockets.get(addressKeyOf(address, port))?.socket;
     const addresses = answeringAddresses(address, from.address, this.config?.interfaces ?? [], this.machine);
-    return addresses.map((one) => this.ears.get(addressKeyOf(one, port))?.socket).find((socket) => socket !== undefined);
+    return addresses.map((one) => this.sockets.get(addressKeyOf(one, port))?.socket).find((socket) => socket !== undefined);
   }
 
   /** Reads the machine's interfaces for the answers. */
-  private look(): void {
+  private refresh(): void {
     const { config } = this;
     if (config === null) return;
     this.machine = this.ports.machine();
@@ -163,12 +163,12 @@ export class DiscoveryService {
   }
 
   /** Logs what was dropped since the last report, at most once in DISCOVERY_DROPS_LOG_MS. */
-  private tellDrops(): void {
+  private reportDrops(): void {
     this.dropsTimer = null;
     const parts: string[] = [];
     for (const [outcome, count] of Object.entries(this.responder?.counts ?? {})) {
-      const more = count - (this.told.get(outcome) ?? 0);
-      this.told.set(outcome, count);
+      const more = count - (this.reported.get(outcome) ?? 0);
+      this.reported.set(outcome, count);
       if (more > 0 && !ORDINARY.has(outcome as DiscoveryOutcome)) parts.push(`${more} ${outcome}`);
     }
     if (parts.length > 0) this.ports.log.warn(`Discovery datagrams without an answer: ${parts.join(', ')}`);

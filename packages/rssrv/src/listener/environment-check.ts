@@ -96,7 +96,7 @@ async function checkStorage(
     if (kind === 'missing') await access(directory, constants.W_OK | constants.X_OK);
     else await access(location, rights);
   } catch (thrown) {
-    if (kind === 'missing') throw volumeError(volume, `${location} cannot be created`, `see that rssrv may write to ${directory}`, thrown);
+    if (kind === 'missing') throw volumeError(volume, `${location} cannot be created`, `let rssrv write to ${directory}`, thrown);
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
     throw volumeError(volume, `${location} cannot be opened`, remedy, thrown);
   }

@@ -81,7 +81,7 @@ export class ProbeSession implements ConnectionEvents {
     this.connection.finish(sentence);
   }
 
-  // --- ConnectionHandler
+  // --- ConnectionEvents
 
   bodyBegins(): void {}
 

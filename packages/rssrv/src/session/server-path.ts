@@ -137,7 +137,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.close(`Protocol error of the client: ${what}`, true);
   }
 
-  // --- ConnectionHandler
+  // --- ConnectionEvents
 
   bodyBegins(header: Header): void {
     this.check(header);

@@ -68,21 +68,21 @@ export class FileBackend implements Backend {
   }
 
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    const { inline: pace } = this.parts;
+    const { inline } = this.parts;
     this.end.touches(positionBytes, lengthBytes);
     if (this.end.isCut) return WOULD_WAIT;
-    if (pace !== null && !pace.mayRunInline()) return WOULD_WAIT;
+    if (inline !== null && !inline.mayRunInline()) return WOULD_WAIT;
     const errno = readWholeSync(this.descriptor, target, offset, lengthBytes, positionBytes);
-    pace?.inlineEnded(lengthBytes);
+    inline?.inlineEnded(lengthBytes);
     return errno === null ? STATUS.OK : this.failed('read', errno);
   }
 
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    const { inline: pace } = this.parts;
+    const { inline } = this.parts;
     if (this.end.touches(positionBytes, lengthBytes) || this.end.isCut) return WOULD_WAIT;
-    if (pace !== null && !pace.mayRunInline()) return WOULD_WAIT;
+    if (inline !== null && !inline.mayRunInline()) return WOULD_WAIT;
     const errno = writeWholeSync(this.descriptor, source, offset, lengthBytes, positionBytes);
-    pace?.inlineEnded(lengthBytes);
+    inline?.inlineEnded(lengthBytes);
     return errno === null ? STATUS.OK : this.failed('write', errno);
   }
 
