@@ -26,7 +26,7 @@ All functions are on the keyboard; F1 shows help for the screen.
   --ascii           draw with plain ASCII characters in every locale
 `;
 
-export const crsioSpec: ProgramSpec<typeof OPTIONS> = { name: 'crsio', help: HELP, options: OPTIONS, positionals: false };
+export const crsioSpec: ProgramSpec<typeof OPTIONS> = { name: 'crsio', help: HELP, options: OPTIONS, takesPositionals: false };
 
 const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
 

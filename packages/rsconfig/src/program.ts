@@ -18,7 +18,7 @@ export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = {
   help,
   options: OPTIONS,
   bare: BARE_OPTIONS,
-  positionals: true,
+  takesPositionals: true,
 };
 
 /** What a command may use of the process besides its output. */

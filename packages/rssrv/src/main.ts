@@ -64,7 +64,7 @@ runProgram(
     name: 'rssrv',
     help: HELP,
     options: { foreground: { type: 'boolean' }, check: { type: 'boolean' }, test: { type: 'boolean' } },
-    positionals: false,
+    takesPositionals: false,
   },
   async ({ values, root, out, note, report }) => {
     const paths = rssrvPaths(root);

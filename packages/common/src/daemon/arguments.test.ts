@@ -17,7 +17,13 @@ async function run(
   more: Partial<ProgramSpec<typeof OPTIONS>> = {},
   env: Record<string, string> = {},
 ) {
-  const spec: ProgramSpec<typeof OPTIONS> = { name: 'rssrv', help: 'usage: rssrv [-c]\n', options: OPTIONS, positionals: false, ...more };
+  const spec: ProgramSpec<typeof OPTIONS> = {
+    name: 'rssrv',
+    help: 'usage: rssrv [-c]\n',
+    options: OPTIONS,
+    takesPositionals: false,
+    ...more,
+  };
   let out = '';
   let err = '';
   const code = await executeProgram(spec, main, {
@@ -37,7 +43,7 @@ describe('executeProgram', () => {
   test('gives main its values, words and root', async () => {
     const main: ProgramMain<typeof OPTIONS> = ({ values, positionals, root, out }) =>
       out(JSON.stringify({ ...values, positionals, root })) ?? undefined;
-    const { code, out } = await run(['-cvv', '-m', 'status', 'a', '--root', '/tmp/x/'], main, { positionals: true });
+    const { code, out } = await run(['-cvv', '-m', 'status', 'a', '--root', '/tmp/x/'], main, { takesPositionals: true });
     expect(code).toBe(0);
     expect(JSON.parse(out)).toEqual({ check: true, verbose: [true, true], m: 'status', positionals: ['a'], root: '/tmp/x' });
   });
@@ -54,7 +60,7 @@ describe('executeProgram', () => {
       seen = { ...values, ...(positionals.length > 0 ? { positionals } : {}) };
       return 0;
     };
-    await run(argv, main, { positionals: true, bare: ['m'] });
+    await run(argv, main, { takesPositionals: true, bare: ['m'] });
     expect(seen).toEqual(expected);
   });
 
@@ -63,7 +69,7 @@ describe('executeProgram', () => {
     [['-a', '--m', '5'], '--m 5'],
   ])('a time behind an option whose value may be left out is taken for no name (%j)', async (argv, words) => {
     const bare = ['m'];
-    const { code, err } = await run(argv, () => 0, { positionals: true, bare });
+    const { code, err } = await run(argv, () => 0, { takesPositionals: true, bare });
     expect(code).toBe(2);
     expect(err).toContain(
       `${words} is ambiguous: write --m=${words.slice(4)} for the value, or put the name ${words.slice(4)} before --m; see`,
@@ -75,7 +81,7 @@ describe('executeProgram', () => {
       ['--m', '--', '5s'],
       ['--', '--m', '5s'],
     ])
-      expect((await run(good, () => 0, { positionals: true, bare })).code).toBe(0);
+      expect((await run(good, () => 0, { takesPositionals: true, bare })).code).toBe(0);
   });
 
   test.each([

@@ -21,13 +21,13 @@ export interface ProgramSpec<O extends Options> {
    * Text of --help: synopsis and own options, ending in a line end; the common options are appended. A function receives the other arguments
    * of the command line and may throw E_USAGE.
    */
-  readonly help: string | ((values: Values<O>, takesPositionals: readonly string[]) => string);
+  readonly help: string | ((values: Values<O>, words: readonly string[]) => string);
   /** As for `parseArgs` of node:util. */
   readonly options: O;
   /** Options with an optional value, which follows a `=`: `--wait`, `--wait=5m`. Without a value it is ''. `--wait 5m` is refused. */
   readonly bare?: readonly string[];
   /** Whether the program accepts arguments that are not options. */
-  readonly positionals: boolean;
+  readonly takesPositionals: boolean;
 }
 
 export interface Invocation<O extends Options> {
@@ -123,7 +123,7 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
     return parseArgs({
       args: withBareValues(argv, spec.bare ?? []),
       options: { ...spec.options, ...FRAME_OPTIONS },
-      allowPositionals: spec.positionals,
+      allowPositionals: spec.takesPositionals,
     });
   } catch (thrown) {
     throw new RsError('E_USAGE', `${usageSentence(thrown)}: see ${spec.name} --help`);

@@ -91,14 +91,14 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
   const pidFile = resolve(options.pidFile);
   process.chdir('/');
   let isHeard = true;
-  const tell = (message: StartMessage, then?: () => void) => {
+  const send = (message: StartMessage, then?: () => void) => {
     // If the starter has gone, `disconnect` has already asked the daemon to stop.
     if (isHeard && process.connected) process.send?.(message, undefined, undefined, () => then?.());
     else then?.();
   };
   const fail = (thrown: unknown, then?: () => void) => {
     const { code, message } = toRsError(thrown);
-    tell({ type: 'failed', code, message }, then);
+    send({ type: 'failed', code, message }, then);
   };
   const hooks = new SignalHooks();
   const onUncaught = (thrown: unknown) => fail(thrown);
@@ -113,16 +113,16 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
     if (process.connected) process.disconnect();
   };
   const starter: Starter = {
-    warn: (text) => tell({ type: 'warning', text }),
+    warn: (text) => send({ type: 'warning', text }),
     ready: () => {
       process.off('disconnect', onStarterGone);
-      tell({ type: 'ready' }, leave);
+      send({ type: 'ready' }, leave);
     },
   };
   try {
     await runHere({ ...options, pidFile }, starter, hooks);
   } catch (thrown) {
-    await new Promise<void>((told) => fail(thrown, told));
+    await new Promise<void>((sent) => fail(thrown, sent));
     throw thrown;
   } finally {
     leave();

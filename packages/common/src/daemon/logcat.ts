@@ -31,7 +31,7 @@ Prints the log of ${program.daemon}.
   --local           show local time (default: GMT)
 `,
     options: OPTIONS,
-    positionals: false,
+    takesPositionals: false,
   };
   runProgram(spec, (invocation) => printLog(program, invocation));
 }

@@ -38,7 +38,7 @@ function fallOver(): never {
 
 const help = 'usage: daemon-fixture MODE FOLDER [--foreground]\n';
 
-runProgram({ name: 'fixture', help, options: { foreground: { type: 'boolean' } }, positionals: true }, async (invocation) => {
+runProgram({ name: 'fixture', help, options: { foreground: { type: 'boolean' } }, takesPositionals: true }, async (invocation) => {
   const [mode = '', folder = ''] = invocation.positionals;
   const event = (text: string) => appendFileSync(join(folder, 'events'), `${text}\n`);
   await startDaemon({

@@ -162,8 +162,9 @@ export class ClientHandshake {
     const { code: peerCode, sentence, mac: given } = refusal;
     const proved = isBehindProof && given !== null && isValidMac(refuseMac(this.key, this.transcript, peerCode), given);
     const known = REFUSALS.find((code) => code === peerCode);
-    const said = sentence === '' ? peerCode : sentence;
-    const message = known === undefined ? `Server refused the connection (${peerCode}): ${said}` : `Server refused the connection: ${said}`;
+    const reason = sentence === '' ? peerCode : sentence;
+    const message =
+      known === undefined ? `Server refused the connection (${peerCode}): ${reason}` : `Server refused the connection: ${reason}`;
     throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode, proved });
   }
 

@@ -14,39 +14,39 @@ function fencesWith(...dead: number[]): Fences {
 describe('asking', () => {
   test('each dead path is asked for once, until FENCED', () => {
     const fences = fencesWith(3, 4);
-    expect(fences.unasked()).toEqual([3, 4]);
-    for (const path of fences.unasked()) expect(fences.ask(path, 7)).toBe(true);
-    expect(fences.unasked()).toEqual([]);
+    expect(fences.unrequested()).toEqual([3, 4]);
+    for (const path of fences.unrequested()) expect(fences.request(path, 7)).toBe(true);
+    expect(fences.unrequested()).toEqual([]);
     expect(fences.answered(3, 7)).toBe('fenced');
     expect([fences.count, fences.isDead(3), fences.isDead(4)]).toEqual([1, false, true]);
   });
 
   test('again on another path when the asked one dies too', () => {
     const fences = fencesWith(3);
-    fences.ask(3, 7);
+    fences.request(3, 7);
     fences.died(7);
-    expect(fences.unasked()).toEqual([3, 7]);
-    fences.ask(3, 8);
+    expect(fences.unrequested()).toEqual([3, 7]);
+    fences.request(3, 8);
     expect(fences.answered(3, 8)).toBe('fenced');
-    expect(fences.unasked()).toEqual([7]);
+    expect(fences.unrequested()).toEqual([7]);
   });
 
   test('again on another path when the asked one falls silent, and the late answer does no harm', () => {
     const fences = fencesWith(3);
-    fences.ask(3, 7);
+    fences.request(3, 7);
     fences.distrust(7);
-    expect(fences.unasked()).toEqual([3]);
-    expect(fences.ask(3, 8)).toBe(true);
+    expect(fences.unrequested()).toEqual([3]);
+    expect(fences.request(3, 8)).toBe(true);
     expect(fences.answered(3, 8)).toBe('fenced');
     expect(fences.answered(3, 7)).toBe('known');
   });
 
   test('a path that owes the answer is not asked twice', () => {
     const fences = fencesWith(3);
-    fences.ask(3, 7);
+    fences.request(3, 7);
     fences.distrust(7);
-    expect(fences.ask(3, 7)).toBe(false);
-    expect(fences.unasked()).toEqual([]);
+    expect(fences.request(3, 7)).toBe(false);
+    expect(fences.unrequested()).toEqual([]);
     expect(fences.answered(3, 7)).toBe('fenced');
     expect(fences.answered(3, 7)).toBe('violation');
   });
@@ -56,7 +56,7 @@ describe('answers', () => {
   test('a FENCED that was not asked for on this path is a violation', () => {
     const fences = fencesWith(3);
     expect(fences.answered(3, 7)).toBe('violation');
-    fences.ask(3, 7);
+    fences.request(3, 7);
     expect(fences.answered(3, 8)).toBe('violation');
     expect(fences.answered(4, 7)).toBe('violation');
     expect(fences.isDead(3)).toBe(true);
@@ -65,7 +65,7 @@ describe('answers', () => {
   // Once the path that answered after a join's WELCOME had confirmed the same dead path was closed as if the server had lied.
   test('a FENCED that comes after a WELCOME has confirmed the path is no violation', () => {
     const fences = fencesWith(3);
-    fences.ask(3, 7);
+    fences.request(3, 7);
     expect(fences.confirmed(3)).toBe(true);
     expect(fences.confirmed(3)).toBe(false);
     expect(fences.answered(3, 7)).toBe('known');
@@ -81,7 +81,7 @@ test('a PROOF names the longest dead, and not more than it may', () => {
 
 test('a new session forgets everything', () => {
   const fences = fencesWith(3);
-  fences.ask(3, 7);
+  fences.request(3, 7);
   fences.restart();
-  expect([fences.count, fences.unasked(), fences.answered(3, 7)]).toEqual([0, [], 'violation']);
+  expect([fences.count, fences.unrequested(), fences.answered(3, 7)]).toEqual([0, [], 'violation']);
 });

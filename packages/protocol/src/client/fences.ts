@@ -45,12 +45,12 @@ export class Fences {
   }
 
   /** Dead paths without a request on a reliable path. */
-  unasked(): number[] {
+  unrequested(): number[] {
     return [...this.dead].filter(([, askedOn]) => askedOn === null).map(([number]) => number);
   }
 
   /** Records a request on path `on`. False: that path already owes the answer, so send nothing. */
-  ask(path: number, on: number): boolean {
+  request(path: number, on: number): boolean {
     this.dead.set(path, on);
     const owed = this.owed.get(on) ?? new Set<number>();
     this.owed.set(on, owed);

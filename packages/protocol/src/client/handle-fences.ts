@@ -50,8 +50,8 @@ export class HandleFences {
   }
 
   ask(on: Path): void {
-    for (const handle of this.asks.unasked()) {
-      if (this.asks.ask(handle, on.number)) on.revoke(handle, this.byHandle.get(handle)?.tags ?? []);
+    for (const handle of this.asks.unrequested()) {
+      if (this.asks.request(handle, on.number)) on.revoke(handle, this.byHandle.get(handle)?.tags ?? []);
     }
   }
 

@@ -1,4 +1,4 @@
-// An attachment with a replay log, step by step: what a new life of the storage makes it send, in which order, and what is held meanwhile;
+// An attachment with a replay log, step by step: what a new incarnation of the storage makes it send, in which order, and what is held meanwhile;
 // what a FLUSH covers; what goes with FUA, and what waits for room. The server is a script; the same at random is recovery-random.test.ts.
 
 import { describe, expect, test } from 'vitest';
@@ -133,7 +133,7 @@ class RecoveryScene {
   }
 }
 
-describe('a new life of the storage', () => {
+describe('a new incarnation of the storage', () => {
   test('what was not flushed is sent again, then what was unanswered, then the rest; nothing else before', () => {
     const world = new RecoveryScene();
     world.written(10, 1);
@@ -188,7 +188,7 @@ describe('a new life of the storage', () => {
     expect([world.attachment.phase, world.waiting]).toEqual(['replaying', ['WRITE 10', 'WRITE 20', 'WRITE 30']]);
   });
 
-  test('another life amid the replay, and again when it is over', () => {
+  test('another incarnation amid the replay, and again when it is over', () => {
     const world = new RecoveryScene();
     for (const lba of [10, 20]) world.written(lba);
     world.reopen('second');
@@ -263,7 +263,7 @@ describe('a new life of the storage', () => {
     expect(waits() - before).toBe(1);
   });
 
-  test('what is given up while the replay runs begins it anew in the next session', () => {
+  test('what is abandoned while the replay runs begins it anew in the next session', () => {
     const world = new RecoveryScene();
     for (const lba of [10, 20]) world.written(lba);
     world.reopen('second');
@@ -407,7 +407,7 @@ describe('a full log', () => {
     expect(world.log.dataBytes).toBe(SECTOR_BYTES);
   });
 
-  test('what waits for room can be given up, and leaves none behind', () => {
+  test('what waits for room can be abandoned, and leaves none behind', () => {
     const world = new RecoveryScene(logOf(1));
     world.written(0);
     const waits = world.submit(OP.WRITE, 8);

@@ -145,7 +145,7 @@ describe('detached while its handle is revoked', () => {
     expect(world.closed).toBe(1);
   });
 
-  test('in phase revoked: its hold is asked for anew when what is out was given up, and ended', () => {
+  test('in phase revoked: its hold is asked for anew when what is out was abandoned, and ended', () => {
     const world = RevokeScene.opened();
     world.submit(OP.WRITE, 1);
     world.submit(OP.WRITE, 2);

@@ -87,7 +87,7 @@ describe('a handle that was revoked', () => {
     expect(world.openRequests.length).toBe(1);
   });
 
-  test('I/O is given up while something is out: nothing of it is sent again, and the session is left', () => {
+  test('I/O is abandoned while something is out: nothing of it is sent again, and the session is left', () => {
     const world = RevokeScene.opened();
     const [write, other] = [world.submit(OP.WRITE, 1), world.submit(OP.WRITE, 2)];
     world.answer(OP.WRITE, STATUS.STALE);

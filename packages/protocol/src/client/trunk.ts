@@ -142,8 +142,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   get storageReport(): StorageReport | null {
     let newest: StorageReport | null = null;
     for (const { heartbeat } of this.paths) {
-      const told = heartbeat.storageReport;
-      if (told !== null && (newest === null || told.atMs > newest.atMs)) newest = told;
+      const report = heartbeat.storageReport;
+      if (report !== null && (newest === null || report.atMs > newest.atMs)) newest = report;
     }
     return newest;
   }
@@ -366,8 +366,8 @@ export class Trunk implements PathEvents, LivenessEvents {
     if (this.fences.count === 0) return;
     const on = leastBusy(this.paths, [], 0, 0);
     if (on === null) return;
-    for (const number of this.fences.unasked()) {
-      if (this.fences.ask(number, on.number)) on.fence(number);
+    for (const number of this.fences.unrequested()) {
+      if (this.fences.request(number, on.number)) on.fence(number);
     }
   }
 

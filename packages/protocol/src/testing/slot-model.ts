@@ -97,7 +97,7 @@ export class SlotModel {
     const often: (() => void)[] = [];
     const faults: (() => void)[] = [];
     if (paths.filter(({ isClientClosed }) => !isClientClosed).length < LIVING_MAX) often.push(() => this.connect());
-    const hasUnasked = this.fences.unasked().length > 0;
+    const hasUnasked = this.fences.unrequested().length > 0;
     for (const path of living) {
       if (this.slots.hasRoom(true)) often.push(() => this.submit(path));
       for (let slot = 0; slot < this.slots.size; slot++) if (this.mayAsk(slot, path)) often.push(() => this.send(slot, path));
@@ -146,7 +146,8 @@ export class SlotModel {
   }
 
   private askFencesOn(path: ModelPath): void {
-    for (const number of this.fences.unasked()) if (this.fences.ask(number, path.number)) path.up.push({ kind: 'fence', path: number });
+    for (const number of this.fences.unrequested())
+      if (this.fences.request(number, path.number)) path.up.push({ kind: 'fence', path: number });
   }
 
   private askAgain(): void {

@@ -1,5 +1,5 @@
 // The stall policy against a fake clock: when waiting I/O is given up, and what is said meanwhile.
-// Leaves what giving up means to give-up.test.ts of the trunk, and real processes to test/integration/stall.test.ts.
+// Leaves what giving up means to abandon.test.ts of the trunk, and real processes to test/integration/stall.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';

@@ -64,7 +64,7 @@ test('a path closes if the server sends PINGs without end and reads no PONG', ()
   const { encoder } = path.connection;
   while (encoder.queuedBytes <= OUTPUT_HARD_MAX_BYTES) encoder.raw(Buffer.alloc(BODY_MAX_BYTES));
   transport.events?.onBytes(bytes, 0, bytes.length);
-  expect(reasons).toEqual(['The server does not read what is sent to it']);
+  expect(reasons).toEqual(['The server does not read its input']);
 });
 
 test('an answer in empty parts is bounded, too', () => {

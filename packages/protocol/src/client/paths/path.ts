@@ -240,7 +240,7 @@ export class Path implements ConnectionEvents {
     this.heartbeat.received(nowMs);
     if (isProof) this.heartbeat.proved(nowMs);
     this.events.pathReceived(this, isProof);
-    if (this.connection.hasOverflowed) this.connection.close('The server does not read what is sent to it', true);
+    if (this.connection.hasOverflowed) this.connection.close('The server does not read its input', true);
   }
 
   drained(): void {

@@ -201,7 +201,7 @@ export class ReplayLog {
   /** Maximum number of ranges that this request adds to the log: its own range, and one if it splits a range. */
   private rangesOf({ op, flags, lba, count }: Request, isFua: boolean): number {
     const itself = isFua || op === OP.WRITE ? 0 : 1;
-    return itself + (this.ranges.meets(lba, lba + sectorsOf(op, flags, count)) ? 1 : 0);
+    return itself + (this.ranges.overlaps(lba, lba + sectorsOf(op, flags, count)) ? 1 : 0);
   }
 }
 

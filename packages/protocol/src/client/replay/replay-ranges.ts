@@ -29,7 +29,7 @@ export class ReplayRanges {
   }
 
   /** True if any range shares a sector with this one. */
-  meets(begin: number, end: number): boolean {
+  overlaps(begin: number, end: number): boolean {
     return this.list.length > 0 && (this.list[this.firstAfter(begin)]?.begin ?? Number.POSITIVE_INFINITY) < end;
   }
 

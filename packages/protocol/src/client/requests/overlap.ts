@@ -20,7 +20,7 @@ export class OverlapTracker {
   enter(request: Request): boolean {
     if (!changesContent(request.op)) return true;
     request.rangeEnd = request.lba + sectorsOf(request.op, request.flags & FLAG.WIDE, request.count);
-    if (this.meetsInFlight(request) || meets(this.waiting, this.waiting.length, request)) {
+    if (this.overlapsInFlight(request) || overlapsAny(this.waiting, this.waiting.length, request)) {
       this.waiting.push(request);
       return false;
     }
@@ -49,7 +49,7 @@ export class OverlapTracker {
   private releaseWaiting(release: (released: Request) => void): void {
     const before: Request[] = [];
     for (const request of this.waiting.splice(0)) {
-      if (this.meetsInFlight(request) || meets(before, before.length, request)) {
+      if (this.overlapsInFlight(request) || overlapsAny(before, before.length, request)) {
         before.push(request);
       } else {
         this.inFlight[this.count++] = request;
@@ -59,12 +59,12 @@ export class OverlapTracker {
     this.waiting.push(...before);
   }
 
-  private meetsInFlight(request: Request): boolean {
-    return meets(this.inFlight, this.count, request);
+  private overlapsInFlight(request: Request): boolean {
+    return overlapsAny(this.inFlight, this.count, request);
   }
 }
 
-function meets(list: readonly Request[], count: number, request: Request): boolean {
+function overlapsAny(list: readonly Request[], count: number, request: Request): boolean {
   for (let index = 0; index < count; index++) {
     const other = list[index]!;
     if (other.lba < request.rangeEnd && request.lba < other.rangeEnd) return true;

@@ -1,5 +1,5 @@
-// One volume's I/O is given up beside another's: by REVOKE of its handle (docs/PROTOCOL.md S11) the session and the other volume go on, and
-// nothing of the one is sent, opened again or closed before REVOKED. Leaves giving up with the session to give-up.test.ts.
+// One volume's I/O is abandoned beside another's: by REVOKE of its handle (docs/PROTOCOL.md S11) the session and the other volume go on, and
+// nothing of the one is sent, opened again or closed before REVOKED. Leaves abandoning it with the session to abandon.test.ts.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -142,7 +142,7 @@ test('it is asked when the last path was lost, and one has come back to the sess
   expect([scene.sessions, scene.revokes.map(({ handle }) => handle)]).toEqual([[false], [3]]);
 });
 
-test('a slot of what was given up serves nobody before REVOKED, answered or not', () => {
+test('a slot of what was abandoned serves nobody before REVOKED, answered or not', () => {
   const scene = new BesideScene(1);
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
@@ -190,7 +190,7 @@ test('REVOKED that was not asked for closes the path', () => {
   expect(scene.server.paths[0]!.closedReason).not.toBeNull();
 });
 
-test('who waits for the end of what was given up hears of it at REVOKED, or with a new session', () => {
+test('who waits for the end of what was abandoned hears of it at REVOKED, or with a new session', () => {
   for (const ends of ['REVOKED', 'session']) {
     const scene = new BesideScene(1);
     let over = 0;

@@ -1,4 +1,4 @@
-// What a trunk does with requests that are given up while they are out: they are never sent again, no late answer reaches their buffers,
+// What a trunk does with requests that are abandoned while they are out: they are never sent again, no late answer reaches their buffers,
 // and nothing is sent for anybody before the server has begun a new session (S9). When that happens is the stall policy's affair.
 
 import { expect, test } from 'vitest';
@@ -71,7 +71,7 @@ test('the requests of another attachment are taken up by the new session', () =>
   expect(allHeard(scene, OP.WRITE).slice(2)).toEqual([{ lba: 2, first: 2 }]);
 });
 
-test('what only waited is given up without leaving the session', () => {
+test('what only waited is abandoned without leaving the session', () => {
   const scene = new TrunkScene(1).start();
   const lock = write(scene, 5, 1);
   scene.clock.advance(1);
@@ -90,7 +90,7 @@ test('what only waited is given up without leaving the session', () => {
   expect(scene.statusOf(later)).toBeNull();
 });
 
-test('a READ whose answer is just coming in is given up: the rest of the answer goes nowhere', () => {
+test('a READ whose answer is just coming in is abandoned: the rest of the answer goes nowhere', () => {
   let isSlow = false;
   const shape = { ...IDEAL_LINK, cut: (lengthBytes: number) => (isSlow ? Math.min(lengthBytes, 700) : lengthBytes), restMs: () => 10 };
   const scene = new TrunkScene(1, shape).start();
