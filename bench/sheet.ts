@@ -27,7 +27,7 @@ export interface Sheet {
 
 const GAP = '  ';
 
-/** `12.3 (11.9-12.8)`; a figure that was taken once stands alone. */
+/** `12.3 (11.9-12.8)`; a figure that was measured once has no bounds. */
 export function spreadText({ median, min, max }: Spread, digits: number): string {
   const text = (value: number): string => value.toFixed(digits);
   return min === max ? text(median) : `${text(median)} (${text(min)}-${text(max)})`;

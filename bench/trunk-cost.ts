@@ -24,7 +24,7 @@ const NOTHING = Buffer.alloc(0);
 
 const soon: (() => void)[] = [];
 
-/** Time goes by itself; what is to be done soon, or later, is done when the bench says so, or never. */
+/** Time passes by itself; "soon" calls and timers run when the bench says so, or never. */
 const clock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),

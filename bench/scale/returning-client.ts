@@ -84,7 +84,7 @@ export class ReturningClient {
     return this.supervisor.state === 'up' && this.attachment.phase === 'ready';
   }
 
-  /** For people: where it stands. */
+  /** Its state, for people. */
   get standing(): string {
     return `path ${this.supervisor.state}, volume ${this.attachment.phase}: ${this.supervisor.lastErrorSentence ?? this.attachment.reason}`;
   }

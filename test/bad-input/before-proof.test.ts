@@ -27,14 +27,14 @@ const PROOF_SENTENCE = "Server big-9 does not accept this node's proof: check no
 
 const origins = new WeakMap<RawClient, string>();
 
-/** The server has ended the connection and said nothing. */
+/** The server has closed the connection without a message. */
 async function expectDropped(peer: RawClient, reason: RegExp): Promise<void> {
   await peer.ended();
   expect(peer.frames).toEqual([]);
   await logged(peer, reason);
 }
 
-/** What the server's log says about the peer's address. */
+/** Lines of the server's log about the peer's address. */
 async function logged(peer: RawClient, reason: RegExp): Promise<void> {
   const lines = (): string[] =>
     scene.host
@@ -90,7 +90,7 @@ describe('bytes that are no handshake', () => {
     reader.request({ op: OP.READ, handle: 1, seq: 1, count: 1 });
     await expectDropped(reader, /READ does not belong to the handshake/);
     const huge = await stranger();
-    // Where a message has its length, this one says 4 GiB.
+    // In the place of a message's length, this frame has 4 GiB.
     huge.request({ op: OP.READ, handle: 1, seq: 1, lba: 0xffffffff0000 });
     await expectDropped(huge, /READ does not belong to the handshake/);
     const writer = await stranger();

@@ -48,7 +48,7 @@ address       = 127.45.0.10
 
 const TEXTS: Readonly<Record<DaemonProgram, string>> = { rssrv: RSSRVCFG, rsiod: RSCLTCFG };
 
-/** The daemon does not start, in these words, and nothing is left. `how`: `--check` says the same. */
+/** The daemon does not start, with this error, and leaves nothing behind. `how`: `--check` reports the same. */
 async function expectRefused(host: Host, program: DaemonProgram, line: RegExp, how: 'start' | '--check' = 'start'): Promise<void> {
   const file = daemonPaths(host.root, program).configFile;
   const before = filesOf(host.root);

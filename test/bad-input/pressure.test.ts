@@ -49,7 +49,7 @@ function read(slot: number, seq = 1): Buffer {
   return frameBytes({ op: OP.READ, handle, slot, seq, count: IO_MAX_SECTORS });
 }
 
-/** Resolves when the server takes nothing more from the socket: what is unsent stays so. */
+/** Resolves when the server reads nothing more from the socket; the rest stays unsent. */
 async function settles(look: () => number): Promise<void> {
   let last = -1;
   let same = 0;

@@ -14,7 +14,7 @@ const hosts = useHosts('file');
 const CONTENT = Buffer.alloc(65_536, 9);
 let host: Host;
 
-/** A volume with content, attached and in use, its server ended badly: so that every file has something to say. */
+/** A volume with content, attached and in use, and an unclean end of its server, so that every state file has content. */
 beforeAll(async () => {
   host = hosts.host();
   const network = await hosts.network(1);

@@ -18,7 +18,7 @@ export function lacks(one: ServerCase, target: Target): string {
   return one.needs.filter((need) => !target.has(need)).join(', ');
 }
 
-/** Runs one case, and then looks whether the session that others share is unharmed. Throws what is wrong. */
+/** Runs one case, then checks that the shared session is unharmed. Throws the failure. */
 export async function runCase(one: ServerCase, target: Target): Promise<void> {
   try {
     try {

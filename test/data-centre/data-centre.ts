@@ -58,7 +58,7 @@ export class DataCentre {
     return storageFile(this.storage, server.name, name);
   }
 
-  /** Writes the file and starts the daemon; gives what it said on stderr. */
+  /** Writes the file and starts the daemon; returns its stderr. */
   async startServer(server: SiteServer): Promise<string> {
     this.write(server);
     return (await this.host(server).start('rssrv')).stderr;
@@ -89,7 +89,7 @@ export class DataCentre {
     await host.start('rssrv');
   }
 
-  /** Writes the server's file as the site says (or `text`), sends SIGHUP, and gives all that is said about it. */
+  /** Writes the server's file as the site says (or `text`), sends SIGHUP, and returns all log lines about it. */
   async reloadServer(server: SiteServer, text = serverFile(server)): Promise<string> {
     const host = this.host(server);
     const outcomes = (): number => (host.log('rssrv').match(/^Reload refused|^Reload: (?!.*\[E_)/gm) ?? []).length;

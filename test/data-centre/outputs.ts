@@ -192,7 +192,7 @@ async function attach(centre: DataCentre): Promise<void> {
   };
   const first = ['osl:oracle@0', 'osl:logs@1', 'osl:pool@2', 'osl:archive@0', 'dev:oracle@0'];
   await says(centre, big2, '-a osl:oracle logs osl:pool@2 archive dev:oracle', { stdout: first.map(line).join('') });
-  // Not from where it would be had without being asked for, so that the two servers are told apart.
+  // Not the server that would be chosen without a name, so that the two can be distinguished.
   await says(centre, big2, '-a scratch --server big-5', { stdout: line('osl:scratch@0') });
   await says(centre, big2, '-a data --server big-5', { stdout: line('osl:data@0') });
   await says(centre, big2, '-a data --server big-9', {
@@ -290,7 +290,7 @@ ${oracle}${about('big-9:oracle', exclusive, 'big-2')}${pool}${about('big-9:pool'
   });
 }
 
-/** scratch is had from big-5 and waits for it; archive, which big-5 has too, is had from big-9 and does not. */
+/** scratch comes from big-5 and waits for it; archive, which big-5 has too, comes from big-9 and does not wait. */
 async function serverAway(centre: DataCentre): Promise<void> {
   const { big2 } = centre.site.clients;
   const { big5 } = centre.site.servers;

@@ -13,7 +13,7 @@ interface Said {
   readonly code?: number;
 }
 
-/** Runs a command of a client and compares all it says; what is not given is empty, and the exit code 0. */
+/** Runs a command of a client and compares its whole output; streams that are not given must be empty, and the exit code 0. */
 export async function says(
   centre: DataCentre,
   client: SiteClient,

@@ -63,7 +63,7 @@ export function standardSite(ground: SiteGround): StandardSite {
         // The second interface is learned from the first.
         { namespace: dev, node: 'dev-2', keys: {}, sections: sections(mini1).slice(0, 1) },
       ]),
-      // Another order, from which nothing may follow but the order of what is shown.
+      // Another order, which may affect only the order of the output.
       venus: client('venus', 1, [{ namespace: osl, node: 'venus', keys: {}, sections: sections(big5, big9) }]),
       big6: client('big-6', 2, [{ namespace: dev, node: 'big-6', keys: {}, sections: sections(mini1) }]),
     },

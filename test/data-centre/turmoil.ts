@@ -61,7 +61,7 @@ export class Turmoil {
   private made = 0;
   private toggles = 0;
 
-  /** `say`: told of every change, before it is made. */
+  /** `say` is called with every change before it is made. */
   constructor(centre: DataCentre, seed: number, say: (line: string) => void) {
     this.centre = centre;
     this.seed = seed;
@@ -240,7 +240,7 @@ export class Turmoil {
     return `${to.trim()} at ${client.name}`;
   }
 
-  /** The second interface that a server has, or had. */
+  /** The present or former second interface of a server. */
   private secondOf(server: SiteServer): SiteInterface {
     return this.seconds.get(server)!;
   }
@@ -259,7 +259,7 @@ export class Turmoil {
     if (said.includes('stays as it was')) throw new Error(`${client.name} did not take its file: ${said}`);
   }
 
-  /** A client's outputs are what the site says. */
+  /** Checks that a client's outputs match the site. */
   private async settled(client: SiteClient): Promise<void> {
     const host = this.centre.host(client);
     const seen = { query: '', status: '' };

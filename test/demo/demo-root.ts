@@ -30,6 +30,6 @@ export function makeDemoRoot(given: string | undefined): DemoRoot {
 function takeFolder(path: string): string {
   mkdirSync(path, { recursive: true });
   if (readdirSync(path).length > 0) throw new RsError('E_USAGE', `Folder ${path} is not empty: give --root an empty or new one`);
-  // The kernel names what is mounted without links.
+  // The kernel lists mounts by paths without symbolic links.
   return realpathSync(path);
 }

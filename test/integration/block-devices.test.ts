@@ -92,7 +92,7 @@ it(
     expect(refused.stderr).toContain('E_IN_USE');
     await devices.well('diff -r "$1" "$2"/tree; fstrim "$2"; diff -r "$1" "$2"/tree; umount "$2"', path.resolve('docs'), mount);
     expect(await devices.well('e2fsck -fn "$1" 2>&1', block)).toContain('oracle');
-    // What the loop device was told is on the raw device.
+    // What the loop device was given is on the raw device.
     await devices.well('cmp -n 1048576 "$1" "$2"', block, raw);
     expect(await host.rsconfigWell('-d', 'oracle')).toBe('osl:oracle@0 detached\n');
     expect(devices.mounts()).toEqual([]);

@@ -23,7 +23,7 @@ const ARCHIVE = 'osl:archive@0';
 const SEEN_DEADLINE_MS = 10_000;
 const BACK_DEADLINE_MS = 25_000;
 const WRITES_MEANWHILE = 200;
-/** Less than a path takes to die of silence (3 s): what is silent was suspected before. Goals are measured by `npm run gaps`. */
+/** Less than a path needs to die of silence (3 s): a silent path must be suspect before. `npm run gaps` measures goals. */
 const PAUSE_MAX_MS = 2_000;
 const STOPPED_MS = 10_000;
 const KIB = 1024;
@@ -144,7 +144,7 @@ async function deaths(index: number): Promise<number> {
   return paths[index]?.deaths ?? 0;
 }
 
-/** Waits until the path shows so; rejects when fio ends before, and says what it showed last. */
+/** Waits until the status shows the path so; rejects if fio ends first, with the last status. */
 async function shows(index: number, fio: RunningFio, condition: (path: RepView) => boolean): Promise<string> {
   let last: RepView | undefined;
   const ended = fio.outcome.then(() => Promise.reject(new Error('fio ended too early')));

@@ -27,7 +27,7 @@ it(
     copyFileSync(file, copy);
     const { size } = statSync(file);
     truncateSync(file, MIB);
-    // Makes it longer than what is read next.
+    // Extends it beyond the next read.
     await nbd.write(6 * MIB, data);
     await waitFor(() => server.log('rssrv').includes('was truncated to'), WAIT_MS, 'The server has noticed');
     let read: Buffer | null = null;

@@ -41,7 +41,7 @@ function lineOf(text: string, line: string): string {
   return `${client.rsiodPaths.configFile}:${text.split('\n').indexOf(line) + 1}`;
 }
 
-/** Exit code, and what is not well except that rsiod does not run. */
+/** Exit code, and all faults except that rsiod does not run. */
 async function examined(text: string, options: { readonly daemonToo?: boolean } = {}) {
   client.writeConfig('rsiod', text);
   return faults(options.daemonToo === true);

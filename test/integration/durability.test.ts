@@ -10,7 +10,7 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { needFio } from '../support/programs/programs.ts';
 import { report } from '../support/programs/report.ts';
 
-/** The server comes back as soon as the client says that it waits. */
+/** The server returns as soon as the client reports that it waits. */
 const SOON = { downMs: 0 };
 const BOTH_FLUSH = { fioFlushes: true, judgeFlushes: true };
 /** Seeds of crashes that leave a part of what was not synced, and nothing of it. */

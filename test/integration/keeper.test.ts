@@ -168,7 +168,7 @@ it(
     expect((await other!.ended).stderr).toContain('Input/output error');
     await waitFor(() => devices.mounts().length === 1, WAIT_MS, 'The device is taken away');
     expect(host.log('rsiod')).toContain(`${second}, left by the process before, are taken away (detached by rsconfig -d): what process`);
-    // A configuration that is refused holds a new process up, and the log says so.
+    // A refused configuration delays a new process, and the log says so.
     host.writeConfig('rsiod', 'nonsense');
     const stopped = await workingProcess(scene);
     process.kill(stopped, 'SIGKILL');

@@ -26,7 +26,7 @@ beforeEach(async () => {
   network = await hosts.network(3);
 });
 
-/** The network as if it had these of its subnets only. */
+/** The network reduced to these of its subnets. */
 function part(...indexes: readonly number[]): TestNetwork {
   const pick = <T>(list: readonly T[]): T[] => indexes.map((index) => list[index]!);
   return {
@@ -85,7 +85,7 @@ interface SteadyIo {
   end(): Promise<void>;
 }
 
-/** Writes and reads back one block after the other until told to end. */
+/** Writes and reads back one block after the other until stopped. */
 async function steadyIo(): Promise<SteadyIo> {
   await client.rsconfigWell('-a');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');

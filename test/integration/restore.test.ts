@@ -48,7 +48,7 @@ function open(host: Host, name: string): Promise<NbdIo> {
   return waitFor(() => NbdIo.open(host.rsiodPaths.nbdSocket, name), BACK_MS, `${name} can be opened`);
 }
 
-/** Writes fresh content to block after block, until the connection breaks; what was acknowledged stands in the map. */
+/** Writes new content to block after block until the connection breaks; the map has the acknowledged writes. */
 async function writeUntilBroken(nbd: NbdIo, acknowledged: Map<number, Buffer>): Promise<number> {
   for (let at = 0; ; at = (at + 1) % BLOCKS) {
     const data = randomBytes(BLOCK_BYTES);

@@ -34,7 +34,7 @@ interface Heard {
   readonly signature: string;
 }
 
-/** A socket of a client, and every answer it has heard. */
+/** A socket of a client, and every answer that it has received. */
 class Asker {
   readonly heard: Heard[] = [];
   private readonly socket: dgram.Socket;

@@ -41,7 +41,7 @@ function outcomes(): string[] {
     .filter((line) => /^Reload refused|^Reload: (?!.*\[E_)/.test(line));
 }
 
-/** Writes the file, sends SIGHUP, and gives all that is said about it. */
+/** Writes the file, sends SIGHUP, and returns all log lines about it. */
 async function reload(text: string): Promise<string> {
   const before = host.log('rssrv').length;
   const count = outcomes().length;

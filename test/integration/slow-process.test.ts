@@ -73,7 +73,7 @@ function pass(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** What becomes of each is written down. */
+/** Records the outcome of each. */
 function noting(outcomes: string[], name: string, io: Promise<unknown>): void {
   void io.then(
     () => outcomes.push(`${name}: written`),

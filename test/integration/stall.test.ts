@@ -65,7 +65,7 @@ it('stall = 5s: EIO after five seconds, the status says until when, and the volu
   const elapsedMs = await waiting;
   expect(elapsedMs).toBeGreaterThan(4_500);
   expect(elapsedMs).toBeLessThan(5_000 + SLACK_MS);
-  // I/O that comes now has its own five seconds; nothing is said a second time.
+  // I/O that arrives now has its own five seconds; the event is not repeated.
   const secondMs = await msUntilEio(nbd.read(0, BLOCK));
   expect(secondMs).toBeGreaterThan(4_900);
   expect(client.log('rsiod').match(/is answered with an error, its outcome is unknown/g)).toHaveLength(1);
@@ -132,7 +132,7 @@ it('stall = forever: I/O waits, the status says so, and daemon and commands answ
   // Forced, it is detached, and what waited is answered.
   await client.rsconfigWell('-d', 'oracle', '--force');
   expect(await write).toBe('failed');
-  // The server hears of it as soon as it is back: the hold ends, though its handle was gone with the session.
+  // The server learns of it as soon as it is back: the hold ends, although its handle ended with the session.
   await server.start('rssrv');
   await waitFor(async () => (await holders()) === 0, BACK_MS, 'Nobody holds the volume');
   expect(await client.stop('rsiod')).toBeLessThan(12_000);

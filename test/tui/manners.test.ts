@@ -52,7 +52,7 @@ function file(): string {
   return readFileSync(host.rsiodPaths.configFile, 'utf8');
 }
 
-/** Adds an interface to what is edited. */
+/** Adds an interface to the edited file. */
 async function change(terminal: TmuxTerminal): Promise<void> {
   await terminal.press('Enter');
   await terminal.sees('> if0');

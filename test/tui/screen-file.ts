@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { SCREEN_DEADLINE_MS, type TmuxTerminal } from './tmux-terminal.ts';
 
-/** What is this run's own, and what stands for it. */
+/** Values of this run, and their placeholders. */
 export type Mask = readonly (readonly [found: string | RegExp, shown: string])[];
 
 const FOLDER = fileURLToPath(new URL('./screens/', import.meta.url));

@@ -33,7 +33,7 @@ export class TmuxTerminal {
     this.#socket = host.file(`tui/tmux-${TmuxTerminal.#count}`);
   }
 
-  /** Starts `crsio --root ROOT ARGS` in a new terminal, 80x24 unless said otherwise. */
+  /** Starts `crsio --root ROOT ARGS` in a new terminal, 80x24 by default. */
   static async start(host: Host, options: TerminalOptions = {}): Promise<TmuxTerminal> {
     const terminal = new TmuxTerminal(host);
     const config = host.file('tui/tmux.conf');
@@ -80,7 +80,7 @@ export class TmuxTerminal {
     return (await this.#tmux('display-message', '-p', `#{${name}}`)).trim();
   }
 
-  /** The screen as soon as it says this, and not the other. */
+  /** The screen as soon as it shows this, and not the other. */
   async sees(text: string | RegExp, not: string | null = null): Promise<string> {
     let last = '';
     const isThere = async (): Promise<boolean> => {

@@ -5,7 +5,7 @@ import type { Meddle } from '../../support/peers/raw-server.ts';
 import type { ClientStage } from './stage.ts';
 import type { Target } from './target.ts';
 
-/** What a case must have besides a server, a node and a volume; without it the case is skipped, and says so. */
+/** What a case needs besides a server, a node and a volume; without it the case is skipped with this reason. */
 export type Need =
   | 'second node'
   | 'third node'
@@ -30,7 +30,7 @@ export interface ServerCase extends CaseText {
   readonly needs: readonly Need[];
   /** It waits for a time-out: runs beside the others, on connections of its own. */
   readonly isPatient: boolean;
-  /** What rssrv's log says then; looked at only where the log is at hand. */
+  /** What rssrv logs; checked only if the log is available. */
   readonly log: RegExp | null;
   run(target: Target): Promise<void>;
 }

@@ -21,7 +21,7 @@ export function equals(what: string, actual: unknown, expected: unknown): void {
   holds(isDeepStrictEqual(actual, expected), `${what} is ${shown(actual)}, expected ${shown(expected)}`);
 }
 
-/** `from` says what is in `actual` where it differs. */
+/** `from` is the position in `actual` at which they differ. */
 export function sameBytes(what: string, actual: Buffer, expected: Buffer): void {
   const at = actual.findIndex((byte, index) => byte !== expected[index]);
   holds(actual.equals(expected), `${what} differs: ${actual.length} bytes, expected ${expected.length}, from byte ${at} on`);
@@ -56,12 +56,12 @@ export async function closed(path: RawConnection): Promise<void> {
   equals('What the server said before it closed', said, []);
 }
 
-/** A REFUSE of this code is said, and the connection closed. */
+/** A REFUSE of this code arrives, and the connection is closed. */
 export async function refused(peer: RawConnection, code: string): Promise<Farewell> {
   return lastWord(peer, OP.REFUSE, code);
 }
 
-/** A BYE of this code is said, and the connection closed. */
+/** A BYE of this code arrives, and the connection is closed. */
 export async function byes(peer: RawConnection, code: string): Promise<Farewell> {
   return lastWord(peer, OP.BYE, code);
 }

@@ -21,7 +21,7 @@ const LOG_CHUNK_BYTES = 256 * 1024;
 export class PathWatch {
   private readonly host: Host;
   private asked: Promise<readonly RepView[]> | null = null;
-  /** Of each address, as the log has them: what is shown is the last one only. */
+  /** By address, as in the log; the status shows only the last one. */
   private readonly reasons = new Map<string, string[]>();
   private logRead = 0;
   private lastLine = '';
@@ -98,13 +98,13 @@ export class ClientStage {
     return shown.filter(({ section }) => section === this.namespace || section === `${this.namespace}-2`);
   }
 
-  /** All that rsiod has said of its path at this address (the server's first by default), what it shows now as the last. */
+  /** Everything that rsiod has reported of its path at this address (by default the server's first), with its present status last. */
   async said(index = 0): Promise<string> {
     const shown = (await this.paths())[index]?.lastError ?? '';
     return [...this.watch.closings(this.server.addresses[index] ?? ''), shown].join(' | ');
   }
 
-  /** rsiod has said this of its first path. */
+  /** rsiod has reported this of its first path. */
   async says(reason: RegExp): Promise<void> {
     const isSo = async (): Promise<boolean> => reason.test(await this.said());
     await waitFor(isSo, DEADLINE_MS, `A path is closed because of ${reason}`).catch(async (error: Error) => {

@@ -132,7 +132,7 @@ export class Target {
     this.instances[index] = (this.instances[index] ?? 0) + 1;
   }
 
-  /** A connection that has said nothing yet. */
+  /** A connection that has sent nothing yet. */
   async stranger(identity: RawIdentity = this.identity(), place: RawAddress = this.place()): Promise<RawClient> {
     return this.keep(await RawClient.connect(place, identity));
   }
@@ -243,7 +243,7 @@ export class Target {
     }
   }
 
-  /** After the last case: what was written is zeroed, nothing is held, and BYE is said. */
+  /** After the last case: zeroes the written sectors, closes all handles and sends BYE. */
   async finish(): Promise<void> {
     this.tidy();
     const { handle, sizeBytes } = await this.plain();

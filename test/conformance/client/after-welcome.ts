@@ -22,7 +22,7 @@ function stray(id: string, section: string, expects: string, request: RawRequest
   );
 }
 
-/** A frame that only a client says, or that has no place here. */
+/** A frame that only a client sends, or that is not permitted here. */
 function outOfPlace(request: RawRequest): ClientCase {
   const name = frameName(request.op);
   return closingCase(

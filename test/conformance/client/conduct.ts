@@ -23,7 +23,7 @@ interface Heard {
   readonly frame: RawFrame;
 }
 
-/** All frames that a server was told of, in their order. */
+/** All frames that a server received, in order. */
 class Ear {
   readonly heard: Heard[] = [];
   readonly meddle: Meddle;
@@ -336,7 +336,7 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
     fenced,
     async (stage, ear) => {
       await stage.up();
-      // A heartbeat may pass until the client says something on it.
+      // A heartbeat may pass until the client sends something on it.
       const second = (): RawServerLink | undefined =>
         stage.server.links.find((link) => pathIndex(link) === 1 && link.isPath && link.ending === null);
       await stage.becomes('There is a second path', () => second() !== undefined);

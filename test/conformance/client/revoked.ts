@@ -67,7 +67,7 @@ class Revoker {
     this.revokedUpTo = this.handles;
   }
 
-  /** Handles on which these were heard, in their order. */
+  /** The handles on which these were received, in order. */
   handlesOf(op: number, aux = 0): number[] {
     return this.heard.filter(({ frame }) => frame.op === op && (op !== OP.IOCTL || frame.aux === aux)).map(({ frame }) => frame.handle);
   }

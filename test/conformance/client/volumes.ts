@@ -127,7 +127,7 @@ const IO_CASES: readonly ClientCase[] = [
   ),
 ];
 
-/** OPEN is answered by this; what `rsconfig -a` says then. */
+/** The answer to OPEN, and the resulting output of `rsconfig -a`. */
 function opening(
   id: string,
   section: string,

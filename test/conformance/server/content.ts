@@ -18,7 +18,7 @@ async function read(path: RawClient, handle: number, lba: number, sectors: numbe
   return (await answered(path, { op: OP.READ, handle, lba, count: sectors })).body;
 }
 
-/** ZERO with these flags makes a range read as zeros and touches neither what is before nor behind. */
+/** ZERO with these flags makes a range read as zeros and changes nothing before or after it. */
 function zeroes(id: string, expects: string, flags: number, sectors: number, count: number): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const handle = await target.handle();

@@ -51,7 +51,7 @@ interface Digesting {
   readonly handle: number;
 }
 
-/** A further path of the session that says CRC-32s and wants them; a session's paths need not agree in this. */
+/** Another path of the session with CRC-32s in both directions; the paths of a session need not agree in this. */
 async function digesting(target: Target): Promise<Digesting> {
   const handle = await target.handle();
   const first = await target.first();

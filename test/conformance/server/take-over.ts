@@ -14,7 +14,7 @@ import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const TWO = { needs: ['second node'] } as const;
 
-/** OPEN of the volume that says more. */
+/** OPEN of the volume with further fields. */
 function asking(target: Target, changes: Partial<OpenRequest>): { readonly op: number; readonly body: Buffer } {
   return { op: OP.OPEN, body: encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: false, ...changes }) };
 }

@@ -10,7 +10,7 @@ import { findTool } from '../machine/machine-tools.ts';
 import type { Screen } from '../machine/screen.ts';
 import type { Shell } from '../machine/shell.ts';
 
-/** Unmounts what is mounted from the demo's devices, wherever that is, or below its root; lazily what is in use, and says by whom. */
+/** Unmounts everything on the demo's devices, anywhere, or below its root; busy ones lazily, with the names of their users. */
 export async function releaseMounts(root: string, shell: Shell, screen: Screen): Promise<void> {
   for (const mountPoint of await mountsOn(root)) await attempt(shell, 'umount', mountPoint);
   for (const mountPoint of await mountsOn(root)) {
@@ -84,6 +84,6 @@ function isBelow(root: string, file: string): boolean {
 
 async function attempt(shell: Shell, name: string, ...args: readonly string[]): Promise<void> {
   const path = findTool(name);
-  // What it says is on the screen, and what is left is looked for afterwards.
+  // Its output is on the screen; what is left is searched for afterwards.
   if (path !== null) await shell.tool(path, ...args).catch(() => undefined);
 }

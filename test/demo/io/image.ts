@@ -12,7 +12,7 @@ import type { Shell } from '../machine/shell.ts';
 const CHUNK_BYTES = 1024 * 1024;
 const CHUNKS = 32;
 
-/** Makes `file`, 32 MiB, and says what it is. Returns whether it is an ext4 file system. */
+/** Makes `file`, 32 MiB, and prints what it is. Returns whether it is an ext4 file system. */
 export async function makeImage(file: string, contents: string, shell: Shell, screen: Screen, bare: boolean): Promise<boolean> {
   const mke2fs = bare ? null : findTool('mke2fs');
   if (mke2fs !== null) {

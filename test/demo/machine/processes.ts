@@ -28,7 +28,7 @@ export function pidOf(pidFile: string): number | null {
   return entryOf(pid) === undefined ? null : pid;
 }
 
-/** Ends the process and its descendants. Gives the pids that had to be killed. */
+/** Ends the process and its descendants. Returns the pids that had to be killed. */
 export async function endTree(pid: number): Promise<number[]> {
   const family = familyOf(pid);
   signal(pid, 'SIGTERM');

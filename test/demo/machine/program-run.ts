@@ -15,7 +15,7 @@ export interface ProgramRun {
   readonly env?: NodeJS.ProcessEnv;
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
-  /** What it says, as it comes. */
+  /** Its output, as it arrives. */
   readonly output: (text: string) => void;
 }
 

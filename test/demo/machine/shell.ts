@@ -24,7 +24,7 @@ type Program = 'rssrv' | 'rsiod' | 'rsconfig' | 'rsclogcat' | 'rsslogcat';
 
 interface How {
   readonly signal?: AbortSignal;
-  /** Without it what the program says is shown. */
+  /** Without it, the program's output is shown. */
   readonly output?: (text: string) => void;
 }
 

@@ -19,7 +19,7 @@ const BACK_MS = 20_000;
 export interface FaultRun {
   readonly before: LoadReport;
   readonly during: LoadReport;
-  /** In the whole run, after the load had ended. */
+  /** Of the whole run, read after the load has ended. */
   readonly errors: number;
   readonly firstError: string | null;
   /** From the end of the fault until all paths are up; null: not within BACK_MS. */

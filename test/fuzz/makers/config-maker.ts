@@ -38,7 +38,7 @@ const ODD_LINES = [
   '__proto__ = 1',
 ];
 
-/** That of the first section where the key has one: elsewhere it is what that section says. */
+/** The default of a key in the first section that has it; in another section the key may have another default. */
 function defaultOf(schema: FileSchema, key: string): string | null {
   return Object.values(schema).flatMap(({ keys }) => keys[key]?.default ?? [])[0] ?? null;
 }
@@ -66,7 +66,7 @@ function valueOf(random: SeededRandom, type: string, key: string, count: number,
   }
 }
 
-/** Keys that make sense together; a volume of a server stands on a path or has a size. */
+/** Keys that make sense together; a server's volume has a path or a size. */
 function keysOf(random: SeededRandom, file: ConfigFileName, type: string, all: readonly string[]): readonly string[] {
   if (file !== 'rssrvcfg' || type !== 'volume') return all;
   return random.chance(0.97) ? all.filter((key) => key !== 'type') : all;

@@ -33,7 +33,7 @@ const CHANGES: readonly Change[] = [
   (random, bytes) => changed(bytes, (copy) => (copy[place(random, copy)]! ^= 1 << random.int(0, 7))),
   // a byte
   (random, bytes) => changed(bytes, (copy) => (copy[place(random, copy)] = random.pick(EDGES))),
-  // lies of two and of four bytes
+  // wrong values of two and of four bytes
   (random, bytes) => (bytes.length < 2 ? bytes : changed(bytes, (copy) => copy.writeUInt16BE(random.pick(EDGES), place(random, copy, 2)))),
   (random, bytes) =>
     bytes.length < 4

@@ -21,7 +21,7 @@ const LOOK_MS = 200;
 const PATIENCE_MS = 60_000;
 /** Beyond what was resident after the warm-up. */
 const GROWTH_MAX_BYTES = 64 * MIB;
-/** Refused ones that are being closed, and what is accepted in one turn of the loop. */
+/** Refused connections that are being closed, and those accepted in one event-loop turn. */
 const REFUSED_SLACK = 128;
 const HOLDS_MAX = 5;
 /** Longer than a stranger may take to prove himself, and a probe to end. */

@@ -30,7 +30,7 @@ export interface HostileCounts {
   /** Of the peers that make a whole handshake: how many got a CHALLENGE, and how many of those with a key a WELCOME. */
   challenged: number;
   welcomed: number;
-  /** Longest wait for the kernel to say that a connection stands, ms. */
+  /** Longest wait until the kernel reports a connection as established, ms. */
   slowestConnectMs: number;
 }
 

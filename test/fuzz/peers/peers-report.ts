@@ -34,7 +34,7 @@ interface Phase {
   readonly greeted: number;
 }
 
-/** Good newcomers, one after the other from an address of their own, until told to stop. */
+/** Good new clients, one after the other from an address of their own, until stopped. */
 async function newcomers(scene: PeersScene, isOver: () => boolean): Promise<{ newcomers: number; greeted: number }> {
   const [from = ''] = scene.unblamed(1);
   const { server, node, nodekey, namespaceid } = scene.target;

@@ -16,9 +16,9 @@ const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
 /** Rounds that a campaign is made of, so that every target is seen early, and starting processes takes little of the time. */
 const ROUNDS = 2;
-/** A seed takes milliseconds; a process that has said nothing for so long after its slice hangs. */
+/** A seed takes milliseconds; a process that has reported nothing for so long after its slice hangs. */
 const SILENCE_MAX_MS = 60_000;
-/** What is found again and again is said so often. */
+/** A repeated finding is printed this many times. */
 const FINDINGS_PER_TARGET_MAX = 3;
 
 interface Sums {
@@ -110,7 +110,7 @@ function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
   });
 }
 
-/** The process said nothing: its last seed is to blame. */
+/** The process reported nothing: its last seed is the cause. */
 function lost({ target, from, stride }: Slice, seed: number, what: string): SliceResult {
   const finding: FuzzFinding = { target, seed, what, inputHex: 'not made small: it ends the process' };
   return { cases: Math.floor((seed - from) / stride), deep: 0, nextSeed: seed + stride, finding };

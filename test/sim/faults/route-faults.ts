@@ -106,7 +106,7 @@ export class RouteFaults {
     });
   }
 
-  /** As a bad plug does: most packets arrive. The route counts as good: what is lost comes later. */
+  /** Like a bad plug: most packets arrive. The route counts as good, because lost packets arrive later. */
   private losePackets(): void {
     const { random } = this.targets;
     const route = this.route();
@@ -164,7 +164,7 @@ export class RouteFaults {
     });
   }
 
-  /** As the interface watcher sees it; now and then what it says is not so. */
+  /** As the interface watcher sees it, which is sometimes wrong. */
   private loseCarrier(): void {
     const { random, network } = this.targets;
     const client = this.client();

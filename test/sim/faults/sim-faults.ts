@@ -26,7 +26,7 @@ export class SimFaults {
   private readonly healing = new Set<() => void>();
   isOver = false;
 
-  /** `gapMs`: mean time between two misfortunes. */
+  /** `gapMs`: mean time between two faults. */
   constructor(targets: Targets, gapMs: number) {
     this.targets = targets;
     this.gapMs = gapMs;
@@ -83,7 +83,7 @@ export class SimFaults {
     if (this.targets.random.chance(0.5)) this.leaveOneRoute();
   }
 
-  /** Each client keeps one route to each server; of the others nothing is ever heard again. */
+  /** Each client keeps one route to each server; the others stay silent forever. */
   private leaveOneRoute(): void {
     const { network, servers, clients, random } = this.targets;
     for (const { serverid } of servers) {

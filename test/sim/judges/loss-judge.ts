@@ -29,7 +29,7 @@ export class LossJudge {
     this.witnesses = [];
   }
 
-  /** It has begun because a sync has failed. */
+  /** It started because a sync failed. */
   lost(openings: Iterable<Opening>): void {
     if (this.outliving.length === 0) this.outlivedMs = 0;
     this.outliving = [...openings];

@@ -11,7 +11,7 @@ const LATE_MAX_MS = 300;
 
 export class StallJudge {
   private readonly policy: StallPolicy;
-  /** Since when it was said that the volume's I/O waits; null: it goes. */
+  /** Since when the volume's I/O was reported as waiting; null: it runs. */
   private waitsSinceMs: number | null = null;
   /** When a failure of I/O was found correct: all waiting I/O fails at the same time. */
   private gaveUpMs = -1;

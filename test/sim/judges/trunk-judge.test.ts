@@ -59,7 +59,7 @@ const owed = (...copies: number[]): JudgedSlots => ({
   copiesOf: (slot) => (slot === 0 ? copies : []),
 });
 
-/** Every 100 ms from `fromMs` to `toMs`; gives what was said first. */
+/** Checks every 100 ms from `fromMs` to `toMs`; returns the first breach. */
 function watch(look: (nowMs: number) => string | null, fromMs: number, toMs: number): string | null {
   for (let nowMs = fromMs; nowMs <= toMs; nowMs += 100) {
     const said = look(nowMs);

@@ -10,7 +10,7 @@ import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/sche
 export const MOVED_WITHIN_MS = 800;
 /** A path delivers when it has shown something within this: while another one is silent all are asked. */
 const DELIVERS_MS = 500;
-/** One request of RATE_PROBE_SHARE can show how an idle path is, and paths take turns; of what is sent between two looks some carries no data. */
+/** One request in RATE_PROBE_SHARE may test an idle path, and paths take turns; some requests between two looks carry no data. */
 const PROBES_PER_PATH = 4;
 
 export interface JudgedPath extends PathPicture {
@@ -41,7 +41,7 @@ interface Seen {
 /** A path that nothing is out on. */
 interface Idle {
   readonly usedMs: number;
-  /** What the trunk had sent when it might have been tried; null: it was too soon. */
+  /** What the trunk had sent when the path might have been tried; null: too early. */
   sent: number | null;
 }
 

@@ -90,7 +90,7 @@ export class SimClient {
   private readonly ports: ClientPorts;
   private readonly retrying = new Set<SimUser>();
   private isStopped = false;
-  /** Of what is being attached and detached. */
+  /** Volumes that are being attached or detached. */
 
   constructor(names: ClientNames, locals: readonly string[], remotes: SimClient['remotes'], uses: readonly Use[], ports: ClientPorts) {
     this.name = names.label;
@@ -125,7 +125,7 @@ export class SimClient {
     });
   }
 
-  /** Ends in order: what is out is answered with an error, the servers are told. */
+  /** Ends in order: I/O in flight is answered with an error, and the servers are notified. */
   stop(reason: string): void {
     this.isStopped = true;
     if (this.process.isKilled) return;
@@ -133,7 +133,7 @@ export class SimClient {
     this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
   }
 
-  /** What the interface watcher says, as soon as the process runs. */
+  /** The interface watcher's reports, once the process runs. */
   interfaceChanges(address: string, change: InterfaceChange): void {
     const { process, namespace } = this;
     process.after(0, () => {

@@ -10,7 +10,7 @@ import type { SimServer } from './sim-server.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
 export interface Form {
-  /** What its server says of it. */
+  /** What its server announces of it. */
   readonly says?: Partial<Pick<ServedVolume, 'readonly' | 'shared' | 'blockSizeBytes'>>;
   /** Its storage is another file's. */
   readonly isOther?: boolean;

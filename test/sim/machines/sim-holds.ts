@@ -21,7 +21,7 @@ import { type SimVolume, served } from './sim-volume.ts';
 
 /** The client process that asks. */
 export interface SimClaimant extends ClientIdentity {
-  /** A number that no other client process has, whatever it says of itself. */
+  /** A number that no other client process has, whatever identity it presents. */
   readonly client: number;
 }
 
@@ -35,7 +35,7 @@ export interface HoldsPorts {
   readonly sessionOf: (node: string) => SimSession | undefined;
   /** The holders of a volume have changed: clients ask for the list. */
   readonly holdersChanged: () => void;
-  /** A step of a take-over is done: a misfortune may strike now. */
+  /** A step of a take-over is done: a fault may strike now. */
   readonly stepped: () => void;
 }
 

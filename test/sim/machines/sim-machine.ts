@@ -25,7 +25,7 @@ export class SimMachine {
   /** Null: it is of an older build, and compares nothing. */
   private readonly facts: SimFacts | null;
   private boots = 1;
-  /** By volume and what a client process says of itself: the last one that asked for it. */
+  /** By volume and the identity that a client process presents: the last process that asked for it. */
   private readonly claims = new Map<string, Claim>();
 
   constructor(random: SeededRandom, facts: SimFacts | null) {

@@ -56,7 +56,7 @@ export class SimServer implements SimHost {
   readonly name: string;
   readonly serverid: number;
   readonly sessions = new Map<string, SimSession>();
-  /** By node: when it was last told that it is to come again. */
+  /** By node: when it was last told to retry. */
   readonly slowSaidMs = new Map<string, number>();
   isListening = true;
   /** The listener of now. */
@@ -92,7 +92,7 @@ export class SimServer implements SimHost {
     this.holds = this.newHolds();
   }
 
-  /** It listens, stands nowhere still, and is ending nothing. */
+  /** It listens, is not stopped, and is ending nothing. */
   get isGood(): boolean {
     if (!this.isListening || this.listener.isPaused || this.inTransition.size > 0 || this.leftOver.size > 0) return false;
     for (const session of this.sessions.values()) if (session.process.isPaused || session.isEnding) return false;
@@ -194,7 +194,7 @@ export class SimServer implements SimHost {
     this.machine.lost(volume);
     const epoch = this.holds.holders.epochOf(volume);
     for (const session of this.sessions.values()) session.revokeLost(volume, epoch);
-    // What is said to a process last reaches it last.
+    // The message that was sent last reaches a process last.
     this.listener.after(this.ports.sessions.controlMs, () => this.listChanged());
   }
 

@@ -38,7 +38,7 @@ export interface SessionHost {
   nextLife(): number;
 }
 
-/** What a server says of its interfaces now. */
+/** What a server announces of its interfaces now. */
 export interface SimList {
   readonly interfaces: readonly ServerInterface[];
   readonly generation: number;
@@ -98,7 +98,7 @@ export class SimSession {
     });
   }
 
-  /** The server's list is another one now: its process hears of it, when it can. */
+  /** The server's list has changed: its process is notified when it runs. */
   listChanged(): void {
     this.process.after(0, () => {
       const { interfaces, generation } = this.list();
@@ -203,7 +203,7 @@ export class SimSession {
     };
   }
 
-  /** Reaches the listener after what was said before, also when this process is gone by then. */
+  /** Reaches the listener after all earlier messages, even if this process has ended by then. */
   private say(told: () => void): void {
     const { clock, host } = this;
     const { listener } = host;
@@ -217,7 +217,7 @@ export class SimSession {
     return this.answeredMs - nowMs;
   }
 
-  /** A question to the listener: what is asked first reaches it first. It answers whenever it can. */
+  /** A question to the listener: earlier questions reach it first. It answers at any time. */
   private asked<T>(ask: () => Promise<T>): Promise<T> {
     const { host, process } = this;
     const delayMs = this.delayMs();

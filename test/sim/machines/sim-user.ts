@@ -46,7 +46,7 @@ export interface UserPorts {
 
 const SPOILED = 0x5b;
 const NOTHING_COVERED = new Uint32Array(0);
-/** Of a user's I/O: so much comes when no misfortune befalls the world any more. */
+/** This share of a user's I/O comes after the last fault. */
 const LAST_SHARE = 0.2;
 /** FLUSH is the last one: some never ask for it. */
 const OPS: readonly VolumeOp[] = ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write', 'write', 'zero', 'discard', 'flush'];
@@ -68,7 +68,7 @@ class UserIo implements VolumeIo {
   volume: Volume | null = null;
   /** Of the hold that it was submitted under. */
   epoch = 0;
-  /** Lives of the storage that had ended by then. */
+  /** Incarnations of the storage that had ended by then. */
   lives = 0;
   /** Of the changes treated as lost by then. */
   drops = 0;
@@ -175,14 +175,14 @@ export class SimUser {
     return this.ports.isReplaced();
   }
 
-  /** Half of what it has still to do is left to another instance of its node. */
+  /** Another instance of its node does half of its remaining work. */
   share(): number {
     const given = Math.floor(this.left / 2);
     this.left -= given;
     return given;
   }
 
-  /** Something may be lost: reads that are out may show what is left. */
+  /** Data may be lost: reads in flight may return what is left. */
   lower(): void {
     for (const io of this.out)
       if (io.op === 'read') this.oracle.lower(io.ticket, io.positionBytes / SECTOR_BYTES, io.lengthBytes / SECTOR_BYTES);
@@ -255,7 +255,7 @@ export class SimUser {
     this.isForced = force;
   }
 
-  /** What it had in its log is nowhere any more, also while its detach is not done yet. */
+  /** The contents of its log are lost, even while its detach is not complete. */
   get leavesByForce(): boolean {
     return this.isLeaving && this.isForced;
   }
@@ -388,7 +388,7 @@ export class SimUser {
     if (io.volume !== null && this.lostOnes.has(io.volume)) return false;
     const isGivenUp = status === STATUS.OUTCOME_UNKNOWN || status === STATUS.IO_ERROR;
     if (isGivenUp && (io.volume !== this.volume || this.leavesByForce)) return true;
-    // A time-out runs on while something waits, also when what it began with was answered: a link that lost packets brings answers late.
+    // A time-out continues while any I/O waits, even after its first I/O was answered, because a lossy link delivers answers late.
     if (status === STATUS.OUTCOME_UNKNOWN)
       return this.stall.mayGiveUp(io.volume, io.submittedMs, this.busySinceMs, this.clock.monotonicMs());
     return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.target.storage.failedMs >= io.submittedMs;

@@ -63,7 +63,7 @@ export class SimVolume implements LossWatch {
     return this.users.length > 1;
   }
 
-  /** Its server has decided a grant: what the last holder was told is durable by then, unless it has given the volume back itself. */
+  /** Its server has decided a grant: the last holder's acknowledged writes are durable by then, unless it released the volume itself. */
   decided(decided: Decided): void {
     const before = this.judge.last;
     if (this.judge.decided(decided)) this.handedOver(decided, before?.node ?? null);

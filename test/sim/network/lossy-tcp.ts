@@ -14,7 +14,7 @@ export const TIMEOUT_MS = 200;
 const TIMEOUT_MAX_MS = 30_000;
 /** What connects has its own. */
 const CONNECT_TIMEOUT_MS = 1000;
-/** Losses come in bursts: what is repeated is lost again so often at least. */
+/** Losses come in bursts: a repeated packet is lost again at least this often. */
 const AGAIN_CHANCE = 0.25;
 /** No round trip is shorter. */
 const TRIP_MIN_MS = 0.2;

@@ -114,13 +114,13 @@ class Stream {
     this.forget();
   }
 
-  /** The receiver has closed, or the sender heard that it did: nothing of this matters any more. */
+  /** The receiver has closed, or the sender knows that it did: nothing here matters any more. */
   clear(): void {
     this.forget();
     for (const send of this.sends.splice(0)) this.sender().sent(send.done);
   }
 
-  /** Asks for a look at what is due; never from within the call. */
+  /** Requests a look at what is due; never from within the call. */
   pump(): void {
     const nextMs = Math.min(
       this.canTake() ? this.sends[0]!.dueMs : Number.POSITIVE_INFINITY,
@@ -272,7 +272,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
     this.close(CLOSED, false);
   }
 
-  /** A send is over: its sender hears of it when it runs. */
+  /** A send is over: its sender is notified when it runs. */
   sent(done: () => void): void {
     if (this.process === null) this.clock.soon(done);
     else if (!this.process.isKilled) this.process.after(0, done);

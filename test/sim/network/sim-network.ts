@@ -32,7 +32,7 @@ export class SimRoute {
   reach: 'open' | 'refused' | 'silent' = 'open';
   /** Nothing is wrong with it since then; infinity: something is. */
   goodSinceMs = 0;
-  /** Bytes per ms that it is just let carry one way; null: what its shape says. */
+  /** Bytes per ms that it carries one way at present; null: as in its shape. */
   readonly narrow: Record<Direction, number | null> = { there: null, back: null };
   /** The same of packets lost. */
   readonly losing: Record<Direction, number | null> = { there: null, back: null };

@@ -11,7 +11,7 @@ import { addTo, noSums, perHourLine, sumsLine } from './sums.ts';
 /** A worker's arguments: first seed, step, last seed (0: none), duration in ms (0: until the last seed). */
 export type WorkerArguments = readonly [from: number, step: number, to: number, forMs: number];
 
-/** Is told of each seed that is through, and of a worker that ended before its time: at which seed, and how. */
+/** Called with each completed seed, and with a worker that ended too early: its seed, and how. */
 export interface CampaignEvents {
   finished(result: SeedResult): void;
   died(seed: number, how: string): void;

@@ -8,7 +8,7 @@ export interface SeedCounts {
   /** Of them: outcome unknown. */
   readonly givenUp: number;
   readonly detached: number;
-  /** Volumes that changed hands against their holder's will, and how often a user heard that. */
+  /** Volumes that changed hands against their holder's will, and how often a user learned that. */
   readonly takeOvers: number;
   readonly losses: number;
   readonly pathFailures: number;

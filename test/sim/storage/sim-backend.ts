@@ -162,7 +162,7 @@ export class SimBackend implements Backend, Opening {
     };
   }
 
-  /** `effect` happens at some time before the end, and `done` hears its result at the end; neither after the process was killed. */
+  /** `effect` happens at some time before the end, and `done` gets its result at the end; neither happens after the process was killed. */
   private later<T>(effect: () => T, done: (result: T) => void): void {
     this.checkAlive();
     this.running++;

@@ -8,14 +8,14 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export type WriteBackError = 'EIO' | 'ENOSPC';
 
-/** One open descriptor: up to which error it was told. */
+/** One open descriptor: the last error that it got. */
 export interface Descriptor {
   told: number;
 }
 
 /** Notified of what happens to sectors. */
 export interface LossWatch {
-  /** The change that the cache shows will never be on disk; there is what stands in `disk` at that position. */
+  /** The change that the cache shows will never be on disk; `disk` has the disk's content at that position. */
   forgets(sector: number, disk: Buffer, positionBytes: number): void;
   /** That was all of one failure. */
   hasForgotten(): void;
@@ -37,7 +37,7 @@ export class SimCache {
   private forgottenCount = 0;
   private readonly random: SeededRandom;
   watch: LossWatch | null = null;
-  /** Errors of write-back so far: those before anybody was told of the first are one. */
+  /** Write-back errors so far; those before the first report count as one. */
   private errors = 0;
   private error: WriteBackError = 'EIO';
   private isTold = true;
@@ -54,7 +54,7 @@ export class SimCache {
     return { told: this.isTold ? this.errors : this.errors - 1 };
   }
 
-  /** The error that this descriptor was not told yet; null: there is none. */
+  /** The error that this descriptor has not got yet; null: none. */
   tell(descriptor: Descriptor): WriteBackError | null {
     if (descriptor.told === this.errors) return null;
     descriptor.told = this.errors;
@@ -106,7 +106,7 @@ export class SimCache {
     for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1)) this.writeThrough(at, 1);
   }
 
-  /** Write-back of these sectors fails, as far as they are dirty: of each it is open what becomes of it. Gives how many are forgotten. */
+  /** Write-back of these sectors fails if they are dirty, with an open outcome for each. Returns how many are lost. */
   writeBackFails(firstSector = 0, sectors = this.dirty.length): number {
     const { random } = this;
     const share = random.pick(FORGOTTEN_SHARES);
@@ -127,7 +127,7 @@ export class SimCache {
     return count;
   }
 
-  /** The memory is used for something else: of so many of the forgotten sectors reads show what is on disk. */
+  /** The memory is reused: for this many of the lost sectors, reads return the disk's content. */
   evict(share: number): void {
     if (this.forgottenCount === 0) return;
     for (let at = this.forgotten.indexOf(1); at >= 0; at = this.forgotten.indexOf(1, at + 1)) {

@@ -17,7 +17,7 @@ export class SimStateFile<T> {
     this.random = random;
   }
 
-  /** For one listener; a save takes `maxMs` at most. `current`: what is true when a write begins. */
+  /** For one listener; a save takes at most `maxMs`. `current`: what is true when a write begins. */
   openedBy(process: SimProcess, maxMs: number, current: () => T): { save(): Promise<void> } {
     let writing = Promise.resolve();
     const write = (): Promise<void> =>

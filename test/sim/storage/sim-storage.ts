@@ -17,11 +17,11 @@ export interface StorageShape {
   /** Longest time until an operation takes effect, and from there to its end, ms. */
   readonly effectMs: number;
   readonly endMs: number;
-  /** Of what does not go at once, how much takes far longer than the rest, as on any disk: so that late copies meet what is executing. */
+  /** Of the operations that do not run at once, this share takes far longer, as on a disk, so that late copies meet executing requests. */
   readonly lateChance: number;
 }
 
-/** What it does with operations while something is wrong with it. `flush`: also what is written through does not get there. */
+/** What happens to operations while the storage fails. `flush`: written-through data does not get there either. */
 export type Fault = 'none' | 'read' | 'write' | 'flush' | 'full';
 
 export interface SectorRange {
@@ -144,7 +144,7 @@ export class SimStorage {
     this.lost(this.cache.writeBackFails());
   }
 
-  /** Another process of the server than those of clients syncs it: when `done` says OK, all that was written before is durable. */
+  /** Another process of the server than those of clients syncs it: if `done` gets OK, all earlier writes are durable. */
   sync(process: SimProcess, descriptor: Descriptor, done: (error: WriteBackError | null) => void): void {
     const beganMs = process.monotonicMs();
     process.after(this.random.unit() * this.shape.effectMs * this.slowFactor, () => done(this.syncs(descriptor, beganMs)));
@@ -161,7 +161,7 @@ export class SimStorage {
     if (source !== null) this.watch?.executes(life, positionBytes / SECTOR_BYTES, this.content, positionBytes, lengthBytes, storageLife);
   }
 
-  /** What becomes of a read or a change now. */
+  /** What happens to a read or a change now. */
   outcome(kind: 'read' | 'change', nowMs: number): Status {
     const fails = kind === 'read' ? this.strikes('read') : this.strikes('write') || this.strikes('full');
     if (!fails) return STATUS.OK;

@@ -38,7 +38,7 @@ const HANG_MS = 25_000;
 /** Where packets are lost all the time: what connects is repeated ever more seldom, and each turn takes time-outs. */
 const LOSSY_HANG_MS = 25_000;
 
-/** I/Os that overlap wait for each other, and each of them for its turn: so many in a row are allowed for. */
+/** Overlapping I/Os wait for each other, and each for its turn: this many in a row are permitted. */
 const CHAIN = 4;
 
 /**
@@ -58,7 +58,7 @@ interface Watch {
   readonly client: SimClient;
   readonly server: SimServer;
   readonly use: Use;
-  /** Since when nothing stands in the way of its I/O; infinity: something does. */
+  /** Since when nothing hinders its I/O; infinity: something does. */
   goodSinceMs: number;
   /** The same, with a path that is up all the while. */
   pathSinceMs: number;
@@ -121,7 +121,7 @@ export class Judge {
     }
   }
 
-  /** After the last misfortune and the time to recover. */
+  /** After the last fault and the time to recover. */
   quiet(): void {
     for (const user of this.world.users) {
       if (user.outstanding > 0 && !user.isReplaced)

@@ -13,7 +13,7 @@ import { type Running, start } from '../programs/programs.ts';
 const BESIDE_MS = 120_000;
 
 export interface DeviceSceneOptions {
-  /** Of the server; what it says of oracle is besides its path and size. */
+  /** Of the server; its options of oracle besides path and size. */
   readonly volumes?: (host: Host) => ServerConfigOptions['volumes'];
   /** Of the server, as many paths there are; default 1. */
   readonly addresses?: number;
@@ -41,7 +41,7 @@ export class DeviceScene {
     this.block = this.place('oracle');
   }
 
-  /** What is attached is shown as `device` says. */
+  /** Attached volumes are shown as `device` says. */
   static async begin(hosts: Hosts, device: string, options: DeviceSceneOptions = {}): Promise<DeviceScene> {
     const scene = new DeviceScene(hosts, await hosts.network(options.addresses ?? 1));
     const { devices, host, network } = scene;

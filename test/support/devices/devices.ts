@@ -14,7 +14,7 @@ const RELEASE_MS = 20_000;
 const SHELL_SECONDS = '60';
 const SHELL_MS = 70_000;
 
-/** What a machine must be able to do, each with what is missing where it cannot. */
+/** What a machine must be able to do, each with the text for machines that cannot. */
 const ABILITIES: readonly (readonly [command: string, missing: string])[] = [
   ['unshare --mount true', 'mounts of its own (root, CAP_SYS_ADMIN)'],
   ['exec 3<> /dev/fuse', '/dev/fuse that can be opened (modprobe fuse)'],

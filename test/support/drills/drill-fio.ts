@@ -34,7 +34,7 @@ const FLUSHING = [
 export const DRILL_FIO_BYTES = (PLAIN.length + FLUSHING.length) * PART_MIB * 1024 * 1024;
 
 export class DrillFio {
-  /** Rejects with all that fio said when one I/O failed or one block differs. */
+  /** Rejects with the whole output of fio if an I/O failed or a block differs. */
   readonly outcome: Promise<DrillFioOutcome>;
   /** So many writes of all jobs together, and there is something of every job to be read back. */
   readonly beginningWrites: number;

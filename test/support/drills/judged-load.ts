@@ -57,7 +57,7 @@ export class JudgedLoad {
     this.ended = Promise.all(lanes).then(() => Promise.all(connections.map((nbd) => nbd.close())));
   }
 
-  /** An abort of `signal` ends its connections: what is out then fails. */
+  /** Aborting `signal` ends its connections, and requests in flight fail. */
   static async start(host: Host, exportName: string, options: JudgeOptions, signal: AbortSignal): Promise<JudgedLoad> {
     const connections: NbdClient[] = [];
     while (connections.length < LANES / LANES_OF_CONNECTION) {

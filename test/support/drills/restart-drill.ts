@@ -52,7 +52,7 @@ export interface StageOptions {
   readonly keys?: (server: Host) => Readonly<Record<string, string>>;
   readonly fioFlushes: boolean;
   readonly judgeFlushes: boolean;
-  /** How long the server stays away, at least; the client says by then that it waits. */
+  /** The minimum time without the server; by then the client reports that it waits. */
   readonly downMs: number;
 }
 
@@ -97,7 +97,7 @@ export class Stage {
     return stage;
   }
 
-  /** Resolves when much I/O more was answered, `moreWrites` of fio too: by default it has read back what it had written. */
+  /** Resolves when this much more I/O was answered, `moreWrites` also of fio: by default fio has then read back its writes. */
   async goesOn(moreWrites = this.fio.readBackWrites): Promise<void> {
     const { judge } = this;
     const fioWrites = async (): Promise<number> => (await this.stats()).writes - judge.writes;

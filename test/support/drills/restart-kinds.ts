@@ -32,7 +32,7 @@ export const FORGETFUL: NonNullable<StageOptions['keys']> = (server) => ({
 const NOTICED_MS = 45_000;
 /** One in some hundred finds everything flushed. */
 const CRASHES_MAX = 4;
-/** So many flushes of the judge are answered EIO before the storage is well again. */
+/** The number of the judge's flushes that are answered EIO before the storage recovers. */
 const FLUSH_ERRORS = 2;
 
 export async function kill(stage: Stage): Promise<void> {
@@ -89,7 +89,7 @@ export const DRILL_KINDS: readonly DrillKind[] = [
   drill('crash of the server machine', { keys: FORGETFUL, fioFlushes: true, judgeFlushes: true }, (stage, { seed }) => crash(stage, seed)),
   replaced('another build after SIGTERM', 'SIGTERM'),
   replaced('another build after kill -9', 'SIGKILL'),
-  // fio ends at the first error, also at that of a flush.
+  // fio ends at the first error, including that of a flush.
   failing('flush fails, then machine crash', { keys: FORGETFUL, fioFlushes: false, judgeFlushes: true }),
   failing('the same, nobody flushing', { keys: FORGETFUL, fioFlushes: false, judgeFlushes: false }),
 ];

@@ -50,7 +50,7 @@ export class Way {
     else this.untilFlip = 'byte' in flip ? flip.byte : this.gap(flip.probability);
   }
 
-  /** Flips what is to be flipped, in place. */
+  /** Flips the chosen bits, in place. */
   spoil(bytes: Buffer): void {
     while (this.untilFlip < bytes.length) {
       const at = this.untilFlip;
@@ -101,7 +101,7 @@ export class Line {
   move(): void {
     clearTimeout(this.timer);
     const { swallow = false, standStill = false } = this.way.faults;
-    // Who is not heard cannot say that it goes, either.
+    // A side whose bytes do not arrive cannot announce its end either.
     if (this.to.destroyed || swallow || standStill) {
       this.regulate();
       return;
@@ -139,7 +139,7 @@ export class Line {
     this.move();
   }
 
-  /** Sends what is due; returns after how many ms to look again, 0 when an event will tell. */
+  /** Sends what is due; returns after how many ms to look again, 0 if an event will tell. */
   private send(): number {
     const nowMs = performance.now();
     for (let head = this.kept[0]; head !== undefined && !this.to.writableNeedDrain; head = this.kept[0]) {

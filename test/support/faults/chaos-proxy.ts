@@ -71,7 +71,7 @@ export class ChaosProxy {
     this.set({});
   }
 
-  /** Resets every connection on both sides, dropping what is on its way; returns how many were carried. */
+  /** Resets every connection on both sides and drops bytes in flight; returns the number of connections. */
   cut(): number {
     const count = this.pairs.size;
     for (const pair of this.pairs) for (const line of pair) line.stop();

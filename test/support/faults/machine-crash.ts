@@ -21,7 +21,7 @@ export interface Crash {
 export async function killServer(host: Host): Promise<void> {
   const isLeft = (): boolean => {
     const left = serverProcesses(host);
-    // First all stand still: a server process whose listener dies a moment before it would flush, as if it had been told to end.
+    // First stop all of them: a server process whose listener dies a moment earlier would flush as at an orderly end.
     for (const how of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of left) signal(pid, how);
     return left.length > 0;
   };

@@ -33,7 +33,7 @@ export async function relayCutter(hosts: Hosts, network: TestNetwork): Promise<P
   return { means: 'relays', serverAddresses, cut: async (index) => proxies[index]?.cut() ?? 0 };
 }
 
-/** `ss -K` says "Invalid argument" for what it passed over and ends with 0 whatever it did: what it killed is what it prints. */
+/** `ss -K` prints "Invalid argument" for skipped sockets and always exits with 0: the printed sockets are those that it killed. */
 async function destroySockets(address: string, port: number): Promise<number> {
   const { stdout } = await run('ss', ['-K', '-H', '-n', '-t', 'state', 'established', 'dst', address, 'dport', '=', String(port)]);
   return stdout.split('\n').filter((line) => line.trim() !== '').length;

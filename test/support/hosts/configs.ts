@@ -23,7 +23,7 @@ export interface ClientConfigOptions {
   readonly client?: number;
   /** Keys of `[defaults]`; devices are NBD sockets, so that no test makes nodes. */
   readonly defaults?: Readonly<Record<string, string>>;
-  /** Where the server is looked for; default the network's. Given: there only, whatever else the server says it has. */
+  /** Where the client looks for the server; default the network's. If given: only there, whatever the server announces. */
   readonly serverAddresses?: readonly string[];
 }
 

@@ -6,7 +6,7 @@ import type { Host } from './host.ts';
 
 const LOOK_EVERY_MS = 25;
 
-/** Server processes of a host: not its listener, nor what one of them has forked and what is no other program yet. */
+/** Server processes of a host: neither its listener, nor a forked child that has not started its program yet. */
 export function workersOf(host: Host): number[] {
   const alike = host.processes().filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('/rssrv/dist/program/worker.js'));
   return alike.filter((pid) => !alike.includes(parentOf(pid)));
@@ -37,7 +37,7 @@ export class ServedBy {
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
   }
 
-  /** Pairs that had it open at one time, and all that ever had. */
+  /** Pairs that had it open at the same time, and all that ever had. */
   end(): { readonly overlaps: readonly string[]; readonly processes: number } {
     clearInterval(this.timer);
     return { overlaps: this.overlaps, processes: this.seen.size };

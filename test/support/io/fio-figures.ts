@@ -30,11 +30,11 @@ export interface FioRun {
   readonly rampSeconds: number;
 }
 
-/** What it may take beyond the times it was told. */
+/** The time that it may take beyond its set duration. */
 const SPARE_MS = 60_000;
 const P50 = '50.000000';
 
-/** The one job of fio's answer, which may have lines before it. Throws when it had an error. */
+/** The one job of fio's output, which may have lines before it. Throws if the job had an error. */
 export function fioJob(stdout: string): FioJob {
   const start = stdout.indexOf('{');
   const { jobs } = (start < 0 ? { jobs: [] } : JSON.parse(stdout.slice(start))) as { jobs: (FioJob & { readonly error: number })[] };

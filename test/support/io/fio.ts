@@ -41,7 +41,7 @@ const SPARE_SECONDS = 80;
 const STOPPED = 128;
 
 export interface RunningFio {
-  /** Rejects with all fio said when one I/O failed or one block differs. */
+  /** Rejects with the whole output of fio if an I/O failed or a block differs. */
   readonly outcome: Promise<FioOutcome>;
   /** Ends it before its time: what was written last is not read back any more. */
   stop(): void;

@@ -21,7 +21,7 @@ export class NbdIo {
   private received: Buffer = Buffer.alloc(0);
   private wake: () => void = () => undefined;
   private cookie = 0;
-  /** Of the export, in bytes, as it was told when this connection began. */
+  /** Size of the export in bytes, as announced when this connection started. */
   sizeBytes = 0;
 
   private readonly deadlineMs: number;

@@ -12,7 +12,7 @@ const CONNECTIONS = 4;
 const STAMP_BYTES = 8;
 
 interface Block {
-  /** The last write that its writer was told of; 0: none. */
+  /** The last acknowledged write; 0: none. */
   acknowledged: number;
   /** Sent after that, and not answered, or answered with an error: may be there. */
   underWay: number | null;
@@ -60,7 +60,7 @@ export class StampedFile {
     return { stamp, data };
   }
 
-  /** The writer was told that its write is done. */
+  /** The write was acknowledged to its writer. */
   acknowledged(writer: StampedWriter, index: number, stamp: number): void {
     if (writer.hasLost) {
       if (writer.decided.get(index) !== stamp)

@@ -27,7 +27,7 @@ export interface LinkFault {
   /** True: the path ends by it. */
   readonly isFatal: boolean;
   begin(link: Link): Promise<void>;
-  /** Also of a fault that has not quite begun. */
+  /** Also of a fault that has started only in part. */
   end(link: Link): Promise<void>;
 }
 

@@ -62,7 +62,7 @@ export class Machine {
     await runWell('tc', ['-n', this.namespace, 'qdisc', 'replace', 'dev', device, 'root', ...shaper(bitsPerSecond)]);
   }
 
-  /** This card sends frames as they are on a wire, not put together to larger ones: so that each is lost by itself. */
+  /** This card sends frames as on a wire, not combined into larger ones, so that each can be lost alone. */
   async sendSingleFrames(device: string): Promise<void> {
     await this.ip('link', 'set', 'dev', device, 'gso_max_segs', '1');
   }

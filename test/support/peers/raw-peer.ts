@@ -25,7 +25,7 @@ export interface RawFrame extends Header {
   readonly body: Buffer;
 }
 
-/** A frame to be sent, right or wrong: what is not given is zero, `length` that of the body. */
+/** A frame to send, right or wrong: missing fields are zero, `length` is that of the body. */
 export interface RawRequest extends Partial<Header> {
   readonly op: number;
   readonly body?: Buffer;
@@ -95,7 +95,7 @@ export class RawConnection {
     socket.on('close', () => this.end('closed'));
   }
 
-  /** What comes from now on has CRC-32s, and so has what is requested. */
+  /** From now on received frames have CRC-32s, and so do sent requests. */
   startDigests(): void {
     this.digest = true;
     this.decoder.digest = true;
@@ -138,7 +138,7 @@ export class RawConnection {
     return decodeFarewell(frame.body, 0, frame.body.length);
   }
 
-  /** Leaves, dropping what is unsent. */
+  /** Closes the connection and drops unsent bytes. */
   reset(): void {
     this.socket.resetAndDestroy();
   }
@@ -270,7 +270,7 @@ export class RawClient extends RawConnection {
     return this.welcomedOrThrow.welcome;
   }
 
-  /** HELLO, and CHALLENGE for it; throws what a REFUSE says. */
+  /** HELLO and its CHALLENGE; throws the text of a REFUSE. */
   async greet(): Promise<Challenge> {
     this.send(this.handshake.start());
     const challenge = this.handshake.onChallenge(asBytes(await this.next()));

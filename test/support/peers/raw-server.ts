@@ -42,7 +42,7 @@ export class RawServerLink extends RawConnection {
   readonly server: RawServer;
   readonly handshake: ServerHandshake;
   path = -1;
-  /** The client has taken WELCOME: it said something behind it. A connection that it gave up before was no path. */
+  /** The client has accepted WELCOME, because it has sent a frame after it. A connection that it closed earlier was no path. */
   isPath = false;
 
   constructor(server: RawServer, socket: net.Socket) {

@@ -65,7 +65,7 @@ export function start(program: string, args: readonly string[], options: RunOpti
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
-  // Who has ended reads no more: its exit code says why.
+  // An ended program reads no more: its exit code gives the reason.
   child.stdin?.on('error', () => undefined);
   children.add(child);
   let timedOut = false;
@@ -94,7 +94,7 @@ export function start(program: string, args: readonly string[], options: RunOpti
       resolve({ code, signal, ...texts, timedOut, elapsedMs: performance.now() - startMs });
     });
   });
-  // Who only starts a program and cleans up afterwards must not be told by an unhandled rejection.
+  // A caller that only starts a program and cleans up later must not get an unhandled rejection.
   ended.catch(() => undefined);
   return {
     pid: child.pid ?? 0,
@@ -110,7 +110,7 @@ export function run(program: string, args: readonly string[], options: RunOption
   return start(program, args, options).ended;
 }
 
-/** Runs a program that must succeed; returns its stdout. Throws with command, exit code and all it said. */
+/** Runs a program that must succeed; returns its stdout. Throws with command, exit code and whole output. */
 export async function runWell(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   return wellOf(`${program} ${args.join(' ')}`, await run(program, args, options));
 }

@@ -64,12 +64,12 @@ export class ContestedVolume {
     await waitFor(() => writer.count >= before + WRITES_BEFORE, 20_000, 'The holder writes');
   }
 
-  /** It says to whom it lost. */
+  /** It reports which client took the volume. */
   async lostTo(host: Host, node: string): Promise<void> {
     await waitFor(() => new RegExp(`oracle was taken over by ${node} at 127\\.`).test(host.log('rsiod')), 20_000, `The log names ${node}`);
   }
 
-  /** The loser's I/O has failed, it says to whom it lost, and has the volume no more. */
+  /** The loser's I/O has failed, it reports which client took the volume, and no longer has it. */
   async loses(host: Host, writer: StampedWriter, node: string): Promise<void> {
     expect(await writer.ended).not.toEqual([]);
     await this.lostTo(host, node);

@@ -68,7 +68,7 @@ export class Scene {
         moving: { path: host.file('storage/moving.img'), size },
       },
     });
-    // Why a connection was dropped before the proof is said at this level.
+    // The reason why a connection was dropped before the proof is logged at this level.
     const text = config
       .replace('serverid = 1', 'serverid = 1\nlog-level = debug')
       .replace('protocol = tcp', `protocol = tcp\n${namespaceKeys}`);
@@ -107,7 +107,7 @@ export class Scene {
     return path;
   }
 
-  /** A connected raw client that has said nothing yet. */
+  /** A connected raw client that has sent nothing yet. */
   connect(from: RawAddress = this.fromElsewhere(), identity: RawIdentity = this.identity()): Promise<RawClient> {
     return RawClient.connect(from, identity);
   }

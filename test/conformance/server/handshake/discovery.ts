@@ -33,7 +33,7 @@ interface Ask {
   readonly key?: string;
 }
 
-/** A socket that asks, and all it has heard. */
+/** A socket that asks, and all datagrams that it has received. */
 class Asker {
   readonly heard: Buffer[] = [];
   private readonly target: Target;

@@ -45,12 +45,12 @@ export async function greet(target: Target, changes: Fields = {}, pretended: Fie
   return { peer, challenge: decodeChallenge(frame.body, 0, frame.body.length), keys };
 }
 
-/** PROOF with a right mac over whatever stands before it. */
+/** PROOF with a correct mac over the given bytes. */
 export function proofFrame(keys: SpecKeys, before: Buffer): Buffer {
   return frameBytes({ op: OP.PROOF, body: Buffer.concat([before, specMac(keys.base, 'client', keys, before)]) });
 }
 
-/** What stands before the last mac of a PROOF that joins. */
+/** The part of a joining PROOF before its last mac. */
 export function joinBody(keys: SpecKeys, secret: Buffer, map: Fields): Buffer {
   const packed = pack(map);
   return Buffer.concat([packed, specMac(specJoinKey(keys, secret), 'join', keys, packed)]);

@@ -19,7 +19,7 @@ import { greet, joinBody, proofFrame } from './handshake-steps.ts';
 const LATE_EVERY_MS = 4;
 const BYE = { op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };
 
-/** A join with this session and secret, and what REFUSE says to it. */
+/** A join with this session and secret, and the text of its REFUSE. */
 async function refusesJoin(target: Target, index: number, join: { session: Uint8Array; secret: Buffer }, code: string): Promise<string> {
   const peer = await target.stranger(target.identity(index));
   await peer.greet();

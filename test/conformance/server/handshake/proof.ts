@@ -52,7 +52,7 @@ function tampered(id: string, expects: string, sent: Fields, pretended: Fields, 
   );
 }
 
-/** A PROOF that is rightly signed and says what is no PROOF. */
+/** A PROOF with a correct mac and an invalid body. */
 function signedNonsense(id: string, expects: string, before: () => Buffer): ServerCase {
   return serverCase(`handshake.proof.${id}`, 'PROOF', expects, async (target) => {
     const { peer, keys } = await greet(target);

@@ -28,7 +28,7 @@ interface Problem {
   readonly message: string;
 }
 
-/** A mutation may make a key of anything: where the secret stands in the value of a key that is one, right or wrong, it may not be shown. */
+/** A mutation may turn anything into a key: the secret may not be shown wherever it is the value of a key, valid or not. */
 const SECRET_LINE = new RegExp(`^\\s*(?:(?:nodekey|serverkey|namespacekey)\\s*=.*|(?:big-2|venus) ${SECRET}\\s*)$`);
 
 function judgeProblems(problems: readonly Problem[], text: string): void {

@@ -68,7 +68,7 @@ function judgeLines(before: IniDocument, after: IniDocument, gone: number, come:
   let tail = 0;
   while (tail < Math.min(old.length, made.length) - head && old.at(-1 - tail) === made.at(-1 - tail)) tail++;
   const [lost, added] = [old.length - head - tail, made.length - head - tail];
-  // Entries of one key may stand apart: then what is between them is kept, too.
+  // Entries of one key may be apart; what is between them must be kept too.
   const isKept = come === 0 ? isWithin(made, old) : lost <= gone && added <= come;
   expectThat(isKept, `an edit took ${lost} lines and gave ${added}, at most ${gone} and ${come} were to change`);
 }

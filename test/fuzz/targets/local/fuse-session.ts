@@ -130,7 +130,7 @@ function request(opcode: number, unique: number, body: Buffer): Buffer {
   return Buffer.concat([header, body]);
 }
 
-/** Of READ, WRITE, FALLOCATE and LSEEK: what they have in common stands at the same places. */
+/** READ, WRITE, FALLOCATE and LSEEK have their common fields at the same offsets. */
 function ranged(bodyBytes: number, position: bigint, length: number, at: number): Buffer {
   const body = Buffer.alloc(bodyBytes);
   body.writeBigUInt64LE(position, 8);

@@ -117,7 +117,7 @@ class Scene {
     for (const fire of this.frontendTurns.splice(0)) fire();
   }
 
-  /** What a socket does when it was told to end. */
+  /** What a socket does when it is asked to end. */
   private follow(): void {
     if (this.transport.destroyed || (this.transport.ended && this.transport.waitingBytes === 0)) this.close();
   }

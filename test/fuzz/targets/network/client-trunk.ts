@@ -158,7 +158,7 @@ class Scene {
     buffer.fill(GUARD_BYTE);
   }
 
-  /** A request heard on this path that was not answered by `answer`. */
+  /** A request received on this path that was not answered by `answer`. */
   private pending(path: ScriptedPath, index: number): HeardFrame | undefined {
     const open = path.heard.filter((frame) => frameEntry(frame.header.op)?.isSlotted === true && !this.answeredFrames.has(frame));
     return open[index % Math.max(1, open.length)];

@@ -110,7 +110,7 @@ function makeHello(random: SeededRandom): Buffer {
   return frameBytes(OP.HELLO, {}, 'message', random.chance(0.9) ? body : mutated(random, body, 2));
 }
 
-/** A proof for what the server will have said; `body` may be wrong before the macs cover it. */
+/** A proof for the server's expected CHALLENGE; `body` may be made wrong before the macs cover it. */
 function makeProof(random: SeededRandom, hello: Buffer, hasServerkey: boolean): Buffer {
   const handshake = newHandshake(hasServerkey);
   const answer = orRefused(['E_PROTOCOL'], () => handshake.onHello(hello, lookup));

@@ -135,7 +135,7 @@ class Scene {
     return this.paths.reduce((sum, { client }) => sum + client.count(OP.OPEN | ANSWER), 0);
   }
 
-  /** What was granted by `back` epochs ago is void; it may be told twice. */
+  /** Grants up to `back` epochs ago are void; the message may arrive twice. */
   private revoke(name: string, back: number): void {
     this.revoking++;
     void this.session.revoke(`id-${name}`, this.epoch++ - back).then(() => this.revoking--);

@@ -31,7 +31,7 @@ class Store {
     this.load.begin();
   }
 
-  /** The oldest request; `spoil` may change what is answered. Without `keep` a write is answered and lost. */
+  /** Answers the oldest request; `spoil` may change the answer. Without `keep` a write is acknowledged and lost. */
   answer(spoil: (stamps: Buffer) => number = () => 0, keep = true): void {
     const { bytes } = this.asked.shift() as Asked;
     const offset = Number(bytes.readBigUInt64BE(16));

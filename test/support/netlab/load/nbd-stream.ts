@@ -62,7 +62,7 @@ export class NbdStream {
     }
   }
 
-  /** From now on replies are the load's. */
+  /** From now on replies belong to the load. */
   serve(load: NbdLoad): void {
     this.load = load;
   }
@@ -142,7 +142,7 @@ export class NbdStream {
     return length;
   }
 
-  /** What of the stamp at `place` of the data lies in this piece. */
+  /** The part of the stamp at `place` of the data that is in this piece. */
   private keep(at: number, length: number, place: number, into: number): void {
     const from = Math.max(place, this.bodyAt);
     const to = Math.min(place + STAMP_BYTES, this.bodyAt + length);
