@@ -1,5 +1,5 @@
-// What a failing storage leaves in the log, on a fake clock: the first error with its remedy, the others counted.
-// Leaves real storage that fails to test/bad-input/storage.test.ts.
+// Log lines of failing storage, on a fake clock: the first error with its remedy, further ones counted.
+// Real storage that fails is in test/bad-input/storage.test.ts.
 
 import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/common/log/log';

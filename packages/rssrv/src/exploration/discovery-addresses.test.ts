@@ -1,5 +1,5 @@
-// Where exploration is heard and from where it is answered, for machines that the test describes.
-// Sockets are left to discovery-service.test.ts.
+// On which addresses requests are received, and from which they are answered, for machines that the test describes.
+// discovery-service.test.ts has the sockets.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

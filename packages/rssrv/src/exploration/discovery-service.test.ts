@@ -1,5 +1,5 @@
-// The server's ears over datagrams in memory: which sockets there are after each change, who is answered from where, and what is logged.
-// Which request deserves an answer is left to the responder's tests.
+// The discovery service over datagrams in memory: its sockets after each change, the address of each answer, and the log.
+// The responder's tests decide which requests are answered.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

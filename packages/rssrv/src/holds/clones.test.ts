@@ -1,5 +1,6 @@
-// Copies of a client's machine at the listener's door, and what clients say of themselves at its worst, with a real file of holders
-// (docs/PROTOCOL.md H4): who keeps whom out, over restarts too, and what the next start finds. Sessions and time are a test's own.
+// Copies of a client's machine, and clients that send invented identities, with a real file of holds (docs/PROTOCOL.md H4): which one is admitted,
+// also over restarts, and what the next start finds.
+// Sessions and time belong to the test.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';

@@ -1,5 +1,5 @@
-// Who may have a volume: examples of each rule, and any sequence of OPENs, CLOSEs, take-overs and crashes against what must always hold.
-// Leaves the file, and processes that must end first, to holders.test.ts and take-over.test.ts.
+// Which client gets a volume: examples of each rule, and random OPENs, CLOSEs, take-overs and crashes against the invariants.
+// The file is in holds.test.ts, processes that must end first in take-over.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,6 @@
-// The file in which holders are kept: as it is found at a start, what no client could be told is refused there and then; and when it
-// cannot be written, nothing is so that only this process would know. Time is a test's own. Leaves who may hold what to the tests of the listener.
+// The file of the holds: at a start, holders that no message could name are refused; when it cannot be written, nothing counts that only this process
+// knows. Time belongs to the test.
+// The listener's tests decide which client may have what.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Take-over as the listener does it (H2), at random: any sequence of OPENs, CLOSEs, ends of processes and restarts, with an eye on who may be
-// writing. Step by step it is take-over.test.ts.
+// Take-over in the listener (H2) at random: any sequence of OPENs, CLOSEs, process ends and restarts, watching which client may be writing.
+// Single steps are in take-over.test.ts.
 
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

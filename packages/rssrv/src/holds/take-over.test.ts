@@ -1,6 +1,6 @@
-// Take-over as the listener does it (H2): its steps in their order, stopped before each of them, with a look at what a restart would find;
-// and several at once. Processes and storage are the test's. Leaves the decisions to hold-table.test.ts, any sequence of OPENs, CLOSEs and
-// restarts to take-over-random.test.ts, and real processes to test/integration/take-over.test.ts.
+// Take-over in the listener (H2): its steps in order, stopped before each of them, with what a restart would find; and several at once. Processes and
+// storage belong to the test.
+// Decisions are in hold-table.test.ts, random sequences in take-over-random.test.ts, real processes in test/integration/take-over.test.ts.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

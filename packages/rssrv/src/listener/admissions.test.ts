@@ -1,5 +1,6 @@
-// Which proven client gets a session, with a file of holders and processes that do what a test tells them. Here: in which order an old
-// instance is replaced (docs/PROTOCOL.md H4). Real processes and sockets are left to the integration tests.
+// Which proven client gets a session, and in which order an old instance is replaced (docs/PROTOCOL.md H4), with holds and worker sessions of the
+// test.
+// Real processes and sockets are in the integration tests.
 
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Whether the system lets rssrv have the files that its configuration may make it open: when it says so, and with which numbers.
-// Leaves the daemon to test/integration.
+// When rssrv warns about the limit of open files, and with which numbers.
+// The daemon is in test/integration.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// What the log says while no file can be opened, on a clock of the test: how often, and when it is over. Leaves the real limit, and what
-// clients see of it, to test/bad-input/descriptors.test.ts.
+// Log lines during a shortage of descriptors, on a clock of the test: how often, and at the end.
+// The real limit, and what clients see, are in test/bad-input/descriptors.test.ts.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DESCRIPTOR_LOG_MS, DESCRIPTOR_CHECK_MS } from './limits.ts';

@@ -1,5 +1,6 @@
-// What --check finds on this machine, and that looking changes nothing. The words are those of a start, tested with volumes.test.ts and
-// listening-sockets.test.ts. Leaves the program to test/bad-input/start.test.ts.
+// What --check finds on this machine, and that it changes nothing. Its texts are those of a start, tested in volumes.test.ts and
+// listening-sockets.test.ts.
+// The program is in test/bad-input/start.test.ts.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
-// Listening sockets on loopback addresses of this test's own: kept ones undisturbed, errors that name the interface, all or none, except for
-// an address that the machine does not have: that is waited for.
-// What happens to connections is left to test/integration.
+// Listening sockets on loopback addresses of this test: kept ones stay undisturbed, errors name the interface, all or none open, and a missing
+// address is retried.
+// Connections are in test/integration.
 
 import net from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';

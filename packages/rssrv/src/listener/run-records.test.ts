@@ -1,5 +1,5 @@
-// Lives over restarts, and what a new listener finds of an old one's processes: workers and helpers end before it goes on, and nobody else
-// does. The processes are real; leaves real workers to test/integration/kill-combinations.test.ts.
+// Incarnations over restarts, and what a new listener finds of an old one: workers and helpers end before it goes on, and no other process does.
+// The processes are real; real workers are in test/integration/kill-combinations.test.ts.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,5 +1,5 @@
-// Connections before the proof, over loopback sockets of this test's own: what others on the same address do costs a client nothing.
-// The clock of the limits is a fake one; what bytes do to one connection is left to test/bad-input.
+// Unproven connections over loopback sockets of this test: the behaviour of others on the same address costs a client nothing.
+// The clock of the limits is fake; bytes on one connection are in test/bad-input.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';

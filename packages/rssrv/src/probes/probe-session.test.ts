@@ -1,5 +1,5 @@
-// A probe connection's server end over a connection in memory: what it answers, and every bound. That it touches nothing else is shown with
-// real processes in test/integration.
+// The server's end of a probe over a connection in memory: its answers, and every bound.
+// test/integration shows with real processes that it touches nothing else.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
-// What a changed rssrvcfg asks for: read from real files' text, so that the reader and the plan agree about what a file says.
-// That it is done as planned is shown in test/integration.
+// What a changed rssrvcfg means, read from the text of real files, so that reader and plan agree about it.
+// test/integration shows that it is applied as planned.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

@@ -1,5 +1,5 @@
-// The order and the words of reloads, with a configuration and a listener that the test gives.
-// What a plan holds is left to reload-plan.test.ts.
+// The order of reloads and their log lines, with a configuration and a listener of the test.
+// The content of a plan is in reload-plan.test.ts.
 
 import { expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

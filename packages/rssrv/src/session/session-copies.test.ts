@@ -1,5 +1,6 @@
-// The slot rules at the session's edge, one by one: which copy is answered where, what a fence closes, what a client may not send, and
-// what the end of a session waits for. Correct clients at random are in session.test.ts.
+// The slot rules of a session one by one: where each copy is answered, what a fence closes, what a client may not send, and what the end of a session
+// waits for.
+// Correct clients at random are in test/sim.
 
 import { describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,6 @@
-// Storage that is found cut while it is served: requests come back STALE and not as errors or data, the listener hears of it before, once
-// for each handle, and the handle is given up. Leaves finding it out to files/file-backend.test.ts, serving it again to volume-change.test.ts.
+// Storage that is found truncated while it is served: requests get STALE instead of errors or data, the listener is notified before, once per handle,
+// and the handle is revoked.
+// files/file-backend.test.ts finds it out, volume-change.test.ts serves it again.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';

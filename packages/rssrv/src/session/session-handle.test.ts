@@ -1,5 +1,6 @@
-// REVOKE of one handle by its client (docs/PROTOCOL.md S11): REVOKED is said when nothing of the handle can start or run any more, and tags that
-// are given up are never executed. Leaves what revokes volumes from the server's side to session-revoke.test.ts.
+// REVOKE of one handle by its client (docs/PROTOCOL.md S11): REVOKED is sent when nothing of the handle can start or is running, and abandoned tags
+// are never executed.
+// Revocation by the server is in session-revoke.test.ts.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

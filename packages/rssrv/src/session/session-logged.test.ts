@@ -1,5 +1,5 @@
-// What a client that has proved itself can have a session's process write into the log: a bounded number of lines, however often it joins.
-// Leaves the bound itself to rate-limited-log.test.ts, and the end of paths to the other tests of the session.
+// How many log lines a proven client can cause in a session's process: a bounded number, however often it joins.
+// The bound itself is in rate-limited-log.test.ts, the end of paths in the other tests of the session.
 
 import { expect, test } from 'vitest';
 import { RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';

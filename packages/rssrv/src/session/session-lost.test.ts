@@ -1,5 +1,5 @@
-// Syncs that fail: the listener is told, once for each handle; and the server's own syncs, by which an error of the
-// kernel's write-back comes to light. Leaves what the listener does about it to test/integration.
+// Failed syncs: the listener is notified once per handle. Also the server's own syncs, which reveal write-back errors of the kernel.
+// What the listener does about it is in test/integration.
 
 import { beforeEach, expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,6 @@
-// A session whose handle numbers run out: it ends in order before that, at a moment when its storage is quick, so that the client's next
-// session can open volumes again. What the client makes of it is packages/protocol/src/client/session-renewal.test.ts's.
+// A session whose handle numbers run out: it ends in order before that, while its storage is quick, so that the client's next session can open
+// volumes again.
+// The client's side is in packages/protocol/src/client/session-renewal.test.ts.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,6 @@
-// READs that are read again for late copies: one run for all copies of a tag, a bound for the bytes of all runs together, and what comes
-// past it waits as if it had not been received. Nothing of that costs a correct client its path. Other copies: session-copies.test.ts.
+// READs that are executed again for late copies: one run for all copies of a tag, a bound for the bytes of all runs, and copies above it wait as if
+// they had not been received. No correct client loses its path.
+// Other copies are in session-copies.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,6 @@
-// A volume whose handles are revoked under its session: what comes on them is not executed any more, what executes ends and is answered,
-// and the promise holds back until nothing runs. Leaves OPENs that meet it to session-volumes.test.ts, and who revokes to take-over.test.ts.
+// A volume whose handles are revoked: new requests on them are not executed, executing ones end and are answered, and the promise waits until nothing
+// is running.
+// OPENs meanwhile are in session-volumes.test.ts, take-overs in take-over.test.ts.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,6 +1,6 @@
-// A client that stops reading one path, or all of them, against storage that is always fast: the server makes answers only as far as its bound, goes on
-// taking everything but READs and goes on with its PINGs; when the client reads again, nothing is missing and nothing came twice. All paths of a
-// session have one bound together, also for slow storage, whose answers come all at once.
+// A client that stops reading one path, or all of them, against storage that is always fast: the server makes answers up to its bound, still takes
+// everything but READs, and still sends PINGs. When the client reads again, nothing is missing or doubled. All paths of a session share one bound,
+// also with slow storage whose answers come all at once.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
-// Paths on an interface that leaves the server's list: NOTIFY first, time for the client to retire them, then BYE; the others stay.
-// How the listener comes to tell a session is left to test/integration.
+// Paths on an interface that leaves the server's list: first NOTIFY, then time for the client to close them, then BYE; other paths stay.
+// How the listener notifies a session is in test/integration.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

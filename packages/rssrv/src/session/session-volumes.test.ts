@@ -1,5 +1,5 @@
-// Holds and handles of one session where OPEN and CLOSE of a volume meet: a hold stays as long as a handle may come of it.
-// Leaves who may hold what to holds.ts, and copies of requests to session-copies.test.ts.
+// Holds and handles of one session where OPEN and CLOSE of a volume overlap: a hold stays as long as it may give a handle.
+// holds.ts decides which client holds what; copies of requests are in session-copies.test.ts.
 
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,6 @@
-// The byte window of a session, against storage that never ends a write: what a client may have unanswered, to the byte, and what becomes
-// of the path that brings more. Everything else of a session is in session.test.ts, with correct clients.
+// The byte window of a session, against storage that never ends a write: how much a client may have unanswered, to the byte, and what happens to a
+// path that sends more.
+// Correct clients are in test/sim.
 
 import { expect, test } from 'vitest';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';

@@ -1,5 +1,5 @@
-// Which directories are memory, as this machine has them: what is mounted differs, so each case looks whether it is there.
-// Leaves what is refused, and what is only told, to volumes.test.ts and environment-check.test.ts.
+// Which directories are in memory on this machine. Mounts differ, so each case checks that its directory exists.
+// Refusals and warnings are in volumes.test.ts and environment-check.test.ts.
 
 import fs from 'node:fs';
 import os from 'node:os';

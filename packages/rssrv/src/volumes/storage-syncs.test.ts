@@ -1,5 +1,5 @@
-// The listener's syncs: storage that hangs stops no other volume, and nothing that a sync says is lost. Programs that hang or fail stand in
-// for storage that does. Leaves what becomes of an error to take-over.test.ts.
+// The listener's syncs: storage that hangs delays no other volume, and no result is lost. Programs that hang or fail replace such storage.
+// take-over.test.ts has the consequences of an error.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,5 +1,6 @@
-// A changed set of volumes, carried out on real files: whole or not at all, locks and descriptors given up and kept, sizes, ids that never
-// name another content. The oracles are the file system and flock(1). What is asked for is volume-plan.ts's, and tested there.
+// A changed set of volumes on real files: whole or not at all, locks and descriptors kept and released, sizes, and ids that never name another
+// content. The oracles are the file system and flock(1).
+// volume-plan.ts decides about changes and is tested there.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

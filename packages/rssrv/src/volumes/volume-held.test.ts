@@ -1,5 +1,6 @@
-// A volume that somebody holds, over a restart of rssrv with another file under its name or another section in the configuration: what its
-// holder knows of it is what he finds, or he waits for a person (docs/PROTOCOL.md H5). On real files; who holds what is the test's own.
+// A held volume over a restart of rssrv, with another file under its name or another section: its holder finds what it knows, or waits for the
+// administrator (docs/PROTOCOL.md H5).
+// On real files; the holds belong to the test.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,5 +1,5 @@
-// What changed [volume] sections ask for, by who uses which volume. Read from files' text, so that the reader and the plan agree.
-// That it is done as planned is shown in volume-change.test.ts and test/integration.
+// What changed [volume] sections mean, depending on who uses each volume, read from the text of files, so that reader and plan agree.
+// volume-change.test.ts and test/integration show that it is applied as planned.
 
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';

@@ -1,5 +1,6 @@
-// Volumes from configuration to served: files made, grown, locked and refused, memory volumes, ids kept. The oracles are the file system
-// and flock(1) of util-linux. Leaves reading and writing to the backends' tests.
+// Volumes from the configuration to service: files created, extended, locked and refused, memory volumes, ids kept. The oracles are the file system
+// and flock(1) of util-linux.
+// Reading and writing are in the backends' tests.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,5 +1,5 @@
-// Which server process counts as one that waits for its storage on the thread that answers PINGs: by questions that it does not answer.
-// Leaves real processes to test/integration/slow-process.test.ts.
+// Which worker counts as blocked by its storage on the thread that answers PINGs: one that misses pings while it sleeps.
+// Real processes are in test/integration/slow-process.test.ts.
 
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,5 +1,5 @@
-// The flush gate over syncs that the test ends one by one: which sync answers which flush.
-// Leaves real fsync calls to file-backend.test.ts.
+// Which sync answers which flush; the test ends the syncs one by one.
+// Real fsync calls are in file-backend.test.ts.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';

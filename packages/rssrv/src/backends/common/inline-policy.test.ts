@@ -1,5 +1,5 @@
-// When calls leave the loop for the pool and come back, on a clock that only the test moves, and with sleeps that it counts.
-// Leaves the calls themselves to file-backend.test.ts.
+// When calls leave the event loop for the pool and return, with a clock and sleeps that the test controls.
+// The calls themselves are in file-backend.test.ts.
 
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';

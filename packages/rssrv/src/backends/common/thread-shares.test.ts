@@ -1,5 +1,5 @@
-// The shares of a process's threads, with calls that end when the test says so, or never.
-// Leaves what a call is to the backends.
+// How volumes share the threads of a process, with calls that end when the test lets them, or never.
+// The backends' tests have real calls.
 
 import { expect, test } from 'vitest';
 import { type ThreadLane, ThreadShares } from './thread-shares.ts';

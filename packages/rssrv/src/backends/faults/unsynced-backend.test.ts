@@ -1,5 +1,6 @@
-// What is not synced, against a model: reads see the newest, a flush makes durable what was answered before it, and after the crash of a
-// machine every sector is its durable content or one that it had since. The storage below answers when the test lets it.
+// Unsynced writes against a model: reads see the newest data, a flush makes earlier answers durable, and after a crash of the machine each sector has
+// its durable content or a later one.
+// The storage below answers when the test lets it.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
 // Which completions are called together, and when.
-// That answers then leave together is the session's, and the bench's to measure.
+// That their answers leave in one write is the session's job, and the bench measures it.
 
 import { expect, test } from 'vitest';
 import { CompletionGroup } from './file-backend.ts';

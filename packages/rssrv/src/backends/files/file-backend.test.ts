@@ -1,5 +1,5 @@
-// The file backend (and the null backend) against a model of the volume's bytes, and against storage that refuses, fails, is slow or was
-// cut behind its back. Leaves holes to range-helper.test.ts, block devices to opened-device.test.ts.
+// The file backend and the null backend, against a model of the volume's bytes and against storage that refuses, fails, is slow or was truncated.
+// Holes are in range-helper.test.ts, block devices in opened-device.test.ts.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// Block devices: what /sys says, from a tree made by hand, and a loop device, whose image file read directly is the oracle.
-// Leaves what block devices share with files to file-backend.test.ts.
+// Block devices: facts from a hand-made /sys, and a loop device, whose image file is the oracle.
+// What devices share with files is in file-backend.test.ts.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

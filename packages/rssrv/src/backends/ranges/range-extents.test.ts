@@ -1,5 +1,5 @@
-// Extents in bytes turned into sectors: examples, and with fast-check any layout against a map of single bytes.
-// Leaves asking the file system to range-helper.test.ts.
+// Byte extents converted to sectors: examples, and with fast-check any layout against a map of single bytes.
+// range-helper.test.ts asks the file system.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
-// The range helper as a real process on sparse files, whose blocks and bytes as stat and read show them are the oracle; and a helper
-// that dies, hangs, refuses or is orphaned. Leaves turning bytes into sectors to range-extents.test.ts.
+// The range helper as a real process on sparse files; stat and read are the oracle. Also a helper that dies, hangs, refuses or loses its parent.
+// Conversion to sectors is in range-extents.test.ts.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
