@@ -9,7 +9,7 @@ import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/comm
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
-import { ThreadShares } from './backends/common/thread-shares.ts';
+import { ThreadShares } from './backends/io/thread-shares.ts';
 import { RangeHelper } from './backends/ranges/range-helper.ts';
 import type { FromWorker, ToSession, ToWorker, WorkerLog } from './workers/channel.ts';
 import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';

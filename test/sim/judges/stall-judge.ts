@@ -3,7 +3,7 @@
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
-import type { StallEvent } from '@rsio/rsiod/volumes/stall';
+import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 
 /** Between two looks, and a timer's delay. */

@@ -3,7 +3,7 @@
 
 import { RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
 import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/paths/limits';
-import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/scheduler';
 
 /** After a path has fallen silent so long passes at most until what it owes goes elsewhere, before what comes later: some looks, a PING. */

@@ -7,7 +7,7 @@ import type { AttachOutcome } from '@rsio/common/control/methods';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';

@@ -7,7 +7,7 @@ import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/w
 import { assert } from '@rsio/common/lib/assert';
 import type { Timer } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
 import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session } from '@rsio/rssrv/session/session';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';

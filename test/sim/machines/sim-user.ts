@@ -9,7 +9,7 @@ import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
-import type { StallEvent } from '@rsio/rsiod/volumes/stall';
+import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 import type { Oracle, ReadTicket } from '../judges/oracle.ts';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';

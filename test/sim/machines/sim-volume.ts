@@ -2,7 +2,7 @@
 // it or compete for it. Oracle and hold judge judge.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
 import { type Decided, HoldJudge } from '../judges/hold-judge.ts';
 import { Oracle } from '../judges/oracle.ts';
 import type { Form } from './sim-forms.ts';

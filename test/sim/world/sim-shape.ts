@@ -5,7 +5,7 @@ import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import type { RouteShape } from '../network/sim-network.ts';
 import type { StorageShape } from '../storage/sim-storage.ts';
 import type { UserShape } from '../machines/sim-user.ts';

@@ -22,7 +22,7 @@ import { RsError } from '../lib/errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CONFIG_SAVE_MAX_MS } from '../files/limits.ts';
 import { openConfigFile, saveConfigFile } from './config-file.ts';
-import type { FileSystem } from '../files/file-replacement.ts';
+import type { FileSystem } from '../files/config-replacement.ts';
 import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';
 import { addInterface, addNamespace, newRscltcfg, removeConfigSection, setKey } from './rscltcfg-edit.ts';
 

@@ -3,7 +3,7 @@
 // repair a broken file step by step.
 
 import { createHash } from 'node:crypto';
-import { type ReplacementPorts, replacePersonsFile } from '../files/file-replacement.ts';
+import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
 import { RsError } from '../lib/errors.ts';
 import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';
 import { readConfigFile } from './load-config.ts';

@@ -5,7 +5,7 @@ import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { CONFIG_FILE_MAX_BYTES } from './schema/limits.ts';
-import { targetOf } from '../files/linked-file.ts';
+import { targetOf } from '../files/symlink-target.ts';
 import { parseRscltConfig } from './reader/rscltcfg.ts';
 import { parseRssrvConfig } from './reader/rssrvcfg.ts';
 import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts';

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
-import { replaceFile } from './durable-file.ts';
+import { replaceFile } from './durable-write.ts';
 
 export interface StateForm<T> {
   readonly version: number;

@@ -3,7 +3,7 @@
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
-import { missingInterfaces } from '../model/accept.ts';
+import { missingInterfaces } from '../model/form-to-document.ts';
 import { machineDetails } from '../model/forms.ts';
 import { configOf, type State } from '../model/state.ts';
 import { ADDRESS_COLUMNS, columnsOf, commandRow, type Page, type Row } from './page.ts';

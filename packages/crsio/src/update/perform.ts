@@ -1,7 +1,7 @@
 // Executes commands of list lines, actions and answers to questions. Invariant: a command that asks first has a second command behind its
 // question, which does the work.
 
-import { acceptForm, addAllInterfaces, removeSection } from '../model/accept.ts';
+import { acceptForm, addAllInterfaces, removeSection } from '../model/form-to-document.ts';
 import type { Command, Removable } from '../model/command.ts';
 import { fillField, formText, isTouched } from '../model/form.ts';
 import { formScreen } from '../model/forms.ts';

@@ -12,7 +12,7 @@ import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import type { Connection } from '../link/connection.ts';
 import { Dispatcher } from './dispatcher.ts';
-import type { LivenessTimes } from './paths/failover.ts';
+import type { LivenessTimes } from './paths/path-verdict.ts';
 import { Fences } from './fences.ts';
 import { FirstHandshake, type FirstHandshakeEvents } from './paths/first-handshake.ts';
 import { HandleFences } from './handle-fences.ts';

@@ -6,7 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Histogram } from '@rsio/common/structures/histogram';
 import { Attachment } from '../client/attachment.ts';
 import { Dispatcher } from '../client/dispatcher.ts';
-import { judgePath, quietSinceMs } from '../client/paths/failover.ts';
+import { judgePath, quietSinceMs } from '../client/paths/path-verdict.ts';
 import { PathLoad } from '../client/paths/path-load.ts';
 import type { Path } from '../client/paths/path.ts';
 import { Request, type RequestEvents, segmentBytes } from '../client/requests/request.ts';

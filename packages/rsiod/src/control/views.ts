@@ -23,7 +23,7 @@ import { labelOf } from '../attachments/offers.ts';
 import { endPointKey } from '../network/route-plan.ts';
 import type { Server } from '../network/server.ts';
 import { secondsOf, storageStallReason } from '../volumes/storage-stall.ts';
-import type { StorageErrorEvent } from '../volumes/storage-errors.ts';
+import type { StorageErrorEvent } from '../volumes/storage-failures.ts';
 import { volumeById } from '../volumes/volume-by-id.ts';
 import type { ShownAs } from '../frontends/frontend.ts';
 import type { Volume, VolumeEvent } from '../volumes/volume.ts';

@@ -6,7 +6,7 @@ import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { FrontendVolume, Extent, VolumeIo } from '../volumes/frontend-volume.ts';
-import { StallWatch, type StallEvent } from '../volumes/stall.ts';
+import { StallWatch, type StallEvent } from '../volumes/path-stall.ts';
 import type { DeviceNote } from './device-note.ts';
 
 export interface StandInPorts {

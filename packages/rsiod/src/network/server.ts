@@ -8,7 +8,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { END_POINTS_REMEMBERED_MAX, LIST_WAITERS_MAX } from './limits.ts';
 import type { Attachment } from '@rsio/protocol/client/attachment';
-import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { Opener } from '@rsio/protocol/client/opener';
 import { callSession } from '@rsio/protocol/client/session-call';
 import { Trunk } from '@rsio/protocol/client/trunk';

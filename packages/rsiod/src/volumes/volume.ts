@@ -16,12 +16,12 @@ import { WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
 import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
 import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { ByteRanges } from './byte-ranges.ts';
+import { PartialBlocks } from './partial-blocks.ts';
 import type { FrontendVolume, Extent, VolumeIo } from './frontend-volume.ts';
 import { COUNT_MAX } from './limits.ts';
 import { RangeEntry } from './range-lock.ts';
-import { StallWatch, type StallEvent } from './stall.ts';
-import { StorageErrors, type StorageErrorEvent } from './storage-errors.ts';
+import { StallWatch, type StallEvent } from './path-stall.ts';
+import { StorageFailures, type StorageErrorEvent } from './storage-failures.ts';
 import { StorageStallWatch, type StorageStallEvent } from './storage-stall.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
@@ -53,7 +53,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly trunk: Trunk;
   readonly stall: StallWatch;
   readonly storageStall: StorageStallWatch;
-  readonly storageErrors: StorageErrors;
+  readonly storageErrors: StorageFailures;
   outstanding = 0;
   /** Since when I/O is outstanding without any completion, monotonic ms; null: no I/O is outstanding. */
   waitingSinceMs: number | null = null;
@@ -62,7 +62,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private readonly freeSegments: Segment[] = [];
   private readonly freeGatherings: Gathering[] = [];
   private whenIdle: (() => void)[] = [];
-  private readonly byteRanges: ByteRanges;
+  private readonly byteRanges: PartialBlocks;
 
   /** `notify`: called for the log and the events when I/O waits, resumes, or is abandoned by the stall policy. */
   constructor(
@@ -87,8 +87,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       look: () => ({ isReady: this.stall.isReady, waitingSinceMs: this.waitingSinceMs }),
       report: (event) => notify(this, event),
     });
-    this.storageErrors = new StorageErrors(clock, (event) => notify(this, event));
-    this.byteRanges = new ByteRanges({
+    this.storageErrors = new StorageFailures(clock, (event) => notify(this, event));
+    this.byteRanges = new PartialBlocks({
       submit: (piece) => this.gather(piece, STATUS.OK, false),
       go: (entry) => this.go(entry),
       done: (io, status) => this.byteRangeDone(io, status),

@@ -5,7 +5,7 @@ import { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { Backend, BackendCapabilities, ExtentsDone, IoDone } from './common/backend.ts';
+import type { Backend, BackendCapabilities, ExtentsDone, IoDone } from './io/backend.ts';
 
 export class NullBackend implements Backend {
   readonly sizeBytes: number;

@@ -2,8 +2,8 @@
 // extends and locks.
 
 import { unreachable } from '@rsio/common/lib/assert';
-import type { Backend } from './common/backend.ts';
-import type { ServedVolume } from './common/served-volume.ts';
+import type { Backend } from './io/backend.ts';
+import type { ServedVolume } from './io/served-volume.ts';
 import { withFaults } from './faults/with-faults.ts';
 import type { BackendPorts } from './files/backend-ports.ts';
 import { openBlockDevice, openMemory, openRegularFile } from './files/opened-file.ts';

@@ -3,9 +3,9 @@
 // is empty at close, because its caller closes it after all answers.
 
 import type { Status } from '@rsio/protocol/wire/status';
-import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './common/backend.ts';
-import type { FileEnd } from './common/file-end.ts';
-import type { ThreadLane, ThreadShares } from './common/thread-shares.ts';
+import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './io/backend.ts';
+import type { FileEnd } from './io/file-end.ts';
+import type { ThreadLane, ThreadShares } from './io/thread-shares.ts';
 
 export class ThreadShareBackend implements Backend {
   private readonly inner: Backend;

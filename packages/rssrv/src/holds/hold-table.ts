@@ -6,7 +6,7 @@ import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '../workers/channel.ts';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 
 /** An instance of a node, and its address. */
 export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;

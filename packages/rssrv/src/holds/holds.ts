@@ -27,7 +27,7 @@ import {
 } from './hold-table.ts';
 import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
 import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
 
 /** What an OPEN needs from its listener. */

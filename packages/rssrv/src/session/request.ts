@@ -7,8 +7,8 @@ import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { Backend } from '../backends/common/backend.ts';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { Backend } from '../backends/io/backend.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 
 /** A volume opened by a session. */
 export interface OpenVolume {

@@ -20,10 +20,10 @@ import {
 } from '@rsio/protocol/wire/message-codec';
 import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { Backend, ExtentsDone } from '../backends/common/backend.ts';
+import type { Backend, ExtentsDone } from '../backends/io/backend.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
-import type { GrownVolume, ServedVolume } from '../backends/common/served-volume.ts';
+import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
 import { SharedBackends } from './shared-backends.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 

@@ -2,8 +2,8 @@
 // has handles and holds. Invariant: handles share a backend only under the same hold and in the same incarnation of the same storage, so that
 // whatever ends one of them ends all.
 
-import type { Backend } from '../backends/common/backend.ts';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { Backend } from '../backends/io/backend.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 
 interface Shared {
   readonly key: string;

@@ -2,15 +2,15 @@
 // The test that created the directory removes it.
 
 import { STORAGE_THREADS } from '../workers/limits.ts';
-import { ThreadShares } from '../backends/common/thread-shares.ts';
+import { ThreadShares } from '../backends/io/thread-shares.ts';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
-import type { Backend } from '../backends/common/backend.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { Backend } from '../backends/io/backend.ts';
 import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import { RangeHelper, type RangeHelperPorts } from '../backends/ranges/range-helper.ts';
 

@@ -2,7 +2,7 @@
 // The tests of take-overs replace the steps that are to fail.
 
 import type { GrantPorts } from '../holds/holds.ts';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 
 export function unhinderedPorts(volume: ServedVolume): GrantPorts {
   return {

@@ -11,8 +11,8 @@ import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, type Header } from '@rsio/protocol/wire/header';
 import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
-import type { Backend, IoDone } from '../backends/common/backend.ts';
-import { WOULD_WAIT } from '../backends/common/backend.ts';
+import type { Backend, IoDone } from '../backends/io/backend.ts';
+import { WOULD_WAIT } from '../backends/io/backend.ts';
 import { Session } from '../session/session.ts';
 
 export interface Tag {

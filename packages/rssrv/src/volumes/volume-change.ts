@@ -6,7 +6,7 @@ import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
-import type { GrownVolume, ServedVolume } from '../backends/common/served-volume.ts';
+import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
 import { readLog } from '../backends/faults/unsynced-log.ts';
 import { writesOf } from '../backends/faults/unsynced-store.ts';
 import { storageStamp } from '../backends/files/storage-identity.ts';

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { replaceFile } from '@rsio/common/files/durable-file';
+import { replaceFile } from '@rsio/common/files/durable-write';
 import { isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-file';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';

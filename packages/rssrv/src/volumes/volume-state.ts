@@ -5,7 +5,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Holder } from '@rsio/protocol/wire/messages';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { takeLocks } from './file-locks.ts';
 import type { VolumeFailure } from './volume-failures.ts';
 import type { Storage, StoragePorts } from './volume-storage.ts';

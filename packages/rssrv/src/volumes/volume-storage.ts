@@ -5,10 +5,10 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { syncDirectory } from '@rsio/common/files/durable-file';
+import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { blockDeviceFacts } from '../backends/files/block-device.ts';
 import { storageName } from '../backends/files/storage-identity.ts';
 import type { FileSystemOf } from '../sys/file-system.ts';

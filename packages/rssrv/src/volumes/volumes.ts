@@ -4,7 +4,7 @@
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import type { ServedVolume } from '../backends/common/served-volume.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { syncUnsynced } from '../backends/faults/unsynced-log.ts';
 import { StorageSyncs } from './storage-syncs.ts';
 import { VolumeChange } from './volume-change.ts';

@@ -3,7 +3,7 @@
 // if it failed; nothing follows `ended` of a session.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
-import type { GrownVolume } from '../backends/common/served-volume.ts';
+import type { GrownVolume } from '../backends/io/served-volume.ts';
 import type { Admission } from '../session/server-path.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 

@@ -14,8 +14,8 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { openBackend } from '../backends/open-backend.ts';
 import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import type { RangeHelper } from '../backends/ranges/range-helper.ts';
-import { StorageErrors } from '../backends/storage-errors.ts';
-import type { ThreadShares } from '../backends/common/thread-shares.ts';
+import { StorageErrorLog } from '../backends/storage-error-log.ts';
+import type { ThreadShares } from '../backends/io/thread-shares.ts';
 import type { SessionRequest, FromSession, ToSession } from './channel.ts';
 import { Session } from '../session/session.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
@@ -59,7 +59,7 @@ export class SessionHost {
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
       openBackend: (volume) => {
-        const errors = new StorageErrors(volume, systemClock, log);
+        const errors = new StorageErrorLog(volume, systemClock, log);
         const onError: BackendPorts['onError'] = (operation, errno) => errors.note(operation, errno);
         return openBackend(volume, { clock: systemClock, sleeps: ownSleeps, helper, threads, onError });
       },

@@ -11,7 +11,7 @@ import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
 import type { Opening } from '@rsio/rssrv/holds/hold-table';
 import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
 import type { OpenVolume } from '@rsio/rssrv/session/request';
-import type { ServedVolume } from '@rsio/rssrv/backends/common/served-volume';
+import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
 import { type Grant, SessionVolumes } from '@rsio/rssrv/session/session-volumes';
 import { override } from '../../base/override.ts';
 import { SimFacts } from '../../machines/sim-facts.ts';

@@ -7,7 +7,7 @@ import { Encoder } from '@rsio/protocol/wire/encoder';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { Backend } from '@rsio/rssrv/backends/common/backend';
+import type { Backend } from '@rsio/rssrv/backends/io/backend';
 import { type OpenVolume, execute } from '@rsio/rssrv/session/request';
 import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session, type SessionPorts } from '@rsio/rssrv/session/session';

@@ -6,7 +6,7 @@ import type { Attachment } from '@rsio/protocol/client/attachment';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';
 import { Request } from '@rsio/protocol/client/requests/request';
 import { Trunk } from '@rsio/protocol/client/trunk';
-import type { StallWatch } from '@rsio/rsiod/volumes/stall';
+import type { StallWatch } from '@rsio/rsiod/volumes/path-stall';
 import { Volume } from '@rsio/rsiod/volumes/volume';
 import { override } from '../../base/override.ts';
 import { all, type Mutant } from './mutant.ts';

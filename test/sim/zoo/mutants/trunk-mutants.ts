@@ -1,7 +1,7 @@
 // Mutants of a measured trunk: requests on a path that falls silent, copies that are sent before that (hedges, probes), and paths that
 // carry no requests. The zoo runs them.
 
-import type { LivenessTimes } from '@rsio/protocol/client/paths/failover';
+import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';
 import { Liveness } from '@rsio/protocol/client/paths/liveness';
 import type { Path } from '@rsio/protocol/client/paths/path';

@@ -3,7 +3,7 @@
 // while this process was running.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './failover.ts';
+import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './path-verdict.ts';
 import type { Path } from './path.ts';
 
 export interface LivenessEvents {

@@ -8,7 +8,7 @@ import { ANSWER, FLAG, frameName, OP } from '../../wire/frames.ts';
 import type { Header } from '../../wire/header.ts';
 import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeRevoke } from '../../wire/message-codec.ts';
 import type { Connection, ConnectionEvents } from '../../link/connection.ts';
-import { quietSinceMs } from './failover.ts';
+import { quietSinceMs } from './path-verdict.ts';
 import { Heartbeat } from '../../link/heartbeat.ts';
 import { type PathLatencies, PathLoad } from './path-load.ts';
 import type { Request } from '../requests/request.ts';

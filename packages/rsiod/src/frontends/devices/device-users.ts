@@ -8,7 +8,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { baseName, loopDevices, ofBlock } from '../loop/loop-device.ts';
 import { type MountEntry, mountTable } from '../system/mount-table.ts';
-import { Shared } from '../system/shared.ts';
+import { SharedLook } from '../system/shared-look.ts';
 import { DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
 
 export interface UsedDevices {
@@ -47,7 +47,7 @@ export interface MachineUse {
   readonly loops: ReadonlyMap<string, readonly string[]>;
 }
 
-const looks = new Shared(look);
+const looks = new SharedLook(look);
 
 export function machineUse(): Promise<MachineUse> {
   return looks.ask();

@@ -13,7 +13,7 @@ import { type DevicePlaces, devicePlaces, doOverlap } from './device-paths.ts';
 import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volume.ts';
 import { releaseAll } from '../../keeper/device-release.ts';
 import { type Frontend, type FrontendEvents, inUse } from '../frontend.ts';
-import { LeftDevices } from './left-devices.ts';
+import { InheritedDevices } from './inherited-devices.ts';
 import { FuseBuffers } from '../fuse/fuse-buffers.ts';
 import { SwapWatch } from './swap-watch.ts';
 import { type ShownDevices, VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
@@ -42,7 +42,7 @@ export class DeviceFrontend implements Frontend {
   private readonly ofVolume: VolumeDevicesPorts;
   private readonly nodes: LoopNodes;
   private readonly swaps: SwapWatch;
-  private readonly left: LeftDevices;
+  private readonly left: InheritedDevices;
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
   /** Paths of existing devices and of those that are being made. */
   private readonly claims = new Map<FrontendVolume, DevicePlaces>();
@@ -67,7 +67,7 @@ export class DeviceFrontend implements Frontend {
       devices: () => this.loops(),
       report: (name, sentence) => log.error(`Volume ${name}: ${sentence}`),
     });
-    this.left = new LeftDevices({ ...this.ofVolume, sourcePrefix, settingsOf, events });
+    this.left = new InheritedDevices({ ...this.ofVolume, sourcePrefix, settingsOf, events });
   }
 
   shownAs(volume: FrontendVolume): ShownDevices | null {

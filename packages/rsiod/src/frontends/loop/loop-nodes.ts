@@ -10,7 +10,7 @@ import type { Log } from '@rsio/common/log/log';
 import { LOOP_NODES_AT_ONCE, LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from './limits.ts';
 import { helperFile } from '../../sys/helper-files.ts';
 import { runCommand } from '../system/device-commands.ts';
-import { Shared } from '../system/shared.ts';
+import { SharedLook } from '../system/shared-look.ts';
 
 export interface LoopNodesPorts {
   readonly clock: Clock;
@@ -23,7 +23,7 @@ export interface LoopNodesPorts {
 
 export class LoopNodes {
   private readonly ports: LoopNodesPorts;
-  private readonly looks: Shared<ReadonlySet<string>>;
+  private readonly looks: SharedLook<ReadonlySet<string>>;
   /** Number of a node -> remaining attempts. */
   private readonly free = new Map<number, number>();
   private making = 0;
@@ -34,7 +34,7 @@ export class LoopNodes {
 
   constructor(ports: LoopNodesPorts) {
     this.ports = ports;
-    this.looks = new Shared(ports.there);
+    this.looks = new SharedLook(ports.there);
   }
 
   static ofMachine({ clock, log }: Pick<LoopNodesPorts, 'clock' | 'log'>): LoopNodes {

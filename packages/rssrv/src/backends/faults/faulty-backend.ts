@@ -3,7 +3,7 @@
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
-import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../common/backend.ts';
+import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../io/backend.ts';
 import type { BackendPorts } from '../files/backend-ports.ts';
 import type { Fault, FaultOperation } from './fault-rules.ts';
 

@@ -4,8 +4,8 @@
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import type { ServedVolume } from '../common/served-volume.ts';
-import type { Backend } from '../common/backend.ts';
+import type { ServedVolume } from '../io/served-volume.ts';
+import type { Backend } from '../io/backend.ts';
 import type { BackendPorts } from '../files/backend-ports.ts';
 import { delay, failure, type Fault, pause, throttle } from './fault-rules.ts';
 import { FaultyBackend } from './faulty-backend.ts';

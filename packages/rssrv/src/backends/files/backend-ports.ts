@@ -3,7 +3,7 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RangeHelper } from '../ranges/range-helper.ts';
-import type { ThreadShares } from '../common/thread-shares.ts';
+import type { ThreadShares } from '../io/thread-shares.ts';
 
 export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' | 'extents' | 'close';
 

@@ -5,9 +5,9 @@
 import type { BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
-import type { Backend } from '../common/backend.ts';
-import { InlinePolicy } from '../common/inline-policy.ts';
-import type { ServedVolume } from '../common/served-volume.ts';
+import type { Backend } from '../io/backend.ts';
+import { InlinePolicy } from '../io/inline-policy.ts';
+import type { ServedVolume } from '../io/served-volume.ts';
 import type { BackendPorts } from './backend-ports.ts';
 import { blockDeviceFacts } from './block-device.ts';
 import { FileBackend } from './file-backend.ts';

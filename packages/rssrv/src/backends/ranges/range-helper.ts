@@ -6,7 +6,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { helperFile } from '../../sys/helper-files.ts';
-import type { IoEnd } from '../common/positioned-io.ts';
+import type { IoEnd } from '../io/positioned-io.ts';
 import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS } from './limits.ts';
 import { LineProcess } from './line-process.ts';
 

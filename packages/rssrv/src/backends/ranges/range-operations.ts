@@ -5,9 +5,9 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
-import type { ExtentState } from '../common/backend.ts';
-import { ZERO_WRITE_BYTES } from '../common/limits.ts';
-import { type IoEnd, writeWhole } from '../common/positioned-io.ts';
+import type { ExtentState } from '../io/backend.ts';
+import { ZERO_WRITE_BYTES } from '../io/limits.ts';
+import { type IoEnd, writeWhole } from '../io/positioned-io.ts';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { CONFIG_SAVE_MAX_MS } from './limits.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
-import { targetOf } from './linked-file.ts';
+import { targetOf } from './symlink-target.ts';
 
 /** The functions of node:fs that are used, so that a test can simulate a full disk. */
 export type FileSystem = Pick<

@@ -2,11 +2,11 @@
 // What is seen is in test/integration/block-devices.test.ts.
 
 import { expect, it } from 'vitest';
-import { Shared } from './shared.ts';
+import { SharedLook } from './shared-look.ts';
 
 it('who asks while somebody looks waits for the next look, which all who wait share; an error is of one look only', async () => {
   const looks: { resolve: (value: number) => void; reject: (error: Error) => void }[] = [];
-  const shared = new Shared(() => new Promise<number>((resolve, reject) => void looks.push({ resolve, reject })));
+  const shared = new SharedLook(() => new Promise<number>((resolve, reject) => void looks.push({ resolve, reject })));
   const [first, second, third] = [shared.ask(), shared.ask(), shared.ask()];
   expect(looks).toHaveLength(1);
   looks[0]?.resolve(1);

@@ -1,7 +1,7 @@
 // A look at the machine that is shared by all requests that come before it begins.
 // Invariant: a request never gets a result from before the request.
 
-export class Shared<T> {
+export class SharedLook<T> {
   private readonly look: () => Promise<T>;
   private running: Promise<T> | null = null;
   private next: Promise<T> | null = null;

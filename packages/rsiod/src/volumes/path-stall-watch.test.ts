@@ -6,7 +6,7 @@ import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { STALL_LOOK_MS } from './limits.ts';
-import { StallWatch } from './stall.ts';
+import { StallWatch } from './path-stall.ts';
 
 function halted(policy: 'forever' | number): { clock: FakeClock; watch: StallWatch; said: string[] } {
   const clock = new FakeClock();

@@ -6,11 +6,11 @@ import { errnoRemedy } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { plural } from '@rsio/common/lib/units';
-import type { ServedVolume } from './common/served-volume.ts';
+import type { ServedVolume } from './io/served-volume.ts';
 import type { BackendOperation } from './files/backend-ports.ts';
-import { SHORT_READ } from './common/positioned-io.ts';
+import { SHORT_READ } from './io/positioned-io.ts';
 
-export class StorageErrors {
+export class StorageErrorLog {
   private readonly volume: ServedVolume;
   private readonly clock: Clock;
   private readonly log: Log;

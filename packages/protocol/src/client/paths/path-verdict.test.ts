@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { judgePath, type LivenessPicture, tickMs } from './failover.ts';
+import { judgePath, type LivenessPicture, tickMs } from './path-verdict.ts';
 
 const TIMES = { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 };
 const NOW_MS = 100_000;

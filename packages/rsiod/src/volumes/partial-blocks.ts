@@ -21,7 +21,7 @@ export interface ByteRangePorts {
   soon(fire: () => void): void;
 }
 
-export class ByteRanges {
+export class PartialBlocks {
   private readonly lock = new RangeLock();
   private readonly ports: ByteRangePorts;
   private readonly idle: ByteRange[] = [];

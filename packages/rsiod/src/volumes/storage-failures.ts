@@ -21,7 +21,7 @@ export interface StorageFailure {
   hasWorked: boolean;
 }
 
-export class StorageErrors {
+export class StorageFailures {
   /** Checked for each I/O that succeeds. */
   isFailing = false;
   /** The failure that was last reported; null: nothing has failed. */

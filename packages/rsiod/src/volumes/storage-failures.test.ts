@@ -5,12 +5,12 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
-import { StorageErrors } from './storage-errors.ts';
+import { StorageFailures } from './storage-failures.ts';
 
-function scene(): { clock: FakeClock; errors: StorageErrors; said: string[] } {
+function scene(): { clock: FakeClock; errors: StorageFailures; said: string[] } {
   const clock = new FakeClock();
   const said: string[] = [];
-  const errors: StorageErrors = new StorageErrors(clock, (word) => {
+  const errors: StorageFailures = new StorageFailures(clock, (word) => {
     said.push(`${word} ${errors.reported?.op} ${errors.reported?.status} ${errors.reported?.count}`);
   });
   return { clock, errors, said };

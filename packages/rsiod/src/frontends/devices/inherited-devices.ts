@@ -23,7 +23,7 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
   readonly events: FrontendEvents;
 }
 
-export class LeftDevices {
+export class InheritedDevices {
   private readonly ports: LeftDevicesPorts;
   /** Devices that are served for volumes that are not attached again yet. */
   private readonly waiting = new Map<LeftDevice, VolumeDevices>();

@@ -5,14 +5,14 @@ import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/common/log/log';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { StorageErrors } from './storage-errors.ts';
+import { StorageErrorLog } from './storage-error-log.ts';
 import { servedVolume } from '../testing/backend-scene.ts';
 
-function scene(): { clock: FakeClock; errors: StorageErrors; lines: string[] } {
+function scene(): { clock: FakeClock; errors: StorageErrorLog; lines: string[] } {
   const lines: string[] = [];
   const log: Log = { ...quietLog, error: (line) => void lines.push(line) };
   const clock = new FakeClock();
-  return { clock, lines, errors: new StorageErrors(servedVolume({ name: 'oracle', path: '/vol/oracle' }), clock, log) };
+  return { clock, lines, errors: new StorageErrorLog(servedVolume({ name: 'oracle', path: '/vol/oracle' }), clock, log) };
 }
 
 test.each([

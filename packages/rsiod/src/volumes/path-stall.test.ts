@@ -6,7 +6,7 @@ import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
 import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS } from './limits.ts';
-import { StallWatch } from './stall.ts';
+import { StallWatch } from './path-stall.ts';
 
 class Scene {
   readonly clock = new FakeClock();
