@@ -1,5 +1,5 @@
-// One volume's I/O is abandoned beside another's: by REVOKE of its handle (docs/PROTOCOL.md S11) the session and the other volume go on, and
-// nothing of the one is sent, opened again or closed before REVOKED. Leaves abandoning it with the session to abandon.test.ts.
+// The I/O of one volume is abandoned next to another volume's: by REVOKE of its handle (docs/PROTOCOL.md S11) the session and the other volume
+// continue, and nothing of the first is sent, opened again or closed before REVOKED. abandon.test.ts covers leaving the session.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -71,7 +71,7 @@ test('the other volume’s I/O goes on in the same session', () => {
   expect(scene.revokes.map(({ handle }) => handle)).toEqual([3]);
 });
 
-test('the rest of a READ answer that was coming in does not touch the buffer, which its owner has back, and its path goes on', () => {
+test('the rest of a READ answer being received does not touch the buffer, which its owner has back, and the path stays up', () => {
   const shape = { takeMs: () => 0, travelMs: () => 0, cut: (lengthBytes: number) => Math.min(lengthBytes, 1000), restMs: () => 5 };
   const scene = new BesideScene(1, true, shape);
   const lengthBytes = 8 * SECTOR_BYTES;
@@ -89,7 +89,7 @@ test('the rest of a READ answer that was coming in does not touch the buffer, wh
   expect([scene.states, scene.sessions]).toEqual([['up'], [false]]);
 });
 
-test('a server without REVOKE loses its session, as ever', () => {
+test('without REVOKE on the server, the client leaves the session', () => {
   const scene = new BesideScene(1, false);
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
@@ -118,7 +118,7 @@ test('new I/O of the volume waits for REVOKED, and then for another handle', () 
   expect([scene.statusOf(later), scene.heardWrites(5)]).toEqual([STATUS.OK, [1]]);
 });
 
-test('it is asked again when the path dies on which it was asked, with the same tags', () => {
+test('REVOKE is sent again with the same tags when its path dies', () => {
   const scene = new BesideScene(2);
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
@@ -131,7 +131,7 @@ test('it is asked again when the path dies on which it was asked, with the same 
   expect(scene.revokes.slice(1).map((one) => ({ handle: one.handle, tags: one.tags }))).toEqual([{ handle: 3, tags }]);
 });
 
-test('it is asked when the last path was lost, and one has come back to the session', () => {
+test('REVOKE is sent when a path returns after the last one was lost', () => {
   const scene = new BesideScene(1);
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
@@ -142,7 +142,7 @@ test('it is asked when the last path was lost, and one has come back to the sess
   expect([scene.sessions, scene.revokes.map(({ handle }) => handle)]).toEqual([[false], [3]]);
 });
 
-test('a slot of what was abandoned serves nobody before REVOKED, answered or not', () => {
+test('a slot of an abandoned request is not reused before REVOKED, answered or not', () => {
   const scene = new BesideScene(1);
   scene.write(scene.attachment, 1);
   scene.clock.advance(1);
@@ -165,7 +165,7 @@ test('a slot of what was abandoned serves nobody before REVOKED, answered or not
   expect(used()).toBe(true);
 });
 
-test('bytes that hang at the storage do not count as load of their paths for good', () => {
+test('bytes that hang at the storage do not count as load of their paths forever', () => {
   const scene = new BesideScene(2);
   for (let index = 0; index < 40; index++) scene.write(scene.attachment, index * 1024, 512 * KIB);
   scene.clock.advance(100);
@@ -183,14 +183,14 @@ test('bytes that hang at the storage do not count as load of their paths for goo
   expect(worstMs).toBeLessThan(4000);
 });
 
-test('REVOKED that was not asked for closes the path', () => {
+test('an unrequested REVOKED closes the path', () => {
   const scene = new BesideScene(1);
   scene.server.paths[0]!.say(OP.REVOKED, 3);
   scene.clock.advance(1);
   expect(scene.server.paths[0]!.closedReason).not.toBeNull();
 });
 
-test('who waits for the end of what was abandoned hears of it at REVOKED, or with a new session', () => {
+test('callers that wait for the end of abandoned requests are notified at REVOKED, or with a new session', () => {
   for (const ends of ['REVOKED', 'session']) {
     const scene = new BesideScene(1);
     let over = 0;

@@ -1,5 +1,5 @@
-// What a trunk does with requests that are abandoned while they are out: they are never sent again, no late answer reaches their buffers,
-// and nothing is sent for anybody before the server has begun a new session (S9). When that happens is the stall policy's affair.
+// What a trunk does with requests that are abandoned in flight: they are never sent again, no late answer reaches their buffers, and nothing is
+// sent for any volume before the server has started a new session (S9). The stall policy decides when that happens.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -26,7 +26,7 @@ function allHeard(scene: TrunkScene, op: number): { lba: number; first: number }
   return scene.server.paths.flatMap((path) => path.requests(op)).map(({ header, body }) => ({ lba: header.lba, first: body[0] ?? -1 }));
 }
 
-test('a WRITE that was out is not sent again, its session is left, and new I/O waits for the new one', () => {
+test('a WRITE in flight is not sent again, its session is left, and new I/O waits for the next session', () => {
   const scene = new TrunkScene(2).start();
   const lost = write(scene, 7, 1);
   scene.clock.advance(1);
@@ -53,7 +53,7 @@ test('a WRITE that was out is not sent again, its session is left, and new I/O w
   expect(scene.statusOf(later)).toBe(STATUS.OK);
 });
 
-test('the requests of another attachment are taken up by the new session', () => {
+test('the new session recovers the requests of another attachment', () => {
   const scene = new TrunkScene(1).start();
   const other = new Attachment('archive', 0, false);
   scene.trunk.addAttachment(other);
@@ -71,7 +71,7 @@ test('the requests of another attachment are taken up by the new session', () =>
   expect(allHeard(scene, OP.WRITE).slice(2)).toEqual([{ lba: 2, first: 2 }]);
 });
 
-test('what only waited is abandoned without leaving the session', () => {
+test('waiting requests are abandoned without leaving the session', () => {
   const scene = new TrunkScene(1).start();
   const lock = write(scene, 5, 1);
   scene.clock.advance(1);
@@ -90,7 +90,7 @@ test('what only waited is abandoned without leaving the session', () => {
   expect(scene.statusOf(later)).toBeNull();
 });
 
-test('a READ whose answer is just coming in is abandoned: the rest of the answer goes nowhere', () => {
+test('a READ whose answer is being received is abandoned: the rest of the answer is discarded', () => {
   let isSlow = false;
   const shape = { ...IDEAL_LINK, cut: (lengthBytes: number) => (isSlow ? Math.min(lengthBytes, 700) : lengthBytes), restMs: () => 10 };
   const scene = new TrunkScene(1, shape).start();

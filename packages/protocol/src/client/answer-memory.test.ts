@@ -1,5 +1,5 @@
-// Memory for answers at the client: a READ is received into the buffer that its request brought, so the client can always read on and
-// takes nothing for what the server sends. What a server claims beyond that costs it the path, not the client memory.
+// Memory for answers at the client: a READ is received into the buffer of its request, so that the client can always read on and allocates
+// nothing for the server's output. A server that claims more loses the path, and costs the client no memory.
 
 import { expect, test } from 'vitest';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -27,7 +27,7 @@ function sceneWithNotes(paths = 1): { scene: TrunkScene; taken: number[] } {
   return { scene, taken };
 }
 
-test('any number of large answers is received without memory but that of the requests', () => {
+test('any number of large answers is received using only the memory of the requests', () => {
   const { scene, taken } = sceneWithNotes();
   const count = SEGMENT_BYTES / SECTOR_BYTES;
   const requests = Array.from({ length: READS }, () =>
@@ -42,7 +42,7 @@ test('any number of large answers is received without memory but that of the req
   expect(taken).toEqual([]);
 });
 
-test('an answer larger than what was asked for costs the path before memory is taken', () => {
+test('an answer larger than requested closes the path before memory is allocated', () => {
   const { scene, taken } = sceneWithNotes();
   const buffer = Buffer.alloc(SECTOR_BYTES, 0xaa);
   scene.submit(OP.READ, { count: 1, bodyBytes: SECTOR_BYTES, buffer });
@@ -55,7 +55,7 @@ test('an answer larger than what was asked for costs the path before memory is t
   expect([taken, buffer]).toEqual([[], Buffer.alloc(SECTOR_BYTES, 0xaa)]);
 });
 
-test('a late answer is received elsewhere: one body for its path, given back when it has come', () => {
+test('a late answer is received elsewhere: one body per path, given back afterwards', () => {
   const { scene, taken } = sceneWithNotes(2);
   const request = scene.submit(OP.READ, { count: IO_MAX_SECTORS, bodyBytes: BODY_MAX_BYTES, buffer: Buffer.alloc(BODY_MAX_BYTES) });
   scene.submit(OP.FLUSH);

@@ -1,5 +1,5 @@
-// Phases of an attachment and the order in which a new session takes up what the old one left (R2 iii-iv), with O1 throughout.
-// Leaves slots and paths to slots.test.ts and trunk.test.ts.
+// Phases of an attachment, and the order in which a new session recovers the requests of the old one (R2 iii-iv), with O1 throughout.
+// Slots and paths are tested in slots.test.ts and trunk.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -45,7 +45,7 @@ function give(attachment: Attachment, ...requests: Request[]): void {
   for (const one of requests) attachment.add(one);
 }
 
-test('its size only grows: by word of the list, and by a new OPEN', () => {
+test("its size only grows: by the server's list, and by a new OPEN", () => {
   const attachment = new Attachment('oracle', 0, false);
   expect(attachment.grow(4 << 20), 'not open yet').toBe(false);
   attachment.opened(VOLUME);
@@ -60,7 +60,7 @@ test('its size only grows: by word of the list, and by a new OPEN', () => {
 });
 
 describe('the ordinary way', () => {
-  test('nothing leaves before it is open; then all in order', () => {
+  test('nothing is sent before it is open; then everything in order', () => {
     const attachment = new Attachment('oracle', 0, false);
     const list = [request(OP.READ), request(OP.WRITE), request(OP.FLUSH)];
     give(attachment, ...list);
@@ -161,7 +161,7 @@ describe('a new session', () => {
 });
 
 describe('the end', () => {
-  test('takeAll gives everything that is here, once', () => {
+  test('takeAll returns every request here, once', () => {
     const attachment = opened();
     const [out, next, waiting] = [request(OP.WRITE, 0), request(OP.READ), request(OP.WRITE, 0)];
     give(attachment, out);
@@ -174,7 +174,7 @@ describe('the end', () => {
   });
 
   // Once the tracker went on counting them as in flight, and whatever overlapped waited for ever.
-  test("what was taken out unsent stands in nobody's way", () => {
+  test('a request that was removed unsent blocks no others', () => {
     const attachment = opened();
     const [unsent, resent] = [request(OP.WRITE, 0), request(OP.WRITE, 5)];
     give(attachment, resent);
@@ -188,7 +188,7 @@ describe('the end', () => {
     expect(drain(attachment)).toEqual(later);
   });
 
-  test('moves that the table does not have are our own mistake', () => {
+  test('moves that are not in the table are our own mistake', () => {
     const attachment = opened();
     attachment.moveTo('failed', 'Another client has it');
     expect(() => attachment.opened(VOLUME)).toThrow(AssertionError);

@@ -1,5 +1,5 @@
 // Dead paths until they are confirmed (S5).
-// Leaves the frames that ask and confirm to trunk.test.ts.
+// The frames that request and confirm them are tested in trunk.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
@@ -12,7 +12,7 @@ function fencesWith(...dead: number[]): Fences {
 }
 
 describe('asking', () => {
-  test('each dead path is asked for once, until FENCED', () => {
+  test('each dead path is requested once, until FENCED', () => {
     const fences = fencesWith(3, 4);
     expect(fences.unrequested()).toEqual([3, 4]);
     for (const path of fences.unrequested()) expect(fences.request(path, 7)).toBe(true);
@@ -21,7 +21,7 @@ describe('asking', () => {
     expect([fences.count, fences.isDead(3), fences.isDead(4)]).toEqual([1, false, true]);
   });
 
-  test('again on another path when the asked one dies too', () => {
+  test('again on another path if that path dies, too', () => {
     const fences = fencesWith(3);
     fences.request(3, 7);
     fences.died(7);
@@ -31,7 +31,7 @@ describe('asking', () => {
     expect(fences.unrequested()).toEqual([7]);
   });
 
-  test('again on another path when the asked one falls silent, and the late answer does no harm', () => {
+  test('again on another path if that path is silent, and the late answer is harmless', () => {
     const fences = fencesWith(3);
     fences.request(3, 7);
     fences.distrust(7);
@@ -41,7 +41,7 @@ describe('asking', () => {
     expect(fences.answered(3, 7)).toBe('known');
   });
 
-  test('a path that owes the answer is not asked twice', () => {
+  test('a path that owes the answer gets no second request', () => {
     const fences = fencesWith(3);
     fences.request(3, 7);
     fences.distrust(7);
@@ -53,7 +53,7 @@ describe('asking', () => {
 });
 
 describe('answers', () => {
-  test('a FENCED that was not asked for on this path is a violation', () => {
+  test('a FENCED that was not requested on this path is a violation', () => {
     const fences = fencesWith(3);
     expect(fences.answered(3, 7)).toBe('violation');
     fences.request(3, 7);
@@ -63,7 +63,7 @@ describe('answers', () => {
   });
 
   // Once the path that answered after a join's WELCOME had confirmed the same dead path was closed as if the server had lied.
-  test('a FENCED that comes after a WELCOME has confirmed the path is no violation', () => {
+  test('a FENCED after a WELCOME that confirmed the path is not a violation', () => {
     const fences = fencesWith(3);
     fences.request(3, 7);
     expect(fences.confirmed(3)).toBe(true);
@@ -73,7 +73,7 @@ describe('answers', () => {
   });
 });
 
-test('a PROOF names the longest dead, and not more than it may', () => {
+test('a PROOF names the longest dead paths, up to the limit', () => {
   const fences = new Fences();
   for (let path = 0; path < DEAD_PATHS_NAMED_MAX + 5; path++) fences.died(path);
   expect(fences.named()).toEqual(Array.from({ length: DEAD_PATHS_NAMED_MAX }, (_unused, path) => path));

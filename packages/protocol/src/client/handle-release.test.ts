@@ -1,5 +1,5 @@
-// The end of a hold, as a detach waits for it: CLOSE is said when nothing of the handle runs any more, and counts only when the server has
-// said OK. The server is a script; lost sessions and revoked handles are opener.test.ts's and revoke-lost.test.ts's.
+// The end of a hold, as a detach waits for it: CLOSE is sent when no request of the handle executes any more, and counts only if the server
+// answers OK. The server is a script. Lost sessions and revoked handles are tested in opener.test.ts and revoke-lost.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -22,8 +22,8 @@ function closing(world: RevokeScene): (string | null)[] {
   return said;
 }
 
-describe('CLOSE waits for what is out', () => {
-  test("also for the log's own FLUSH, of which nobody else knows", () => {
+describe('CLOSE waits for requests in flight', () => {
+  test('including the internal FLUSH of the log', () => {
     const log = new ReplayLog(SMALL_LOG_BYTES, new SlabPool(4));
     const world = new RevokeScene(1, new Attachment('archive', 0, false, 0, log));
     world.answerOpen({ handle: 7 });
@@ -40,7 +40,7 @@ describe('CLOSE waits for what is out', () => {
     expect(said).toEqual([null]);
   });
 
-  test('which the session takes with it: the volume is opened in the next one, and closed', () => {
+  test('which are lost with the session: the volume is opened in the next one and closed', () => {
     const world = RevokeScene.opened();
     world.submit(OP.READ, 1);
     const said = closing(world);
@@ -52,7 +52,7 @@ describe('CLOSE waits for what is out', () => {
     expect(said).toEqual([null]);
   });
 
-  test('a trunk that ends meanwhile: whoever waits hears that the hold may stay', () => {
+  test('if the trunk ends meanwhile, the caller learns that the hold may remain', () => {
     const world = RevokeScene.opened();
     world.submit(OP.READ, 1);
     const said = closing(world);
@@ -63,8 +63,8 @@ describe('CLOSE waits for what is out', () => {
   });
 });
 
-describe('a CLOSE that is not answered OK is not taken for the end of the hold', () => {
-  test('refused, because something executes still: it is said again', () => {
+describe('a CLOSE that is not answered OK does not count as the end of the hold', () => {
+  test('refused because a request still executes: it is sent again', () => {
     const world = RevokeScene.opened();
     const said = closing(world);
     world.answer(OP.CLOSE, STATUS.BAD_REQUEST, EXECUTING);
@@ -75,7 +75,7 @@ describe('a CLOSE that is not answered OK is not taken for the end of the hold',
     expect(said).toEqual([null]);
   });
 
-  test('refused again and again: the reason is said, and the next attachment is not kept waiting', () => {
+  test('refused again and again: the reason is reported, and the next attachment does not wait', () => {
     const world = RevokeScene.opened();
     const said = closing(world);
     for (let tries = 0; tries < CLOSE_TRIES_MAX; tries++) {
@@ -88,7 +88,7 @@ describe('a CLOSE that is not answered OK is not taken for the end of the hold',
     expect(world.waiting).toEqual(['OPEN']);
   });
 
-  test('refused, and the session is another one by the next try: no handle of that is closed', () => {
+  test('refused, and the next attempt is in another session: no handle of that one is closed', () => {
     const world = RevokeScene.opened();
     closing(world);
     world.answer(OP.CLOSE, STATUS.BAD_REQUEST, EXECUTING);
@@ -97,14 +97,14 @@ describe('a CLOSE that is not answered OK is not taken for the end of the hold',
     expect(world.waiting).toEqual(['OPEN']);
   });
 
-  test('its last flush failed: that is said', () => {
+  test('its last flush failed: the failure is reported', () => {
     const world = RevokeScene.opened();
     const said = closing(world);
     world.answer(OP.CLOSE, STATUS.IO_ERROR, encodeFailureAnswer({ sentence: 'The storage failed', holders: [] }));
     expect(said).toEqual(['The storage failed']);
   });
 
-  test('opened anew for it, and the server has no storage for that now: it is tried again', () => {
+  test('opened again for it while the server has no storage: it is retried', () => {
     const world = RevokeScene.opened();
     const said = closing(world);
     world.loseSession();
@@ -116,7 +116,7 @@ describe('a CLOSE that is not answered OK is not taken for the end of the hold',
 
 describe('a volume that is just being opened again', () => {
   // Once that was taken for done: a detach said so while the hold stayed for another second, or for ever.
-  test('is closed when what OPEN gives is given back', () => {
+  test('is closed when the handle from OPEN is released', () => {
     const world = RevokeScene.opened();
     world.loseSession();
     const said = closing(world);
@@ -140,8 +140,8 @@ describe('a volume that is just being opened again', () => {
   });
 });
 
-describe('an answer to OPEN that cannot be read', () => {
-  test('of an attachment that is closed meanwhile: it is said, and the next one is opened', () => {
+describe('an invalid answer to OPEN', () => {
+  test('of an attachment that was closed meanwhile: it is reported, and the next one is opened', () => {
     const world = RevokeScene.opened();
     const said = closing(world);
     world.loseSession();

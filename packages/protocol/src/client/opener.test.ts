@@ -1,5 +1,5 @@
-// CLOSE across sessions: a closed attachment's hold ends at the server also when the session was lost before CLOSE or OPEN was answered.
-// The server is a script; what a real one does with the hold is in test/integration/holders.test.ts.
+// CLOSE across sessions: the hold of a closed attachment ends at the server even if the session was lost before CLOSE or OPEN was answered.
+// The server is a script; test/integration/holders.test.ts shows what a real server does with the hold.
 
 import { describe, expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
@@ -66,7 +66,7 @@ class OpenerScene {
   }
 }
 
-test('CLOSE goes by the handle, and is over when it is answered', () => {
+test('CLOSE names the handle and ends with its answer', () => {
   const world = new OpenerScene();
   world.answerOpen(9);
   world.close();
@@ -75,7 +75,7 @@ test('CLOSE goes by the handle, and is over when it is answered', () => {
   expect(world.closed).toBe(1);
 });
 
-test('a CLOSE lost with its session: the volume is opened in the next one and closed by its new handle, however often that takes', () => {
+test('a CLOSE lost with its session: the volume is opened in the next one and closed by its new handle, as often as needed', () => {
   const world = new OpenerScene();
   world.answerOpen(9);
   world.close();
@@ -90,7 +90,7 @@ test('a CLOSE lost with its session: the volume is opened in the next one and cl
   expect([world.heard, world.closed]).toEqual([['OPEN', 2], 1]);
 });
 
-test('a volume that somebody else has taken by then is let be', () => {
+test('a volume that another client has taken by then is left alone', () => {
   const world = new OpenerScene();
   world.answerOpen(9);
   world.close();
@@ -101,7 +101,7 @@ test('a volume that somebody else has taken by then is let be', () => {
   expect([world.heard, world.closed]).toEqual([['OPEN'], 1]);
 });
 
-test('closed while its first OPEN was out, which the session took with it: the hold may be there, and is given back', () => {
+test('closed while its first OPEN was in flight and lost with the session: the possible hold is released', () => {
   const world = new OpenerScene();
   world.close();
   expect(world.closed).toBe(1);
@@ -111,7 +111,7 @@ test('closed while its first OPEN was out, which the session took with it: the h
 });
 
 // Its CLOSE, were it said behind the next OPEN, could end the hold that both have: the volume would be lost with nobody having taken it.
-describe('the next attachment of a volume is opened when the last one has left', () => {
+describe('the next attachment of a volume is opened when the previous one has left', () => {
   test('when its CLOSE is answered', () => {
     const world = new OpenerScene();
     world.answerOpen(9);
@@ -124,7 +124,7 @@ describe('the next attachment of a volume is opened when the last one has left',
     expect(world.next.phase).toBe('ready');
   });
 
-  test('when the OPEN that was out is answered, and what it gave is given back', () => {
+  test('when the OPEN in flight is answered, and its handle is released', () => {
     const world = new OpenerScene();
     world.close();
     world.addNext();
@@ -134,7 +134,7 @@ describe('the next attachment of a volume is opened when the last one has left',
     expect(world.heard).toEqual(['OPEN', 9, 'OPEN']);
   });
 
-  test('when the OPEN that was out is refused', () => {
+  test('when the OPEN in flight is refused', () => {
     const world = new OpenerScene();
     world.close();
     world.addNext();
@@ -156,7 +156,7 @@ describe('the next attachment of a volume is opened when the last one has left',
     expect(world.heard).toEqual(['OPEN', 4, 'OPEN']);
   });
 
-  test('at once, when nothing of it was ever asked; one of another volume waits for nobody', () => {
+  test('at once, if nothing was ever requested for it; one of another volume does not wait', () => {
     const world = new OpenerScene();
     world.answerOpen(9);
     world.close();
@@ -169,7 +169,7 @@ describe('the next attachment of a volume is opened when the last one has left',
 });
 
 // Once whoever had asked for it waited until his time was over.
-test('a trunk that ends when its session was left: a first OPEN that was out there has failed', () => {
+test('if a trunk ends after its session was left, a first OPEN in flight has failed', () => {
   const world = new OpenerScene();
   world.scene.submit(OP.FLUSH);
   world.scene.clock.advance(1);

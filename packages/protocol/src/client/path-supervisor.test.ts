@@ -1,5 +1,5 @@
-// When a path is tried again, and how soon: at once after a good life, ever more slowly at a server that breaks soon after WELCOME;
-// which deaths count towards probation, and what ends that. The network and the server are the test's.
+// When a path reconnects, and how soon: at once after a settled connection, ever more slowly to a server that closes soon after WELCOME; which
+// failures count towards probation, and what ends it. The test plays the network and the server.
 
 import { describe, expect, test } from 'vitest';
 import { HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';
@@ -33,7 +33,7 @@ function resetNewestOf(scene: TrunkScene, index: number): void {
   scene.server.paths[number]!.connection.close('reset', true);
 }
 
-describe('the next try', () => {
+describe('the next attempt', () => {
   test('comes within 20 ms when a path that had settled is reset', () => {
     const scene = wellScene(1);
     scene.clock.advance(PATH_SETTLED_MS);
@@ -44,7 +44,7 @@ describe('the next try', () => {
     expect([scene.states, scene.supervisors[0]!.retries]).toEqual([['up'], 0]);
   });
 
-  test('comes within 20 ms however often a path is reset that had settled each time', () => {
+  test('comes within 20 ms, however often a settled path is reset', () => {
     const scene = wellScene(1);
     for (let times = 0; times < 20; times++) {
       scene.clock.advance(PATH_SETTLED_MS);
@@ -54,7 +54,7 @@ describe('the next try', () => {
     }
   });
 
-  test('counts from the beginning of the last: who lived for longer than it was to wait is tried at once', () => {
+  test('is measured from the start of the last one: after a connection longer than the wait, it comes at once', () => {
     const scene = wellScene(1);
     scene.clock.advance(RECONNECT_MIN_MS);
     resetNewestOf(scene, 0);
@@ -68,7 +68,7 @@ describe('the next try', () => {
     expect(scene.states).toEqual(['up']);
   });
 
-  test('of a server that is away comes again and again, so that it is seen soon after it is back: a twentieth of its absence later', () => {
+  test('at an absent server is repeated, so that a returning server is found after a twentieth of its absence', () => {
     const scene = wellScene(1);
     scene.clock.advance(PATH_SETTLED_MS);
     scene.network.routes[0]!.reach = 'refused';
@@ -109,7 +109,7 @@ describe('the next try', () => {
   });
 
   // Once a second attempt began beside it, and the one that came through last broke the program: on a link that loses packets.
-  test('is the only one when whoever hears that the last has failed asks for it at once', () => {
+  test('is the only one if the receiver of the failure asks for it at once', () => {
     const clock = new FakeClock();
     const failures: ((reason: string) => void)[] = [];
     const connector: Connector = {
@@ -155,7 +155,7 @@ describe('the next try', () => {
     expect([supervisor.state, failures.length]).toEqual(['retired', 2]);
   });
 
-  test('a life that settles makes the failures before it forgotten', () => {
+  test('a settled connection resets the failures before it', () => {
     const scene = wellScene(1);
     for (let times = 0; times < 4; times++) {
       resetNewestOf(scene, 0);
@@ -177,7 +177,7 @@ describe('probation', () => {
     }
   }
 
-  test('begins when a path has died too often while another lives, and ends by itself', () => {
+  test('begins when a path has failed too often while another is up, and ends by itself', () => {
     const scene = wellScene(2);
     scene.clock.advance(PATH_SETTLED_MS);
     flap(scene, 0, PROBATION_DEATHS - 1);
@@ -188,7 +188,7 @@ describe('probation', () => {
     expect(scene.states).toEqual(['up', 'up']);
   });
 
-  test('ends at once when it is hastened', () => {
+  test('ends at once by retrySoon', () => {
     const scene = wellScene(2);
     scene.clock.advance(PATH_SETTLED_MS);
     flap(scene, 0, PROBATION_DEATHS);
@@ -197,7 +197,7 @@ describe('probation', () => {
     expect(scene.states).toEqual(['up', 'up']);
   });
 
-  test('of a path whose last life was short is shortened to the wait it had without', () => {
+  test('of a path whose last connection was short is shortened to the wait without probation', () => {
     const scene = wellScene(2);
     scene.clock.advance(PATH_SETTLED_MS);
     flap(scene, 0, PROBATION_DEATHS - 1);
@@ -216,7 +216,7 @@ describe('probation', () => {
     expect(scene.states[0]).toBe('up');
   });
 
-  test('does not come of a BYE', () => {
+  test('is not caused by a BYE', () => {
     const scene = wellScene(2);
     for (let times = 0; times < PROBATION_DEATHS + 1; times++) {
       scene.clock.advance(PATH_SETTLED_MS);
@@ -228,7 +228,7 @@ describe('probation', () => {
   });
 
   // The process of a session dies: its paths die one after the other, and all but the last while another seems to live.
-  test('does not come of a session that ends', () => {
+  test('is not caused by the end of a session', () => {
     const scene = wellScene(2);
     for (let times = 0; times < PROBATION_DEATHS + 1; times++) {
       scene.clock.advance(PATH_SETTLED_MS);
@@ -260,7 +260,7 @@ describe('a wrong key', () => {
   }
 
   // Once it was tried again within 100 ms, and so used up the tries of the right one: 38 s to come back.
-  test('is tried again so rarely that the server does not count it as guessing', () => {
+  test('is retried so rarely that the server does not count it as guessing', () => {
     const { scene, tries } = refusing();
     scene.clock.advance(600_000);
     const gaps = tries.slice(1).map((ms, index) => ms - tries[index]!);
@@ -269,14 +269,14 @@ describe('a wrong key', () => {
     expect(Math.min(...gaps.slice(4))).toBeGreaterThan(WRONG_KEY_RETRY_MAX_MS / 2);
   });
 
-  test('is what is shown, also when the server then says that there were too many', () => {
+  test('is the error shown, even if the server then reports too many wrong proofs', () => {
     const { scene, tries } = refusing();
     scene.clock.advance(60_000);
     expect(tries.length).toBeGreaterThan(2);
     expect(scene.supervisors[0]!.lastErrorSentence).toBe(`Server refused the connection: ${AUTH} [E_AUTH]`);
   });
 
-  test('that was corrected is tried at once', () => {
+  test('is tried at once when it was corrected', () => {
     const self = refusing();
     self.scene.clock.advance(60_000);
     self.isKeyRight = true;
@@ -285,7 +285,7 @@ describe('a wrong key', () => {
     expect(self.scene.states).toEqual(['up']);
   });
 
-  test('leaves no trace: a limit that comes without one is shown', () => {
+  test('leaves no trace: a limit without a wrong key is shown', () => {
     const self = refusing();
     self.isKeyRight = true;
     self.scene.clock.advance(WRONG_KEY_RETRY_MIN_MS + 5);
@@ -298,7 +298,7 @@ describe('a wrong key', () => {
   });
 });
 
-describe('what is known from elsewhere', () => {
+describe('reports from other parts of the client', () => {
   test('an address that is gone ends its path at once', () => {
     const scene = wellScene(2);
     scene.clock.advance(PATH_SETTLED_MS);
@@ -314,7 +314,7 @@ describe('what is known from elsewhere', () => {
     expect(scene.states).toEqual(['up', 'up']);
   });
 
-  test('means nothing to a path that was retired while it connected', () => {
+  test('have no effect on a path that was retired while it connected', () => {
     const scene = new TrunkScene(1);
     const [supervisor] = scene.supervisors;
     supervisor!.start();
@@ -324,7 +324,7 @@ describe('what is known from elsewhere', () => {
     expect([scene.states, scene.server.connections.length, scene.clock.timersPending]).toEqual([['retired'], 0, 0]);
   });
 
-  test('means nothing to a path that is not up', () => {
+  test('have no effect on a path that is not up', () => {
     const scene = new TrunkScene(1);
     scene.supervisors[0]!.distrust('no carrier');
     scene.supervisors[0]!.cut('gone');
@@ -347,7 +347,7 @@ describe('E_NO_SESSION', () => {
     resetNewestOf(scene, 1);
   }
 
-  test('that anybody could have said does not end a session whose other path lives', () => {
+  test('without authentication does not end a session with another live path', () => {
     const scene = wellScene(2);
     refuseSecond(scene, false);
     scene.clock.advance(60_000);
@@ -355,7 +355,7 @@ describe('E_NO_SESSION', () => {
     expect(scene.states[0]).toBe('up');
   });
 
-  test('that anybody could have said is believed when no path of the session lives', () => {
+  test('without authentication is believed if no path of the session is live', () => {
     const scene = wellScene(2);
     scene.server.answersPings = false;
     refuseSecond(scene, false);
@@ -363,7 +363,7 @@ describe('E_NO_SESSION', () => {
     expect(scene.sessions).toEqual([false, true]);
   });
 
-  test('of a server that proves itself is believed at once, although a reset was lost and its other path seems to live', () => {
+  test('with authentication is believed at once, even if a reset was lost and another path seems to be live', () => {
     const scene = wellScene(2);
     scene.clock.advance(PATH_SETTLED_MS);
     refuseSecond(scene, true);
@@ -372,7 +372,7 @@ describe('E_NO_SESSION', () => {
     expect(scene.server.paths[0]!.closedReason).not.toBeNull();
   });
 
-  test('costs a client with one path two short tries', () => {
+  test('costs a client with one path two short attempts', () => {
     const scene = wellScene(1);
     scene.clock.advance(PATH_SETTLED_MS);
     scene.server.loseSession();
@@ -381,7 +381,7 @@ describe('E_NO_SESSION', () => {
   });
 });
 
-describe('a handshake whose answers do not come', () => {
+describe('a handshake without answers', () => {
   /** What the client sends into the next connections goes nowhere, as in a black hole that began when TCP was connected. */
   function swallow(scene: TrunkScene): number[] {
     const beganMs: number[] = [];
@@ -392,7 +392,7 @@ describe('a handshake whose answers do not come', () => {
     return beganMs;
   }
 
-  test('is begun again soon, and ever more patiently', () => {
+  test('is restarted soon, with growing patience', () => {
     const scene = new TrunkScene(1);
     const beganMs = swallow(scene);
     scene.supervisors[0]!.start();
@@ -406,7 +406,7 @@ describe('a handshake whose answers do not come', () => {
     }
   });
 
-  test('gives a new session the time that the end of an old one may take, and a join no more than CHALLENGE', () => {
+  test('allows a new session the time that the end of an old one may take, and a join no more than CHALLENGE', () => {
     const scene = wellScene(2);
     scene.server.decide = () => {};
     scene.server.loseSession();

@@ -1,6 +1,6 @@
-// A client with a small replay log against a server with a cache over a disk, all at random: process and machine crashes, syncs that fail,
-// recoveries that are interrupted. Each sector is a register: a read shows the last answered change or a later one, never anything older
-// than a read has shown before; a FLUSH that was answered OK covers what was answered before it; at the end the last change is there.
+// A client with a small replay log against a server with a cache over a disk, with random events: process and machine crashes, failed syncs,
+// interrupted recoveries. Each sector is a register: a read shows the last answered change or a later one, and never anything older than an
+// earlier read; a FLUSH answered OK covers what was answered before it; at the end, the last change is there.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -300,7 +300,7 @@ class World {
   }
 }
 
-test('a client that does nothing any more brings back what a failed sync has taken', () => {
+test('an idle client restores what a failed sync has lost', () => {
   const world = new World();
   world.run({ kind: 'open' });
   world.run({ kind: 'submit', op: OP.WRITE, lba: 0, count: 1, isFua: false });
@@ -310,7 +310,7 @@ test('a client that does nothing any more brings back what a failed sync has tak
   expect(world.replays).toBe(1);
 });
 
-test('what was answered stays, whatever crashes, and no sector goes back', () => {
+test('answered writes stay, whatever crashes, and no sector goes back in time', () => {
   let replays = 0;
   fc.assert(
     fc.property(fc.array(STEP, { minLength: 20, maxLength: 120, size: 'max' }), (steps) => {

@@ -1,5 +1,6 @@
-// An attachment with a replay log, step by step: what a new incarnation of the storage makes it send, in which order, and what is held meanwhile;
-// what a FLUSH covers; what goes with FUA, and what waits for room. The server is a script; the same at random is recovery-random.test.ts.
+// An attachment with a replay log, step by step: what it sends in a new incarnation of the storage, in which order, and what is held back
+// meanwhile; what a FLUSH covers; which changes are sent with FUA, and which wait for room. The server is a script; recovery-random.test.ts tests
+// the same with random events.
 
 import { describe, expect, test } from 'vitest';
 import { REPLAY_LOG_BYTES } from '@rsio/common/config/schema/limits';
@@ -134,7 +135,7 @@ class RecoveryScene {
 }
 
 describe('a new incarnation of the storage', () => {
-  test('what was not flushed is sent again, then what was unanswered, then the rest; nothing else before', () => {
+  test('unflushed writes are sent again, then unanswered changes, then the rest; nothing else before', () => {
     const world = new RecoveryScene();
     world.written(10, 1);
     world.written(20, 2);
@@ -160,7 +161,7 @@ describe('a new incarnation of the storage', () => {
     expect(world.said).toEqual(['open', 'open again, new life']);
   });
 
-  test('the same life: nothing is replayed', () => {
+  test('the same incarnation: nothing is replayed', () => {
     const world = new RecoveryScene();
     world.written(10);
     world.submit(OP.WRITE, 30);
@@ -168,7 +169,7 @@ describe('a new incarnation of the storage', () => {
     expect([world.attachment.phase, world.waiting]).toEqual(['resending', ['WRITE 30']]);
   });
 
-  test('an empty log: nothing is replayed, and the next life is measured by this one', () => {
+  test('an empty log: nothing is replayed, and the log takes the new incarnation', () => {
     const world = new RecoveryScene();
     world.reopen('second');
     expect(world.attachment.phase).toBe('ready');
@@ -178,7 +179,7 @@ describe('a new incarnation of the storage', () => {
     expect(world.writes).toEqual([[10, 5]]);
   });
 
-  test('the session is lost amid the replay: it begins with its first piece, in the same life too', () => {
+  test('the session is lost during the replay: it restarts with its first piece, even in the same incarnation', () => {
     const world = new RecoveryScene();
     for (const lba of [10, 20, 30]) world.written(lba);
     world.reopen('second');
@@ -188,7 +189,7 @@ describe('a new incarnation of the storage', () => {
     expect([world.attachment.phase, world.waiting]).toEqual(['replaying', ['WRITE 10', 'WRITE 20', 'WRITE 30']]);
   });
 
-  test('another incarnation amid the replay, and again when it is over', () => {
+  test('another incarnation during the replay, and again after it', () => {
     const world = new RecoveryScene();
     for (const lba of [10, 20]) world.written(lba);
     world.reopen('second');
@@ -201,7 +202,7 @@ describe('a new incarnation of the storage', () => {
     expect(world.waiting).toEqual(['WRITE 10', 'WRITE 20']);
   });
 
-  test('a handle that is revoked amid the replay: what is out is waited for, then all of it is sent on the next', () => {
+  test('a handle that is revoked during the replay: after the requests in flight, the whole log is sent on the next handle', () => {
     const world = new RecoveryScene();
     for (const lba of [10, 20]) world.written(lba);
     world.reopen('second');
@@ -213,7 +214,7 @@ describe('a new incarnation of the storage', () => {
     expect([world.attachment.phase, world.waiting]).toEqual(['replaying', ['WRITE 10', 'WRITE 20']]);
   });
 
-  test('another identity: nothing is sent again, the log is void', () => {
+  test('another identity: nothing is sent again, and the log is discarded', () => {
     const world = new RecoveryScene();
     const log = world.log;
     world.written(10);
@@ -224,7 +225,7 @@ describe('a new incarnation of the storage', () => {
     expect(world.waiting.filter((name) => name.startsWith('WRITE'))).toEqual([]);
   });
 
-  test('what is replayed and answered with an error is tried anew, and nothing else is sent', () => {
+  test('a replay that fails is retried, and nothing else is sent', () => {
     const world = new RecoveryScene();
     for (const lba of [10, 20]) world.written(lba);
     world.reopen('second');
@@ -239,7 +240,7 @@ describe('a new incarnation of the storage', () => {
     expect([world.attachment.phase, world.log.incarnation]).toEqual(['ready', 'second']);
   });
 
-  test('what a volume waits for is said once, however often it is asked for, and anew after it was open', () => {
+  test('the reason of a stall is reported once, however often OPEN is retried, and again after the volume was open', () => {
     const world = new RecoveryScene();
     const waits = (): number => world.said.filter((line) => line.startsWith('waits')).length;
     for (let life = 2; life < 4; life++) {
@@ -263,7 +264,7 @@ describe('a new incarnation of the storage', () => {
     expect(waits() - before).toBe(1);
   });
 
-  test('what is abandoned while the replay runs begins it anew in the next session', () => {
+  test('abandoning requests during the replay restarts it in the next session', () => {
     const world = new RecoveryScene();
     for (const lba of [10, 20]) world.written(lba);
     world.reopen('second');
@@ -291,7 +292,7 @@ describe('a new incarnation of the storage', () => {
 });
 
 describe('a FLUSH', () => {
-  test('covers what was answered before it was sent, and no more', () => {
+  test('covers exactly what was answered before it was sent', () => {
     const world = new RecoveryScene();
     world.written(10);
     const under = world.submit(OP.WRITE, 20);
@@ -313,7 +314,7 @@ describe('a FLUSH', () => {
     expect(world.waiting).toEqual(['WRITE 10']);
   });
 
-  test('that is sent again in a new session covers what was answered before that', () => {
+  test('that is sent again in a new session covers what was answered before then', () => {
     const world = new RecoveryScene();
     world.written(10);
     world.submit(OP.FLUSH);
@@ -324,7 +325,7 @@ describe('a FLUSH', () => {
     expect(world.log.isEmpty).toBe(true);
   });
 
-  test('a WRITE with FUA enters nothing, but what it overwrites is not sent again', () => {
+  test('a WRITE with FUA is not logged, but what it overwrites is not sent again', () => {
     const world = new RecoveryScene();
     world.written(10, 1, 3);
     world.submit(OP.WRITE, 11, { id: 2, flags: FLAG.FUA });
@@ -354,7 +355,7 @@ describe('without a log', () => {
 });
 
 describe('a full log', () => {
-  test('what finds no room waits for a FLUSH of our own; READs pass', () => {
+  test('a change without room waits for an internal FLUSH; READs pass', () => {
     const world = new RecoveryScene(logOf(2));
     for (const lba of [0, 8]) world.written(lba);
     const late = [16, 24, 32].map((lba) => world.submit(OP.WRITE, lba));
@@ -370,7 +371,7 @@ describe('a full log', () => {
     expect(late.map((request) => world.scene.statusOf(request))).toEqual([STATUS.OK, STATUS.OK, STATUS.OK]);
   });
 
-  test('a FLUSH of our own goes out when it is half full, and nothing waits for it', () => {
+  test('an internal FLUSH is sent when it is half full, and nothing waits for it', () => {
     const world = new RecoveryScene(logOf(40));
     const half = 24;
     for (let at = 0; at < half; at++) world.written(at * 8);
@@ -381,7 +382,7 @@ describe('a full log', () => {
     expect([world.waiting, world.log.dataBytes]).toEqual([[], SECTOR_BYTES]);
   });
 
-  test('the answers of what is out make room where there is nothing to flush', () => {
+  test('answers to requests in flight make room if there is nothing to flush', () => {
     const world = new RecoveryScene(logOf(1));
     const [first, second] = [world.submit(OP.WRITE, 0), world.submit(OP.WRITE, 8)];
     expect(world.waiting).toEqual(['WRITE 0']);
@@ -391,13 +392,13 @@ describe('a full log', () => {
     expect(world.scene.statusOf(second)).toBe(STATUS.OK);
   });
 
-  test('what fits in no log goes with FUA', () => {
+  test('a change that fits in no log is sent with FUA', () => {
     const world = new RecoveryScene(logOf(2));
     world.submit(OP.WRITE, 0, { count: 17 });
     expect(world.waiting).toEqual(['WRITE 0 FUA']);
   });
 
-  test('when no FLUSH helps, what waits goes with FUA', () => {
+  test('if no FLUSH helps, waiting changes are sent with FUA', () => {
     const world = new RecoveryScene(logOf(1));
     world.written(0);
     world.submit(OP.WRITE, 8);
@@ -407,7 +408,7 @@ describe('a full log', () => {
     expect(world.log.dataBytes).toBe(SECTOR_BYTES);
   });
 
-  test('what waits for room can be abandoned, and leaves none behind', () => {
+  test('changes that wait for room can be abandoned, and leave no reservation behind', () => {
     const world = new RecoveryScene(logOf(1));
     world.written(0);
     const waits = world.submit(OP.WRITE, 8);

@@ -1,5 +1,5 @@
-// An attachment whose volume is another client's now, or that is detached while its handle is revoked: nothing is lost without a word, no
-// hold is left behind, and nobody is asked for what cannot be had. The server is a script; what is sent again is revoke.test.ts's.
+// An attachment whose volume another client has now, or that is detached while its handle is revoked: every loss is reported, no hold is left
+// behind, and nothing impossible is requested. The server is a script. revoke.test.ts tests what is sent again.
 
 import { describe, expect, test } from 'vitest';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -11,7 +11,7 @@ import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 
 describe('an idle client', () => {
-  test('asks IDENTIFY once at a time, and hears of a revoked handle by STALE', () => {
+  test('sends one IDENTIFY at a time, and learns of a revoked handle by STALE', () => {
     const world = RevokeScene.opened();
     for (let times = 0; times < 3; times++) world.opener.verify(world.attachment);
     world.settle();
@@ -23,8 +23,8 @@ describe('an idle client', () => {
   });
 });
 
-describe('a reason to ask that comes while IDENTIFY is out', () => {
-  test('it is asked once more: that answer may be from before the handle was revoked', () => {
+describe('a reason for IDENTIFY while one is in flight', () => {
+  test('it is sent once more, because that answer may be from before the revocation', () => {
     const world = RevokeScene.opened();
     for (let times = 0; times < 3; times++) world.opener.verify(world.attachment);
     world.settle();
@@ -36,7 +36,7 @@ describe('a reason to ask that comes while IDENTIFY is out', () => {
     expect(world.said).toEqual([REVOKED, `failed ${STATUS.TAKEN}: big4 took it over`]);
   });
 
-  test('and no more than once for all of them, nor when it is closed meanwhile', () => {
+  test('and no more than once for all of them, and not if it is closed meanwhile', () => {
     const world = RevokeScene.opened();
     for (let times = 0; times < 3; times++) world.opener.verify(world.attachment);
     world.settle();
@@ -51,7 +51,7 @@ describe('a reason to ask that comes while IDENTIFY is out', () => {
 });
 
 describe('a volume that another client has now', () => {
-  test('TAKEN: all I/O is answered so, and nothing more is asked', () => {
+  test('TAKEN: all I/O is answered TAKEN, and nothing more is sent', () => {
     const world = RevokeScene.opened();
     const [write, read] = [world.submit(OP.WRITE, 1), world.submit(OP.READ, 2)];
     world.answer(OP.WRITE, STATUS.STALE);
@@ -67,7 +67,7 @@ describe('a volume that another client has now', () => {
     expect(world.said).toEqual([REVOKED, `failed ${STATUS.TAKEN}: Node big4 took volume archive over`]);
   });
 
-  test('a server that grants it under another identity gets its handle back', () => {
+  test('if the server grants it under another identity, its handle is released', () => {
     const world = RevokeScene.opened();
     const write = world.submit(OP.WRITE, 1);
     world.loseSession();
@@ -75,7 +75,7 @@ describe('a volume that another client has now', () => {
     expect([world.scene.statusOf(write), world.waiting]).toEqual([STATUS.TAKEN, ['CLOSE 4']]);
   });
 
-  test('HELD, as older servers say: it waits, and asks again', () => {
+  test('HELD, from older servers: it waits and retries', () => {
     const world = RevokeScene.opened();
     const write = world.submit(OP.WRITE, 1);
     world.loseSession();
@@ -87,7 +87,7 @@ describe('a volume that another client has now', () => {
     expect(world.scene.statusOf(write)).toBe(STATUS.OK);
   });
 
-  test('sessions lost while it waits do not make it ask more often', () => {
+  test('sessions lost while it waits do not make it retry more often', () => {
     const world = RevokeScene.opened();
     for (let times = 0; times < 5; times++) {
       world.loseSession();
@@ -101,7 +101,7 @@ describe('a volume that another client has now', () => {
     expect(world.openRequests.length).toBe(6);
   });
 
-  test('a take-over is asked for by the first OPEN alone, also if that is sent again', () => {
+  test('only the first OPEN asks for a take-over, even if it is sent again', () => {
     const world = new RevokeScene(1, new Attachment('archive', 0, false, TAKE.FORCE));
     expect(world.openRequests).toMatchObject([{ take: TAKE.FORCE, resume: null }]);
     world.loseSession();
@@ -111,7 +111,7 @@ describe('a volume that another client has now', () => {
     expect(world.openRequests).toMatchObject([{ take: TAKE.NO, resume: 'identity' }]);
   });
 
-  test('a take-over that nobody waits for any more takes nothing when its OPEN was lost', () => {
+  test('an abandoned take-over takes nothing if its OPEN was lost', () => {
     const world = new RevokeScene(1, new Attachment('archive', 0, false, TAKE.OVER));
     world.close();
     world.loseSession();
@@ -132,7 +132,7 @@ describe('detached while its handle is revoked', () => {
     expect(world.closed).toBe(1);
   });
 
-  test('CLOSE answered STALE for ever: once a second, and not for ever', () => {
+  test('CLOSE always answered STALE: retried once a second, a limited number of times', () => {
     const world = RevokeScene.opened();
     world.close();
     for (let tries = 1; tries < CLOSE_TRIES_MAX; tries++) {
@@ -145,7 +145,7 @@ describe('detached while its handle is revoked', () => {
     expect(world.closed).toBe(1);
   });
 
-  test('in phase revoked: its hold is asked for anew when what is out was abandoned, and ended', () => {
+  test('in phase revoked: its hold is opened again after the abandoned requests, and released', () => {
     const world = RevokeScene.opened();
     world.submit(OP.WRITE, 1);
     world.submit(OP.WRITE, 2);
@@ -157,7 +157,7 @@ describe('detached while its handle is revoked', () => {
     expect(world.waiting).toEqual(['CLOSE 1']);
   });
 
-  test('while it waits to be opened again: one more OPEN, which must not take anything', () => {
+  test('while it waits to be opened again: one more OPEN, which must not take a hold', () => {
     const world = RevokeScene.opened();
     world.submit(OP.WRITE, 1);
     world.answer(OP.WRITE, STATUS.STALE);
@@ -171,7 +171,7 @@ describe('detached while its handle is revoked', () => {
 });
 
 describe('an instance that was replaced', () => {
-  test('BYE E_REPLACED on a path is told once to whoever keeps the trunk; another BYE is not', () => {
+  test('BYE E_REPLACED on a path is reported once to the owner of the trunk; another BYE is not', () => {
     const { scene } = RevokeScene.opened();
     const bye = (code: string): Buffer => encodeFarewell({ code, sentence: 'Node a was started anew' });
     scene.server.paths.at(-1)!.say(OP.BYE, 0, bye('E_NO_SESSION'));
@@ -182,7 +182,7 @@ describe('an instance that was replaced', () => {
     expect(scene.replaced).toEqual(['Node a was started anew']);
   });
 
-  test('all its I/O ends with the reason, what is out too', () => {
+  test('all its I/O fails with the reason, including requests in flight', () => {
     const world = RevokeScene.opened();
     const [write, read] = [world.submit(OP.WRITE, 1), world.submit(OP.READ, 2)];
     world.opener.failAll(STATUS.TAKEN, 'Replaced');

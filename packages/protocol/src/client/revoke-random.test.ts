@@ -1,6 +1,6 @@
-// Revoked handles with everything else that happens to a client, at random: answers in any order, STALE, paths that break, sessions that
-// end, OPENs that are refused. A model of a server on the other side says whether a rule was broken; what is asked for in which words is
-// revoke.test.ts's. Judged: each request is answered once, and well; order (O1, R2); the content in the end; that no hold is left behind.
+// Revoked handles together with everything else that can happen to a client, at random: answers in any order, STALE, failing paths, ending
+// sessions, refused OPENs. A model of a server on the other side detects broken rules; revoke.test.ts tests the exact requests. Checked: each
+// request is answered correctly once; order (O1, R2); the final content; no hold is left behind.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
-// A handle that the server revokes: what was answered STALE is sent again on a new one, which is opened when nothing of the old one is out;
-// and what is said to the server about it. The server is a script; the same with everything at random is revoke-random.test.ts, what becomes
-// of an attachment that another client took revoke-lost.test.ts.
+// A handle that the server revokes: requests answered STALE are sent again on a new handle, which is opened when none of the old one is in
+// flight; and what is reported to the server about it. The server is a script; revoke-random.test.ts does the same at random, and
+// revoke-lost.test.ts tests attachments that another client took.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -11,7 +11,7 @@ import { IOCTL, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 
 describe('a handle that was revoked', () => {
-  test('nothing new leaves, what is out is waited for, then all of it is sent again in the order of R2', () => {
+  test('no new request is sent; after the requests in flight, all are sent again in the order of R2', () => {
     const world = RevokeScene.opened();
     const [write, read, other] = [world.submit(OP.WRITE, 1), world.submit(OP.READ, 2), world.submit(OP.WRITE, 3)];
     world.answer(OP.WRITE, STATUS.STALE);
@@ -35,7 +35,7 @@ describe('a handle that was revoked', () => {
     expect(world.said).toEqual([REVOKED, 'open again']);
   });
 
-  test('a change that overlaps one answered STALE goes after that', () => {
+  test('a change that overlaps one answered STALE is sent after it', () => {
     const world = RevokeScene.opened();
     const first = world.submit(OP.WRITE, 5);
     const second = world.submit(OP.WRITE, 5);
@@ -51,7 +51,7 @@ describe('a handle that was revoked', () => {
     }
   });
 
-  test('again while what it had is sent again, and by an IOCTL', () => {
+  test('again while its requests are sent again, and by an IOCTL', () => {
     const world = RevokeScene.opened();
     const [write, other] = [world.submit(OP.WRITE, 1), world.submit(OP.WRITE, 2)];
     for (let times = 0; times < 2; times++) world.answer(OP.WRITE, STATUS.STALE);
@@ -70,7 +70,7 @@ describe('a handle that was revoked', () => {
     expect([world.attachment.phase, world.waiting]).toEqual(['ready', ['IOCTL 10']]);
   });
 
-  test('its session is lost while something of it is out: one OPEN in the new one, and all is taken up', () => {
+  test('its session is lost while requests are in flight: one OPEN in the new one, and all are recovered', () => {
     const world = RevokeScene.opened();
     const [write, other, read] = [world.submit(OP.WRITE, 1), world.submit(OP.WRITE, 2), world.submit(OP.READ, 3)];
     world.answer(OP.WRITE, STATUS.STALE);
@@ -87,7 +87,7 @@ describe('a handle that was revoked', () => {
     expect(world.openRequests.length).toBe(1);
   });
 
-  test('I/O is abandoned while something is out: nothing of it is sent again, and the session is left', () => {
+  test('I/O is abandoned while requests are in flight: none is sent again, and the session is left', () => {
     const world = RevokeScene.opened();
     const [write, other] = [world.submit(OP.WRITE, 1), world.submit(OP.WRITE, 2)];
     world.answer(OP.WRITE, STATUS.STALE);
@@ -98,7 +98,7 @@ describe('a handle that was revoked', () => {
     expect([world.attachment.phase, world.waiting]).toEqual(['ready', ['IOCTL 1']]);
   });
 
-  test('a path that dies meanwhile: a copy goes out over another, by the old handle', () => {
+  test('a path dies meanwhile: a copy is sent over another one, with the old handle', () => {
     const world = RevokeScene.opened(2);
     const requests = [world.submit(OP.WRITE, 1), world.submit(OP.WRITE, 2)];
     const [kept] = world.open(OP.WRITE);
@@ -114,7 +114,7 @@ describe('a handle that was revoked', () => {
     expect([world.openRequests.length, requests.map((request) => world.scene.statusOf(request))]).toEqual([2, [null, null]]);
   });
 
-  test('a server that revokes for ever is asked once a second, and said to do so, not once a second', () => {
+  test('a server that always revokes gets one OPEN a second, which is reported once', () => {
     const world = RevokeScene.opened();
     const write = world.submit(OP.WRITE, 1);
     for (let handle = 8; handle < 60; handle++) {
@@ -132,7 +132,7 @@ describe('a handle that was revoked', () => {
 describe('SETTLED', () => {
   const settled = (world: RevokeScene): number[] => world.open(OP.IOCTL).map(({ frame }) => frame.header.aux);
 
-  test('is said once in each handle that was resumed, also when nothing was taken up, and not in the first', () => {
+  test('is sent once on each resumed handle, even if nothing was recovered, and not on the first', () => {
     const world = RevokeScene.opened();
     expect(settled(world)).toEqual([]);
     for (const handle of [1, 2]) {

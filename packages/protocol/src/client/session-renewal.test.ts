@@ -1,5 +1,5 @@
-// A session whose server has no handle number left: whoever wants to open something begins a new one, and nothing that is out is lost.
-// The server is a script; how a real one ends a session before that is packages/rssrv's.
+// A session whose server has no handle number left: the next OPEN starts a new session, and no request in flight is lost.
+// The server is a script; packages/rssrv tests how a real server ends a session.
 
 import { expect, test } from 'vitest';
 import { REOPEN_RETRY_MS, SESSION_RENEW_MS } from './limits.ts';
@@ -23,7 +23,7 @@ function another(world: RevokeScene): Attachment {
   return attachment;
 }
 
-test('TOO_MANY_HANDLES with few open: the session is left, what is out is sent again, and the OPEN is asked there', () => {
+test('TOO_MANY_HANDLES with few open: the session is left, and the next one gets the requests in flight and the OPEN', () => {
   const world = RevokeScene.opened();
   const write = world.submit(OP.WRITE, 1);
   const other = another(world);
@@ -38,7 +38,7 @@ test('TOO_MANY_HANDLES with few open: the session is left, what is out is sent a
   expect(world.scene.statusOf(write)).toBe(STATUS.OK);
 });
 
-test('a server that says so in the next session, too, is believed', () => {
+test('the same answer in the next session is believed', () => {
   const world = RevokeScene.opened();
   another(world);
   world.refuseOpen(STATUS.TOO_MANY_HANDLES, FULL);
@@ -53,7 +53,7 @@ test('a server that says so in the next session, too, is believed', () => {
   expect(world.scene.trunk.session).toBeNull();
 });
 
-test('a CLOSE that needs an OPEN finds none left: the session is left, and it is done in the next', () => {
+test('a CLOSE that needs an OPEN without a handle left: the session is left, and the next one does it', () => {
   const world = RevokeScene.opened();
   const said: (string | null)[] = [];
   world.opener.close(world.attachment, (problem) => said.push(problem));

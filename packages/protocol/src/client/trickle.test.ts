@@ -1,5 +1,5 @@
-// What is out on a path that carries next to nothing, and answers now and then, so that it is never suspected, while another path is well.
-// Leaves what is done about late READs before that to scheduler-links.test.ts.
+// Requests in flight on a path that carries next to nothing but answers now and then, so that it never becomes suspect, while another path
+// works. Late READs before that are tested in scheduler-links.test.ts.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -80,19 +80,19 @@ test('WRITEs are sent again over the other path', () => {
   for (const { header, body } of world.heard(world.second)) expect(body).toEqual(Buffer.alloc(8 * SECTOR_BYTES, header.lba / 8));
 });
 
-test('so are they when the server has them, and its answers trickle', () => {
+test('and also if the server has them, and its answers trickle', () => {
   const world = new Scene(write, true);
   world.pass(1_000 + LATE_MS + 3 * LATE_LOOK_MS);
   expect([world.unanswered, world.scene.states]).toEqual([0, ['up', 'up']]);
 });
 
-test('so are flushes', () => {
+test('flushes are, too', () => {
   const world = new Scene((scene) => scene.submit(OP.FLUSH, {}));
   world.pass(LATE_MS + 3 * LATE_LOOK_MS);
   expect(world.unanswered).toBe(0);
 });
 
-test('what waits for the storage is not sent twice: the path brings its PONGs', () => {
+test('requests that wait for the storage are not sent twice: the path delivers PONGs', () => {
   const world = new Scene(write, true);
   for (let time = 0; time < 60; time++) {
     world.pass(100);

@@ -1,5 +1,5 @@
-// A server that breaks the protocol, whatever it is that it sends: the path is closed, nothing else is harmed, and what is our own mistake
-// is not taken for the server's.
+// A server that violates the protocol in various ways: the path is closed and nothing else is harmed. Our own mistakes are not blamed on the
+// server.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -22,7 +22,7 @@ function write(scene: TrunkScene, lba = 0, count = 1): Request {
   return scene.submit(OP.WRITE, { lba, count, bodyBytes: count * SECTOR_BYTES, buffer: Buffer.alloc(count * SECTOR_BYTES, lba) });
 }
 
-describe('a misbehaving server loses the path, nothing else', () => {
+describe('a misbehaving server loses only the path', () => {
   function closedBy(act: (scene: TrunkScene) => void): string {
     const scene = new TrunkScene(1).start();
     act(scene);
@@ -31,7 +31,7 @@ describe('a misbehaving server loses the path, nothing else', () => {
     return scene.supervisors[0]!.lastError?.message ?? '';
   }
 
-  test('an answer nobody asked for', () => {
+  test('an unrequested answer', () => {
     const reason = closedBy((scene) => {
       write(scene);
       scene.clock.advance(1);
@@ -53,7 +53,7 @@ describe('a misbehaving server loses the path, nothing else', () => {
     });
   });
 
-  test('data of another length than was asked for, whole or in parts', () => {
+  test('data of another length than requested, whole or in parts', () => {
     for (const bytes of [SECTOR_BYTES, 64 * SECTOR_BYTES]) {
       closedBy((scene) => {
         const request = read(scene, 2);
@@ -67,7 +67,7 @@ describe('a misbehaving server loses the path, nothing else', () => {
     }
   });
 
-  test('an answer of another op, a frame of the handshake, a FENCED that was not asked for', () => {
+  test('an answer with another op, a frame of the handshake, an unrequested FENCED', () => {
     expect(
       closedBy((scene) => {
         write(scene);
@@ -108,7 +108,7 @@ describe('a misbehaving server loses the path, nothing else', () => {
     expect(scene.supervisors[1]!.lastError?.code).toBe('E_PROTOCOL');
   });
 
-  test('an answer whose body its reader cannot read', () => {
+  test('an answer with an invalid body', () => {
     const reason = closedBy((scene) => {
       const owner = {
         requestDone: () => {
@@ -123,7 +123,7 @@ describe('a misbehaving server loses the path, nothing else', () => {
   });
 
   // Once it passed for an error of the server, and the client went on with whatever was broken.
-  test('but our own mistakes are not blamed on it', () => {
+  test('our own mistakes are not blamed on the server', () => {
     const scene = new TrunkScene(1).start();
     const owner = {
       requestDone: () => {

@@ -1,5 +1,5 @@
-// A trunk and its paths against a server that the test plays: what goes over which path, what is sent again when, what an answer may
-// do. What a server may not do is in trunk-peer.test.ts. The same against a real server, with everything at random, is rssrv's session.test.ts.
+// A trunk and its paths against a server that the test plays: which path carries what, what is sent again when, and the effects of answers.
+// trunk-peer.test.ts tests violations. rssrv's session.test.ts tests the same against a real server, with random events.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -67,7 +67,7 @@ describe('sending', () => {
 });
 
 describe('a path that dies', () => {
-  test('its requests go out again elsewhere at once; the dead one is fenced', () => {
+  test('its requests are sent again elsewhere at once, and the path is fenced', () => {
     const scene = new TrunkScene(2).start();
     const request = read(scene);
     scene.clock.advance(1);
@@ -82,7 +82,7 @@ describe('a path that dies', () => {
   });
 
   // Once: "Protocol error of the server: FENCED for path 0, which was not asked for".
-  test('a FENCED that comes after the WELCOME of a join which named the same path closes nothing', () => {
+  test('a FENCED after the WELCOME of a join that named the same path closes nothing', () => {
     const scene = new TrunkScene(2).start();
     const [first, second] = scene.server.paths;
     first!.connection.close('reset', true);
@@ -99,7 +99,7 @@ describe('a path that dies', () => {
     expect(second!.closedReason).not.toBeNull();
   });
 
-  test('its slots are not used again before FENCED, whatever the client knows of its end', () => {
+  test('its slots are not reused before FENCED, whatever the client knows about its end', () => {
     const scene = new TrunkScene(2);
     // One for data: the others are reserved.
     scene.server.slots = 9;
@@ -121,7 +121,7 @@ describe('a path that dies', () => {
     expect(other!.requests(OP.WRITE).map(({ header }) => header.lba)).toEqual([1, 2]);
   });
 
-  test('what was asked on a path that falls silent is asked on another too', () => {
+  test('a request for FENCED on a path that becomes silent is repeated on another one', () => {
     const scene = new TrunkScene(3).start();
     const [first, second, third] = scene.server.paths;
     scene.network.routes[0]!.reach = 'refused';
@@ -140,7 +140,7 @@ describe('a path that dies', () => {
     expect(third!.requests(OP.FENCE).map(({ header }) => header.aux)).toEqual([0]);
   });
 
-  test('a READ that came in part there is received whole elsewhere', () => {
+  test('a READ received there in part is received whole elsewhere', () => {
     const scene = new TrunkScene(2, {
       takeMs: () => 0,
       travelMs: () => 0,
@@ -161,7 +161,7 @@ describe('a path that dies', () => {
     expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
   });
 
-  test('a READ of which two answers come in parts at the same time gets the whole of one', () => {
+  test('a READ with two answers in parts at the same time gets one of them completely', () => {
     const scene = new TrunkScene(2, {
       takeMs: () => 0,
       travelMs: () => 0,
@@ -196,7 +196,7 @@ describe('a path that dies', () => {
     expect(scene.states).toEqual(['up', 'up']);
   });
 
-  test('a READ whose second answer begins to come after the first is not written over by it', () => {
+  test('a READ whose second answer arrives after the first is not overwritten by it', () => {
     const scene = new TrunkScene(2, {
       takeMs: () => 0,
       travelMs: () => 0,
@@ -222,7 +222,7 @@ describe('a path that dies', () => {
     expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
   });
 
-  test('silence costs no request more than the time until the path is suspect', () => {
+  test('silence delays no request longer than until the path is suspect', () => {
     const scene = new TrunkScene(2).start();
     read(scene);
     read(scene);
@@ -237,7 +237,7 @@ describe('a path that dies', () => {
     expect(second!.requests(OP.READ).length).toBe(2);
   });
 
-  test('requests that went to a suspect path for lack of a better one go elsewhere as soon as a path is well again', () => {
+  test('requests sent to a suspect path for lack of a better one are sent elsewhere as soon as a path recovers', () => {
     const scene = new TrunkScene(3).start();
     const [first, second, third] = scene.server.paths;
     for (let times = 0; times < 3; times++) read(scene);
@@ -265,7 +265,7 @@ describe('a path that dies', () => {
 });
 
 describe('a new session', () => {
-  test('takes up what the old one left: LIST again, READ and WRITE when the volume is open again', () => {
+  test('recovers the requests of the old one: LIST at once, READ and WRITE when the volume is open again', () => {
     const scene = new TrunkScene(1).start();
     const list = scene.submit(OP.LIST, { attachment: null });
     const request = write(scene, 5);
@@ -281,7 +281,7 @@ describe('a new session', () => {
 
   // Once they were sent again: an OPEN whose answer nobody takes leaks its handle and its hold, and a CLOSE names a handle that may be
   // another volume's by now.
-  test('answers OPEN and CLOSE of the old one with STALE, sent or waiting, and sends neither', () => {
+  test('answers OPEN and CLOSE of the old one with STALE, sent or waiting, and sends none', () => {
     const scene = new TrunkScene(1).start();
     const open = scene.submit(OP.OPEN, { attachment: null });
     const close = scene.submit(OP.CLOSE, { attachment: null, handle: 3 });
@@ -295,7 +295,7 @@ describe('a new session', () => {
     expect([scene.server.paths[0]!.requests(OP.OPEN), scene.server.paths[0]!.requests(OP.CLOSE)]).toEqual([[], []]);
   });
 
-  test("knows nothing of the old one's dead paths", () => {
+  test("does not know the old one's dead paths", () => {
     const scene = new TrunkScene(2).start();
     scene.server.paths[0]!.connection.close('reset', true);
     scene.clock.advance(1);
@@ -315,8 +315,8 @@ describe('a new session', () => {
   });
 });
 
-describe('frames that come in one piece with the WELCOME', () => {
-  test('are read as what they are, digests and all', () => {
+describe('frames received together with the WELCOME', () => {
+  test('are decoded as frames of the session, including digests', () => {
     const scene = new TrunkScene(1);
     scene.server.decide = (path) => {
       scene.server.welcome(path);
@@ -329,7 +329,7 @@ describe('frames that come in one piece with the WELCOME', () => {
     expect(scene.server.paths[0]!.requests(OP.PONG).length).toBe(1);
   });
 
-  test('what the server executes is what the newest on any path says, while that path lives', () => {
+  test('the report about executing requests is the newest one of any live path', () => {
     const scene = new TrunkScene(2).start();
     const say = (index: number, oldestMs: number): void => {
       scene.server.paths[index]!.say(OP.PING, 0, encodeHeartbeat({ number: 9, clockMs: 0, heard: 0, oldestMs, generation: 0 }));
@@ -345,7 +345,7 @@ describe('frames that come in one piece with the WELCOME', () => {
     expect(scene.trunk.storageReport?.oldestMs).toBe(80);
   });
 
-  test('also when one of them ends the path', () => {
+  test('even if one of them ends the path', () => {
     const scene = new TrunkScene(1);
     scene.server.decide = (path) => {
       scene.server.welcome(path);
@@ -359,7 +359,7 @@ describe('frames that come in one piece with the WELCOME', () => {
 });
 
 describe('the end', () => {
-  test('answers everything at once, and nothing moves or ticks afterwards', () => {
+  test('answers everything at once, and no timer is left', () => {
     const scene = new TrunkScene(2).start();
     const requests = [read(scene), write(scene), scene.submit(OP.LIST, { attachment: null })];
     scene.clock.advance(1);
@@ -374,7 +374,7 @@ describe('the end', () => {
     expect([scene.pools.bodies.lent.size, scene.pools.outputs.lent.size]).toEqual([0, 0]);
   });
 
-  test('may come from within an answer', () => {
+  test('may happen within an answer', () => {
     const scene = new TrunkScene(1).start();
     const owner = { requestDone: () => scene.trunk.end(STATUS.SHUTTING_DOWN, 'The end') };
     scene.submit(OP.FLUSH, { events: owner });

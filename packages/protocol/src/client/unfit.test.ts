@@ -1,6 +1,6 @@
-// A volume that comes back as another kind of thing than was attached: read-only, shared, or in other blocks. What is not flushed meets it
-// under no circumstances: the attachment waits, says why, keeps its log and its hold, and goes on when the volume is what it was.
-// The server is a script; what a real one refuses at its start is packages/rssrv's.
+// A volume that returns in another form than it was attached in: read-only, shared, or with another block size. Unflushed writes are never sent
+// to it: the attachment stalls, reports why, keeps its log and its hold, and continues when the volume has its old form.
+// The server is a script; packages/rssrv tests what a real server refuses at its start.
 
 import { describe, expect, test } from 'vitest';
 import { UNFIT_RETRY_MS } from './limits.ts';
@@ -34,7 +34,7 @@ const UNFIT: readonly (readonly [string, Partial<OpenAnswer>, RegExp])[] = [
 ];
 
 describe.each(UNFIT)('a held volume that comes back %s', (_what, change, sentence) => {
-  test('waits and says so: no READ, no FLUSH, no SETTLED, and its log is kept', () => {
+  test('stalls and reports it: no READ, no FLUSH, no SETTLED, and its log is kept', () => {
     const world = written();
     world.loseSession();
     const flush = world.submit(OP.FLUSH);
@@ -50,7 +50,7 @@ describe.each(UNFIT)('a held volume that comes back %s', (_what, change, sentenc
     expect(world.attachment.log?.isEmpty).toBe(false);
   });
 
-  test('goes on when it is what it was: the log is sent again before all else, and the handle of before is given back', () => {
+  test('continues when it has its old form: the log is sent first, and the kept handle is released', () => {
     const world = written();
     world.loseSession();
     const flush = world.submit(OP.FLUSH);
@@ -68,7 +68,7 @@ describe.each(UNFIT)('a held volume that comes back %s', (_what, change, sentenc
 });
 
 describe('while it waits', () => {
-  test('one handle is kept, so that the hold stays: the last is given back when the next is there', () => {
+  test('one handle is kept, so that the hold stays: the previous one is released when the next is open', () => {
     const world = written();
     world.loseSession();
     world.answerOpen({ handle: 4, readonly: true });
@@ -93,7 +93,7 @@ describe('while it waits', () => {
     expect(world.waiting.toSorted()).toEqual(['CLOSE 4', 'WRITE 5']);
   });
 
-  test('detached: the handle that is kept is given back, and no other is asked for', () => {
+  test('detached: the kept handle is released, and no other is requested', () => {
     const world = written();
     world.loseSession();
     world.answerOpen({ handle: 4, readonly: true });
@@ -104,7 +104,7 @@ describe('while it waits', () => {
     expect([world.waiting, world.closed]).toEqual([[], 1]);
   });
 
-  test('detached while the next OPEN is out: both handles are given back', () => {
+  test('detached while the next OPEN is in flight: both handles are released', () => {
     const world = written();
     world.loseSession();
     world.answerOpen({ handle: 4, readonly: true });
@@ -114,7 +114,7 @@ describe('while it waits', () => {
     expect(world.waiting).toEqual(['CLOSE 4', 'CLOSE 5']);
   });
 
-  test('a handle of a session that is lost is spoken of no more', () => {
+  test('a handle of a lost session is not used any more', () => {
     const world = written();
     world.loseSession();
     world.answerOpen({ handle: 4, readonly: true });
@@ -123,7 +123,7 @@ describe('while it waits', () => {
     expect(world.waiting.filter((one) => one.startsWith('CLOSE'))).toEqual([]);
   });
 
-  test('taken by another client: it fails, and the handle that is kept is given back', () => {
+  test('taken by another client: it fails, and the kept handle is released', () => {
     const world = written();
     world.loseSession();
     world.answerOpen({ handle: 4, readonly: true });
@@ -134,8 +134,8 @@ describe('while it waits', () => {
   });
 });
 
-describe('what was attached read-only', () => {
-  test('stays so when its server serves it writable, and waits for nothing', () => {
+describe('a volume attached read-only', () => {
+  test('stays read-only when its server serves it writable, and does not stall', () => {
     const world = written(true);
     world.loseSession();
     const read = world.submit(OP.READ, 4);
@@ -144,7 +144,7 @@ describe('what was attached read-only', () => {
     expect([world.waiting.includes('READ 4'), world.scene.statusOf(read)]).toEqual([true, null]);
   });
 
-  test('waits when its blocks are others: whoever reads goes by them', () => {
+  test('stalls when its block size changes, because readers depend on it', () => {
     const world = written(true);
     world.loseSession();
     world.answerOpen({ handle: 4, readonly: true, blockSizeBytes: 4096 });

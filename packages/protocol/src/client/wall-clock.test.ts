@@ -1,5 +1,5 @@
-// Somebody sets the machine's clock, back or on, while paths are in use: nothing that is waited for comes sooner or later by that.
-// Leaves I/O through such jumps to the simulator, which does them in every seed.
+// The clock of the machine is set, back or forward, while paths are in use: no wait becomes shorter or longer.
+// The simulator tests I/O through such jumps in every seed.
 
 import { expect, test } from 'vitest';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
