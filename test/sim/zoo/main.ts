@@ -7,6 +7,16 @@ import { parseArgs } from 'node:util';
 import { FOUND_AT } from './found-at.ts';
 import { runZoo, type Verdict, ZOO_SEEDS } from './zoo.ts';
 
+const USAGE = `usage: npm run zoo -- [--quick] [--from SEED] [NAME...]
+  NAME         hunt only these mutants: the names in docs/PROTOCOL.md (default: all)
+  --quick      start each hunt at the seed in found-at.ts
+  --from SEED  start at this seed (default 1)
+  --help       print this help and exit`;
+const OPTIONS = {
+  quick: { type: 'boolean', default: false },
+  from: { type: 'string', default: '1' },
+  help: { type: 'boolean', default: false },
+} as const;
 const JOBS_MAX = 2;
 const BREACH_MAX_CHARS = 90;
 
@@ -18,10 +28,11 @@ function line({ name, rule, found, seed, breach, elapsedMs }: Verdict): string {
 
 const startMs = performance.now();
 const jobs = Math.min(JOBS_MAX, availableParallelism());
-const { values, positionals: names } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, from: { type: 'string', default: '1' } },
-  allowPositionals: true,
-});
+const { values, positionals: names } = parseArgs({ options: OPTIONS, allowPositionals: true });
+if (values.help) {
+  console.log(USAGE);
+  process.exit();
+}
 const isQuick = values.quick;
 const from = Number(values.from);
 const report = await runZoo(jobs, { names, isQuick, from }, (verdict) => console.log(line(verdict)));
@@ -32,6 +43,6 @@ console.log(`unbroken code: ${which} ${passes ? 'pass' : `FAIL: seed ${unbroken.
 const late = verdicts.filter(({ name, seed }) => isQuick && seed !== null && seed !== (FOUND_AT.get(name) ?? from));
 for (const { name, seed } of late)
   console.log(`${name} is not found at seed ${FOUND_AT.get(name) ?? from} any more, but at ${seed}: see found-at.ts`);
-for (const { name, breaks } of verdicts.filter(({ found }) => !found)) console.log(`${name} lives after ${ZOO_SEEDS} seeds: ${breaks}`);
+for (const { name, breaks } of verdicts.filter(({ found }) => !found)) console.log(`${name} survived ${ZOO_SEEDS} seeds: ${breaks}`);
 console.log(`${verdicts.length - survivors} of ${verdicts.length} found in ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
 process.exitCode = survivors === 0 && passes && verdicts.length > 0 ? 0 : 1;
