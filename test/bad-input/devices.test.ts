@@ -40,8 +40,11 @@ it(
     const { devices, host, block, raw } = scene;
     await devices.well(BARE_DEV, host.root);
     const refusals: readonly (readonly [prepare: string, sentence: string])[] = [
-      ['true', 'device = block is not possible, as there is no /dev/fuse (modprobe fuse): load it, or use nbd-socket'],
-      ['mknod /dev/fuse c 10 229', 'device = block is not possible, as there is no /dev/loop-control (modprobe loop): load it, or use raw'],
+      ['true', 'device = block is not possible, because there is no /dev/fuse (modprobe fuse): load it, or use nbd-socket'],
+      [
+        'mknod /dev/fuse c 10 229',
+        'device = block is not possible, because there is no /dev/loop-control (modprobe loop): load it, or use raw',
+      ],
       [
         'mknod /dev/loop-control c 10 237; mv /dev/fuse /dev/good; mknod /dev/fuse c 10 253',
         '/dev/fuse cannot be opened (ENODEV): load the module fuse, or use device = nbd-socket',
@@ -154,7 +157,7 @@ it(
     expect((await devices.shell('umount "$1"', raw)).stderr).toContain('target is busy');
     await devices.well('losetup --detach "$(readlink "$2")"; umount "$1"', raw, block);
     await waitFor(() => host.log('rsiod').includes(`Raw device ${raw} of osl:oracle@0 is gone`), WAIT_MS, 'It is said');
-    expect(host.log('rsiod')).toMatch(/is gone \(.+\): rsconfig -d and -a bring it back/);
+    expect(host.log('rsiod')).toMatch(/is gone \(.+\): restore it with rsconfig -d and -a/);
     // Programs that have it open continue until the last of them has ended.
     await devices.well('umount --lazy "$1"; dd if=/dev/urandom of="$2" bs=1M count=1 oflag=direct', scene.place('rother'), other);
     for (const [name, device] of [
@@ -181,7 +184,7 @@ it(
     const { devices, host, raw } = scene;
     await devices.well('mkdir -p "$(dirname "$1")"; echo mine > "$1"', raw);
     const { code, stdout, stderr } = await host.rsconfig('-a');
-    expect(stderr).toContain(`${raw} is there already and is no device of ours`);
+    expect(stderr).toContain(`${raw} exists already and is no device of rsiod`);
     expect(code).toBe(1);
     const places = names.map((name) => scene.place(`r${name}`));
     expect(stdout).toBe(names.map((name, at) => `osl:${name}@0 attached ${places[at]}\n`).join(''));

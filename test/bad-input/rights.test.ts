@@ -132,7 +132,7 @@ it('devices may not be made: a volume that needs one is not attached, and a volu
   await host.pathsUp(1);
   const { code, stderr } = await host.rsconfig('-a', 'own');
   expect(stderr).toBe(
-    'rsconfig: osl:own@0: device = block is not possible, as rsiod does not run as root: start it as root, or use nbd-socket [E_RIGHTS]\n',
+    'rsconfig: osl:own@0: device = block is not possible, because rsiod does not run as root: start it as root, or use nbd-socket [E_RIGHTS]\n',
   );
   expect(code).toBe(1);
   asked('nbd-socket');

@@ -259,7 +259,9 @@ describe('rsiod', () => {
     host.writeConfig('rsiod', clientConfig(network));
     const result = await host.tryStart('rsiod');
     expect(result.code).toBe(0);
-    expect(result.stderr).toContain('rsiod: Warning: No server of namespace osl is in reach: trying on; rsconfig -m status -v says why\n');
+    expect(result.stderr).toContain(
+      'rsiod: Warning: No server of namespace osl is in reach: rsiod keeps trying; rsconfig -m status -v says why\n',
+    );
     const status = await host.rsconfigWell('-m', 'status', '-v');
     expect(status).toMatch(/ECONNREFUSED: nothing listens there/);
   });

@@ -117,7 +117,7 @@ it('full: writes get ENOSPC, written data stays, and writes continue once there 
   for (let time = 0; time < 300; time++) await expect(nbd.write(7 * MIB, Buffer.alloc(4096, 7))).rejects.toThrow('Errno 28 ');
   await logged(`Volume full: write of ${file} failed (ENOSPC): free space there`);
   const { events } = await client.call('events', { count: 100 });
-  const reason = "A write ended with ENOSPC: The server's storage is full: free space there, the log of server big-9 says more";
+  const reason = "A write ended with ENOSPC: The server's storage is full: free space on the server (see the log of server big-9)";
   expect(events.filter(({ to }) => to === 'failing')).toMatchObject([{ object: 'volume osl:full@0', from: 'open', reason }]);
   const told = (): number => client.log('rsiod').split(`Volume osl:full@0: ${reason}`).length - 1;
   await waitFor(() => told() > 0, 2_000, 'The log of the client says so, too');

@@ -103,7 +103,7 @@ export class DataCentre {
   /** The same for a client. */
   async reloadClient(client: SiteClient, text = clientFile(client)): Promise<string> {
     const host = this.host(client);
-    const outcomes = (): number => (host.log('rsiod').match(/^The configuration stays as it was|was read anew: /gm) ?? []).length;
+    const outcomes = (): number => (host.log('rsiod').match(/^The configuration is unchanged|was reloaded: /gm) ?? []).length;
     const [length, count] = [host.log('rsiod').length, outcomes()];
     host.writeConfig('rsiod', text);
     process.kill(host.pid('rsiod'), 'SIGHUP');

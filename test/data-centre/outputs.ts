@@ -176,12 +176,9 @@ async function names(centre: DataCentre): Promise<void> {
     '-a osl:data@0',
     'osl:data@0: osl:data@0 means more than one volume: osl:data@0 (server big-9), osl:data@0 (server big-5): name one of them, or choose with --server [E_AMBIGUOUS]',
   );
-  await refused('-a dat', 'dat: No server in reach offers a volume dat: rsconfig -q shows what there is [E_UNKNOWN_VOLUME]');
-  await refused('-a data --server mini-1', 'data: Server mini-1 offers no volume data: rsconfig -q shows what there is [E_UNKNOWN_VOLUME]');
-  await refused(
-    '-a --server big-7',
-    'There is no server big-7 that was met and offers a volume: rsconfig -q shows what there is [E_UNKNOWN_VOLUME]',
-  );
+  await refused('-a dat', 'dat: No server in reach offers a volume dat: rsconfig -q lists the volumes [E_UNKNOWN_VOLUME]');
+  await refused('-a data --server mini-1', 'data: Server mini-1 offers no volume data: rsconfig -q lists the volumes [E_UNKNOWN_VOLUME]');
+  await refused('-a --server big-7', 'No connected server big-7 offers a volume: rsconfig -q lists servers and volumes [E_UNKNOWN_VOLUME]');
 }
 
 async function attach(centre: DataCentre): Promise<void> {
@@ -226,7 +223,7 @@ async function local(centre: DataCentre): Promise<void> {
 async function rights(centre: DataCentre): Promise<void> {
   const { venus, big6 } = centre.site.clients;
   const unknown = (name: string): string =>
-    `rsconfig: ${name}: No server in reach offers a volume ${name}: rsconfig -q shows what there is [E_UNKNOWN_VOLUME]\n`;
+    `rsconfig: ${name}: No server in reach offers a volume ${name}: rsconfig -q lists the volumes [E_UNKNOWN_VOLUME]\n`;
   await says(centre, venus, '-a osl:logs@1', { stderr: unknown('osl:logs@1'), code: 1 });
   await says(centre, big6, '-a osl:pool', { stderr: unknown('osl:pool'), code: 1 });
   await says(centre, venus, '-a ora_db pool archive', {
@@ -257,7 +254,7 @@ async function holders(centre: DataCentre): Promise<void> {
   await held(
     venus,
     '-a scratch --server big-9',
-    /^rsconfig: osl:scratch@0: osl:scratch@0 is held by big-2 at OWN since TIME through server big-5: have it from there \[E_HELD\]\n$/,
+    /^rsconfig: osl:scratch@0: osl:scratch@0 is held by big-2 at OWN since TIME through server big-5: attach it from there \[E_HELD\]\n$/,
   );
   const { oracle, pool, archive, scratch, data9, data5, oraDb } = VOLUMES;
   const [exclusive, readonly] = ['read-write exclusive', 'read-only exclusive'];

@@ -235,7 +235,7 @@ export class Turmoil {
     const client = this.random.pick(this.centre.clients);
     const [from, to] = this.random.pick(BAD_CLIENT_EDITS);
     const said = await this.centre.reloadClient(client, broken(clientFile(client), from, to));
-    if (!said.includes('The configuration stays as it was')) throw new Error(`${client.name} took a wrong file (${to}): ${said}`);
+    if (!said.includes('The configuration is unchanged')) throw new Error(`${client.name} took a wrong file (${to}): ${said}`);
     await this.appliedAt(client);
     return `${to.trim()} at ${client.name}`;
   }

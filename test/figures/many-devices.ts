@@ -62,7 +62,7 @@ async function play(count: number, device: string, isCrash: boolean): Promise<vo
 
 /** Kills the keeper's child; recovery is complete when each device continues with its volume. */
 async function crash(host: Host, all: number, attached: () => Promise<number>): Promise<void> {
-  const shown = (): number => host.log('rsiod').split('is shown as before').length - 1;
+  const shown = (): number => host.log('rsiod').split('is resumed, ').length - 1;
   const before = shown();
   const startMs = performance.now();
   process.kill((await host.call('daemon', {})).pid, 'SIGKILL');

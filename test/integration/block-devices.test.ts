@@ -125,7 +125,7 @@ it(
     expect(refused.stderr).toContain(`It is in use by process ${holder.pid} (sh): end that first, or use --force`);
     expect(await host.rsconfigWell('-d', 'oracle', '--force')).toBe('osl:oracle@0 detached\n');
     expect(host.log('rsiod')).toContain(
-      `osl:oracle@0 was in use by process ${holder.pid} (sh): what that had not written is lost, and its I/O fails from now on`,
+      `osl:oracle@0 was in use by process ${holder.pid} (sh): unwritten data is lost, and I/O fails from now on`,
     );
     expect(devices.mounts()).toEqual([]);
     await devices.shell('echo > "$1"', scene.fifo());
@@ -147,7 +147,7 @@ it(
     const mount = scene.folder('mnt');
     await devices.well('mkfs.ext4 -q "$1"; mount "$1" "$2"; echo unsynced > "$2"/file', block, mount);
     expect(await host.rsconfigWell('-d', 'oracle', '--force')).toBe('osl:oracle@0 detached\n');
-    expect(host.log('rsiod')).toContain(`osl:oracle@0 was in use by mount point ${mount}: what that had not written is lost`);
+    expect(host.log('rsiod')).toContain(`osl:oracle@0 was in use by mount point ${mount}: unwritten data is lost`);
     expect((await devices.shell('echo more > "$1"/more; sync "$1"/more', mount)).code).not.toBe(0);
     await devices.well('umount "$1"', mount);
     await host.rsconfigWell('-a', 'oracle');
@@ -251,8 +251,8 @@ it(
     const loops = systems.map(({ block }) => loopUseOf(block));
     await host.start('rsiod');
     for (const { raw, mount } of systems) {
-      expect(host.log('rsiod')).toContain(`Raw device ${raw}, left by a crash, is taken away`);
-      expect(host.log('rsiod')).toContain(`What stood on ${raw} is dead: mount point ${mount} must be ended`);
+      expect(host.log('rsiod')).toContain(`Raw device ${raw}, left by a crash, was removed`);
+      expect(host.log('rsiod')).toContain(`Everything on ${raw} is dead: mount point ${mount} must be ended`);
     }
     const areBack = async (): Promise<boolean> => {
       const shown = (await host.call('local', {})).attachments.map(({ blockDevice }) => blockDevice ?? '');
@@ -330,7 +330,7 @@ it(
     writeFileSync(host.file('dev/av0/oracle'), 'mine');
     const taken = await host.rsconfig('-a', 'oracle');
     expect(taken).toMatchObject({ code: 1, stdout: '' });
-    expect(taken.stderr).toContain(`${block} is there already and is no device of ours: move it away, or set path = for this volume`);
+    expect(taken.stderr).toContain(`${block} exists already and is no device of rsiod: move it away, or set path = for this volume`);
     expect(taken.stderr).toContain('E_IN_USE');
     expect(await host.rsconfigWell('-l')).toBe('');
     expect(devices.mounts()).toEqual([]);

@@ -59,7 +59,7 @@ it('restart of rssrv under fio: requests in progress are answered and flushed, t
   expect(stats.errors).toBe(0);
   // An end after a complete flush starts no new incarnation of the storage, because nothing can be lost.
   expect(server.log('rssrv')).not.toContain('starts a new incarnation');
-  expect(client.log('rsiod')).not.toContain('began a new life');
+  expect(client.log('rsiod')).not.toContain('has started a new incarnation');
   report('rssrv restarted', { 'ms until it was gone': endedMs, 'longest gap ms': stats.longestGapMs, verifyReads, slowestMs });
 });
 
@@ -133,7 +133,7 @@ it('a volume that the administrator detached stays detached when the server retu
   await startClient(client, network, { defaults: { attach: 'all' } });
   await waitFor(async () => (await client.call('local', {})).attachments.length === 1, 10_000, 'The volume is attached at the start');
   await client.rsconfigWell('-d', 'oracle');
-  const sessions = (): number => client.log('rsiod').match(/a new session replaces the one that was lost/g)?.length ?? 0;
+  const sessions = (): number => client.log('rsiod').match(/a new session replaces the lost one/g)?.length ?? 0;
   await server.stop('rssrv');
   await server.start('rssrv');
   await waitFor(() => sessions() === 1, 20_000, 'A new session begins');

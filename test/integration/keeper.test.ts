@@ -100,7 +100,7 @@ it(
     await writesOn();
     await Promise.all([host.call('restart', {}), host.call('restart', {})]);
     pid = await goesOn(scene, pid);
-    expect(host.log('rsiod').match(/Ends, to begin anew/g), 'one restart serves both').toHaveLength(1);
+    expect(host.log('rsiod').match(/Restarting, as requested/g), 'one restart serves both').toHaveLength(1);
     expect(await host.rsconfigWell('restart')).toMatch(/^rsiod restarted as process \d+\n$/);
     await goesOn(scene, pid);
     const oracle = { path: host.file('storage/oracle.img'), size: '128m' };
@@ -123,8 +123,8 @@ it(
     expect((await complaints(scene, loop))?.filter((line) => before?.includes(line) === false) ?? []).toEqual([]);
     expect(await devices.well('stat --format=%a "$1"', raw), 'what was said of the file goes on').toBe('640\n');
     const log = host.log('rsiod');
-    expect(log.match(/Begins anew.*signal 9/g)).toHaveLength(KILLS);
-    expect(log.match(/Begins anew.*asked to/g)).toHaveLength(2);
+    expect(log.match(/Restart \d+: .*signal 9/g)).toHaveLength(KILLS);
+    expect(log.match(/Restart \d+: .*restart requested/g)).toHaveLength(2);
     expect(log).not.toContain('may be lost');
     await host.rsconfigWell('-d', 'oracle');
     expect(devices.mounts()).toEqual([]);
@@ -167,12 +167,14 @@ it(
     expect(await host.rsconfigWell('-d', '--force', 'second')).toBe('osl:second@0 detached\n');
     expect((await other!.ended).stderr).toContain('Input/output error');
     await waitFor(() => devices.mounts().length === 1, WAIT_MS, 'The device is taken away');
-    expect(host.log('rsiod')).toContain(`${second}, left by the process before, are taken away (detached by rsconfig -d): what process`);
+    expect(host.log('rsiod')).toContain(
+      `${second}, left by the previous process, were removed (detached by rsconfig -d): unwritten data of process`,
+    );
     // A refused configuration delays a new process, and the log says so.
     host.writeConfig('rsiod', 'nonsense');
     const stopped = await workingProcess(scene);
     process.kill(stopped, 'SIGKILL');
-    await waitFor(() => host.log('rsiod').includes('The configuration is refused, and devices wait for it'), WAIT_MS, 'The log says why');
+    await waitFor(() => host.log('rsiod').includes('The configuration is refused, and I/O on devices waits'), WAIT_MS, 'The log says why');
     host.writeConfig('rsiod', clientConfig(network, { defaults: { device: 'block' } }));
     await waitFor(async () => (await workingProcess(scene).catch(() => stopped)) !== stopped, WAIT_MS, 'Another process answers');
     await host.start('rssrv');

@@ -187,7 +187,7 @@ describe('the client reloads its file', () => {
     await io.more(20);
     await io.end();
     expect(client.log('rsiod')).toContain('Configuration: interface if1: configured -> removed\n');
-    expect(await client.rsconfigWell('events')).toMatch(/server big-9-2 of namespace osl: - -> added: The configuration was read anew/);
+    expect(await client.rsconfigWell('events')).toMatch(/server big-9-2 of namespace osl: - -> added: The configuration was reloaded/);
   });
 
   it('an invalid or impossible change is refused with the reason, and everything stays as it was', async () => {
@@ -204,14 +204,14 @@ describe('the client reloads its file', () => {
     process.kill(client.pid('rsiod'), 'SIGHUP');
     await waitFor(
       () =>
-        (client.log('rsiod').match(/^The configuration stays as it was: \S+rscltcfg:\d+: Wrong value "300\.1\.2\.3" for address/gm) ?? [])
+        (client.log('rsiod').match(/^The configuration is unchanged: \S+rscltcfg:\d+: Wrong value "300\.1\.2\.3" for address/gm) ?? [])
           .length === 2,
       FOLLOW_MS,
       'The log says twice why the file was refused',
     );
     await expect(reloadClient(file.slice(0, file.indexOf('[namespace')))).rejects.toMatchObject({
       code: 'E_IN_USE',
-      message: 'Namespace osl cannot be removed while osl:oracle@0 is attached: put it back, or run rsconfig -d osl:oracle@0 first',
+      message: 'Namespace osl cannot be removed while osl:oracle@0 is attached: restore it, or run rsconfig -d osl:oracle@0 first',
     });
     await expect(reloadClient(file.slice(0, file.indexOf('[server')))).rejects.toMatchObject({
       code: 'E_IN_USE',

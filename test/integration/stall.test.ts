@@ -68,13 +68,13 @@ it('stall = 5s: EIO after five seconds, the status says until when, and the volu
   // I/O that arrives now has its own five seconds; the event is not repeated.
   const secondMs = await msUntilEio(nbd.read(0, BLOCK));
   expect(secondMs).toBeGreaterThan(4_900);
-  expect(client.log('rsiod').match(/is answered with an error, its outcome is unknown/g)).toHaveLength(1);
+  expect(client.log('rsiod').match(/is answered with an error, and its outcome is unknown/g)).toHaveLength(1);
   await server.start('rssrv');
   await waitFor(async () => (await nbd.read(0, BLOCK).catch(() => null))?.equals(filled(1)), BACK_MS, 'The volume goes on');
   const unknown = await nbd.read(BLOCK, BLOCK);
   expect([0, 2].map((value) => unknown.equals(filled(value)))).toContain(true);
   await nbd.verify(BLOCK, BLOCK);
-  expect(client.log('rsiod')).toContain(`Volume ${VOLUME}: I/O goes on`);
+  expect(client.log('rsiod')).toContain(`Volume ${VOLUME}: I/O resumes`);
   const { events } = await client.call('events', { count: 100 });
   expect(events.filter(({ object }) => object === 'volume osl:oracle@0').map(({ to }) => to)).toEqual(
     expect.arrayContaining(['waiting', 'given-up', 'open']),
@@ -99,7 +99,7 @@ it('an abandoned WRITE in a stopped server process never executes over a newer o
   // Its handle was revoked (S11): the process continues, and has nothing left of the abandoned WRITE.
   expect(server.worker('big-2')).toBe(worker);
   expect((await nbd.read(0, BLOCK)).equals(filled(3))).toBe(true);
-  expect(client.log('rsiod')).not.toContain('began a new life');
+  expect(client.log('rsiod')).not.toContain('has started a new incarnation');
 });
 
 it('stall = fail: EIO once a lost server could have been back, and immediately from then on', async () => {

@@ -1,38 +1,38 @@
 #!/usr/bin/perl
-# The keeper: parent of the process that does rsiod's work, in perl, because Node can neither take a descriptor out of another process nor be as
-# small. It holds a copy of each raw device's descriptor, and when its child ends without a farewell, starts it anew with them. It never touches
-# the devices. Started by keeper/keeper-choice.ts, which says what its arguments are.
-# Invariants: its child never outlives it (parent-death signal); a descriptor that was dropped is closed before anything else is read; a child
-# that ends again and again is started more and more slowly, and at last no more; only a child that runs, or sleeps, and says nothing is ended:
-# never one that a person has stopped, or that waits for the kernel; how a child ended stands in the log, with what it said last.
+# The keeper: the parent of rsiod's working process. It is a Perl program because Node cannot copy a descriptor from another process, and needs
+# more memory. It holds a copy of each raw device's descriptor, and restarts its child with them when the child ends without a farewell. It never
+# touches the devices. keeper/keeper-choice.ts starts it and defines its arguments.
+# Invariants: the child never outlives the keeper (parent-death signal); a dropped descriptor is closed before anything else is read; a child
+# that ends repeatedly is restarted with growing pauses, and finally not any more; only a child that runs or sleeps without an answer is killed,
+# never one that was stopped or waits in the kernel; the log shows how a child ended, with its last output.
 
 #   child -> keeper                                  keeper -> child
-#   ready watched  up: ends without farewell count,  kept FD ID NOTE   ... when it begins
-#                  and it answers to `alive?`        life N WHY        how the one before ended; `-`: it is the first
-#   keep ID FD NOTE   -> ok ID, or no ID ERRNO       alive?            asked again when it was answered
-#   note ID NOTE      another note
+#   ready watched  up: an end without farewell is a  kept FD ID NOTE   for each held descriptor, at the start
+#                  crash; it answers `alive?`        life N WHY        how the previous child ended; `-`: the first child
+#   keep ID FD NOTE   -> ok ID, or no ID ERRNO       alive?            the child must answer
+#   note ID NOTE      changes the note
 #   drop ID           -> gone ID
-#   alive             the answer
-#   again             begin anew when it has ended, at once
-#   farewell          do not
-# Notes and WHY have no line ends; they are the child's own business.
+#   alive             the answer to `alive?`
+#   again             restart the child at once when it has ended
+#   farewell          do not restart it
+# Notes and WHY have no line ends; only the child interprets notes.
 
 use strict;
 use POSIX ();
 use Socket;
 my ($prctl, $bound, $starter, $file, $node, $lives, $settled, $shortest, $longest, $quiet, $patience, @command) = @ARGV;
 my ($pidfd_open, $pidfd_getfd) = (434, 438);
-# As pgrep finds it. Its arguments stay, so that ps shows what it runs, and its environment, which a longer name would be written over.
+# The name that pgrep finds. The arguments are unchanged, so that ps shows the command; a longer name would overwrite the environment.
 my $name = "rsiod: keeper\0";
 syscall($prctl + 0, 15, $name, 0, 0, 0);
-# In the foreground it ends with the process at the terminal.
+# In the foreground the keeper ends with its parent.
 if ($bound) { syscall($prctl + 0, 1, 15, 0, 0, 0); }
 else { chdir '/'; }
-# Memory that others free may have to be written through its child first.
+# Other processes' memory may have to be written through the child before it is free, so the keeper should be killed last.
 if (open(my $score, '>', '/proc/self/oom_score_adj')) { syswrite($score, "-900"); close $score; }
 my ($child, $ending, $is_ready, $life, $why, $pause, $quick) = (0, 0, 0, 0, '-', 0, 0);
 my (%kept, $link, $input, $is_watched, $rest, $silence, $held);
-# In the background nobody reads what the child writes to stderr: its last bytes are kept, for the log.
+# In the background stderr has no reader, so that the child's last output is kept for the log.
 my ($last_max, $errors, $last, $kills) = (2000, undef, '', 0);
 $SIG{PIPE} = 'IGNORE';
 for my $signal (qw(TERM INT HUP)) {
@@ -61,7 +61,7 @@ sub answer {
   }
 }
 
-# In the child: standard descriptors, the starter's if there is one, the link, and what is kept, without gaps.
+# In the child: arranges the standard descriptors, the starter's channel (if any), the link and the held descriptors without gaps.
 sub arrange {
   my @wanted = @_;
   my ($highest) = sort { $b <=> $a } (@wanted, 3 + @wanted);
@@ -72,12 +72,12 @@ sub arrange {
   }
 }
 
-# Without memory or descriptors for a moment: nothing is given up for that.
+# Repeats a call that fails for lack of memory or descriptors.
 sub persist {
   my ($what, $try) = @_;
   for my $attempt (1 .. $lives) {
     return if $try->();
-    complain("No new working process can be started yet ($what: $!): devices wait") if $attempt == 1;
+    complain("Cannot start a new working process yet ($what: $!): I/O on devices waits") if $attempt == 1;
     select(undef, undef, undef, 1);
   }
   exit 1;
@@ -139,7 +139,7 @@ sub hear {
   elsif ($verb eq 'again' || $verb eq 'farewell') { $ending = $verb; }
 }
 
-# Everything that has come; false when no more can come.
+# Reads and handles all received lines; false when no more can come.
 sub drain {
   my $got = sysread($link, $input, 65536, length $input);
   return $! == POSIX::EINTR() ? 1 : 0 if !defined $got;
@@ -147,22 +147,22 @@ sub drain {
   return $got > 0;
 }
 
-# What it says on stderr; false when no more can come.
-sub overhear {
+# Reads the child's stderr; false when no more can come.
+sub read_errors {
   my $got = sysread($errors, my $bytes, 65536);
   return $! == POSIX::EINTR() ? 1 : 0 if !defined $got;
   $last = substr($last . $bytes, -$last_max) if $got > 0;
   return $got > 0;
 }
 
-# How many processes the kernel has killed for lack of memory.
+# Number of processes that the kernel has killed for lack of memory.
 sub kills {
   open(my $counts, '<', '/proc/vmstat') or return 0;
   while (<$counts>) { return $1 if /^oom_kill (\d+)/; }
   return 0;
 }
 
-# The names of the signals of this machine, in their order.
+# The name of a signal on this machine.
 sub name_of {
   my ($signal) = @_;
   no warnings 'once';
@@ -170,17 +170,17 @@ sub name_of {
   return $names[$signal] // $signal;
 }
 
-sub tell_end {
+sub report_end {
   my ($signal, $code, $pid) = @_;
-  my $how = $signal ? 'was ended by signal ' . name_of($signal) : "ended with exit code $code";
-  my $memory = $signal == 9 && kills() > $kills ? ', as the kernel had too little memory (see dmesg)' : '';
-  my $words = $last =~ /\S/ ? ": $last" : '';
-  complain("The working process (pid $pid) $how$memory$words");
+  my $how = $signal ? 'was killed by signal ' . name_of($signal) : "ended with exit code $code";
+  my $memory = $signal == 9 && kills() > $kills ? ', because the kernel was out of memory (see dmesg)' : '';
+  my $output = $last =~ /\S/ ? ": $last" : '';
+  complain("The working process (pid $pid) $how$memory$output");
 }
 
-# One more quiet second. They are counted here, because those of a clock go on while the machine is suspended.
+# One more second without input. Seconds are counted, because a clock also runs while the machine is suspended.
 sub watch {
-  # What is not held would end with the child, where it may still come round.
+  # Without held devices nothing would be gained by killing a child that may still recover.
   return if !$is_watched || !%kept;
   if ($silence < 0) {
     return if ++$rest < $quiet;
@@ -192,12 +192,12 @@ sub watch {
   my ($state) = (<$file> // '') =~ /\) (\w)/;
   if (($state // '') !~ /[RS]/) {
     $silence = 0;
-    complain("The working process (pid $child) has said nothing for $patience s and is in state $state: devices wait. If it was stopped: kill -CONT $child")
+    complain("The working process (pid $child) has not answered for $patience s and is in state $state: I/O on devices waits. If it was stopped: kill -CONT $child")
       if ++$held == $patience;
     return;
   }
   return if ++$silence < $patience;
-  complain("The working process (pid $child) hangs, it has said nothing for $patience s: it is killed, and another one goes on");
+  complain("The working process (pid $child) hangs: it has not answered for $patience s. It is killed and restarted");
   kill 'KILL', $child;
   $is_watched = 0;
 }
@@ -212,10 +212,10 @@ while (1) {
     my $readable = '';
     vec($readable, fileno($link), 1) = 1 if $open;
     vec($readable, fileno($errors), 1) = 1 if $is_heard;
-    # A signal that comes just before it waits is seen a second later.
+    # A signal that arrives just before select is handled a second later.
     my $ready = select($readable, undef, undef, $open ? 1 : 0.02);
     watch() if $open && $ready == 0;
-    $is_heard = overhear() if $is_heard && $ready > 0 && vec($readable, fileno($errors), 1);
+    $is_heard = read_errors() if $is_heard && $ready > 0 && vec($readable, fileno($errors), 1);
     $open = drain() if $open && $ready > 0 && vec($readable, fileno($link), 1);
     if (waitpid($child, POSIX::WNOHANG()) == $child) {
       $status = $?;
@@ -223,20 +223,20 @@ while (1) {
     }
   }
   1 while $open && do { my $readable = ''; vec($readable, fileno($link), 1) = 1; select($readable, undef, undef, 0) > 0 } && drain();
-  # Whatever it started may hold the other end for ever: only what is there already is read.
-  1 while $is_heard && do { my $readable = ''; vec($readable, fileno($errors), 1) = 1; select($readable, undef, undef, 0) > 0 } && overhear();
+  # A process that the child started may keep the other end open for ever, so that only available output is read.
+  1 while $is_heard && do { my $readable = ''; vec($readable, fileno($errors), 1) = 1; select($readable, undef, undef, 0) > 0 } && read_errors();
   $pid = $child;
   $child = 0;
   close $link;
   close $errors if $errors;
   my ($signal, $code) = ($status & 127, $status >> 8);
-  tell_end($signal, $code, $pid) if !$ending && ($signal || $code);
+  report_end($signal, $code, $pid) if !$ending && ($signal || $code);
   exit($signal ? 1 : $code) if $ending eq 'farewell' || !$is_ready;
-  if ($ending eq 'again') { ($why, $quick) = ('asked to begin anew', 0); next; }
+  if ($ending eq 'again') { ($why, $quick) = ('restart requested', 0); next; }
   $why = $signal ? "signal $signal" : "exit code $code";
   $quick = (time() - $began) * 1000 > $settled ? 1 : $quick + 1;
   if ($quick >= $lives) {
-    complain("The working process ended $quick times in a row, the last time by $why: no more is started, and devices fail. Start rsiod anew");
+    complain("The working process ended $quick times in a row, the last time by $why: it is not restarted, and devices fail. Start rsiod again");
     exit 1;
   }
   next if $quick < 2;

@@ -191,12 +191,12 @@ export class ClientDaemon {
     } catch (thrown) {
       const error = toRsError(thrown);
       // All other errors were logged by the reload.
-      if (error.kind === 'internal') this.options.log.error(`The configuration was not read anew: ${error.message}`, { error: thrown });
+      if (error.kind === 'internal') this.options.log.error(`The configuration was not reloaded: ${error.message}`, { error: thrown });
     }
   }
 
   private reload(): string[] {
-    if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
+    if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
     const { paths, log } = this.options;
     return reloadConfig({
       file: paths.configFile,
@@ -229,7 +229,7 @@ export class ClientDaemon {
     const known = (setup: NamespaceSetup): Namespace | undefined => before.find(({ config }) => isSameLogin(config, setup.config));
     this.namespaces = setups.map((setup) => known(setup) ?? new Namespace(setup, identity, this.ports));
     for (const namespace of before) {
-      if (!this.namespaces.includes(namespace)) namespace.stop(STATUS.IO_ERROR, 'The namespace is not in the configuration any more');
+      if (!this.namespaces.includes(namespace)) namespace.stop(STATUS.IO_ERROR, 'The namespace was removed from the configuration');
     }
     for (const [index, namespace] of this.namespaces.entries()) {
       if (before.includes(namespace)) namespace.change(setups[index]!);
@@ -405,9 +405,9 @@ export class ClientDaemon {
   private restart(): void {
     // The next process reads program and configuration later, so that one restart serves all requests.
     if (this.state === 'restarting') return;
-    if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
+    if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
     if (this.options.keeper === null)
-      throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which would go on with its devices: stop it and start it anew');
+      throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which a restart needs: stop it and start it again');
     this.state = 'restarting';
     this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.restart());
   }

@@ -57,18 +57,18 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   let hasEnded = false;
   const lost = (): void => {
     if (hasEnded) return;
-    log.error('The keeper has ended: so does this process, because another daemon may take the place of both');
+    log.error('The keeper has ended. This process ends, too, because another daemon may be started now');
     process.exit(1);
   };
   const link = above === null ? null : new KeeperLink(above.fd, { clock: systemClock, lost });
   const keeper = link === null ? null : { link, inheritance: await link.begun() };
   const { life = 1, why = '' } = keeper?.inheritance ?? {};
-  if (life > 1) log.warn(`Begins anew, for the ${life - 1}. time: the process before has ended (${why})`);
+  if (life > 1) log.warn(`Restart ${life - 1}: the previous process has ended (${why})`);
   const identity = await nextIdentity(paths.stateDir);
   let isStopping = false;
   const restart = async (): Promise<void> => {
     if (isStopping) return;
-    log.info('Ends, to begin anew: rsconfig restart');
+    log.info('Restarting, as requested by rsconfig restart');
     hasEnded = true;
     await client.handOver();
     // After SIGTERM no other process may follow.
@@ -116,7 +116,7 @@ function configOf(paths: RsiodPaths, life: number): RscltConfig {
   } catch (thrown) {
     if (life <= 1) throw thrown;
     const log = openLog({ file: paths.logFile, node: 'rsiod' });
-    log.error(`The configuration is refused, and devices wait for it: ${toRsError(thrown).message}`);
+    log.error(`The configuration is refused, and I/O on devices waits until it is corrected: ${toRsError(thrown).message}`);
     log.close();
     throw thrown;
   }

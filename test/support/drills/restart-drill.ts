@@ -107,7 +107,7 @@ export class Stage {
       return judge.answered >= firstIos + JUDGED_IOS && (await fioWrites()) >= firstWrites + moreWrites;
     };
     const fioEnded = this.fio.outcome.then(() => Promise.reject(new Error('fio ended by itself')));
-    await Promise.race([fioEnded, waitFor(isOn, GOES_ON_MS, 'I/O goes on')]);
+    await Promise.race([fioEnded, waitFor(isOn, GOES_ON_MS, 'I/O resumes')]);
   }
 
   /** The server goes, by `strike`, and `begin` starts the next one. */
@@ -147,7 +147,7 @@ export class Stage {
 
   /** How often the client has sent again what was not flushed. */
   get replays(): number {
-    return this.client.log('rsiod').match(/The storage began a new life: [1-9]\d* bytes that were not flushed/g)?.length ?? 0;
+    return this.client.log('rsiod').match(/The storage has started a new incarnation: [1-9]\d* unflushed bytes/g)?.length ?? 0;
   }
 
   /** Ends the load, and compares everything with what was acknowledged: read by the client, and the file when it is detached. */

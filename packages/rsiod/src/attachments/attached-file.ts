@@ -53,7 +53,7 @@ export class AttachedFile {
         () => `it is kept as ${aside}`,
         (error: unknown) => `it could not be set aside (${toRsError(error).message})`,
       );
-      warn(`What was attached is not attached again: ${toRsError(thrown).message}; ${kept}`);
+      warn(`Volumes are not attached again after the restart: ${toRsError(thrown).message}; ${kept}`);
       return null;
     }
   }
@@ -63,7 +63,7 @@ export class AttachedFile {
       await this.file.save();
       this.isWritable = true;
     } catch (thrown) {
-      const sentence = `What is attached could not be recorded, and would not come back by itself after a restart: ${toRsError(thrown).message}`;
+      const sentence = `The attached volumes could not be recorded, so that they are not attached again after a restart: ${toRsError(thrown).message}`;
       if (this.isWritable) this.log.warn(sentence);
       this.isWritable = false;
     }

@@ -246,7 +246,7 @@ test('a volume of the same name with another id is another volume: told with bot
   await next.pass(RESTORE_POLL_MS);
   expect(next.asked).toEqual([]);
   expect(next.said).toEqual([
-    'awaited: Server big-1 offers another volume of this name, with id id-new instead of id-oracle: rsconfig -a osl:oracle@0 attaches this one, rsconfig -d osl:oracle@0 gives the old one up',
+    'awaited: Server big-1 offers another volume of this name, with id id-new instead of id-oracle: rsconfig -a osl:oracle@0 attaches this one, rsconfig -d osl:oracle@0 detaches the old one',
   ]);
   await next.attached.attach(['osl:oracle@0'], false, null);
   expect(next.attached.awaited).toEqual([]);
@@ -257,7 +257,7 @@ test.each(['E_HELD', 'E_TAKEN'])('what another client has by now is said and dro
   second.offer(volume('oracle'));
   second.failures.set('osl:oracle@0', code);
   await second.attached.restore();
-  expect(second.said).toEqual([`given-up: It cannot (${code}): it is not attached again by itself`]);
+  expect(second.said).toEqual([`given-up: It cannot (${code}): attach it with rsconfig -a`]);
   expect((await Life.after(second)).attached.awaited).toEqual([]);
 });
 

@@ -159,7 +159,7 @@ export class AttachedList<V extends Attached> {
     const server = found?.server ?? one.server;
     const [other] = named;
     if (found === undefined && other?.isConnected === true) {
-      const remedy = `rsconfig -a ${label} attaches this one, rsconfig -d ${label} gives the old one up`;
+      const remedy = `rsconfig -a ${label} attaches this one, rsconfig -d ${label} detaches the old one`;
       return {
         server,
         reason: `Server ${other.server} offers another volume of this name, with id ${other.id} instead of ${one.id}: ${remedy}`,
@@ -179,7 +179,7 @@ export class AttachedList<V extends Attached> {
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
       if (error !== null) {
-        this.report(one, 'given-up', `${error.message}: it is not attached again by itself`);
+        this.report(one, 'given-up', `${error.message}: attach it with rsconfig -a`);
         await this.ports.release(one, error.message, true);
       }
       this.hasChanged = true;

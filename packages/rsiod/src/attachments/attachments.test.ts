@@ -391,7 +391,7 @@ describe('detaching by force', () => {
     await scene.pass(DETACH_WAIT_MS * 2);
     expect(await detached).toMatchObject([{ done: true }]);
     expect(scene.asked(OP.FLUSH)).toEqual([]);
-    expect(scene.events.filter((event) => event.startsWith('attached > cut 512 bytes'))).toHaveLength(1);
+    expect(scene.events.filter((event) => event.startsWith('attached > cut 512 written bytes'))).toHaveLength(1);
   });
 });
 
@@ -408,7 +408,7 @@ describe('a client that was replaced', () => {
     scene.path!.say(OP.BYE, 0, encodeFarewell(said));
     await scene.pass();
     expect([statuses, scene.attachments.list]).toEqual([[STATUS.TAKEN], []]);
-    expect(scene.events.at(-1)).toContain(`in this one's place (${said.sentence})`);
+    expect(scene.events.at(-1)).toContain(`instead of this one (${said.sentence})`);
     const sessions = scene.scripted.paths.length;
     await scene.pass(LATER_MS);
     expect(scene.scripted.paths.length).toBe(sessions);
@@ -492,8 +492,8 @@ test('storage that is full is an event, once, and so is that it works again', as
   await scene.pass(STORAGE_ERRORS_LOG_MS);
   expect(scene.stalls).toEqual(['failing', 'failing', 'open']);
   expect(scene.events.slice(before)).toEqual([
-    "open > failing A write ended with ENOSPC: The server's storage is full: free space there, the log of server server says more",
-    'failing > open A write has succeeded since, and none ended with ENOSPC again',
+    "open > failing A write ended with ENOSPC: The server's storage is full: free space on the server (see the log of server server)",
+    'failing > open A write has succeeded since, and ENOSPC has not occurred again',
   ]);
 });
 
@@ -509,7 +509,7 @@ test('a detach that its server does not confirm is no success, and says that the
   const [outcome] = await detached;
   expect([outcome?.done, outcome?.error?.message]).toEqual([
     false,
-    'n:oracle@0 is detached here, but server server may hold it for this node still: The holder could not be kept',
+    'n:oracle@0 is detached here, but server server may still hold it for this node: The holder could not be kept',
   ]);
 });
 

@@ -134,7 +134,7 @@ export class Attachments {
     for (const choice of isVerbose ? missing : []) {
       if (!wanted.includes(choice))
         this.ports.log.info(
-          `${choice.label} is not attached, as attach in the configuration wants, because it was detached since: rsconfig -a ${choice.label}`,
+          `${choice.label} is not attached although the configuration says so, because it was detached since: rsconfig -a ${choice.label}`,
         );
     }
     const ask: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'any' };
@@ -178,7 +178,7 @@ export class Attachments {
       all.then(resolve, reject).finally(() => timer.cancel());
     });
     this.logTrimmer.stop();
-    if (outcomes === null) log.warn(`Not everything could be detached within ${waitMs / 1000} s: it stays held by this node`);
+    if (outcomes === null) log.warn(`Some volumes could not be detached within ${waitMs / 1000} s: this node still holds them`);
     for (const { volume, error } of outcomes ?? []) if (error !== null) log.warn(`${volume}: ${error.message}`);
   }
 
@@ -270,7 +270,7 @@ export class Attachments {
         reject(
           new RsError(
             'E_TIMEOUT',
-            `Server ${from.name} did not open ${choice.label} within ${waitMs / 1000} s: rsconfig -m status -v says what is slow${take === TAKE.NO ? '' : '; what it still takes over is given back, so ask again'}`,
+            `Server ${from.name} did not open ${choice.label} within ${waitMs / 1000} s: rsconfig -m status -v shows what is slow${take === TAKE.NO ? '' : '; a later take-over is returned, so try again'}`,
           ),
         );
       });
@@ -335,7 +335,7 @@ export class Attachments {
     if (volume.trunk.paths.length === 0 && !force) {
       throw new RsError(
         'E_NO_PATH',
-        `There is no path to ${volume.serverText}, which must be told: wait for one (rsconfig -m status -v), or use --force`,
+        `There is no path to ${volume.serverText}, which must be informed: wait for a path (rsconfig -m status -v), or use --force`,
       );
     }
     this.leaving.add(volume);
@@ -381,7 +381,7 @@ export class Attachments {
       server.opener.close(volume.attachment, done),
     );
     if (problem !== null)
-      throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may hold it for this node still: ${problem}`);
+      throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may still hold it for this node: ${problem}`);
   }
 
   private serverOf(volume: Volume): Server | undefined {

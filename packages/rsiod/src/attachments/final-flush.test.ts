@@ -7,9 +7,9 @@ import { lossByForce } from './final-flush.ts';
 it('names who used the volume, what is to be done, and what no flush has made safe', () => {
   expect(lossByForce([], 0, 'server big-9')).toBeNull();
   expect(lossByForce(['mount point /mnt', 'process 12 (dd)'], 0, 'server big-9')).toBe(
-    'it was in use by mount point /mnt, process 12 (dd): what that had not written is lost, and its I/O fails from now on; umount what is mounted, and mount it anew when the volume is attached again',
+    'it was in use by mount point /mnt, process 12 (dd): unwritten data is lost, and I/O fails from now on; umount what is mounted, and mount it again when the volume is attached again',
   );
   expect(lossByForce(['nbd client'], 4096, 'server big-9')).toBe(
-    'it was in use by nbd client: what that had not written is lost, and its I/O fails from now on; 4096 bytes that were written were not flushed, and are given up here: server big-9 may have them, but loses them if its machine crashes',
+    'it was in use by nbd client: unwritten data is lost, and I/O fails from now on; 4096 written bytes were not flushed and are abandoned here: server big-9 may have them, but loses them if its machine crashes',
   );
 });

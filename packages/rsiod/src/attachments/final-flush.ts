@@ -36,21 +36,19 @@ export async function flushForLast(volume: Volume, label: string, clock: Clock):
   if (status === STATUS.OK) return;
   throw new RsError(
     'E_VOLUME',
-    `The last flush failed (${statusEntry(status).sentence}): what was written since the last good one may be lost; use --force to detach all the same`,
+    `The last flush failed (${statusEntry(status).sentence}): writes since the last successful flush may be lost; use --force to detach anyway`,
   );
 }
 
 /** What a forced detach loses, and what remains to be done; null: nothing is lost. `unflushedBytes`: acknowledged, but not flushed since. */
 export function lossByForce(users: readonly string[], unflushedBytes: number, serverText: string): string | null {
   const mounts = users.filter((user) => user.startsWith('mount point '));
-  const remedy = mounts.length > 0 ? '; umount what is mounted, and mount it anew when the volume is attached again' : '';
+  const remedy = mounts.length > 0 ? '; umount what is mounted, and mount it again when the volume is attached again' : '';
   const parts = [
-    ...(users.length > 0
-      ? [`it was in use by ${users.join(', ')}: what that had not written is lost, and its I/O fails from now on${remedy}`]
-      : []),
+    ...(users.length > 0 ? [`it was in use by ${users.join(', ')}: unwritten data is lost, and I/O fails from now on${remedy}`] : []),
     ...(unflushedBytes > 0
       ? [
-          `${unflushedBytes} bytes that were written were not flushed, and are given up here: ${serverText} may have them, but loses them if its machine crashes`,
+          `${unflushedBytes} written bytes were not flushed and are abandoned here: ${serverText} may have them, but loses them if its machine crashes`,
         ]
       : []),
   ];

@@ -67,7 +67,7 @@ describe('a name', () => {
 
   test('of a server that offers nothing is refused, also when all its volumes are asked for', () => {
     expect(() => chooseVolume(offers, 'oracle', 'big-7')).toThrow('Server big-7 offers no volume oracle');
-    expect(() => volumesOf(offers, 'big-7')).toThrow('There is no server big-7 that was met and offers a volume');
+    expect(() => volumesOf(offers, 'big-7')).toThrow('No connected server big-7 offers a volume');
     expect(volumesOf(offers, 'mini-1').map(({ label }) => label)).toEqual(['dev:oracle@0']);
     expect(volumesOf([], null)).toEqual([]);
   });
@@ -90,7 +90,7 @@ describe('one volume over two servers is had', () => {
   test('from no other one, when that is chosen or that one is not in reach', () => {
     const held = offer('big-9', { holders: [holder('venus')] });
     expect(() => ask([held, offer('big-5')], 'big-5')).toThrow(
-      'osl:oracle@0 is held by venus at address of venus since 2026_09_14-15:02:32 (GMT) through server big-9: have it from there',
+      'osl:oracle@0 is held by venus at address of venus since 2026_09_14-15:02:32 (GMT) through server big-9: attach it from there',
     );
     expect(() => ask([{ ...held, isConnected: false }, offer('big-5')])).toThrow('through server big-9, which is not in reach: rsconfig');
     const own = offer('big-9', { holders: [holder(NODE)], isConnected: false });

@@ -61,7 +61,7 @@ export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O
 export function volumesOf<O extends Offer>(offers: readonly O[], server: string | null): Choice<O>[] {
   const volumes = distinctVolumes(server === null ? offers : offers.filter((offer) => offer.server === server));
   if (server !== null && volumes.length === 0) {
-    throw new RsError('E_UNKNOWN_VOLUME', `There is no server ${server} that was met and offers a volume: rsconfig -q shows what there is`);
+    throw new RsError('E_UNKNOWN_VOLUME', `No connected server ${server} offers a volume: rsconfig -q lists servers and volumes`);
   }
   return volumes;
 }
@@ -81,7 +81,7 @@ export function partsOf(name: string): { readonly namespace: string | null; read
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
   if (volume === undefined)
-    throw new RsError('E_USAGE', `${name} is no name of a volume: say NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE (0 to 3)`);
+    throw new RsError('E_USAGE', `${name} is not a volume name: use NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE (0 to 3)`);
   const named = offers.filter(
     (offer) =>
       offer.name === volume &&
@@ -93,7 +93,7 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
   const [only] = found;
   if (only === undefined) {
     const what = server === null ? `No server in reach offers a volume ${name}` : `Server ${server} offers no volume ${name}`;
-    throw new RsError('E_UNKNOWN_VOLUME', `${what}: rsconfig -q shows what there is`);
+    throw new RsError('E_UNKNOWN_VOLUME', `${what}: rsconfig -q lists the volumes`);
   }
   if (found.length === 1) return only;
   const servers = ({ offers: of }: Choice<O>): string => of.map((offer) => offer.server).join(', ');
@@ -131,7 +131,7 @@ export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly 
   const keeper = held.find(isForeign) ?? held.find(({ isConnected }) => !isConnected) ?? held[0];
   if (keeper === undefined) return firstConnected(choice);
   const chosen = choice.offers.find((offer) => offer.serverid === keeper.serverid && labelOf(offer) === labelOf(keeper));
-  if (chosen === undefined) throw new RsError('E_HELD', `${heldSentence(choice.label, keeper)}: have it from there`);
+  if (chosen === undefined) throw new RsError('E_HELD', `${heldSentence(choice.label, keeper)}: attach it from there`);
   if (keeper.isConnected) return chosen;
   throw new RsError('E_HELD', `${heldSentence(choice.label, keeper)}, which is not in reach: rsconfig -m status -v says why`);
 }

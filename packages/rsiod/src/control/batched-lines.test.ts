@@ -37,7 +37,7 @@ it('one report for all volumes of a server with a new incarnation, and each volu
   clock.advance(BATCHED_LINES_MS);
   const named = Array.from({ length: BATCHED_LINES_NAMED_MAX }, (_, number) => `osl:v${number}@0`).join(', ');
   const all = `${named} and ${500 - BATCHED_LINES_NAMED_MAX} more`;
-  const sentence = (which: string): string => `The storage began a new life: everything that was written to ${which} is flushed`;
+  const sentence = (which: string): string => `The storage has started a new incarnation. All writes to ${which} were flushed before`;
   expect(said).toEqual([`big-9: ${sentence(all)}`, `big-10: ${sentence('osl:a@0')}`]);
   clock.advance(BATCHED_LINES_MS);
   expect([said.length, clock.timersPending]).toEqual([2, 0]);

@@ -68,7 +68,7 @@ export class IncarnationEvents {
       const more = labels.length - BATCHED_LINES_NAMED_MAX;
       const named = labels.slice(0, BATCHED_LINES_NAMED_MAX).join(', ');
       const which = more > 0 ? `${named} and ${more} more` : named;
-      this.report(server, `The storage began a new life: everything that was written to ${which} is flushed`);
+      this.report(server, `The storage has started a new incarnation. All writes to ${which} were flushed before`);
     }
   }
 }

@@ -66,7 +66,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     }),
     attach: async ({ names, readOnly, server, take }) => {
       if (take !== 'no' && names.length === 0)
-        throw new RsError('E_USAGE', 'A take-over takes a volume from its holder: name the volumes that are meant');
+        throw new RsError('E_USAGE', 'A take-over takes volumes from their holders: name the volumes');
       await lists();
       return { outcomes: await attached.attach(names, readOnly, server, TAKES[take]) };
     },

@@ -83,8 +83,8 @@ export class Notifications {
   }
 
   sessionBegan({ name }: Server, again: boolean): void {
-    this.add(`server ${name}`, again ? 'lost' : '-', 'session', again ? 'A new one replaces the one that was lost' : '');
-    this.log.info(`Server ${name}: ${again ? 'a new session replaces the one that was lost' : 'session begun'}`);
+    this.add(`server ${name}`, again ? 'lost' : '-', 'session', again ? 'A new session replaces the lost one' : '');
+    this.log.info(`Server ${name}: ${again ? 'a new session replaces the lost one' : 'session started'}`);
   }
 
   opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void {
@@ -98,7 +98,7 @@ export class Notifications {
     const what = newLife ? sentAgain(attachment) : null;
     if (newLife && what === null)
       this.incarnationEvents.add(server.name, labelOf({ namespace: server.namespace, name, universe: attachment.universe }));
-    const lost = what === null ? '' : `The storage began a new life: ${what}`;
+    const lost = what === null ? '' : `The storage has started a new incarnation: ${what}`;
     if (what !== null) this.log.warn(`Volume ${name} of server ${server.name}: ${lost}`);
     if (!again || newLife) this.add(volumeOf(server, attachment), again ? 'waiting' : '-', 'open', lost);
   }
@@ -107,16 +107,16 @@ export class Notifications {
     const { name, volume } = attachment;
     const wasOpen = volume !== null;
     this.add(volumeOf(server, attachment), wasOpen ? 'open' : '-', wasOpen ? 'lost' : 'failed', sentence);
-    const end = wasOpen ? ': it is detached, all its I/O fails, and it is not attached again by itself' : '';
+    const end = wasOpen ? ': the volume is detached and its I/O fails; attach it again with rsconfig -a' : '';
     this.log.error(`Volume ${name} of server ${server.name}: ${sentence}${end}`);
   }
 
   grown(server: Server, attachment: Attachment, fromBytes: number): void {
     const { name, volume } = attachment;
     const toBytes = volume?.sizeBytes ?? fromBytes;
-    this.add(volumeOf(server, attachment), `${fromBytes} bytes`, `${toBytes} bytes`, `Server ${server.name} has made it larger`);
+    this.add(volumeOf(server, attachment), `${fromBytes} bytes`, `${toBytes} bytes`, `Server ${server.name} has enlarged it`);
     this.log.info(
-      `Volume ${name} of server ${server.name} has grown from ${fromBytes} to ${toBytes} bytes: who has it open over NBD connects again to see it`,
+      `Volume ${name} of server ${server.name} has grown from ${fromBytes} to ${toBytes} bytes: NBD clients must reconnect to see the new size`,
     );
   }
 
@@ -136,7 +136,7 @@ function volumeOf({ namespace }: Server, { name, universe }: Attachment): string
 function sentAgain({ phase, log }: Attachment): string | null {
   if (phase !== 'replaying' || log === null) return null;
   const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
-  return `${log.dataBytes} bytes that were not flushed are sent again${ranges}`;
+  return `${log.dataBytes} unflushed bytes are sent again${ranges}`;
 }
 
 export class EventList {

@@ -136,7 +136,7 @@ describe('asked for by name or address', () => {
     });
     await expect(scene.probes.measure({ interface: 'if1', remote: 'osl-2' })).rejects.toMatchObject({
       code: 'E_USAGE',
-      message: 'No path is from if1 to osl-2: rsconfig -m status shows what there is',
+      message: 'No path is from if1 to osl-2: rsconfig -m status lists the paths',
     });
   });
 });
@@ -158,6 +158,6 @@ test('what takes too long is left out, and a second asker is told to wait', asyn
   const first = scene.probes.measure(ALL);
   await expect(scene.probes.measure(ALL)).rejects.toMatchObject({ code: 'E_LIMIT' });
   const { paths, leftOut } = await first;
-  expect([paths.length, leftOut[0]?.reason]).toEqual([1, 'not measured within 40 s: ask for it alone']);
+  expect([paths.length, leftOut[0]?.reason]).toEqual([1, 'not measured within 40 s: probe it alone']);
   expect((await scene.probes.measure({ interface: 'if2', remote: null })).paths).toHaveLength(1);
 });

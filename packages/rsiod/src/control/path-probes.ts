@@ -69,7 +69,7 @@ export class PathProbes {
       let refused: ProbeReport | null = null;
       for (const route of namespace.routes.filter((one) => isMeant(one, asked))) {
         if (clock.monotonicMs() >= endMs) {
-          const reason = `not measured within ${PROBES_TIME_MAX_MS / 1000} s: ask for it alone`;
+          const reason = `not measured within ${PROBES_TIME_MAX_MS / 1000} s: probe it alone`;
           leftOut.push({ interface: route.local.name, section: route.remote.name, address: route.remote.address, reason });
           continue;
         }
@@ -82,7 +82,7 @@ export class PathProbes {
     if (paths.length === 0 && leftOut.length === 0 && (asked.interface !== null || asked.remote !== null)) {
       throw new RsError(
         'E_USAGE',
-        `No path is from ${asked.interface ?? 'any interface'} to ${asked.remote ?? 'any server'}: rsconfig -m status shows what there is`,
+        `No path is from ${asked.interface ?? 'any interface'} to ${asked.remote ?? 'any server'}: rsconfig -m status lists the paths`,
       );
     }
     return { paths, leftOut };

@@ -1,16 +1,17 @@
 // The daemon's state in the form of the control methods (common's control/methods.ts), and the texts of stalls. Layout is the job of rsconfig.
 // Invariant: views only read; they never change the daemon.
 
-import type {
-  AttachmentView,
-  InterfaceView,
-  LogView,
-  NamespaceView,
-  PathView,
-  ServerView,
-  StatsView,
-  StatusView,
-  WaitingView,
+import {
+  type AttachmentView,
+  type InterfaceView,
+  type LogView,
+  type NamespaceView,
+  type PathView,
+  type ServerView,
+  type StatsView,
+  type StatusView,
+  type WaitingView,
+  waitingText,
 } from '@rsio/common/control/methods';
 import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -141,7 +142,7 @@ function waitsFor(volume: Volume): string | null {
   if (trunk.paths.length === 0) {
     const message = stall.serverMessage;
     const path = message === null ? `a path to ${volume.serverText}` : `${volume.serverText}, which is there and slow: ${message}`;
-    return stall.hasAbandoned ? `${path}: I/O was given up, its outcome is unknown` : path;
+    return stall.hasAbandoned ? `${path}: I/O was abandoned, its outcome is unknown` : path;
   }
   return attachment.phase === 'ready' ? null : attachment.reason;
 }
@@ -156,19 +157,19 @@ function storageStallOf(volume: Volume, clock: Clock): string | null {
 /** The event and text for a change of a volume's I/O. */
 export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
-  const limit = policy === 'forever' ? '' : ` for up to ${printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy)}`;
+  const limit = policy === 'forever' ? null : printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy);
   switch (event) {
     case 'waits':
       return {
         from: 'open',
         to: 'waiting',
-        sentence: `I/O waits${limit} for ${waitsFor(volume) ?? volume.serverText} (stall = ${policyText(policy)})`,
+        sentence: `I/O ${waitingText({ waitsFor: waitsFor(volume) ?? volume.serverText })}${limit === null ? '' : `; it fails after ${limit}`} (stall = ${policyText(policy)})`,
       };
     case 'gave-up':
       return {
         from: 'waiting',
         to: 'given-up',
-        sentence: `I/O that waited${limit} is answered with an error, its outcome is unknown; the volume goes on by itself when its server is back (stall = ${policyText(policy)})`,
+        sentence: `I/O that waited${limit === null ? '' : ` for ${limit}`} is answered with an error, and its outcome is unknown. The volume resumes when its server is back (stall = ${policyText(policy)})`,
       };
     case 'stands-still': {
       const waitedMs = clock.monotonicMs() - (volume.waitingSinceMs ?? clock.monotonicMs());
@@ -177,7 +178,7 @@ export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clo
     }
     case 'moves':
     case 'goes-on':
-      return { from: 'waiting', to: 'open', sentence: 'I/O goes on' };
+      return { from: 'waiting', to: 'open', sentence: 'I/O resumes' };
     default:
       return storageNotification(volume, event);
   }
@@ -189,13 +190,13 @@ function storageNotification(
 ): { from: string; to: string; sentence: string } {
   const { op, status, count } = reported ?? { op: 'read', status: STATUS.IO_ERROR, count: 0 };
   const { errno, sentence } = statusEntry(status);
-  const remedy = status === STATUS.NO_SPACE ? 'free space there' : 'mend it there';
+  const remedy = status === STATUS.NO_SPACE ? 'free space on the server' : 'repair the storage';
   switch (event) {
     case 'storage-fails':
       return {
         from: 'open',
         to: 'failing',
-        sentence: `A ${op} ended with ${errno}: ${sentence}: ${remedy}, the log of ${serverText} says more`,
+        sentence: `A ${op} ended with ${errno}: ${sentence}: ${remedy} (see the log of ${serverText})`,
       };
     case 'storage-fails-on': {
       const times = plural(count, 'time');
@@ -206,7 +207,7 @@ function storageNotification(
       };
     }
     case 'storage-works':
-      return { from: 'failing', to: 'open', sentence: `A ${op} has succeeded since, and none ended with ${errno} again` };
+      return { from: 'failing', to: 'open', sentence: `A ${op} has succeeded since, and ${errno} has not occurred again` };
   }
 }
 

@@ -39,5 +39,5 @@ it('one that takes for ever does not hold up the end', async () => {
   });
   clock.advance(STOP_WAIT_MAX_MS);
   await done;
-  expect(said).toEqual(['Not every device that the process before had left could be taken away within 45 s']);
+  expect(said).toEqual(['Some devices of the previous process could not be removed within 45 s']);
 });

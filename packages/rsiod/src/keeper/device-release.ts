@@ -21,7 +21,7 @@ export async function releaseAll(left: readonly LeftDevice[], { clock, log, rele
   );
   await new Promise<void>((resolve) => {
     const timer = clock.after(STOP_WAIT_MAX_MS, () => {
-      log.warn(`Not every device that the process before had left could be taken away within ${STOP_WAIT_MAX_MS / 1000} s`);
+      log.warn(`Some devices of the previous process could not be removed within ${STOP_WAIT_MAX_MS / 1000} s`);
       resolve();
     });
     void all.then(() => {

@@ -25,15 +25,15 @@ it('there is a keeper wherever a reload, or a module that is loaded, can bring d
 });
 
 it('devices that a reload would bring to a daemon without a keeper are refused', () => {
-  expect(withoutKeeper(config('block'), SCRATCH, null).obstacle).toMatch(/^Devices cannot begin under way.*rsconfig stop, then rsiod/);
+  expect(withoutKeeper(config('block'), SCRATCH, null).obstacle).toMatch(/^Devices cannot be added at runtime.*rsconfig stop, then rsiod/);
   expect(withoutKeeper(config('none', 'raw'), { ...SCRATCH, hasFuse: false }, null).obstacle).not.toBeNull();
   expect(withoutKeeper(config('auto'), SCRATCH, null)).toEqual({ obstacle: null, warning: null });
   expect(withoutKeeper(config('block'), { ...SCRATCH, isRoot: false }, null).obstacle).toBeNull();
 });
 
 it('where there can be no keeper, devices come with a warning', () => {
-  const { obstacle, warning } = withoutKeeper(config('auto'), MACHINE, 'there is no perl (install it)');
+  const { obstacle, warning } = withoutKeeper(config('auto'), MACHINE, 'perl is missing (install it)');
   expect(obstacle).toBeNull();
-  expect(warning).toMatch(/a crash of it ends what is mounted on them.*there is no perl/);
+  expect(warning).toMatch(/a crash of rsiod ends everything that is mounted on them.*perl is missing/);
   expect(withoutKeeper(config('none'), MACHINE, 'there is no perl').warning).toBeNull();
 });

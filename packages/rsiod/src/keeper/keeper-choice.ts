@@ -53,10 +53,10 @@ export interface WithoutKeeper {
 export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: string | null): WithoutKeeper {
   if (lack === null) {
     const obstacle =
-      'Devices cannot begin under way: this rsiod was started without a keeper, so a crash of it would end what is mounted on them; put device back, or stop rsiod and start it anew (rsconfig stop, then rsiod)';
+      'Devices cannot be added at runtime: this rsiod was started without a keeper, so that a crash would end everything that is mounted on them. Restore device, or restart rsiod (rsconfig stop, then rsiod)';
     return { obstacle: wantsKeeper(config, facts) && mayHaveDevices(config, facts) ? obstacle : null, warning: null };
   }
-  const warning = `Devices end with rsiod, and a crash of it ends what is mounted on them, because there can be no keeper: ${lack}`;
+  const warning = `Devices end with rsiod, and a crash of rsiod ends everything that is mounted on them, because there is no keeper: ${lack}`;
   return { obstacle: null, warning: mayHaveDevices(config, facts) ? warning : null };
 }
 
@@ -77,10 +77,10 @@ export interface KeeperSetup {
 /** The keeper to start under; a string: why this machine cannot have one. */
 export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKeeper | string {
   const perl = findProgram('perl', process.env['PATH'] ?? '');
-  if (perl === null) return 'there is no perl (install it)';
+  if (perl === null) return 'perl is missing (install it)';
   const argumentsFor = (command: readonly string[], starterFd: number | null, isBound: boolean): string[] | null =>
     keeperArguments(process.arch, { isBound, starterFd, logFile, node, command });
-  if (argumentsFor([], null, false) === null) return `its system calls on ${process.arch} are not known (use device = nbd-socket)`;
+  if (argumentsFor([], null, false) === null) return `its system calls on ${process.arch} are unknown (use device = nbd-socket)`;
   return {
     childNumber: life,
     // Later children have another working folder, so --root is passed as an absolute path.

@@ -129,7 +129,7 @@ it(
     expect(JSON.parse(logged().trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
       level: 'error',
       node: 'big-2',
-      msg: 'The working process ended 4 times in a row, the last time by exit code 4: no more is started, and devices fail. Start rsiod anew',
+      msg: 'The working process ended 4 times in a row, the last time by exit code 4: it is not restarted, and devices fail. Start rsiod again',
     });
   },
   WAIT_MS,
@@ -164,9 +164,9 @@ it(
     );
     const [first, second, third, ...more] = ends();
     expect(more).toEqual([]);
-    expect(first).toBe('was ended by signal SEGV');
+    expect(first).toBe('was killed by signal SEGV');
     expect(second).toMatch(/^ended with exit code 1: .*Error: a "word" of mine/);
-    expect(third).toMatch(/^was ended by signal ABRT/);
+    expect(third).toMatch(/^was killed by signal ABRT/);
   },
   WAIT_MS,
 );
@@ -200,7 +200,7 @@ it(
     );
     expect(await ended(hanging)).toBe(5);
     expect(said()).toContain('2 heard life 2 signal 9');
-    expect(logged()).toMatch(/The working process \(pid \d+\) hangs, it has said nothing for 2 s: it is killed, and another one goes on/);
+    expect(logged()).toMatch(/The working process \(pid \d+\) hangs: it has not answered for 2 s\. It is killed and restarted/);
     const stopped = begin(
       `heard('life', () => {
         say('ready watched');
@@ -213,7 +213,7 @@ it(
       PATIENCE_SECONDS,
     );
     const end = ended(stopped);
-    await until(() => /has said nothing for 2 s and is in state T/.test(logged()), 'the log speaks of it');
+    await until(() => /has not answered for 2 s and is in state T/.test(logged()), 'the log speaks of it');
     process.kill(
       Number(
         said()

@@ -1,5 +1,5 @@
-// Who this client is to servers: the machine (an id kept below the root), the boot, and the instance of the daemon, a number that
-// grows with every start and never goes back (docs/PROTOCOL.md H4).
+// The client's identity towards servers: the machine (a stored id), the boot, and the instance of the daemon (docs/PROTOCOL.md H4).
+// Invariant: the instance number grows with every start and never decreases.
 
 import { randomUUID } from 'node:crypto';
 import { bootId } from '@rsio/common/daemon/process-facts';
@@ -10,7 +10,7 @@ import path from 'node:path';
 export interface Identity {
   readonly machine: string;
   readonly boot: string;
-  /** Of this run of the daemon, and no other: a copy of the machine may have all else the same. */
+  /** Unique for this run of the daemon, because a copy of the machine may have the same other values. */
   readonly process: string;
   readonly instance: number;
 }
@@ -26,7 +26,7 @@ const FORM: StateForm<Kept> = {
   remedy: "restore it, or move it away and detach this node's volumes at the servers",
 };
 
-/** Reads the identity and counts the instance up, durably, before it is used. Throws E_SYSTEM naming the file. */
+/** Reads the identity and increases the instance durably, before it is used. Throws E_SYSTEM with the file's name. */
 export async function nextIdentity(stateDir: string): Promise<Identity> {
   let kept: Kept = { machine: randomUUID(), instance: 0 };
   const file = new StateFile<Kept>(path.join(stateDir, 'identity.json'), FORM, () => kept);

@@ -1,12 +1,12 @@
-// The client's interfaces as its paths need them: what the configuration says, completed by what the machine says of their subnets. Pure.
-// Invariant: an address that the machine has lost keeps the subnet it was last seen on, so that its paths wait for it and do not change.
+// The client's interfaces for path planning: the configured ones, completed by the subnets of the machine. Pure.
+// Invariant: an address that the machine has lost keeps its last subnet, so that its paths wait for it and do not change.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { prefixLengthOf } from '@rsio/common/lib/subnet';
 import type { LocalInterface } from './route-plan.ts';
 
-/** `before`: what was known until now. */
+/** `before`: the previous result. */
 export function localInterfaces(
   configured: readonly ClientInterfaceConfig[],
   machine: readonly MachineInterface[],

@@ -123,7 +123,7 @@ describe('who answers at one address of a server that lives on the other', () =>
     const begun = scene.server.connections.filter(({ proven }) => proven?.kind === 'new');
     expect([begun.length, scene.states[0]]).toEqual([1, 'up']);
     expect(scene.namespace.routes[1]!.supervisor.lastErrorSentence).toBe(
-      'Server server (serverid 1) answers here as another process than on its paths that live: if it stays so, two servers have this serverid, give each its own in rssrvcfg [E_PROTOCOL]',
+      'Server server (serverid 1) answers here as another process than on its other paths: if this persists, two servers have this serverid, so give each its own in rssrvcfg [E_PROTOCOL]',
     );
   });
 

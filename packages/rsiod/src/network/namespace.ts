@@ -1,6 +1,6 @@
-// One namespace of the configuration: its routes, each kept up by a supervisor, and the servers met over them. Which routes there should be
-// is route-plan.ts's; here supervisors are started and retired until it is so, whenever the servers' lists, the client's interfaces or the
-// configuration change. Invariant: a server is known by its serverid; all paths that meet it belong to its one trunk.
+// One namespace of the configuration: its routes, each with a supervisor that keeps a path up, and the servers that were met over them.
+// route-plan.ts decides which routes are wanted. This class starts and retires supervisors accordingly, when the servers' lists, the client's
+// interfaces or the configuration change. Invariant: a server is identified by its serverid; all paths to it belong to its one trunk.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -39,15 +39,15 @@ import { Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from '../sys/interface-table.ts';
 import { ConnectionLimiter } from './connection-limiter.ts';
 
-/** A path that is wanted, and who keeps it up. */
+/** A wanted path and its supervisor. */
 export interface Route extends RouteEnds {
-  /** The same ends; their names may change. */
+  /** The ends never change, but their names may. */
   local: LocalInterface;
   remote: RemoteEnd;
   readonly supervisor: PathSupervisor;
   /** The server met over it; null before the first CHALLENGE. */
   server: Server | null;
-  /** What it called itself there, proved or not. */
+  /** The name that the server claimed there, proved or not. */
   serverName: string;
 }
 
@@ -58,12 +58,12 @@ export interface NamespacePorts {
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
   readonly events: ServerEvents;
-  /** How many servers have proved themselves to this client, in all its namespaces. */
+  /** Number of servers that have proved their identity, in all namespaces. */
   serverCount(): number;
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
 }
 
-/** What of the configuration a namespace stands on; all of it may change while it lives, but not its name, namespaceid and nodename. */
+/** The configuration of a namespace. All of it may change at runtime, except name, namespaceid and nodename. */
 export interface NamespaceSetup {
   readonly whole: Pick<RscltConfig, 'defaultPort'>;
   readonly config: ClientNamespaceConfig;
@@ -72,14 +72,14 @@ export interface NamespaceSetup {
 
 export class Namespace {
   readonly servers = new Map<number, Server>();
-  /** Wanted paths, in order of the plan. */
+  /** The wanted paths, in order of the plan. */
   routes: readonly Route[] = [];
-  /** What is no route, and why. */
+  /** End points without a route, and why. */
   leftOut: readonly LeftOut[] = [];
   private setup: NamespaceSetup;
   private readonly identity: Identity;
   private readonly ports: NamespacePorts;
-  private readonly turnstile: ConnectionLimiter;
+  private readonly limiter: ConnectionLimiter;
   private readonly lines: RateLimitedLog;
   private state: 'new' | 'running' | 'stopped' = 'new';
   private followTimer: Timer | null = null;
@@ -88,19 +88,19 @@ export class Namespace {
     this.setup = setup;
     this.identity = identity;
     this.ports = ports;
-    this.turnstile = new ConnectionLimiter(ports.clock);
+    this.limiter = new ConnectionLimiter(ports.clock);
     this.lines = new RateLimitedLog(ports.clock, ports.log);
     this.follow();
   }
 
-  /** What became of each path so far. */
+  /** The result of each path so far. */
   get tried(): TriedPath[] {
     return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
       return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };
     });
   }
 
-  /** Servers met here that have proved themselves; of the others there is one for each path at most. */
+  /** Number of servers that have proved their identity here; there is at most one unproven server for each path. */
   get provedServers(): number {
     return [...this.servers.values()].filter(({ isProved }) => isProved).length;
   }
@@ -114,7 +114,7 @@ export class Namespace {
     for (const route of this.routes) route.supervisor.start();
   }
 
-  /** Everything there is to connect to has been tried, and every server met has shown its list. */
+  /** Every path was tried, and every connected server has sent its list. */
   get isSettled(): boolean {
     const isOpen = ({ supervisor: { state, retries, lastError } }: Route): boolean =>
       state === 'down' ? lastError === null : (state === 'connecting' || state === 'proving') && retries === 0;
@@ -122,7 +122,7 @@ export class Namespace {
     return this.followTimer === null && isListed && !this.routes.some(isOpen);
   }
 
-  /** Ends all paths; what is still under way is answered with `status`. */
+  /** Ends all paths; requests under way are answered with `status`. */
   stop(status: number, reason: string): void {
     this.state = 'stopped';
     this.followTimer?.cancel();
@@ -132,17 +132,17 @@ export class Namespace {
     this.lines.close();
   }
 
-  /** Another configuration, or other facts about the client's interfaces: what lives and is still wanted goes on. */
+  /** Applies a new configuration, or new facts about the client's interfaces. Paths that are still wanted continue. */
   change(setup: NamespaceSetup): void {
     this.setup = setup;
     const { heartbeatMs, suspectMs, deadMs } = setup.config;
     for (const { trunk } of this.servers.values()) trunk.setTimes({ heartbeatMs, suspectMs, deadMs });
     this.follow();
-    // Keys may be right now that were wrong before.
+    // A key that was wrong may be right now.
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
-  /** Servers with attached volumes to which no section of another configuration would lead. */
+  /** Servers with attached volumes to which no section of the new configuration leads. */
   lostBy(setup: NamespaceSetup): Server[] {
     const sections = sectionsByEndPoint(setup);
     return [...this.servers.values()].filter(
@@ -150,7 +150,7 @@ export class Namespace {
     );
   }
 
-  /** The servers that sections lead to, as far as they have proved it, by position of the section; also while none of its paths is wanted. */
+  /** The proven servers that sections lead to, by position of the section; also when no path of the section is wanted now. */
   serversBySection(): ReadonlyMap<number, Server> {
     const { whole, config, locals } = this.setup;
     const found = new Map<number, Server>();
@@ -171,14 +171,14 @@ export class Namespace {
     return found;
   }
 
-  /** The servers met, in the order in which the configuration leads to them: the same for whoever looks, whichever answered first. */
+  /** The servers in order of the configuration, which does not depend on which of them answered first. */
   get orderedServers(): Server[] {
     const found = this.serversBySection();
     const led = this.config.servers.flatMap(({ position }) => found.get(position) ?? []);
     return [...new Set([...led, ...this.servers.values()])];
   }
 
-  /** Something has happened to the interface of an address: its paths need not be silent first, nor wait for their turn. */
+  /** The interface of an address has changed: its paths react at once, without waiting for silence or for their back-off. */
   interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
     for (const { local, supervisor } of this.routes) {
       if (local.address !== address) continue;
@@ -188,13 +188,13 @@ export class Namespace {
     }
   }
 
-  /** Where a section leads that sets this port, or none, from the first interface. */
+  /** The target port of a section with this port (null: none), from the first interface. */
   portOf(sectionPort: number | null): number {
     const { whole, config, locals } = this.setup;
     return targetPort(whole, config, { port: sectionPort }, locals[0] ?? { portGiven: null });
   }
 
-  /** Makes the routes those of the plan. Does nothing when they are. */
+  /** Makes the routes those of the plan. Does nothing when they are so already. */
   private follow(): void {
     this.followTimer?.cancel();
     this.followTimer = null;
@@ -208,7 +208,7 @@ export class Namespace {
     this.forgetServers();
   }
 
-  /** Not at once: routes do not change under those who walk them, and many paths that come up together ask for one plan. */
+  /** Delayed, so that routes do not change during a loop over them, and many paths that come up together cause one plan. */
   private wantFollow(): void {
     if (this.state === 'running') this.followTimer ??= this.ports.clock.after(ROUTES_FOLLOW_MS, () => this.follow());
   }
@@ -240,12 +240,12 @@ export class Namespace {
 
   private reasonAgainst({ local, remote, port }: Route): string {
     if (!this.setup.locals.some(({ address }) => address === local.address))
-      return `interface ${local.name} is not in the configuration any more`;
+      return `interface ${local.name} was removed from the configuration`;
     const found = this.leftOut.find((one) => one.address === remote.address && (one.port ?? port) === port);
-    return found?.reason ?? (remote.serverid === null ? 'it is not in the configuration any more' : 'its server does not list it any more');
+    return found?.reason ?? (remote.serverid === null ? 'it was removed from the configuration' : 'its server does not list it any more');
   }
 
-  /** Those to which nothing leads any more, and on which nothing depends. */
+  /** Forgets servers without routes and without attached volumes. */
   private forgetServers(): void {
     for (const server of [...this.servers.values()]) this.forgetUnused(server);
   }
@@ -272,43 +272,43 @@ export class Namespace {
     const turn = {};
     return new PathSupervisor(endPoints, this.identityFor(ends), {
       clock,
-      connector: this.turnstile.connector(turn, connector),
+      connector: this.limiter.connector(turn, connector),
       random,
       pools,
       trunkFor: (_supervisor, challenge) => this.trunkFor(route(), challenge),
       stateChanged: (supervisor, from, to, reason) => {
-        if (to !== 'connecting' && to !== 'proving') this.turnstile.leave(turn);
+        if (to !== 'connecting' && to !== 'proving') this.limiter.leave(turn);
         const { local, remote, port } = route();
         const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
         const rep = `rep ${remote.address}/${port}`;
         const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
         if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
         else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
-        // What came to nothing for another reason than its error is of no interest.
+        // Only an attempt that failed with this error concerns the server.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());
-        // Which paths live decides about which may go.
+        // The plan depends on which paths are up.
         if (isAlive(from) !== isAlive(to)) this.wantFollow();
         this.ports.pathChanged(route(), from, to, reason);
       },
     });
   }
 
-  /** The server has proved that it is there, and so it is not elsewhere. */
+  /** The server has proved its identity at this end point, so that no other server is there. */
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
     for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);
     server?.proved(serverName, key);
   }
 
-  /** When a server's last path is gone, none of the others waits for its turn or sits out its probation. */
+  /** When a server's last path is gone, its other paths do not wait for back-off or probation. */
   private pathLost(lost: Route): void {
     if (lost.server === null || lost.server.isConnected) return;
     for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.retrySoon();
   }
 
-  /** The others of a server that is in need. One that is up is not touched. */
+  /** Hastens all paths of a server that is not heard. Paths that are up are not touched. */
   private hastenAll(server: Server): void {
     for (const route of this.routes) if (route.server === server) route.supervisor.retrySoon();
   }
@@ -326,7 +326,7 @@ export class Namespace {
     const before = route.server;
     route.server = server;
     route.serverName = challenge.server;
-    // Who answers as another server each time is one at a time.
+    // An address that answers as another server each time causes at most one unproven server.
     if (before !== null && !before.isProved) this.forgetUnused(before);
     return server.trunk;
   }

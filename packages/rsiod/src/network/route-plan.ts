@@ -1,6 +1,6 @@
-// Which paths a namespace should have, as a pure plan: what the configuration names, and what the servers met say of their interfaces.
-// Leaves starting and ending them to namespace.ts. Invariants: at most one route for each pair of end points; a section whose address no
-// server ever named is a person's word and stays; the last living way to a server is not planned away because of that server's list.
+// Which paths a namespace should have: a pure plan from the configuration and the interfaces that the servers report. namespace.ts starts and
+// ends the paths. Invariants: at most one route for each pair of end points; a section whose address no server ever reported is the
+// administrator's decision and stays; a server's list never removes the last path that is up to this server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -9,7 +9,7 @@ import { addressKey, isSingleHost } from '@rsio/common/lib/subnet';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 
-/** A client interface, with what is known of its subnet. */
+/** A client interface and its subnet, if known. */
 export interface LocalInterface {
   readonly name: string;
   readonly address: string;
@@ -19,13 +19,13 @@ export interface LocalInterface {
 
 /** The server's end of a route. */
 export interface RemoteEnd {
-  /** The section's; of an interface that only its server names: SERVER-INTERFACE. */
+  /** The name of the section; SERVER-INTERFACE when only the server reports the interface. */
   readonly name: string;
   readonly address: string;
   readonly serverkey: string | null;
-  /** Order among the file's `[server]` sections; null: no section names it. */
+  /** Position among the file's `[server]` sections; null: no section names it. */
   readonly position: number | null;
-  /** The server that names it, and must answer there; null: a section names it, and whoever answers is welcome. */
+  /** The server that reports it and must answer there; null: a section names it, and any server may answer. */
   readonly serverid: number | null;
 }
 
@@ -35,28 +35,28 @@ export interface RouteEnds {
   readonly port: number;
 }
 
-/** What is no route, and why. */
+/** An end point without a route, and why. */
 export interface LeftOut {
   readonly name: string;
   readonly address: string;
   readonly port: number | null;
-  /** Position of the section that names it; null: none does. */
+  /** Position of its section; null: it has none. */
   readonly position: number | null;
-  /** For people: the reason, and after a colon what to do. */
+  /** For people: the reason, then after a colon what to do. */
   readonly reason: string;
 }
 
-/** A server that was met, as the plan needs it. */
+/** What the plan needs of a server. */
 export interface ServerPicture {
   readonly serverid: number;
   readonly name: string;
-  /** As it names them now. */
+  /** Its current report. */
   readonly interfaces: readonly ServerInterface[];
-  /** Keys of the end points that it has ever named. */
+  /** Keys of the end points that it has ever reported. */
   readonly named: ReadonlySet<string>;
-  /** Keys of the end points at which it has proved itself. */
+  /** Keys of the end points at which it has proved its identity. */
   readonly metAt: ReadonlySet<string>;
-  /** Routes over which a path to it lives. */
+  /** Routes whose path to it is up. */
   readonly living: readonly RouteEnds[];
 }
 
@@ -72,17 +72,17 @@ export interface RoutePlan {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** One text for an address and port, however the address is written. */
+/** The same key for an address and port, however the address is written. */
 export function endPointKey(address: string, port: number): string {
   return `${addressKey(address)}/${port}`;
 }
 
-/** One text for both ends of a route. */
+/** The key of both ends of a route. */
 export function routeKey({ local, remote, port }: RouteEnds): string {
   return `${addressKey(local.address)} ${endPointKey(remote.address, port)}`;
 }
 
-/** Carried out, it is the plan again: whom it ends the last path to has no say in it. */
+/** The plan is stable: after it was applied it is planned again. So a server that would lose its last path has no influence on it. */
 export function planRoutes(situation: RouteSituation): RoutePlan {
   const { wanted, leftOut } = planOnce(situation);
   const keys = new Set(wanted.map(routeKey));
@@ -104,7 +104,7 @@ function planOnce(situation: RouteSituation): RoutePlan {
   return { wanted: [...plan.wanted.values()], leftOut: plan.leftOut };
 }
 
-/** The sections by every end point that they mean: the port may depend on the client's interface. */
+/** The sections by their end points; the port may depend on the client's interface. */
 export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituation, 'servers'>): Map<string, ClientServerConfig> {
   const sections = new Map<string, ClientServerConfig>();
   for (const section of config.servers) {
@@ -114,8 +114,8 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 }
 
 /**
- * The first section through which the configuration leads to a server, or null: none does, and what the server says of itself does not
- * count. A section leads to it when the server was met there, or has named that end point.
+ * The first section that leads to a server; null: none does, and the server's own report does not count. A section leads to a server that was
+ * met there or has reported that end point.
  */
 export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
   const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);
@@ -127,11 +127,11 @@ class Plan {
   readonly leftOut: LeftOut[] = [];
   private readonly situation: RouteSituation;
   private readonly sections: ReadonlyMap<string, ClientServerConfig>;
-  /** How many wanted routes lead to an end point. */
+  /** Number of wanted routes to an end point. */
   private readonly atEndPoint = new Map<string, number>();
-  /** Keys of what servers name now. */
+  /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
-  /** Serverids by end points that a server names at which it has proved itself, while it lives: another one's word does not count there. */
+  /** Serverids by end points that a connected server reports and has proved: another server's report of them does not count. */
   private readonly proved: ReadonlyMap<string, number>;
 
   constructor(situation: RouteSituation) {
@@ -152,7 +152,7 @@ class Plan {
     for (const { remote, reason } of leftOut) {
       if (remote === null) continue;
       const { name, address, port, position } = remote;
-      this.leftOut.push({ name, address, port, position, reason: `${reason}: say paths = all to try all the same` });
+      this.leftOut.push({ name, address, port, position, reason: `${reason}: set paths = all to try it anyway` });
     }
   }
 
@@ -164,7 +164,7 @@ class Plan {
     for (const one of server.interfaces) this.addInterface(server, section, one, room);
   }
 
-  /** What a server named once and names no more, as long as it lives on without that. */
+  /** Drops end points that a server reports no more, as long as it keeps another path. */
   dropUnlisted(): void {
     const { servers } = this.situation;
     const owners = new Map(servers.flatMap((server) => server.living.map((route) => [routeKey(route), server] as const)));
@@ -183,7 +183,7 @@ class Plan {
     }
   }
 
-  /** When no living way to a server is wanted: those that were learned stay, until another lives. */
+  /** If no path that is up to a server is wanted, its learned paths stay until another one is up. */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;
     if (living.some((route) => this.wanted.has(routeKey(route))) || sectionOf(this.sections, server) === null) return;
@@ -230,13 +230,13 @@ class Plan {
     this.atEndPoint.set(endPoint, (this.atEndPoint.get(endPoint) ?? 0) + 1);
   }
 
-  /** Named by this server once, and by none now. */
+  /** Reported by this server once, and by none now. */
   private isUnlisted({ remote, port }: RouteEnds, { serverid, named }: ServerPicture): boolean {
     const key = endPointKey(remote.address, port);
     return !this.listed.has(key) && (remote.serverid === serverid || named.has(key));
   }
 
-  /** A path to it lives that stays, whatever it names no more. */
+  /** A path to it is up and stays, whatever it does not report any more. */
   private hasLastingPath(server: ServerPicture): boolean {
     return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
   }

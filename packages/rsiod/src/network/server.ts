@@ -1,6 +1,6 @@
-// One server as this client knows it: its trunk, what it calls itself, what it offers. It exists from the first CHALLENGE on; which of the
-// configured addresses lead to it is learned there. Invariants: its list is that of the current session, or marked as old by `isListed`;
-// its interfaces are the newest that it has named; what is attached is never smaller than its list said.
+// One server as this client knows it: its trunk, its name, its volumes and interfaces. It exists from the first CHALLENGE on, which also shows
+// that a configured address leads to it. Invariants: its list is that of the current session, unless `isListed` is false; its interfaces are
+// the newest that it has reported; an attached volume is never smaller than in its list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -30,18 +30,18 @@ export interface ServerEvents {
 export interface ServerPorts extends ServerEvents {
   /** The client's name of the namespace. */
   readonly namespace: string;
-  /** By which name the server knows this client. */
+  /** The client's name at the server. */
   nodename(): string;
-  /** It is not heard on any path, though requests are out. */
+  /** No path receives anything, although requests are out. */
   allQuiet(server: Server): void;
-  /** It has named other interfaces than before. */
+  /** Its reported interfaces have changed. */
   interfacesChanged(server: Server): void;
 }
 
-/** Of a hold that no server has given. */
+/** The id of a hold that no server has given. */
 const NO_HOLD = 'none';
 
-/** Adds a key; past END_POINTS_REMEMBERED_MAX that which was added longest ago is forgotten. */
+/** Adds a key; beyond END_POINTS_REMEMBERED_MAX the oldest is forgotten. */
 export function remember(keys: Set<string>, key: string): void {
   keys.delete(key);
   keys.add(key);
@@ -58,25 +58,25 @@ export class Server {
   private listedById: ReadonlyMap<string, VolumeEntry> = new Map();
   /** Its list has been read in this session. */
   isListed = false;
-  /** Those that it has named last. */
+  /** The interfaces of its newest report. */
   interfaces: readonly ServerInterface[] = [];
-  /** End points that it has ever named, as far as they are remembered. */
+  /** End points that it has ever reported, as far as they are remembered. */
   readonly named = new Set<string>();
   /** End points at which it has proved itself. */
   readonly metAt = new Set<string>();
-  /** It has proved itself once; until then its name is somebody's word. */
+  /** It has proved its identity once; until then its name is unproven. */
   isProved = false;
-  /** Why this client may not come back to it, for people; null: it may. */
+  /** Why this client may not connect to it again, for people; null: it may. */
   replaced: string | null = null;
   readonly trunk: Trunk;
   readonly opener: Opener;
   private readonly clock: Clock;
   private readonly ports: ServerPorts;
-  /** Of its list in this session: the newest heard of, and that of `interfaces`. */
+  /** Generations of its list in this session: the newest announced one, and that of `interfaces`. */
   private newestGeneration = 0;
   private interfacesGeneration = 0;
   private isListRequested = false;
-  /** A list came while their first OPEN was under way: what it says of them may be later than the answer. */
+  /** Attachments whose first OPEN was under way when a list came: the list may be newer than the answer. */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
 
@@ -122,22 +122,22 @@ export class Server {
     return this.trunk.paths.length > 0;
   }
 
-  /** A connection to it came to nothing. What ends all I/O for good is believed only when the server has proved that it said so (R5). */
+  /** A connection to it failed. An error that ends all I/O for good counts only when the server has proved that it sent it (R5). */
   connectionFailed(error: RsError): void {
     if (error.context['proved'] !== true) return;
     if (error.code === 'E_REPLACED') this.replace(error.message);
-    // It has an end that is waited for: of a storage that hangs, or of the session before this one.
+    // The server waits for something to end: a hanging storage call, or the previous session.
     if (error.code === 'E_DRAINING') for (const { events: watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
   }
 
-  /** Another instance of this node has taken our place there: all I/O ends with an error, and nothing is begun there any more. */
+  /** Another instance of this node has replaced this one at the server: all I/O ends with an error, and nothing new is started. */
   replace(sentence: string): void {
     if (this.replaced !== null) return;
-    this.replaced = `Server ${this.name} serves another rsiod in this one's place (${sentence}): if this machine is to have the volumes, stop rsiod there and start it anew here`;
+    this.replaced = `Server ${this.name} serves another rsiod instead of this one (${sentence}): if this machine must have the volumes, stop rsiod there and restart it here`;
     this.opener.failAll(STATUS.TAKEN, this.replaced);
   }
 
-  /** A connection presents itself as this server, which is not proved yet. Throws when another one seems to use the same id. */
+  /** A connection claims to lead to this server, which is not proved yet. Throws when another server seems to use the same id. */
   meet({ server, instance }: Challenge): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
     const { session, paths, isHeard } = this.trunk;
@@ -148,33 +148,33 @@ export class Server {
         `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
       );
     }
-    // One that was started anew has ended its old process, and so the old paths.
+    // After a restart of the server its old process, and so the old paths, would be gone.
     if (isHeard) {
       throw new RsError(
         'E_PROTOCOL',
-        `Server ${server} (serverid ${this.serverid}) answers here as another process than on its paths that live: if it stays so, two servers have this serverid, give each its own in rssrvcfg`,
+        `Server ${server} (serverid ${this.serverid}) answers here as another process than on its other paths: if this persists, two servers have this serverid, so give each its own in rssrvcfg`,
       );
     }
   }
 
-  /** It has proved itself at an end point, under this name. */
+  /** It has proved its identity at an end point, with this name. */
   proved(name: string, endPoint: string): void {
     this.name = name;
     this.isProved = true;
     remember(this.metAt, endPoint);
   }
 
-  /** Reads the list anew; resolves when it is there, or after `waitMs`, or when more than LIST_WAITERS_MAX wait for it. */
+  /** Requests the list; resolves when it is there, after `waitMs`, or when more than LIST_WAITERS_MAX calls wait for it. */
   refresh(waitMs: number): Promise<void> {
     if (!this.isConnected) return Promise.resolve();
     return new Promise((resolve) => {
-      const told = (): void => {
-        this.listWaiters.delete(told);
+      const finish = (): void => {
+        this.listWaiters.delete(finish);
         timer.cancel();
         resolve();
       };
-      const timer = this.clock.after(waitMs, told);
-      this.listWaiters.add(told);
+      const timer = this.clock.after(waitMs, finish);
+      this.listWaiters.add(finish);
       const [oldest] = this.listWaiters;
       if (this.listWaiters.size > LIST_WAITERS_MAX) oldest?.();
       this.requestList();
@@ -182,8 +182,8 @@ export class Server {
   }
 
   /**
-   * Why a volume that it has is not in its list, in its words; null: it has none of this name for us, or does not say in time. The OPEN names
-   * a hold that nobody has, so that it takes nothing of a volume that has come meanwhile.
+   * The server's reason why a volume that it has is not in its list; null: it has no such volume for this client, or does not answer in time. The
+   * OPEN names a hold that no client has, so that it does not open a volume that was added meanwhile.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);

@@ -13,7 +13,7 @@ function path(changes: Partial<TriedPath> = {}): TriedPath {
 const AUTH = new RsError('E_AUTH', "Server refused the connection: Server big-9 does not accept this node's proof: check nodename");
 
 test('nobody answered: no server is in reach', () => {
-  const expected = ['No server of namespace osl is in reach: trying on; rsconfig -m status -v says why'];
+  const expected = ['No server of namespace osl is in reach: rsiod keeps trying; rsconfig -m status -v says why'];
   expect(unreachableServers('osl', [path()])).toEqual(expected);
   expect(unreachableServers('osl', [])).toEqual(expected);
   for (const code of ['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET'] as const)
@@ -43,5 +43,5 @@ test('many are told in few lines', () => {
   const paths = Array.from({ length: 300 }, (_, index) => path({ port: index + 1, error: AUTH }));
   const said = unreachableServers('osl', paths);
   expect(said).toHaveLength(REFUSALS_REPORTED_MAX + 1);
-  expect(said.at(-1)).toMatch(/^The same goes for \d+ more end points of namespace osl: rsconfig -m status -v has them$/);
+  expect(said.at(-1)).toMatch(/^The same applies to \d+ more end points of namespace osl: rsconfig -m status -v lists them$/);
 });

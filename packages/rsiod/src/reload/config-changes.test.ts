@@ -88,11 +88,11 @@ describe('what stands in the way', () => {
   test('removing a namespace, or logging in as somebody else, while volumes are attached', () => {
     const other = `[namespace lab]\n${LOGIN.replace('200', '201')}`;
     expect(changeObstacles(BASE, login(other), attached)).toEqual([
-      'Namespace osl cannot be removed while osl:a@0, osl:b@0 are attached: put it back, or run rsconfig -d osl:a@0 osl:b@0 first',
+      'Namespace osl cannot be removed while osl:a@0, osl:b@0 are attached: restore it, or run rsconfig -d osl:a@0 osl:b@0 first',
     ]);
     const renamed = login(`[namespace osl]\n${LOGIN.replace('big-2', 'big-3')}`);
     expect(changeObstacles(BASE, renamed, () => ['osl:a@0'])).toEqual([
-      'Namespace osl cannot log in under another namespaceid or nodename while osl:a@0 is attached: put it back, or run rsconfig -d osl:a@0 first',
+      'Namespace osl cannot log in under another namespaceid or nodename while osl:a@0 is attached: restore it, or run rsconfig -d osl:a@0 first',
     ]);
     expect(changeObstacles(BASE, renamed, () => [])).toEqual([]);
     expect(isSameLogin(BASE.namespaces[0]!, renamed.namespaces[0]!)).toBe(false);
@@ -102,7 +102,7 @@ describe('what stands in the way', () => {
     const after = config({ defaults: 'stall = fail\n', namespace: `[namespace osl]\n${LOGIN.replace('0xa-', '0xb-')}`, servers: '' });
     expect(changeObstacles(BASE, after, attached)).toEqual([]);
     expect(changeObstacles(BASE, config({ defaults: 'nbd-group = disk\n' }), attached)).toEqual([
-      'nbd-group cannot change under way: put it back, or restart rsiod',
+      'nbd-group cannot change at runtime: restore it, or restart rsiod',
     ]);
   });
 });

@@ -99,14 +99,14 @@ export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespac
 /** Why the other configuration cannot be applied at runtime, with remedies. `inUse`: labels of a namespace's attached volumes. */
 export function changeObstacles(before: RscltConfig, after: RscltConfig, inUse: (namespace: string) => readonly string[]): string[] {
   const sentences: string[] = [];
-  if (before.nbdGroup !== after.nbdGroup) sentences.push('nbd-group cannot change under way: put it back, or restart rsiod');
+  if (before.nbdGroup !== after.nbdGroup) sentences.push('nbd-group cannot change at runtime: restore it, or restart rsiod');
   for (const namespace of before.namespaces) {
     const labels = inUse(namespace.name);
     if (labels.length === 0 || after.namespaces.some((other) => isSameLogin(namespace, other))) continue;
     const isGone = !after.namespaces.some(({ name }) => name === namespace.name);
     const what = isGone ? 'be removed' : 'log in under another namespaceid or nodename';
     sentences.push(
-      `Namespace ${namespace.name} cannot ${what} while ${labels.join(', ')} ${labels.length === 1 ? 'is' : 'are'} attached: put it back, or run rsconfig -d ${labels.join(' ')} first`,
+      `Namespace ${namespace.name} cannot ${what} while ${labels.join(', ')} ${labels.length === 1 ? 'is' : 'are'} attached: restore it, or run rsconfig -d ${labels.join(' ')} first`,
     );
   }
   return sentences;

@@ -61,10 +61,10 @@ test('a good file is taken, each change is an event and a line of the log', () =
   const applied = reload(TEXT.replace('10.0.1.1', '10.0.1.2'));
   expect(applied).toEqual(['interface if0: address = 10.0.1.1 -> address = 10.0.1.2']);
   expect(config.interfaces[0]?.address).toBe('10.0.1.2');
-  expect(events).toEqual(['interface if0 | address = 10.0.1.1 | address = 10.0.1.2 | The configuration was read anew']);
+  expect(events).toEqual(['interface if0 | address = 10.0.1.1 | address = 10.0.1.2 | The configuration was reloaded']);
   expect(said).toEqual([
     'Configuration: interface if0: address = 10.0.1.1 -> address = 10.0.1.2',
-    `Configuration ${file} was read anew: 1 change`,
+    `Configuration ${file} was reloaded: 1 change`,
   ]);
   expect(reload(TEXT.replace('10.0.1.1', '10.0.1.2'))).toEqual([]);
 });
@@ -74,7 +74,7 @@ test('a wrong file is refused with all its sentences', () => {
   const error = refusal(TEXT.replace('10.0.1.1', 'nowhere').replace('200', 'many'));
   expect([error.code, config]).toEqual(['E_CONFIG', before]);
   expect(said).toHaveLength(2);
-  expect(said[0]).toMatch(/^The configuration stays as it was: .*rscltcfg:2: Wrong value "nowhere" for address: .* \[E_CONFIG\]$/);
+  expect(said[0]).toMatch(/^The configuration is unchanged: .*rscltcfg:2: Wrong value "nowhere" for address: .* \[E_CONFIG\]$/);
   expect(said[1]).toMatch(/rscltcfg:4: Wrong value "many" for namespaceid: /);
   expect(events).toEqual([`configuration | read | refused | ${error.message}`]);
 });
@@ -105,14 +105,14 @@ test('a change that cannot be made now refuses all others', () => {
   const error = refusal(TEXT.replace('big-2', 'big-3').replace('10.0.1.1', '10.0.1.2'));
   expect([error.code, config]).toEqual(['E_IN_USE', before]);
   expect(said.map((sentence) => sentence.slice(0, 80))).toEqual([
-    'The configuration stays as it was: Namespace osl cannot log in under another nam',
-    'The configuration stays as it was: No [server] section of namespace osl, or no [',
+    'The configuration is unchanged: Namespace osl cannot log in under another namesp',
+    'The configuration is unchanged: No [server] section of namespace osl, or no [int',
   ]);
 });
 
 test('what else stands in the way is said, and nothing has changed', () => {
   const before = config;
-  obstacles = ['Devices cannot begin under way'];
+  obstacles = ['Devices cannot be added at runtime'];
   expect(refusal(TEXT.replace('10.0.1.1', '10.0.1.2')).context['problems']).toEqual(obstacles);
   expect(config).toBe(before);
 });

@@ -32,10 +32,10 @@ export function reloadConfig(ports: ReloaderPorts): string[] {
   const changes = configChanges(ports.config(), next);
   ports.take(next);
   for (const { object, from, to } of changes) {
-    note(object, from, to, 'The configuration was read anew');
+    note(object, from, to, 'The configuration was reloaded');
     log.info(`Configuration: ${object}: ${from} -> ${to}`);
   }
-  log.info(`Configuration ${file} was read anew: ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`);
+  log.info(`Configuration ${file} was reloaded: ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`);
   return changes.map(({ object, from, to }) => `${object}: ${from} -> ${to}`);
 }
 
@@ -51,12 +51,12 @@ function acceptable(ports: ReloaderPorts): RscltConfig {
     return next;
   } catch (thrown) {
     const error = toRsError(thrown);
-    for (const text of problemTexts(error)) ports.log.warn(`The configuration stays as it was: ${text} [${error.code}]`);
+    for (const text of problemTexts(error)) ports.log.warn(`The configuration is unchanged: ${text} [${error.code}]`);
     ports.note('configuration', 'read', 'refused', error.message);
     throw error;
   }
 }
 
 function lossSentence({ namespace, server }: { namespace: string; server: string }): string {
-  return `No [server] section of namespace ${namespace}, or no [interface], leads to server ${server} any more, of which volumes are attached: put it back, or detach them first (rsconfig -d)`;
+  return `No [server] section of namespace ${namespace}, or no [interface], leads to server ${server} any more, but volumes of this server are attached: restore it, or detach them first (rsconfig -d)`;
 }

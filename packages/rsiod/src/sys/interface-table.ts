@@ -68,7 +68,7 @@ export class InterfaceTable {
     return on.map(([address]) => ({
       address,
       change: hasCarrier ? 'carrier-back' : 'carrier-lost',
-      sentence: hasCarrier ? `Interface ${device} has its carrier back` : `Interface ${device} has lost its carrier`,
+      sentence: hasCarrier ? `Interface ${device} has a carrier again` : `Interface ${device} has lost its carrier`,
     }));
   }
 

@@ -74,7 +74,7 @@ test('a monitor that ends is started again, ever more slowly, and the list tells
   }
   expect(scene.monitors.length).toBeLessThan(7);
   expect(scene.monitors.length).toBeGreaterThan(4);
-  expect(scene.said[0]).toMatch(/^ip monitor has ended \(exit code 1\): it is started again in \d+ ms$/);
+  expect(scene.said[0]).toMatch(/^ip monitor has ended \(exit code 1\): it is restarted in \d+ ms$/);
 });
 
 test('without iproute2 it says so once and looks at the carriers', () => {

@@ -72,13 +72,13 @@ export class InterfaceWatcher {
         this.monitor = null;
         if (this.isStopped) return;
         if (isAbsent) {
-          log.info('There is no program ip (iproute2): the carriers of interfaces are looked at every 100 ms instead');
+          log.info('The program ip (iproute2) is missing: interface carriers are polled every 100 ms instead');
           this.poll();
           return;
         }
         if (clock.monotonicMs() - startMs > MONITOR_RESTART_MAX_MS) this.backoff.reset();
         const restartMs = this.backoff.nextMs();
-        log.warn(`ip monitor has ended (${reason}): it is started again in ${Math.round(restartMs)} ms`);
+        log.warn(`ip monitor has ended (${reason}): it is restarted in ${Math.round(restartMs)} ms`);
         this.timer = clock.after(restartMs, () => this.startMonitor());
       },
     );

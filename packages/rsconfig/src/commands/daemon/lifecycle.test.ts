@@ -103,6 +103,6 @@ test('a process that ends before it answers is restarted by another command', as
 
 test('without a process, or if refused, the command fails immediately', async () => {
   expect(await run([null])).toEqual({ said: 'RsError: rsiod does not run', asked: 0 });
-  const ending = new RsError('E_SHUTTING_DOWN', 'rsiod is just starting or ending: try again');
+  const ending = new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
   expect(await run([OLD], [ending])).toEqual({ said: `RsError: ${ending.message}`, asked: 1 });
 });

@@ -23,7 +23,7 @@ it('universe and name make the place, and path = another one, both below the roo
 it.each(['', '.', '..', '../../etc/passwd', 'a/b', 'a b', 'a\0', 'x'.repeat(64)])(
   'a volume called %j has no place, unless it is given one',
   (name) => {
-    expect(() => devicePlaces('', '/dev', volume(name), null)).toThrow(/cannot have a device of that name: give it a place with path =/);
+    expect(() => devicePlaces('', '/dev', volume(name), null)).toThrow(/cannot have a device of that name: set path =/);
     expect(devicePlaces('', '/dev', volume(name), '/dev/db').block).toBe('/dev/db');
   },
 );

@@ -26,7 +26,7 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
   if (!NAME_FORM.test(name) || name === '.' || name === '..')
     throw new RsError(
       'E_VOLUME',
-      `Volume ${JSON.stringify(name)} cannot have a device of that name: give it a place with path = in [volume], or use device = nbd-socket`,
+      `Volume ${JSON.stringify(name)} cannot have a device of that name: set path = in [volume], or use device = nbd-socket`,
     );
   const folder = `${devDir}/av${universe}`;
   return { block: `${folder}/${name}`, raw: `${folder}/r${name}` };

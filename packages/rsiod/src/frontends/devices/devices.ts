@@ -154,7 +154,7 @@ export class DeviceFrontend implements Frontend {
         await devices?.grow();
         devices?.note();
       } catch (thrown) {
-        this.ports.log.warn(`Block device of ${this.ports.label(volume)} keeps its size: ${toRsError(thrown).message}`);
+        this.ports.log.warn(`Block device of ${this.ports.label(volume)} keeps its old size: ${toRsError(thrown).message}`);
       }
     });
   }
@@ -175,9 +175,7 @@ export class DeviceFrontend implements Frontend {
       }
       await devices.written();
       const who = users.length > 0 ? users.join(', ') : 'somebody';
-      this.ports.log.warn(
-        `${this.ports.label(volume)} was in use by ${who}: what that had not written is lost, and its I/O fails from now on`,
-      );
+      this.ports.log.warn(`${this.ports.label(volume)} was in use by ${who}: unwritten data is lost, and I/O fails from now on`);
       this.forget(volume);
       await devices.abandon();
     });
@@ -208,7 +206,7 @@ export class DeviceFrontend implements Frontend {
     if (device === null) return false;
     const { note } = device;
     if (note.readonly !== volume.readonly || note.blockSizeBytes !== volume.blockSizeBytes) {
-      await this.left.release(device, 'the volume is another one now', true);
+      await this.left.release(device, 'the volume has changed', true);
       return false;
     }
     const devices = this.left.take(device);
@@ -217,7 +215,7 @@ export class DeviceFrontend implements Frontend {
     this.claims.set(volume, devices.places);
     if (note.life !== volume.incarnation)
       log.error(
-        `${label(volume)}: the server's storage has begun a new life while rsiod was away: what was written and not flushed may be lost`,
+        `${label(volume)}: the server's storage has started a new incarnation while rsiod was not running, so that unflushed writes may be lost: check the data`,
       );
     // Not awaited, because it may take long and other volumes must be attached.
     void devices.resume(volume, () => this.made.get(volume) === devices);

@@ -50,14 +50,14 @@ export class InheritedDevices {
         await unmountLazily(clock, rawFile);
         await removeFile(rawFile);
         await removeLink(blockBeside(rawFile));
-        log.info(`Raw device ${rawFile}, left by a crash, is taken away`);
+        log.info(`Raw device ${rawFile}, left by a crash, was removed`);
         if (users.length > 0)
           events.dataLost(
             null,
-            `What stood on ${rawFile} is dead: ${users.join(', ')} must be ended (umount what is mounted), and begun anew on the new device; what was not written is lost`,
+            `Everything on ${rawFile} is dead: ${users.join(', ')} must be ended (umount what is mounted) and started again on the new device; unwritten data is lost`,
           );
       } catch (thrown) {
-        log.warn(`Raw device ${rawFile}, left by a crash, stays: ${toRsError(thrown).message}`);
+        log.warn(`Raw device ${rawFile}, left by a crash, could not be removed: ${toRsError(thrown).message}`);
       }
     }
   }
@@ -77,8 +77,8 @@ export class InheritedDevices {
     const devices = this.take(device);
     if (devices === null) return;
     await devices.abandon();
-    const lost = users.length > 0 ? `: what ${users.join(', ')} had not written is lost, and its I/O fails` : '';
-    const sentence = `Devices ${note.block} and ${note.raw}, left by the process before, are taken away (${why})${lost}`;
+    const lost = users.length > 0 ? `: unwritten data of ${users.join(', ')} is lost, and its I/O fails` : '';
+    const sentence = `Devices ${note.block} and ${note.raw}, left by the previous process, were removed (${why})${lost}`;
     if (users.length > 0) this.ports.events.dataLost(note, sentence);
     else this.ports.log.warn(sentence);
   }
@@ -89,7 +89,7 @@ export class InheritedDevices {
     for (const { id, fd } of kept.unreadable.splice(0)) {
       closeSync(fd);
       await kept.drop(id);
-      log.warn('A device of another version of rsiod cannot be gone on with: it is taken away');
+      log.warn('A device of another version of rsiod cannot be resumed: it is taken away');
     }
     for (const device of [...kept.left]) {
       if (ours.some(({ mountPoint }) => mountPoint === device.note.raw)) continue;
@@ -106,7 +106,7 @@ export class InheritedDevices {
       clock,
       policy: settingsOf(device.note).stall,
       notify: (event) => {
-        if (event === 'gave-up') log.error(`${label(standIn)}, not attached again yet: what waited for it got an error`);
+        if (event === 'gave-up') log.error(`${label(standIn)}, not attached again yet: I/O that waited for it got an error`);
       },
     });
     const devices = VolumeDevices.adopt(device, standIn, this.ports);

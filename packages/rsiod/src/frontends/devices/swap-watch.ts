@@ -76,7 +76,7 @@ export class SwapWatch {
       if (this.reported.has(`${label} ${swap}`)) continue;
       this.reported.add(`${label} ${swap}`);
       const why = 'to swap out, the kernel needs rsiod, which may need the memory that is being swapped out';
-      this.ports.report(label, `${swap} is used as swap space: the machine can stand still for ever, because ${why}: swapoff ${swap}`);
+      this.ports.report(label, `${swap} is used as swap space, so that the machine can hang for ever, because ${why}: run swapoff ${swap}`);
     }
   }
 }

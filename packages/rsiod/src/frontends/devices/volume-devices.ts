@@ -119,7 +119,7 @@ export class VolumeDevices {
     try {
       this.rawDevice.serveOn();
     } catch (thrown) {
-      this.ports.log.error(`${this.places.raw} cannot be gone on with: ${toRsError(thrown).message}`);
+      this.ports.log.error(`${this.places.raw} cannot be resumed: ${toRsError(thrown).message}`);
       this.rawDevice.fail();
     }
   }
@@ -171,7 +171,7 @@ export class VolumeDevices {
     const startMs = clock.monotonicMs();
     const status = volume.readonly ? STATUS.OK : await flushed(volume);
     if (status !== STATUS.OK)
-      log.error(`${label(volume)}: what was written and not flushed before rsiod began anew may be lost: ${statusEntry(status).sentence}`);
+      log.error(`${label(volume)}: writes that were not flushed before rsiod restarted may be lost: ${statusEntry(status).sentence}`);
     try {
       // The waiting I/O has got errors.
       if (!isTheirs()) return;
@@ -179,7 +179,7 @@ export class VolumeDevices {
       this.standIn?.become(volume);
       this.shownVolume = volume;
       if (isSame) this.note();
-      log.info(`${label(volume)} is shown as before, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
+      log.info(`${label(volume)} is resumed, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
       await this.repairLoop();
       // Two programs for each of a thousand volumes would take seconds. After a crash before the note, the next process grows the device.
       if (isSame) return;
@@ -223,7 +223,7 @@ export class VolumeDevices {
       await this.loop?.abandon();
       await this.rawDevice.abandon();
     } catch (thrown) {
-      this.ports.log.warn(`Raw device ${this.places.raw} stays until nobody uses it: ${toRsError(thrown).message}`);
+      this.ports.log.warn(`Raw device ${this.places.raw} stays until it is no longer in use: ${toRsError(thrown).message}`);
     }
     await this.unkeep();
   }
@@ -260,7 +260,7 @@ export class VolumeDevices {
       gone: (reason) => {
         this.isUnmounted = true;
         void this.unkeep();
-        log.warn(`Raw device ${places.raw} of ${label(volume)} is gone (${reason}): rsconfig -d and -a bring it back`);
+        log.warn(`Raw device ${places.raw} of ${label(volume)} was unmounted (${reason}): restore it with rsconfig -d and -a`);
       },
     };
   }

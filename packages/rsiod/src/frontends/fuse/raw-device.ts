@@ -210,6 +210,6 @@ async function makeMountPoint(file: string): Promise<void> {
     if (errnoName(thrown) !== 'EEXIST') throw thrown;
     const there = await lstat(file);
     if (!there.isFile() || there.size > 0)
-      throw new RsError('E_IN_USE', `${file} is there already and is no device of ours: move it away, or set path = for this volume`);
+      throw new RsError('E_IN_USE', `${file} exists already and is no device of rsiod: move it away, or set path = for this volume`);
   }
 }

@@ -158,7 +158,7 @@ async function clearPlace(node: string, rawFile: string): Promise<void> {
     throw error;
   });
   if (there !== null)
-    throw new RsError('E_IN_USE', `${node} is there already and is no device of ours: move it away, or set path = for this volume`);
+    throw new RsError('E_IN_USE', `${node} exists already and is no device of rsiod: move it away, or set path = for this volume`);
 }
 
 /** An attribute of a loop device; null: it has no backing file. Does not touch the backing file. */

@@ -22,7 +22,7 @@ describe('auto', () => {
     [{ hasLoop: false }, 'raw', /no \/dev\/loop-control/],
     [{ hasFuse: false }, 'nbd-socket', /no \/dev\/fuse/],
     [{ isRoot: false }, 'nbd-socket', /does not run as root/],
-    [{ hasOwnRoot: true }, 'nbd-socket', /root of its own/],
+    [{ hasOwnRoot: true }, 'nbd-socket', /its own root/],
   ] as const)('with %j is %s', (facts, kind, why) => {
     const chosen = chooseDevice('auto', { ...ALL, ...facts });
     expect(chosen.kind).toBe(kind);

@@ -31,17 +31,18 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
       return { kind: wanted, why: null };
     case 'raw':
     case 'block':
-      if (!isRoot) throw new RsError('E_RIGHTS', `device = ${wanted} is not possible, as ${NO_ROOT}: start it as root, or use nbd-socket`);
-      if (!hasFuse) throw new RsError('E_SYSTEM', `device = ${wanted} is not possible, as ${NO_FUSE}: load it, or use nbd-socket`);
+      if (!isRoot)
+        throw new RsError('E_RIGHTS', `device = ${wanted} is not possible, because ${NO_ROOT}: start it as root, or use nbd-socket`);
+      if (!hasFuse) throw new RsError('E_SYSTEM', `device = ${wanted} is not possible, because ${NO_FUSE}: load it, or use nbd-socket`);
       if (wanted === 'block' && !hasLoop)
-        throw new RsError('E_SYSTEM', `device = block is not possible, as ${NO_LOOP}: load it, or use raw`);
+        throw new RsError('E_SYSTEM', `device = block is not possible, because ${NO_LOOP}: load it, or use raw`);
       return { kind: wanted, why: null };
     case 'auto':
       // Several daemons with their own roots, for example in tests, share the loop devices of the machine.
       if (hasOwnRoot)
         return {
           kind: 'nbd-socket',
-          why: 'rsiod has a root of its own (--root), where devices are made when device = block or raw asks for them',
+          why: 'rsiod has its own root (--root), where only device = block or raw makes devices',
         };
       if (!isRoot) return { kind: 'nbd-socket', why: NO_ROOT };
       if (!hasFuse) return { kind: 'nbd-socket', why: NO_FUSE };
