@@ -1,5 +1,5 @@
 // rsclogcat as a process: its output, its end by SIGINT, a reader that goes away, its errors.
-// rsslogcat is the same program on another file; how lines look and how rotation is followed is tested in @rsio/protocol.
+// rsslogcat is the same program with another file; formats and log rotation are tested in @rsio/common.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// A volume that is asked for another way than it is attached: refused with the remedy, whoever attached it, and over a reload.
-// Leaves the opening itself to attachments.test.ts.
+// A request for a volume that is already attached in another mode is refused with a remedy, also after a reload.
+// Opening volumes is tested in attachments.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';

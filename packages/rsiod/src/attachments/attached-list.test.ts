@@ -1,5 +1,5 @@
-// What comes back after a restart of the daemon and what does not, over a real file and a fake clock; servers and attaching are played.
-// Leaves real daemons, killed under I/O, to test/integration/restore.test.ts.
+// Which volumes come back after a restart of the daemon, over a real file and a fake clock; servers and attaching are fakes.
+// Real daemons that are killed under I/O are tested in test/integration/restore.test.ts.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

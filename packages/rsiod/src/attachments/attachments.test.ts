@@ -1,5 +1,5 @@
-// Attaching, detaching and losing volumes, with the production namespace, trunk and notices, against a server in the test's hands.
-// Which requests are sent again is the trunk's affair (revoke.test.ts), the file of what is attached attached-list.test.ts's.
+// Attaching, detaching and losing volumes, with the production namespace, trunk and notifications, against a scripted server.
+// Re-sent requests are tested in the trunk's revoke.test.ts, the file of attached volumes in attached-list.test.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';

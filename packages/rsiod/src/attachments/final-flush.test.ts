@@ -1,5 +1,5 @@
-// What a detach by force costs, in words for whoever forces it.
-// Leaves flushing and closing to attachments.test.ts.
+// What a forced detach costs, as text for the administrator.
+// Flushing and closing are tested in attachments.test.ts.
 
 import { expect, it } from 'vitest';
 import { lossByForce } from './final-flush.ts';

@@ -1,5 +1,5 @@
-// Which replay logs are flushed though nobody asks for it, and when, against a fake clock. Leaves what a FLUSH takes out of a log to
-// replay-log.test.ts.
+// Which replay logs are flushed without a request, and when, against a fake clock.
+// What a FLUSH removes from a log is tested in replay-log.test.ts.
 
 import { expect, test } from 'vitest';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';

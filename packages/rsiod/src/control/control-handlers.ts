@@ -1,5 +1,5 @@
-// What rsiod answers on its control socket: each method of control/methods.ts handed to the part that does it, or shown by views.ts.
-// Leaves the socket to control-server.ts. Invariant: nothing is decided here; a method that changes something asks who keeps that.
+// The methods of rsiod's control socket: each is passed to the part that executes it, or answered by views.ts. control-server.ts owns the socket.
+// Invariant: nothing is decided here; the part that owns the state decides about a change.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
@@ -83,7 +83,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       await ports.end(force);
       return {};
     },
-    probe: (asked) => probes.measure(asked),
+    probe: (request) => probes.measure(request),
   };
   return handlers;
 }

@@ -60,17 +60,17 @@ export class Notifications {
   }
 
   /** Reports once each time that a volume's I/O waits, is abandoned or resumes, and how its storage fails. */
-  stalled(volume: Volume, word: VolumeEvent): void {
-    const { from, to, sentence } = stallNotification(volume, word, this.clock);
+  stalled(volume: Volume, event: VolumeEvent): void {
+    const { from, to, sentence } = stallNotification(volume, event, this.clock);
     if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
     const line = `Volume ${labelOf(volume)}: ${sentence}`;
-    if (word === 'gave-up' || word === 'storage-fails' || word === 'storage-fails-on') {
+    if (event === 'gave-up' || event === 'storage-fails' || event === 'storage-fails-on') {
       this.log.error(line);
       return;
     }
-    const write = (text: string): void => (word === 'waits' || word === 'stands-still' ? this.log.warn(text) : this.log.info(text));
+    const write = (text: string): void => (event === 'waits' || event === 'stands-still' ? this.log.warn(text) : this.log.info(text));
     this.lines.add(
-      `${word} ${sentence}`,
+      `${event} ${sentence}`,
       () => write(line),
       (count) => write(`${plural(count, 'more volume')}: ${sentence}; rsconfig -l shows which volumes wait`),
     );

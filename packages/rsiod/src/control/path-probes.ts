@@ -50,24 +50,24 @@ export class PathProbes {
   }
 
   /** Throws E_USAGE (no path has these names) and E_LIMIT (another request is under way). */
-  async measure(asked: Request): Promise<Answer> {
+  async measure(request: Request): Promise<Answer> {
     if (this.isBusy) throw new RsError('E_LIMIT', 'Paths are being measured already: try again in a minute');
     this.isBusy = true;
     try {
-      return await this.measureAll(asked);
+      return await this.measureAll(request);
     } finally {
       this.isBusy = false;
     }
   }
 
-  private async measureAll(asked: Request): Promise<Answer> {
+  private async measureAll(request: Request): Promise<Answer> {
     const paths: ProbeView[] = [];
     const leftOut: LeftOutView[] = [];
     const { clock } = this.ports.probePorts(null);
     const endMs = clock.monotonicMs() + PROBES_TIME_MAX_MS;
     for (const namespace of this.ports.namespaces()) {
       let refused: ProbeReport | null = null;
-      for (const route of namespace.routes.filter((one) => isMeant(one, asked))) {
+      for (const route of namespace.routes.filter((one) => isMeant(one, request))) {
         if (clock.monotonicMs() >= endMs) {
           const reason = `not measured within ${PROBES_TIME_MAX_MS / 1000} s: probe it alone`;
           leftOut.push({ interface: route.local.name, section: route.remote.name, address: route.remote.address, reason });
@@ -77,12 +77,12 @@ export class PathProbes {
         if (report.failureCode === 'E_AUTH') refused ??= report;
         paths.push(viewOf(route, report));
       }
-      if (asked.interface === null) leftOut.push(...omitted(namespace, asked));
+      if (request.interface === null) leftOut.push(...omitted(namespace, request));
     }
-    if (paths.length === 0 && leftOut.length === 0 && (asked.interface !== null || asked.remote !== null)) {
+    if (paths.length === 0 && leftOut.length === 0 && (request.interface !== null || request.remote !== null)) {
       throw new RsError(
         'E_USAGE',
-        `No path is from ${asked.interface ?? 'any interface'} to ${asked.remote ?? 'any server'}: rsconfig -m status lists the paths`,
+        `No path is from ${request.interface ?? 'any interface'} to ${request.remote ?? 'any server'}: rsconfig -m status lists the paths`,
       );
     }
     return { paths, leftOut };
@@ -104,18 +104,18 @@ export class PathProbes {
   }
 }
 
-function isMeant({ local, remote }: ProbedRoute, asked: Request): boolean {
-  return isCalled(asked.interface, local) && isCalled(asked.remote, remote);
+function isMeant({ local, remote }: ProbedRoute, request: Request): boolean {
+  return isCalled(request.interface, local) && isCalled(request.remote, remote);
 }
 
-function isCalled(asked: string | null, { name, address }: { readonly name: string; readonly address: string }): boolean {
-  if (asked === null || asked === name) return true;
-  return isIP(asked) !== 0 && addressKey(asked) === addressKey(address);
+function isCalled(request: string | null, { name, address }: { readonly name: string; readonly address: string }): boolean {
+  if (request === null || request === name) return true;
+  return isIP(request) !== 0 && addressKey(request) === addressKey(address);
 }
 
-function omitted({ leftOut }: ProbedNamespace, asked: Request): LeftOutView[] {
+function omitted({ leftOut }: ProbedNamespace, request: Request): LeftOutView[] {
   return leftOut
-    .filter((one) => isCalled(asked.remote, one))
+    .filter((one) => isCalled(request.remote, one))
     .map(({ name, address, reason }) => ({ interface: null, section: name, address, reason }));
 }
 

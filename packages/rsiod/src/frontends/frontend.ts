@@ -19,7 +19,7 @@ export interface FrontendEvents {
 }
 
 export interface Frontend {
-  /** True: the daemon does not end without force while somebody uses a volume here. */
+  /** True: the daemon does not end without force while a volume is in use here. */
   readonly needsUnused: boolean;
   /** Volumes that an earlier process has shown here, and that are not attached again yet. */
   readonly leftVolumes: readonly FrontendVolume[];

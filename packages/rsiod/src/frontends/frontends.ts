@@ -37,7 +37,7 @@ export class Frontends implements Frontend {
     return { raw, block: all.find((one) => one.block !== null)?.block ?? null };
   }
 
-  /** The device that a person uses, of the preferred frontend: a path or an NBD URI; null: no frontend shows the volume. */
+  /** The volume's device of the preferred frontend, for people: a path or an NBD URI; null: no frontend shows the volume. */
   deviceOf(volume: FrontendVolume): string | null {
     const [preferred] = this.list.flatMap((frontend) => frontend.shownAs(volume) ?? []);
     return preferred?.block ?? preferred?.raw ?? null;
@@ -63,7 +63,7 @@ export class Frontends implements Frontend {
     );
   }
 
-  /** When one of them refuses, call `show`: those before it have hidden the volume. */
+  /** When this throws, call `show`, because some frontends may have hidden the volume. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     for (const frontend of this.backwards) await frontend.hide(volume, force);
   }

@@ -1,5 +1,5 @@
-// What a process tells the next one of a device: every field comes back, and nothing else is taken for a note.
-// That devices go on with it is in test/integration/keeper.test.ts.
+// The note of a device: every field comes back, and nothing else is accepted as a note.
+// That devices resume with it is tested in test/integration/keeper.test.ts.
 
 import { expect, it } from 'vitest';
 import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.ts';

@@ -1,5 +1,5 @@
-// Several left devices are let go: one that cannot be is said, one that takes for ever holds nobody up. The devices are names.
-// Real ones are in test/integration/keeper.test.ts.
+// Releasing several devices: a failure is logged, and a device that takes for ever delays nothing. The devices are fakes.
+// Real devices are tested in test/integration/keeper.test.ts.
 
 import { type Log, quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,5 +1,5 @@
-// Whether rsiod gets a keeper, and what it says of a configuration that brings devices when it has none.
-// Leaves the keeper itself to keeper.test.ts.
+// Whether rsiod gets a keeper, and what it reports about devices when it has none.
+// The keeper itself is tested in keeper.test.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';

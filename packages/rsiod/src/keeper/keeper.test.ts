@@ -1,5 +1,5 @@
-// The keeper's script with real processes: what it holds, whom it starts anew and when it does not. The child is a few lines of Node.
-// What devices make of it is in test/integration/keeper.test.ts. Skipped where there is no perl.
+// The keeper with real processes: what it holds, and when it restarts its child. The child is a few lines of Node. Skipped without Perl.
+// What devices make of it is tested in test/integration/keeper.test.ts.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

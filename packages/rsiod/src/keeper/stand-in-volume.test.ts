@@ -1,5 +1,5 @@
-// What waits for a volume that is to be attached again: handed on in order, given up as the stall policy says, never both.
-// Leaves devices that wait with it to test/integration/keeper.test.ts.
+// I/O that waits for a volume to be attached again: passed on in order, or abandoned by the stall policy, never both.
+// Devices that wait with it are tested in test/integration/keeper.test.ts.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

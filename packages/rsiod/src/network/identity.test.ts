@@ -1,5 +1,5 @@
-// Who this client is, over starts of the daemon on a real folder: the machine stays, the instance grows, a damaged file stops the start.
-// Leaves durability to state-file.test.ts, and what servers make of an identity to test/integration.
+// The client's identity over starts of the daemon in a real folder: the machine stays, the instance grows, a damaged file stops the start.
+// Durability is tested in state-file.test.ts, the servers' use of identities in test/integration.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// What is known of the subnets of the client's interfaces, as the machine's addresses come and go.
-// Leaves real cards to test/netlab/paths-follow.test.ts.
+// The subnets of the client's interfaces, as the machine's addresses come and go.
+// Real interfaces are tested in test/netlab/paths-follow.test.ts.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';

@@ -1,5 +1,5 @@
-// A client that has nearly as many servers as it may have: the last one is taken, one more is refused in words, whichever namespace it is of.
-// With all of them, eight interfaces each, and real sockets: test/integration/many-servers.test.ts.
+// A client with nearly as many servers as allowed: the last one is accepted and one more is refused with an error, in any namespace.
+// All of them with eight interfaces each and real sockets: test/integration/many-servers.test.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';

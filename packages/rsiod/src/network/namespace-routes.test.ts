@@ -1,5 +1,5 @@
-// Which paths a namespace has: they follow the server's list and the configuration, and leave nothing behind when they go. The plan itself is
-// tested in route-plan.test.ts; what happens to paths that are there in namespace.test.ts.
+// The paths of a namespace follow the server's list and the configuration, and leave nothing behind when they end. The plan is tested in
+// route-plan.test.ts, and events of existing paths in namespace.test.ts.
 
 import { RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';

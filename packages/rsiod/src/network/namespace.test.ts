@@ -1,6 +1,5 @@
-// A namespace over a network in memory: its paths help each other out, what happens to an interface reaches its paths, and a server is who
-// has proved it. Which paths there are is in namespace-routes.test.ts; what one path does is the supervisor's test, what a trunk does with
-// its paths the trunk's.
+// A namespace over a network in memory: its paths help each other, changes of an interface reach its paths, and a server is identified by its
+// proof. Which paths there are is tested in namespace-routes.test.ts, one path with its supervisor, and a trunk's use of paths with the trunk.
 
 import { DEAD_AFTER_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { RECONNECT_FIRST_MS } from '@rsio/protocol/client/limits';

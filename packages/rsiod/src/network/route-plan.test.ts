@@ -1,5 +1,5 @@
-// The plan of routes: examples as a person meets them, and properties that hold in whatever situation.
-// Leaves starting and retiring to namespace.test.ts, and which pairs are on a common subnet to the explorer's tests.
+// The plan of routes: examples from practice, and properties that hold in every situation.
+// Starting and ending paths is tested in namespace.test.ts, common subnets with the explorer.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// What a server's list does to attached volumes, whichever of list and OPEN came first: they grow, and never shrink; one that is another
-// client's by then is asked for. The server's end is in the test's hands. Interfaces, old lists and empty ones are namespace.test.ts's.
+// The effect of a server's list on attached volumes, in any order of list and OPEN: volumes grow and never shrink, and one that another client
+// holds by then is verified. The server is scripted. Interfaces, old lists and empty lists are tested in namespace.test.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';

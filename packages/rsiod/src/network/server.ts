@@ -229,7 +229,7 @@ export class Server {
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
   }
 
-  /** What is attached is as large as the list says: an answer to OPEN may be older than a list that came over another path. */
+  /** An attached volume has the size of the list, because an answer to OPEN may be older than a list that came over another path. */
   private growTo(attachment: Attachment): void {
     const { volume } = attachment;
     if (!this.isListed || volume === null) return;
@@ -238,9 +238,9 @@ export class Server {
   }
 
   /**
-   * Handles that may have been revoked: who has no I/O hears of it by asking. Of a volume that is not held for this client any more (the list
-   * may be older than the hold), and of one whose storage may have forgotten what only the log has. A list may also be later than an answer to
-   * OPEN that comes after it; a handle that is not the first is asked by SETTLED.
+   * Verifies handles that may have been revoked, because a client without I/O would not notice. These are handles of volumes that this client may
+   * not hold any more (the list may be older than the hold), and of volumes whose storage may have lost writes that only the log has. A list may
+   * also be newer than an answer to OPEN that comes after it. Later handles are verified by SETTLED.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {
@@ -255,7 +255,7 @@ export class Server {
     if (!isHeld || attachment.log?.isEmpty === false) this.opener.verify(attachment);
   }
 
-  /** An older list, which came over a slower path, changes nothing; nor does one without interfaces: it has at least that of the path. */
+  /** Ignores an older list, which came over a slower path, and a list without interfaces, because it must contain that of the path. */
   private takeInterfaces(interfaces: readonly ServerInterface[], generation: number): void {
     if (interfaces.length === 0 || generation < this.interfacesGeneration) return;
     this.interfacesGeneration = generation;

@@ -1,5 +1,5 @@
-// What the start says of servers without a path: their own words before ours. Nothing runs here: paths are what a test says they came to.
-// Leaves the start itself to test/integration/refusals.test.ts.
+// The warnings at the start about servers without a path: the server's own error has priority. The paths are data of the test.
+// A real start is tested in test/integration/refusals.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';

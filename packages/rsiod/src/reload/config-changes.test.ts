@@ -1,5 +1,5 @@
-// What is said of two configurations that differ, and which differences are refused under way.
-// Leaves reading files to the protocol's tests, and what follows from a change to namespace.test.ts and test/integration.
+// The texts for two configurations that differ, and which differences are refused at runtime.
+// Reading files is tested in @rsio/common, the effects of changes in namespace.test.ts and test/integration.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';

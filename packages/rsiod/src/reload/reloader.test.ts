@@ -1,5 +1,5 @@
-// Reading the configuration anew: taken whole and said, or refused with every sentence and nothing changed.
-// Leaves what taking means to the daemon's tests with real processes.
+// Reloading the configuration: applied completely and reported, or refused with every reason and nothing changed.
+// Applying it is tested with real daemons.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// The watcher over a machine that the test plays: a monitor that ends, one that is absent, lists that cannot be had.
-// Leaves what the lines mean to interface-table.test.ts and interface-table.test.ts.
+// The watcher over a fake machine: a monitor that ends or is missing, and lists that fail.
+// The meaning of lines is tested in interface-table.test.ts.
 
 import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/common/log/log';

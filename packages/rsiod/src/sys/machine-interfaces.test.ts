@@ -1,5 +1,5 @@
-// The machine's interfaces when the machine gives nothing any more: a process that has no descriptor left to open must live on.
-// What lines and tables mean is tested beside those.
+// The machine's interfaces for a process without a free descriptor, which must survive.
+// The meaning of lines and tables is tested beside them.
 
 import { spawnSync } from 'node:child_process';
 import { useProgram } from '@rsio/common/testing/program-file';

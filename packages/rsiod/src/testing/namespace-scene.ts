@@ -1,5 +1,5 @@
-// A namespace of two interfaces over a network in memory, with the server's end in the test's hands: it names interfaces, sends lists, and
-// its paths die when the test wants it. For the tests of namespace.ts.
+// A namespace of two interfaces over a network in memory with a scripted server, which reports interfaces, sends lists and loses paths on
+// request. For the tests of namespace.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
@@ -78,7 +78,7 @@ export class NamespaceScene {
     return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
   }
 
-  /** The server has another list and says so on a path; the client asks for it there or elsewhere. */
+  /** The server changes its list and announces that on a path; the client requests the list on any path. */
   list(names: readonly string[]): void {
     this.server.interfaces = named(names);
     this.server.generation++;

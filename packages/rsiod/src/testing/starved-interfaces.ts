@@ -1,5 +1,5 @@
-// A program that looks at the machine's interfaces when it has no descriptor left to open, for sys/machine-interfaces.test.ts: a JSON line
-// for each thing seen. Run as one file: a start through the loader took eight of the test's fifteen seconds on a busy machine.
+// A program that looks at the machine's interfaces without a free descriptor, for sys/machine-interfaces.test.ts; it prints each result as a
+// line of JSON. One file without loader, because a start through the loader took eight of the test's fifteen seconds on a busy machine.
 
 import { openSync, writeSync } from 'node:fs';
 import { systemFacts } from '@rsio/protocol/explorer/network/interfaces';

@@ -1,5 +1,5 @@
-// Requests for any range of bytes on a volume of whole blocks, beside changes of whole blocks from other doors, over a trunk in memory that
-// answers in any order. Oracle: bytes that only one request writes are what that one wrote, and every other byte is what it was.
+// Requests for any range of bytes on a volume of whole blocks, beside changes of whole blocks, over a trunk in memory that answers in any
+// order. Oracle: bytes that only one request writes have its value, and every other byte is unchanged.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
-// The watch of a volume over a fake clock: that another policy counts for what waits already.
-// Leaves how a policy judges to stall.test.ts.
+// The stall watch of a volume over a fake clock: another policy applies to I/O that waits already.
+// The decisions of a policy are tested in stall.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
-// The stall policy against a fake clock: when waiting I/O is given up, and what is said meanwhile.
-// Leaves what giving up means to abandon.test.ts of the trunk, and real processes to test/integration/stall.test.ts.
+// The stall policy against a fake clock: when waiting I/O is abandoned, and what is reported meanwhile.
+// Abandoning is tested with the trunk, real processes in test/integration/stall.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
-// Who waits for whom, for any ranges in any order, and that everybody goes in the end.
-// Leaves what is done with the ranges to byte-ranges.test.ts.
+// Which entries wait for which, for any ranges in any order, and that all of them proceed in the end.
+// The use of the ranges is tested in byte-ranges.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -71,7 +71,7 @@ export class RangeLock {
   /** Counts one blocker less for each entry of this kind that overlaps `entry`, from `from` on. */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {
-      if (!other.isWaiting || !doOverlap(entry, other)) continue;
+      if (!other.isWaiting || !overlaps(entry, other)) continue;
       if (kind !== 'all' && other.isExclusive !== (kind === 'exclusive')) continue;
       if (--other.blockers > 0) continue;
       other.isWaiting = false;
@@ -81,7 +81,7 @@ export class RangeLock {
   }
 }
 
-function doOverlap(one: RangeEntry, other: RangeEntry): boolean {
+function overlaps(one: RangeEntry, other: RangeEntry): boolean {
   return other.beginBytes < one.endBytes && one.beginBytes < other.endBytes;
 }
 
@@ -89,7 +89,7 @@ function doOverlap(one: RangeEntry, other: RangeEntry): boolean {
 function blockersOf(entry: RangeEntry): number {
   let blockers = 0;
   for (let other = entry.before; other !== null; other = other.before)
-    if (doOverlap(entry, other) && (entry.isExclusive || other.isExclusive || other.isWaiting)) blockers++;
+    if (overlaps(entry, other) && (entry.isExclusive || other.isExclusive || other.isWaiting)) blockers++;
   return blockers;
 }
 

@@ -1,5 +1,5 @@
-// What rsiod says of a storage that fails, on a fake clock: told at once, counted after that, over when the same I/O succeeds again.
-// Leaves the words of log and events to the tests of the attachments.
+// Reports about failing storage on a fake clock: reported at once, counted after that, over when the same I/O succeeds again.
+// The texts of log and events are tested with the attachments.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';

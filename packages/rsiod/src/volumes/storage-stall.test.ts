@@ -1,5 +1,5 @@
-// When a volume is said to stand still, and for what it is then said to wait; and the watch of one volume over a fake clock.
-// Leaves real storage that stands still to test/integration/wrapper.test.ts.
+// When a storage stall is reported, and what the I/O then waits for; and the watch of one volume over a fake clock.
+// Real storage that stalls is tested in test/integration/wrapper.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,5 +1,5 @@
-// Names of volumes for links: what they stand on, what they do not, and that udev takes them.
-// That an attached volume shows its name is attachments.test.ts's.
+// Lasting names of volumes: what they depend on, and that udev accepts them.
+// That an attached volume shows its name is tested in attachments.test.ts.
 
 import { TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { FILE_NAME_MAX_BYTES } from './limits.ts';

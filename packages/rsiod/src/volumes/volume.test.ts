@@ -1,5 +1,5 @@
-// What a volume asks its server for, and what becomes of answers: ranges that no door should send, and answers that are none.
-// Over a trunk in memory whose server says what the test says. Leaves the stall policy to stall.test.ts.
+// A volume's requests to its server, and its answers: ranges that no frontend should send, and invalid answers.
+// The trunk is in memory and its server scripted. The stall policy is tested in stall.test.ts.
 
 import { expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '@rsio/protocol/testing/trunk-scene';

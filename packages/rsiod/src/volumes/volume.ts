@@ -155,7 +155,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 
   /** `enters`: a change waits for byte ranges that share its blocks. */
-  private gather(io: VolumeIo, invalid: Status, enters: boolean): void {
+  private gather(io: VolumeIo, invalid: Status, enter: boolean): void {
     const gathering = this.freeGatherings.pop() ?? new Gathering();
     gathering.io = io;
     gathering.left = 0;
@@ -164,7 +164,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     gathering.hasEntered = false;
     this.begins(gathering.startedMs);
     if (invalid === STATUS.OK) {
-      if (enters && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
+      if (enter && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
       this.cut(gathering, io);
     }
     // Nothing to send, because it was refused or is empty: it ends after the current event.

@@ -1,8 +1,8 @@
-// Where devices are, whatever a server calls its volumes.
-// What is in the way there is found when they are made.
+// The paths of devices, for any names of volumes.
+// Collisions with existing files are tested with real devices.
 
 import { expect, it } from 'vitest';
-import { devicePlaces, doOverlap } from './device-paths.ts';
+import { devicePlaces, overlaps } from './device-paths.ts';
 
 const volume = (name: string, universe = 0): { namespace: string; name: string; universe: number } => ({
   namespace: 'osl',
@@ -31,10 +31,10 @@ it.each(['', '.', '..', '../../etc/passwd', 'a/b', 'a b', 'a\0', 'x'.repeat(64)]
 it('X and rX in one universe are in the way of each other, and so are two of one name', () => {
   const places = (name: string, universe = 0, path: string | null = null): ReturnType<typeof devicePlaces> =>
     devicePlaces('', '/dev', volume(name, universe), path);
-  expect(doOverlap(places('oracle'), places('oracle'))).toBe(true);
-  expect(doOverlap(places('oracle'), places('roracle'))).toBe(true);
-  expect(doOverlap(places('roracle'), places('oracle'))).toBe(true);
-  expect(doOverlap(places('oracle'), places('oracle', 1))).toBe(false);
-  expect(doOverlap(places('oracle'), places('oracle', 1, '/dev/av0/oracle'))).toBe(true);
-  expect(doOverlap(places('oracle'), places('rroracle'))).toBe(false);
+  expect(overlaps(places('oracle'), places('oracle'))).toBe(true);
+  expect(overlaps(places('oracle'), places('roracle'))).toBe(true);
+  expect(overlaps(places('roracle'), places('oracle'))).toBe(true);
+  expect(overlaps(places('oracle'), places('oracle', 1))).toBe(false);
+  expect(overlaps(places('oracle'), places('oracle', 1, '/dev/av0/oracle'))).toBe(true);
+  expect(overlaps(places('oracle'), places('rroracle'))).toBe(false);
 });

@@ -33,6 +33,6 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
 }
 
 /** Whether the paths of two volumes collide: the raw device of one may have the path of the other's block device. */
-export function doOverlap(one: DevicePlaces, other: DevicePlaces): boolean {
+export function overlaps(one: DevicePlaces, other: DevicePlaces): boolean {
   return [one.raw, one.block].some((place) => place === other.raw || place === other.block);
 }

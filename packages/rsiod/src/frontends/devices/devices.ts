@@ -9,7 +9,7 @@ import type { Log } from '@rsio/common/log/log';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
 import { LoopNodes } from '../loop/loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from '../system/device-choice.ts';
-import { type DevicePlaces, devicePlaces, doOverlap } from './device-paths.ts';
+import { type DevicePlaces, devicePlaces, overlaps } from './device-paths.ts';
 import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volume.ts';
 import { releaseAll } from '../../keeper/device-release.ts';
 import { type Frontend, type FrontendEvents, inUse } from '../frontend.ts';
@@ -227,7 +227,7 @@ export class DeviceFrontend implements Frontend {
     const { root, devDir, label } = this.ports;
     const places = devicePlaces(root, devDir, volume, path);
     for (const [other, taken] of this.claims) {
-      if (!doOverlap(places, taken)) continue;
+      if (!overlaps(places, taken)) continue;
       throw new RsError(
         'E_IN_USE',
         `${label(other)} is at ${taken.block} and ${taken.raw}: detach it first, or set path = for one of them`,

@@ -1,5 +1,5 @@
-// Which swap space stands on a volume, from the kernel's own tables.
-// Leaves looking every few seconds to the daemon.
+// Which swap space is on a volume, from the tables of the kernel.
+// The periodic check is the daemon's.
 
 import { expect, it } from 'vitest';
 import { parseMountTable } from '../system/mount-table.ts';

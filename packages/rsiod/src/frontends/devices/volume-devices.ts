@@ -260,7 +260,7 @@ export class VolumeDevices {
       gone: (reason) => {
         this.isUnmounted = true;
         void this.unkeep();
-        log.warn(`Raw device ${places.raw} of ${label(volume)} was unmounted (${reason}): restore it with rsconfig -d and -a`);
+        log.warn(`Raw device ${places.raw} of ${label(volume)} is gone (${reason}): restore it with rsconfig -d and -a`);
       },
     };
   }

@@ -46,12 +46,12 @@ export const MINOR_MIN = 28;
 export const MINOR_MAX = 40;
 
 export const INIT_FLAG = { ASYNC_READ: 1 << 0, BIG_WRITES: 1 << 5, ASYNC_DIO: 1 << 15, MAX_PAGES: 1 << 22, EXTENDED: 1 << 30 } as const;
-/** In the second word of flags. */
+/** Flags of the second flags field. */
 export const INIT_FLAG2 = { HAS_RESEND: 1 << 7 } as const;
-/** In the place of an error: what the kernel is told without having asked. */
+/** Notifications to the kernel, in the field of the error. */
 export const NOTIFY = { RESEND: 7 } as const;
 export const OPEN_FLAG = { DIRECT_IO: 1 << 0, KEEP_CACHE: 1 << 1, NOFLUSH: 1 << 5, PARALLEL_DIRECT_WRITES: 1 << 6 } as const;
-/** Which fields of SETATTR count. */
+/** Flags of valid fields in SETATTR. */
 export const SET = { MODE: 1 << 0, UID: 1 << 1, GID: 1 << 2, SIZE: 1 << 3, FH: 1 << 6 } as const;
 export const FALLOCATE = { KEEP_SIZE: 1 << 0, PUNCH_HOLE: 1 << 1, ZERO_RANGE: 1 << 4 } as const;
 export const SEEK = { DATA: 3, HOLE: 4 } as const;

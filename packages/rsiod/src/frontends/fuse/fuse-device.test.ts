@@ -1,5 +1,5 @@
-// Reading a descriptor and writing to it, by epoll and by pending reads, with a named pipe in place of /dev/fuse: what is written to the one
-// end is a request, and a reply comes back as the next one. The real one is in test/integration/block-devices.test.ts.
+// Reading and writing a descriptor, by epoll and by pending reads, with a named pipe instead of /dev/fuse: bytes that are written to it are a
+// request, and a reply comes back as the next request. The real device is tested in test/integration/block-devices.test.ts.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';

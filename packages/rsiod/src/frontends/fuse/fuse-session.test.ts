@@ -1,5 +1,5 @@
-// What the kernel is answered for each request, with a volume in memory and a kernel that makes requests by hand. That the answers are right for
-// the real kernel is shown by test/integration/block-devices.test.ts.
+// The answers to each request of the kernel, with a volume in memory and requests made by hand.
+// That the real kernel accepts the answers is tested in test/integration/block-devices.test.ts.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from './limits.ts';

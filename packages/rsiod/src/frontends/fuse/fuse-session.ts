@@ -279,9 +279,9 @@ export class FuseSession {
   /** Reads are short at the end of the volume, as for a file. */
   private read(bytes: Buffer, header: FuseHeader): void {
     const position = readOffset(bytes);
-    const asked = readSize(bytes);
-    const length = Math.min(asked, this.volume.sizeBytes - position);
-    if (asked > FUSE_DATA_MAX_BYTES) this.fail(header, ERRNO.EINVAL);
+    const requestedBytes = readSize(bytes);
+    const length = Math.min(requestedBytes, this.volume.sizeBytes - position);
+    if (requestedBytes > FUSE_DATA_MAX_BYTES) this.fail(header, ERRNO.EINVAL);
     else if (length <= 0) this.fail(header, ERRNO.OK);
     else {
       const request = this.begin(header);
@@ -294,13 +294,13 @@ export class FuseSession {
   private write(bytes: Buffer, header: FuseHeader): boolean {
     const { buffers } = this.options;
     const position = readOffset(bytes);
-    const asked = readSize(bytes);
-    const length = Math.max(0, Math.min(asked, this.volume.sizeBytes - position));
-    if (asked > FUSE_DATA_MAX_BYTES) {
+    const requestedBytes = readSize(bytes);
+    const length = Math.max(0, Math.min(requestedBytes, this.volume.sizeBytes - position));
+    if (requestedBytes > FUSE_DATA_MAX_BYTES) {
       this.fail(header, ERRNO.EINVAL);
       return false;
     }
-    if (length === 0 && asked > 0) {
+    if (length === 0 && requestedBytes > 0) {
       this.fail(header, this.volume.readonly ? ERRNO.EROFS : ERRNO.ENOSPC);
       return false;
     }

@@ -43,8 +43,8 @@ export class LoopNodes {
       log,
       there: async () => new Set(await readdir('/sys/block').catch(() => [])),
       remove: async (numbers) => {
-        const said = await runCommand(clock, 'perl', [helperFile('loop-nodes.pl'), ...numbers.map(String)]);
-        return said.split('\n').filter(Boolean).map(Number);
+        const output = await runCommand(clock, 'perl', [helperFile('loop-nodes.pl'), ...numbers.map(String)]);
+        return output.split('\n').filter(Boolean).map(Number);
       },
     });
   }

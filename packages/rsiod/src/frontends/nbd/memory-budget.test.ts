@@ -1,5 +1,5 @@
-// Who gets memory of the door, and in which order, for connections that want any sizes and give back when they like; and that what lies idle
-// leaves the process. Leaves what a connection does while it waits to nbd-connection.test.ts.
+// Which connections get memory and in which order, for any sizes and any order of returns; and that idle memory leaves the process.
+// What a waiting connection does is tested in nbd-connection.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

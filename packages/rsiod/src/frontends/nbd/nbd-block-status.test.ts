@@ -1,5 +1,5 @@
-// Replies to BLOCK_STATUS from extents given by hand, down to golden bytes laid out as the NBD protocol document says.
-// Leaves finding the extents to the volume, and real clients to test/interop.
+// Replies to BLOCK_STATUS from given extents, down to golden bytes as in the NBD protocol document.
+// Finding extents is the volume's job; real clients are tested in test/interop.
 
 import { describe, expect, it } from 'vitest';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';

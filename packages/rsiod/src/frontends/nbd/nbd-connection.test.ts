@@ -1,6 +1,5 @@
-// One connection from its first byte to its end, over a transport and a volume in memory whose turns the test decides. The oracles: an
-// NBD client written apart from the server's codec, and the volume's own content and record of what it was asked.
-// Leaves real sockets to nbd-frontend.test.ts.
+// One connection from its first byte to its end, over a transport and a volume in memory that the test steps. The oracles: an NBD client that
+// does not use the server's codec, and the volume's content and record of requests. Real sockets are tested in nbd-frontend.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

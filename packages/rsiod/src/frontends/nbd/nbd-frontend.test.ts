@@ -1,5 +1,5 @@
 // The NBD frontend over real Unix sockets: data of every size both ways, users, bounds, stopping, and the socket's file. The oracle is the
-// memory volume behind it; time that matters is a fake clock's. Leaves other people's clients to test/interop.
+// memory volume behind it; times that matter use a fake clock. Foreign clients are tested in test/interop.
 
 import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';

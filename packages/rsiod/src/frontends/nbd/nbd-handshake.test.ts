@@ -1,5 +1,5 @@
-// Negotiation option by option against golden bytes and the answers as testing/nbd-client.ts reads them; any option data, in any cuts,
-// with fast-check. Leaves transmission to nbd-connection.test.ts.
+// Negotiation option by option against golden bytes, with the answers read by testing/nbd-client.ts; and any option data, in any pieces,
+// with fast-check. The transmission phase is tested in nbd-connection.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

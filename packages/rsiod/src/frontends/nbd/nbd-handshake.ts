@@ -166,9 +166,9 @@ function parseNamed(data: Buffer): NamedRequest | null {
   const count = data.readUInt16BE(4 + nameBytes);
   const listStart = 6 + nameBytes;
   if (data.length !== listStart + 2 * count) return null;
-  const asked = new Set<number>();
-  for (let i = 0; i < count; i++) asked.add(data.readUInt16BE(listStart + 2 * i));
-  return { name: data.toString('utf8', 4, 4 + nameBytes), kinds: asked };
+  const kinds = new Set<number>();
+  for (let i = 0; i < count; i++) kinds.add(data.readUInt16BE(listStart + 2 * i));
+  return { name: data.toString('utf8', 4, 4 + nameBytes), kinds: kinds };
 }
 
 /** name length (u32) | name | count (u32) | count x (length (u32) | query); null when the lengths do not add up. */

@@ -1,5 +1,5 @@
-// Which door shows a volume on which machine, and what is said when the wanted one cannot be had.
-// That the doors work is shown elsewhere.
+// Which devices show a volume on which machine, and the error when the requested one is impossible.
+// Real devices are tested in test/integration/block-devices.test.ts.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// What is said of mount, umount and losetup when they do not do what they were started for.
-// Leaves what the real programs say to the integration tests of the devices.
+// The errors when mount, umount and losetup fail or hang.
+// The real programs' messages are tested with real devices.
 
 import { DEVICE_COMMAND_TIMEOUT_MS } from './limits.ts';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// Lines of the kernel's mount table, with and without optional fields, and with what is escaped in them.
-// Reading it is left to the tests with real mounts.
+// Lines of the kernel's mount table, with and without optional fields and with escaped characters.
+// Reading the table is tested with real mounts.
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

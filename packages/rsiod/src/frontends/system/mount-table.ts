@@ -30,6 +30,6 @@ export function parseMountTable(text: string): MountEntry[] {
 }
 
 /** mountinfo writes blanks, line ends and backslashes as three octal digits. */
-export function unescaped(word: string): string {
-  return word.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+export function unescaped(field: string): string {
+  return field.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }

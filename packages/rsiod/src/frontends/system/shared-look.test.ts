@@ -1,5 +1,5 @@
-// Looks at the machine that are shared: how many are made, and that none is older than the question.
-// What is seen is in test/integration/block-devices.test.ts.
+// Shared looks at the machine: how many are made, and that no result is older than its request.
+// What the looks find is tested in test/integration/block-devices.test.ts.
 
 import { expect, it } from 'vitest';
 import { SharedLook } from './shared-look.ts';

@@ -1,5 +1,5 @@
-// The kernel's side of a raw device for tests: makes requests byte by byte, by the kernel's own description and not by our codec, and keeps the
-// replies. Finds a request that is answered twice.
+// The kernel's side of a raw device for tests: makes requests byte by byte, from the kernel's description and not with our codec, and keeps the
+// replies. Detects a request that is answered twice.
 
 import { assert } from '@rsio/common/lib/assert';
 import { FuseBuffers } from '../fuse-buffers.ts';

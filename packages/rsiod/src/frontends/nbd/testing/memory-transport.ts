@@ -1,5 +1,5 @@
-// An NbdTransport in memory: what is written stays there until the test lets it leave, which shows a buffer that was used again too early.
-// Leaves what arrives to the test, which hands it to the connection itself.
+// An NbdTransport in memory: written bytes stay until the test lets them leave, which reveals buffers that are re-used too early.
+// The test passes input to the connection itself.
 
 import type { NbdTransport } from '../nbd-transport.ts';
 

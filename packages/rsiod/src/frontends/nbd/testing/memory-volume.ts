@@ -1,5 +1,5 @@
-// A DoorVolume in memory for the tests of doors: judges requests as a volume must, completes them when the test says (`schedule`), and finds
-// what a door may not do: touching a request that the volume has, or asking for something twice.
+// A FrontendVolume in memory for the tests of frontends: checks requests as a volume must, completes them when the test says (`schedule`), and
+// detects forbidden uses: changing a request that the volume has, or submitting it twice.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

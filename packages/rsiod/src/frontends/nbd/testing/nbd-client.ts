@@ -1,5 +1,5 @@
-// The client's side of NBD for tests, written apart from the server's codec so that a mistake there is not made twice. Pure.
-// Invariant: bytes that are not exactly what the NBD protocol allows are thrown at, never skipped.
+// The client's side of NBD for tests, written independently of the server's codec, so that both cannot have the same mistake. Pure.
+// Invariant: bytes that the NBD protocol does not allow throw; they are never skipped.
 
 export const REQUEST_MAGIC = 0x25609513;
 

@@ -1,5 +1,5 @@
-// Export names against attached volumes made by hand: which volume a name finds, and what is said when it finds none.
-// Leaves how names travel to nbd-handshake.test.ts.
+// Which volume an export name finds, and the message when it finds none.
+// How names travel is tested in nbd-handshake.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';

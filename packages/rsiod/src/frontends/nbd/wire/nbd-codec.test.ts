@@ -1,5 +1,5 @@
-// The request decoder against golden bytes and against requests that testing/nbd-client.ts wrote, whole, byte by byte and in random
-// cuts; replies against golden bytes. Leaves what a request does to nbd-connection.test.ts.
+// The request decoder against golden bytes and against requests of testing/nbd-client.ts, whole, byte by byte and in random pieces; replies
+// against golden bytes. What a request does is tested in nbd-connection.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -70,7 +70,7 @@ export function transmissionFlags(volume: FrontendVolume, structured: boolean): 
  * INFO and GO, without the final ACK. Size, flags and block sizes are always sent, because a client that does not know the block size would
  * send requests that are refused. Name and description are sent on request.
  */
-export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, asked: ReadonlySet<number>): Buffer[] {
+export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, kinds: ReadonlySet<number>): Buffer[] {
   const info = (type: number, payload: Buffer): Buffer => {
     const number = Buffer.alloc(2);
     number.writeUInt16BE(type);
@@ -81,8 +81,8 @@ export function infoReplies(option: number, volume: FrontendVolume, structured: 
   blockSize.writeUInt32BE(Math.max(PREFERRED_BLOCK_BYTES, volume.blockSizeBytes), 4);
   blockSize.writeUInt32BE(NBD_REQUEST_MAX_BYTES, 8);
   const replies = [info(INFO.EXPORT, sizeAndFlags(volume, structured)), info(INFO.BLOCK_SIZE, blockSize)];
-  if (asked.has(INFO.NAME)) replies.push(info(INFO.NAME, Buffer.from(exportName(volume), 'utf8')));
-  if (asked.has(INFO.DESCRIPTION)) replies.push(info(INFO.DESCRIPTION, Buffer.from(exportDescription(volume), 'utf8')));
+  if (kinds.has(INFO.NAME)) replies.push(info(INFO.NAME, Buffer.from(exportName(volume), 'utf8')));
+  if (kinds.has(INFO.DESCRIPTION)) replies.push(info(INFO.DESCRIPTION, Buffer.from(exportDescription(volume), 'utf8')));
   return replies;
 }
 
