@@ -28,7 +28,7 @@ test.each([
   expect(lines).toEqual([line]);
 });
 
-test('a hundred thousand errors are two lines, and another kind is told at once', () => {
+test('a hundred thousand errors make two lines, and another kind is logged at once', () => {
   const { clock, errors, lines } = scene();
   for (let time = 0; time < 100_000; time++) errors.note('write', 'ENOSPC');
   expect(lines).toHaveLength(1);
@@ -38,7 +38,7 @@ test('a hundred thousand errors are two lines, and another kind is told at once'
   expect(lines.slice(2)).toEqual(['Volume oracle: write failed 99999 times more in 10 s (ENOSPC)']);
 });
 
-test('after a time without errors the next one is told in full, and no timer is left', () => {
+test('after a time without errors the next one is logged in full, and no timer is left', () => {
   const { clock, errors, lines } = scene();
   errors.note('read', 'EIO');
   errors.note('read', 'EIO');

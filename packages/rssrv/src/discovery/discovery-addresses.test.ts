@@ -25,15 +25,15 @@ function config(addresses: readonly string[], namespace = ''): RssrvConfig {
   return parseRssrvConfig(`[namespace n]\nnamespaceid = 1\n${namespace}[server s]\nserverid = 1\n${interfaces}`, 'f');
 }
 
-function placesOf(addresses: readonly string[], namespace = ''): string[] {
+function addressesOf(addresses: readonly string[], namespace = ''): string[] {
   return discoveryAddresses(config(addresses, namespace), MACHINE).map(
     ({ address, port, isBroadcast, interfaceName }) => `${interfaceName} ${address} ${port}${isBroadcast ? ' broadcast' : ''}`,
   );
 }
 
-describe('heard', () => {
+describe('exploration is received', () => {
   test('on the address and on the broadcast address of each interface', () => {
-    expect(placesOf(['192.168.45.10', '10.0.0.10'], 'port = 6000\n')).toEqual([
+    expect(addressesOf(['192.168.45.10', '10.0.0.10'], 'port = 6000\n')).toEqual([
       'if0 192.168.45.10 6000',
       'if0 192.168.45.255 6000 broadcast',
       'if1 10.0.0.10 6000',
@@ -41,29 +41,29 @@ describe('heard', () => {
     ]);
   });
 
-  test('once on a broadcast address that two interfaces have; on the loopback all have the same', () => {
-    expect(placesOf(['192.168.45.10', '192.168.45.11'])).toEqual([
+  test('once on a broadcast address that two interfaces share; all loopback addresses share one', () => {
+    expect(addressesOf(['192.168.45.10', '192.168.45.11'])).toEqual([
       'if0 192.168.45.10 5000',
       'if0 192.168.45.255 5000 broadcast',
       'if1 192.168.45.11 5000',
     ]);
-    expect(placesOf(['127.45.0.10', '127.46.0.10'])).toEqual([
+    expect(addressesOf(['127.45.0.10', '127.46.0.10'])).toEqual([
       'if0 127.45.0.10 5000',
       'if0 127.255.255.255 5000 broadcast',
       'if1 127.46.0.10 5000',
     ]);
   });
 
-  test('on the port of the namespace, and by address on that of the interface too', () => {
-    expect(placesOf(['192.168.45.10\nport = 7000'], 'port = 6000\n')).toEqual([
+  test('on the port of the namespace, and by address also on the port of the interface', () => {
+    expect(addressesOf(['192.168.45.10\nport = 7000'], 'port = 6000\n')).toEqual([
       'if0 192.168.45.10 6000',
       'if0 192.168.45.10 7000',
       'if0 192.168.45.255 6000 broadcast',
     ]);
   });
 
-  test('not by IPv6; not by broadcast where there is none, or the machine lacks the address; A/LEN changes no broadcast', () => {
-    expect(placesOf(['fd00::10', '10.9.0.1', '192.0.2.1', '10.0.0.10/24'])).toEqual([
+  test('not over IPv6; not by broadcast if there is none or the machine lacks the address; A/LEN changes no broadcast address', () => {
+    expect(addressesOf(['fd00::10', '10.9.0.1', '192.0.2.1', '10.0.0.10/24'])).toEqual([
       'if1 10.9.0.1 5000',
       'if2 192.0.2.1 5000',
       'if3 10.0.0.10 5000',
@@ -72,7 +72,7 @@ describe('heard', () => {
   });
 
   test('nowhere with explore = no', () => {
-    expect(placesOf(['192.168.45.10'], 'explore = no\n')).toEqual([]);
+    expect(addressesOf(['192.168.45.10'], 'explore = no\n')).toEqual([]);
   });
 });
 
@@ -80,14 +80,14 @@ describe('a broadcast is answered', () => {
   const answered = (broadcast: string, from: string, addresses: readonly string[]): string[] =>
     answeringAddresses(broadcast, from, config(addresses).interfaces, MACHINE);
 
-  test('from the interface in the subnet of the asker, else from another that has the broadcast address', () => {
+  test("from the interface in the requester's subnet, otherwise from another one with that broadcast address", () => {
     const both = ['127.45.0.10', '127.46.0.10', '10.0.0.10', 'fd00::10'];
     expect(answered('127.255.255.255', '127.46.0.20', both)).toEqual(['127.46.0.10', '127.45.0.10']);
     expect(answered('127.255.255.255', '127.99.0.20', both)).toEqual(['127.45.0.10', '127.46.0.10']);
     expect(answered('10.0.255.255', '10.0.200.1', both)).toEqual(['10.0.0.10']);
   });
 
-  test('A/LEN says which subnet an interface counts to', () => {
+  test('by the subnet that A/LEN gives an interface', () => {
     expect(answered('127.255.255.255', '127.46.9.9', ['127.45.0.10', '127.46.0.10/16'])).toEqual(['127.46.0.10', '127.45.0.10']);
   });
 });

@@ -51,7 +51,7 @@ function ask(address: string, port = 5000, datagram?: Buffer): string[] {
   return network.sent.slice(before + 1).map(({ from }) => from.address);
 }
 
-test('answers by address and by broadcast, once, from an address of its own that is near', async () => {
+test('the server answers by address and by broadcast, once, from its own nearest address', async () => {
   expect(await follow(['127.45.0.10', '127.46.0.10'])).toEqual([]);
   expect(ask('127.45.0.10')).toEqual(['127.45.0.10']);
   expect(ask(BROADCAST)).toEqual(['127.46.0.10']);
@@ -70,7 +70,7 @@ test('answers by address and by broadcast, once, from an address of its own that
 });
 
 describe('after a change of the configuration', () => {
-  test('sockets come and go with the interfaces; what stays is not touched', async () => {
+  test('sockets follow the interfaces, and unchanged ones are kept', async () => {
     await follow(['127.45.0.10', '127.46.0.10']);
     await follow(['127.46.0.10', '127.47.0.10']);
     expect(network.openSockets).toBe(3);
@@ -81,7 +81,7 @@ describe('after a change of the configuration', () => {
     ]);
   });
 
-  test('no socket with explore = no, and answers again when that is taken back', async () => {
+  test('explore = no closes all sockets, and removing it opens them again', async () => {
     await follow(['127.45.0.10']);
     await follow(['127.45.0.10'], 'explore = no\n');
     expect(network.openSockets).toBe(0);
@@ -91,7 +91,7 @@ describe('after a change of the configuration', () => {
     expect(ask('127.45.0.10')).toEqual(['127.45.0.10']);
   });
 
-  test('nothing is left open at the end, not even what was just being opened', async () => {
+  test('no socket stays open at the end, not even one that was just being opened', async () => {
     await follow(['127.45.0.10']);
     ask('127.45.0.10', 5000, Buffer.alloc(10));
     const following = follow(['127.45.0.10', '127.46.0.10']);
@@ -102,8 +102,8 @@ describe('after a change of the configuration', () => {
   });
 });
 
-describe('an address that cannot be had', () => {
-  test('is told with a remedy, and tried again at the next change', async () => {
+describe('an address that cannot be bound', () => {
+  test('is reported with a remedy, and tried again at the next change', async () => {
     network.missing.add('127.45.0.10');
     expect(await follow(['127.45.0.10', '127.46.0.10'])).toEqual([
       'Exploration is not answered on UDP 127.45.0.10:5000 (interface if1): bind EADDRNOTAVAIL 127.45.0.10: correct that, or give clients the addresses of this server',
@@ -114,13 +114,13 @@ describe('an address that cannot be had', () => {
     expect(ask('127.45.0.10')).toEqual(['127.45.0.10']);
   });
 
-  test('leaves a broadcast that is near it to another interface', async () => {
+  test('leaves a nearby broadcast to another interface', async () => {
     network.missing.add('127.46.0.10');
     await follow(['127.45.0.10', '127.46.0.10']);
     expect(ask(BROADCAST)).toEqual(['127.45.0.10']);
   });
 
-  test('a taken port is called that', async () => {
+  test('is reported as a port in use when another program has the port', async () => {
     const taken = new RsError('E_SYSTEM', 'bind EADDRINUSE 127.45.0.10:5000', { errno: 'EADDRINUSE' });
     network.open = () => Promise.reject(taken);
     const [first] = await follow(['127.45.0.10']);
@@ -128,7 +128,7 @@ describe('an address that cannot be had', () => {
   });
 });
 
-test('what is dropped is counted and told at most once a minute', async () => {
+test('dropped requests are counted and logged at most once a minute', async () => {
   await follow(['127.45.0.10']);
   said = [];
   for (let times = 0; times < 1_000; times++) ask('127.45.0.10', 5000, Buffer.from('hello, is this a name server?'));
@@ -146,7 +146,7 @@ test('what is dropped is counted and told at most once a minute', async () => {
   expect(said).toHaveLength(2);
 });
 
-test('a storm of right requests is answered within the bounds of rate and size', async () => {
+test('a storm of valid requests is answered within the bounds of rate and size', async () => {
   await follow(['127.45.0.10']);
   const startMs = clock.monotonicMs();
   let answers = 0;
@@ -156,7 +156,7 @@ test('a storm of right requests is answered within the bounds of rate and size',
   expect(Math.max(...network.sent.map(({ datagram }) => datagram.length))).toBe(DISCOVERY_REQUEST_BYTES);
 });
 
-test('the speed of a link that came up later is told', async () => {
+test('the speed of a link that came up later is reported', async () => {
   await follow(['127.45.0.10']);
   linkMbps = 1000;
   clock.advance(DISCOVERY_FACTS_MS + 1);

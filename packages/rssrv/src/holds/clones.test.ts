@@ -62,7 +62,7 @@ class Scene {
     return scene;
   }
 
-  /** What comes of a client's handshake: the process that is served then, or why none is. */
+  /** The result of a client's handshake: the process that is served then, or why none is. */
   async come(client: Omit<Hello, 'versions' | 'features' | 'namespaceid' | 'interface' | 'nonce'>): Promise<string> {
     const { said, admissions } = this;
     const before = this.session;
@@ -79,7 +79,7 @@ class Scene {
     return this.admissions.sessions[0];
   }
 
-  /** It has so many paths from now on. */
+  /** Gives the session this number of paths from now on. */
   paths(count: number): void {
     (this.session!.workerSession.onMessage as (message: FromSession) => void)({ type: 'paths', count });
   }
@@ -120,7 +120,7 @@ class Scene {
   }
 }
 
-describe('a copy of the machine of a client that is heard is refused', () => {
+describe("a copy of a client's machine is refused while the original is active", () => {
   test.each([
     ['started once more than the original', { ...COPY, instance: 7 }],
     ['started as often', COPY],
@@ -130,12 +130,12 @@ describe('a copy of the machine of a client that is heard is refused', () => {
     expect(await scene.come(ORIGINAL)).toBe('serves 6');
     expect(await scene.come(copy)).toMatch(/^E_OTHER_MACHINE: Node big-2 is in use from 127.45.0.1, by a copy .* remove identity\.json/);
     expect(scene.session?.client).toMatchObject({ boot: 'b', process: 'p' });
-    // It comes again, and the original is heard still.
+    // The copy connects again while the original is still active.
     scene.clock.advance(60_000);
     expect(await scene.come(copy)).toContain('E_OTHER_MACHINE');
   });
 
-  test('until that was silent for 3 s; whoever is replaced so is refused for ever, over a restart too', async () => {
+  test('until the original was silent for 3 s; the replaced one is then refused for ever, over a restart too', async () => {
     const scene = await Scene.started();
     await scene.come(ORIGINAL);
     scene.paths(0);
@@ -159,7 +159,7 @@ describe('a copy of the machine of a client that is heard is refused', () => {
     expect(await scene.come(ORIGINAL)).toBe('serves 6');
   });
 
-  test('when the server has just been started, and the original holds a volume', async () => {
+  test('when the server has just started, and the original holds a volume', async () => {
     const scene = await Scene.started();
     await scene.come(ORIGINAL);
     await scene.holders.grant('id', scene.session!.client, OPEN, unhinderedPorts(VOLUME));
@@ -170,7 +170,7 @@ describe('a copy of the machine of a client that is heard is refused', () => {
   });
 });
 
-describe('the client itself comes back at once', () => {
+describe('the client itself reconnects at once', () => {
   test.each([
     ['the same process, with a new session', ORIGINAL],
     ['started again in the same boot', { ...ORIGINAL, instance: 7, process: 'q' }],
@@ -180,7 +180,7 @@ describe('the client itself comes back at once', () => {
     expect(await scene.come(again)).toBe(`serves ${again.instance}`);
   });
 
-  test('a client of the first builds, which names no process', async () => {
+  test('a client of the first builds, which sends no process', async () => {
     const scene = await Scene.started();
     const first = { ...ORIGINAL, process: null };
     await scene.come(first);
@@ -198,7 +198,7 @@ describe('the client itself comes back at once', () => {
   });
 });
 
-test('a copy that has got in does not resume what the original holds, and the original not what the copy holds', async () => {
+test("an admitted copy does not resume the original's holds, nor the original those of the copy", async () => {
   const holders = new Holds(file(), () => 0, QUIET);
   const [original, copy] = [ORIGINAL, COPY].map((client) => ({ ...client, address: '127.45.0.1' }));
   const open = (client: typeof original, resume: string | null) =>
@@ -209,7 +209,7 @@ test('a copy that has got in does not resume what the original holds, and the or
   expect(await open(original, 'id.1')).toMatchObject({ granted: false });
 });
 
-describe('what a client says of itself never keeps the server from its next start', () => {
+describe("no claim of a client can prevent the server's next start", () => {
   test.each([0, 2 ** 53 - 2, 2 ** 53 - 1])('instance %d', async (instance) => {
     const hello = { ...ORIGINAL, instance, versions: [1], features: [], namespaceid: 0, interface: 'if0', nonce: Buffer.alloc(32) };
     let body: Buffer;
@@ -225,7 +225,7 @@ describe('what a client says of itself never keeps the server from its next star
     await Scene.started();
   });
 
-  test('a file that an earlier version left so is taken', async () => {
+  test('a holds file with such claims from an earlier version is accepted', async () => {
     const content = { volumes: {}, instances: { 'big-2 m': 2 ** 53, 'big-2 n': 4 } };
     writeFileSync(file(), JSON.stringify({ version: 2, content }));
     const scene = await Scene.started();
@@ -233,7 +233,7 @@ describe('what a client says of itself never keeps the server from its next star
   });
 });
 
-describe('the file of holders does not grow with what a client makes up', () => {
+describe('claims of a client do not make the holds file grow', () => {
   test('a thousand machines of one node', async () => {
     const scene = await Scene.started();
     for (let number = 0; number < 1000; number++) {
@@ -245,7 +245,7 @@ describe('the file of holders does not grow with what a client makes up', () => 
     );
   });
 
-  test('a node that is no client any more is forgotten, unless it holds something', async () => {
+  test('a node that is no longer a client is forgotten unless it has a hold', async () => {
     const scene = await Scene.started();
     await scene.come(ORIGINAL);
     await scene.holders.noteInstance({ ...ORIGINAL, node: 'mars', address: '127.45.0.2' }, null);

@@ -31,7 +31,7 @@ class Scene {
   life = LIFE;
   nowMs = 1_284_476_552_000;
 
-  /** Gives the identity, or the refusal. */
+  /** Returns the identity, or the refusal. */
   open(client: Claimant, changes: Partial<OpenRequest> = {}, volume = ORACLE): string | { status: number; sentence: string } {
     const opening = decideOpen(this.entry, volume, client, { ...OPEN, ...changes }, this.life);
     if (opening.kind === 'refused') return opening;
@@ -51,7 +51,7 @@ class Scene {
 }
 
 describe('an OPEN', () => {
-  test('of a held volume is refused, saying by whom, since when, and what to do', () => {
+  test('of a held volume is refused; the refusal names the holder, since when, and what to do', () => {
     const scene = new Scene();
     scene.open(BIG2);
     expect(scene.open(MARS)).toMatchObject({
@@ -62,7 +62,7 @@ describe('an OPEN', () => {
     });
   });
 
-  test('that takes over has the volume, and who had it is told so when he comes back', () => {
+  test('that takes over gets the volume, and the loser is notified when it returns', () => {
     const scene = new Scene();
     const before = scene.open(BIG2) as string;
     scene.nowMs += 60_000;
@@ -71,13 +71,13 @@ describe('an OPEN', () => {
     const told = { status: STATUS.TAKEN, sentence: 'Volume oracle was taken over by mars at 192.168.45.21 on 2010_09_14-15:03:32 (GMT)' };
     expect(scene.open(BIG2, { resume: before })).toMatchObject(told);
     scene.close(MARS);
-    expect(scene.open(BIG2, { resume: before }), 'also when nobody has it any more').toMatchObject(told);
+    expect(scene.open(BIG2, { resume: before }), 'also when it is free again').toMatchObject(told);
     expect(scene.open(BIG2)).toBe('id.4');
     expect(scene.open(BIG2, { resume: before }), 'nor by another hold of his own').toMatchObject({ status: STATUS.TAKEN });
   });
 
   test.each([
-    ['nobody', [], false],
+    ['no client', [], false],
     ['others', ['venus'], false],
     ['this one', ['venus', 'mars'], true],
   ])('takes a volume over only if it may: take-over is for %s', (_who, takeOver, may) => {
@@ -93,7 +93,7 @@ describe('an OPEN', () => {
     expect(scene.open(scene.holders === 'mars' ? MARS : BIG2, { take: TAKE.OVER }, volume), 'one of its own').toBeTypeOf('string');
   });
 
-  test('that resumes never takes over, whatever else it says', () => {
+  test('that resumes never takes over, whatever else it requests', () => {
     const scene = new Scene();
     const before = scene.open(BIG2) as string;
     scene.open(MARS, { take: TAKE.OVER });
@@ -101,7 +101,7 @@ describe('an OPEN', () => {
     expect(scene.holders).toBe('mars');
   });
 
-  test('that resumes a reader’s hold does not become the writer among others', () => {
+  test('that resumes a reader’s hold does not add a writer to others', () => {
     const scene = new Scene();
     const identity = scene.open(BIG2, { readonly: true }) as string;
     scene.open(MARS, { readonly: true });
@@ -109,7 +109,7 @@ describe('an OPEN', () => {
     expect(scene.holders).toBe('big-2 reads, mars reads');
   });
 
-  test('of who lost the volume names the taker, whoever came after him without taking', () => {
+  test('of the loser names the client that took over, even if another client came later without taking over', () => {
     const scene = new Scene();
     const before = scene.open(BIG2) as string;
     scene.open(MARS, { take: TAKE.OVER });
@@ -118,7 +118,7 @@ describe('an OPEN', () => {
     expect(scene.open(BIG2, { resume: before })).toMatchObject({ sentence: expect.stringContaining('taken over by mars') as string });
   });
 
-  test('of a volume that was shared until a restart goes to nobody beside another writer', () => {
+  test('of a volume that was shared until a restart gets no hold beside another writer', () => {
     const scene = new Scene();
     scene.open(BIG2, {}, SHARED);
     scene.open(MARS, { readonly: true }, SHARED);
@@ -128,7 +128,7 @@ describe('an OPEN', () => {
     expect(scene.holders).toBe('mars');
   });
 
-  test('of a hold that nobody took and that is not there says so', () => {
+  test('that resumes a hold that is gone, but was not taken over, is refused with that reason', () => {
     const scene = new Scene();
     expect(scene.open(BIG2, { resume: 'id.9' })).toMatchObject({
       status: STATUS.TAKEN,
@@ -141,7 +141,7 @@ describe('an OPEN', () => {
     });
   });
 
-  test('that takes over what is its own, or free, or shared, is a plain one', () => {
+  test("that takes over the client's own, a free or a shared volume is a plain OPEN", () => {
     const scene = new Scene();
     const first = scene.open(BIG2, { take: TAKE.OVER });
     expect(scene.open(BIG2, { take: TAKE.FORCE })).toBe(first);
@@ -152,7 +152,7 @@ describe('an OPEN', () => {
     expect(shared.open({ ...MARS, node: 'venus' }, { resume: 'id.shared' }, SHARED), 'a hold that is not there').toBe('id.shared');
   });
 
-  test('a reader joins readers; a writer takes the volume from all of them', () => {
+  test('of a reader joins readers; a writer takes the volume from all of them', () => {
     const scene = new Scene();
     const reads = { readonly: true };
     const mine = scene.open(BIG2, reads) as string;
@@ -166,20 +166,20 @@ describe('an OPEN', () => {
     expect(scene.holders).toBe('mars reads');
   });
 
-  test('of another instance replaces the hold of the older one, and syncs what that has written', () => {
+  test("of another instance replaces the older instance's hold, and syncs its writes", () => {
     const scene = new Scene();
     const before = scene.open(BIG2);
     const next = { ...BIG2, instance: 4 };
     expect(decideOpen(scene.entry, ORACLE, next, OPEN, LIFE)).toMatchObject({ replaced: { instance: 3 }, losers: [], needsSync: true });
     expect(scene.open(next)).not.toBe(before);
-    expect(scene.open(next, { resume: before as string }), 'nobody resumes the hold of another instance').toMatchObject({
+    expect(scene.open(next, { resume: before as string }), 'no client resumes the hold of another instance').toMatchObject({
       status: STATUS.TAKEN,
     });
     expect(scene.entry.taken).toBeNull();
   });
 });
 
-describe('while the holder may have to bring back what the storage has lost (H3)', () => {
+describe('while the holder may have to rewrite what the storage has lost (H3)', () => {
   const lost = (): Scene => {
     const scene = new Scene();
     scene.open(BIG2);
@@ -187,7 +187,7 @@ describe('while the holder may have to bring back what the storage has lost (H3)
     return scene;
   };
 
-  test('not by force either, unless the file of the server lets it', () => {
+  test("a forced OPEN is refused too, unless the server's configuration allows it", () => {
     const scene = lost();
     expect(scene.open(MARS, { take: TAKE.FORCE }, { ...ORACLE, takeOverForce: false })).toMatchObject({
       status: STATUS.HELD,
@@ -198,7 +198,7 @@ describe('while the holder may have to bring back what the storage has lost (H3)
     expect(scene.open(BIG2, { resume: 'id.1' })).toBe('id.1');
   });
 
-  test('a take-over is refused, naming how to go on, and a forced one is not', () => {
+  test('a take-over is refused, and the refusal names what to do; a forced one is granted', () => {
     const scene = lost();
     expect(scene.open(MARS, { take: TAKE.OVER })).toMatchObject({
       status: STATUS.HELD,
@@ -207,7 +207,7 @@ describe('while the holder may have to bring back what the storage has lost (H3)
     expect(scene.open(MARS, { take: TAKE.FORCE })).toBe('id.2');
   });
 
-  test('it goes on once he is settled: by resuming alone he is not', () => {
+  test('a take-over is granted once the holder has settled; resuming alone does not settle', () => {
     const scene = lost();
     expect(scene.open(BIG2, { resume: 'id.1' })).toBe('id.1');
     expect(scene.open(MARS, { take: TAKE.OVER })).toMatchObject({ status: STATUS.HELD });
@@ -216,13 +216,13 @@ describe('while the holder may have to bring back what the storage has lost (H3)
     expect(scene.open(MARS, { take: TAKE.OVER })).toBe('id.2');
   });
 
-  test('a fresh OPEN of his has nothing to bring back', () => {
+  test('a new OPEN of the holder has nothing to rewrite', () => {
     const scene = lost();
     expect(scene.open(BIG2)).toBe('id.1');
     expect(scene.open(MARS, { take: TAKE.OVER })).toBe('id.2');
   });
 
-  test('readers have nothing to bring back, nor have holds of a file that knows no lives', () => {
+  test('readers have nothing to rewrite, and neither do holds from a file without incarnations', () => {
     const scene = new Scene();
     scene.open(BIG2, { readonly: true });
     scene.life = LATER_LIFE;
@@ -233,7 +233,7 @@ describe('while the holder may have to bring back what the storage has lost (H3)
   });
 });
 
-test('what was granted before another hold of the same client releases and settles nothing of it', () => {
+test('a grant from before another hold of the same client neither releases nor settles that hold', () => {
   const scene = new Scene();
   scene.open(BIG2);
   const { epoch } = scene.entry;
@@ -245,7 +245,7 @@ test('what was granted before another hold of the same client releases and settl
   expect(scene.holders).toBe('');
 });
 
-test('holders stay in the order in which they came, whatever is said of them later', () => {
+test('holders stay in the order of their grants, whatever changes later', () => {
   const scene = new Scene();
   scene.open(BIG2, { readonly: true });
   scene.life = LATER_LIFE;
@@ -254,7 +254,7 @@ test('holders stay in the order in which they came, whatever is said of them lat
   expect(scene.holders).toBe('big-2 reads, mars reads');
 });
 
-test('a reader of the first form keeps its identity while it reads', () => {
+test('a reader from the first file format keeps its identity while it reads', () => {
   const hold: Hold = { ...BIG2, sinceMs: 0, readonly: true, epoch: 0, life: null };
   const scene = new Scene();
   scene.entry = { epoch: 5, holds: [hold], taken: null };
@@ -290,18 +290,18 @@ describe.each([
   ['a shared volume', SHARED],
   ['a volume that is only read', { ...ORACLE, readonly: true }],
 ])('%s, whatever is asked', (_name, volume) => {
-  test('has one writer or readers only, and each hold has an identity of its own', () => {
+  test('has one writer or readers only, and each hold has its own identity', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         let entry: VolumeHolds = NO_HOLDS;
-        let lives = 0;
-        const life = (): string => `life.${lives}`;
-        /** By identity: whose, and from which epoch to which nobody else had a hold on it. */
+        let incarnations = 0;
+        const life = (): string => `life.${incarnations}`;
+        /** By identity: its client, and the range of epochs without any other client's hold. */
         const known = new Map<string, string>();
         const ended = new Set<string>();
         for (const one of steps) {
           const before = entry;
-          if (one.kind === 'crash') lives++;
+          if (one.kind === 'crash') incarnations++;
           if (one.kind === 'close') entry = withRelease(entry, one.client, entry.epoch - one.back);
           if (one.kind === 'settle') entry = withSettled(entry, one.client, entry.epoch - one.back, life()) ?? entry;
           if (one.kind === 'open') {

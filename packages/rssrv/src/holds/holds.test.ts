@@ -32,14 +32,14 @@ function holding(hold: object): Holds {
   return new Holds(file, () => 0, QUIET);
 }
 
-test('a holder that stands in the file is told', async () => {
+test('a holder in the file is reported', async () => {
   const holders = holding(HOLD);
   await holders.load();
   expect(holders.holdersOf('id')).toEqual([{ node: 'big-2', address: '127.0.0.1', sinceMs: HOLD.sinceMs }]);
 });
 
 test.each([{ node: 'no name' }, { node: '' }, { sinceMs: 9e15 }, { sinceMs: -1 }])(
-  'a holder that would fail every list is not taken from the file: %j',
+  'a holder that would break every list is not read from the file: %j',
   async (wrong) => {
     const error = await holding({ ...HOLD, ...wrong })
       .load()
@@ -48,8 +48,8 @@ test.each([{ node: 'no name' }, { node: '' }, { sinceMs: 9e15 }, { sinceMs: -1 }
   },
 );
 
-describe('the file of the first form', () => {
-  test('is taken: a writer resumes what it had, and waits for nobody', async () => {
+describe('a holds file of the first format', () => {
+  test('is accepted: a writer resumes its hold, and waits for no other client', async () => {
     const holders = holding(HOLD);
     await holders.load();
     const client = { ...HOLD, boot: 'b', process: 'p' };
@@ -64,7 +64,7 @@ describe('the file of the first form', () => {
     expect(taken).toMatchObject({ granted: true, identity: 'id.2' });
   });
 
-  test('a reader resumes by the identity that readers had', async () => {
+  test('lets a reader resume by the identity that readers had', async () => {
     const holders = holding({ ...HOLD, readonly: true });
     await holders.load();
     const request = { ...OPEN, readonly: true, resume: 'id.readonly' };
@@ -73,7 +73,7 @@ describe('the file of the first form', () => {
   });
 });
 
-describe('the file of the second form', () => {
+describe('a holds file of the second format', () => {
   const NOW = { ...HOLD, epoch: 2, life: 'boot.0.0' };
   const TAKEN = { node: 'mars', address: '127.0.0.3', atMs: 1_284_476_552_000 };
   const loading = (volume: object): Promise<void> => {
@@ -83,7 +83,7 @@ describe('the file of the second form', () => {
     return new Holds(file, () => 0, QUIET).load();
   };
 
-  test.each([{}, { taken: null }, { holds: [{ ...NOW, life: null }] }, { holds: [] }])('is taken: %j', async (volume) => {
+  test.each([{}, { taken: null }, { holds: [{ ...NOW, life: null }] }, { holds: [] }])('is accepted: %j', async (volume) => {
     await expect(loading(volume)).resolves.toBeUndefined();
   });
 
@@ -102,7 +102,7 @@ describe('the file of the second form', () => {
   });
 });
 
-test('a hold that was made before the clock was set back stays what it is, over a restart too', async () => {
+test('a hold from before the clock was set back does not change, over a restart either', async () => {
   const big2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
   const clock = new FakeClock();
   const file = join(folder, 'holders.json');
@@ -120,14 +120,14 @@ test('a hold that was made before the clock was set back stays what it is, over 
   }
 });
 
-describe('when the file cannot be written', () => {
+describe('when the holds file cannot be written', () => {
   const BIG2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
   const MARS = { ...BIG2, node: 'mars' };
   const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
   const CANNOT = { code: 'E_SYSTEM', message: expect.stringMatching(/holders\.json cannot be written \(EISDIR\): /) as string };
   let holders: Holds;
   const file = (): string => join(folder, 'holders.json');
-  /** What was written is there again, or is not to be written to. */
+  /** The written state is read back, or the file cannot be written. */
   const block = (): void => {
     rmSync(file(), { force: true });
     mkdirSync(file());
@@ -143,7 +143,7 @@ describe('when the file cannot be written', () => {
     holders = new Holds(file(), () => 0, QUIET);
   });
 
-  test('nobody gets the volume, and whoever comes first when it can be, does', async () => {
+  test('no client gets the volume, and once the file can be written the first client to ask does', async () => {
     block();
     await expect(holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME))).rejects.toMatchObject(CANNOT);
     expect(holders.holdersOf('id')).toEqual([]);
@@ -152,7 +152,7 @@ describe('when the file cannot be written', () => {
     expect((await afterRestart()).holdersOf('id')).toMatchObject([{ node: 'mars' }]);
   });
 
-  test('an instance that comes again is not taken for one that was noted', async () => {
+  test('an instance that returns is not mistaken for a recorded one', async () => {
     await holders.noteInstance(BIG2, null);
     block();
     const next = { ...BIG2, instance: 4 };
@@ -164,7 +164,7 @@ describe('when the file cannot be written', () => {
     expect((await afterRestart()).isCurrent(BIG2)).toBe(false);
   });
 
-  test('the number below which instances of a machine are refused is that of the newcomer, when it replaces one of the same machine', async () => {
+  test('the lowest admitted instance of a machine is that of the new client when it replaces one of the same machine', async () => {
     const next = { ...BIG2, instance: 9 };
     await holders.noteInstance(BIG2, null);
     await holders.noteInstance(next, BIG2);
@@ -172,7 +172,7 @@ describe('when the file cannot be written', () => {
     expect((await afterRestart()).isCurrent({ ...BIG2, instance: 8 })).toBe(false);
   });
 
-  test('who has closed a volume does not keep others from it', async () => {
+  test('a client that has closed a volume does not keep others from it', async () => {
     await holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
     block();
     await expect(holders.release('id', BIG2, 1)).rejects.toMatchObject(CANNOT);

@@ -41,24 +41,24 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
 );
 
-/** Several clients, whose processes may write from the grant to the end of their handles, and a listener that may be started anew. */
+/** Several clients, whose processes may write from the grant to the end of their handles, and a listener that may be restarted. */
 class World {
-  /** What must not be was so. */
+  /** An invariant was broken. */
   readonly wrong: unknown[] = [];
   private readonly clients = [BIG2, MARS, VENUS];
   private readonly names = ['big-2', 'mars', 'venus'];
   private readonly folder = mkdtempSync(join(folder, 'world-'));
-  /** Raised with each restart: what an earlier listener says counts no more, and its file is another one. */
+  /** Raised with each restart: reports of an earlier listener no longer count, and its file is another one. */
   private round = 0;
   private holders = this.listener();
   private readonly pending: ((fails: boolean) => void)[] = [];
-  /** By client: its handles that may be written, or read, by. */
+  /** By client: its handles that may write, or read. */
   private readonly handles = new Map<number, { epoch: number; readonly: boolean }[]>();
-  /** OPENs under way, and up to which epoch they are void. */
+  /** Running OPENs, and the epoch up to which each is void. */
   private readonly opening = new Set<{ index: number; voidUpTo: number }>();
   private readonly identities = new Map<number, string>();
   private life = 0;
-  /** What was begun, also by earlier listeners: each may write its file until it has ended. */
+  /** Running operations, also of earlier listeners: each may write its file until it ends. */
   private readonly begun: Promise<unknown>[] = [];
   private readonly forgotten: ((fails: boolean) => void)[] = [];
 
@@ -107,7 +107,7 @@ class World {
     if (one.kind === 'step') this.pending.splice(one.pick % Math.max(1, this.pending.length), 1)[0]?.(one.fails);
     if (one.kind === 'open') this.open(one);
     if (one.kind === 'close') this.close(one.who);
-    // Its process goes; the hold stays.
+    // Its process ends, but the hold stays.
     if (one.kind === 'end') this.handles.delete(one.who);
     await turns();
   }
@@ -138,7 +138,7 @@ class World {
     this.begun.push(this.holders.release('id', this.clients[index]!, Math.max(...handles.map(({ epoch }) => epoch))));
   }
 
-  /** Its processes are ended before the next one serves anybody. */
+  /** Its processes end before the next one serves any client. */
   private async restart(): Promise<void> {
     const before = this.file;
     this.round++;
@@ -150,7 +150,7 @@ class World {
     await this.holders.load();
   }
 
-  /** Lets all that was begun come to its end. */
+  /** Lets every running operation end. */
   async end(): Promise<void> {
     const ended = Promise.allSettled(this.begun);
     let isOver = false;
@@ -163,7 +163,7 @@ class World {
     }
   }
 
-  /** One writer, or readers only, of all whose handles may still be used; and each of them stands in the file. */
+  /** All clients with usable handles are one writer or readers only, and each of them is in the file. */
   private judge(): void {
     const users = [...this.handles].filter(([, handles]) => handles.length > 0);
     const writers = users.filter(([, handles]) => handles.some((handle) => !handle.readonly));
@@ -171,7 +171,7 @@ class World {
   }
 }
 
-test('whatever is asked, and whenever the listener is started anew, there is one writer or readers only', async () => {
+test('at any time, over any restart of the listener, a volume has one writer or readers only', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(move, { minLength: 5, maxLength: 30 }), async (moves) => {
       const world = new World();

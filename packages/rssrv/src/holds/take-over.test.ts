@@ -25,7 +25,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const file = (): string => join(folder, 'holders.json');
 
-/** Who would hold the volume if the server were started anew now. */
+/** The client that would hold the volume if the server restarted now. */
 async function afterRestart(): Promise<string> {
   const fresh = new Holds(file(), () => 0, QUIET);
   await fresh.load();
@@ -35,16 +35,16 @@ async function afterRestart(): Promise<string> {
     .join();
 }
 
-/** A listener whose every step may be held up, or fail. */
+/** A listener whose every step may be delayed, or fail. */
 class Scene {
   readonly lines: string[] = [];
   readonly holders: Holds;
-  /** Steps, each with who would hold the volume after a restart. */
+  /** The steps, each with the client that would hold the volume after a restart. */
   readonly steps: string[] = [];
   life = 'life';
   isWanted = true;
   volume: typeof VOLUME | null = VOLUME;
-  /** Called at each step; what it returns is waited for. */
+  /** Called at each step, which waits for the returned promise. */
   at: (step: string) => unknown = () => undefined;
   isFlushed = true;
 
@@ -92,7 +92,7 @@ async function held(): Promise<{ scene: Scene; identity: string }> {
   return { scene, identity: grant.identity };
 }
 
-test('a take-over ends the holder, syncs, keeps the new one, tells, and grants; the loser learns it', async () => {
+test('a take-over ends the holder, syncs, records the new one, notifies, and grants; the loser is notified', async () => {
   const { scene, identity } = await held();
   const grant = await scene.open(MARS, OVER);
   expect(scene.steps).toEqual(['end big-2 up to 1 (big-2)', 'sync (big-2)', 'changed']);
@@ -112,19 +112,22 @@ test('a take-over ends the holder, syncs, keeps the new one, tells, and grants; 
   expect(scene.lines.slice(2), 'a refusal is logged once').toHaveLength(1);
 });
 
-describe('stopped before', () => {
-  test.each(['end', 'sync'])('the step after %s, the old holder is the holder, in the file too, and nothing is granted', async (stop) => {
-    const { scene } = await held();
-    scene.at = (step) => (step === stop ? never : undefined);
-    let grant: Grant | null = null;
-    void scene.open(MARS, OVER).then((given) => (grant = given));
-    await scene.reached(stop);
-    await turns();
-    expect([await afterRestart(), grant]).toEqual(['big-2', null]);
-    expect(scene.steps.at(-1)).toBe(stop === 'end' ? 'end big-2 up to 1 (big-2)' : 'sync (big-2)');
-  });
+describe('when the take-over is stopped', () => {
+  test.each(['end', 'sync'])(
+    'in the step after %s, the old holder is still the holder, in the file too, and nothing is granted',
+    async (stop) => {
+      const { scene } = await held();
+      scene.at = (step) => (step === stop ? never : undefined);
+      let grant: Grant | null = null;
+      void scene.open(MARS, OVER).then((given) => (grant = given));
+      await scene.reached(stop);
+      await turns();
+      expect([await afterRestart(), grant]).toEqual(['big-2', null]);
+      expect(scene.steps.at(-1)).toBe(stop === 'end' ? 'end big-2 up to 1 (big-2)' : 'sync (big-2)');
+    },
+  );
 
-  test('the new holder can be kept: nothing is granted, and the old one goes on', async () => {
+  test('before the new holder is recorded, nothing is granted, and the old one goes on', async () => {
     const { scene, identity } = await held();
     scene.at = (step) => {
       if (step !== 'sync') return;
@@ -139,7 +142,7 @@ describe('stopped before', () => {
     expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
   });
 
-  test('the grant is answered: the new holder is in the file', async () => {
+  test('before the grant is answered, the new holder is in the file', async () => {
     const { scene } = await held();
     const granting = scene.open(MARS, OVER);
     let isAnswered = false;
@@ -150,13 +153,13 @@ describe('stopped before', () => {
   });
 });
 
-describe('a take-over comes to nothing, and the holder goes on,', () => {
+describe('a take-over fails and the holder goes on', () => {
   const stays = async (scene: Scene, identity: string): Promise<void> => {
     expect([await afterRestart(), scene.holders.holdersOf('id').map(({ node }) => node)]).toEqual(['big-2', ['big-2']]);
     expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
   };
 
-  test('when the storage cannot be synced: it begins a new life, so that the next one has to be forced', async () => {
+  test('when the storage cannot be synced: the storage starts a new incarnation, so that the next take-over must be forced', async () => {
     const { scene, identity } = await held();
     scene.at = (step) => {
       if (step === 'sync') throw new Error('EIO');
@@ -173,7 +176,7 @@ describe('a take-over comes to nothing, and the holder goes on,', () => {
     expect(await scene.open(MARS, { take: TAKE.FORCE })).toMatchObject({ granted: true, incarnation: 'life+' });
   });
 
-  test('when the storage does not answer a sync in time: nothing is lost yet, so the same can be tried again', async () => {
+  test('when the storage does not answer a sync in time: nothing is lost yet, so the same take-over can be tried again', async () => {
     const { scene, identity } = await held();
     scene.at = (step) => {
       if (step === 'sync') throw new RsError('E_TIMEOUT', 'Its storage does not answer: it has not answered a sync for 15 s');
@@ -190,21 +193,21 @@ describe('a take-over comes to nothing, and the holder goes on,', () => {
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true });
   });
 
-  test('when a flush failed as it was closed', async () => {
+  test('when a flush failed while it was closed', async () => {
     const { scene, identity } = await held();
     scene.isFlushed = false;
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.IO_ERROR });
     await stays(scene, identity);
   });
 
-  test('when who wanted it is gone meanwhile', async () => {
+  test('when the requesting client has disconnected', async () => {
     const { scene, identity } = await held();
     scene.isWanted = false;
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.HELD });
     await stays(scene, identity);
   });
 
-  test('when the volume is gone from what he may use', async () => {
+  test('when the requesting client has lost its right to the volume', async () => {
     const { scene, identity } = await held();
     scene.at = () => {
       scene.volume = null;
@@ -216,7 +219,7 @@ describe('a take-over comes to nothing, and the holder goes on,', () => {
 });
 
 describe('while a volume is being taken over', () => {
-  test('others are told so at once, also who has just lost it', async () => {
+  test('other clients are told at once, also the one that has just lost it', async () => {
     const { scene, identity } = await held();
     let goOn = (): void => undefined;
     scene.at = () => new Promise<void>((resolve) => (goOn = resolve));
@@ -236,7 +239,7 @@ describe('while a volume is being taken over', () => {
     expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ status: STATUS.TAKEN });
   });
 
-  test('who has lost it in an earlier one learns that at once, and need not wait for this one', async () => {
+  test('the loser of an earlier take-over is notified at once, and does not wait for this one', async () => {
     const { scene, identity } = await held();
     await scene.open(MARS, OVER);
     scene.steps.length = 0;
@@ -250,7 +253,7 @@ describe('while a volume is being taken over', () => {
     });
   });
 
-  test('another take-over waits for it, and has the volume in the end; each ends who came before', async () => {
+  test('another take-over waits for it, and gets the volume in the end; each ends the holder before it', async () => {
     const { scene } = await held();
     const both = [scene.open(MARS, OVER), scene.open(VENUS, OVER), scene.open(BIG2, OVER)];
     expect((await Promise.all(both)).map((grant) => grant.granted && grant.identity)).toEqual(['id.2', 'id.3', 'id.4']);
@@ -262,7 +265,7 @@ describe('while a volume is being taken over', () => {
     expect(await afterRestart()).toBe('big-2');
   });
 
-  test('a CLOSE of before releases nothing of a later hold', async () => {
+  test('an earlier CLOSE does not release a later hold', async () => {
     const { scene } = await held();
     const taking = [
       scene.open(MARS, OVER),
@@ -278,7 +281,7 @@ describe('while a volume is being taken over', () => {
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true });
   });
 
-  test('no more OPENs wait than there is a bound', async () => {
+  test('the number of waiting OPENs is bounded', async () => {
     const { scene } = await held();
     scene.at = () => never;
     const waiting = Array.from({ length: HOLD_CHANGES_WAITING_MAX }, () => scene.open(MARS, OVER));
@@ -291,7 +294,7 @@ describe('while a volume is being taken over', () => {
   });
 });
 
-test('the process of the loser that ended badly begins a new life: the taker is settled in that one', async () => {
+test("a crash of the loser's process starts a new incarnation, and the new holder settles in that one", async () => {
   const { scene } = await held();
   scene.at = (step) => {
     if (step === 'end') scene.life = 'later';
@@ -309,7 +312,7 @@ describe('another instance of a node', () => {
     expect(identity).toBe('id.1');
   });
 
-  test('does not when the sync fails, and is told that once', async () => {
+  test('does not get it when the sync fails, and is notified once', async () => {
     const { scene } = await held();
     scene.at = (step) => {
       if (step === 'sync') throw new Error('EIO');
@@ -340,7 +343,7 @@ describe('another instance of a node', () => {
     }
   });
 
-  test('that takes the place of a silent session leaves it too', async () => {
+  test('that replaces a silent session leaves that mark too', async () => {
     const { scene } = await held();
     const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
     await scene.holders.noteInstance(BIG2, null);
@@ -348,7 +351,7 @@ describe('another instance of a node', () => {
     expect([scene.holders.isCurrent(BIG2), scene.holders.isCurrent({ ...BIG2, instance: 4 })]).toEqual([false, true]);
   });
 
-  test('and an old hold of that machine does not let a later instance of it come back', async () => {
+  test('keeps a later instance of the old machine out, even if that machine has an old hold', async () => {
     const { scene } = await held();
     const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
     const later = { ...BIG2, instance: BIG2.instance + 5 };

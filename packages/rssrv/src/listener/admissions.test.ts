@@ -15,7 +15,7 @@ import type { WorkerSession } from '../workers/worker-session.ts';
 
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as unknown as Log;
 
-/** A worker session that notes what is done to it, and has ended at once when it is told to end. */
+/** A worker session that records calls, and ends as soon as it is ended. */
 function workerSession(name: string, said: string[]): WorkerSession {
   let gone: () => void = () => undefined;
   const ended = new Promise<boolean>((resolve) => {
@@ -64,8 +64,8 @@ function admissionsOf(
   } as unknown as AdmissionPorts);
 }
 
-// Once the connection went to the process all the same, where nobody answered it, and the client knew of no path to the server.
-test('a join to a session whose process waits for its storage is told so', async () => {
+// Regression: the connection went to the process, where nothing answered it, so the client had no path to the server.
+test('a join to a session whose process waits for its storage is answered with that', async () => {
   const said: string[] = [];
   const given: unknown[] = [];
   let stillMs: number | null = null;
@@ -90,7 +90,7 @@ test('a join to a session whose process waits for its storage is told so', async
   ]);
 });
 
-test('an old instance is told that it is replaced when that is durable, since it believes it for ever', async () => {
+test('an old instance is told of its replacement only once that is durable, because the instance believes it for ever', async () => {
   const said: string[] = [];
   const notes: (() => void)[] = [];
   const noteInstance = ({ instance }: { instance: number }): Promise<void> =>

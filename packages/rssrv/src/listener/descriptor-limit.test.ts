@@ -15,7 +15,7 @@ function counted(volumes: number, clients: number, processes: number): Parameter
   };
 }
 
-test('a limit that a shared process may reach is said at the start, with what it has to be', () => {
+test('a limit that a shared process may reach is reported at the start, with the necessary limit', () => {
   expect(openFilesWarning(counted(500, 32, 8), 4096)).toBe(
     'The limit of open files is 4096, but a process with 4 of 32 clients may need 4384 for 500 volumes: ' +
       'raise it (LimitNOFILE=4384 in its unit, ulimit -n 4384) and restart rssrv, or raise processes',
@@ -24,12 +24,12 @@ test('a limit that a shared process may reach is said at the start, with what it
   expect(openFilesWarning(counted(500, 32, 32), 4096)).toBeNull();
 });
 
-test('the listener keeps each volume open itself; without a limit nothing is said', () => {
+test('the listener keeps each volume open itself; without a limit there is no warning', () => {
   expect(openFilesWarning(counted(2000, 0, 8), 1024)).toContain('but the listener may need 2384 for 2000 volumes');
   expect(openFilesWarning(counted(2000, 100, 1), null)).toBeNull();
 });
 
-test('the limit is read as the kernel tells it', () => {
+test("the limit is read in the kernel's form", () => {
   expect(
     openFilesLimit('Limit   Soft Limit  Hard Limit Units\nMax open files            1024                 4096                 files\n'),
   ).toBe(1024);

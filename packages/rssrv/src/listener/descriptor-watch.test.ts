@@ -19,7 +19,7 @@ function scene() {
   return { clock, said, state, files };
 }
 
-test('it is said when it begins, now and then while it lasts, and when it is over', () => {
+test('a lack of descriptors is logged at its start, occasionally while it lasts, and at its end', () => {
   const { clock, said, state } = scene();
   clock.advance(10 * DESCRIPTOR_CHECK_MS);
   expect(said).toEqual([]);
@@ -35,7 +35,7 @@ test('it is said when it begins, now and then while it lasts, and when it is ove
   expect(said.slice(3)).toEqual([expect.stringMatching(/^Connections are accepted again, after 18\d s without a free descriptor$/)]);
 });
 
-test('another failure is no lack of files, and nothing is tried after close', () => {
+test('another failure is no lack of descriptors, and nothing is tried after close', () => {
   const { clock, said, state, files } = scene();
   state.errno = 'ENOENT';
   clock.advance(DESCRIPTOR_CHECK_MS);

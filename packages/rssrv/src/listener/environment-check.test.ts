@@ -13,7 +13,7 @@ import { volumeConfig } from '../testing/volume-config.ts';
 
 let directory = '';
 let systems = new Map<string, FileSystem>();
-/** Whether this machine has what files are locked by; what was asked for. */
+/** Whether this machine has the lock program, and which programs were looked up. */
 let isLocking = true;
 let asked: readonly string[] = [];
 
@@ -40,7 +40,7 @@ const ports: EnvironmentPorts = {
 const wordsOf = async (changes: Partial<ServerVolumeConfig>): Promise<string[]> =>
   (await volumeWarnings([volume(changes)], ports)).map((text) => text.replace(' [E_VOLUME]', '').replaceAll(directory, 'DIR'));
 
-test('what is there, or can be made, and what needs nothing is good; nothing is made', async () => {
+test('volumes that exist, that can be created, or that need no file pass; nothing is created', async () => {
   fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
   const { mtimeMs } = fs.statSync(at('there.img'));
   expect(await wordsOf({ path: at('there.img') })).toEqual([]);
@@ -51,7 +51,7 @@ test('what is there, or can be made, and what needs nothing is good; nothing is 
   expect(fs.statSync(at('there.img'))).toMatchObject({ size: 4096, mtimeMs });
 });
 
-test('what a start would say of a volume is said', async () => {
+test('the check reports what a start would report of a volume', async () => {
   fs.mkdirSync(at('folder'));
   fs.writeFileSync(at('small.img'), 'x');
   expect(await wordsOf({})).toEqual(['Volume oracle: DIR/oracle.img does not exist and has no size: create it, or set size =']);
@@ -72,7 +72,7 @@ test('what a start would say of a volume is said', async () => {
   ]);
 });
 
-test('a file whose end is left out, and one in memory, are told', async () => {
+test('a file served without its end, and one in memory, are reported', async () => {
   fs.writeFileSync(at('odd.img'), Buffer.alloc(4096 + 164));
   expect(await wordsOf({ path: at('odd.img') })).toEqual([
     'Volume oracle: DIR/odd.img has 4260 bytes, not a multiple of the block size 512, and its last 164 bytes are not served: extend it with truncate(1)',
@@ -89,7 +89,7 @@ test('a file whose end is left out, and one in memory, are told', async () => {
   ]);
 });
 
-test('a file that could not be locked is told as a start tells it, there or not; a device or memory is not locked', async () => {
+test('a file that cannot be locked is reported as at a start, whether it exists or not; devices and memory are not locked', async () => {
   isLocking = false;
   fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
   const words = (name: string): string =>
@@ -106,13 +106,13 @@ test('a file that could not be locked is told as a start tells it, there or not;
   expect(asked).toEqual([]);
 });
 
-test('one volume that cannot be had does not hide the next', async () => {
+test('one unusable volume does not hide the next', async () => {
   expect(await volumeWarnings([volume({ name: 'a' }), volume({ name: 'b', sizeBytes: 4096 }), volume({ name: 'c' })], ports)).toHaveLength(
     2,
   );
 });
 
-test('addresses that this machine has are good, also while somebody listens there; others are named with their interface', async () => {
+test('addresses of this machine pass, even if a program listens there; others are named with their interface', async () => {
   const on = (name: string, address: string): ServerInterfaceConfig => ({ name, address, prefixLength: null, port: 5000 });
   expect(await missingAddresses([on('if1', '127.45.0.10'), on('if2', '127.46.0.10')])).toEqual([]);
   const missing = await missingAddresses([on('if1', '127.45.0.10'), on('if2', '198.51.100.7'), on('if3', '2001:db8::7')]);

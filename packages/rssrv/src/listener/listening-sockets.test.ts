@@ -16,28 +16,28 @@ const sockets: net.Socket[] = [];
 
 afterEach(() => {
   vi.restoreAllMocks();
-  for (const entrances of open.splice(0)) entrances.closeAll();
+  for (const opened of open.splice(0)) opened.closeAll();
   for (const socket of sockets.splice(0)) socket.destroy();
 });
 
-function entrances(clock: Clock = systemClock): { entrances: ListeningSockets; heard: string[]; said: string[] } {
+function listen(clock: Clock = systemClock): { sockets: ListeningSockets; heard: string[]; said: string[] } {
   const heard: string[] = [];
   const said: string[] = [];
   const log: Log = { ...quietLog, info: (line) => void said.push(line), warn: (line) => void said.push(line) };
   const made = new ListeningSockets({
     clock,
     log,
-    connected: (socket, entrance) => {
-      heard.push(`${entrance.config.name}${entrance.isClosed ? ' closed' : ''}`);
+    connected: (socket, listening) => {
+      heard.push(`${listening.config.name}${listening.isClosed ? ' closed' : ''}`);
       socket.destroy();
     },
     addressCame: () => void said.push('came'),
   });
   open.push(made);
-  return { entrances: made, heard, said };
+  return { sockets: made, heard, said };
 }
 
-/** This machine does not have `address` until the returned function is called. */
+/** This machine lacks `address` until the returned function is called. */
 function without(address: string): () => void {
   const real: unknown = Reflect.get(net.Server.prototype, 'listen');
   const spy = vi.spyOn(net.Server.prototype, 'listen');
@@ -50,7 +50,7 @@ function without(address: string): () => void {
   return () => spy.mockRestore();
 }
 
-/** The next try of what is missing is over. */
+/** Resolves after the next attempt to open what is missing. */
 async function later(clock: FakeClock): Promise<void> {
   clock.advance(MISSING_ADDRESS_RETRY_MS);
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -68,7 +68,7 @@ function at(name: string, address: string, port: number): ServerInterfaceConfig 
   return { name, address, prefixLength: null, port };
 }
 
-/** Whether somebody takes a connection there and lets it go. */
+/** Whether a connection to that address is accepted; it is closed at once. */
 function reach({ address, port }: ServerInterfaceConfig): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect({ host: address, port });
@@ -79,10 +79,10 @@ function reach({ address, port }: ServerInterfaceConfig): Promise<boolean> {
   });
 }
 
-test('opens, keeps what stays under its new name, closes the rest', async () => {
+test('a change opens new sockets, keeps unchanged ones under their new name, and closes the rest', async () => {
   const port = await freePort();
   const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
-  const { entrances: made, heard } = entrances();
+  const { sockets: made, heard } = listen();
   await made.open([first, second]);
   expect([await reach(first), await reach(second)]).toEqual([true, true]);
   made.keep([{ ...first, name: 'lan1' }]);
@@ -92,26 +92,26 @@ test('opens, keeps what stays under its new name, closes the rest', async () => 
   expect(await reach(first)).toBe(false);
 });
 
-test('opens all or none, and names the one that cannot be had', async () => {
+test('a change opens all sockets or none, and names the one that fails', async () => {
   const port = await freePort();
-  const { entrances: made } = entrances();
+  const { sockets: made } = listen();
   const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
-  await entrances().entrances.open([second]);
+  await listen().sockets.open([second]);
   await expect(made.open([first, second])).rejects.toMatchObject({
     code: 'E_ADDRESS_IN_USE',
     message: expect.stringMatching(/127\.53\.2\.1 port \d+ \(interface if2\): another program uses the port/),
   });
   expect(await reach(first)).toBe(false);
   await made.open([first]);
-  await expect(entrances().entrances.open([first])).rejects.toMatchObject({ code: 'E_ADDRESS_IN_USE' });
+  await expect(listen().sockets.open([first])).rejects.toMatchObject({ code: 'E_ADDRESS_IN_USE' });
   expect(await reach(first)).toBe(true);
 });
 
-describe('an address that the machine does not have', () => {
-  test('does not keep the others from being served, is named, and is listened on when it comes', async () => {
+describe('an address that the machine lacks', () => {
+  test('does not keep the others from being served, is reported, and is listened on once it appears', async () => {
     const port = await freePort();
     const clock = new FakeClock();
-    const { entrances: made, said } = entrances(clock);
+    const { sockets: made, said } = listen(clock);
     const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
     const comes = without('127.53.2.1');
     const missing = await made.open([first, second]);
@@ -128,9 +128,9 @@ describe('an address that the machine does not have', () => {
     expect([await reach(second), made.listening([first, second])]).toEqual([true, [first, second]]);
   });
 
-  test('refuses the start when it is the only one, and a change that would leave no other', async () => {
+  test('refuses the start if it is the only one, and a change that would leave no other', async () => {
     const port = await freePort();
-    const { entrances: made } = entrances(new FakeClock());
+    const { sockets: made } = listen(new FakeClock());
     const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
     without('127.53.2.1');
     await expect(made.open([second])).rejects.toMatchObject({ code: 'E_ADDRESS_MISSING' });
@@ -140,10 +140,10 @@ describe('an address that the machine does not have', () => {
     expect(await made.open([first, second])).toHaveLength(1);
   });
 
-  test('is not waited for when its interface is taken out, or at the end', async () => {
+  test('is not waited for after its interface is removed, or at the end', async () => {
     const port = await freePort();
     const clock = new FakeClock();
-    const { entrances: made, said } = entrances(clock);
+    const { sockets: made, said } = listen(clock);
     const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
     const comes = without('127.53.2.1');
     await made.open([first, second]);
@@ -155,28 +155,28 @@ describe('an address that the machine does not have', () => {
     expect(clock.timersPending).toBe(0);
   });
 
-  test('that comes with its port taken by another program is said once', async () => {
+  test('is reported once if another program has its port when it appears', async () => {
     const port = await freePort();
     const clock = new FakeClock();
-    const { entrances: made, said } = entrances(clock);
+    const { sockets: made, said } = listen(clock);
     const [first, second] = [at('if1', '127.53.1.1', port), at('if2', '127.53.2.1', port)];
     const comes = without('127.53.2.1');
     await made.open([first, second]);
     comes();
-    const other = entrances();
-    await other.entrances.open([second]);
+    const other = listen();
+    await other.sockets.open([second]);
     for (let time = 0; time < 3; time++) await later(clock);
     expect(said).toEqual([expect.stringContaining('another program uses the port')]);
-    other.entrances.closeAll();
+    other.sockets.closeAll();
     await later(clock);
     expect(said).toHaveLength(3);
     expect(await reach(second)).toBe(true);
   });
 });
 
-test('opens nothing any more after the end', async () => {
+test('nothing is opened after the end', async () => {
   const first = at('if1', '127.53.1.1', await freePort());
-  const { entrances: made } = entrances();
+  const { sockets: made } = listen();
   made.closeAll();
   await expect(made.open([first])).rejects.toMatchObject({ code: 'E_SHUTTING_DOWN' });
   expect(await reach(first)).toBe(false);

@@ -35,7 +35,7 @@ async function started(): Promise<RunRecords> {
   return records;
 }
 
-/** A process as workers are, which has started another one. */
+/** A process like a worker, which has started another one. */
 async function workerWith(helper: string): Promise<{ worker: number; helper: number; kill: () => void }> {
   const child = spawn('sh', ['-c', `${helper} & echo $!; read -r line`], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   children.push(child);
@@ -44,7 +44,7 @@ async function workerWith(helper: string): Promise<{ worker: number; helper: num
   return { worker: child.pid ?? 0, helper: pid, kill: () => void child.kill('SIGKILL') };
 }
 
-test('a life goes on over clean ends and is another one after an unclean end, of a worker for its volumes, of a listener for all', async () => {
+test('an incarnation continues over clean ends; an unclean end starts a new one, of a worker for its volumes, of a listener for all', async () => {
   const first = await started();
   await first.workerStarted(process.pid);
   await first.workerEnded(process.pid, []);
@@ -61,7 +61,7 @@ test('a life goes on over clean ends and is another one after an unclean end, of
   expect(third.incarnationOf('b')).not.toBe(b);
 });
 
-test('when RUN was cleared every life is another one, although the counts begin anew in the same boot', async () => {
+test('after RUN was cleared every incarnation is new, although the counts restart within the same boot', async () => {
   const first = await started();
   await first.workerStarted(process.pid);
   await first.workerEnded(process.pid, []);
@@ -69,7 +69,7 @@ test('when RUN was cleared every life is another one, although the counts begin 
   expect((await started()).incarnationOf('a')).not.toBe(first.incarnationOf('a'));
 });
 
-test('workers that are left are ended, also those that stand still', async () => {
+test('leftover workers are ended, also stopped ones', async () => {
   const { worker } = await workerWith('true');
   const records = await started();
   await records.workerStarted(worker);
@@ -78,7 +78,7 @@ test('workers that are left are ended, also those that stand still', async () =>
   expect(startTicksOf(worker)).toBeUndefined();
 });
 
-test('a helper whose worker is gone is ended, and waited for: nothing that it was asked for happens later', async (context) => {
+test('a helper without its worker is ended and waited for, so that none of its operations happens later', async (context) => {
   needPrograms(context, 'perl');
   const { worker, helper, kill } = await workerWith('exec perl -e "sleep 60"');
   const records = await started();
@@ -92,7 +92,7 @@ test('a helper whose worker is gone is ended, and waited for: nothing that it wa
   expect(startTicksOf(helper)).toBeUndefined();
 });
 
-test('a process that has got the number of a worker is not touched, nor what it has started', async (context) => {
+test('an unrelated process with the number of an old worker is not touched, nor are its children', async (context) => {
   needPrograms(context, 'perl');
   const { worker, helper } = await workerWith('exec perl -e "sleep 60"');
   const records = await started();

@@ -25,7 +25,7 @@ const SERVER = {
   versions: [1],
   features: [],
 };
-const ENTRANCE: ListeningSocket = { config: { name: 'if0', address: '127.54.1.1', prefixLength: null, port: 0 }, isClosed: false };
+const LISTENING: ListeningSocket = { config: { name: 'if0', address: '127.54.1.1', prefixLength: null, port: 0 }, isClosed: false };
 const SESSION = Buffer.alloc(16, 0x5e);
 const SECRET = Buffer.alloc(32, 9);
 
@@ -64,7 +64,7 @@ class Site {
   async open(): Promise<this> {
     const server = net.createServer((socket) => {
       sockets.push(socket);
-      this.gate.connected(socket, ENTRANCE);
+      this.gate.connected(socket, LISTENING);
     });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen({ host: '127.54.1.1', port: 0 }, resolve));
@@ -80,7 +80,7 @@ class Site {
     });
   }
 
-  /** What becomes of a client: `proven`, or the code of its refusal. */
+  /** The result of a client: `proven`, or the code of its refusal. */
   async enter(identity: ClientIdentity, from?: string, join: SessionToJoin | null = null): Promise<string> {
     const socket = await this.connect(from);
     return enterBy(socket, identity, join);
@@ -110,7 +110,7 @@ async function* framesOf(socket: net.Socket): AsyncGenerator<Buffer> {
   let bytes = Buffer.alloc(0);
   for await (const chunk of socket) {
     bytes = Buffer.concat([bytes, chunk as Buffer]);
-    // The length of a message stands at 8 in its header.
+    // The length of a message is at offset 8 of its header.
     const end = (): number => (bytes.length < HEADER_BYTES ? Infinity : HEADER_BYTES + bytes.readUInt32BE(8));
     while (bytes.length >= end()) {
       const at = end();
@@ -132,14 +132,14 @@ async function guess(site: Site, node: string, count = FAILED_PROOFS_AT_ONCE): P
   return said;
 }
 
-test('ten wrong proofs of a node do not lock out the other clients behind the same address', async () => {
+test('ten wrong proofs of one node do not exclude other clients behind the same address', async () => {
   const site = await new Site().open();
   expect(await guess(site, 'venus', FAILED_PROOFS_AT_ONCE + 1)).toEqual([...Array(FAILED_PROOFS_AT_ONCE).fill('E_AUTH'), 'E_LIMIT']);
   expect(await site.enter(as('mars'))).toBe('proven');
   expect(await site.enter(as('venus'), '127.54.1.3')).toBe('proven');
 });
 
-test('wrong proofs of its own name keep neither a machine that is known out, nor a join of a session that lives', async () => {
+test('wrong proofs of its own name exclude neither a known machine nor a join to a live session', async () => {
   const site = await new Site().open();
   await guess(site, 'venus');
   expect(await site.enter(as('venus'))).toBe('E_LIMIT');
@@ -150,7 +150,7 @@ test('wrong proofs of its own name keep neither a machine that is known out, nor
   expect(site.proven.map(({ kind }) => kind)).toEqual(['join', 'new']);
 });
 
-test('a guess is not looked at while it waits, however right, and a join must be right in both', async () => {
+test('a proof that comes too early is not checked, even if it is right, and a join must be right in both', async () => {
   const site = await new Site().open();
   site.living.set('venus', SECRET);
   await guess(site, 'venus');
@@ -161,13 +161,13 @@ test('a guess is not looked at while it waits, however right, and a join must be
   expect(await site.enter(as('venus'))).toBe('proven');
 });
 
-test('an unknown name is kept waiting like a known one', async () => {
+test('an unknown name waits like a known one', async () => {
   const site = await new Site().open();
   const known = await guess(site, 'venus', FAILED_PROOFS_AT_ONCE + 1);
   expect(await guess(site, 'nobody', FAILED_PROOFS_AT_ONCE + 1)).toEqual(known);
 });
 
-test('idle sockets of an address do not keep a client behind it out: the oldest of them gives way', async () => {
+test('idle sockets from an address do not exclude a client behind it: the oldest of them is closed', async () => {
   const site = await new Site().open();
   const idle: net.Socket[] = [];
   for (let count = 0; count < 40; count++) idle.push(await site.connect());
@@ -177,7 +177,7 @@ test('idle sockets of an address do not keep a client behind it out: the oldest 
   expect(idle.filter(({ destroyed }) => !destroyed).length).toBeLessThan(UNPROVEN_PER_ADDRESS_MAX);
 });
 
-test('idle sockets of many addresses do not keep a client out', async () => {
+test('idle sockets from many addresses do not exclude a client', async () => {
   const site = await new Site().open();
   for (let count = 0; count < UNPROVEN_MAX + 8; count++) await site.connect(`127.54.2.${1 + (count % 250)}`);
   expect(await site.enter(as('mars'))).toBe('proven');

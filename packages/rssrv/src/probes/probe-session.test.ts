@@ -24,7 +24,7 @@ import { AT, RawPath } from '../testing/raw-client.ts';
 
 const SEGMENT_SECTORS = SEGMENT_BYTES / SECTOR_BYTES;
 
-/** As Node's: what is put off to the next turn is a millisecond away. */
+/** As Node's: work postponed to the next turn is a millisecond away. */
 class TurnClock extends FakeClock {
   override after(delayMs: number, fire: () => void): Timer {
     return super.after(Math.max(1, delayMs), fire);
@@ -75,7 +75,7 @@ class Scene {
     for (let times = 0; times < 4; times++) this.clock.advance(1);
   }
 
-  /** One answer to `request`, and the probe goes on. */
+  /** Checks one answer to `request`, after which the probe goes on. */
   asks(request: (client: RawPath) => void): string[] {
     this.client.heard.length = 0;
     request(this.client);
@@ -106,7 +106,7 @@ test('WELCOME names no session, and a PING is answered with its number', () => {
 });
 
 describe.each([false, true])('with digest %s', (digest) => {
-  test('a READ is zeros, whatever was in the buffers before; a WRITE is taken', () => {
+  test('a READ returns zeros, whatever the buffers contained; a WRITE is accepted', () => {
     const scene = new Scene(digest);
     const used = scene.pools.outputs.take();
     used.bytes.fill(0xa5);
@@ -120,14 +120,14 @@ describe.each([false, true])('with digest %s', (digest) => {
   });
 });
 
-test('a slot is used again as soon as it is answered, and its seq means nothing', () => {
+test('a slot can be reused once it is answered, and its seq means nothing', () => {
   const scene = new Scene();
   for (let times = 0; times < 3; times++) {
     expect(scene.asks((client) => client.io(OP.READ, { slot: 0, seq: 4 }, 0, 1, 0))).toEqual(['READ answer 0/4 status 0']);
   }
 });
 
-test('data is said in turns, and no more than the client takes', () => {
+test('data is sent in turns, and no more than the client accepts', () => {
   const scene = new Scene();
   const mostBytes = PROBE_TURN_BYTES + SEGMENT_BYTES + PROBE_SLOTS * HEADER_BYTES;
   const sends: { atMs: number; bytes: number }[] = [];
@@ -151,7 +151,7 @@ test('data is said in turns, and no more than the client takes', () => {
   expect(Math.max(...perTurn)).toBeLessThanOrEqual(mostBytes);
 });
 
-test('more small WRITEs at once than there are slots end it: they would hold up the listener', () => {
+test('more concurrent small WRITEs than slots end the probe because they would delay the listener', () => {
   const scene = new Scene();
   const { encoder } = scene.client.connection;
   const write = (count: number): void => {
@@ -169,7 +169,7 @@ test('more small WRITEs at once than there are slots end it: they would hold up 
   expect(scene.ends).toEqual([`Protocol error of the client: More than ${PROBE_SLOTS} requests came at once`]);
 });
 
-test('ends after its time, with a word', () => {
+test('a probe ends after its time, with a message', () => {
   const scene = new Scene();
   scene.clock.advance(PROBE_TIME_MAX_MS);
   expect(scene.client.heard).toEqual(['BYE 0']);
@@ -179,7 +179,7 @@ test('ends after its time, with a word', () => {
   expect(scene.clock.timersPending).toBe(0);
 });
 
-test('ends after its bytes, with a word', () => {
+test('a probe ends after its bytes, with a message', () => {
   const scene = new Scene();
   scene.session['connection'].receivedBytes = PROBE_BYTES_MAX;
   scene.client.io(OP.WRITE, { slot: 0, seq: 1 }, 0, 1, 0);
@@ -188,7 +188,7 @@ test('ends after its bytes, with a word', () => {
   expect(scene.client.heard).toEqual(['WRITE answer 0/1 status 0', 'BYE 0']);
 });
 
-test('the client says when it has done, and nothing is left', () => {
+test('the client reports its end, and nothing is left', () => {
   const scene = new Scene();
   scene.client.message(OP.BYE, { slot: 0, seq: 0 }, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Measured' }));
   scene.turn();
@@ -197,7 +197,7 @@ test('the client says when it has done, and nothing is left', () => {
   expect(scene.link.isOver).toBe(true);
 });
 
-describe('what does not belong to a probe ends it', () => {
+describe('a request that does not belong to a probe ends it', () => {
   const slot0 = { slot: 0, seq: 1 };
   test.each<readonly [string, (client: RawPath) => void]>([
     ['LIST', (client) => client.message(OP.LIST, slot0, Buffer.alloc(0))],
@@ -238,7 +238,7 @@ describe('what does not belong to a probe ends it', () => {
     expect(scene.ends).toEqual([`Protocol error of the client: More than ${PROBE_SLOTS} READs are waiting`]);
   });
 
-  test('answers that are never read', () => {
+  test('answers that the client never reads', () => {
     const scene = new Scene();
     scene.link.stand('back', true);
     const ping = encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });

@@ -30,7 +30,7 @@ big-2 0xbig2-secret-of-the-lab
 venus 0xvenus-secret-of-the-lab
 `;
 
-/** Everything is served, and nobody has it open. */
+/** Everything is served, and no client has it open. */
 const unused = ({ sizeBytes }: ServerVolumeConfig): VolumeStanding => ({ sizeBytes, users: [] });
 
 function plan(...edits: readonly (readonly [string, string])[]): ReloadPlan | ReloadRefusal {
@@ -67,7 +67,7 @@ describe('applied', () => {
     expect({ opened, closed, removedClients }).toEqual({ opened: [], closed: [], removedClients: [] });
   });
 
-  test('the same file says that nothing has changed', () => {
+  test('an unchanged file is reported as no change', () => {
     const { volumes, ...plan } = applied(['osl', 'osl']);
     expect(volumes).toMatchObject({ added: [], retried: [], removed: [] });
     expect(plan).toEqual({
@@ -92,7 +92,7 @@ describe('applied', () => {
     });
   });
 
-  test('another address of an interface is one closed and one opened; so is another port for all', () => {
+  test('a changed address closes one socket and opens another; so does a changed port for all', () => {
     const moved = applied(['192.168.45.10', '192.168.45.11']);
     expect(moved.changes).toEqual(['interface if1 (192.168.45.10:5000) is closed', 'interface if1 (192.168.45.11:5000) was added']);
     const ported = applied(['port = 5000', 'port = 6000']);
@@ -101,13 +101,13 @@ describe('applied', () => {
     expect(ported.changes).toContain('exploration is answered on port 6000');
   });
 
-  test('an interface under another name keeps its socket, and the list is another one', () => {
+  test('a renamed interface keeps its socket, in a new list', () => {
     const { opened, closed, isListChanged, changes } = applied(['interface if1', 'interface lan1']);
     expect({ opened, closed, isListChanged }).toEqual({ opened: [], closed: [], isListChanged: true });
     expect(changes).toEqual(['names or order of the interfaces changed']);
   });
 
-  test('clients that come, go, or have another key; no key is ever told', () => {
+  test('clients are added, removed, or get another key; no key is printed', () => {
     const { removedClients, rekeyedClients, changes } = applied(
       ['venus 0xvenus-secret-of-the-lab\n', 'big-6 0xbig6-secret-of-the-lab\n'],
       ['0xbig2', '0xBIG2'],
@@ -121,7 +121,7 @@ describe('applied', () => {
     expect(changes.join()).not.toMatch(/0x/);
   });
 
-  test('explore, namespacekey, log-level, the label of the namespace, a subnet', () => {
+  test("explore, namespacekey, log-level, the namespace's label, and a subnet are applied", () => {
     const { changes } = applied(
       ['namespacekey = 0xa-key-of-the-namespace', 'explore = no'],
       ['serverid = 1', 'serverid = 1\nlog-level = debug'],
@@ -137,7 +137,7 @@ describe('applied', () => {
     ]);
   });
 
-  test('a warning is told once', () => {
+  test('a warning is printed once', () => {
     const short = ['big-2 0xbig2-secret-of-the-lab', 'big-2 0xb'] as const;
     expect(applied(short).newWarnings.map(({ message }) => message)).toEqual([expect.stringMatching(/^Short key of client big-2/)]);
     const config = parseRssrvConfig(FILE.replace(...short), 'rssrvcfg');
@@ -146,7 +146,7 @@ describe('applied', () => {
   });
 });
 
-describe('refused, naming section and remedy', () => {
+describe('a refusal names section and remedy', () => {
   test.each([
     ['namespaceid = 200', 'namespaceid = 201', /^namespaceid in \[namespace osl\] has changed.*: restart rssrv, or take the change back$/],
     ['serverid = 1', 'serverid = 2', /^serverid in \[server big-9\] has changed/],
@@ -158,12 +158,12 @@ describe('refused, naming section and remedy', () => {
     expect(result).toEqual({ kind: 'refuse', sentences: expect.arrayContaining([expect.stringMatching(sentence)]) });
   });
 
-  test('whole: what could be applied is not, and every section is named', () => {
+  test('a refusal is for the whole file: nothing is applied, and every section is named', () => {
     const result = plan(NEW_INTERFACE, ['serverid = 1', 'serverid = 2'], ['size = 15g', 'size = 14g']);
     expect(result).toMatchObject({ kind: 'refuse', sentences: [expect.stringContaining('serverid'), expect.stringContaining('oracle')] });
   });
 
-  test('no key is told', () => {
+  test('a refusal prints no key', () => {
     const result = plan(['0xa-key-of-the-server', '0xanother-key-of-the-server']);
     expect(JSON.stringify(result)).not.toMatch(/0xa/);
   });

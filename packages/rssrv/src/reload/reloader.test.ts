@@ -51,7 +51,7 @@ class Scene {
   }
 }
 
-test('says what was applied, or that nothing changed', async () => {
+test('a reload reports the applied changes, or that nothing changed', async () => {
   const scene = new Scene();
   await scene.reload();
   scene.text = fileWith('10.0.0.2');
@@ -63,7 +63,7 @@ test('says what was applied, or that nothing changed', async () => {
   ]);
 });
 
-test('what is said is logged at the more talkative of two levels', async () => {
+test('messages of a reload are logged at the more verbose of the two levels', async () => {
   const scene = new Scene();
   for (const level of ['error', 'fatal', 'trace']) {
     scene.text = fileWith('10.0.0.1', `log-level = ${level}\n`);
@@ -75,7 +75,7 @@ test('what is said is logged at the more talkative of two levels', async () => {
   expect(scene.said).toEqual([...quieter('error'), ...quieter('fatal'), ...quieter('trace').toReversed(), ...quieter('info')]);
 });
 
-test('a wrong file: every problem with its line, and the old one is kept', async () => {
+test('a wrong file: every problem is reported with its line, and the old configuration is kept', async () => {
   const scene = new Scene();
   scene.text = fileWith('10.0.0', 'serverkey = \n').replace('namespaceid = 200', 'namespaceid = 70000');
   await scene.reload();
@@ -88,7 +88,7 @@ test('a wrong file: every problem with its line, and the old one is kept', async
   ]);
 });
 
-test('a refused change, and an interface that cannot be had, keep the old one too', async () => {
+test('a refused change, and an unusable interface, keep the old configuration too', async () => {
   const scene = new Scene();
   scene.text = fileWith('10.0.0.2').replace('serverid = 1', 'serverid = 2');
   await scene.reload();
@@ -104,7 +104,7 @@ test('a refused change, and an interface that cannot be had, keep the old one to
   ]);
 });
 
-test('asked while one is under way, it reads once more afterwards, however often it was asked', async () => {
+test('requests during a reload cause exactly one more reload afterwards', async () => {
   const scene = new Scene();
   scene.isHeld = true;
   scene.text = fileWith('10.0.0.2');

@@ -42,7 +42,7 @@ describe('copies', () => {
     ]);
   });
 
-  test('of a done READ are read again; the slot may be used anew meanwhile', async () => {
+  test('of a done READ are read again; the slot may be reused meanwhile', async () => {
     const { scene, paths } = await sceneWith(2);
     scene.storage.fill = 1;
     paths[0]!.io(OP.READ, TAG);
@@ -64,7 +64,7 @@ describe('copies', () => {
     expect([paths[0]!.bodies[0], paths[1]!.bodies[0]]).toEqual([Buffer.alloc(512, 1), Buffer.alloc(512, 2)]);
   });
 
-  test('of an OPEN get the same handle, and it is opened once', async () => {
+  test('of an OPEN get the same handle, and the volume is opened once', async () => {
     const { scene, paths } = await sceneWith(2);
     const body = Buffer.from('83a46e616d65a66f7261636c65a8756e69766572736500a8726561646f6e6c79c2', 'hex');
     for (const path of paths) path.message(OP.OPEN, TAG, body);
@@ -90,7 +90,7 @@ describe('copies', () => {
     expect(scene.storage.begun).toEqual(['WRITE']);
   });
 
-  test('that are stale are dropped', async () => {
+  test('of an earlier seq are dropped', async () => {
     const { scene, paths } = await sceneWith(1);
     paths[0]!.io(OP.WRITE, { slot: 3, seq: 2 });
     paths[0]!.io(OP.WRITE, { slot: 3, seq: 0 });
@@ -127,7 +127,7 @@ describe('a client that breaks the rules loses that path, nothing else', () => {
 
   test.each(cases)('%s', async (_name, act) => {
     const { scene, paths } = await sceneWith(2);
-    // So that what the other path sends arrives first.
+    // This way the other path's message arrives first.
     act(paths[1]!, paths[0]!);
     await scene.turn();
     expect(paths.map(({ closedReason }) => closedReason !== null)).toEqual([false, true]);
@@ -141,7 +141,7 @@ describe('a client that breaks the rules loses that path, nothing else', () => {
 });
 
 describe('fences', () => {
-  test('FENCED comes when the path is closed; what it had sent and was not read never runs', async () => {
+  test('FENCED is sent when the path is closed; unread requests of that path never run', async () => {
     const { scene, paths } = await sceneWith(2);
     paths[1]!.io(OP.WRITE, TAG);
     paths[0]!.message(OP.FENCE, TAG, Buffer.alloc(0), 0, 1);
@@ -154,7 +154,7 @@ describe('fences', () => {
     expect(scene.storage.begun.length).toBe(before);
   });
 
-  test('may be asked again', async () => {
+  test('a fence may be requested again', async () => {
     const { scene, paths } = await sceneWith(2);
     for (let times = 0; times < 2; times++) paths[0]!.message(OP.FENCE, TAG, Buffer.alloc(0), 0, 1);
     await scene.turn();
@@ -170,8 +170,8 @@ describe('fences', () => {
   });
 });
 
-describe('the end', () => {
-  test('answers what was begun, begins nothing new, flushes, closes, and says good bye', async () => {
+describe('the end of a session', () => {
+  test('answers running requests, starts no new one, flushes, closes, and sends BYE', async () => {
     const { scene, paths } = await sceneWith(1);
     paths[0]!.io(OP.WRITE, TAG);
     await scene.turn();
@@ -190,8 +190,8 @@ describe('the end', () => {
     expect([scene.clock.timersPending, scene.pools.bodies.lent.size, scene.pools.outputs.lent.size]).toEqual([0, 0, 0]);
   });
 
-  // Once the second call returned at once, while the first was still flushing, and took its wake-up away.
-  test('asked for twice is one end', async () => {
+  // Regression: the second call returned while the first was still flushing, and took its wake-up away.
+  test('is one end if it is requested twice', async () => {
     const { scene, paths } = await sceneWith(1);
     paths[0]!.io(OP.WRITE, TAG);
     await scene.turn();
@@ -225,7 +225,7 @@ describe('the end', () => {
     expect([isEnded, paths[1]!.heard[0]]).toEqual([true, 'READ answer 3/1 status 0']);
   });
 
-  test('refuses a path that comes late', async () => {
+  test('refuses a path that joins late', async () => {
     const { scene } = await sceneWith(1);
     const ended = scene.session.end('E_SHUTTING_DOWN', 'The server ends');
     await scene.turn();
@@ -238,7 +238,7 @@ describe('the end', () => {
 });
 
 describe('handles', () => {
-  test('CLOSE waits for nothing: while requests of the handle are executing it is refused', async () => {
+  test('CLOSE waits for nothing: it is refused while requests of the handle are executing', async () => {
     const { scene, paths } = await sceneWith(1);
     paths[0]!.io(OP.WRITE, TAG);
     paths[0]!.message(OP.CLOSE, { slot: 4, seq: 1 }, Buffer.alloc(0), 1);
@@ -247,7 +247,7 @@ describe('handles', () => {
     scene.storage.finish();
     paths[0]!.message(OP.CLOSE, { slot: 5, seq: 1 }, Buffer.alloc(0), 1);
     await scene.turn();
-    // A handle that is closing starts nothing.
+    // A handle that is closing starts no request.
     paths[0]!.io(OP.WRITE, { slot: 6, seq: 1 });
     await scene.turn();
     scene.storage.finish();

@@ -40,7 +40,7 @@ test.each([
   expect([scene.storage.isClosed, scene.cut, scene.lost, scene.released]).toEqual([true, ['id'], [], []]);
 });
 
-test('the end of the storage is looked at every heartbeat interval, while it is in use', async () => {
+test('the end of the storage is checked every heartbeat interval while it is in use', async () => {
   let looks: ((errno: string | null) => void)[] = [];
   const end = { isCut: false, needsCheck: false, grow: () => undefined, check: (done: (errno: string | null) => void) => looks.push(done) };
   Object.assign(scene.storage.backend, { end });

@@ -32,12 +32,12 @@ async function finish(status = 0): Promise<void> {
   await scene.turn();
 }
 
-/** What came since the last time. */
+/** The answers since the last call. */
 function heard(from = path): string[] {
   return from.heard.splice(0);
 }
 
-test('REVOKED comes when what executes has ended, and is flushed and closed', async () => {
+test('REVOKED is sent once the executing requests have ended and are flushed, and the handle is closed', async () => {
   path.io(OP.WRITE, { slot: 0, seq: 1 });
   path.io(OP.READ, { slot: 1, seq: 1 });
   await scene.turn();
@@ -52,7 +52,7 @@ test('REVOKED comes when what executes has ended, and is flushed and closed', as
   expect(scene.released, 'the hold stays').toEqual([]);
 });
 
-test('what comes later on the handle, given up or not, is answered STALE and not executed', async () => {
+test('later requests on the handle, abandoned or not, are answered STALE and do not execute', async () => {
   const late = scene.path();
   await revoke([3, 1, 4, 1]);
   late.io(OP.WRITE, { slot: 3, seq: 1 }, 8);
@@ -65,7 +65,7 @@ test('what comes later on the handle, given up or not, is answered STALE and not
   expect(heard()).toEqual(['REVOKED 1']);
 });
 
-test('the seq of what was given up and never seen is used up: the slot goes on behind it', async () => {
+test('the seq of an abandoned request that the server never received is used up: the slot goes on after it', async () => {
   await revoke([7, 1]);
   await finish();
   expect(heard()).toEqual(['REVOKED 1']);
@@ -74,7 +74,7 @@ test('the seq of what was given up and never seen is used up: the slot goes on b
   expect(heard()).toEqual(['LIST answer 7/2 status 0']);
 });
 
-test('a copy of what executes, on another path, is answered there as ever', async () => {
+test('a copy of an executing request, on another path, is answered there as usual', async () => {
   const other = scene.path();
   path.io(OP.WRITE, { slot: 0, seq: 1 });
   await scene.turn();
@@ -85,7 +85,7 @@ test('a copy of what executes, on another path, is answered there as ever', asyn
   expect([heard(), heard(other)]).toEqual([['WRITE answer 0/1 status 0'], ['WRITE answer 0/1 status 0']]);
 });
 
-test('asked on two paths it is answered on both; a path that is gone is owed nothing', async () => {
+test('a REVOKE on two paths is answered on both; a closed path gets no answer', async () => {
   const [second, third] = [scene.path(), scene.path()];
   path.io(OP.WRITE, { slot: 0, seq: 1 });
   await scene.turn();
@@ -105,7 +105,7 @@ test('a late REVOKE takes no tag from a slot that serves another request by now'
   await revoke([0, 1]);
   await finish();
   const late = scene.path();
-  // As by a slot's 65,536th use: its tag looks like the next one again.
+  // As after a slot's 65,536th use: its tag looks like the next one again.
   await revoke([9, 1], late);
   expect(heard(late)).toEqual(['REVOKED 1']);
   late.message(OP.LIST, { slot: 9, seq: 1 }, NOTHING);
@@ -113,7 +113,7 @@ test('a late REVOKE takes no tag from a slot that serves another request by now'
   expect(heard(late)).toEqual(['LIST answer 9/1 status 0']);
 });
 
-test('while a FLUSH of it hangs, another handle of the session goes on', async () => {
+test('while a FLUSH of the revoked handle hangs, another handle of the session goes on', async () => {
   path.message(OP.OPEN, { slot: 254, seq: 1 }, Buffer.from('83a46e616d65a66f7261636c65a8756e69766572736500a8726561646f6e6c79c2', 'hex'));
   await scene.turn();
   heard();
@@ -127,7 +127,7 @@ test('while a FLUSH of it hangs, another handle of the session goes on', async (
   expect(heard()).toEqual(['READ answer 1/1 status 0']);
 });
 
-describe('closes the path', () => {
+describe('a wrong REVOKE closes the path', () => {
   test.each([
     ['a handle that was never given', [], 2],
     ['a slot that was not granted', [256, 1], 1],
@@ -148,13 +148,13 @@ describe('closes the path', () => {
     expect(path.closedReason).not.toBeNull();
   });
 
-  test('REVOKE again while this path is owed the answer', async () => {
+  test('REVOKE again while this path still waits for the answer', async () => {
     await revoke([]);
     await revoke([]);
     expect(path.closedReason).not.toBeNull();
   });
 
-  test('REVOKE where it was not agreed on', async () => {
+  test('REVOKE without its feature', async () => {
     const plain = scene.path([], undefined, false);
     await revoke([], plain);
     expect(plain.closedReason).not.toBeNull();

@@ -32,7 +32,7 @@ async function finish(status = 0): Promise<void> {
   await scene.turn();
 }
 
-/** The time passes in which the server looks after its volumes. */
+/** Lets the time between two checks of the server's volumes pass. */
 async function pass(ms: number): Promise<void> {
   scene.clock.advance(ms);
   await scene.turn();
@@ -42,7 +42,7 @@ function syncs(): number {
   return scene.storage.begun.filter((name) => name === 'FLUSH').length;
 }
 
-test('a FLUSH that fails is answered so, and the listener hears of it, once', async () => {
+test('a FLUSH that fails is answered with the error, and the listener is notified once', async () => {
   await send(OP.FLUSH);
   await finish(IO_ERROR);
   expect([path.heard, scene.lost]).toEqual([[`FLUSH answer 0/1 status ${IO_ERROR}`], ['id']]);
@@ -51,7 +51,7 @@ test('a FLUSH that fails is answered so, and the listener hears of it, once', as
   expect([path.heard.length, scene.lost]).toEqual([2, ['id']]);
 });
 
-test('a FLUSH that succeeds says nothing', async () => {
+test('a FLUSH that succeeds notifies nothing', async () => {
   await send(OP.FLUSH);
   await finish();
   expect([path.heard, scene.lost]).toEqual([[`FLUSH answer 0/1 status ${OK}`], []]);
@@ -75,7 +75,7 @@ test.each([
   expect([scene.lost, path.heard.length]).toEqual([['id'], 1]);
 });
 
-test('a WRITE that goes at once is synced too; once, when nothing else is written', async () => {
+test('a WRITE that runs at once is synced too; once, if nothing else is written', async () => {
   scene.storage.isFast = true;
   await send(OP.WRITE);
   for (let ms = 0; ms < 2 * SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
@@ -85,7 +85,7 @@ test('a WRITE that goes at once is synced too; once, when nothing else is writte
   expect([syncs(), scene.lost]).toEqual([1, []]);
 });
 
-test('what was written while a sync ran is not covered by it', async () => {
+test('data written during a sync is not covered by that sync', async () => {
   scene.storage.isFast = true;
   await send(OP.WRITE);
   await send(OP.FLUSH);
@@ -96,7 +96,7 @@ test('what was written while a sync ran is not covered by it', async () => {
   expect(syncs()).toBe(2);
 });
 
-test('nothing is synced that has nothing unsynced: reads, FUA, a FLUSH behind it', async () => {
+test('without unsynced data there is no sync: after reads, FUA writes, or a FLUSH', async () => {
   scene.storage.isFast = true;
   await send(OP.READ);
   await send(OP.WRITE, FLAG.FUA);
@@ -108,7 +108,7 @@ test('nothing is synced that has nothing unsynced: reads, FUA, a FLUSH behind it
   expect(syncs()).toBe(1);
 });
 
-test('a FUA change that fails is followed by a sync, which tells whether anything else is lost', async () => {
+test('a failed FUA change is followed by a sync, which shows whether anything else is lost', async () => {
   await send(OP.WRITE, FLAG.FUA);
   await finish(STATUS.NO_SPACE);
   expect([path.heard, syncs(), scene.lost]).toEqual([[`WRITE answer 0/1 status ${STATUS.NO_SPACE}`], 1, []]);
@@ -120,7 +120,7 @@ test('a FUA change that fails is followed by a sync, which tells whether anythin
   expect(scene.lost).toEqual(['id']);
 });
 
-test('the last sync of a handle counts too, at CLOSE as at the end; a sync of the server’s own is waited for', async () => {
+test("the last sync of a handle counts too, at CLOSE and at the end; the server's own sync is waited for", async () => {
   scene.storage.isFast = true;
   await send(OP.WRITE);
   for (let ms = 0; ms <= SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
@@ -133,7 +133,7 @@ test('the last sync of a handle counts too, at CLOSE as at the end; a sync of th
   expect([path.heard.at(-1), scene.lost, scene.storage.isClosed]).toEqual([`CLOSE answer 8/1 status ${IO_ERROR}`, ['id'], true]);
 });
 
-test('a revoked handle says it once, whatever its last sync says', async () => {
+test('a revoked handle reports a loss once, whatever its last sync returns', async () => {
   await send(OP.FLUSH);
   await finish(IO_ERROR);
   const revoked = scene.session.revoke('id', 1);

@@ -12,7 +12,7 @@ import { SessionScene } from '../testing/raw-client.ts';
 const FEW = 20;
 const LOW = FEW - 1;
 
-test('each number is given once, and of 65,535 some thousands are left when they are low', () => {
+test('each number is given once, and of 65,535 some thousands are left when they count as low', () => {
   const numbers = new HandleNumbers();
   let low = 0;
   let handle = 0;
@@ -23,7 +23,7 @@ test('each number is given once, and of 65,535 some thousands are left when they
   expect([handle, 65_535 - low > 3000]).toEqual([65_535, true]);
 });
 
-test('it ends when they are low; not while a request waits for slow storage', async () => {
+test('a session with few numbers left ends, but not while a request waits for slow storage', async () => {
   vi.spyOn(HandleNumbers.prototype, 'last', 'get').mockReturnValue(FEW);
   const scene = new SessionScene();
   const path = scene.path();

@@ -52,7 +52,7 @@ describe('late copies of a READ', () => {
     expect(scene.storage.begun).toEqual(['READ', 'READ']);
   });
 
-  test('past the bound wait without costing the path, take no memory, and hold up neither heartbeats nor writes', async () => {
+  test('beyond the bound wait, keep their path, take no memory, and delay neither heartbeats nor writes', async () => {
     const { scene, paths } = await sceneWithDoneReads(2, RUNS_MAX + 3);
     await copies(scene, paths[1]!, RUNS_MAX + 3);
     expect(scene.storage.begun).toHaveLength(RUNS_MAX);
@@ -79,7 +79,7 @@ describe('late copies of a READ', () => {
     expect(paths.slice(1).map(({ heard }) => heard.length)).toEqual([slots, slots, slots]);
   });
 
-  test('that wait are forgotten with their path, and make way for others', async () => {
+  test('that wait are forgotten with their path, and others take their turn', async () => {
     const { scene, paths } = await sceneWithDoneReads(3, RUNS_MAX + 1);
     await copies(scene, paths[1]!, RUNS_MAX + 1);
     paths[0]!.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, 1, Buffer.alloc(0));
@@ -93,14 +93,14 @@ describe('late copies of a READ', () => {
     expect(paths[2]!.heard).toEqual(['READ answer 0/1 status 0']);
   });
 
-  test('twice on one path while it is owed the answer end the path', async () => {
+  test('sent twice on one path before its answer close the path', async () => {
     const { scene, paths } = await sceneWithDoneReads(2, 1);
     await copies(scene, paths[1]!, 1);
     await copies(scene, paths[1]!, 1);
     expect(paths[1]!.closedReason).not.toBeNull();
   });
 
-  test('that wait when the session ends do not hold it up', async () => {
+  test("that wait do not delay the session's end", async () => {
     const { scene, paths } = await sceneWithDoneReads(2, RUNS_MAX + 1);
     await copies(scene, paths[1]!, RUNS_MAX + 1);
     let hasEnded = false;

@@ -33,12 +33,12 @@ async function finish(status = 0): Promise<void> {
   await scene.turn();
 }
 
-/** What was answered since the last time. */
+/** The answers since the last call. */
 function heard(): string[] {
   return path.heard.splice(0);
 }
 
-test('what executes ends and is answered, what comes later is STALE, and then it is flushed and closed', async () => {
+test('executing requests end and are answered, later ones are STALE, and then the handle is flushed and closed', async () => {
   path.io(OP.WRITE, { slot: 0, seq: 1 });
   path.io(OP.READ, { slot: 1, seq: 1 });
   await scene.turn();
@@ -63,7 +63,7 @@ test('what executes ends and is answered, what comes later is STALE, and then it
   expect(scene.released, 'the hold is not the session’s to give up').toEqual([]);
 });
 
-test('a READ that was done is not read again for a late copy, and an EXTENTS is waited for', async () => {
+test('a done READ is not read again for a late copy, and an executing EXTENTS is waited for', async () => {
   scene.storage.isFast = true;
   const other = scene.path();
   path.io(OP.READ, { slot: 0, seq: 1 });
@@ -97,13 +97,13 @@ test('a READ that is being read again for a late copy is waited for', async () =
   expect(revoked).toBe('flushed');
 });
 
-test('a flush that fails is told', async () => {
+test('a failed flush is reported', async () => {
   await revoke();
   await finish(STATUS.IO_ERROR);
   expect([revoked, scene.storage.isClosed]).toEqual(['with loss', true]);
 });
 
-test('another volume, and what was granted later, is left alone', async () => {
+test('another volume, and a later grant, is not revoked', async () => {
   await revoke(9, 'another');
   expect(revoked).toBe('flushed');
   await revoke(0);
@@ -114,7 +114,7 @@ test('another volume, and what was granted later, is left alone', async () => {
 });
 
 describe('a volume that is revoked', () => {
-  test('while CLOSE is under way is closed once, and CLOSE is answered', async () => {
+  test('during a CLOSE is closed once, and CLOSE is answered', async () => {
     path.message(OP.CLOSE, { slot: 0, seq: 1 }, NOTHING, 1);
     await scene.turn();
     await revoke();

@@ -15,7 +15,7 @@ import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';
 const READS = 24;
 const SILENT_BEATS = 3;
 
-test('READs are held back, heartbeats and writes go on, and every READ is answered once in the end', async () => {
+test('READs are delayed, heartbeats and writes go on, and every READ is answered once in the end', async () => {
   const scene = new SessionScene();
   const link = new MemoryLink(scene.clock);
   scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, mayRevoke: false, dead: [] });
@@ -56,7 +56,7 @@ test('READs are held back, heartbeats and writes go on, and every READ is answer
 const PATHS = 16;
 const MIB_READS = WINDOW_BYTES / BODY_MAX_BYTES;
 
-/** `count` paths of a session with an open volume; what the server has to send on each is seen on its link. */
+/** `count` paths of a session with an open volume. Each link shows what the server has queued for it. */
 async function paths(count: number): Promise<{ scene: SessionScene; links: MemoryLink[]; clients: RawPath[] }> {
   const scene = new SessionScene();
   const links = Array.from({ length: count }, () => new MemoryLink(scene.clock));
@@ -77,7 +77,7 @@ async function finishAll(scene: SessionScene): Promise<void> {
   await scene.turn();
 }
 
-/** As many READs as the window allows, again and again with the next seq, on every path that lives. */
+/** As many READs as the window allows, repeatedly with the next seq, on every live path. */
 async function readOnAll(scene: SessionScene, clients: readonly RawPath[]): Promise<number> {
   let seq = 0;
   for (const client of clients) {
@@ -89,7 +89,7 @@ async function readOnAll(scene: SessionScene, clients: readonly RawPath[]): Prom
   return scene.storage.begun.filter((op) => op === 'READ').length;
 }
 
-// Once each path had a bound of its own: 16 paths that nobody read took 512 MiB.
+// Regression: each path had its own bound, so 16 paths that the client did not read took 512 MiB.
 test.each([
   ['slow', false],
   ['fast', true],
@@ -102,7 +102,7 @@ test.each([
   expect(reads * BODY_MAX_BYTES).toBeLessThanOrEqual(ANSWERS_UNREAD_MAX_BYTES + PATHS * (2 * BODY_MAX_BYTES + SEGMENT_BYTES));
 });
 
-test('a path that is read goes on beside others that are not, and those go on when they are read', async () => {
+test('a path that the client reads goes on beside unread ones, and those go on once they are read', async () => {
   const { scene, links, clients } = await paths(3);
   const [first, second, last] = clients as [RawPath, RawPath, RawPath];
   for (const link of links.slice(0, 2)) link.stand('back', true);
@@ -130,7 +130,7 @@ test('a path that is read goes on beside others that are not, and those go on wh
   expect([first, second].map(heardOn)).toEqual([MIB_READS, MIB_READS]);
 });
 
-test('copies of READs that are under way do not take it past the bound: the path that is owed most ends', async () => {
+test('copies of executing READs do not exceed the bound: the path with the largest queue is closed', async () => {
   const { scene, links, clients } = await paths(4);
   for (const link of links) link.stand('back', true);
   for (const client of clients) {

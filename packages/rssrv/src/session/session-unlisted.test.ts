@@ -18,7 +18,7 @@ async function twoPaths(): Promise<{ scene: SessionScene; first: RawPath; second
   return { scene, first, second };
 }
 
-test('every path is told the new number; the unlisted one ends with a word, after the time its client has', async () => {
+test("every path is sent the new number; the unlisted one ends with a message, after the client's time", async () => {
   const { scene, first, second } = await twoPaths();
   scene.session.listChanged([AT], 3);
   await scene.turn();
@@ -33,7 +33,7 @@ test('every path is told the new number; the unlisted one ends with a word, afte
   expect(first.closedReason).toBeNull();
 });
 
-test('what is asked on it meanwhile is executed and answered', async () => {
+test('requests on the unlisted path are executed and answered meanwhile', async () => {
   const { scene, second } = await twoPaths();
   await scene.open(second);
   scene.session.listChanged([AT], 3);
@@ -44,7 +44,7 @@ test('what is asked on it meanwhile is executed and answered', async () => {
   expect(second.heard).toEqual(['NOTIFY 3', 'WRITE answer 1/1 status 0']);
 });
 
-test('a further change of the list gives no more time', async () => {
+test('a further change of the list does not extend the time', async () => {
   const { scene, second } = await twoPaths();
   for (let generation = 3; scene.clock.monotonicMs() < UNLISTED_PATH_MS + 2 * HEARTBEAT_INTERVAL_MS; generation++) {
     scene.session.listChanged([AT], generation);
@@ -53,7 +53,7 @@ test('a further change of the list gives no more time', async () => {
   expect(second.closedReason).not.toBeNull();
 });
 
-test('an interface that comes back in time keeps its paths, in whatever spelling and under whatever name', async () => {
+test('an interface that returns in time keeps its paths, whatever its spelling and name', async () => {
   const { scene, second } = await twoPaths();
   scene.session.listChanged([AT], 3);
   scene.clock.advance(UNLISTED_PATH_MS / 2);
@@ -62,7 +62,7 @@ test('an interface that comes back in time keeps its paths, in whatever spelling
   expect(second.closedReason).toBeNull();
 });
 
-test('another port is another interface, and a path that comes in late by the old one ends too', async () => {
+test('another port is another interface, and a path that joins late by the old one ends too', async () => {
   const { scene, first } = await twoPaths();
   scene.session.listChanged([{ ...AT, port: 6000 }, OTHER], 3);
   const late = scene.path();

@@ -38,10 +38,10 @@ class Scene {
   life = 'life';
   isSettling = true;
   readonly storage = new HeldStorage();
-  /** Backends being opened: each is given, or refused, when the test says so. */
+  /** Backends that are being opened. The test lets each one succeed or fail. */
   readonly openings: { give(): void; refuse(): void }[] = [];
   readonly volumes = new SessionVolumes({
-    list: () => Promise.reject(new Error('Nobody asks')),
+    list: () => Promise.reject(new Error('No caller expected')),
     grant: async () => ({
       granted: true,
       volume: VOLUME,
@@ -73,7 +73,7 @@ class Scene {
     this.volumes.grow([{ id, sizeBytes }]);
   }
 
-  /** May the last sector of a volume of this size be read by the last handle? */
+  /** Whether the last handle can read the last sector of a volume of this size. */
   canUse(sizeBytes: number): boolean {
     return validate(this.volumes.get(this.handle), OP.READ, 0, sizeBytes / SECTOR_BYTES - 1, 1) === STATUS.OK;
   }
@@ -139,8 +139,8 @@ test('the last CLOSE of a volume releases its hold', async () => {
   expect(scene.said).toEqual(['OPEN answer 0', 'release id', 'CLOSE answer 0']);
 });
 
-// Once a volume that was attached again at once after a detach by force lost its hold, and in the next session its I/O.
-test('a CLOSE leaves the hold to an OPEN of the same volume that is under way', async () => {
+// Regression: a volume that was attached again right after a forced detach lost its hold, and in the next session its I/O.
+test('a CLOSE leaves the hold to a running OPEN of the same volume', async () => {
   const scene = await sceneWithOneOpen();
   scene.life = 'another';
   await scene.open();
@@ -153,7 +153,7 @@ test('a CLOSE leaves the hold to an OPEN of the same volume that is under way', 
   expect(scene.said.slice(3)).toEqual(['release id', 'CLOSE answer 0']);
 });
 
-test('when that OPEN comes to nothing, the hold is released', async () => {
+test('when that OPEN fails, the hold is released', async () => {
   const scene = await sceneWithOneOpen();
   scene.life = 'another';
   await scene.open();
@@ -163,8 +163,8 @@ test('when that OPEN comes to nothing, the hold is released', async () => {
   expect(scene.said.slice(2)).toEqual(['release id', `OPEN answer ${STATUS.IO_ERROR}`]);
 });
 
-// Once a volume that was attached again after a detach by force lost its hold, and its I/O ended with TAKEN, when a sync failed meanwhile.
-test('a CLOSE leaves the hold to a handle that was revoked: its client comes for another one', async () => {
+// Regression: a volume that was attached again after a forced detach lost its hold, and its I/O failed with TAKEN, when a sync failed meanwhile.
+test('a CLOSE leaves the hold to a revoked handle because its client will open the volume again', async () => {
   const scene = await sceneWithOneOpen();
   const first = scene.handle;
   await scene.open();
@@ -184,7 +184,7 @@ test('a CLOSE leaves the hold to a handle that was revoked: its client comes for
 
 const MIB = 1 << 20;
 
-test('a volume that grows: an open handle may be used to the new end at once, and IDENTIFY says so', async () => {
+test('after a volume has grown, an open handle works up to the new end at once, and IDENTIFY reports it', async () => {
   const scene = await sceneWithOneOpen();
   expect([scene.canUse(MIB), scene.canUse(2 * MIB)]).toEqual([true, false]);
   scene.grow(4 * MIB, 'another');
@@ -197,7 +197,7 @@ test('a volume that grows: an open handle may be used to the new end at once, an
   expect(scene.sizeBytes).toBe(2 * MIB);
 });
 
-test('a volume that grows while it is being opened, granted with its old size, is open with its new one', async () => {
+test('a volume that grows during an OPEN, granted with its old size, is opened with its new one', async () => {
   const scene = new Scene();
   await scene.open();
   scene.grow(2 * MIB);
@@ -207,10 +207,10 @@ test('a volume that grows while it is being opened, granted with its old size, i
   expect(scene.canUse(2 * MIB)).toBe(true);
 });
 
-describe('an OPEN that is under way while its volume is revoked', () => {
+describe('an OPEN that runs while its volume is revoked', () => {
   const STALE = `OPEN answer ${STATUS.STALE}`;
 
-  test('comes to nothing when it was granted before: the hold is not released, its backend is closed', async () => {
+  test('fails if it was granted before: the hold is not released, and its backend is closed', async () => {
     const scene = new Scene();
     await scene.open();
     await scene.revoke(1);
@@ -224,7 +224,7 @@ describe('an OPEN that is under way while its volume is revoked', () => {
     expect(scene.said.at(-1), 'a later OPEN of the same epoch is another one').toBe('OPEN answer 0');
   });
 
-  test('is a handle when it was granted later', async () => {
+  test('returns a handle if it is granted later', async () => {
     const scene = new Scene();
     scene.epoch = 3;
     await scene.open();
@@ -244,14 +244,14 @@ test('an OPEN that resumes and finds no storage leaves the hold to the next one'
   expect(scene.said).toEqual([`OPEN answer ${STATUS.IO_ERROR}`]);
 });
 
-test('CLOSE of a volume that was granted anew meanwhile releases no more than what was closed', async () => {
+test('CLOSE of a volume with a newer grant releases no more than the closed grant', async () => {
   const scene = await sceneWithOneOpen();
   scene.epoch = 4;
   await scene.close(scene.handle);
   expect(scene.releasedEpoch).toBe(1);
 });
 
-test('SETTLED is told with what the handle was granted, and is STALE when the hold is somebody else’s', async () => {
+test('SETTLED is reported with the grant of the handle, and is STALE when another client has the hold', async () => {
   const scene = await sceneWithOneOpen();
   await scene.ask(OP.IOCTL, scene.handle, NOTHING, IOCTL.SETTLED);
   scene.isSettling = false;
@@ -260,7 +260,7 @@ test('SETTLED is told with what the handle was granted, and is STALE when the ho
   expect(scene.said.slice(1)).toEqual([settle, 'IOCTL answer 0', settle, `IOCTL answer ${STATUS.STALE}`]);
 });
 
-test('one handle can be taken back alone: its flush is told, and the others go on', async () => {
+test('one handle can be revoked alone: its flush is reported, and the others go on', async () => {
   const scene = await sceneWithOneOpen();
   const first = scene.handle;
   await scene.open();
@@ -272,7 +272,7 @@ test('one handle can be taken back alone: its flush is told, and the others go o
   expect(await scene.volumes.revokeHandle(first), 'once more').toBe(STATUS.OK);
 });
 
-test('a handle that is revoked while another one is closed at the end of the session is closed once', async () => {
+test("a handle that is revoked while another one is closed at the session's end is closed once", async () => {
   const scene = await sceneWithOneOpen();
   await scene.open();
   const ended = scene.volumes.closeAll();
@@ -285,9 +285,9 @@ test('a handle that is revoked while another one is closed at the end of the ses
   await ended;
 });
 
-describe('handles of one volume have one backend', () => {
-  // Once 1,024 handles of a client took all descriptors of a process that other clients shared.
-  test('however many there are; it is closed with the last of them', async () => {
+describe('handles of one volume share one backend', () => {
+  // Regression: 1,024 handles of one client used up the descriptors of a process that other clients shared.
+  test('however many they are; it is closed with the last of them', async () => {
     const scene = await sceneWithOneOpen();
     for (let handles = 1; handles < HANDLES_PER_SESSION_MAX; handles++) await scene.open();
     expect([scene.handle, scene.openings.length]).toEqual([HANDLES_PER_SESSION_MAX, 0]);
@@ -299,7 +299,7 @@ describe('handles of one volume have one backend', () => {
     expect([scene.storage.isClosed, scene.said.at(-2)]).toEqual([true, 'release id']);
   });
 
-  test('two that are opened at once, and two that cannot be', async () => {
+  test('also two that are opened at once, and two that cannot be opened', async () => {
     const scene = new Scene();
     const both = [scene.open(), scene.open()];
     await Promise.all(both);
@@ -309,10 +309,10 @@ describe('handles of one volume have one backend', () => {
     const refused = `OPEN answer ${STATUS.IO_ERROR}`;
     expect(scene.said.filter((one) => one !== 'release id')).toEqual([refused, refused]);
     await scene.open();
-    expect(scene.openings, 'tried anew').toHaveLength(1);
+    expect(scene.openings, 'tried again').toHaveLength(1);
   });
 
-  test('of another hold or life, and one that is being closed, is opened anew', async () => {
+  test('but not across holds or incarnations, nor one that is being closed', async () => {
     const scene = await sceneWithOneOpen();
     const first = scene.handle;
     for (const change of [{ life: 'next' }, { epoch: 2 }]) {

@@ -111,7 +111,7 @@ test('the window may be filled to the byte; one sector more closes the path and 
   expect(log.at(-1)).toContain(`Protocol error of the client: More than the window of ${WINDOW_BYTES} bytes is unanswered`);
 });
 
-test('what is answered leaves the window', async () => {
+test('answered requests leave the window', async () => {
   const { transport, writes, isClosed } = await sessionWithOpenVolume();
   for (let slot = 1; slot <= LARGEST_IN_WINDOW; slot++) receive(transport, write(slot, IO_MAX_SECTORS));
   writes[0]?.(0);

@@ -13,14 +13,14 @@ beforeEach(() => {
 });
 afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-test('below /dev is where devices are, also by another name', async () => {
+test("a path below /dev is on the devices' file system, also by another name", async () => {
   fs.symlinkSync('/dev', path.join(directory, 'link'));
   expect([await fileSystemOf('/dev'), await fileSystemOf(path.join(directory, 'link'))]).toEqual(['devices', 'devices']);
   fs.mkdirSync(path.join(directory, 'devices/mapper'), { recursive: true });
   expect(await fileSystemOf(path.join(directory, 'devices/mapper'), path.join(directory, 'devices'))).toBe('devices');
 });
 
-test('a file system of files is none of them, nor is what is not there; a file system in memory is told', async () => {
+test("a disk's file system and a missing path are neither; a file system in memory is recognised", async () => {
   expect(await fileSystemOf(path.join(directory, 'none'))).toBe('other');
   expect(await fileSystemOf('/proc')).toBe('other');
   const mounts = fs
@@ -34,14 +34,14 @@ test('a file system of files is none of them, nor is what is not there; a file s
 });
 
 // As in a changed root, where the devices have another name.
-test('the file system of the devices is theirs wherever it is mounted, unless it is that of everything', async (context) => {
+test("the devices' file system is recognised wherever it is mounted, unless it is that of the root", async (context) => {
   const memory = '/dev/shm';
   const isOther = fs.existsSync(memory) && fs.statSync(memory).dev !== fs.statSync('/').dev;
   context.skip(!isOther, `${memory} is no file system of its own here`);
   const own = fs.mkdtempSync(path.join(memory, 'rssrv-'));
   try {
     for (const name of ['devices', 'elsewhere']) fs.mkdirSync(path.join(own, name));
-    // Not /dev itself: everything in it is `devices` by its name.
+    // Not /dev itself: by its name everything in it is `devices`.
     const mounted = path.join(directory, 'mounted');
     fs.symlinkSync(path.join(own, 'elsewhere'), mounted);
     expect(await fileSystemOf(mounted, path.join(own, 'devices'))).toBe('devices');

@@ -33,24 +33,24 @@ function syncs(script?: string): StorageSyncs {
   return one;
 }
 
-/** Hangs until the file `go` is there, then does as `then` says. */
+/** Hangs until the file `go` exists, then runs `then`. */
 const hangs = (then = ''): string =>
   `const wait = () => { if (require('fs').existsSync(${JSON.stringify(path.join(directory, 'go'))})) { ${then} } else setTimeout(wait, 5); }; wait();`;
 const go = (): void => fs.writeFileSync(path.join(directory, 'go'), '');
 
-test('a good sync resolves, on the descriptor that was given', async () => {
+test('a good sync resolves, on the given descriptor', async () => {
   await expect(syncs().sync('a', descriptor)).resolves.toBeUndefined();
   const isOpen = `process.exit(require('fs').fstatSync(3).ino === ${fs.fstatSync(descriptor).ino} ? 0 : 1)`;
   await expect(syncs(isOpen).sync('a', descriptor)).resolves.toBeUndefined();
 });
 
-test('the errno of a failed sync is told; one that was killed counts as failed', async () => {
+test('the errno of a failed sync is reported; a killed one counts as failed', async () => {
   const pipe = `process.stdout.write('EDQUOT'); process.exitCode = 1`;
   await expect(syncs(pipe).sync('a', descriptor)).rejects.toMatchObject({ code: 'EDQUOT' });
   await expect(syncs(`process.kill(process.pid, 'SIGKILL')`).sync('a', descriptor)).rejects.toMatchObject({ code: 'EIO' });
 });
 
-test('three volumes whose storage hangs keep nobody else from being synced', async () => {
+test('three volumes with hanging storage do not delay the sync of a fourth', async () => {
   const all = syncs(`if (require('fs').fstatSync(3).size === 0) { ${hangs()} }`);
   const good = fs.openSync(path.join(directory, 'good.img'), 'w+');
   fs.writeSync(good, 'x');
@@ -61,7 +61,7 @@ test('three volumes whose storage hangs keep nobody else from being synced', asy
   await Promise.all(hung);
 });
 
-test('a sync that does not end in time is told as slow, a second one waits for it, and its late error is not lost', async () => {
+test('a sync that takes too long is reported as slow, a second one waits for it, and its late error is not lost', async () => {
   const all = syncs(hangs(`process.stdout.write('EIO'); process.exitCode = 1`));
   const waiting = expect(all.sync('a', descriptor)).rejects.toMatchObject({ code: 'E_TIMEOUT', message: expect.stringContaining('15 s') });
   clock.advance(STORAGE_SYNC_WAIT_MS);
@@ -73,7 +73,7 @@ test('a sync that does not end in time is told as slow, a second one waits for i
   expect(late).toEqual(['a']);
 });
 
-test('the number of syncs at once is bounded', async () => {
+test('the number of concurrent syncs is bounded', async () => {
   const all = syncs(hangs());
   const hung = Array.from({ length: STORAGE_SYNCS_MAX }, (_, index) => all.sync(`v${index}`, descriptor).catch(() => undefined));
   await expect(all.sync('one more', descriptor)).rejects.toMatchObject({ code: 'E_TIMEOUT' });

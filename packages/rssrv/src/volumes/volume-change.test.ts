@@ -21,7 +21,7 @@ const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_00
 let directory = '';
 let logged: string[] = [];
 let heldIds = new Set<string>();
-/** By directory; where the test runs may be memory, too. */
+/** By directory, because the test's own may be in memory too. */
 let systems = new Map<string, FileSystem>();
 let volumes: Volumes;
 let configured: readonly ServerVolumeConfig[] = [];
@@ -45,7 +45,7 @@ function server(): Volumes {
   });
 }
 
-// Locks are taken by perl.
+// perl takes the locks.
 beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 
 beforeEach(() => {
@@ -70,7 +70,7 @@ async function start(...next: ServerVolumeConfig[]): Promise<void> {
   await volumes.open({ volumes: next });
 }
 
-/** As the server does it; nobody holds anything. */
+/** As the server does it, without any holder. */
 async function prepare(...next: ServerVolumeConfig[]): Promise<VolumeChange> {
   const { plan, refusals } = volumeChanges(configured, next, (volume) => ({ ...volumes.standing(volume), users: [] }));
   expect(refusals).toEqual([]);
@@ -85,7 +85,7 @@ async function reload(...next: ServerVolumeConfig[]): Promise<VolumeChange> {
   return change;
 }
 
-/** Ends and begins again. */
+/** Stops and restarts. */
 async function restart(...next: ServerVolumeConfig[]): Promise<void> {
   await volumes.close();
   volumes = server();
@@ -95,7 +95,7 @@ async function restart(...next: ServerVolumeConfig[]): Promise<void> {
 const names = (): string[] => volumes.served.map(({ name }) => name);
 const idOf = (name: string): string => volumes.served.find((one) => one.name === name)?.id ?? 'none';
 const isLocked = (name: string): boolean => spawnSync('flock', ['-n', at(name), 'true']).status === 1;
-/** What this process has open below the directory. */
+/** The files below the directory that this process has open. */
 function links(): string[] {
   const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
     try {
@@ -109,7 +109,7 @@ function links(): string[] {
 }
 
 describe('applied', () => {
-  test('volumes come and go: in the order of the file, locked as long as they are served', async () => {
+  test('volumes are added and removed, in the order of the file, and locked while they are served', async () => {
     await start(file('a'), file('b'));
     const change = await reload(memory('m'), file('b'), file('c'));
     expect(change.isListChanged).toBe(true);
@@ -121,7 +121,7 @@ describe('applied', () => {
     expect(fs.readdirSync(at('shm'))).toEqual([]);
   });
 
-  test('nothing changed is nothing changed', async () => {
+  test('an unchanged file changes nothing', async () => {
     await start(file('a'), memory('m'));
     const [before, text] = [volumes.served, fs.readFileSync(at('volumes.json'), 'utf8')];
     const change = await reload(file('a'), memory('m'));
@@ -130,7 +130,7 @@ describe('applied', () => {
     expect(fs.readFileSync(at('volumes.json'), 'utf8')).toBe(text);
   });
 
-  test.each([file, memory])('a larger size: the content stays, the rest is zeros, and it is said', async (kind) => {
+  test.each([file, memory])('a larger size keeps the content, adds zeros, and is reported', async (kind) => {
     await start(kind('a'));
     const { path: storage, id } = volumes.served[0]!;
     fs.writeFileSync(storage ?? '', 'content', { flag: 'r+' });
@@ -142,7 +142,7 @@ describe('applied', () => {
     expect(logged).toContain(`Volume a has grown from ${MIB} to ${3 * MIB} bytes`);
   });
 
-  test('without a size a volume is as large as its file has become', async () => {
+  test('a volume without a configured size grows with its file', async () => {
     fs.writeFileSync(at('a.img'), Buffer.alloc(MIB));
     const a = file('a', { sizeBytes: null });
     await start(a);
@@ -150,7 +150,7 @@ describe('applied', () => {
     expect((await reload(a)).grown).toEqual([{ id: idOf('a'), sizeBytes: 2 * MIB }]);
   });
 
-  test('a file that has become longer by less than a block is served without its end, with a word', async () => {
+  test('a file that grew by less than a block is served without its end, with a warning', async () => {
     fs.writeFileSync(at('a.img'), Buffer.alloc(4096));
     const without = file('a', { sizeBytes: null, blockSizeBytes: 4096 });
     await start(without);
@@ -161,7 +161,7 @@ describe('applied', () => {
     expect(logged.join()).toContain('has 8292 bytes, not a multiple of the block size 4096, and its last 100 bytes are not served');
   });
 
-  test('shared, blocksize and clients: from the same descriptor', async () => {
+  test('shared, blocksize and clients are applied on the same descriptor', async () => {
     await start(file('a'));
     const before = links();
     await reload(file('a', { shared: true, blockSizeBytes: 4096, clients: ['big-2'] }));
@@ -169,7 +169,7 @@ describe('applied', () => {
     expect(links()).toEqual(before);
   });
 
-  test('readonly and back on the same file, whose lock follows; by another path of it', async () => {
+  test('readonly and back stays on the same file, whose lock follows; also by another path to it', async () => {
     await start(file('a'));
     const shared = (): number | null => spawnSync('flock', ['-n', '-s', at('a.img'), 'true']).status;
     expect(shared()).toBe(1);
@@ -181,7 +181,7 @@ describe('applied', () => {
     expect(links()).toEqual([at('a.img')]);
   });
 
-  test('a volume under another name is another volume on the same file', async () => {
+  test('a renamed volume is another volume on the same file', async () => {
     await start(file('a'));
     const id = idOf('a');
     await reload(file('b', { path: at('a.img') }));
@@ -190,7 +190,7 @@ describe('applied', () => {
     expect(isLocked('a.img')).toBe(true);
   });
 
-  test('what could not be opened is tried again at each reload', async () => {
+  test('a volume that could not be opened is tried again at each reload', async () => {
     const lost = file('lost', { path: at('no/lost.img') });
     await start(lost, file('a'));
     expect([names(), volumes.failures.map(({ name }) => name)]).toEqual([['a'], ['lost']]);
@@ -202,12 +202,12 @@ describe('applied', () => {
   });
 });
 
-describe('storage that was cut', () => {
+describe('truncated storage', () => {
   const { truncateSync } = fs;
   const size = (name: string): number => fs.statSync(at(`${name}.img`)).size;
   const failure = (): string => volumes.failures.map(({ error }) => error.message).join('\n');
 
-  test('is served no more until a reload finds it whole; nothing makes it longer meanwhile', async () => {
+  test('is not served until a reload finds it whole; nothing lengthens it meanwhile', async () => {
     await start(file('a'), file('b'));
     const id = idOf('a');
     truncateSync(at('a.img'), 4096);
@@ -225,7 +225,7 @@ describe('storage that was cut', () => {
     expect(logged).toEqual([`Volume a: ${at('a.img')} is whole again and is served`]);
   });
 
-  test('is noticed by a reload, which would have made it longer again', async () => {
+  test('is noticed by a reload, which would have lengthened it', async () => {
     await start(file('a'), file('b', { sizeBytes: null }));
     expect(failure()).toContain('does not exist');
     fs.writeFileSync(at('b.img'), Buffer.alloc(8192));
@@ -238,7 +238,7 @@ describe('storage that was cut', () => {
     expect(logged.at(-1)).toContain('b.img was truncated to 4096 bytes while 8192 bytes of it were served');
   });
 
-  test('and is whole, but has a smaller size in the file now, is not served to who holds it', async () => {
+  test('that is whole again, but now has a smaller configured size, is not served to its holder', async () => {
     await start(file('a'));
     heldIds.add(idOf('a'));
     await restart(file('a', { sizeBytes: 4096 }));
@@ -278,8 +278,8 @@ describe('storage that was cut', () => {
   });
 });
 
-describe('whole or not at all', () => {
-  /** Served, locked, open and kept, as far as anybody can tell. */
+describe('a change is applied as a whole or not at all', () => {
+  /** Served, locked, open and kept, as far as can be observed. */
   function everything(): unknown {
     const files = fs.readdirSync(directory, { recursive: true, withFileTypes: true }).map((entry) => entry.name);
     const sizes = files.filter((name) => name.endsWith('.img')).map((name) => [name, fs.statSync(at(name)).size]);
@@ -324,7 +324,7 @@ describe('whole or not at all', () => {
     expect(names()).toEqual(['a', 'new', 'm']);
   });
 
-  test('undone after all was prepared: a file that changes its mode, one that goes elsewhere, a new one', async () => {
+  test('undone after everything was prepared: a changed mode, a changed path, a new volume', async () => {
     await start(file('a'), file('b'));
     const before = everything();
     const change = await prepare(file('a', { readonly: true }), file('b', { path: at('other.img') }), memory('m'));
@@ -333,7 +333,7 @@ describe('whole or not at all', () => {
     expect(spawnSync('flock', ['-n', '-s', at('a.img'), 'true']).status).toBe(1);
   });
 
-  test('undone, and its file has got into other hands meanwhile: it is a failure, tried again at the next reload', async () => {
+  test('undone while another program has locked its file: a failure, tried again at the next reload', async () => {
     await start(file('a'));
     const change = await prepare(file('a', { readonly: true }));
     fs.renameSync(at('a.img'), at('gone.img'));
@@ -344,7 +344,7 @@ describe('whole or not at all', () => {
     expect(names()).toEqual(['a']);
   });
 
-  test('the ids cannot be kept', async () => {
+  test('the ids cannot be stored', async () => {
     await start(file('a'));
     fs.writeFileSync(at('volumes.json'), '{');
     await expect(prepare(file('a'), file('b'))).rejects.toMatchObject({ code: 'E_SYSTEM' });
@@ -353,7 +353,7 @@ describe('whole or not at all', () => {
 });
 
 describe('ids', () => {
-  test('a section that is taken out and put back is the same volume', async () => {
+  test('a section that is removed and restored is the same volume', async () => {
     await start(file('a'), file('b'));
     const id = idOf('a');
     await reload(file('b'));
@@ -362,7 +362,7 @@ describe('ids', () => {
     expect(idOf('a')).toBe(id);
   });
 
-  test('another place is another volume, at a reload and at a start, and it is said which id it had', async () => {
+  test('another location is another volume, at a reload and at a start, and its former id is reported', async () => {
     await start(file('a'));
     const first = idOf('a');
     await reload(file('a', { path: at('other.img') }));
@@ -375,7 +375,7 @@ describe('ids', () => {
     expect(idOf('a')).toBe(first);
   });
 
-  test('while somebody holds it, a moved volume keeps its id, with a warning', async () => {
+  test('while a client holds it, a moved volume keeps its id, with a warning', async () => {
     await start(file('a'));
     const id = idOf('a');
     heldIds.add(id);
@@ -387,14 +387,14 @@ describe('ids', () => {
     expect(logged).toContainEqual(expect.stringMatching(/^Volume a has moved from .*a\.img to .*moved\.img, and its holder/));
   });
 
-  test('what volumes.json says of a place is told without control characters', async () => {
+  test('a location in volumes.json is printed without control characters', async () => {
     const id = 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee';
     fs.writeFileSync(at('volumes.json'), JSON.stringify({ version: 1, volumes: { 'a@0': id }, places: { [id]: '/x\u001b[2J' } }));
     await start(file('a'));
     expect(logged).toContainEqual(expect.stringContaining('has moved from /x\\x1b[2J to'));
   });
 
-  test('a file that is gone is not made anew in silence', async () => {
+  test('a deleted file is not recreated silently', async () => {
     await start(file('a'));
     const id = idOf('a');
     await volumes.close();
@@ -408,7 +408,7 @@ describe('ids', () => {
     expect(idOf('a')).toBe(id);
   });
 
-  test('what is served keeps its id, also when the file of ids was removed', async () => {
+  test('a served volume keeps its id, also after the file of ids was removed', async () => {
     await start(file('a'));
     const id = idOf('a');
     fs.rmSync(at('volumes.json'));
@@ -418,13 +418,13 @@ describe('ids', () => {
     expect(idOf('a')).toBe(id);
   });
 
-  // Whatever an rssrv that was killed has done, the next start takes up.
-  test('killed between any two steps: the next start serves, and no id names two contents', async () => {
+  // The next start handles everything that a killed rssrv has left.
+  test('after a kill between any two steps the next start serves, and no id names two contents', async () => {
     await start(file('a'), file('b'));
     const ids = new Map(volumes.served.map(({ name, id }) => [name, id]));
     const next = [file('a', { sizeBytes: 2 * MIB }), file('b', { path: at('other.img') }), file('c')];
     const states: string[] = [];
-    // Each step leaves other files behind: all that can be seen between two turns of the loop is a place to be killed at.
+    // Each step leaves other files behind, so every state visible between two event-loop turns is a point for a kill.
     const look = setInterval(() => {
       const images = fs.readdirSync(directory).filter((name) => name.endsWith('.img') || name === 'volumes.json');
       const state = JSON.stringify(

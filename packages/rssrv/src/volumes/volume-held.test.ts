@@ -62,7 +62,7 @@ async function held(volume: ServerVolumeConfig): Promise<void> {
   isHeld = true;
 }
 
-// Locks are taken by perl.
+// perl takes the locks.
 beforeEach((context) => needPrograms(context, 'perl'));
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
@@ -74,7 +74,7 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
-describe.each(IDS)('another file under the name of the one that is held (id %s)', (_what, given) => {
+describe.each(IDS)('another file under the name of the held one (id %s)', (_what, given) => {
   async function swapped(): Promise<ServerVolumeConfig> {
     const volume = oracle({ id: given });
     await held(volume);
@@ -83,7 +83,7 @@ describe.each(IDS)('another file under the name of the one that is held (id %s)'
     return volume;
   }
 
-  test('is not served, and the sentence says what can be done', async () => {
+  test('is not served, and the message says what to do', async () => {
     await restart(await swapped());
     expect(volumes.served).toEqual([]);
     expect(failure()).toMatch(
@@ -94,7 +94,7 @@ describe.each(IDS)('another file under the name of the one that is held (id %s)'
     expect(volumes.served).toEqual([]);
   });
 
-  test('is served when a person says that it has the same content: as a new life, once', async () => {
+  test('is served if the administrator confirms the same content: as a new incarnation, once', async () => {
     const volume = await swapped();
     await restart(volume);
     const [, sameContent = ''] = /set same-content = (\S+);/.exec(failure()) ?? [];
@@ -109,7 +109,7 @@ describe.each(IDS)('another file under the name of the one that is held (id %s)'
     expect(volumes.served).toEqual([]);
   });
 
-  test('is served when the first one is back, wherever it was meanwhile', async () => {
+  test('is served again once the first file is back, wherever it was meanwhile', async () => {
     const volume = oracle({ id: given });
     await held(volume);
     fs.renameSync(image(), at('away.img'));
@@ -120,21 +120,21 @@ describe.each(IDS)('another file under the name of the one that is held (id %s)'
     expect([failure(), volumes.served.length]).toEqual(['none', 1]);
   });
 
-  test('is served when nobody holds it, as before', async () => {
+  test('is served if no client holds it, as before', async () => {
     const volume = await swapped();
     isHeld = false;
     await restart(volume);
     expect([failure(), livesEnded]).toEqual(['none', []]);
   });
 
-  test('and memory in place of the file is no better', async () => {
+  test('is not served if it is memory', async () => {
     await held(oracle({ id: given }));
     await restart(oracle({ id: given, type: 'memory' }));
     expect(volumes.served).toEqual([]);
   });
 });
 
-describe('a section that says something else of a volume that is held', () => {
+describe('a changed section of a held volume', () => {
   test.each([
     [{ readonly: true }, 'readonly = no'],
     [{ shared: true }, 'shared = no'],
@@ -157,7 +157,7 @@ describe('a section that says something else of a volume that is held', () => {
 describe('a stamp', () => {
   const stampOf = (file: string): string | null => storageStamp(fs.statSync(file, { bigint: true }), file);
 
-  test('stays with a file that is written to, cut and renamed; another file has another one, with the same inode number, too', () => {
+  test('stays with a file that is written to, truncated and renamed; another file has another stamp, even with the same inode number', () => {
     fs.writeFileSync(at('one'), 'a');
     const first = stampOf(at('one'));
     expect(first).toMatch(/^i\d+(\.b\d+)?$/);
@@ -175,7 +175,7 @@ describe('a stamp', () => {
     ]);
   });
 
-  test('of a device is what the disk calls itself; of a partition, its place there too; of a loop device, the file behind', () => {
+  test("of a device is the disk's own identity; of a partition also its position; of a loop device the file behind it", () => {
     const disk = at('sys/devices/sda');
     fs.mkdirSync(path.join(disk, 'sda1'), { recursive: true });
     fs.mkdirSync(path.join(disk, 'device'));

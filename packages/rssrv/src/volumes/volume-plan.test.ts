@@ -33,7 +33,7 @@ function change(from: string, to: string, { held = [], failed = [] }: Use = {}):
   return volumeChanges(read(from), read(to), standingOf);
 }
 
-/** Names in each part of the plan that has any. */
+/** The names in each non-empty part of the plan. */
 function named(result: VolumeChanges): Record<string, string[]> {
   expect(result.refusals).toEqual([]);
   const parts = Object.entries(result.plan).map(([part, volumes]) => [part, volumes.map(({ name }: ServerVolumeConfig) => name)] as const);
@@ -41,19 +41,19 @@ function named(result: VolumeChanges): Record<string, string[]> {
 }
 
 describe('applied', () => {
-  test('what comes, goes and stays', () => {
+  test('volumes are added, removed and kept', () => {
     const result = change(ORACLE + MEMORY, `${MEMORY}[volume new]\ntype = null\nsize = 1m\nuniverse = 2\n`, { held: ['tvol1'] });
     expect(named(result)).toEqual({ added: ['new'], kept: ['tvol1'], removed: ['oracle'] });
     expect(result.changes).toEqual(['volume new@2 is served', 'volume oracle is no longer served']);
   });
 
-  test('a larger size, and more clients, of what is in use', () => {
+  test('a volume in use may get a larger size and more clients', () => {
     const result = change(`${ORACLE}clients = big-2\n`, `${ORACLE.replace('2m', '3m')}clients = big-2 venus\n`, { held: ['oracle'] });
     expect(named(result)).toEqual({ kept: ['oracle'] });
     expect(result.changes).toEqual([`volume oracle changes clients and grows from ${2 * MIB} to ${3 * MIB} bytes`]);
   });
 
-  test('a size that is left to the storage, or fixed where it is', () => {
+  test('a size may be removed from a section, or fixed at its present value', () => {
     const unsized = ORACLE.replace('size = 2m\n', '');
     expect(change(ORACLE, unsized, { held: ['oracle'] }).changes).toEqual(['volume oracle is as large as its storage']);
     expect(change(unsized, ORACLE.replace('2m', '4m'), { held: ['oracle'] }).changes).toEqual(['volume oracle has a fixed size']);
@@ -63,26 +63,26 @@ describe('applied', () => {
     ['path = /storage/oracle.img', 'path = /storage/other.img', 'path'],
     ['size = 2m', 'size = 2m\nreadonly = yes', 'readonly'],
     ['size = 2m', 'size = 2m\ntype = file', 'type'],
-  ])('%s -> %s of what nobody uses: taken away and served anew', (from, to, key) => {
+  ])('%s -> %s of an unused volume: removed and served again', (from, to, key) => {
     const result = change(ORACLE, ORACLE.replace(from, to));
     expect(named(result)).toEqual({ added: ['oracle'], removed: ['oracle'] });
     expect(result.changes).toEqual([`volume oracle changes ${key}`]);
   });
 
   test.each(['shared = yes', 'blocksize = 4096', 'id = aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 'clients = venus'])(
-    '%s of what nobody uses: served on from where it is',
+    '%s of an unused volume: served on from the same storage',
     (line) => {
       expect(named(change(ORACLE, `${ORACLE}${line}\n`))).toEqual({ kept: ['oracle'] });
     },
   );
 
-  test('a memory volume keeps its content, but under another id it is another one', () => {
+  test('a memory volume keeps its content, but with another id it is another volume', () => {
     expect(named(change(MEMORY, `${MEMORY}readonly = yes\n`))).toEqual({ kept: ['tvol1'] });
     const id = 'id = aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\n';
     expect(named(change(MEMORY, MEMORY + id))).toEqual({ added: ['tvol1'], removed: ['tvol1'] });
   });
 
-  test('what could not be opened is tried again, and may be corrected while its holder waits', () => {
+  test('a volume that could not be opened is tried again, and may be corrected while its holder waits', () => {
     expect(named(change(ORACLE, ORACLE, { failed: ['oracle'] }))).toEqual({ retried: ['oracle'] });
     const corrected = change(ORACLE, ORACLE.replace('oracle.img', 'right.img'), { failed: ['oracle'], held: ['oracle'] });
     expect(named(corrected)).toEqual({ added: ['oracle'] });
@@ -90,10 +90,10 @@ describe('applied', () => {
   });
 });
 
-describe('refused, naming section, holder and remedy', () => {
+describe('a refusal names section, holder and remedy', () => {
   const remedy = 'detach it there first (rsconfig -d oracle) and reload again, or take the change back';
 
-  test('a section that is gone', () => {
+  test('a removed section', () => {
     expect(change(ORACLE, '', { held: ['oracle'] }).refusals).toEqual([`Section [volume oracle] was removed, but ${HELD}: ${remedy}`]);
     expect(change(ORACLE, '', { held: ['oracle'], failed: ['oracle'] }).refusals).toHaveLength(1);
   });
@@ -109,12 +109,12 @@ describe('refused, naming section, holder and remedy', () => {
     expect(refusals).toEqual([`Section [volume oracle] changes ${keys}, but ${HELD}: ${remedy}`]);
   });
 
-  test('a right that is taken from a holder', () => {
+  test('a right that is withdrawn from a holder', () => {
     const { refusals } = change(ORACLE, `${ORACLE}clients = venus\n`, { held: ['oracle'] });
     expect(refusals).toEqual([`Section [volume oracle] no longer lists a client in use: ${HELD}: ${remedy}`]);
   });
 
-  test('a smaller size, also of what nobody uses', () => {
+  test('a smaller size, also of an unused volume', () => {
     expect(change(ORACLE, ORACLE.replace('2m', '1m')).refusals).toEqual([
       `Section [volume oracle] has a smaller size, ${MIB} instead of ${2 * MIB} bytes: a volume cannot be made smaller: take the change back`,
     ]);
@@ -122,7 +122,7 @@ describe('refused, naming section, holder and remedy', () => {
 });
 
 // The invariant at the head of volume-plan.ts, for any two files.
-test('whatever changes: what is held stays where it is, at least as large, for its holder, or nothing is applied', () => {
+test("after any change a held volume keeps its storage, at least its size, and its holder's right, or nothing is applied", () => {
   const section = fc.record({
     path: fc.constantFrom('/a', '/b'),
     size: fc.constantFrom('', 'size = 1m\n', 'size = 4m\n', 'size = 9m\n'),

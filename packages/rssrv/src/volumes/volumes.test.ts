@@ -22,10 +22,10 @@ const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_00
 let directory = '';
 let prepared: Volumes[] = [];
 let heldIds = new Set<string>();
-/** By directory; where the test runs may be memory, too. */
+/** By directory, because the test's own may be in memory too. */
 let systems = new Map<string, FileSystem>();
 let logged: string[] = [];
-/** Whether this machine has what files are locked by. */
+/** Whether this machine has the lock program. */
 let isLocking = true;
 let syncCommand: readonly string[] | undefined;
 const log = {
@@ -34,7 +34,7 @@ const log = {
   error: (message: string) => void logged.push(message),
 };
 
-// Locks are taken by perl.
+// perl takes the locks.
 beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 
 beforeEach(() => {
@@ -116,21 +116,21 @@ test.each([false, true])('a smaller file is grown and keeps its content (readonl
   expect(content.equals(Buffer.concat([Buffer.alloc(1000, 7), Buffer.alloc(3096)]))).toBe(true);
 });
 
-test('a larger file is never cut, and only its beginning is served', async () => {
+test('a larger file is never truncated, and only its beginning is served', async () => {
   fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(10_000, 7));
   const { served: volumes } = await prepare(volume({ sizeBytes: 4096 }));
   expect(volumes[0]?.sizeBytes).toBe(4096);
   expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
 });
 
-test('without a size the whole blocks of the file are served', async () => {
+test('without a configured size the whole blocks of the file are served', async () => {
   fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(10_000, 7));
   const { served: volumes } = await prepare(volume({ blockSizeBytes: 4096 }));
   expect(volumes[0]?.sizeBytes).toBe(8192);
   expect(fs.statSync(inDirectory('oracle.img')).size).toBe(10_000);
 });
 
-test('a device that is not there does not become a file in memory', async () => {
+test('a missing device does not become a file in memory', async () => {
   systems.set(inDirectory('dev'), 'devices');
   fs.mkdirSync(inDirectory('dev'));
   const file = inDirectory('dev/nosuch');
@@ -141,7 +141,7 @@ test('a device that is not there does not become a file in memory', async () => 
   expect(fs.existsSync(file)).toBe(false);
 });
 
-test('a file that is no whole blocks is served without its end, and one in memory is served, with a word', async () => {
+test('a file with a partial last block is served without its end, and one in memory is served, each with a warning', async () => {
   fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096 + 100));
   systems.set(directory, 'tmpfs');
   const { served } = await prepare(volume({ blockSizeBytes: 4096 }));
@@ -151,7 +151,7 @@ test('a file that is no whole blocks is served without its end, and one in memor
   );
 });
 
-test('each bad volume says what is wrong and what to do, and the others are served', async () => {
+test('each bad volume reports the problem and the remedy, and the others are served', async () => {
   fs.writeFileSync(inDirectory('small'), Buffer.alloc(100));
   const named = (name: string, changes: Partial<ServerVolumeConfig>) => volume({ name, path: inDirectory(name), ...changes });
   const { served: volumes, failures } = await prepare(
@@ -184,7 +184,7 @@ test('each bad volume says what is wrong and what to do, and the others are serv
   expect(fs.existsSync(inDirectory('nosize'))).toBe(false);
 });
 
-test('one file is not served as two volumes, also by another name, unless both are read-only', async () => {
+test('one file is not served as two volumes, not even by another name, unless both are read-only', async () => {
   fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096));
   fs.symlinkSync('oracle.img', inDirectory('alias'));
   const alias = volume({ name: 'alias', path: inDirectory('alias') });
@@ -194,7 +194,7 @@ test('one file is not served as two volumes, also by another name, unless both a
   expect(volumes).toHaveLength(2);
 });
 
-test('a file that another rssrv serves is refused and not grown; when that has ended it is free', async () => {
+test('a file that another rssrv serves is refused and not grown; it is free once that rssrv has ended', async () => {
   const first = await prepare(volume({ sizeBytes: 4096 }));
   expect(await failureOf(volume({ sizeBytes: 8192 }))).toMatch(/oracle\.img is locked: stop the other/);
   expect(fs.statSync(inDirectory('oracle.img')).size).toBe(4096);
@@ -202,7 +202,7 @@ test('a file that another rssrv serves is refused and not grown; when that has e
   expect((await prepare(volume({ sizeBytes: 8192 }))).failures).toEqual([]);
 });
 
-test('several rssrv serve one file that each of them only reads, and none of them while another one writes it', async () => {
+test('several rssrv may serve one file read-only, but none while another one writes it', async () => {
   fs.writeFileSync(inDirectory('oracle.img'), Buffer.alloc(4096));
   const readers = [await prepare(volume({ readonly: true })), await prepare(volume({ readonly: true }))];
   expect(readers.map(({ served }) => served.length)).toEqual([1, 1]);
@@ -212,7 +212,7 @@ test('several rssrv serve one file that each of them only reads, and none of the
   expect(await failureOf(volume({ readonly: true }))).toMatch(/oracle\.img is locked: stop the other/);
 });
 
-test('the lock is one that other programs see, and does not go to children', async () => {
+test('other programs see the lock, and children do not inherit it', async () => {
   const first = await prepare(volume({ sizeBytes: 4096 }));
   const probe = () => spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status;
   expect(probe()).toBe(1);
@@ -222,7 +222,7 @@ test('the lock is one that other programs see, and does not go to children', asy
   expect(probe()).toBe(0);
 });
 
-test('a file that cannot be locked is not served, unless the file says unlocked', async () => {
+test('a file that cannot be locked is not served, unless the configuration says unlocked', async () => {
   isLocking = false;
   const sentence = await failureOf(volume({ sizeBytes: 4096 }));
   expect(sentence).toBe(
@@ -238,7 +238,7 @@ test('a file that cannot be locked is not served, unless the file says unlocked'
   expect(logged.filter((line) => line.includes('make sure that no other program uses it'))).toHaveLength(2);
 });
 
-test('locks of many descriptors, without perl, and when somebody kills who takes them', async () => {
+test('many descriptors are locked, without perl too, and when the locking process is killed', async () => {
   const descriptors = Array.from({ length: 130 }, (_, index) => fs.openSync(inDirectory(`lock${index}`), 'w+'));
   const requests = descriptors.map((descriptor) => ({ descriptor, shared: false }));
   expect(new Set(await takeLocks(requests))).toEqual(new Set(['held']));
@@ -253,7 +253,7 @@ test('locks of many descriptors, without perl, and when somebody kills who takes
   for (const descriptor of [...descriptors, again]) fs.closeSync(descriptor);
 });
 
-test('whether files can be locked is found out without locking them, also while somebody has', async () => {
+test('the check whether files can be locked locks none, even if another process holds a lock', async () => {
   const first = await prepare(volume({ sizeBytes: 4096 }));
   const free = inDirectory('free');
   fs.writeFileSync(free, '');
@@ -261,7 +261,7 @@ test('whether files can be locked is found out without locking them, also while 
   expect(new Set(await areLockable(files))).toEqual(new Set([true]));
   expect(spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status, 'still locked').toBe(1);
   expect(await areLockable(files.slice(0, 3), '/nowhere/perl')).toEqual([false, true, false]);
-  // Who comes while it is asked finds the file free.
+  // A process that asks during the check finds the file free.
   const [asker, found] = [inDirectory('asker'), inDirectory('found')];
   fs.writeFileSync(asker, `#!/bin/sh\nperl "$@"\nflock -n ${free} true\necho $? > ${found}\n`, { mode: 0o755 });
   expect(await areLockable([free], asker)).toEqual([true]);
@@ -269,7 +269,7 @@ test('whether files can be locked is found out without locking them, also while 
   await first.close();
 });
 
-test('a memory volume is a sparse file that is gone after close, and is new after a bad end', async () => {
+test('a memory volume is a sparse file that is gone after close, and is new after a crash', async () => {
   const memory = volume({ type: 'memory', path: null, sizeBytes: 1024 * 1024, id: 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee' });
   const file = inDirectory('shm/rsio-aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee');
   fs.mkdirSync(path.dirname(file), { mode: 0o700 });
@@ -284,7 +284,7 @@ test('a memory volume is a sparse file that is gone after close, and is new afte
   expect(fs.existsSync(file)).toBe(false);
 });
 
-test('memory volumes are in a folder that nobody else can write to, or nowhere', async () => {
+test('memory volumes are in a folder that no other user can write to, or nowhere', async () => {
   const memory = volume({ type: 'memory', path: null, sizeBytes: 4096 });
   const folder = inDirectory('shm');
   const { served } = await prepare(memory);
@@ -307,7 +307,7 @@ test('memory volumes are in a folder that nobody else can write to, or nowhere',
   vi.restoreAllMocks();
 });
 
-test('ids are made once and stay over restarts, changes of order and removals', async () => {
+test('ids are created once and stay over restarts, changes of order and removals', async () => {
   const nothing = { type: 'null', path: null, sizeBytes: 512 } as const;
   const [a, b, c] = ['a', 'b', 'c'].map((name) => volume({ name, ...nothing })) as [ServerVolumeConfig, ...ServerVolumeConfig[]];
   const other = { ...a, universe: 1 };
@@ -324,7 +324,7 @@ test('ids are made once and stay over restarts, changes of order and removals', 
   expect(fs.readdirSync(path.dirname(idsFile()))).toEqual(['volumes.json']);
 });
 
-test('a configured id is taken as it is, without the file; two volumes cannot have the same', async () => {
+test('a configured id is used unchanged, without the file; two volumes cannot share one', async () => {
   const id = 'AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee';
   const one = volume({ type: 'null', path: null, sizeBytes: 512, id });
   expect((await prepare(one)).served[0]?.id).toBe(id.toLowerCase());
@@ -332,7 +332,7 @@ test('a configured id is taken as it is, without the file; two volumes cannot ha
   expect(await failureOf(one, { ...one, name: 'twin' })).toContain('which volume oracle has');
 });
 
-test('volumes.json on a full disk: no id is used that could not be kept, and nothing is made', async (context) => {
+test('volumes.json on a full disk: no id is used that could not be stored, and nothing is created', async (context) => {
   context.skip(!fs.existsSync('/dev/full'), 'needs /dev/full');
   fs.mkdirSync(path.dirname(idsFile()), { recursive: true });
   fs.symlinkSync('/dev/full', `${idsFile()}.new`);
@@ -361,7 +361,7 @@ test.each([
   expect(fs.existsSync(inDirectory('oracle.img'))).toBe(false);
 });
 
-test('a sync of a volume that keeps back what is not synced brings it to the file, and it is not lost any more', async () => {
+test('a sync of a volume with unsynced data brings it to the file, and a crash no longer loses it', async () => {
   const test = { delays: [], errors: [], pauseFile: null, bytesPerSecond: null, losesUnsynced: true };
   fs.mkdirSync(inDirectory('run'));
   const volumes = await prepare(volume({ sizeBytes: 4096, test }));
@@ -383,9 +383,9 @@ test('a sync of a volume that keeps back what is not synced brings it to the fil
   expect(readLog(logFile)).toEqual([]);
 });
 
-test('a write-back error that a process has told already does not make the next sync fail, and a new one does', async () => {
+test('a write-back error that a process has already reported does not fail the next sync, but a new one does', async () => {
   const errors = inDirectory('errors');
-  // As the kernel: each error is reported once on a descriptor.
+  // Like the kernel: each error is reported once on a descriptor.
   const script = `const fs = require('fs'); if (fs.existsSync(process.argv[1])) { fs.rmSync(process.argv[1]); process.stdout.write('EIO'); process.exitCode = 1; }`;
   syncCommand = [process.execPath, '-e', script, errors];
   const volumes = await prepare(volume({ sizeBytes: 4096 }));

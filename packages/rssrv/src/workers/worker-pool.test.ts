@@ -1,11 +1,11 @@
-// The worker that a new session is given, with stand-ins for processes that report how many sessions they have.
-// Real processes are left to the integration tests.
+// The worker that a new session is given, with simulated processes that report how many sessions they have. Real processes are tested in
+// test/integration.
 
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';
 import { type Worker, WorkerPool } from './worker-pool.ts';
 
-/** Stands for a process: says how many it has, and can be gone. */
+/** A simulated process: reports its number of sessions, and can be gone. */
 class Stand {
   isGone = false;
   load = 0;
@@ -47,7 +47,7 @@ function poolOf(processes: number): { pool: WorkerPool; all: Stand[] } {
   return { pool: new WorkerPool(start, processes), all };
 }
 
-test('a session has a process of its own as long as there may be one more, then the one with the fewest', () => {
+test('a session gets its own process while one more is allowed, then the one with the fewest sessions', () => {
   const { pool, all } = poolOf(3);
   pool.fill();
   expect(all).toHaveLength(1);
@@ -58,7 +58,7 @@ test('a session has a process of its own as long as there may be one more, then 
   expect(pids(), 'in the place of one that is gone').toBe(4);
 });
 
-test('a process in which a session is being ended is taken last', () => {
+test('a process with a session that is ending is chosen last', () => {
   const { pool, all } = poolOf(2);
   pool.take('a');
   pool.take('b');
@@ -69,7 +69,7 @@ test('a process in which a session is being ended is taken last', () => {
   expect(pool.take('e').pid).toBe(2);
 });
 
-test('the standby worker counts: no process is started ahead that none could have', () => {
+test('the standby worker counts: no standby is started that no session could get', () => {
   const { pool, all } = poolOf(1);
   pool.fill();
   pool.take('a');
@@ -81,7 +81,7 @@ test('the standby worker counts: no process is started ahead that none could hav
   expect(pool.take('b').pid).toBe(2);
 });
 
-test('every process with sessions opens the log anew', () => {
+test('every process with sessions reopens the log', () => {
   const { pool, all } = poolOf(2);
   pool.take('a');
   pool.take('b');

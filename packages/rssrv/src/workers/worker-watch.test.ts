@@ -7,7 +7,7 @@ import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { expect, test } from 'vitest';
 import { WorkerWatch } from './worker-watch.ts';
 
-/** From the first question on until so many were waited for in vain. */
+/** From the first question on until this many remained unanswered. */
 const KNOWN_MS = WORKER_PING_MS * (WORKER_PINGS_UNANSWERED + 1);
 
 class Scene {
@@ -32,13 +32,13 @@ class Scene {
   }
 }
 
-test('one that answers is asked again and again, and nothing is said', () => {
+test('a process that answers is asked repeatedly, and nothing is logged', () => {
   const { clock, watch, said, ...scene } = new Scene();
   clock.advance(60_000);
   expect([watch.blockedMs, said, scene.listener.monotonicMs()]).toEqual([null, [], 60_000]);
 });
 
-test('one that hangs in its storage is known before its paths are missed, is asked no more, and is said to go on', () => {
+test('a process that hangs in its storage is detected before its paths time out, is asked no more, and is reported to go on', () => {
   const scene = new Scene();
   scene.runs = false;
   scene.clock.advance(KNOWN_MS - 1);
@@ -52,7 +52,7 @@ test('one that hangs in its storage is known before its paths are missed, is ask
   expect([scene.watch.blockedMs, scene.said]).toEqual([null, [null, 20_000 + KNOWN_MS - WORKER_PING_MS]]);
 });
 
-test('one that is stopped or busy waits for no storage', () => {
+test('a stopped or busy process waits for no storage', () => {
   const scene = new Scene();
   scene.runs = false;
   scene.isAsleep = false;
@@ -62,7 +62,7 @@ test('one that is stopped or busy waits for no storage', () => {
   expect(scene.said).toEqual([]);
 });
 
-test('when the listener itself stands still, the answer that is not read yet is waited for', () => {
+test('when the listener itself was stopped, the unread answer is waited for', () => {
   const scene = new Scene();
   scene.runs = false;
   scene.clock.advance(WORKER_PING_MS);
@@ -74,7 +74,7 @@ test('when the listener itself stands still, the answer that is not read yet is 
   expect(scene.said).toEqual([]);
 });
 
-test('one that is gone is asked no more', () => {
+test('a process that is gone is asked no more', () => {
   const scene = new Scene();
   scene.watch.stop();
   scene.clock.advance(60_000);

@@ -39,7 +39,7 @@ function broken(changes: Partial<TestError>): TestError {
   return { operation: 'any', sectors: null, every: 1, errno: 'EIO', whileFile: null, ...changes };
 }
 
-test('a delay lets its operations wait and no others, and only while its file is there', () => {
+test('a delay holds back its own operations only, and only while its file exists', () => {
   const slowed = delay([slow({ operation: 'write', whileFile: '/slow' })], world());
   meet(slowed, 'write');
   expect(passed).toEqual([null]);
@@ -53,7 +53,7 @@ test('a delay lets its operations wait and no others, and only while its file is
   expect(passed).toEqual([null, null, null]);
 });
 
-test('of a range of times one is drawn, and several rules add up', () => {
+test('a delay is drawn from its range, and several rules add up', () => {
   const slowed = delay([slow({ minMs: 10, maxMs: 50 }), slow({ operation: 'flush', minMs: 100, maxMs: 100 })], world());
   for (const [random, operation, ms] of [
     [0, 'read', 10],
@@ -70,7 +70,7 @@ test('of a range of times one is drawn, and several rules add up', () => {
   }
 });
 
-test('an error meets its operation and its sectors, each Nth of them', () => {
+test('an error meets its operation in its sectors, every Nth time', () => {
   const failing = failure([broken({ operation: 'write', sectors: [8, 15], every: 2 })], world());
   meet(failing, 'read', 8);
   meet(failing, 'write', 0, 8);
@@ -84,7 +84,7 @@ test('an error meets its operation and its sectors, each Nth of them', () => {
   expect(passed).toEqual([null, 'EIO', null, 'EIO']);
 });
 
-test('a flush that failed is never answered OK again, other operations go on', () => {
+test('after a failed flush no flush is answered OK, but other operations go on', () => {
   const failing = failure([broken({ operation: 'flush', errno: 'ENOSPC', whileFile: '/broken' })], world());
   files.add('/broken');
   meet(failing, 'flush');
@@ -94,7 +94,7 @@ test('a flush that failed is never answered OK again, other operations go on', (
   expect(passed).toEqual(['ENOSPC', 'ENOSPC', null]);
 });
 
-test('while its file is there nothing passes, and then everything', () => {
+test('a pause stops all operations while its file exists, and then releases them all', () => {
   const paused = pause('/pause', world());
   files.add('/pause');
   for (const operation of ['read', 'write', 'flush', 'discard', 'zero'] as const) meet(paused, operation);
@@ -105,7 +105,7 @@ test('while its file is there nothing passes, and then everything', () => {
   expect(passed).toEqual([null, null, null, null, null]);
 });
 
-test('a throttle gives the bytes of reads and writes together their time, and does not save up what was not used', () => {
+test('a throttle limits the bytes of reads and writes together, and saves up no unused time', () => {
   const throttled = throttle(10 * SECTOR_BYTES, world());
   clock.advance(60_000);
   meet(throttled, 'write', 0, 5);
@@ -121,7 +121,7 @@ test('a throttle gives the bytes of reads and writes together their time, and do
   expect(passed).toHaveLength(4);
 });
 
-test('a backend with faults: the first error is the outcome, said once, and close waits for what is under way', async () => {
+test('a backend with faults: the first error is the result, it is logged once, and close waits for running operations', async () => {
   const errors: string[] = [];
   const paused = pause('/pause', world());
   const failing = failure([broken({ operation: 'write', errno: 'ENOSPC' })], world());

@@ -15,7 +15,7 @@ import type { UnsyncedPiece } from './unsynced-writes.ts';
 
 const SECTORS = 8;
 
-/** The log as a process leaves it to the next. */
+/** The log as one process leaves it to the next. */
 class MemoryLog implements RecordLog {
   bytes: Buffer;
   readonly found: readonly UnsyncedRecord[];
@@ -40,17 +40,17 @@ class MemoryLog implements RecordLog {
 
 interface Pending {
   readonly isFlush: boolean;
-  /** Does it. */
+  /** Carries the operation out. */
   readonly apply: () => void;
   readonly done: IoDone;
 }
 
-/** Storage whose operations happen when the test says so. */
+/** Storage whose operations take effect when the test decides. */
 class SteppedStorage implements Backend {
   readonly sizeBytes = SECTORS * SECTOR_BYTES;
   readonly capabilities = { type: 'file', readonly: false, canDiscard: true, canZeroFast: true, canExtents: true } as const;
   readonly content = Buffer.alloc(SECTORS * SECTOR_BYTES);
-  /** What it has durably. */
+  /** Its durable content. */
   private readonly durable = Buffer.alloc(SECTORS * SECTOR_BYTES);
   pending: Pending[] = [];
 
@@ -97,7 +97,7 @@ class SteppedStorage implements Backend {
     data.copy(this.durable, positionBytes);
   }
 
-  /** Its own cache is lost, too. */
+  /** The storage's own cache is lost too. */
   crash(random: SeededRandom): void {
     for (const one of this.pending) if (random.chance(0.5)) one.apply();
     this.pending = [];
@@ -130,7 +130,7 @@ interface Range {
   readonly count: number;
 }
 
-/** What each sector may be. */
+/** The values that each sector may have. */
 class Model {
   at = 0;
   readonly sectors = Array.from({ length: SECTORS }, () => ({ durable: { at: 0, value: 0 }, later: [] as Version[] }));
@@ -175,7 +175,7 @@ function bytesOf(range: Range, value: number): Buffer {
   return bytes;
 }
 
-/** The values of the sectors; throws when one of them is torn. */
+/** The sectors' values. Throws if a sector is torn. */
 function valuesOf(bytes: Buffer): number[] {
   return Array.from({ length: bytes.length / SECTOR_BYTES }, (_, index) => {
     const sector = bytes.subarray(index * SECTOR_BYTES, (index + 1) * SECTOR_BYTES);
@@ -191,7 +191,7 @@ class Scene {
   log = new MemoryLog(Buffer.alloc(0));
   backend = this.opened();
   private value = 0;
-  /** Writes with FUA that are not answered. */
+  /** FUA writes without an answer yet. */
   private outside: { readonly range: Range; readonly value: number; readonly backend: UnsyncedBackend }[] = [];
 
   opened(): UnsyncedBackend {
@@ -204,7 +204,7 @@ class Scene {
     );
   }
 
-  /** Overlapping writes are never under way together. */
+  /** Overlapping writes never run at the same time. */
   private isFree(range: Range): boolean {
     const wanted = new Set(sectorsOf(range));
     return !this.outside.some((other) => sectorsOf(other.range).some((sector) => wanted.has(sector)));
@@ -255,7 +255,7 @@ class Scene {
     });
   }
 
-  /** A read is under way until the storage answers; it may see what was newest at any time since it began. */
+  /** A read runs until the storage answers. It may return any value that was newest since it started. */
   read(range: Range): void {
     const target = Buffer.alloc(sectorsOf(range).length * SECTOR_BYTES);
     const before = sectorsOf(range).map((sector) => this.model.current(sector));
@@ -272,7 +272,7 @@ class Scene {
     });
   }
 
-  /** Lets everything end, and compares. */
+  /** Lets every operation end, and compares. */
   async settle(): Promise<void> {
     for (let left = 200; left > 0 && this.storage.pending.length > 0; left--) {
       this.storage.step(0, false);
@@ -286,7 +286,7 @@ class Scene {
     expect(valuesOf(target)).toEqual(this.model.sectors.map((_, sector) => this.model.current(sector).value));
   }
 
-  /** The process is killed; what the storage was about to do happens or not; the next one finds log and storage. */
+  /** The process is killed. Pending storage operations take effect or not, and the next process finds the log and the storage. */
   async kill(random: SeededRandom): Promise<void> {
     for (const one of this.storage.pending) if (random.chance(0.5)) one.apply();
     this.storage.pending = [];
@@ -303,7 +303,7 @@ class Scene {
       const current = this.model.current(sector);
       if (unanswered !== undefined && values[sector] !== current.value) expect(values[sector]).toBe(unanswered.value);
       else expect(values[sector]).toBe(current.value);
-      // The storage may have what nobody saw yet.
+      // The storage may have content that no read has returned yet.
       if (unanswered !== undefined) {
         this.model.sectors[sector]!.later.push({ at: ++this.model.at, value: unanswered.value });
         if (values[sector] === current.value) this.model.sectors[sector]!.later.push({ ...current, at: ++this.model.at });
@@ -311,7 +311,7 @@ class Scene {
     }
   }
 
-  /** The machine crashes: every process with it. */
+  /** The machine crashes with all its processes. */
   crash(random: SeededRandom): void {
     this.storage.crash(random);
     for (const { positionBytes, data } of crashed(decodeRecords(this.log.bytes).records, () => random.unit())) {
@@ -348,7 +348,7 @@ const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant('settle' as const) }) },
 );
 
-test('reads see the newest, and a crash leaves what was flushed or one of the contents since, whatever is under way', async () => {
+test('reads return the newest data, and a crash leaves the flushed content or a later one, whatever operations are running', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
       const scene = new Scene();
@@ -376,7 +376,7 @@ function allLost(scene: Scene): number[] {
   return valuesOf(scene.storage.content);
 }
 
-test('a flush makes durable what was answered before it was asked for, and nothing of what was answered later', async () => {
+test('a flush makes durable what was answered before it was requested, and nothing that was answered later', async () => {
   const scene = new Scene();
   await scene.write({ first: 0, count: 2 }, true);
   scene.flush();
@@ -394,7 +394,7 @@ test('a flush makes durable what was answered before it was asked for, and nothi
   ]);
 });
 
-test('a write that is not synced is not in the storage at all, one with FUA is there alone', async () => {
+test('an unsynced write does not reach the storage; a FUA write reaches it alone', async () => {
   const scene = new Scene();
   await scene.write({ first: 0, count: 4 }, false);
   expect(allLost(scene)).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
@@ -404,7 +404,7 @@ test('a write that is not synced is not in the storage at all, one with FUA is t
   await scene.settle();
 });
 
-test('what survives differs from seed to seed: all, nothing, and parts of one write', async () => {
+test('the surviving data depends on the seed: everything, nothing, or parts of one write', async () => {
   const scene = new Scene();
   await scene.write({ first: 0, count: SECTORS }, true);
   const { records } = decodeRecords(scene.log.bytes);
@@ -419,7 +419,7 @@ test('what survives differs from seed to seed: all, nothing, and parts of one wr
   expect(counts.size).toBeGreaterThan(4);
 });
 
-test('a record that a kill cut off does not count, at whatever byte', () => {
+test('a log record that a kill truncated at any byte is ignored', () => {
   const whole = encodeRecord({ kind: RECORD.WRITE, positionBytes: 0, lengthBytes: 512, data: bytesOf({ first: 0, count: 1 }, 7) });
   const next = encodeRecord({ kind: RECORD.ZERO, positionBytes: 2 ** 47, lengthBytes: 2 ** 40, data: null });
   const both = Buffer.concat([whole, next]);

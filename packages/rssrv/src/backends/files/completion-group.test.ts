@@ -10,7 +10,7 @@ function turn(): Promise<void> {
   });
 }
 
-test('what ended in one turn of the loop is called together, in order, with nothing between', async () => {
+test('completions of one event-loop turn are called together, in order, with nothing between', async () => {
   const group = new CompletionGroup();
   const called: string[] = [];
   for (const name of ['a', 'b', 'c']) {
@@ -24,7 +24,7 @@ test('what ended in one turn of the loop is called together, in order, with noth
   expect(called).toEqual(['a', 'b', 'c', 'microtask', 'microtask', 'microtask']);
 });
 
-test('what is added by a call is called in the next turn', async () => {
+test('a completion added by a callback is called in the next turn', async () => {
   const group = new CompletionGroup();
   const called: string[] = [];
   group.add(() => {

@@ -54,7 +54,7 @@ type Operation = typeof operation extends fc.Arbitrary<infer Value> ? Value : ne
 async function compare(type: 'file' | 'memory', helper: object, operations: Operation[]): Promise<void> {
   const reference = Buffer.alloc(SIZE_BYTES, 7);
   const file = newFile(reference);
-  // A clock that stands still: no call is slow, so `sync` alone decides between the two ways.
+  // The clock stands still, so no call is slow and `sync` alone decides between loop and pool.
   const ports = { ...testPorts(helper), clock: new FakeClock() };
   const backend = await openBackend(servedVolume({ type, path: file, sizeBytes: SIZE_BYTES }), ports);
   const io = promised(backend);
@@ -71,7 +71,7 @@ async function compare(type: 'file' | 'memory', helper: object, operations: Oper
       const atOnce = sync && kind === 'write';
       for (let index = 0; index < length; index++) buffer[offset + index] = (fill + index) & 0xff;
       const tried = atOnce ? backend.tryWrite(buffer, offset, length, position) : WOULD_WAIT;
-      // What goes to the end of the volume is never done at once.
+      // An operation that reaches the end of the volume never runs at once.
       expect(tried === WOULD_WAIT).toBe(!atOnce || position + length === SIZE_BYTES);
       status = tried === WOULD_WAIT ? await io.write(buffer, offset, length, position, kind === 'fua') : tried;
       buffer.copy(reference, position, offset, offset + length);
@@ -107,7 +107,7 @@ test.each([
   );
 });
 
-test('many operations at once end with the same content', async () => {
+test('many operations at once end with the same content as the model', async () => {
   const file = newFile(Buffer.alloc(SIZE_BYTES, 7));
   const backend = await openBackend(servedVolume({ path: file, sizeBytes: SIZE_BYTES }), testPorts());
   const io = promised(backend);
@@ -138,7 +138,7 @@ describe('a file that was truncated while it was served', () => {
 
   const look = (backend: Backend): Promise<string | null> => new Promise((resolve) => backend.end?.check(resolve));
 
-  test('is unavailable from the first read past its end on, whole parts too', async () => {
+  test('is unavailable after the first read past its end, for whole parts too', async () => {
     const { file, ports, backend, io } = await served();
     fs.truncateSync(file, 1000);
     const target = Buffer.alloc(1024);
@@ -152,7 +152,7 @@ describe('a file that was truncated while it was served', () => {
     await backend.close();
   });
 
-  test.each(['file', 'memory'] as const)('does not give zeros for data after a write has made the %s longer', async (type) => {
+  test.each(['file', 'memory'] as const)('does not return zeros for lost data after a write has lengthened the %s again', async (type) => {
     const { file, backend, io } = await served(type);
     fs.truncateSync(file, 1000);
     expect(await io.write(sector, 0, SECTOR_BYTES, LAST - SECTOR_BYTES)).toBe(OK);
@@ -175,7 +175,7 @@ describe('a file that was truncated while it was served', () => {
     await backend.close();
   });
 
-  test('answers no flush, and no extents', async () => {
+  test('answers neither a flush nor a query for extents', async () => {
     const { file, backend, io } = await served();
     expect(await io.flush()).toBe(OK);
     fs.truncateSync(file, LAST);
@@ -184,7 +184,7 @@ describe('a file that was truncated while it was served', () => {
     await backend.close();
   });
 
-  test('is found by the end of a volume that has grown, and growing trips nothing', async () => {
+  test('is detected at the end of a grown volume, and growing causes no false alarm', async () => {
     const { file, backend, io } = await served();
     fs.truncateSync(file, 2 * SIZE_BYTES);
     backend.end?.grow(2 * SIZE_BYTES);
@@ -197,7 +197,7 @@ describe('a file that was truncated while it was served', () => {
   });
 });
 
-test('a full store and a failing one give their status and are reported', async () => {
+test('full and failing storage each give their status and are reported', async () => {
   const errors: string[] = [];
   const open = (file: string) =>
     new FileBackend(
@@ -218,7 +218,7 @@ test('a full store and a failing one give their status and are reported', async 
   expect(await promised(full).write(buffer, 0, 512, 0, true)).toBe(STATUS.NO_SPACE);
   expect(await promised(full).zero(0, 512)).toBe(STATUS.NO_SPACE);
   await full.close();
-  // The memory of this process has no page at 0.
+  // This process has no memory page at address 0.
   const failing = open('/proc/self/mem');
   expect(failing.tryRead(buffer, 0, 512, 0)).toBe(STATUS.IO_ERROR);
   expect(await promised(failing).read(buffer, 0, 512, 0)).toBe(STATUS.IO_ERROR);
@@ -246,7 +246,7 @@ test('two slow calls send a file to the pool for a run of requests; memory never
   await memory.close();
 });
 
-test('a long zero goes in steps and leaves its neighbours alone', async () => {
+test('a long zero runs in steps and leaves its neighbours alone', async () => {
   for (const helper of [{}, NO_PERL]) {
     const file = newFile(Buffer.alloc(1024, 7));
     const sizeBytes = 2 * ZERO_STEP_BYTES + 4096;
@@ -264,7 +264,7 @@ test('a long zero goes in steps and leaves its neighbours alone', async () => {
   }
 });
 
-test('a volume longer than its file is not opened, and names both sizes', async () => {
+test('a volume longer than its file is not opened, and the error names both sizes', async () => {
   const file = newFile(Buffer.alloc(1024));
   await expect(openBackend(servedVolume({ path: file, sizeBytes: 4096 }), testPorts())).rejects.toMatchObject({
     code: 'E_VOLUME',
@@ -280,7 +280,7 @@ test('a volume longer than its file is not opened, and names both sizes', async 
   });
 });
 
-test('a file that took the place of the one that is served is not opened, however much it looks like it', async () => {
+test('a file that replaced the served one is not opened, however similar it is', async () => {
   const file = newFile(Buffer.alloc(4096, 1));
   const volume = servedVolume({ path: file, sizeBytes: 4096, storage: storageName(fs.statSync(file, { bigint: true })) });
   const backend = await openBackend(volume, testPorts());
@@ -305,7 +305,7 @@ test('a read-only volume is never written to', async () => {
   expect(fs.readFileSync(file).every((byte) => byte === 7)).toBe(true);
 });
 
-test('a closed backend touches no file that got its descriptor number', async () => {
+test('a closed backend does not touch a file that was given its old descriptor number', async () => {
   const file = newFile(Buffer.alloc(1024, 7));
   const backend = new FileBackend(
     {
@@ -326,7 +326,7 @@ test('a closed backend touches no file that got its descriptor number', async ()
   fs.closeSync(other);
 });
 
-test('the null backend reads zeros and forgets writes', async () => {
+test('the null backend reads zeros and discards writes', async () => {
   const backend = await openBackend(servedVolume({ type: 'null', sizeBytes: 4096 }), testPorts());
   const buffer = Buffer.alloc(1024, 5);
   expect(backend.tryWrite(buffer, 0, 512, 0)).toBe(STATUS.OK);

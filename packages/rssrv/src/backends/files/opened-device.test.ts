@@ -20,7 +20,7 @@ const directory = temporaryDirectory();
 const image = path.join(directory, 'image');
 fs.writeFileSync(image, '');
 fs.truncateSync(image, DEVICE_BYTES);
-/** A loop device needs root and a kernel that has it. */
+/** A loop device needs root and a kernel that supports it. */
 const losetup = spawnSync('losetup', ['--find', '--show', image]);
 const device = losetup.status === 0 ? losetup.stdout.toString().trim() : null;
 
@@ -42,14 +42,14 @@ function sysDevice(name: string, files: Record<string, string>): void {
   }
 }
 
-test('device numbers are named as /sys names them', () => {
+test('device numbers have the form that /sys uses', () => {
   expect(deviceName(0x0801n)).toBe('8:1');
   expect(deviceName(0x700n)).toBe('7:0');
   // minor 0x12345, major 0xfd
   expect(deviceName(0x1230_fd45n)).toBe('253:74565');
 });
 
-test('size and abilities come from /sys, those of a partition from its disk', () => {
+test('size and features come from /sys, those of a partition from its disk', () => {
   sysDevice('disk', { size: '2048\n', 'queue/write_zeroes_max_bytes': '65536\n', 'part/size': '16\n' });
   sysDevice('old', { size: '8\n', 'queue/write_zeroes_max_bytes': '0\n' });
   const sys = path.join(directory, 'sys');
@@ -62,7 +62,7 @@ test('size and abilities come from /sys, those of a partition from its disk', ()
   expect(() => blockDeviceFacts(0x820n, sys)).toThrow('ENOENT');
 });
 
-test('a block device is read, written, zeroed and flushed, and begins in the pool', async (context) => {
+test('a block device is read, written, zeroed and flushed, and starts in the pool', async (context) => {
   needLoopDevice(context);
   const ports = testPorts();
   const backend = await openBackend(servedVolume({ type: 'block', path: device, sizeBytes: DEVICE_BYTES }), ports);
@@ -90,7 +90,7 @@ test('a block device is read, written, zeroed and flushed, and begins in the poo
   await backend.close();
 });
 
-test('a block device is settled with its own size, held exclusively, and never asked to grow', async (context) => {
+test('a block device has its own size, is held exclusively, and is never grown', async (context) => {
   needLoopDevice(context);
   const volume: ServerVolumeConfig = {
     name: 'disk',

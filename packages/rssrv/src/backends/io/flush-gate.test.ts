@@ -18,7 +18,7 @@ function gateWithSyncs() {
   return { syncs, errors, answers, flush, gate };
 }
 
-test('a flush asked for while a sync runs is answered by a later sync, never by the running one', () => {
+test('a flush requested while a sync runs is answered by a later sync, never by the running one', () => {
   const { syncs, answers, flush } = gateWithSyncs();
   flush('a');
   flush('b');
@@ -35,7 +35,7 @@ test('a flush asked for while a sync runs is answered by a later sync, never by 
   expect(syncs).toHaveLength(2);
 });
 
-test('an answer that asks for a flush again does not start a second sync beside a running one', () => {
+test('a flush requested from an answer does not start a second sync beside a running one', () => {
   const { syncs, answers, flush, gate } = gateWithSyncs();
   gate.flush(() => flush('again'));
   flush('b');
@@ -46,7 +46,7 @@ test('an answer that asks for a flush again does not start a second sync beside 
   expect(syncs).toHaveLength(3);
 });
 
-test('after a failed sync no flush is answered OK, also those that waited', async () => {
+test('after a failed sync no flush is answered OK, not even one that was already waiting', async () => {
   const { syncs, errors, answers, flush, gate } = gateWithSyncs();
   flush('a');
   flush('b');

@@ -17,7 +17,7 @@ beforeEach(() => {
 
 const paceFrom = (start: 'sync' | 'pool'): InlinePolicy => new InlinePolicy(clock, start, () => sleeps);
 
-/** True: it ran at once. */
+/** True when the call ran at once. */
 function call(pace: InlinePolicy, tookUs: number, hasSlept: boolean, lengthBytes = 512): boolean {
   if (!pace.mayRunInline()) return false;
   clock.advance(tookUs / 1000);
@@ -28,7 +28,7 @@ function call(pace: InlinePolicy, tookUs: number, hasSlept: boolean, lengthBytes
 
 const fast = (pace: InlinePolicy): boolean => call(pace, 1, false);
 const slow = (pace: InlinePolicy): boolean => call(pace, SLOW_CALL_US * 10, true);
-/** Another program had the processor. */
+/** Another program used the processor. */
 const delayed = (pace: InlinePolicy): boolean => call(pace, SLOW_CALL_US * 10, false);
 
 function pooledInARow(pace: InlinePolicy): number {
@@ -37,7 +37,7 @@ function pooledInARow(pace: InlinePolicy): number {
   return count;
 }
 
-test('fast calls stay on the loop, whether they slept or not', () => {
+test('fast calls stay on the loop, whether or not the process slept in them', () => {
   const pace = paceFrom('sync');
   for (let index = 0; index < 10_000; index++) expect(call(pace, SLOW_CALL_US - 1, index % 2 === 0)).toBe(true);
 });
@@ -50,19 +50,19 @@ test('two slow calls that slept send exactly one run of requests to the pool, th
   expect(fast(pace)).toBe(true);
 });
 
-test('however often this process does not run, its calls stay on the loop', () => {
+test('calls stay on the loop however often the process itself is descheduled', () => {
   const pace = paceFrom('sync');
   for (let index = 0; index < 1000; index++) expect(delayed(pace)).toBe(true);
 });
 
-test('a call that waits for the storage is found among those that were delayed', () => {
+test('a call that waits for the storage is told apart from calls that were descheduled', () => {
   const pace = paceFrom('sync');
   for (let index = 0; index < 10; index++) delayed(pace);
   slow(pace);
   expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
-test('where sleeps are not known, the second slow call counts', () => {
+test('without sleep counters the second slow call counts', () => {
   const pace = new InlinePolicy(clock, 'sync', () => 0);
   delayed(pace);
   expect(pooledInARow(pace)).toBe(0);
@@ -70,7 +70,7 @@ test('where sleeps are not known, the second slow call counts', () => {
   expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
-test('a probe that is slow begins the next run', () => {
+test('a slow probe starts the next run in the pool', () => {
   const pace = paceFrom('pool');
   for (let run = 0; run < 3; run++) {
     let pooled = 0;
@@ -79,7 +79,7 @@ test('a probe that is slow begins the next run', () => {
   }
 });
 
-test('long calls may take longer, because copying takes time', () => {
+test('long transfers are allowed more time because copying takes time', () => {
   const pace = paceFrom('sync');
   const lengthBytes = 1024 * 1024;
   const allowedUs = SLOW_CALL_US + lengthBytes / SLOW_CALL_BYTES_PER_US;
@@ -89,7 +89,7 @@ test('long calls may take longer, because copying takes time', () => {
   expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
-test('one slow call among many fast ones changes nothing; one while calls are watched for it does', () => {
+test('one slow call among many fast ones changes nothing; one slow call while the storage is watched sends requests to the pool', () => {
   const pace = paceFrom('sync');
   for (let round = 0; round < 3; round++) {
     slow(pace);
@@ -101,8 +101,8 @@ test('one slow call among many fast ones changes nothing; one while calls are wa
   expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
-// Once each was called on the loop, the first that hung there stopped the process with all of its volumes.
-test('while calls in the pool do not end, none runs on the loop; they do again as soon as one has ended', () => {
+// Regression: each such call once ran on the loop, and the first to hang stopped the process with all its volumes.
+test('while calls in the pool hang, none runs on the loop; they return to the loop once one has ended', () => {
   for (const start of ['sync', 'pool'] as const) {
     const pace = paceFrom(start);
     pooledInARow(pace);
@@ -119,7 +119,7 @@ test('while calls in the pool do not end, none runs on the loop; they do again a
   }
 });
 
-test('a process that waits has slept', async () => {
+test('a process that waits counts as having slept', async () => {
   const before = ownSleeps();
   expect(before).toBeGreaterThan(0);
   await new Promise((resolve) => setTimeout(resolve, 20));

@@ -6,14 +6,14 @@ import { type ThreadLane, ThreadShares } from './thread-shares.ts';
 
 const THREADS = 16;
 
-/** Asks for `count` calls; gives those that were started. */
+/** Requests `count` calls and returns those that were started. */
 function ask(lane: ThreadLane, count: number): (() => void)[] {
   const started: (() => void)[] = [];
   for (let index = 0; index < count; index++) lane.run((ended) => started.push(ended));
   return started;
 }
 
-test('a volume that hangs leaves threads for the next, and that one too', () => {
+test('a hanging volume leaves threads for a second volume, and for a third when that one hangs too', () => {
   const shares = new ThreadShares(THREADS);
   const held = ['a', 'b', 'c', 'd'].map((id) => ask(shares.enter(id), 100).length);
   expect(held).toEqual([8, 4, 2, 1]);
@@ -23,7 +23,7 @@ test('a volume that hangs leaves threads for the next, and that one too', () => 
   expect(done).toBe(50);
 });
 
-test('what waits is started in order when a thread is given back, and others get theirs in turn', () => {
+test('waiting calls start in order when a thread is free, and each volume gets its turn', () => {
   const shares = new ThreadShares(4);
   const [one, other] = [shares.enter('one'), shares.enter('other')];
   const order: string[] = [];
@@ -35,7 +35,7 @@ test('what waits is started in order when a thread is given back, and others get
   expect(order).toEqual(['1a', '1b', '2a', '1c', '2b', '1d']);
 });
 
-test('sessions that have one volume open share its lane', () => {
+test('sessions with the same volume open share its lane', () => {
   const shares = new ThreadShares(THREADS);
   const first = shares.enter('volume');
   expect(shares.enter('volume')).toBe(first);

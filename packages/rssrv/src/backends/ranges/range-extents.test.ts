@@ -9,20 +9,20 @@ import fc from 'fast-check';
 
 const { DATA, HOLE } = EXTENT;
 
-test('whole sectors stay as they are, equal neighbours are joined', () => {
+test('whole sectors are unchanged, and equal neighbours are joined', () => {
   expect(extentPairs(1024, 4096, [1024, HOLE, 512, DATA, 512, DATA, 2048, HOLE])).toEqual([2, HOLE, 2, DATA, 4, HOLE]);
 });
 
-test('nothing known is all data', () => {
+test('an unknown range counts as data', () => {
   expect(extentPairs(0, 4096, [])).toEqual([8, DATA]);
   expect(extentPairs(0, 4096, [100, HOLE])).toEqual([8, DATA]);
 });
 
-test('more than asked for is cut', () => {
+test('extents beyond the requested range are cut', () => {
   expect(extentPairs(512, 1024, [100_000, HOLE])).toEqual([2, HOLE]);
 });
 
-/** As a file system reports them: no empty extents, no equal neighbours. */
+/** As a file system reports them: no empty extents and no equal neighbours. */
 function joined(raw: readonly (readonly [number, number])[]): number[] {
   const flat: number[] = [];
   for (const [length, state] of raw) {
@@ -33,7 +33,7 @@ function joined(raw: readonly (readonly [number, number])[]): number[] {
   return flat;
 }
 
-test('a sector is a hole only when all its bytes are, and the pairs cover what is known without gaps', () => {
+test('a sector is a hole only if all its bytes are, and the pairs cover the known range without gaps', () => {
   const found = fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), fc.constantFrom(DATA, HOLE)), { maxLength: 12 });
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 1, max: 20 }), found, (start, sectors, raw) => {

@@ -29,7 +29,7 @@ beforeAll(() => {
 });
 afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-/** data, hole, data: a chunk each. */
+/** One chunk each of data, hole and data. */
 function sparseFile(): string {
   const file = path.join(directory, `s${++files}`);
   fs.writeFileSync(file, Buffer.alloc(3 * CHUNK_BYTES, 7));
@@ -62,7 +62,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-test('extents of a sparse file, with sector precision', async () => {
+test('extents of a sparse file are reported to the sector', async () => {
   const file = sparseFile();
   const chunk = CHUNK_BYTES / 512;
   const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), testPorts());
@@ -74,7 +74,7 @@ test('extents of a sparse file, with sector precision', async () => {
   await backend.close();
 });
 
-test('a discard and a zero make holes, a zero that stays allocated does not', async () => {
+test('a discard and a zero make holes; a zero that must stay allocated does not', async () => {
   const file = sparseFile();
   const before = fs.statSync(file).blocks;
   const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), testPorts());
@@ -89,7 +89,7 @@ test('a discard and a zero make holes, a zero that stays allocated does not', as
   await backend.close();
 });
 
-test('opening leaves a file as it was', async () => {
+test('opening a file does not change it', async () => {
   const file = sparseFile();
   const before = fs.statSync(file);
   const content = fs.readFileSync(file);
@@ -117,7 +117,7 @@ test.each([
   await backend.close();
 });
 
-test('perl is looked for by PATH', async () => {
+test('perl is found through PATH', async () => {
   const before = process.env['PATH'];
   const file = sparseFile();
   const ports = testPorts();
@@ -132,7 +132,7 @@ test('perl is looked for by PATH', async () => {
   expect(ports.lost[0]).toContain('ENOENT');
 });
 
-test('a helper that does not answer is killed, and what waits is answered only when it is dead', async () => {
+test('a helper that does not answer is killed, and its requests are answered only once it is dead', async () => {
   const pidFile = path.join(directory, 'pid');
   const clock = new FakeClock();
   const lost: string[] = [];
@@ -147,9 +147,9 @@ test('a helper that does not answer is killed, and what waits is answered only w
   expect(lost).toEqual([]);
   clock.advance(1);
   expect(lost).toEqual([`it did not answer within ${RANGE_HELPER_TIMEOUT_MS} ms`]);
-  // The second one was never given to the helper.
+  // The second request was never sent to the helper.
   expect(answers.map(([errno]) => errno)).toEqual(['LOST']);
-  // Killed, but its call may hang in the storage: until it is dead there is no other.
+  // The killed helper may still hang in the storage. Until it is dead, no other helper starts.
   clock.advance(RANGE_HELPER_RETRY_MS);
   expect(await helper.attach(descriptor, true, 'probe')).toBeNull();
   await until('the helper is dead', () => answers.length === 2);
@@ -158,7 +158,7 @@ test('a helper that does not answer is killed, and what waits is answered only w
   fs.closeSync(descriptor);
 });
 
-/** The helper as it is, which says its number first and can be killed by it. */
+/** The real helper, which first prints its process id so that the test can kill it. */
 function mortal(): { command: string; kill: () => Promise<void>; starts: () => number } {
   const pidFile = path.join(directory, `mortal${++files}`);
   const pids = (): number[] => (fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'latin1').trim().split('\n').map(Number) : []);
@@ -173,7 +173,7 @@ function mortal(): { command: string; kill: () => Promise<void>; starts: () => n
   };
 }
 
-test('a helper that was killed is started anew, knows the files again, and makes holes', async () => {
+test('a killed helper is restarted, reopens its files, and makes holes', async () => {
   const clock = new FakeClock();
   const said: string[] = [];
   const { command, kill, starts } = mortal();
@@ -209,7 +209,7 @@ test('a helper that was killed is started anew, knows the files again, and makes
   await other.close();
 });
 
-test('a helper that is lost again and again is started more and more seldom, and as at first after one that lasted', async () => {
+test('a helper that is lost repeatedly is restarted more and more rarely, and promptly after one that lasted', async () => {
   const clock = new FakeClock();
   const retries: (number | null)[] = [];
   const helper = new RangeHelper({ clock, command: '/nowhere/perl', onLost: (_, retryMs) => retries.push(retryMs) });
@@ -243,7 +243,7 @@ test('a helper that is lost again and again is started more and more seldom, and
   expect(unknown).toEqual([null]);
 });
 
-test('a range of terabytes is discarded in few steps', async () => {
+test('a range of terabytes is discarded in a few steps', async () => {
   const file = path.join(directory, 'large');
   const sizeBytes = 4096 * STEP_MAX_BYTES;
   fs.closeSync(fs.openSync(file, 'w'));
@@ -263,7 +263,7 @@ test('a range of terabytes is discarded in few steps', async () => {
   fs.rmSync(file);
 });
 
-test('a helper that dies in the middle leaves the work to the fallback', async () => {
+test('when a helper dies in the middle, the fallback does the work', async () => {
   const file = sparseFile();
   const ports = testPorts({ command: script('dying', 'read line; echo 0 1 1; read line; exit 3') });
   const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), ports);
@@ -274,9 +274,9 @@ test('a helper that dies in the middle leaves the work to the fallback', async (
   await backend.close();
 });
 
-test('a helper that was started anew and cannot open the file leaves the work to the fallback', async () => {
+test('when a restarted helper cannot open the file, the fallback does the work', async () => {
   const [file, second] = [sparseFile(), path.join(directory, 'second')];
-  // The first one dies at its second question; the next one knows no file.
+  // The first helper dies at its second request. The next one has no open file.
   const command = script(
     'forgetful',
     `if [ -e ${second} ]; then while read line; do echo 9; done; fi; : > ${second}; read line; echo 0 1 1; read line; exit 3`,
@@ -292,7 +292,7 @@ test('a helper that was started anew and cannot open the file leaves the work to
   await backend.close();
 });
 
-test('what a store refuses is done otherwise, what fails is an error', async () => {
+test('a request that the storage refuses uses the fallback; one that fails is an error', async () => {
   const file = sparseFile();
   const answering = (errno: number) => script(`errno${errno}`, `read line; echo 0 1 1; while read line; do echo ${errno}; done`);
   const refused = testPorts({ command: answering(95) });
@@ -311,7 +311,7 @@ test('what a store refuses is done otherwise, what fails is an error', async () 
   await failing.close();
 });
 
-test('one helper serves several volumes, each its own file, and a new one starts when all were closed', async () => {
+test('one helper serves several volumes, each with its own file, and a new one starts after all were closed', async () => {
   const [one, two] = [sparseFile(), sparseFile()];
   const ports = testPorts();
   for (let round = 0; round < 2; round++) {
@@ -326,7 +326,7 @@ test('one helper serves several volumes, each its own file, and a new one starts
   expect(ports.lost).toEqual([]);
 });
 
-test('the helper works on the opened file, also when its name has become another one', async () => {
+test('the helper works on the opened file, even when another file has its name by now', async () => {
   const file = sparseFile();
   const backend = await openBackend(servedVolume({ path: file, sizeBytes: 3 * CHUNK_BYTES }), testPorts());
   const moved = `${file}.moved`;
@@ -342,7 +342,7 @@ test('the helper ends with the process that started it, however that ends', asyn
   const [file, , ...calls] = rangeScriptArguments(process.arch, 0) ?? [];
   const fifo = path.join(directory, 'fifo');
   spawnSync('mkfifo', [fifo]);
-  // Its input never ends, because it holds both ends of it: only the parent-death signal can tell it.
+  // Its input never ends because it holds both ends. Only the parent-death signal can end it.
   const program = `
     const [file, ...calls] = ${JSON.stringify([file, ...calls])};
     const input = require('node:fs').openSync(${JSON.stringify(fifo)}, 'r+');
@@ -366,7 +366,7 @@ test('the helper ends with the process that started it, however that ends', asyn
   }
 });
 
-test('ps shows names of files, not the text of programs, for all that the server starts', async () => {
+test('ps shows file names, not program text, for every process that the server starts', async () => {
   const helper = new RangeHelper({ clock: new FakeClock(), onLost: (reason) => expect.fail(reason) });
   const descriptor = fs.openSync(sparseFile(), 'r+');
   const file = await helper.attach(descriptor, true, 'probe');
@@ -379,13 +379,13 @@ test('ps shows names of files, not the text of programs, for all that the server
   }
 });
 
-/** Command lines of the processes that this one has started, words parted by spaces. */
+/** Command lines of the processes that this one has started, with words separated by spaces. */
 function childrenOf(pid: number): string[] {
   const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
   return children.map((child) => fs.readFileSync(`/proc/${child}/cmdline`, 'utf8').replaceAll('\0', ' '));
 }
 
-test('a helper whose parent is gone before it begins does nothing', () => {
+test('a helper whose parent is gone before it starts does nothing', () => {
   const args = rangeScriptArguments(process.arch, 1) ?? [];
   const child = spawnSync('perl', args, { input: 'close 1\n', timeout: WAIT_MS });
   expect(child.status).toBe(0);

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { StepSize } from './range-operations.ts';
 
-test('fast pieces grow to the largest, slow ones shrink to the smallest, others stay', () => {
+test('fast pieces grow to the largest size, slow ones shrink to the smallest, others keep their size', () => {
   const step = new StepSize();
   step.took(ZERO_STEP_BYTES, STEP_FAST_MS);
   step.took(ZERO_STEP_BYTES, STEP_SLOW_MS);
@@ -16,7 +16,7 @@ test('fast pieces grow to the largest, slow ones shrink to the smallest, others 
   expect(step.bytes).toBe(STEP_MIN_BYTES);
 });
 
-test('a short rest of a range says nothing, unless it is slow', () => {
+test('a short rest of a range changes the size only if it is slow', () => {
   const step = new StepSize();
   step.took(4096, 0);
   expect(step.bytes).toBe(ZERO_STEP_BYTES);
