@@ -1,5 +1,5 @@
-// Two ends of a path exchanging heartbeats, with faults one way: who hears and is not heard, and what the round trip is.
-// Leaves what follows from silence to failover.test.ts.
+// Two ends of a path exchange heartbeats, with faults in one direction: what each end sees, and the round trip.
+// failover.test.ts tests the effects of silence.
 
 import { describe, expect, test } from 'vitest';
 import { Heartbeat } from './heartbeat.ts';
@@ -37,13 +37,13 @@ function ends(): readonly [Heartbeat, Heartbeat] {
 }
 
 describe('directions', () => {
-  test('both are well while both hear', () => {
+  test('both are ok while both ends receive', () => {
     const [client, server] = ends();
     const nowMs = exchange(client, server, 0, 20_000, { there: false, back: false });
     for (const end of [client, server]) expect([end.tx(nowMs), end.rx(nowMs)]).toEqual(['ok', 'ok']);
   });
 
-  test('who hears and is not heard has tx fail and rx ok', () => {
+  test('an end that receives and is not received has tx fail and rx ok', () => {
     const [client, server] = ends();
     const faultMs = exchange(client, server, 0, 5000, { there: false, back: false });
     const nowMs = exchange(client, server, faultMs, 6000, { there: true, back: false });
@@ -51,21 +51,21 @@ describe('directions', () => {
   });
 
   // Once it said tx fail too, as if both directions were broken.
-  test('who hears nothing has rx fail, and cannot know of tx', () => {
+  test('an end that receives nothing has rx fail, and tx is unknown', () => {
     const [client, server] = ends();
     const faultMs = exchange(client, server, 0, 5000, { there: false, back: false });
     const nowMs = exchange(client, server, faultMs, 6000, { there: true, back: false });
     expect([server.tx(nowMs), server.rx(nowMs)]).toEqual(['-', 'fail']);
   });
 
-  test('a healed direction is well again', () => {
+  test('a repaired direction is ok again', () => {
     const [client, server] = ends();
     const healMs = exchange(client, server, 0, 8000, { there: true, back: false });
     const nowMs = exchange(client, server, healMs, 2500, { there: false, back: false });
     expect([client.tx(nowMs), client.rx(nowMs)]).toEqual(['ok', 'ok']);
   });
 
-  test('a stall of our own is not blamed on the peer', () => {
+  test('our own stall is not blamed on the peer', () => {
     const [client, server] = ends();
     const nowMs = exchange(client, server, 0, 3000, { there: false, back: false });
     client.excuse(10_000, nowMs + 10_000);
@@ -83,13 +83,13 @@ describe('PING and PONG', () => {
     expect([heartbeat.isDue(1049), heartbeat.isDue(1050), heartbeat.sinceSentMs(1049)]).toEqual([false, true, 999]);
   });
 
-  test('a PONG repeats number and clock, and carries the own fields', () => {
+  test("a PONG repeats number and clock, and has its sender's own fields", () => {
     const heartbeat = new Heartbeat(INTERVAL_MS, 0);
     const pong = heartbeat.onPing({ number: 9, clockMs: 123, heard: 0, oldestMs: 1, generation: 1 }, 5, 77, 4);
     expect(pong).toEqual({ number: 9, clockMs: 123, heard: 1, oldestMs: 77, generation: 4 });
   });
 
-  test('what the peer executes is kept as the newest PING or PONG said it', () => {
+  test('the newest report of a PING or PONG about executing requests is kept', () => {
     const heartbeat = new Heartbeat(INTERVAL_MS, 0);
     const said = (number: number, oldestMs: number) => ({ number, clockMs: 0, heard: 0, oldestMs, generation: 0 });
     expect(heartbeat.storageReport).toBeNull();
@@ -113,7 +113,7 @@ describe('PING and PONG', () => {
     expect(heartbeat.roundTripMs).toBe(9);
   });
 
-  test('a short trip soon makes the long one of an outage forgotten', () => {
+  test('a short trip soon replaces the long one of an outage', () => {
     const heartbeat = new Heartbeat(INTERVAL_MS, 0);
     const pong = (tripMs: number): void => {
       const { number } = heartbeat.ping(0, 0, 0);
@@ -126,7 +126,7 @@ describe('PING and PONG', () => {
     expect(heartbeat.roundTripMs).toBeLessThan(10);
   });
 
-  test('a trip across a stall of our own is not measured', () => {
+  test('a trip across our own stall is not measured', () => {
     const heartbeat = new Heartbeat(INTERVAL_MS, 0);
     heartbeat.ping(10, 0, 0);
     heartbeat.excuse(5000, 5010);
@@ -134,7 +134,7 @@ describe('PING and PONG', () => {
     expect(heartbeat.roundTripMs).toBeNull();
   });
 
-  test('a PONG that answers nothing we sent, or comes from the future, moves no round trip', () => {
+  test('a PONG without a PING, or from the future, changes no round trip', () => {
     const heartbeat = new Heartbeat(INTERVAL_MS, 0);
     heartbeat.ping(0, 0, 0);
     heartbeat.onPong({ number: 2, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }, 5);

@@ -1,5 +1,5 @@
-// The server's slots, rule by rule (S1, S2): what each kind of request is received as, and who is owed an answer.
-// Leaves executing and answering to the session's tests.
+// The server's slots, rule by rule (S1, S2): the receipt of each kind of request, and the paths that are owed an answer.
+// The session's tests cover execution and answers.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -93,7 +93,7 @@ describe('outcome', () => {
     expect(() => table.finish(0, 0)).toThrow(AssertionError);
   });
 
-  test('a closed path is owed nothing any more', () => {
+  test('nothing is owed to a closed path', () => {
     const table = new SlotTable(1);
     receive(table, 0);
     receive(table, 1);
@@ -104,7 +104,7 @@ describe('outcome', () => {
   });
 });
 
-test('counts what executes, its bytes and its age', () => {
+test('counts executing requests, their bytes and their age', () => {
   const table = new SlotTable(4);
   expect([table.executing, table.executingBytes, table.oldestMs(100)]).toEqual([0, 0, 0]);
   receive(table, 0, { slot: 0 }, 10);

@@ -1,5 +1,5 @@
-// Sockets on their way to another process, over real TCP in this one: what nobody may read here stays in the kernel for the other.
-// Leaves the hand-over itself to test/integration, and what the bytes mean to connection and doorway.
+// Sockets that are handed over to another process, over real TCP in this one: bytes that must not be read here stay in the kernel.
+// test/integration tests the hand-over itself, and connection and session test the meaning of the bytes.
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -50,7 +50,7 @@ test('a socket that is stopped in its data event reads nothing more, however lon
   expect(accepted.readableLength).toBe(0);
 });
 
-test('a socket that has read more already cannot be handed over', async () => {
+test('a socket that has already read more cannot be handed over', async () => {
   const [client, accepted] = await pair();
   accepted.pause();
   client.write('proof and a request');
@@ -71,7 +71,7 @@ async function heardBy(socket: net.Socket): Promise<string> {
   return heard;
 }
 
-test('a socket that was stopped can be taken over in this process too, with all that came meanwhile', async () => {
+test('a stopped socket can also be taken over in this process, with all bytes received meanwhile', async () => {
   const [client, accepted] = await pair();
   const stopped = new Promise<boolean>((resolve) => accepted.once('data', () => resolve(stopReading(accepted))));
   client.write('proof');
@@ -80,13 +80,13 @@ test('a socket that was stopped can be taken over in this process too, with all 
   expect(await heardBy(accepted)).toBe('request');
 });
 
-test('a socket that reads already, as one from another process does, can be taken over', async () => {
+test('a socket that is already reading, like one from another process, can be taken over', async () => {
   const [client, accepted] = await pair();
   client.write('request');
   expect(await heardBy(accepted)).toBe('request');
 });
 
-test('a peer that reads nothing and keeps sending does not keep a connection that was ended', { timeout: 20_000 }, async () => {
+test('a peer that reads nothing and keeps sending does not keep an ended connection open', { timeout: 20_000 }, async () => {
   const [client, accepted] = await pair();
   client.pause();
   const transport = adoptSocket(accepted);

@@ -1,5 +1,5 @@
-// The decoder at every cut: whatever the pieces in which bytes come, the same frames come out; lengths are checked before memory is
-// taken; what is lent comes back. Frames are made by the encoder, so both are held against each other.
+// The decoder with every cut: the same frames come out however the bytes are cut; lengths are checked before memory is allocated; buffers are
+// given back. The encoder creates the frames, so the two are checked against each other.
 
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
@@ -129,7 +129,7 @@ describe('cuts', () => {
     }
   });
 
-  test('a body that lies whole in the chunk is not announced and takes no memory', () => {
+  test('a body that is complete in the chunk is not announced and allocates nothing', () => {
     const { decoder, seen } = watch(
       {},
       new (class extends CountingBufferPool {
@@ -147,7 +147,7 @@ describe('cuts', () => {
 describe('where a body goes', () => {
   const frame: Frame = { op: OP.READ | ANSWER, slot: 4, count: 2, body: Buffer.alloc(2 * SECTOR_BYTES, 0x21) };
 
-  test('where the sink says, without a pooled buffer, and nothing beside it', () => {
+  test('where the owner says, without a pooled buffer, and nothing next to it', () => {
     const target = Buffer.alloc(2 * SECTOR_BYTES + 20, 0x99);
     const { decoder, seen, pool } = watch({
       bodyBegins: () => {
@@ -161,7 +161,7 @@ describe('where a body goes', () => {
     expect(target).toEqual(Buffer.concat([Buffer.alloc(10, 0x99), frame.body, Buffer.alloc(10, 0x99)]));
   });
 
-  test('is said anew for each frame', () => {
+  test('is chosen again for each frame', () => {
     const target = Buffer.alloc(2 * SECTOR_BYTES, 0x99);
     const { decoder } = watch({ bodyBegins: ({ slot }) => slot === 4 && decoder.receiveInto(target, 0) });
     feed(
@@ -215,7 +215,7 @@ describe('stop', () => {
   const frame: Frame = { op: OP.WRITE, slot: 4, count: 1, body: Buffer.alloc(SECTOR_BYTES, 0x21) };
   const bytes = Buffer.concat([encode(frame, false), encode(frame, false), encode(frame, false)]);
 
-  test('in a frame ends it there, whatever the cuts, and the frame may still be read', () => {
+  test('in a frame ends decoding there, whatever the cuts, and the frame may still be read', () => {
     for (const size of [5000, 1, 100, 528, 529]) {
       let body = '';
       const { decoder, seen, pool } = watch({
@@ -232,7 +232,7 @@ describe('stop', () => {
     }
   });
 
-  test('when a body begins takes no memory', () => {
+  test('when a body begins allocates nothing', () => {
     const { decoder, seen, pool } = watch({ bodyBegins: () => decoder.stop() });
     feed(decoder, bytes, [100]);
     expect(seen).toMatchObject({ frames: [] });
@@ -240,7 +240,7 @@ describe('stop', () => {
     expect(pool.lent.size).toBe(0);
   });
 
-  test('in the middle of a body gives the memory back, once', () => {
+  test('in the middle of a body gives the buffer back, once', () => {
     const { decoder, seen, pool } = watch();
     feed(decoder, bytes.subarray(0, 100), [100]);
     expect(pool.lent.size).toBe(1);
@@ -252,7 +252,7 @@ describe('stop', () => {
   });
 });
 
-describe('what cannot be', () => {
+describe('invalid input', () => {
   function malformedBy(bytes: Buffer, prepare: (decoder: Decoder) => void = () => {}): string | null {
     const results = [[1], [7], [5000]].map((sizes) => {
       const { decoder, seen, pool } = watch({ bodyBegins: () => expect.fail('A body began') });
@@ -289,7 +289,7 @@ describe('what cannot be', () => {
     expect(malformedBy(message(101), (decoder) => (decoder.messageMaxBytes = 100))).toContain('at most 100');
   });
 
-  test('I/O larger than any frame, or than is allowed now', () => {
+  test('I/O larger than any frame, or than the current limit', () => {
     expect(malformedBy(io(OP.WRITE, BODY_MAX_BYTES / SECTOR_BYTES + 1))).toMatch(/^WRITE: /);
     expect(malformedBy(io(OP.WRITE, 1), (decoder) => (decoder.ioMaxBytes = 0))).toBe('WRITE: body of 512 bytes, at most 0');
   });

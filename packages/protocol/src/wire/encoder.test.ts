@@ -1,5 +1,5 @@
-// The encoder against a sender that completes when the test says so: what is said comes out, in order, in few batches; no byte of a
-// batch changes while it is under way; buffers come back to the pool, once, also when the connection is closed in between.
+// The encoder against a sender that completes when the test wants: output arrives complete, in order, in few batches; no byte of a batch changes
+// while it is being sent; buffers go back to the pool once, even if the connection is closed in between.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -106,7 +106,7 @@ describe('batches', () => {
     expect(wire.encoder.queuedBytes).toBe(4 * (HEADER_BYTES + body));
   });
 
-  test('a burst like the last one leaves in halves, so that the peer works on the first while the second is made', () => {
+  test('a burst like the last one leaves in halves, so that the peer processes the first while the second is encoded', () => {
     const wire = new Wire();
     const body = 8192;
     const burst = (): number[] => {
@@ -137,7 +137,7 @@ describe('batches', () => {
     expect(wire.batches.slice(sent).map(({ lengthBytes }) => lengthBytes / (HEADER_BYTES + body))).toEqual(parts);
   });
 
-  test('queuedBytes counts what was said and what is under way', () => {
+  test('queuedBytes counts encoded bytes and bytes in flight', () => {
     const wire = new Wire();
     wire.write(1, 512);
     expect(wire.encoder.queuedBytes).toBe(528);
@@ -149,7 +149,7 @@ describe('batches', () => {
     expect(wire.drained).toBe(1);
   });
 
-  test('what was begun and not ended is not said', () => {
+  test('a frame that was begun and not ended is not sent', () => {
     const wire = new Wire();
     wire.encoder.beginIo(4096);
     wire.encoder.io(OP.FLUSH, 0, 1, 3, 1, 0, 0);
@@ -178,7 +178,7 @@ describe('batches', () => {
 });
 
 describe('buffers', () => {
-  test('a path has none while it has nothing to say', () => {
+  test('a path has none while it has no output', () => {
     const wire = new Wire();
     wire.write(1, 512);
     wire.encoder.flush();
@@ -189,7 +189,7 @@ describe('buffers', () => {
     expect(wire.pool.lent.size).toBe(1);
   });
 
-  test('come back after close, when the last send is done', () => {
+  test('are given back after close, when the last send has completed', () => {
     const wire = new Wire();
     wire.write(1, 512);
     wire.encoder.flush();
@@ -201,7 +201,7 @@ describe('buffers', () => {
     expect(wire.encoder.queuedBytes).toBe(0);
   });
 
-  test('come back when the closed connection completes a send within the call', () => {
+  test('are given back when the closed connection completes a send within the call', () => {
     const wire = new Wire();
     wire.isClosed = true;
     for (let slot = 0; slot < 3; slot++) wire.write(slot, BODY_MAX_BYTES);

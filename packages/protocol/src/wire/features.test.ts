@@ -1,10 +1,10 @@
-// The choice of version and features out of what both sides have.
-// Leaves what happens without a common version to the handshake's tests.
+// The choice of version and features from what both sides support.
+// The handshake's tests cover sides without a common version.
 
 import { expect, test } from 'vitest';
 import { chooseFeatures, chooseVersion } from './features.ts';
 
-test('the highest common version is chosen, in whatever order they stand', () => {
+test('the highest common version is chosen, in any order', () => {
   expect(chooseVersion([1, 4, 2], [3, 2, 1])).toBe(2);
   expect(chooseVersion([7], [1, 2])).toBe(null);
 });

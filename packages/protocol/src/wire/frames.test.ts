@@ -1,5 +1,5 @@
-// THE table: every op once, numbers unique and fitting beside the answer bit, names for logs, and what the protocol says of each.
-// The oracle is the same table written out once more; docs/PROTOCOL.md is compared in protocol-doc.test.ts.
+// THE table: every op once, unique numbers below the answer bit, names for logs, and the properties that the protocol defines.
+// The oracle is the same table written out again; protocol-doc.test.ts compares docs/PROTOCOL.md.
 
 import { describe, expect, test } from 'vitest';
 import { ANSWER, FLAG, FRAMES, frameEntry, frameName, OP } from './frames.ts';
@@ -24,7 +24,7 @@ describe('the table of frames', () => {
     );
   });
 
-  test('answers slotted requests by their own op, and nothing else so', () => {
+  test('answers slotted requests, and only these, with their own op', () => {
     for (const { op, isSlotted: slotted, answeredBy, from, again } of FRAMES) {
       expect({ op, isOwn: answeredBy === (op | ANSWER) }).toEqual({ op, isOwn: slotted });
       expect({ op, again: again === '-' }).toEqual({ op, again: !slotted });
@@ -32,7 +32,7 @@ describe('the table of frames', () => {
     }
   });
 
-  test('says what may run twice, and what carries data', () => {
+  test('defines which requests may be executed twice, and which carry data', () => {
     const namesOf = (test: (entry: (typeof FRAMES)[number]) => boolean) => FRAMES.filter(test).map(({ name }) => name);
     expect(namesOf(({ again }) => again === 'copy')).toEqual(['LIST', 'READ', 'IOCTL']);
     expect(namesOf(({ body }) => body === 'request')).toEqual(['WRITE']);

@@ -1,5 +1,5 @@
-// The header byte for byte: golden bytes of both shapes, every field at its bounds, and lengths from the header alone.
-// Leaves bodies to the tests of encoder and decoder.
+// The header byte for byte: golden bytes of both shapes, every field at its bounds, and the length of the body.
+// Bodies are tested with encoder and decoder.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -44,7 +44,7 @@ describe('golden bytes', () => {
   });
 });
 
-test('an I/O header comes back as it was written, and nothing beside it is touched', () => {
+test('an I/O header is read as it was written, and no other byte is touched', () => {
   fc.assert(
     fc.property(u8, u8, u16, u16, u16, u48, u16, u8, (op, flags, handle, slot, seq, lba, count, offset) => {
       const buffer = Buffer.alloc(offset + HEADER_BYTES + 1, 0x77);
@@ -55,7 +55,7 @@ test('an I/O header comes back as it was written, and nothing beside it is touch
   );
 });
 
-test('a message header comes back as it was written', () => {
+test('a message header is read as it was written', () => {
   fc.assert(
     fc.property(u8, u8, u16, u16, u16, u32, u32, (op, flags, handle, slot, seq, length, aux) => {
       const buffer = Buffer.alloc(HEADER_BYTES);
@@ -66,7 +66,7 @@ test('a message header comes back as it was written', () => {
 });
 
 describe('the length of a body', () => {
-  test('is count x 512 where data goes, and nothing elsewhere', () => {
+  test('is count x 512 in the direction of data, else 0', () => {
     expect(bodyLengthBytes(headerOf({ op: OP.WRITE, count: 3 }))).toBe(3 * SECTOR_BYTES);
     expect(bodyLengthBytes(headerOf({ op: OP.WRITE | ANSWER, count: 3 }))).toBe(0);
     expect(bodyLengthBytes(headerOf({ op: OP.READ, count: 3 }))).toBe(0);
@@ -83,7 +83,7 @@ describe('the length of a body', () => {
     expect(bodyLengthBytes(headerOf({ op: OP.READ, count: IO_MAX_SECTORS + 1 }))).toBe(0);
   });
 
-  test('of an unknown op, and of an answer to what is not answered so, is none', () => {
+  test('of an unknown op, or of an answer that does not exist, is -1', () => {
     const known = new Set(FRAMES.map(({ op }) => op));
     for (let op = 0; op < 256; op++) {
       const entry = FRAMES.find((frame) => frame.op === (op & ~ANSWER));
@@ -92,7 +92,7 @@ describe('the length of a body', () => {
     }
   });
 
-  test('of a message is what its header says', () => {
+  test('of a message is the length in its header', () => {
     expect(bodyLengthBytes(headerOf({ op: OP.OPEN, length: 70_000 }))).toBe(70_000);
   });
 });

@@ -1,5 +1,5 @@
-// Every message both ways, and everything that is not one: random, changed and cut bodies, fields out of bounds, unknown fields.
-// Leaves frames to the decoder's tests and exact bytes to auth/golden-frames.test.ts.
+// Every message in both directions, and invalid input: random, changed and cut bodies, fields out of bounds, unknown fields.
+// Frames are tested with the decoder, exact bytes in auth/golden-frames.test.ts.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
@@ -210,7 +210,7 @@ describe.each(CASES)('$name', ({ message, encode, decode }) => {
     );
   });
 
-  test('a changed message is refused, or read as one that could have been sent', () => {
+  test('a changed message is refused, or read as a valid one', () => {
     const change = fc.record({ at: fc.nat(), remove: fc.nat(4), insert: fc.uint8Array({ maxLength: 4 }) });
     fc.assert(
       fc.property(message, fc.array(change, { minLength: 1, maxLength: 4 }), (given, changes) => {
@@ -231,7 +231,7 @@ describe.each(CASES)('$name', ({ message, encode, decode }) => {
     for (let length = 0; length < body.length; length++) expect(refusalOf(() => decode(body, 0, length))).toMatch(/ must be /);
   });
 
-  test('unknown fields are left out, __proto__ and constructor among them', () => {
+  test('unknown fields are omitted, including __proto__ and constructor', () => {
     fc.assert(
       fc.property(message, (given) => {
         const fields = plain.unpack(encode(given)) as Record<string, unknown>;
@@ -251,7 +251,7 @@ describe.each(CASES)('$name', ({ message, encode, decode }) => {
     );
   });
 
-  test('each field that is missing or of another type is named, its content is not', () => {
+  test('an error names a missing or wrong field, and not its content', () => {
     const [given] = fc.sample(message, { numRuns: 1, seed: 3 });
     const fields = plain.unpack(encode(given!)) as Record<string, unknown>;
     for (const key of Object.keys(fields)) {
@@ -283,7 +283,7 @@ const HELLO: Hello = {
   nonce: Buffer.alloc(32),
 };
 
-test('OPEN of a peer that knows neither take-over nor resuming asks for neither', () => {
+test('OPEN of a peer without take-over and resuming asks for neither', () => {
   const body = plain.pack({ name: 'oracle', universe: 0, readonly: true });
   expect(codec.decodeOpenRequest(body, 0, body.length)).toEqual({
     name: 'oracle',
@@ -294,13 +294,13 @@ test('OPEN of a peer that knows neither take-over nor resuming asks for neither'
   });
 });
 
-test('HELLO of a client of the first builds names no process', () => {
+test('HELLO of a client of the first builds has no process', () => {
   const { process: _none, ...first } = HELLO;
   const body = plain.pack(first);
   expect(codec.decodeHello(body, 0, body.length).process).toBeNull();
 });
 
-test('REFUSE of a peer that proves none', () => {
+test('REFUSE of a peer without a mac', () => {
   const body = plain.pack({ code: 'E_LIMIT', sentence: 'Too many' });
   expect(codec.decodeRefuse(body, 0, body.length)).toEqual({ code: 'E_LIMIT', sentence: 'Too many', mac: null });
 });
@@ -332,7 +332,7 @@ describe('bounds', () => {
     expect(() => codec.encodeHello({ ...HELLO, ...change })).toThrow(expect.objectContaining({ code: 'E_INTERNAL' }));
   });
 
-  test('the sentence says what a name may be', () => {
+  test('the error says what a name may be', () => {
     expect(refusalOf(() => codec.decodeHello(plain.pack({ ...HELLO, node: '/' }), 0, plain.pack({ ...HELLO, node: '/' }).length))).toBe(
       'HELLO: field node must be a name of 1 to 63 characters out of A-Z a-z 0-9 _ . -, but not . or ..',
     );
@@ -403,7 +403,7 @@ test("a peer's sentence is shown without control and direction characters, on on
   expect(codec.decodeFarewell(body, 0, body.length)).toEqual({ code: 'E_LATER', sentence: '[2Jno room   left' });
 });
 
-test('what was read keeps nothing of the receive buffer', () => {
+test('a decoded message does not refer to the receive buffer', () => {
   const body = codec.encodeHello({ ...HELLO, nonce: Buffer.alloc(32, 5) });
   const decoded = codec.decodeHello(body, 0, body.length);
   body.fill(0);
@@ -422,7 +422,7 @@ describe('a long list', () => {
     holders: new Array<VolumeEntry['holders'][number]>(index % 40).fill({ node: 'n'.repeat(63), address: '10.0.0.1', sinceMs: 1 }),
   });
 
-  test('is cut into bodies of at most a message, in order, each nearly full', () => {
+  test('is split into bodies of at most one message, in order, each nearly full', () => {
     const one = { name: 'if1', address: '192.168.45.10', port: 5000 };
     const volumes = Array.from({ length: 1000 }, (_, index) => entry(index));
     const bodies = codec.encodeListAnswers({ generation: 9, interfaces: [one], volumes });
@@ -435,7 +435,7 @@ describe('a long list', () => {
     expect(parts.flatMap((part) => part.volumes)[39]!.holders.length).toBe(HOLDERS_NAMED_MAX);
   });
 
-  test('of nothing is one body', () => {
+  test('an empty one is one body', () => {
     expect(codec.encodeListAnswers({ generation: 0, interfaces: [], volumes: [] }).length).toBe(1);
   });
 

@@ -1,5 +1,5 @@
-// The walk over MessagePack bytes against another encoder, and each thing that is refused.
-// Leaves what the fields hold to message-codec.test.ts.
+// The scan of MessagePack bytes against another encoder, and each refused form.
+// message-codec.test.ts tests the fields.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';

@@ -1,5 +1,5 @@
-// docs/PROTOCOL.md against the tables it shows: frames, flags, statuses, ioctls, the fields of every message in their order, headers, and
-// every number that is given with the name of its bound. Exact handshake frames are compared in auth/golden-doc.test.ts.
+// docs/PROTOCOL.md against the tables that it shows: frames, flags, statuses, ioctls, the fields of every message in order, headers, and every
+// number that is given with the name of its bound. auth/golden-doc.test.ts compares exact handshake frames.
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
@@ -169,13 +169,13 @@ describe('bounds', () => {
     expect(stated.length).toBeGreaterThan(60);
   });
 
-  test('every bound that is named has its number', () => {
+  test('every named bound has its number', () => {
     const named = [...page.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g)].map(([, name]) => name!);
     const known = new Set([...stated.map(({ name }) => name), ...Object.keys(ERRORS)]);
     expect(named.filter((name) => !known.has(name))).toEqual([]);
   });
 
-  test('every code that is named is one', () => {
+  test('every named code exists', () => {
     const codes = [...page.matchAll(/\bE_[A-Z_]+/g)].map(([code]) => code);
     expect(codes.filter((code) => !(code in ERRORS))).toEqual([]);
     expect(codes.length).toBeGreaterThan(5);

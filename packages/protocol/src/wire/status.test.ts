@@ -1,10 +1,10 @@
-// Status numbers: each once, at its own place, with an errno and a sentence of its own; unknown ones keep their number.
-// Leaves the numbers of NBD to nbd-errno.test.ts.
+// Status numbers: each once, at its own index, with an errno and a sentence of its own; unknown ones keep their number.
+// nbd-errno.test.ts tests the numbers of NBD.
 
 import { expect, test } from 'vitest';
 import { STATUS, STATUSES, statusEntry, statusOfErrno } from './status.ts';
 
-test('every status stands at its number, under its name', () => {
+test('every status is at its index, with its name', () => {
   expect(STATUSES.map(({ status }) => status)).toEqual(STATUSES.map((_entry, index) => index));
   expect(Object.fromEntries(STATUSES.map(({ name, status }) => [name, status]))).toEqual(STATUS);
 });
@@ -14,12 +14,12 @@ test('errno and sentence are one to one', () => {
   for (const { sentence } of STATUSES) expect(sentence).toMatch(/^[A-Z].*[^.]$/);
 });
 
-test('an unknown status reads as an I/O error and keeps its number', () => {
+test('an unknown status is an I/O error and keeps its number', () => {
   expect(statusEntry(999)).toMatchObject({ status: 999, name: 'STATUS_999', errno: 'EIO' });
   expect(statusEntry(STATUS.STALE).name).toBe('STALE');
 });
 
-test('errors of the storage become what a client can tell apart', () => {
+test('storage errors map to distinct statuses', () => {
   const expected: readonly (readonly [string | undefined, number])[] = [
     ['ENOSPC', STATUS.NO_SPACE],
     ['EDQUOT', STATUS.NO_SPACE],
