@@ -235,7 +235,7 @@ test('a file that cannot be locked is not served, unless the configuration says 
   expect(fs.statSync(inDirectory('there.img')).size).toBe(4096);
   expect((await prepare(volume({ sizeBytes: 4096, unlocked: true }))).served).toHaveLength(1);
   expect((await prepare(volume({ path: null, type: 'memory', sizeBytes: 4096 }))).served).toHaveLength(1);
-  expect(logged.filter((line) => line.includes('make sure that no other program uses it'))).toHaveLength(2);
+  expect(logged.filter((line) => line.includes('cannot be locked: make sure that no other program uses it'))).toHaveLength(2);
 });
 
 test('many descriptors are locked, without perl too, and when the locking process is killed', async () => {
