@@ -1,5 +1,5 @@
 // A stand-in for the volume of a device that the previous process has left, until the volume is attached again. It has the volume's properties
-// and queues its I/O. So the device answers requests that need no server, and waiting I/O can be interrupted. stall.ts decides how long I/O
+// and queues its I/O. So the device answers requests that need no server, and waiting I/O can be interrupted. path-stall.ts decides how long I/O
 // waits. Invariant: every I/O is either passed on once, in order of arrival, or ends with an error.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';

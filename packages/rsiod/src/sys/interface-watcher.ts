@@ -18,7 +18,7 @@ export interface InterfaceSource {
   look(): IpFact[];
 }
 
-export interface WatcherPorts {
+export interface InterfaceWatcherPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly source: InterfaceSource;
@@ -27,14 +27,14 @@ export interface WatcherPorts {
 
 export class InterfaceWatcher {
   private readonly table: InterfaceTable;
-  private readonly ports: WatcherPorts;
+  private readonly ports: InterfaceWatcherPorts;
   private readonly backoff = new Backoff(MONITOR_RESTART_MIN_MS, MONITOR_RESTART_MAX_MS, () => 0);
   private monitor: { stop(): void } | null = null;
   private timer: Timer | null = null;
   private isRunning = false;
   private isStopped = false;
 
-  constructor(addresses: Iterable<string>, ports: WatcherPorts) {
+  constructor(addresses: Iterable<string>, ports: InterfaceWatcherPorts) {
     this.table = new InterfaceTable(addresses);
     this.ports = ports;
   }

@@ -1,5 +1,5 @@
 // A storage stall: the volume's paths are up, but its I/O gets no answer. Decides when the stall is reported, when it is over, and what the I/O
-// waits for. The judgement is a pure function of times; the watch polls. Lost paths and volumes that are not open are the job of stall.ts.
+// waits for. The judgement is a pure function of times; the watch polls. Lost paths and volumes that are not open are the job of path-stall.ts.
 // Invariant: a timer runs only while I/O was outstanding at the last look, so that the data path only checks `isAsleep`.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -33,7 +33,7 @@ export function judgeStorageStall(
   { isReady, waitingSinceMs }: StorageStallLook,
   nowMs: number,
 ): { readonly state: StorageStallState; readonly event: StorageStallEvent | null } {
-  // stall.ts reports why the volume is not ready, and that it is ready again.
+  // path-stall.ts reports why the volume is not ready, and that it is ready again.
   if (!isReady) return { state: storageStallStart(nowMs), event: null };
   const wasAway = nowMs - before.lookedMs > 2 * SLOW_STORAGE_LOOK_MS;
   const state = { ...before, lookedMs: nowMs, countsFromMs: wasAway ? nowMs : before.countsFromMs };

@@ -1,5 +1,5 @@
 // A volume's requests to its server, and its answers: ranges that no frontend should send, and invalid answers.
-// The trunk is in memory and its server scripted. The stall policy is tested in stall.test.ts.
+// The trunk is in memory and its server scripted. The stall policy is tested in path-stall.test.ts.
 
 import { expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '@rsio/protocol/testing/trunk-scene';

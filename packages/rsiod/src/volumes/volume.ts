@@ -1,5 +1,5 @@
 // An attached volume as its frontends use it: cuts their I/O into segments for the trunk, joins the answers, and counts.
-// Range, alignment and rights are checked here only; how long I/O waits without a path is decided in stall.ts. Invariants: every `submit` ends
+// Range, alignment and rights are checked here only; how long I/O waits without a path is decided in path-stall.ts. Invariants: every `submit` ends
 // in exactly one `done`, never from within `submit`; abandoned I/O is not sent again, and its buffers are not used here any more.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';

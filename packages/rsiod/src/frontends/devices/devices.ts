@@ -230,7 +230,7 @@ export class DeviceFrontend implements Frontend {
       if (!overlaps(places, taken)) continue;
       throw new RsError(
         'E_IN_USE',
-        `${label(other)} is at ${taken.block} and ${taken.raw}: detach it first, or set path = for one of them`,
+        `${label(other)} is at ${taken.block} and ${taken.raw}: detach it first, or set path = for one of the volumes`,
       );
     }
     this.claims.set(volume, places);

@@ -199,7 +199,7 @@ describe('users', () => {
     const tooMany = new Client(socketPath);
     await tooMany.take(18);
     tooMany.socket.write(Buffer.concat([u32(3), optionBytes(7, named('oracle'))]));
-    const sentence = `${NBD_CONNECTIONS_MAX} NBD connections are open, and no more are allowed: close one of them`;
+    const sentence = `${NBD_CONNECTIONS_MAX} NBD connections are open, which is the limit: close one of them`;
     const [answer] = optionAnswers(await tooMany.take(20 + sentence.length));
     expect([answer?.type, answer?.data.toString()]).toEqual([0x80000002, sentence]);
     const more = Array.from({ length: 2 * NBD_REFUSED_MAX }, () => new Client(socketPath));

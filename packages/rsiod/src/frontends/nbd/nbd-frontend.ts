@@ -201,7 +201,7 @@ export class NbdFrontend implements Frontend {
 
   /** A client that only sees its connection closed would think that the socket is broken. */
   private refuse(socket: Socket): void {
-    const sentence = `${this.clients.size} NBD connections are open, and no more are allowed: close one of them`;
+    const sentence = `${this.clients.size} NBD connections are open, which is the limit: close one of them`;
     this.reportRefusal(sentence);
     if (this.refused.size >= NBD_REFUSED_MAX) socket.destroy();
     else this.refused.add(this.open(socket, { list: () => [], refusal: sentence }, NBD_REFUSED_TIMEOUT_MS));

@@ -14,14 +14,14 @@ export interface Refusal {
 
 const REFUSAL = {
   UNKNOWN: { errno: NBD_ERRNO.EINVAL, sentence: 'Unknown command' },
-  FLAGS: { errno: NBD_ERRNO.EINVAL, sentence: 'A command flag that was not agreed on' },
-  EMPTY: { errno: NBD_ERRNO.EINVAL, sentence: 'A request of no bytes' },
-  LONG: { errno: NBD_ERRNO.EINVAL, sentence: `A request of more than ${NBD_REQUEST_MAX_BYTES} bytes` },
+  FLAGS: { errno: NBD_ERRNO.EINVAL, sentence: 'The command has a flag that was not negotiated' },
+  EMPTY: { errno: NBD_ERRNO.EINVAL, sentence: 'The request is empty' },
+  LONG: { errno: NBD_ERRNO.EINVAL, sentence: `The request has more than ${NBD_REQUEST_MAX_BYTES} bytes` },
   LONG_DF: { errno: NBD_ERRNO.EOVERFLOW, sentence: `More than ${NBD_REQUEST_MAX_BYTES} bytes do not fit one chunk` },
-  FLUSH: { errno: NBD_ERRNO.EINVAL, sentence: 'A flush has neither offset nor length' },
+  FLUSH: { errno: NBD_ERRNO.EINVAL, sentence: 'A flush must not have an offset or a length' },
   TRIM: { errno: NBD_ERRNO.EINVAL, sentence: 'This export does not offer TRIM' },
-  CACHE_END: { errno: NBD_ERRNO.EINVAL, sentence: 'Past the end of the volume' },
-  SLOW_ZERO: { errno: NBD_ERRNO.ENOTSUP, sentence: 'Zeroing this is not faster than writing it' },
+  CACHE_END: { errno: NBD_ERRNO.EINVAL, sentence: 'The range is past the end of the volume' },
+  SLOW_ZERO: { errno: NBD_ERRNO.ENOTSUP, sentence: 'Zeroing this range is not faster than writing it' },
   STATUS: { errno: NBD_ERRNO.EINVAL, sentence: 'No metadata context was selected' },
 } as const satisfies Record<string, Refusal>;
 
