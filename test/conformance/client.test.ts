@@ -21,7 +21,7 @@ const NODE = 'big-2';
 const VERIFY_BYTES = 64 * 1024;
 const RESIDENT_MAX_BYTES = 512 * 1024 * 1024;
 const SHOWN_DEADLINE_MS = 20_000;
-/** Only cases about silence give paths up because of it soon: the others' servers, all in this one process, may take their time. */
+/** Only cases about silence have short time-outs: the other servers, all in this one process, may take their time. */
 const DEAD = { long: 'dead = 30s\n', usual: 'dead = 3s\n', well: '12s' };
 const FIRST_HOST = 30;
 const FIRST_NAMESPACEID = 1_000;
@@ -85,7 +85,7 @@ afterAll(() => {
 function playAll(cases: readonly ClientCase[]): void {
   for (const one of cases) {
     const played = play(one);
-    // Its own test tells of it.
+    // Its own test reports it.
     played.catch(() => undefined);
     playing.set(one, played);
   }

@@ -7,13 +7,13 @@ import { Target, type TargetOptions } from './base/target.ts';
 export interface Outcome {
   readonly id: string;
   readonly expects: string;
-  /** `skip`: for want of what it needs. */
+  /** `skip`: a requirement is missing. */
   readonly kind: 'ok' | 'FAIL' | 'skip';
-  /** Why it failed, or what it lacks. */
+  /** The failure, or the missing requirement. */
   readonly reason: string;
 }
 
-/** What a case needs and the target lacks. */
+/** A requirement of a case that the target lacks. */
 export function lacks(one: ServerCase, target: Target): string {
   return one.needs.filter((need) => !target.has(need)).join(', ');
 }
@@ -43,7 +43,7 @@ export async function runPatient(one: ServerCase, options: TargetOptions): Promi
   }
 }
 
-/** Runs cases and tells of each as soon as its turn has come. */
+/** Runs cases and reports each in its order. */
 export async function runCases(cases: readonly ServerCase[], options: TargetOptions, tell: (outcome: Outcome) => void): Promise<void> {
   const target = new Target(options);
   const able = cases.filter((one) => lacks(one, target) === '');

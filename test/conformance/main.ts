@@ -113,8 +113,8 @@ async function askNamespaceid({ address, port }: { address: string; port: number
   try {
     const answer = new Promise<number>((resolve) => {
       socket.on('message', (datagram) => {
-        const beacon = decodeDiscovery(datagram, null);
-        if (beacon.kind === 'offer') resolve(beacon.message.namespaceid);
+        const decoded = decodeDiscovery(datagram, null);
+        if (decoded.kind === 'offer') resolve(decoded.message.namespaceid);
       });
     });
     // A port without a listener gives an error, which ends the wait.
@@ -129,7 +129,7 @@ async function askNamespaceid({ address, port }: { address: string; port: number
   }
 }
 
-/** Looks at what the suite would overwrite. Throws E_IN_USE when there is something. */
+/** Checks the sectors that the suite would overwrite. Throws E_IN_USE if they are not empty. */
 async function expectEmpty(options: TargetOptions): Promise<void> {
   const client = await RawClient.begin({ address: options.address, port: options.port }, new Target(options).identity());
   try {
@@ -144,7 +144,7 @@ async function expectEmpty(options: TargetOptions): Promise<void> {
   }
 }
 
-/** Whether the places that the suite writes to are; a smaller volume is refused later. */
+/** Whether the sectors that the suite writes to are zeros; a smaller volume is refused later. */
 async function isFullOfZeros(client: RawClient, handle: number, sectors: number): Promise<boolean> {
   const places = [{ lba: sectors - BLOCK, count: BLOCK }];
   for (let lba = 0; lba < Math.min(VOLUME_MIN_SECTORS, sectors); lba += IO_MAX_SECTORS) {
@@ -196,5 +196,5 @@ try {
   console.error(`conformance: ${escapeControls(message)} [${code}]`);
   process.exitCode = code === 'E_USAGE' ? 2 : 1;
 }
-// What is left of connections does not keep it.
+// Remaining connections do not keep the process.
 process.exit();

@@ -28,7 +28,7 @@ function optionsOf(): TargetOptions {
     namespaceid: NAMESPACEID,
     serverkey: null,
     namespacekey: NAMESPACE_KEY,
-    // The last one is that of the scene's newcomers.
+    // The last one is that of the scene's new clients.
     nodes: RAW_NODES.slice(0, 3).map((node) => ({ node, nodekey: keyOf(node) })),
     volumes: { plain: 'conform', constant: 'constant', blocks: 'blocks', foreign: 'oracle', shared: 'common' },
     control: {
@@ -44,7 +44,7 @@ beforeAll(async () => {
   target = new Target(options);
   for (const one of SERVER_CASES.filter(({ isPatient }) => isPatient)) {
     const run = runPatient(one, options);
-    // Its own test tells of it.
+    // Its own test reports it.
     run.catch(() => undefined);
     patient.set(one, run);
   }

@@ -70,5 +70,5 @@ try {
   console.error(`${toRsError(error).message}\n${USAGE}`);
   process.exitCode = 2;
 }
-// What targets share for the process (a control socket) must not keep it.
+// Resources that targets share (a control socket) must not keep the process alive.
 process.exit();

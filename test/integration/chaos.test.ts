@@ -42,14 +42,14 @@ interface Ordeal {
 const ORDEALS: readonly Ordeal[] = [
   {
     fault: 'reset, new connections refused',
-    faults: { newcomers: 'refuse' },
+    faults: { newConnections: 'refuse' },
     cut: true,
     shows: ({ state, tx, rx, lastError }) => state === 'down' && tx === '-' && rx === '-' && lastError !== null,
     dies: true,
   },
   {
     fault: 'reset, new connections swallowed',
-    faults: { newcomers: 'swallow' },
+    faults: { newConnections: 'swallow' },
     cut: true,
     shows: ({ state, tx, rx }) => state === 'proving' && tx === '-' && rx === '-',
     dies: true,
@@ -74,19 +74,19 @@ const ORDEALS: readonly Ordeal[] = [
   },
   {
     fault: 'standing still from client to server, shortly',
-    faults: { toServer: { standStill: true } },
+    faults: { toServer: { isHalted: true } },
     shows: ({ state }) => state === 'suspect',
     dies: false,
   },
   {
     fault: 'standing still from server to client, shortly',
-    faults: { toClient: { standStill: true } },
+    faults: { toClient: { isHalted: true } },
     shows: ({ state }) => state === 'suspect',
     dies: false,
   },
   {
     fault: 'standing still both ways until given up, all of it delivered late',
-    faults: { toServer: { standStill: true }, toClient: { standStill: true } },
+    faults: { toServer: { isHalted: true }, toClient: { isHalted: true } },
     shows: ({ state }) => state === 'proving',
     dies: true,
   },

@@ -18,7 +18,7 @@ export type Need =
   | 'control';
 
 interface CaseText {
-  /** `subject.step.what`, lower case; never used for something else. */
+  /** `subject.step.what`, lower case; never reused for another case. */
   readonly id: string;
   /** Heading or rule of docs/PROTOCOL.md. */
   readonly section: string;
@@ -45,7 +45,7 @@ export function serverCase(id: string, section: string, expects: string, run: Se
 export interface ClientCase extends CaseText {
   /** Asked while the stage's server is to be wrong. */
   readonly meddle: Meddle;
-  /** What a path is closed with; null: none is. */
+  /** The reason with which a path is closed; null: none is. */
   readonly error: RegExp | null;
   readonly hasTwoPaths: boolean;
   /** CRC-32s are agreed. */
@@ -59,7 +59,7 @@ export function clientCase(id: string, section: string, expects: string, run: Cl
   return { id, section, expects, run, meddle: () => false, error: null, hasTwoPaths: false, hasDigests: false, ...extra };
 }
 
-/** The server's only path is closed with this reason, and tried again; when the server behaves it comes up. */
+/** The server's only path is closed with this reason and tried again; once the server behaves, the path comes up. */
 export function closingCase(id: string, section: string, expects: string, error: RegExp, meddle: Meddle, hasDigests = false): ClientCase {
   const run = async (stage: ClientStage): Promise<void> => {
     await stage.closesWith(error);

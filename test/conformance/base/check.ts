@@ -31,7 +31,7 @@ export function statusName(answer: RawFrame): string {
   return statusEntry(answer.handle).name;
 }
 
-/** The answer to a request of this status; it repeats what an answer repeats. */
+/** The answer to a request with this status; it repeats the request's fields as every answer does. */
 export async function answered(path: RawClient, request: RawRequest, status: StatusName = 'OK'): Promise<RawFrame> {
   const answer = await path.call(request);
   equals(`The status of ${frameName(answer.op)}`, statusName(answer), status);
@@ -49,7 +49,7 @@ export async function failed(path: RawClient, request: RawRequest, status: Statu
   return sentence;
 }
 
-/** The server has closed this connection and answered nothing on it; its own PINGs and NOTIFYs may have come. */
+/** The server has closed this connection without an answer; its own PINGs and NOTIFYs may have arrived. */
 export async function closed(path: RawConnection): Promise<void> {
   await path.ended();
   const said = path.frames.filter(({ op }) => op !== OP.PING && op !== OP.NOTIFY).map(({ op }) => frameName(op));

@@ -17,7 +17,7 @@ const DEADLINE_MS = PROOF_TIMEOUT_MS + 10_000;
 const LOOK_MS = 50;
 const LOG_CHUNK_BYTES = 256 * 1024;
 
-/** What rsiod shows of its paths, and why it has closed them; asked once for all stages that look at a time. */
+/** The state that rsiod shows of its paths, and why it has closed them; requested once for all stages that poll at the same time. */
 export class PathWatch {
   private readonly host: Host;
   private asked: Promise<readonly RepView[]> | null = null;
@@ -50,7 +50,7 @@ export class PathWatch {
     return interfaces.flatMap(({ reps }) => reps);
   }
 
-  /** What the log has more than at the last look. */
+  /** The lines of the log since the last check. */
   private readLog(): void {
     const chunk = Buffer.alloc(LOG_CHUNK_BYTES);
     const log = openSync(this.host.rsiodPaths.logFile, 'r');
@@ -128,7 +128,7 @@ export class ClientStage {
     await this.server.links[0]?.ended();
   }
 
-  /** The server behaves from now on: all paths come up. */
+  /** From now on the server behaves: all paths come up. */
   async recovers(): Promise<void> {
     this.isWrong = false;
     // It may have been meddled with in the middle of something.
@@ -170,7 +170,7 @@ export class ClientStage {
     return attachments.some(({ namespace }) => namespace === this.namespace);
   }
 
-  /** What the server's list holds, as rsiod shows it: names of volumes. */
+  /** The names of the volumes in the server's list, as rsiod shows it. */
   async listed(): Promise<string[]> {
     const { namespaces } = await this.host.call('query', { refresh: false });
     const mine = namespaces.find(({ name }) => name === this.namespace);

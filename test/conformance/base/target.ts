@@ -26,7 +26,7 @@ export interface TargetOptions {
   readonly volumes: {
     /** Written to; VOLUME_MIN_SECTORS at least. */
     readonly plain: string;
-    /** Nobody may write to it. */
+    /** No client may write to it. */
     readonly constant: string | null;
     readonly blocks: string | null;
     /** Of clients other than the first node. */
@@ -40,10 +40,10 @@ export interface TargetOptions {
 /** I/O of cases is in units that fit both block sizes. */
 export const BLOCK = 8;
 export const MARK_SECTORS = 64;
-/** Where cases write what they like. */
+/** The region where cases may write anything. */
 export const SCRATCH = 2048;
 export const VOLUME_MIN_SECTORS = 4 * 2048;
-/** Slots that a session may use before it is left for a new one; the most that one case takes is kept. */
+/** Slots that a session may use before a new one replaces it; enough for the largest case are kept free. */
 const SLOTS_USED_MAX = SLOTS - 48;
 const GOODBYE_MS = 50;
 const KEEP_ALIVE_MS = 1_000;
@@ -53,7 +53,7 @@ export function filled(sectors: number, byte: number): Buffer {
   return Buffer.alloc(sectors * SECTOR_BYTES, byte);
 }
 
-/** As clients do: a server closes a path from which nothing comes, and a case may take its time. */
+/** As clients do, because a server closes a silent path and a case may take its time. */
 function keepAlive(path: RawClient): void {
   let number = 0;
   const ping = (): void => {
@@ -78,7 +78,7 @@ export class Target {
   private readonly origin = `127.${randomInt(1, 60)}`;
   private shared: Shared | null = null;
   private readonly opened = new Set<RawClient>();
-  private strangers = 0;
+  private unprovenCount = 0;
 
   constructor(options: TargetOptions) {
     this.options = options;
@@ -114,7 +114,7 @@ export class Target {
   place(): RawAddress {
     const { address, port } = this.options;
     if (!this.isLoopback) return { address, port };
-    const number = this.strangers++;
+    const number = this.unprovenCount++;
     return { address, port, from: `${this.origin}.${1 + Math.floor(number / 250)}.${1 + (number % 250)}` };
   }
 
@@ -133,7 +133,7 @@ export class Target {
   }
 
   /** A connection that has sent nothing yet. */
-  async stranger(identity: RawIdentity = this.identity(), place: RawAddress = this.place()): Promise<RawClient> {
+  async connectUnproven(identity: RawIdentity = this.identity(), place: RawAddress = this.place()): Promise<RawClient> {
     return this.keep(await RawClient.connect(place, identity));
   }
 
@@ -190,7 +190,7 @@ export class Target {
 
   /** The volume's holder lets it go; the next case that needs it opens it again. */
   async release(): Promise<void> {
-    // Also when it is not open: a session of before may have left its hold.
+    // Even if it is not open: an earlier session may have left its hold.
     const { handle } = await this.plain();
     const session = await this.session();
     session.plain = null;
@@ -203,7 +203,7 @@ export class Target {
     this.shared = null;
   }
 
-  /** The shared session is as it was: its first path lives, nothing but heartbeats is there, and the volume's mark too. */
+  /** The shared session is unharmed: its first path is up, only heartbeats arrive, and the volume's mark is intact. */
   async unharmed(): Promise<void> {
     if (this.shared === null) return;
     const { first, plain } = this.shared;
@@ -217,7 +217,7 @@ export class Target {
     equals('Frames on the first path that nobody asked for', left, 0);
   }
 
-  /** After a case: its connections are closed, and a session whose slots are used up is left. */
+  /** After a case: its connections are closed, and a session without unused slots is replaced. */
   tidy(): void {
     for (const client of this.opened) client.close();
     this.opened.clear();
@@ -227,7 +227,7 @@ export class Target {
     }
   }
 
-  /** A case has failed: the next one begins a session of its own, and the second node holds nothing that the case left to it. */
+  /** After a failed case: the next one starts its own session, and the second node has no hold that the case left to it. */
   async abandon(): Promise<void> {
     this.shared?.first.close();
     this.leave();

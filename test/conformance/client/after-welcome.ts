@@ -84,7 +84,7 @@ const STRAY_CASES: readonly ClientCase[] = [
   outOfPlace({ op: OP.FLUSH, seq: 1 }),
 ];
 
-/** A LIST answered by these in place of its answer. */
+/** A LIST answered by these frames instead of its answer. */
 function list(id: string, section: string, expects: string, error: RegExp, answer: (frame: RawFrame) => readonly RawRequest[]): ClientCase {
   const meddle = answering(OP.LIST, (link, frame) => link.request(...answer(frame)));
   return closingCase(`client.list.${id}`, section, `${expects} closes the path`, error, meddle);
@@ -92,7 +92,7 @@ function list(id: string, section: string, expects: string, error: RegExp, answe
 
 const VOLUME = { name: 'v', id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
 
-/** A LIST whose answer is rightly made of wrong fields. */
+/** A LIST whose answer is well formed, but has wrong fields. */
 function listed(id: string, expects: string, changes: Readonly<Record<string, Packable>>, error: RegExp): ClientCase {
   const body = pack({ generation: 1, interfaces: [], volumes: [VOLUME], ...changes });
   return list(id, 'LIST answer', `A list ${expects}`, error, (frame) => [{ ...tag(frame), body }]);

@@ -65,7 +65,7 @@ async function readMany(stage: ClientStage, count: number, bytes = PIECE_BYTES):
   );
 }
 
-/** Holds back what comes between this step and its answer for a while, and keeps whether bytes came meanwhile. */
+/** Holds back the bytes between this step and its answer for a while, and records whether bytes arrived meanwhile. */
 function waiting(step: 'hello' | 'proof', seen: { bytes: number; times: number }): Meddle {
   return (now, link, frame) => {
     if (now !== step || frame === null) return false;
@@ -89,7 +89,7 @@ function silence(id: string, step: 'hello' | 'proof', expects: string): ClientCa
   return clientCase(`conduct.silence.${id}`, 'Silence', expects, run, { meddle: waiting(step, seen) });
 }
 
-/** Answers READs only when nothing more comes, and so many were out at a time once; keeps the most that were out. */
+/** Answers READs only when no more arrive, once this many are in flight; records the largest number in flight. */
 class Hoard {
   readonly atLeast: number;
   most = 0;
@@ -245,7 +245,7 @@ function oneOfTwo(id: string, section: string, expects: string, error: RegExp, m
   return clientCase(`conduct.two-paths.${id}`, section, expects, run, { meddle: onSecond(meddle), error, hasTwoPaths: true });
 }
 
-/** The first path takes its time, so that the other is used too; nothing comes from that one any more once a READ went there. */
+/** The first path is slow, so that the other is used too; that one falls silent once a READ went there. */
 const resent = new Ear((step, link, frame) => {
   if (step !== 'request' || frame === null) return false;
   if (pathIndex(link) === 1) return resent.of(OP.READ).some((one) => one.link === link);

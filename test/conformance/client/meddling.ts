@@ -11,7 +11,7 @@ import { pack, type Packable } from '../base/pack.ts';
 export type Act = (link: RawServerLink, frame: RawFrame) => void;
 export type Fields = Readonly<Record<string, Packable>>;
 
-/** Does `act` in place of the step. */
+/** Calls `act` instead of the step. */
 export function at(step: Step, act: Act): Meddle {
   return (now, link, frame) => {
     if (now !== step) return false;
@@ -20,12 +20,12 @@ export function at(step: Step, act: Act): Meddle {
   };
 }
 
-/** Says these bytes in place of the step. */
+/** Sends these bytes instead of the step. */
 export function saying(step: Step, ...bytes: readonly Buffer[]): Meddle {
   return at(step, (link) => link.send(...bytes));
 }
 
-/** Does `act` in place of the answer to requests of this op. */
+/** Calls `act` instead of answering requests of this op. */
 export function answering(op: number, act: Act): Meddle {
   return (step, link, frame) => {
     if (step !== 'request' || frame?.op !== op) return false;
@@ -42,7 +42,7 @@ export function behindWelcome(bytes: (link: RawServerLink) => Buffer): Meddle {
   };
 }
 
-/** What an answer to this request repeats. */
+/** The fields that an answer to this request repeats. */
 export function tag({ op, slot, seq }: RawFrame): { op: number; slot: number; seq: number } {
   return { op: op | ANSWER, slot, seq };
 }

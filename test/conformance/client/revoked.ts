@@ -32,13 +32,13 @@ class Revoker {
   readonly heard: Heard[] = [];
   /** Handles up to this one are revoked. */
   revokedUpTo = 0;
-  /** All handles are revoked when the next request of this op comes: nothing else can have met that before. */
+  /** All handles are revoked when the next request of this op arrives, before any other request can meet that. */
   revokesAtOp = -1;
   /** Each handle is revoked as soon as it is granted. */
   isTireless = false;
   /** Only a take-over gets the volume. */
   isHeld = false;
-  /** What an OPEN is refused with, as long as there is something. */
+  /** The refusals of the next OPENs, while there are any. */
   readonly refusals: { readonly status: number; readonly sentence: string }[] = [];
   /** The next WRITE at this sector is held back, until `heldBack` executes it. */
   heldBackLba = -1;

@@ -17,7 +17,7 @@ const EIO = 5;
 /** Nothing of a session's beginning is asked so late. */
 const SETTLED_MS = 300;
 const VOLUME = { id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
-/** What the scripted server's volume holds. */
+/** The content of the scripted server's volume. */
 const CONTENT = Buffer.alloc(PIECE_BYTES, 0x5a);
 
 function withStatus(status: number): (link: RawServerLink, frame: RawFrame) => void {
@@ -50,7 +50,7 @@ const STATUS_CASES: readonly ClientCase[] = [
   failing('unknown', 99, EIO),
 ];
 
-/** I/O of this op is answered wrongly until the path was closed for it; then rightly, and the application gets what it wanted. */
+/** I/O of this op is answered wrongly until the path was closed for it, and then correctly: the application gets the right result. */
 function wrongIo(
   id: string,
   expects: string,
@@ -217,7 +217,7 @@ function listBody(generation: number, names: readonly string[]): Buffer {
   return pack({ generation, interfaces: [], volumes: names.map((name) => ({ ...VOLUME, name, id: name })) });
 }
 
-/** The list changes to generation 2, and this alone tells of it. */
+/** The list changes to generation 2, and only this frame reports it. */
 function changing(id: string, expects: string, tell: (link: RawServerLink) => void): ClientCase {
   const list = { generation: 1, askedMs: 0 };
   const run = async (stage: ClientStage): Promise<void> => {

@@ -37,7 +37,7 @@ function outOfPlace(name: string, request: RawRequest): ServerCase {
   );
 }
 
-/** Sends a WRITE of which only some bytes come; what it was to overwrite stays. */
+/** Sends a WRITE of which only some bytes arrive; its sectors keep their content. */
 async function partial(target: Target, bodyBytes: number): Promise<void> {
   const [handle, slot] = [await target.handle(), target.slot()];
   const path = await target.path();

@@ -40,7 +40,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
     equals('path, slots, window', [welcome.path, welcome.slots, welcome.windowBytes], [0, PROBE_SLOTS, PROBE_WINDOW_BYTES]);
   }),
   serverCase('probe.only-offered', SECTION, 'A client that does not offer the feature gets no probe', async (target) => {
-    equals('The features', (await (await target.stranger()).greet()).features, []);
+    equals('The features', (await (await target.connectUnproven()).greet()).features, []);
   }),
   serverCase('probe.ping', SECTION, 'PING on a probe is answered at once, with number and clock', async (target) => {
     const client = await probe(target);
@@ -88,7 +88,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
   serverCase('probe.join', SECTION, 'A PROOF that joins a session on such a connection is refused with E_PROTOCOL', async (target) => {
     const first = await target.first();
     const identity = target.identity(0, { features: [FEATURE.PROBE] });
-    const peer = await target.stranger(identity);
+    const peer = await target.connectUnproven(identity);
     await peer.greet();
     peer.prove(first.session);
     await refused(peer, 'E_PROTOCOL');

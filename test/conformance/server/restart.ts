@@ -35,11 +35,11 @@ export const RESTART_CASES: readonly ServerCase[] = [
     'Step by step',
     'A server that ends refuses unproven connections with E_SHUTTING_DOWN, and does not wait for them',
     async (target) => {
-      const [silent, halfway] = [await target.stranger(), await target.stranger()];
+      const [silent, halfway] = [await target.connectUnproven(), await target.connectUnproven()];
       await halfway.greet();
       const down = Promise.all([refused(silent, 'E_SHUTTING_DOWN'), refused(halfway, 'E_SHUTTING_DOWN')]);
       const [, { endMs }] = await Promise.all([down, restarted(target)]);
-      holds(endMs < PROOF_TIMEOUT_MS, 'The end took as long as a stranger may');
+      holds(endMs < PROOF_TIMEOUT_MS, 'The end took as long as an unproven connection may');
     },
     { needs: ['control'] },
   ),
@@ -48,9 +48,9 @@ export const RESTART_CASES: readonly ServerCase[] = [
     'CHALLENGE',
     'A restarted server has another instance and knows no earlier session: E_NO_SESSION',
     async (target) => {
-      const before = await (await target.stranger()).greet();
+      const before = await (await target.connectUnproven()).greet();
       const { path } = await restarted(target);
-      const peer = await target.stranger();
+      const peer = await target.connectUnproven();
       const after = await peer.greet();
       holds(after.instance !== before.instance, `The instance is ${after.instance} still`);
       equals('Server and serverid', [after.server, after.serverid], [before.server, before.serverid]);

@@ -30,7 +30,7 @@ async function revoked(path: RawClient): Promise<number> {
   return aux;
 }
 
-/** A case with a handle of its own; what was revoked is opened once more, as a client does. */
+/** A case with its own handle; a revoked volume is opened once more, as a client does. */
 function handleCase(id: string, expects: string, run: (path: RawClient, handle: number, target: Target) => Promise<void>): ServerCase {
   return serverCase(id, SECTION, expects, async (target) => {
     await target.plain();

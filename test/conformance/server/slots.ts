@@ -71,7 +71,7 @@ function stale(id: string, seqs: readonly number[]): ServerCase {
   return serverCase(`slots.stale.${id}`, 'Session, paths, slots', 'A stale seq is dropped without an answer, and the path stays', run);
 }
 
-/** Uses a slot so often, in step: a request goes out when the last one is answered. Without a promise for each, because of their number. */
+/** Uses a slot this many times, in step: each request follows the last answer. Without a promise for each, because of their number. */
 async function inStep(path: RawClient, slot: number, times: number): Promise<void> {
   const { socket, frames } = path;
   await new Promise<void>((resolve, reject) => {
@@ -85,7 +85,7 @@ async function inStep(path: RawClient, slot: number, times: number): Promise<voi
       end();
     };
     const failed = (): void => leave(() => reject(new Error(`The path was closed at seq ${seq}`)));
-    // Behind the listener that makes frames of it.
+    // After the listener that makes frames of the bytes.
     const look = (): void => {
       const isAnswered = frames.some((frame) => frame.op === (OP.FLUSH | ANSWER) && frame.seq === seq % SEQ_MODULUS);
       if (!isAnswered) return;
@@ -259,7 +259,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
     const seq = 1;
     path.request({ op: OP.READ, handle, slot, seq, count: BLOCK });
     equals('The status', (await path.answer(slot)).handle, 0);
-    // The slot was used once: this case runs once in a session.
+    // The slot was used once, because this case runs once in a session.
     target.leave();
   }),
   serverCase('slots.wrap', 'Session, paths, slots', 'After seq 65,535 comes 0, and then 1', async (target) => {

@@ -5,7 +5,7 @@ import { type ConfigFileName, type FileSchema, SCHEMA } from '@rsio/common/confi
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { mutated, reordered } from './mutator.ts';
 
-/** Stands for every secret: it may never be repeated. */
+/** Stands for every secret, which may never be repeated. */
 export const SECRET = 'Zq7sEcReTzQ7keykey';
 
 const SECRET_KEYS = new Set(['nodekey', 'serverkey', 'namespacekey']);
@@ -43,7 +43,7 @@ function defaultOf(schema: FileSchema, key: string): string | null {
   return Object.values(schema).flatMap(({ keys }) => keys[key]?.default ?? [])[0] ?? null;
 }
 
-/** `count`: another one for each section, for what may be there once only. */
+/** `count`: another one for each section, for values that must be unique. */
 function valueOf(random: SeededRandom, type: string, key: string, count: number, usual: string | null): string {
   if (SECRET_KEYS.has(key)) return random.chance(0.97) ? SECRET : `${SECRET} \u00fc`;
   if (random.chance(0.01)) return random.pick(ANY_VALUES);

@@ -9,7 +9,7 @@ import { ANSWER, type FrameEntry, FRAMES } from '@rsio/protocol/wire/frames';
 import { type Header, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
 import { edge, MESSAGE_KINDS, messageBytes } from './message-maker.ts';
 
-/** Longer bodies are only tested as lies: their bytes hold nothing to look at. */
+/** Longer bodies are only claimed in headers, because their content tests nothing. */
 const BODY_USUAL_MAX_SECTORS = 12;
 const BODIES = Buffer.alloc(BODY_MAX_BYTES, 'some text that does not repeat at a power of two');
 
@@ -19,7 +19,7 @@ function crcOf(bytes: Buffer): Buffer {
   return crc;
 }
 
-/** Header and body in one, as given; `digest`: each followed by its CRC-32. */
+/** Header and body in one buffer, as given; `digest`: each followed by its CRC-32. */
 export function frameBytes(op: number, fields: Partial<Header>, shape: FrameEntry['shape'], body: Buffer, digest = false): Buffer {
   const { flags = 0, handle = 0, slot = 0, seq = 0, lba = 0, count = 0, aux = 0 } = fields;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -29,7 +29,7 @@ export function frameBytes(op: number, fields: Partial<Header>, shape: FrameEntr
   return Buffer.concat([header, crcOf(header), body, body.length === 0 ? body : crcOf(body)]);
 }
 
-/** Data of `sectors` sectors: a view of what others look at too. */
+/** Data of `sectors` sectors: a view of a buffer that others read too. */
 export function dataOf(sectors: number): Buffer {
   return BODIES.subarray(0, sectors * SECTOR_BYTES);
 }

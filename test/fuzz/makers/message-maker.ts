@@ -70,7 +70,7 @@ function aVolume(random: Random) {
   };
 }
 
-/** A codec, what it is called, and a maker of messages of its form. */
+/** A codec, its name, and a maker of messages of its form. */
 export interface MessageKind {
   readonly name: string;
   readonly decode: (bytes: Buffer, offset: number, length: number) => unknown;
@@ -87,7 +87,7 @@ function kind<T>(
   return { name, decode, encode, make };
 }
 
-/** One message after the other, its parts in one list: what a list in parts was before. */
+/** Consecutive messages with their parts in one list, from which a list in parts was made. */
 function encodeWholeList(message: Parameters<typeof codecs.encodeListAnswers>[0]): Buffer {
   const [first] = codecs.encodeListAnswers(message);
   return first ?? Buffer.alloc(0);
@@ -188,7 +188,7 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
   })),
 ];
 
-/** The bytes of a message of its form; at most what a frame may carry. */
+/** The bytes of a message of its form, no more than a frame may carry. */
 export function messageBytes(random: Random, made: MessageKind): Buffer {
   const body = made.encode(made.make(random) as never);
   return body.length <= MESSAGE_MAX_BYTES ? body : body.subarray(0, MESSAGE_MAX_BYTES);

@@ -14,7 +14,7 @@ export interface Step {
 
 const HEAD_BYTES = 4;
 const STEP_MAX_BYTES = 0xffff;
-/** What follows is not looked at: a run must end. */
+/** Later steps are ignored, because a run must end. */
 const STEPS_MAX = 400;
 const NOTHING = Buffer.alloc(0);
 

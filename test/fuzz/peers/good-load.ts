@@ -10,7 +10,7 @@ const REGION_PIECES = 16;
 
 export interface GoodSums {
   pieces: number;
-  /** The first thing that went wrong. */
+  /** The first error or difference. */
   error: string | null;
   slowestMs: number;
 }
@@ -32,7 +32,7 @@ export class GoodLoad {
     return new GoodLoad(programs);
   }
 
-  /** What was done since the last call. */
+  /** The I/O since the last call. */
   take(): GoodSums {
     const taken = this.sums;
     this.sums = { pieces: 0, error: null, slowestMs: 0 };

@@ -19,12 +19,12 @@ const HOSTILE_MS = 6000;
 const FEW_PER_SECOND = 50;
 const LOOK_MS = 200;
 const PATIENCE_MS = 60_000;
-/** Beyond what was resident after the warm-up. */
+/** Beyond the resident memory after the warm-up. */
 const GROWTH_MAX_BYTES = 64 * MIB;
 /** Refused connections that are being closed, and those accepted in one event-loop turn. */
 const REFUSED_SLACK = 128;
 const HOLDS_MAX = 5;
-/** Longer than a stranger may take to prove himself, and a probe to end. */
+/** Longer than an unproven peer may take for its proof, and than a probe may last. */
 const CALM_MS = 15_000;
 
 let scene: PeersScene;
@@ -66,19 +66,19 @@ async function attack(forMs: number): Promise<Most> {
   return { counts: await peers.stop(), listener: most[0], worker: most[1] };
 }
 
-/** What the processes hold when nothing is open any more but what was before. */
+/** The open resources of the processes once the attack has left nothing open. */
 async function calm(descriptors: { listener: number; worker: number }): Promise<void> {
   const { listener, worker } = scene.servers;
   const isCalm = (): boolean => heldBy(listener).descriptors <= descriptors.listener && heldBy(worker).descriptors <= descriptors.worker;
   await waitFor(isCalm, CALM_MS, `The server has no more open than before: ${JSON.stringify(descriptors)}`);
 }
 
-async function newcomerIsServed(): Promise<void> {
+async function newClientIsServed(): Promise<void> {
   const { node, nodekey, namespaceid, server } = scene.target;
-  const newcomer = await RawClient.login(server, { node, nodekey, namespaceid });
-  const { handle } = await newcomer.open('other');
-  await newcomer.verify(handle, 0, 8);
-  newcomer.close();
+  const newClient = await RawClient.login(server, { node, nodekey, namespaceid });
+  const { handle } = await newClient.open('other');
+  await newClient.verify(handle, 0, 8);
+  newClient.close();
 }
 
 it('a good client gets no error, memory and descriptors are bounded, and every hostile connection is closed again', async () => {
@@ -105,17 +105,17 @@ it('a good client gets no error, memory and descriptors are bounded, and every h
   expect(scene.servers).toEqual({ listener, worker });
   const alarms = scene.host.log('rssrv').match(/^.*(?:E_INTERNAL|AssertionError|TypeError|RangeError).*$/gm);
   expect(alarms).toBeNull();
-  await newcomerIsServed();
+  await newClientIsServed();
 });
 
 it('peers on many addresses that fill every slot before the proof lock no client out', async () => {
-  // A slow machine may not be through when the first places are free again because their time is over.
+  // A slow machine may not have finished when the first connections are free again because their time is over.
   let heldMs = Number.POSITIVE_INFINITY;
   for (let time = 0; heldMs > PROOF_TIMEOUT_MS && time < HOLDS_MAX; time++) heldMs = await placesHeld();
   expect(heldMs).toBeLessThan(PROOF_TIMEOUT_MS);
 });
 
-/** Holds every place that there is, for a newcomer to be served meanwhile. Returns how long that took, in ms. */
+/** Holds every connection slot while a new client is served. Returns how long that took, in ms. */
 async function placesHeld(): Promise<number> {
   const { server } = scene.target;
   const { listener } = scene.servers;
@@ -129,7 +129,7 @@ async function placesHeld(): Promise<number> {
   });
   try {
     await waitFor(() => sockets.every(({ readyState }) => readyState !== 'opening'), CALM_MS, 'All are connected');
-    await newcomerIsServed();
+    await newClientIsServed();
     const open = sockets.filter(({ readyState }) => readyState === 'open').length;
     const tookMs = performance.now() - startMs;
     expect(open).toBeLessThanOrEqual(UNPROVEN_MAX);

@@ -13,18 +13,18 @@ import { type RawAddress, RawClient } from '../../support/peers/raw-peer.ts';
 export interface HostileTarget {
   readonly server: RawAddress;
   readonly namespaceid: number;
-  /** Addresses of 127/8 that they come from. */
+  /** Addresses of 127/8 from which they connect. */
   readonly from: readonly string[];
   /** A node that may log in, for peers that prove themselves. */
   readonly node: string;
   readonly nodekey: string;
 }
 
-/** How many of each kind, and what became of them. */
+/** How many of each kind, by result. */
 export interface HostileCounts {
   connections: number;
   datagrams: number;
-  /** The connection could not be made. */
+  /** The connection failed. */
   failed: number;
   readonly byKind: Record<string, number>;
   /** Of the peers that make a whole handshake: how many got a CHALLENGE, and how many of those with a key a WELCOME. */
@@ -39,7 +39,7 @@ const MS_PER_SECOND = 1000;
 /** Addresses for wrong proofs, which are soon refused at once, and for peers with a key: no other peer uses these, so that they get far. */
 const GUESSERS = 4;
 const INSIDERS = 4;
-/** Connections held open at one time; past it those that would hold one only look in. */
+/** Connections held open at the same time; beyond it those that would hold one close at once. */
 const HELD_MAX = 600;
 const DATAGRAMS_PER_CONNECTION = 1;
 
@@ -187,7 +187,7 @@ export class HostilePeers {
     await client.greet();
     this.counts.challenged++;
     const join = kind === 'proven-garbage' && insider !== null ? insider.session : null;
-    // Without a session to join, a proven one would begin one: a process each time, and the end of the last.
+    // Without a session to join, a proven one would start a session: a process each time, and the end of the last session.
     if (kind === 'proven-garbage' && join === null) return;
     client.prove(join, []);
     if (kind !== 'proven-garbage') return;

@@ -15,9 +15,9 @@ const ROUNDS = 7;
 const PHASE_MS = 5000;
 const WARM_UP_MS = 3000;
 const PER_SECOND = 1000;
-const NEWCOMER_EVERY_MS = 100;
+const NEW_CLIENT_EVERY_MS = 100;
 const MIB = 1024 * 1024;
-/** What a good client is to keep of its throughput. */
+/** The share of its throughput that a good client must keep. */
 const RATIO_WANTED = 0.8;
 
 interface Phase {
@@ -29,21 +29,21 @@ interface Phase {
   readonly listenerMiB: number;
   readonly descriptors: number;
   readonly error: string | null;
-  /** Good newcomers that asked meanwhile, and how many of them were greeted. */
-  readonly newcomers: number;
+  /** New good clients that asked meanwhile, and how many of them were greeted. */
+  readonly newClients: number;
   readonly greeted: number;
 }
 
 /** Good new clients, one after the other from an address of their own, until stopped. */
-async function newcomers(scene: PeersScene, isOver: () => boolean): Promise<{ newcomers: number; greeted: number }> {
+async function askAsNewClients(scene: PeersScene, isOver: () => boolean): Promise<{ newClients: number; greeted: number }> {
   const [from = ''] = scene.unblamed(1);
   const { server, node, nodekey, namespaceid } = scene.target;
-  const counts = { newcomers: 0, greeted: 0 };
-  for (; !isOver(); await sleep(NEWCOMER_EVERY_MS)) {
-    counts.newcomers++;
+  const counts = { newClients: 0, greeted: 0 };
+  for (; !isOver(); await sleep(NEW_CLIENT_EVERY_MS)) {
+    counts.newClients++;
     const isGreeted = await RawClient.connect({ ...server, from }, { node, nodekey, namespaceid })
-      .then(async (newcomer) => {
-        await newcomer.greet().finally(() => newcomer.close());
+      .then(async (newClient) => {
+        await newClient.greet().finally(() => newClient.close());
         return true;
       })
       .catch(() => false);
@@ -57,7 +57,7 @@ async function phase(scene: PeersScene, forMs: number): Promise<Phase> {
   const [listenerBefore, workerBefore] = [heldBy(listener), heldBy(worker)];
   scene.goodLoad.take();
   const startMs = performance.now();
-  const asking = newcomers(scene, () => performance.now() > startMs + forMs);
+  const asking = askAsNewClients(scene, () => performance.now() > startMs + forMs);
   await sleep(forMs);
   const good = scene.goodLoad.take();
   const elapsedMs = performance.now() - startMs;
@@ -93,17 +93,17 @@ async function hostilePhase(scene: PeersScene, forMs: number): Promise<{ phase: 
 
 function phaseText(
   name: string,
-  { piecesPerSecond, slowestMs, listenerShare, workerShare, listenerMiB, descriptors, newcomers: asked, greeted }: Phase,
+  { piecesPerSecond, slowestMs, listenerShare, workerShare, listenerMiB, descriptors, newClients: asked, greeted }: Phase,
 ): string {
   const shares = `listener ${Math.round(100 * listenerShare)} %, its server process ${Math.round(100 * workerShare)} % of a core`;
-  return `${name}: ${piecesPerSecond.toFixed(0)} pieces/s, slowest ${slowestMs.toFixed(0)} ms; ${shares}; listener ${listenerMiB.toFixed(0)} MiB, ${descriptors} descriptors; ${greeted} of ${asked} newcomers greeted`;
+  return `${name}: ${piecesPerSecond.toFixed(0)} pieces/s, slowest ${slowestMs.toFixed(0)} ms; ${shares}; listener ${listenerMiB.toFixed(0)} MiB, ${descriptors} descriptors; ${greeted} of ${asked} new clients greeted`;
 }
 
 function median(values: readonly number[]): number {
   return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? 0;
 }
 
-/** True: the good client kept what it is to keep, and saw no error. */
+/** True: the good client kept its share, and saw no error. */
 export async function reportPeers(say: (line: string) => void): Promise<boolean> {
   const scene = await PeersScene.begin();
   try {

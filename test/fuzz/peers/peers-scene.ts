@@ -51,7 +51,7 @@ export class PeersScene {
     this.target = { server: { address: subnet.address(10), port }, namespaceid: NAMESPACEID, from, node: BAD, nodekey: keyOf(BAD) };
   }
 
-  /** Addresses that nothing wrong has come from yet. */
+  /** Addresses from which no wrong traffic has come yet. */
   unblamed(count: number): string[] {
     return Array.from({ length: count }, (_, index) => this.subnet.address(FIRST_HOSTILE_HOST + HOSTILE_ADDRESSES + index));
   }

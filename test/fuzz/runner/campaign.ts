@@ -14,9 +14,9 @@ import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
-/** Rounds that a campaign is made of, so that every target is seen early, and starting processes takes little of the time. */
+/** Rounds of a campaign, so that every target is seen early, and starting processes takes little of the time. */
 const ROUNDS = 2;
-/** A seed takes milliseconds; a process that has reported nothing for so long after its slice hangs. */
+/** A seed takes milliseconds; a process without a report for this long after its slice hangs. */
 const SILENCE_MAX_MS = 60_000;
 /** A repeated finding is printed this many times. */
 const FINDINGS_PER_TARGET_MAX = 3;

@@ -11,7 +11,7 @@ const MINIMISE_MS = 15_000;
 export interface FuzzFinding {
   readonly target: string;
   readonly seed: number;
-  /** What was thrown, with where. */
+  /** The error, with its origin. */
   readonly what: string;
   /** The smallest input that was found to do it. */
   readonly inputHex: string;
@@ -21,7 +21,7 @@ export function inputOf(target: FuzzTarget, seed: number): Buffer {
   return target.make(new SeededRandom(seed));
 }
 
-/** What the input makes the target throw, as text; null: nothing. `isDeep` otherwise. */
+/** The error that the input makes the target throw, as text; null: none. `isDeep` otherwise. */
 export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown: string | null; isDeep: boolean }> {
   try {
     return { thrown: null, isDeep: await target.run(Buffer.from(input)) };
@@ -30,7 +30,7 @@ export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown
   }
 }
 
-/** A finding made small: it may throw other words on the way, as long as it is of the same kind. */
+/** A finding with a smaller input. The error's text may change on the way, but not its kind. */
 export async function findingOf(target: FuzzTarget, seed: number, thrown: string): Promise<FuzzFinding> {
   const isSame = async (input: Buffer): Promise<boolean> => {
     const again = await tried(target, input);

@@ -8,7 +8,7 @@ export interface Overridable {
   readonly prototype: object;
 }
 
-/** Puts another method in a class's place and gives what undoes it; `Self` names the private members that the new one touches. */
+/** Replaces a method of a class and returns a function that restores it. `Self` names the private members that the new method uses. */
 export function override<Self extends object, Args extends unknown[], Result>(
   owner: Overridable,
   name: string,

@@ -57,7 +57,7 @@ export class SimClock implements Clock {
     this.soonIn(null, fire);
   }
 
-  /** As `after`, again and again: `fire` says after how many ms it comes next; null: never. One entry serves all of them. */
+  /** Like `after`, repeatedly: `fire` returns the ms until its next call; null: never. One entry serves all calls. */
   repeat(firstMs: number, fire: () => number | null): void {
     const entry = new Entry(this.nowMs + firstMs, this.order++, null, null);
     const fireAndPush = (): void => {
@@ -83,7 +83,7 @@ export class SimClock implements Clock {
     this.soonOwners.push(process);
   }
 
-  /** Runs what was asked for "soon", and what that asks for. */
+  /** Runs the calls requested for "soon", and those that they request. */
   drainSoon(): void {
     while (this.soonHead < this.soonOnes.length) {
       const owner = this.soonOwners[this.soonHead]!;
@@ -95,7 +95,7 @@ export class SimClock implements Clock {
     this.soonHead = 0;
   }
 
-  /** Lets the next event happen, and what it asks for soon; false: nothing is due, ever. */
+  /** Runs the next event and the calls it requests for soon. False: no event is due, ever. */
   step(): boolean {
     if (this.soonOnes.length > 0) this.drainSoon();
     for (;;) {
@@ -120,7 +120,7 @@ export class SimClock implements Clock {
     }
   }
 
-  /** What came due while its process stood still is due now, before what falls due later. */
+  /** Events that fell due while their process was stopped are due now, before later ones. */
   again(entries: readonly Entry[]): void {
     for (const entry of entries) {
       entry.dueMs = this.nowMs;
@@ -161,13 +161,13 @@ export class SimClock implements Clock {
   }
 }
 
-/** What a process has open, and the kernel keeps or closes for it. */
+/** The open resources of a process, which the kernel keeps or closes for it. */
 export interface ProcessEnd {
   processResumed(): void;
   processKilled(): void;
 }
 
-/** One process's clock, and what becomes of the process. */
+/** One process's clock, and the process's end. */
 export class SimProcess implements Clock {
   isKilled = false;
   isPaused = false;
@@ -175,7 +175,7 @@ export class SimProcess implements Clock {
   wallJumpMs = 0;
   readonly late: Entry[] = [];
   readonly ends = new Set<ProcessEnd>();
-  /** Its memory is gone too: called once. */
+  /** Called once: the process's memory is gone too. */
   whenKilled: (() => void) | null = null;
   private readonly clock: SimClock;
 
@@ -212,7 +212,7 @@ export class SimProcess implements Clock {
     for (const end of this.ends) end.processResumed();
   }
 
-  /** As by signal 9: nothing of it runs any more; the kernel closes what it had open. */
+  /** Like signal 9: nothing of the process runs any more, and the kernel closes its resources. */
   kill(): void {
     if (this.isKilled) return;
     this.isKilled = true;

@@ -46,7 +46,7 @@ export class SimOutputPool extends OutputPool {
     outputs.giveBack(output);
   }
 
-  /** The process is dead and nothing of it is in progress: its memory is free. */
+  /** The process is dead and none of its operations runs: its memory is free. */
   reclaim(): void {
     for (const { bytes } of this.lent) outputs.giveBack({ bytes, sendsUnderWay: 0 });
     this.lent.clear();

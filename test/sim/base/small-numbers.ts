@@ -59,7 +59,7 @@ const receive = SlotTable.prototype.receive;
 SlotTable.prototype.receive = function (this: SlotTable, header, path, bodyBytes, nowMs) {
   const entries: Numbered[] = Reflect.get(this, 'entries');
   const entry = entries[header.slot];
-  // What follows is made to follow in the numbers that the table counts in.
+  // Successors are computed in the table's own small numbers.
   const isNext = entry !== undefined && header.seq === (entry.seq + 1) % modulus;
   if (isNext) entry.seq = (header.seq + SEQ_MODULUS - 1) % SEQ_MODULUS;
   const before = entry?.seq;

@@ -9,7 +9,7 @@ import type { Fault } from '../storage/sim-storage.ts';
 import type { Targets } from './sim-targets.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 
-/** What these are made of. */
+/** The parts of these faults. */
 export interface Strikes {
   readonly isOver: boolean;
   crashMachine(server: SimServer): void;
@@ -61,7 +61,7 @@ export class DurabilityFaults {
     });
   }
 
-  /** As when the power of a room fails: what was not synced has only logs that are lost, too. */
+  /** Like a power failure of the room: unsynced data exists only in logs, which are lost too. */
   crashBoth(server: SimServer, client: SimClient): void {
     if (!server.isListening || client.process.isKilled) return;
     this.counts.doubleCrashes++;
@@ -69,7 +69,7 @@ export class DurabilityFaults {
     this.strikes.crashMachine(server);
   }
 
-  /** A replay begins, or a request of it has taken effect: it may be the last of this try. */
+  /** A replay starts, or one of its requests has taken effect, possibly the last of this attempt. */
   replayed(volume: SimVolume): void {
     const { clock, random } = this.targets;
     if (this.strikes.isOver || !random.chance(REPLAY_FAULT_CHANCE)) return;
@@ -80,7 +80,7 @@ export class DurabilityFaults {
     });
   }
 
-  /** A change was read before it was answered: a crash may take it back now, and the client is to bring it again before anybody reads. */
+  /** A change was read before it was answered. A crash may undo it, and the client must restore it before any read. */
   shown(volume: SimVolume): void {
     const { clock, random, servers } = this.targets;
     if (this.strikes.isOver || !random.chance(SHOWN_CRASH_CHANCE)) return;
@@ -90,7 +90,7 @@ export class DurabilityFaults {
     });
   }
 
-  /** Before the client of a volume that several want comes back, another one takes it: kindly, which is refused, or by force. */
+  /** Before the client of a contested volume returns, another one takes it: without force, which is refused, or by force. */
   crashed(server: SimServer): void {
     const { clock, random, volumes } = this.targets;
     const fought = volumes.filter((volume) => volume.serverid === server.serverid && volume.isFought && this.holderOf(volume) !== null);
@@ -122,8 +122,8 @@ export class DurabilityFaults {
       ['writes fail', () => this.failStorage(volume, 'write', 1000)],
       ['syncs fail', () => this.failStorage(volume, 'flush', 1000)],
       ['write-back fails', () => volume.storage.writeBackFails()],
-      ['its server process stands still', () => sessions[0] !== undefined && this.strikes.pause(sessions[0].process, 3000)],
-      ['its client stands still', () => holder !== null && this.strikes.pause(holder.process, 3000)],
+      ['its server process stops', () => sessions[0] !== undefined && this.strikes.pause(sessions[0].process, 3000)],
+      ['its client stops', () => holder !== null && this.strikes.pause(holder.process, 3000)],
       ['its client is killed', () => holder !== null && random.chance(0.3) && this.strikes.kill(holder)],
       ['client and machine crash', () => holder !== null && random.chance(0.3) && this.crashBoth(server, holder)],
     ];

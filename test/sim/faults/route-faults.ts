@@ -5,10 +5,10 @@ import type { SimClient } from '../machines/sim-client.ts';
 import type { Direction, SimRoute } from '../network/sim-network.ts';
 import type { Targets } from './sim-targets.ts';
 
-/** How often it comes in comparison, its name, and what it does. */
+/** Relative frequency, name and action. */
 export type FaultKind = readonly [number, string, () => void];
 
-/** Longest stand, and longest move, between two jerks. */
+/** Longest stall, and longest flow, between two jerks. */
 const JERK_MAX_MS = 1000;
 const JERK_MOVES_MS = 20;
 /** How long a carrier that flaps is lost, and is there. */
@@ -25,15 +25,15 @@ export class RouteFaults {
     this.faults = faults;
     this.kinds = [
       [8, 'reset', () => this.route().reset()],
-      [4, 'one way stands still', () => this.standStill(this.route(), [this.direction()], 2500)],
-      [4, 'one way of the connections stands still', () => this.stallOne()],
-      [2, 'both ways stand still', () => this.standStill(this.route(), ['there', 'back'], 2500)],
-      [1, 'one way stands still for long', () => this.standStill(this.route(), [this.direction()], 90_000)],
+      [4, 'one way stalls', () => this.stallWays(this.route(), [this.direction()], 2500)],
+      [4, 'one way of the connections stalls', () => this.stallOne()],
+      [2, 'both ways stall', () => this.stallWays(this.route(), ['there', 'back'], 2500)],
+      [1, 'one way stalls for long', () => this.stallWays(this.route(), [this.direction()], 90_000)],
       [3, 'one way is lost', () => this.route().lose(this.direction())],
       [2, 'black hole', () => this.blackHole(this.route())],
       [2, 'unreachable', () => this.unreachable(this.route())],
       [2, 'slow route', () => this.slowRoute(this.route())],
-      [2, 'all routes of a client stand still', () => this.allStand()],
+      [2, 'all routes of a client stall', () => this.allStand()],
       [2, 'packets are lost', () => this.losePackets()],
       [4, 'jerks', () => this.jerks()],
       [4, 'trickle', () => this.trickle()],
@@ -52,7 +52,7 @@ export class RouteFaults {
     });
   }
 
-  private standStill(route: SimRoute, directions: readonly Direction[], maxMs: number): void {
+  private stallWays(route: SimRoute, directions: readonly Direction[], maxMs: number): void {
     for (const direction of directions) route.stand(direction, true);
     this.troubled(route, maxMs, () => {
       for (const direction of directions) route.stand(direction, false);
@@ -121,10 +121,10 @@ export class RouteFaults {
     const { random, network } = this.targets;
     const { localAddress } = this.route();
     const directions: Direction[] = random.chance(0.5) ? ['there', 'back'] : [this.direction()];
-    for (const route of network.routes) if (route.localAddress === localAddress) this.standStill(route, directions, 6000);
+    for (const route of network.routes) if (route.localAddress === localAddress) this.stallWays(route, directions, 6000);
   }
 
-  /** All routes of a client carry next to nothing one way: answers of two copies come in at the same time, bit by bit. */
+  /** All routes of a client carry almost nothing one way, so the answers to two copies arrive bit by bit at the same time. */
   private trickle(): void {
     const { random } = this.targets;
     const client = this.client();
@@ -140,7 +140,7 @@ export class RouteFaults {
     return this.targets.network.routes.filter(({ localAddress }) => locals.has(localAddress));
   }
 
-  /** As over a bad radio link: copies come late and all at once, while their path is suspect, and answers stop half-way. */
+  /** Like a bad radio link: copies arrive late and all at once, while their path is suspect, and answers stop half-way. */
   private jerks(): void {
     const { random, network } = this.targets;
     const { localAddress } = this.route();
@@ -171,11 +171,11 @@ export class RouteFaults {
     const { address } = random.pick(client.namespace.routes).local;
     const isTrue = random.chance(0.7);
     client.interfaceChanges(address, 'carrier-lost');
-    for (const route of network.routes) if (isTrue && route.localAddress === address) this.standStill(route, ['there', 'back'], 3000);
+    for (const route of network.routes) if (isTrue && route.localAddress === address) this.stallWays(route, ['there', 'back'], 3000);
     this.faults.forAWhile(3000, () => client.interfaceChanges(address, 'carrier-back'));
   }
 
-  /** Carrier lost and found again, over and over. */
+  /** Carrier lost and found, repeatedly. */
   private flap(): void {
     const { random, network, clock } = this.targets;
     const client = this.client();
@@ -233,7 +233,7 @@ export class RouteFaults {
         this.stall(route, ['there'], 3000, () => {
           if (isLate) closeWithin(300);
         });
-      else if (random.chance(0.3)) this.standStill(route, ['there'], 1500);
+      else if (random.chance(0.3)) this.stallWays(route, ['there'], 1500);
     }
     if (!isLate) closeWithin(300);
   }

@@ -12,7 +12,7 @@ import type { FaultCounts, Targets } from './sim-targets.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import { EVENT } from '../base/trace.ts';
 
-/** How often a step of a take-over is followed by a crash, and within which time. */
+/** How often a step of a take-over is followed by a crash, and how soon. */
 const STEP_FAULT_CHANCE = 0.02;
 const STEP_FAULT_MS = 200;
 
@@ -42,9 +42,9 @@ export class SimFaults {
       [1, 'client killed', () => this.kill(this.client())],
       [0.15, 'client and machine crash', () => this.durability.crashBoth(this.server(), this.client())],
       [0.5, 'second instance', () => this.targets.secondInstance(this.client())],
-      [2, 'server process stands still', () => this.pauseSession()],
-      [1, 'listener stands still', () => this.pause(this.server().listener, 2000)],
-      [2, 'client stands still', () => this.pause(this.client().process, 4000)],
+      [2, 'server process stops', () => this.pauseSession()],
+      [1, 'listener stops', () => this.pause(this.server().listener, 2000)],
+      [2, 'client stops', () => this.pause(this.client().process, 4000)],
       [1, 'clock jumps', () => this.jump()],
       [2, 'an interface leaves the list', () => this.unlist()],
       [3, 'slow storage', () => this.slowStorage()],
@@ -69,13 +69,13 @@ export class SimFaults {
     this.durability.shown(volume);
   }
 
-  /** Ends every trouble; no other begins. */
+  /** Ends every fault; no other begins. */
   heal(): void {
     this.isOver = true;
     for (const end of [...this.healing]) end();
     const nowMs = this.targets.clock.monotonicMs();
     for (const route of this.targets.network.routes) {
-      // What was lost without a word stays lost: those connections are for the two ends to give up.
+      // Silently lost bytes stay lost: the two ends must find that out and close those connections.
       route.stand('there', false);
       route.stand('back', false);
       route.goodSinceMs = Math.min(route.goodSinceMs, nowMs);
@@ -132,7 +132,7 @@ export class SimFaults {
       if (this.healing.delete(once)) end();
     };
     this.healing.add(once);
-    // Short ones are common, long ones come too.
+    // Short faults are common, but long ones occur too.
     clock.after(1 + maxMs * random.unit() * random.unit(), once);
   }
 
@@ -165,7 +165,7 @@ export class SimFaults {
     });
   }
 
-  /** Its clients may hear of it at once, or never. */
+  /** Its clients may be notified at once, or never. */
   crashMachine(server: SimServer): void {
     const { random, network, trace } = this.targets;
     if (!server.isListening) return;

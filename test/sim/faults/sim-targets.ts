@@ -9,7 +9,7 @@ import type { SimServer } from '../machines/sim-server.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import type { Trace } from '../base/trace.ts';
 
-/** What can be struck. */
+/** The possible targets of faults. */
 export interface Targets {
   readonly clock: SimClock;
   readonly random: SeededRandom;
@@ -18,7 +18,7 @@ export interface Targets {
   readonly clients: readonly SimClient[];
   readonly volumes: readonly SimVolume[];
   readonly trace: Trace;
-  /** Another client comes by the same nodename, if there may be one more. */
+  /** Another client with the same nodename starts, if one more is allowed. */
   secondInstance(of: SimClient): void;
   /** A user without the volume takes it, if there is one. */
   takeOver(volume: SimVolume): void;

@@ -13,7 +13,7 @@ export interface Decided {
   /** A unique number of the client process. */
   readonly client: number;
   readonly how: HowTaken;
-  /** For a look: the earlier incarnation in which the holder settled last; null: the holder had nothing to send again. */
+  /** For the report: the earlier incarnation in which the holder settled last; null: the holder had nothing to send again. */
   readonly unsettledSince: string | null;
 }
 

@@ -16,7 +16,7 @@ export interface JudgedVolume {
 export class IdleJudge {
   private readonly sinceMs = new WeakMap<JudgedVolume, number>();
 
-  /** For how long something of it has been forgotten, ms; null: nothing is. Said once. `volume`: null: it is not attached. */
+  /** For how long one of its requests has been forgotten, ms; null: none is. Reported once. `volume`: null: it is not attached. */
   forgottenMs(volume: JudgedVolume | null, nowMs: number): number | null {
     if (volume === null) return null;
     const { outstanding, attachment } = volume;

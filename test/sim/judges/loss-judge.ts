@@ -35,7 +35,7 @@ export class LossJudge {
     this.outliving = [...openings];
   }
 
-  /** A look after `stepMs` in which nothing stood in the server's way. */
+  /** A check after `stepMs` during which nothing hindered the server. */
   look(stepMs: number, openings: ReadonlySet<Opening>): string | null {
     this.witnesses = this.witnesses.filter((one) => openings.has(one));
     this.outliving = this.outliving.filter((one) => openings.has(one));

@@ -40,7 +40,7 @@ export class Losses {
     return this.levels[sector]!;
   }
 
-  /** What a read has shown of it may be gone for the next. */
+  /** Content that a read has returned may be gone for the next read. */
   isFleeting(sector: number): boolean {
     return this.lives[sector] !== NONE;
   }

@@ -8,7 +8,7 @@
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Losses } from './oracle-losses.ts';
 
-/** What was known when a read was issued: for each of its sectors the oldest change it may show. */
+/** The knowledge when a read was issued: for each of its sectors the oldest change that it may return. */
 export type ReadTicket = Uint32Array;
 
 /** Of an abandoned change. */
@@ -136,7 +136,7 @@ export class Oracle {
     }
   }
 
-  /** What a FLUSH submitted now covers. */
+  /** The changes that a FLUSH submitted now covers. */
   flushBegins(): Uint32Array {
     return this.acked.slice();
   }
@@ -160,7 +160,7 @@ export class Oracle {
     return this.losses.count;
   }
 
-  /** What a flush answered OK covers is on disk, whatever a sector shows. */
+  /** Everything that an OK flush covers is on disk, whatever a sector shows. */
   judgeOnDisk(sector: number, covered: number, disk: Buffer): void {
     if (covered === 0 || this.isAsLate(disk, sector, covered)) return;
     const onDisk = this.numberOf(disk, sector * SECTOR_BYTES, sector);
@@ -200,7 +200,7 @@ export class Oracle {
     this.partial.add(number);
   }
 
-  /** The server's machine has crashed. What was not durable is lost, except for the log of `isAttached`, if any. */
+  /** The server's machine has crashed. Data that was not durable is lost, except for the log of `isAttached`, if any. */
   crashed(isAttached: boolean): void {
     this.losses.clear();
     for (let sector = 0; sector < this.sectors; sector++) {
@@ -212,7 +212,7 @@ export class Oracle {
     this.lifeEnded();
   }
 
-  /** The log has been sent again in this incarnation: what must exist is on disk, or in later writes. */
+  /** The log has been sent again in this incarnation: required content is on disk, or in later writes. */
   recovered(disk: Buffer): void {
     this.isPending = false;
     this.losses.end(this.storageLives, (sector) => {
@@ -224,7 +224,7 @@ export class Oracle {
     });
   }
 
-  /** The log is lost, and with it what only the log could restore. */
+  /** The log is lost, and with it everything that only the log could restore. */
   dropped(): void {
     if (!this.isPending && this.losses.count === 0) return;
     this.drops++;
@@ -240,7 +240,7 @@ export class Oracle {
     this.acked[sector] = Math.min(this.acked[sector]!, level);
   }
 
-  /** A read that was in flight at a loss may return what is left. */
+  /** A read in flight at a loss may return the remaining content. */
   lower(ticket: ReadTicket, lba: number, count: number): void {
     for (let index = 0; index < count; index++) ticket[index] = Math.min(ticket[index]!, this.floorOf(lba + index));
   }
@@ -317,7 +317,7 @@ export class Oracle {
     if (this.breaches.length < BREACHES_MAX) this.breaches.push(`volume ${this.volume}: ${sentence}`);
   }
 
-  /** In a later incarnation the log sends again what was answered last, and possibly what was answered in part. */
+  /** In a later incarnation the log sends again the last answered changes, and possibly partly answered ones. */
   private isReplay(number: number, sector: number, storageLife: number): boolean {
     const acked = this.answered[sector]!;
     return (number === acked && storageLife > this.ackedIn[sector]!) || (this.partial.has(number) && number > acked);
@@ -356,7 +356,7 @@ export class Oracle {
     this.shown();
   }
 
-  /** Zeros may come from the oldest change that fits: only that is certain. -1: none fits. */
+  /** Zeros may come from the oldest change that fits; no more is certain. -1: none fits. */
   private oldestZeros(sector: number, floor: number): number {
     if (floor === 0) return 0;
     return this.zeros[sector]?.find((number) => number >= floor) ?? -1;
@@ -371,7 +371,7 @@ export class Oracle {
     list.splice(0, 128);
   }
 
-  /** Each sector: volume, write number, sector and volume, over and over. */
+  /** Each sector: volume, write number, sector and volume, repeatedly. */
   private stampSector(buffer: Buffer, offset: number, number: number, sector: number): void {
     const { stamp } = this;
     stamp[4] = number >>> 24;

@@ -6,7 +6,7 @@ import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 
-/** Between two looks, and a timer's delay. */
+/** Between two checks, plus a timer's delay. */
 const LATE_MAX_MS = 300;
 
 export class StallJudge {
@@ -15,7 +15,7 @@ export class StallJudge {
   private waitsSinceMs: number | null = null;
   /** When a failure of I/O was found correct: all waiting I/O fails at the same time. */
   private gaveUpMs = -1;
-  /** Since when every look found it halted. */
+  /** Since when every check found it stalled. */
   private haltedSinceMs: number | null = null;
 
   constructor(policy: StallPolicy) {
@@ -42,7 +42,7 @@ export class StallJudge {
     return this.gaveUpMs === nowMs;
   }
 
-  /** A look while the client's process runs; gives how long an I/O waits past its time, ms, or null. */
+  /** A check while the client's process runs. Returns how long an I/O waits beyond its time, ms, or null. */
   overdueMs(volume: Volume | null, oldestMs: number, nowMs: number): number | null {
     if (this.policy === 'forever' || volume?.attachment.standing !== 'halted') {
       this.haltedSinceMs = null;

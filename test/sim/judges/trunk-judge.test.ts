@@ -80,7 +80,7 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
   expect(run((nowMs) => [silent, other(nowMs)], 1, 2)).toBeNull();
   // No path owes an answer to it.
   expect(run((nowMs) => [other(nowMs)])).toContain('while others (2) deliver');
-  // Nothing newer went before it, or only what need not wait.
+  // No newer request was sent before it, or only one that need not wait.
   const later = (nowMs: number, request: JudgedRequest): JudgedSlots => {
     const slots = owed(1);
     return nowMs < 500 ? slots : { ...slots, requestOf: (slot) => (slot === 0 ? REQUEST : request), copiesOf: (slot) => [slot + 1] };
@@ -94,7 +94,7 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
     const request = { attachment };
     expect(watch((nowMs) => judge.look([silent, busy(nowMs)], later(nowMs, request), nowMs), 0, endMs) ?? 'nothing').toContain(said);
   }
-  // The other one shows nothing either, or is full of what went there before.
+  // The other path shows nothing either, or is full of earlier requests.
   expect(run(() => [silent, path({ number: 2 })], 1)).toBeNull();
   expect(run((nowMs) => [silent, busy(nowMs)], 1)).toBeNull();
   // It has shown something meanwhile.

@@ -6,7 +6,7 @@ import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, SUSPECT_SRTT_FACTOR } from '@rsi
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/scheduler';
 
-/** After a path has fallen silent so long passes at most until what it owes goes elsewhere, before what comes later: some looks, a PING. */
+/** After a path falls silent, its owed requests are sent elsewhere, before later ones, within this time: some checks and a PING. */
 export const MOVED_WITHIN_MS = 800;
 /** A path delivers when it has shown something within this: while another one is silent all are asked. */
 const DELIVERS_MS = 500;
@@ -54,7 +54,7 @@ export class TrunkJudge {
   private readonly waiting = new Map<number, Seen>();
   private readonly idle = new Map<number, Idle>();
   private readonly seen = new Map<number, number>();
-  /** By all paths, as far as was looked, where data went: what carries none shows nothing of a path. */
+  /** By all paths, as far as checked, that carried data: a path without data shows nothing. */
   private sent = 0;
   private lookedMs = 0;
 
@@ -70,7 +70,7 @@ export class TrunkJudge {
     this.idle.clear();
   }
 
-  /** What is wrong, or null. */
+  /** The fault, or null. */
   look(paths: readonly JudgedPath[], slots: JudgedSlots, nowMs: number): string | null {
     return this.leftWaiting(paths, slots, nowMs) ?? this.leftIdle(paths, nowMs);
   }

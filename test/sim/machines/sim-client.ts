@@ -38,7 +38,7 @@ export interface ClientPorts {
   readonly logSizeBytes: number;
   /** Of all logs of this client. */
   readonly logTotalBytes: number;
-  /** What this client breaks its own rules with. */
+  /** The rule that this client breaks. */
   breach(sentence: string): void;
   /** A path that was up is so no more. */
   pathFailed(): void;
@@ -54,7 +54,7 @@ export interface ClientNames {
   readonly machine: SimMachineId;
 }
 
-/** A client's machine: what counts its starts. */
+/** A client's machine, which counts the client's starts. */
 export interface SimMachineId {
   readonly name: string;
   /** The machine never restarts; only its processes do. */
@@ -222,7 +222,7 @@ export class SimClient {
       frontends: new Frontends([]),
       cut: () => undefined,
       stalled: (volume, word) => {
-        // A server that is slow is waited for, and what its storage answers is the request's: the judge has nothing to say to that.
+        // The client waits for a slow server, and an answer of its storage belongs to the request: neither is a breach.
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
       },
     });
@@ -236,7 +236,7 @@ export class SimClient {
     return [namespace, attachments];
   }
 
-  /** What was attached is another client's now, or it is a breach. */
+  /** The volume must be another client's now; otherwise it is a breach. */
   private lost({ name, volume }: Attachment, status: number, sentence: string): void {
     const user = this.users.find(({ target }) => target.name === name)!;
     const isRight = status === STATUS.TAKEN && user.mayLose(epochOf(volume?.identity ?? ''));

@@ -43,7 +43,7 @@ export class SimForms {
   private readonly random: SeededRandom;
   private readonly clock: SimClock;
   private readonly trace: Trace;
-  /** Servers know what their volumes were. */
+  /** Servers know the former properties of their volumes. */
   readonly areCompared: boolean;
   private isOver: boolean;
 
@@ -55,7 +55,7 @@ export class SimForms {
     this.isOver = !this.random.chance(WORLD_CHANCE);
   }
 
-  /** A listener is about to start: what it serves is settled now. */
+  /** A listener is about to start: its volumes are settled now. */
   starts(server: SimServer): void {
     const { random, clock, trace } = this;
     const volumes = [...server.machine.volumes.values()];
@@ -72,7 +72,7 @@ export class SimForms {
     });
   }
 
-  /** No other volume changes any more; those that have come back at the next start. */
+  /** No other volume changes any more; changed ones return to their first form at the next start. */
   heal(): void {
     this.isOver = true;
   }

@@ -12,7 +12,7 @@ import type { SimFacts } from './sim-facts.ts';
 import { SimStateFile } from '../storage/sim-state-file.ts';
 import { type SimVolume, served } from './sim-volume.ts';
 
-/** How a client process came by what it may be granted. */
+/** The origin of a client process's grant. */
 interface Claim {
   readonly client: number;
   readonly how: HowTaken;
@@ -45,7 +45,7 @@ export class SimMachine {
     this.facts?.keep(served(volume), volume.stamp);
   }
 
-  /** A listener has started: what it serves is kept. */
+  /** A listener has started: its volumes are recorded. */
   starts(holdersOf: (volume: string) => readonly Holder[]): void {
     for (const volume of this.volumes.values())
       if (this.whyNotServed(volume, holdersOf(volume.name)) === null) this.facts?.keep(served(volume), volume.stamp);
@@ -61,7 +61,7 @@ export class SimMachine {
     return `${this.boots}.${this.volumes.get(volume)?.oracle.storageLives ?? 0}`;
   }
 
-  /** What was written may be lost. */
+  /** Written data may be lost. */
   lifeEnded(volume: string): void {
     this.volumes.get(volume)?.lifeEnded();
   }

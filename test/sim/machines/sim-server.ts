@@ -37,11 +37,11 @@ export interface ServerPorts {
   readonly nodekey: string;
   readonly machine: SimMachine;
   readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'lost'>;
-  /** Its listener is about to start again: what it serves may be another thing. */
+  /** Its listener is about to restart and may serve other volumes. */
   starts(server: SimServer): void;
   /** A step of a take-over is done. */
   stepped(server: SimServer): void;
-  /** Longest time a proven socket takes to its process, ms. */
+  /** Longest time that a proven socket takes to its process, ms. */
   readonly handOverMs: number;
   /** It knows REVOKE. */
   readonly revokes: boolean;
@@ -64,7 +64,7 @@ export class SimServer implements SimHost {
   readonly machine: SimMachine;
   private holds: SimHolds;
   private readonly ports: ServerPorts;
-  /** That it listens on; those taken out of its list, and the number of the list. */
+  /** Its listening interfaces, those removed from its list, and the number of the list. */
   readonly addresses: readonly string[];
   private readonly unlisted = new Set<string>();
   private generation = 1;
@@ -120,7 +120,7 @@ export class SimServer implements SimHost {
     return !isCurrent(this.machine.file.kept?.nodes[claimant.node] ?? NO_NOTES, claimant);
   }
 
-  /** Takes an interface out of the list, never the last one; gives its address, or null. */
+  /** Removes an interface from the list, never the last one; returns its address, or null. */
   unlist(): string | null {
     const listed = this.addresses.filter((address) => !this.unlisted.has(address));
     if (listed.length < 2) return null;
@@ -155,7 +155,7 @@ export class SimServer implements SimHost {
     for (const session of this.leftOver) clock.after(random.unit() * KILL_MAX_MS, () => session.kill());
   }
 
-  /** Everything on the machine is dead at once, and what was not synced may be lost; it boots after `downMs`. */
+  /** All processes of the machine die at once, and unsynced data may be lost; it boots after `downMs`. */
   crash(downMs: number): void {
     if (!this.isListening) return;
     this.listenerDies(downMs);
@@ -224,7 +224,7 @@ export class SimServer implements SimHost {
     };
   }
 
-  /** Takes a connection that nothing was read from. */
+  /** Accepts a connection of which nothing was read. */
   private prove(end: SimEnd): void {
     if (end.isClosed) return;
     const handshake = new ServerHandshake(this.identity, this.ports.random.bytes);

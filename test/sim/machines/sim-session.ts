@@ -20,7 +20,7 @@ import { simPools } from '../base/sim-pools.ts';
 import { SimBackend } from '../storage/sim-backend.ts';
 import { type SimVolume, served } from './sim-volume.ts';
 
-/** What the sessions of one server share. */
+/** State that the sessions of one server share. */
 export interface SessionHost {
   readonly random: SeededRandom;
   /** The listener's, of now. */
@@ -34,7 +34,7 @@ export interface SessionHost {
   /** Longest time of a step of the control plane, ms. */
   readonly controlMs: number;
   breach(sentence: string): void;
-  /** Numbers the lives of processes, growing. */
+  /** Numbers the processes, growing. */
   nextLife(): number;
 }
 
@@ -89,7 +89,7 @@ export class SimSession {
     return this.claimant.node;
   }
 
-  /** A proven socket comes from the listener. */
+  /** A proven socket arrives from the listener. */
   take(end: SimEnd, delayMs: number, admission: Admission): void {
     end.owner = this.process;
     this.process.after(delayMs, () => {
@@ -106,7 +106,7 @@ export class SimSession {
     });
   }
 
-  /** Answers what it began, closes, and is gone when that is done. */
+  /** Answers executing requests, closes, and ends afterwards. */
   end(code: string, sentence: string): void {
     if (this.isEnding) return;
     this.isEnding = true;
@@ -235,7 +235,7 @@ export class SimSession {
     });
   }
 
-  /** A step of the control plane: takes a while, and is never done when the process dies meanwhile. */
+  /** A step of the control plane: takes time, and is never done if the process dies meanwhile. */
   private shortly<T>(give: () => T): Promise<T> {
     const { process, host } = this;
     return new Promise((resolve) => {

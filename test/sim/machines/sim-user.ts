@@ -72,7 +72,7 @@ class UserIo implements VolumeIo {
   lives = 0;
   /** Of the changes treated as lost by then. */
   drops = 0;
-  /** What a flush covers. */
+  /** The changes that a flush covers. */
   covered: Uint32Array = NOTHING_COVERED;
   private readonly user: SimUser;
 
@@ -100,7 +100,7 @@ export class SimUser {
   givenUp = 0;
   /** Times that it lost the volume to another one. */
   losses = 0;
-  /** It takes the volume from any holder until it has it. */
+  /** It takes the volume from any holder until it succeeds. */
   insists = false;
   /** It is being attached, or detached. */
   isAttaching = false;
@@ -193,7 +193,7 @@ export class SimUser {
     return this.target.judge.lostMs(epoch) !== null || this.isReplaced;
   }
 
-  /** The volume is another client's now: everything that was out has been answered, and what comes later ends the same way. */
+  /** The volume is another client's now: every request in flight has been answered, and later ones fail in the same way. */
   lost(): void {
     const { volume } = this;
     this.losses++;
@@ -211,7 +211,7 @@ export class SimUser {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** What the oldest I/O is, for people. */
+  /** The oldest I/O, for people. */
   get oldest(): string {
     for (const { op, positionBytes, lengthBytes, submittedMs } of this.out) {
       return `${op} of sector ${positionBytes / SECTOR_BYTES} + ${lengthBytes / SECTOR_BYTES}, submitted at ${submittedMs.toFixed(1)} ms`;
@@ -249,7 +249,7 @@ export class SimUser {
     if (this.isHolder) this.oracle.dropped();
   }
 
-  /** Detaching begins; by force while it continues to work. */
+  /** Detaching starts; by force while it continues to work. */
   leaves(force: boolean): void {
     this.isLeaving = true;
     this.isForced = force;
@@ -266,7 +266,7 @@ export class SimUser {
     if (this.verifyAt >= 0) this.verifyNext();
   }
 
-  /** What is still out will be answered all the same. */
+  /** Requests in flight will be answered all the same. */
   detached(): void {
     this.volume = null;
     this.process = null;
@@ -274,7 +274,7 @@ export class SimUser {
     this.stall.forget();
   }
 
-  /** The stall policy's word on its volume. */
+  /** The stall policy's report on its volume. */
   stalled(word: StallEvent): void {
     this.trace.note(EVENT.STALL, this.id, word.length, 0);
     if (this.trace.isOn) this.trace.say(`${this.name}: ${word}`);
@@ -361,7 +361,7 @@ export class SimUser {
     );
   }
 
-  /** O2: what FLUSH covers, and what has FUA, is durable when answered. */
+  /** O2: changes that FLUSH covers, and those with FUA, are durable when answered. */
   private judgeDurable(io: UserIo, lba: number, count: number, isSure: boolean): void {
     const { oracle } = this;
     const { storage } = this.target;
@@ -381,7 +381,7 @@ export class SimUser {
       oracle.breach(`O2: write ${io.number} of sector ${lba} + ${count} has FUA and is answered, but not on disk`);
   }
 
-  /** An error is the storage's own, or what its owner wanted, or it was invented on the way. */
+  /** An error must come from the storage or from the user's own action; any other was invented on the way. */
   private isExcused(io: UserIo, status: Status): boolean {
     if (status === STATUS.SHUTTING_DOWN) return true;
     if (status === STATUS.TAKEN) return this.mayLose(io.epoch);
@@ -429,7 +429,7 @@ export class SimUser {
     io.fua = io.op === 'write' && random.chance(0.1);
     io.mustKeepAllocated = io.op === 'zero' && random.chance(0.5);
     this.left--;
-    // A change is looked at before it is answered: what has been seen of it must not be gone later.
+    // A change may be read before it is answered; content once seen must not be lost later.
     const seen = io.op === 'read' && random.chance(0.3) ? [...this.out].find(({ number }) => number > 0) : undefined;
     if (seen === undefined) this.submit(volume, io, lba, count);
     else this.submit(volume, io, seen.positionBytes / SECTOR_BYTES, seen.lengthBytes / SECTOR_BYTES);

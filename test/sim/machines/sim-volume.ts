@@ -20,11 +20,11 @@ export class SimVolume implements LossWatch {
   readonly judge: HoldJudge;
   readonly users: SimUser[] = [];
   readonly losses = new LossJudge();
-  /** New lives of the storage because a sync has failed. */
+  /** New incarnations of the storage because a sync has failed. */
   lostLives = 0;
-  /** As what it has come back since its server was started; null: as it was. */
+  /** The form in which it has returned since its server started; null: unchanged. */
   form: Form | null = null;
-  /** What its path leads to when that is another file. */
+  /** The file behind its path, if that is another one. */
   private readonly other: SimStorage;
   /** Logs that were sent to a new incarnation. */
   recoveries = 0;
@@ -44,12 +44,12 @@ export class SimVolume implements LossWatch {
     storage.cache.watch = this;
   }
 
-  /** What is opened now. */
+  /** The file that an OPEN finds now. */
   get storageNow(): SimStorage {
     return this.form?.isOther === true ? this.other : this.storage;
   }
 
-  /** What tells its file from others. */
+  /** The stamp that distinguishes its file from others. */
   get stamp(): string {
     return this.form?.isOther === true ? 'i2.b2' : 'i1.b1';
   }
@@ -109,7 +109,7 @@ export class SimVolume implements LossWatch {
     if (this.storage.cache.hasDirty) this.judge.breach(`H2: ${node} is given epoch ${epoch} while what was written before is not durable`);
   }
 
-  /** The machine of its server has crashed: nothing of it runs any more. */
+  /** The machine of its server has crashed: none of its processes runs any more. */
   crashed(): void {
     this.storage.crashed();
     this.losses.noticed();
@@ -133,7 +133,7 @@ export class SimVolume implements LossWatch {
   }
 }
 
-/** As the listener tells a process of it. */
+/** The volume as the listener describes it to a process. */
 export function served({ name, storage, form }: SimVolume): ServedVolume {
   const sizeBytes = storage.content.length;
   return {

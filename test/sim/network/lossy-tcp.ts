@@ -5,14 +5,14 @@
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export const PACKET_BYTES = 1460;
-/** A sender begins with so many packets out, and takes a packet for lost when so many came behind it. */
+/** A sender starts with this many packets in flight, and treats a packet as lost after this many later ones were acknowledged. */
 const WINDOW_FIRST = 10;
 const FOLLOWERS = 3;
 const WINDOW_LEAST = 2;
 /** A time-out is this long at least, and that long at most. */
 export const TIMEOUT_MS = 200;
 const TIMEOUT_MAX_MS = 30_000;
-/** What connects has its own. */
+/** Connecting has its own limits. */
 const CONNECT_TIMEOUT_MS = 1000;
 /** Losses come in bursts: a repeated packet is lost again at least this often. */
 const AGAIN_CHANCE = 0.25;
@@ -33,7 +33,7 @@ export class LossyTcp {
     return (this.window * PACKET_BYTES) / Math.max(TRIP_MIN_MS, tripMs);
   }
 
-  /** So many packets go out, and so many behind them; gives by how much they come later than they would, ms. */
+  /** Sends this many packets, followed by this many more. Returns the additional delay, ms. */
   sent(packets: number, behind: number, loss: number, tripMs: number): number {
     if (!this.random.chance(1 - (1 - loss) ** packets)) {
       this.grow(packets);
@@ -53,7 +53,7 @@ export class LossyTcp {
   }
 }
 
-/** How much longer connecting takes where packets are lost, ms. */
+/** The additional time of connecting where packets are lost, ms. */
 export function connectsLaterMs(random: SeededRandom, loss: number): number {
   return loss > 0 ? repeatedMs(random, CONNECT_TIMEOUT_MS, loss, random.chance(loss)) : 0;
 }

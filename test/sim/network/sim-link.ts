@@ -11,12 +11,12 @@ import type { ProcessEnd, SimClock, SimProcess } from '../base/sim-clock.ts';
 import type { Direction, SimRoute } from './sim-network.ts';
 
 const MIB = 1024 * 1024;
-/** Bytes that the network takes from a sender whose peer gets none of them. */
+/** Bytes that the network accepts from a sender while its peer receives none of them. */
 const STANDING_MAX_BYTES = 64 * 1024;
-/** How often a batch is taken later than at once, and how much later at most. */
+/** How often a batch is accepted late, and how late at most. */
 const LATE_TAKE_CHANCE = 0.1;
 const LATE_TAKE_MAX_MS = 5;
-/** A long batch arrives bit by bit: what the network carries in this time at once, but never less than a packet. */
+/** A long batch arrives in parts: the bytes that the network carries in this time, but never less than a packet. */
 const SLICE_MS = 2;
 const SPOILED = 0xdb;
 const RESET = 'ECONNRESET: the connection was reset';
@@ -44,7 +44,7 @@ interface Arrival {
   dueMs: number;
 }
 
-/** One direction: sends that were not taken yet, then bytes in flight. */
+/** One direction: sends that were not accepted yet, then bytes in flight. */
 class Stream {
   private readonly clock: SimClock;
   private readonly random: SeededRandom;
@@ -79,7 +79,7 @@ class Stream {
     this.pump();
   }
 
-  /** No more is sent; `drop`: what was not taken yet does not go out either. */
+  /** No more is sent; `drop`: sends not accepted yet are dropped too. */
   close(reason: string, drop: boolean): void {
     for (const send of this.sends.splice(0)) {
       if (!drop) this.take(send);
@@ -132,7 +132,7 @@ class Stream {
     this.timer = this.clock.after(nextMs - this.clock.monotonicMs(), () => this.look());
   }
 
-  /** One thing at a time, as an event loop does: what it asks for soon comes before the next. */
+  /** One event at a time, as in an event loop: its "soon" calls run before the next event. */
   private look(): void {
     this.timer = null;
     this.timerDueMs = Number.POSITIVE_INFINITY;
@@ -310,7 +310,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
 export class SimLink {
   readonly client: SimEnd;
   readonly server: SimEnd;
-  /** Something of it is lost for ever: it is for its two ends to find that out. */
+  /** Some of its bytes are lost for ever, which its two ends must find out. */
   isLost = false;
   private readonly there: Stream;
   private readonly back: Stream;
@@ -356,7 +356,7 @@ export class SimLink {
     return this.client.isClosed && this.server.isClosed;
   }
 
-  /** A direction stalls or resumes: what was sent meanwhile arrives late. */
+  /** A direction stalls or resumes: bytes sent meanwhile arrive late. */
   stand(direction: Direction, isStanding: boolean): void {
     this[direction].stand(isStanding);
   }

@@ -14,7 +14,7 @@ export interface RouteShape {
   readonly latencyMs: number;
   readonly jitterMs: number;
   readonly bytesPerMs: number;
-  /** How often a batch comes in pieces. */
+  /** How often a batch arrives in pieces. */
   readonly cutChance: number;
   /** Share of packets that are lost, and repeated. */
   readonly loss: Readonly<Record<Direction, number>>;
@@ -28,7 +28,7 @@ export class SimRoute {
   readonly usual: RouteShape;
   /** Of now. */
   shape: RouteShape;
-  /** `refused`: connecting fails; `silent`: nothing comes of it until the time-out. */
+  /** `refused`: connecting fails; `silent`: connecting times out. */
   reach: 'open' | 'refused' | 'silent' = 'open';
   /** Nothing is wrong with it since then; infinity: something is. */
   goodSinceMs = 0;
@@ -83,7 +83,7 @@ export class SimRoute {
     for (const link of this.living) link.stand(direction, isStanding);
   }
 
-  /** As `stand`, but a new connection works at once: TCP repeats to the old ones ever more seldom. Gives what ends it. */
+  /** Like `stand`, but a new connection works at once, because TCP repeats ever more rarely on old ones. Returns a function that ends it. */
   stall(direction: Direction): () => void {
     const links = [...this.living];
     for (const link of links) link.stand(direction, true);
@@ -140,7 +140,7 @@ export class SimNetwork {
     return this.byAddresses.get(`${localAddress} ${address}`) ?? null;
   }
 
-  /** What connects for one client process. */
+  /** The connector of one client process. */
   connectorOf(process: SimProcess): Connector {
     return {
       connect: (localAddress, address, _port, opened, failed) => this.connect(process, localAddress, address, opened, failed),

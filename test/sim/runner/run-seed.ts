@@ -17,7 +17,7 @@ export interface SeedCounts {
   readonly machineCrashes: number;
   readonly clientCrashes: number;
   readonly pauses: number;
-  /** Failed write-backs of storage, what they have lost, and new lives of storage because a sync has failed. */
+  /** Failed write-backs of storage, their losses, and new incarnations of storage because a sync has failed. */
   readonly writeBackErrors: number;
   readonly sectorsForgotten: number;
   readonly lostLives: number;
@@ -48,7 +48,7 @@ export interface SeedOptions {
   readonly isHunt?: boolean;
 }
 
-/** Refusals are errors, too, and come often here: where they were made is kept only when a seed is run again to be looked at. */
+/** Refusals are errors too, and frequent here. Their stacks are kept only when a seed is rerun for people. */
 const STACK_FRAMES_TRACED = 10;
 
 /** Runs a seed. One at a time in a program. A failed assertion of the production code is a breach too. */

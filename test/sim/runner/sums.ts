@@ -1,4 +1,4 @@
-// Adds up what seeds have done, and prints it for people.
+// Adds up the results of seeds, and prints them for people.
 // The campaign measures the time.
 
 import type { SeedCounts, SeedResult } from './run-seed.ts';
@@ -102,7 +102,7 @@ export function sumsLine(sums: Sums): string {
   );
 }
 
-/** What an hour of the same would hold. */
+/** The extrapolation to an hour. */
 export function perHourLine(sums: Sums, seconds: number): string {
   const perHour = (count: number): string => ((count / seconds) * HOUR_SECONDS).toExponential(2);
   return (

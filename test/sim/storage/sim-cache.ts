@@ -29,7 +29,7 @@ const STILL_DIRTY_CHANCE = 0.3;
 
 export class SimCache {
   readonly content: Buffer;
-  /** What a crash of the machine would leave. */
+  /** The content after a crash of the machine. */
   readonly disk: Buffer;
   /** One byte each. */
   private readonly dirty: Buffer;
@@ -75,7 +75,7 @@ export class SimCache {
     );
   }
 
-  /** Each sector of which the disk has not what the cache shows, or has shown. */
+  /** Each sector whose content on disk differs from what the cache shows, or has shown. */
   unwritten(told: (sector: number) => void): void {
     for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1)) told(at);
     if (this.forgottenCount === 0) return;

@@ -6,9 +6,9 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
 
 export class SimStateFile<T> {
-  /** What is there for good; null: nothing was ever saved. */
+  /** The durable content; null: nothing was ever saved. */
   kept: T | null = null;
-  /** Told when something is there for good. */
+  /** Notified when content is durable. */
   whenKept: (content: T) => void = () => undefined;
   private readonly random: SeededRandom;
   private underWay: T | null = null;

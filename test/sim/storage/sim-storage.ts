@@ -8,11 +8,11 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Descriptor, SimCache, type WriteBackError } from './sim-cache.ts';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';
 
-/** The longest that a late operation takes until it has its effect. */
+/** The longest time until a late operation takes effect. */
 export const LATE_MAX_MS = 1500;
 
 export interface StorageShape {
-  /** Share of operations that go at once. */
+  /** Share of operations that run at once. */
   readonly fast: number;
   /** Longest time until an operation takes effect, and from there to its end, ms. */
   readonly effectMs: number;
@@ -34,7 +34,7 @@ export interface ExecutionWatch {
   executes(life: number, firstSector: number, content: Buffer, positionBytes: number, lengthBytes: number, storageLife: number): void;
 }
 
-/** Notified of each operation that begins or takes effect, with its hold. */
+/** Notified of each operation that starts or takes effect, with its hold. */
 export interface HoldWatch {
   acts(epoch: number): void;
 }
@@ -107,7 +107,7 @@ export class SimStorage {
     this.troubles--;
   }
 
-  /** S9: when the process of a node's later session has done something, that of an earlier one is over; H2: as is what lost its hold. */
+  /** S9: once the process of a node's later session has acted, that of an earlier one has ended. H2: so has the process that lost its hold. */
   touchedBy({ node, life, epoch }: Opener): void {
     const newest = this.newestLife.get(node) ?? 0;
     if (life < newest) this.breaches.push(`S9: the process of life ${life} works on, after that of life ${newest}`);
@@ -132,7 +132,7 @@ export class SimStorage {
     return error;
   }
 
-  /** What was just changed there is written through; returns the error that the descriptor gets, possibly one of other sectors. */
+  /** The sectors just changed are written through. Returns the descriptor's error, possibly one of other sectors. */
   writesThrough(descriptor: Descriptor, { from, to }: SectorRange): WriteBackError | null {
     if (this.strikes('flush') || this.strikes('write')) this.lost(this.cache.writeBackFails(from, to - from));
     else this.cache.writeThrough(from, to - from);

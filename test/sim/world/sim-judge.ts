@@ -35,7 +35,7 @@ const LOOK_MS = 100;
  * still, hangs: a connection may be found dead, be tried again with the longest back-off, and a session may be replaced meanwhile.
  */
 const HANG_MS = 25_000;
-/** Where packets are lost all the time: what connects is repeated ever more seldom, and each turn takes time-outs. */
+/** Where packets are lost all the time, connecting is repeated ever more rarely, and each attempt takes time-outs. */
 const LOSSY_HANG_MS = 25_000;
 
 /** Overlapping I/Os wait for each other, and each for its turn: this many in a row are permitted. */
@@ -47,13 +47,13 @@ const CHAIN = 4;
  */
 const GAP_WITH_PATH_MS = 7_000;
 
-/** A suspect path may hold more than a quarter of the slots in quarantine for as long as it takes to find and fence the worst ones (S6). */
+/** A suspect path may hold over a quarter of the slots in quarantine while the worst paths are found and fenced (S6). */
 const QUARANTINE_MS = 500;
 
-/** From a server's word that it is slow on: it may be long on its way. */
+/** After a server reports that it is slow: the report may travel for long. */
 const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_VALID_MS;
 
-/** What is watched of one volume's use. */
+/** The watched state of one volume's use. */
 interface Watch {
   readonly client: SimClient;
   readonly server: SimServer;
@@ -62,7 +62,7 @@ interface Watch {
   goodSinceMs: number;
   /** The same, with a path that is up all the while. */
   pathSinceMs: number;
-  /** Those that were up at the last look: when none of them is any more, there may have been none between two looks. */
+  /** Paths that were up at the last check. When none of them is up now, there may have been a moment without any. */
   up: readonly Path[];
 }
 

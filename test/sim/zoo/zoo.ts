@@ -25,7 +25,7 @@ export interface Verdict extends Hunted {
 export interface ZooReport {
   readonly verdicts: readonly Verdict[];
   readonly survivors: number;
-  /** What the unbroken code did with the same seeds. */
+  /** The results of the unbroken code with the same seeds. */
   readonly unbroken: Hunted;
   readonly unbrokenSeeds: number;
 }
@@ -39,7 +39,7 @@ export interface ZooOptions {
 }
 
 export const UNBROKEN = 'unbroken';
-/** A mutant that lives through so many seeds has survived. */
+/** A mutant that passes this many seeds has survived. */
 export const ZOO_SEEDS = 400;
 /** Real time for one mutant; past it its process is killed, and it has survived. */
 export const HUNT_MAX_MS = 600_000;

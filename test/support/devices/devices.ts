@@ -14,7 +14,7 @@ const RELEASE_MS = 20_000;
 const SHELL_SECONDS = '60';
 const SHELL_MS = 70_000;
 
-/** What a machine must be able to do, each with the text for machines that cannot. */
+/** The features that a machine needs, each with the text for machines without it. */
 const ABILITIES: readonly (readonly [command: string, missing: string])[] = [
   ['unshare --mount true', 'mounts of its own (root, CAP_SYS_ADMIN)'],
   ['exec 3<> /dev/fuse', '/dev/fuse that can be opened (modprobe fuse)'],
@@ -35,11 +35,11 @@ export function needDevices(context: TestContext): void {
 
 export class DeviceHost {
   readonly host: Host;
-  /** What a program is run by to have the mounts of this host. */
+  /** The prefix that runs a program with the mounts of this host. */
   readonly command: readonly string[];
   private readonly holder: number;
 
-  /** `within`: what puts a program into another network (`ip netns exec NAME`), which becomes the program, as they all do. */
+  /** `within`: the prefix that puts a program into another network (`ip netns exec NAME`). Each prefix becomes the program. */
   constructor(hosts: Hosts, within: readonly string[] = []) {
     const [first, ...rest] = [...within, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'echo; read -r _'];
     const keeper = spawn(first, rest, { stdio: ['pipe', 'pipe', 'ignore'] });
@@ -67,7 +67,7 @@ export class DeviceHost {
     return wellOf(command, await this.shell(command, ...words));
   }
 
-  /** Mount points of its own that are left. */
+  /** Its own mount points that are left. */
   mounts(): string[] {
     const lines = readFileSync(`/proc/${this.holder}/mountinfo`, 'utf8').split('\n');
     return lines.map((line) => line.split(' ')[4] ?? '').filter((place) => place.startsWith(`${this.host.root}/`));

@@ -18,7 +18,7 @@ interface Job {
   readonly sync: { readonly total_ios: number };
 }
 
-/** Its exit code after SIGINT, when nothing went wrong; the jobs' errors tell what did. */
+/** Its exit code after SIGINT without a failure; the jobs' errors show a failure. */
 const STOPPED = 128;
 const PART_MIB = 8;
 const RATE_IOPS = 400;
@@ -38,7 +38,7 @@ export class DrillFio {
   readonly outcome: Promise<DrillFioOutcome>;
   /** So many writes of all jobs together, and there is something of every job to be read back. */
   readonly beginningWrites: number;
-  /** So many read back, by far, what was written before them. */
+  /** This many, by far, read back data that was written before them. */
   readonly readBackWrites: number;
   private readonly running: Running;
 
@@ -59,7 +59,7 @@ export class DrillFio {
     this.outcome.catch(() => undefined);
   }
 
-  /** Ends it before its time: what was written last is not read back any more. */
+  /** Ends it early: the last written data is not read back any more. */
   stop(): void {
     this.running.kill('SIGINT');
   }

@@ -84,7 +84,7 @@ export class JudgedLoad {
     return true;
   }
 
-  /** After `stop`: all of the region as `read` gives it must be what was acknowledged. */
+  /** After `stop`: the whole region, as `read` returns it, must have the acknowledged content. */
   async compare(where: string, read: (offset: number, lengthBytes: number) => Promise<Buffer> | Buffer): Promise<void> {
     const stepSectors = LANE_SECTORS;
     for (let sector = 0; sector < this.stamps.length; sector += stepSectors) {

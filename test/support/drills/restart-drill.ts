@@ -18,16 +18,16 @@ import { isListening } from './listening.ts';
 const MIB = 1024 * 1024;
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
-/** Longer than any drill takes: fio is stopped when what it wrote before is read back. */
+/** Longer than any drill takes: fio is stopped once it has read back its earlier writes. */
 const FIO_SECONDS = 300;
 const GOES_ON_MS = 60_000;
 const LISTENS_MS = 35_000;
 const LOOK_MS = 2;
-/** What was answered before the server went has come to the judge by then. */
+/** Answers sent before the server ended have reached the judge by then. */
 const ANSWERS_COME_MS = 50;
 const JUDGED_IOS = 300;
 
-/** Of a server that was away and came back. */
+/** Of a server that was away and returned. */
 export interface Outage {
   /** From listening again to the first I/O answered. */
   readonly afterUpMs: number;
@@ -37,13 +37,13 @@ export interface Outage {
 
 export interface DrillResult {
   readonly outages: readonly Outage[];
-  /** What must not be: I/O errors, contents that are not as acknowledged. */
+  /** Breaches: I/O errors, and contents that differ from the acknowledged ones. */
   readonly breaches: readonly string[];
   /** Flushes that were answered EIO. */
   readonly flushErrors: number;
   readonly judgedIos: number;
   readonly fioReadBack: number;
-  /** How often the client sent again what was not flushed. */
+  /** How often the client sent unflushed writes again. */
   readonly replays: number;
 }
 
@@ -110,7 +110,7 @@ export class Stage {
     await Promise.race([fioEnded, waitFor(isOn, GOES_ON_MS, 'I/O resumes')]);
   }
 
-  /** The server goes, by `strike`, and `begin` starts the next one. */
+  /** `strike` ends the server, and `begin` starts the next one. */
   async outage(strike: () => Promise<unknown>, begin: () => Promise<unknown>): Promise<void> {
     this.judge.gaps.forget();
     const struckMs = performance.now();
@@ -145,12 +145,12 @@ export class Stage {
     await nbd.close();
   }
 
-  /** How often the client has sent again what was not flushed. */
+  /** How often the client has sent unflushed writes again. */
   get replays(): number {
     return this.client.log('rsiod').match(/The storage has started a new incarnation: [1-9]\d* unflushed bytes/g)?.length ?? 0;
   }
 
-  /** Ends the load, and compares everything with what was acknowledged: read by the client, and the file when it is detached. */
+  /** Ends the load, and compares everything with the acknowledged content: read by the client, and the file after the detach. */
   async end(): Promise<DrillResult> {
     const { judge, client, server } = this;
     await judge.stop();

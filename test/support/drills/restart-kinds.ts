@@ -13,7 +13,7 @@ import { type DrillResult, Stage, type StageOptions } from './restart-drill.ts';
 export interface DrillOptions {
   /** How long the server stays away, at least. */
   readonly downMs: number;
-  /** Decides what a crash leaves of unsynced writes. */
+  /** Decides which unsynced writes survive a crash. */
   readonly seed: number;
 }
 
@@ -22,7 +22,7 @@ export interface DrillKind {
   play(hosts: Hosts, options: DrillOptions): Promise<DrillResult>;
 }
 
-/** Of storage that keeps in RUN what was not flushed, and fails to flush while `brokenFileOf` is there. */
+/** Of storage that keeps unflushed writes in RUN, and fails to flush while `brokenFileOf` exists. */
 export const FORGETFUL: NonNullable<StageOptions['keys']> = (server) => ({
   'test-lose-unsynced': 'yes',
   'test-error': `flush EIO while ${brokenFileOf(server)}`,
@@ -71,7 +71,7 @@ export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 
   if (!build.isOf(server.pid('rssrv')) || !build.isOf(server.worker('big-2'))) throw new Error('The other build does not serve');
 }
 
-/** No flush succeeds on FORGETFUL storage, until what was acknowledged was sent again and, where the judge flushes, errors were answered. */
+/** No flush succeeds on FORGETFUL storage until the acknowledged writes were sent again and, where the judge flushes, errors were answered. */
 export async function failFlushes(stage: Stage): Promise<void> {
   const { judge, server } = stage;
   const broken = brokenFileOf(server);

@@ -4,12 +4,12 @@
 
 import type { Socket } from 'node:net';
 
-/** What is wrong in one direction. Nothing by default. */
+/** The faults of one direction. None by default. */
 export interface WayFaults {
   /** Bytes are read and never come out. */
   readonly swallow?: boolean;
   /** Bytes are kept and come out when this ends; past 4 MiB they are not read any more. */
-  readonly standStill?: boolean;
+  readonly isHalted?: boolean;
   readonly delayMs?: number;
   /** For each connection. Little is kept, so that the sender feels it as soon as the kernel's own buffers are full. */
   readonly bytesPerSecond?: number;
@@ -97,12 +97,12 @@ export class Line {
     from.resume();
   }
 
-  /** Moves what can move: called when the way's faults have changed, too. */
+  /** Moves the bytes that can move; also called when the way's faults have changed. */
   move(): void {
     clearTimeout(this.timer);
-    const { swallow = false, standStill = false } = this.way.faults;
+    const { swallow = false, isHalted = false } = this.way.faults;
     // A side whose bytes do not arrive cannot announce its end either.
-    if (this.to.destroyed || swallow || standStill) {
+    if (this.to.destroyed || swallow || isHalted) {
       this.regulate();
       return;
     }
@@ -139,7 +139,7 @@ export class Line {
     this.move();
   }
 
-  /** Sends what is due; returns after how many ms to look again, 0 if an event will tell. */
+  /** Sends bytes that are due; returns the ms until the next check, 0 if an event will trigger it. */
   private send(): number {
     const nowMs = performance.now();
     for (let head = this.kept[0]; head !== undefined && !this.to.writableNeedDrain; head = this.kept[0]) {

@@ -14,7 +14,7 @@ const DEADLINE_MS = 10_000;
 const MIB = 1024 * 1024;
 const SEED = 20_261_120;
 
-/** An end of a connection that keeps what it received. */
+/** An end of a connection that keeps the received bytes. */
 class End {
   readonly socket: net.Socket;
   readonly received: Buffer[] = [];
@@ -92,7 +92,7 @@ async function pair(): Promise<{ near: End; far: End }> {
   return { near, far };
 }
 
-/** Of 32 MiB written most have not left, look after look: more than the kernel's buffers and the proxy's hold. */
+/** Of 32 MiB written most have not left, check after check: more than the kernel's buffers and the proxy's hold. */
 async function waits(sender: End): Promise<void> {
   let looks = 0;
   const isWaiting = (): boolean => {
@@ -131,9 +131,9 @@ it('cuts: both sides are reset, and new connections are carried, refused or swal
   expect(proxy.cut()).toBe(2);
   for (const end of [first.near, first.far, second.near, second.far]) await end.endedAs('reset');
   expect(proxy.stats).toMatchObject({ cut: 2, open: 0 });
-  proxy.set({ newcomers: 'refuse' });
+  proxy.set({ newConnections: 'refuse' });
   await (await client()).endedAs('reset');
-  proxy.set({ newcomers: 'swallow' });
+  proxy.set({ newConnections: 'swallow' });
   const count = accepted.length;
   const swallowed = await client();
   swallowed.socket.write('anybody?');
@@ -176,7 +176,7 @@ it('hides the end of one side behind a black hole until it is healed', async () 
 
 it('stalls: bytes are kept and arrive later, including those of a side that has closed', async () => {
   const { near, far } = await pair();
-  proxy.set({ toServer: { standStill: true } });
+  proxy.set({ toServer: { isHalted: true } });
   near.socket.write('late');
   far.socket.write('in time');
   await near.got(7);
@@ -189,7 +189,7 @@ it('stalls: bytes are kept and arrive later, including those of a side that has 
 
 it('stalls with bounded memory: the sender is slowed down, and all bytes arrive in order', async () => {
   const { near, far } = await pair();
-  proxy.set({ toServer: { standStill: true } });
+  proxy.set({ toServer: { isHalted: true } });
   const data = randomBytes(32 * MIB);
   near.socket.write(data);
   await waits(near);

@@ -14,12 +14,12 @@ export interface ProxyEnd {
 export interface Faults {
   readonly toServer?: WayFaults;
   readonly toClient?: WayFaults;
-  /** New connections: carried (default), reset at once, or taken and never carried nor answered. */
-  readonly newcomers?: 'carry' | 'refuse' | 'swallow';
+  /** New connections: carried (default), reset at once, or accepted and never carried nor answered. */
+  readonly newConnections?: 'carry' | 'refuse' | 'swallow';
 }
 
 export interface ProxyStats {
-  /** Connections that came, whatever became of them. */
+  /** Accepted connections, including refused and swallowed ones. */
   readonly connections: number;
   /** Carried now. */
   readonly open: number;
@@ -35,7 +35,7 @@ export class ChaosProxy {
   private readonly to: ProxyEnd;
   private readonly toServer: Way;
   private readonly toClient: Way;
-  private newcomers: NonNullable<Faults['newcomers']> = 'carry';
+  private newConnections: NonNullable<Faults['newConnections']> = 'carry';
   private readonly sockets = new Set<net.Socket>();
   private readonly pairs = new Set<readonly [Line, Line]>();
   private readonly counts = { connections: 0, cut: 0 };
@@ -61,7 +61,7 @@ export class ChaosProxy {
 
   /** From now on these faults and no others. A connection that has lost bytes stays as it is: see chaos-line.ts. */
   set(faults: Faults): void {
-    this.newcomers = faults.newcomers ?? 'carry';
+    this.newConnections = faults.newConnections ?? 'carry';
     this.toServer.set(faults.toServer ?? {});
     this.toClient.set(faults.toClient ?? {});
     for (const pair of this.pairs) for (const line of pair) line.move();
@@ -90,13 +90,13 @@ export class ChaosProxy {
   private meet(near: net.Socket): void {
     this.counts.connections++;
     this.keep(near);
-    if (this.newcomers === 'refuse') near.resetAndDestroy();
-    else if (this.newcomers === 'swallow') near.resume();
+    if (this.newConnections === 'refuse') near.resetAndDestroy();
+    else if (this.newConnections === 'swallow') near.resume();
     else this.carry(near);
   }
 
   private carry(near: net.Socket): void {
-    // From the client's own address, so that the server sees who it is.
+    // From the client's own address, so that the server sees the client's.
     const { remoteAddress } = near;
     const local = remoteAddress === undefined ? {} : { localAddress: remoteAddress };
     const far = net.connect({ host: this.to.address, port: this.to.port, noDelay: true, allowHalfOpen: true, ...local });

@@ -13,7 +13,7 @@ export interface CutCount {
   readonly rounds: number;
 }
 
-/** Rejects with what `work` rejected with, or when fewer than `cutsMin` connections were reset in time. */
+/** Rejects with the error of `work`, or if fewer than `cutsMin` connections were reset in time. */
 export async function whileCutting(cutter: PathCutter, cutsMin: number, work: (round: number) => Promise<unknown>): Promise<CutCount> {
   const endMs = performance.now() + ROUNDS_MAX_MS;
   let cuts = 0;

@@ -28,7 +28,7 @@ export async function killServer(host: Host): Promise<void> {
   await waitFor(() => !isLeft(), END_MS, `No process of rssrv below ${host.root}`);
 }
 
-/** The machine crashes: rssrv with all its processes, and what was not synced. */
+/** The machine crashes: rssrv ends with all its processes, and unsynced data is lost. */
 export async function machineCrash(host: Host, seed: number): Promise<Crash> {
   await killServer(host);
   const random = new SeededRandom(seed);

@@ -28,7 +28,7 @@ export class Host {
   private readonly command: readonly string[];
   private readonly reaper: Reaper;
 
-  /** `command`: what every launcher is run by, with its arguments; empty: by nothing. */
+  /** `command`: the prefix that runs every launcher, with its arguments; empty: none. */
   constructor(command: readonly string[] = []) {
     this.command = command;
     this.root = mkdtempSync(path.join(tmpdir(), 'rsio-'));
@@ -45,7 +45,7 @@ export class Host {
     chmodSync(file, CONFIG_MODE);
   }
 
-  /** Absolute path of a file below the root; its folder is made. */
+  /** Absolute path of a file below the root; its folder is created. */
   file(name: string): string {
     const file = path.join(this.root, name);
     mkdirSync(path.dirname(file), { recursive: true });
@@ -175,7 +175,7 @@ export class Host {
     return [...this.command, launcher(program), '--root', this.root, ...args];
   }
 
-  /** What a process of this host has in its environment: by this it is found and ended with the host. */
+  /** An environment variable of every process of this host, by which the host finds and ends them. */
   environment(): Record<string, string> {
     return { [MARK]: this.root };
   }

@@ -23,7 +23,7 @@ export class Hosts {
   private readonly made: Host[] = [];
   private readonly undo: (() => unknown)[] = [];
 
-  /** `command`: what its programs are run by, such as `ip netns exec NAME`. */
+  /** `command`: the prefix that runs its programs, such as `ip netns exec NAME`. */
   host(command: readonly string[] = []): Host {
     const host = new Host(command);
     this.made.push(host);
@@ -48,7 +48,7 @@ export class Hosts {
     this.undo.push(action);
   }
 
-  /** Throws the first of what went wrong, after all was tried. */
+  /** Throws the first error, after everything was tried. */
   async clean(): Promise<void> {
     const failures: unknown[] = [];
     const attempt = async (action: () => unknown): Promise<void> => {
@@ -65,7 +65,7 @@ export class Hosts {
   }
 }
 
-/** `per`: when the hosts are cleaned; once per file suits tests that only look at the same running daemons. */
+/** `per`: when the hosts are cleaned; once per file suits tests that only read from the same running daemons. */
 export function useHosts(per: 'test' | 'file' = 'test'): Hosts {
   const hosts = new Hosts();
   if (per === 'test') afterEach(() => hosts.clean());

@@ -11,7 +11,7 @@ export interface Pair {
   readonly network: TestNetwork;
 }
 
-/** `volumes`: of the server, given a place for its files. `subnets`: default 2. */
+/** `volumes`: of the server, given a directory for its files. `subnets`: default 2. */
 export async function startPair(
   hosts: Hosts,
   volumes: (server: Host) => ServerConfigOptions['volumes'],

@@ -37,7 +37,7 @@ export class ServedBy {
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
   }
 
-  /** Pairs that had it open at the same time, and all that ever had. */
+  /** Pairs that had it open at the same time, and all that ever had it open. */
   end(): { readonly overlaps: readonly string[]; readonly processes: number } {
     clearInterval(this.timer);
     return { overlaps: this.overlaps, processes: this.seen.size };
@@ -46,7 +46,7 @@ export class ServedBy {
   private look(): void {
     const serving = workersOf(this.host).filter((pid) => this.hasOpen(pid));
     for (const pid of serving) this.seen.add(pid);
-    // Two looks are not one moment: only a process that still has it open after another one was seen had it at the same time.
+    // Two checks are not one moment: only a process that still has it open after another one was seen had it at the same time.
     const [first, second] = serving;
     if (first !== undefined && second !== undefined && this.hasOpen(first)) this.overlaps.push(`${first} and ${second}`);
   }

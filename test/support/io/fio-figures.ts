@@ -53,7 +53,7 @@ export function medianUs({ lat_ns }: FioSide): number {
   return (lat_ns.percentile?.[P50] ?? lat_ns.mean) / 1000;
 }
 
-/** `command`: what fio is run by, such as `nsenter ...`; empty: by nothing. */
+/** `command`: the prefix that runs fio, such as `nsenter ...`; empty: none. */
 export async function runFio(command: readonly string[], { where, words, size, seconds, rampSeconds }: FioRun): Promise<FioJob> {
   const times = ['--time_based', `--runtime=${seconds}`, ...(rampSeconds > 0 ? [`--ramp_time=${rampSeconds}`] : [])];
   const args = [

@@ -37,13 +37,13 @@ interface FioJob {
 
 const LONGER_THAN_TESTS_SECONDS = 150;
 const SPARE_SECONDS = 80;
-/** Its exit code after SIGINT, when nothing went wrong; the job's error tells what did. */
+/** Its exit code after SIGINT without a failure; the job's error shows a failure. */
 const STOPPED = 128;
 
 export interface RunningFio {
   /** Rejects with the whole output of fio if an I/O failed or a block differs. */
   readonly outcome: Promise<FioOutcome>;
-  /** Ends it before its time: what was written last is not read back any more. */
+  /** Ends it early: the last written data is not read back any more. */
   stop(): void;
 }
 

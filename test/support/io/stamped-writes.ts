@@ -19,7 +19,7 @@ interface Block {
 }
 
 export class StampedFile {
-  /** What must not be. */
+  /** The breach. */
   readonly breaches: string[] = [];
   private readonly path: string;
   private readonly blocks: Block[] = Array.from({ length: BLOCKS }, () => ({ acknowledged: 0, underWay: null }));
@@ -89,7 +89,7 @@ export class StampedFile {
 export class StampedWriter {
   /** Its client has lost the volume, as far as the server is concerned. */
   hasLost = false;
-  /** By block: what was there when that was decided. */
+  /** By block: its content at that decision. */
   readonly decided = new Map<number, number>();
   /** Writes acknowledged. */
   count = 0;

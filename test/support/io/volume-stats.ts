@@ -26,7 +26,7 @@ export async function deathsOfPaths(host: Host, count: number): Promise<number[]
 }
 
 const WRITING_DEADLINE_MS = 20_000;
-/** Writes between two looks: reading back what was written, fio writes none. */
+/** Writes between two checks: while it reads back, fio writes nothing. */
 const WRITES_BETWEEN_LOOKS = 20;
 
 /**
@@ -52,7 +52,7 @@ export async function untilWriting(host: Host, volume: string, fio: RunningFio, 
 /** More than fio writes before it reads all of them back, as startFio runs it. */
 const WRITES_READ_BACK = 1_500;
 
-/** fio has read back what it has written by now, and continues. It is ended, however long it was to run. */
+/** By now fio has read back its writes, and continues. It is ended, however long it was to run. */
 export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio): Promise<FioOutcome> {
   await untilWriting(host, volume, fio, WRITES_READ_BACK);
   fio.stop();

@@ -52,12 +52,12 @@ export class Machine {
     const table = `netdev ${port}`;
     const chance = perMille < 1000 ? `numgen random mod 1000 < ${perMille} ` : '';
     const chain = `chain lost { type filter hook ingress device "${port}" priority 0; ${chance}drop; }`;
-    // Made and removed at once, so that the rules are replaced whether there were some or not.
+    // Added and removed at once, so that the rules are replaced in any case.
     const rules = `table ${table} {}; delete table ${table}; ${perMille === 0 ? '' : `table ${table} { ${chain}; }`}`;
     await runWell('ip', ['netns', 'exec', this.switchName, 'nft', rules]);
   }
 
-  /** Bits a second that this card sends at most; `tc` of Linux shapes what leaves, so a link is shaped at both its cards. */
+  /** Bits a second that this card sends at most. `tc` of Linux shapes outgoing traffic, so a link is shaped at both its cards. */
   async shape(device: string, bitsPerSecond: number): Promise<void> {
     await runWell('tc', ['-n', this.namespace, 'qdisc', 'replace', 'dev', device, 'root', ...shaper(bitsPerSecond)]);
   }
@@ -81,7 +81,7 @@ export class Machine {
     return runWell('ip', ['-n', this.namespace, ...args]);
   }
 
-  /** What a program is run by to be on this machine. */
+  /** The prefix that runs a program on this machine. */
   get command(): readonly string[] {
     return ['ip', 'netns', 'exec', this.namespace];
   }

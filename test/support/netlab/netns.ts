@@ -12,20 +12,20 @@ const NAME = new RegExp(`^${PREFIX}-(\\d+)-\\S+`);
 let count = 0;
 let reason: Promise<string | null> | undefined;
 
-/** Why this machine allows no netlab; null: it does. Tried out once, which also removes what killed tests have left. */
+/** Why this machine allows no netlab; null: it does. Tried once, which also removes leftovers of killed tests. */
 export function whyNoNetlab(): Promise<string | null> {
   reason ??= tryOut();
   return reason;
 }
 
-/** Removes what test processes that are gone have left, when their reapers were killed too. */
+/** Removes the leftovers of dead test processes whose reapers were killed too. */
 export async function removeLeftovers(): Promise<void> {
   for (const name of await namespaces()) {
     if (!existsSync(`/proc/${NAME.exec(name)?.[1]}`)) await removeNamespace(name);
   }
 }
 
-/** The kernel's own defaults: a new namespace has what the machine's administrator has set. */
+/** The kernel's own defaults, because a new namespace has the settings of the machine's administrator. */
 const KERNEL_DEFAULTS =
   'for key in rp_filter arp_ignore arp_announce arp_filter; do for of in all default; do echo 0 > /proc/sys/net/ipv4/conf/$of/$key; done; done';
 
@@ -44,7 +44,7 @@ export async function addNamespace(label: string): Promise<string> {
   return name;
 }
 
-/** Ends what runs in a namespace and removes it with all that is in it. One that is gone already is no error. */
+/** Ends the processes in a namespace and removes it with its content. A missing namespace is no error. */
 export async function removeNamespace(name: string): Promise<void> {
   const { stdout } = await run('ip', ['netns', 'pids', name]);
   for (const pid of stdout.split('\n').filter((line) => line !== '')) endProcess(Number(pid));

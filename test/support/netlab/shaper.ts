@@ -10,7 +10,7 @@ const BURST_BYTES = 128 * 1024;
 /** Never the place where a queue builds up: TCP keeps two segments of a connection below it, and a connection has a card to itself. */
 const LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** What TCP moves over such a link at best, bytes a second: 1448 of 1538 on the wire. */
+/** The most that TCP moves over such a link, bytes a second: 1448 of 1538 on the wire. */
 export function goodputBytes(bitsPerSecond: number): number {
   return (bitsPerSecond / 8) * (1448 / (FRAME_BYTES + WIRE_EXTRA_BYTES));
 }

@@ -59,7 +59,7 @@ function isHeartbeat({ op }: RawFrame): boolean {
 }
 
 export class RawConnection {
-  /** Received and not taken yet, heartbeats included. */
+  /** Received frames that no caller has taken yet, heartbeats included. */
   readonly frames: RawFrame[] = [];
   readonly socket: net.Socket;
   ending: Ending | null = null;
@@ -131,7 +131,7 @@ export class RawConnection {
     return this.until('the end of the connection', () => this.ending ?? undefined, deadlineMs);
   }
 
-  /** The REFUSE that came in place of what was waited for, or the BYE. */
+  /** The REFUSE that came instead of the awaited frame, or the BYE. */
   async farewell(): Promise<Farewell> {
     const frame = await this.next((one) => !isHeartbeat(one));
     if (frame.op !== OP.REFUSE && frame.op !== OP.BYE) throw new Error(`${frameName(frame.op)} came where REFUSE was expected`);
@@ -147,7 +147,7 @@ export class RawConnection {
     this.socket.destroy();
   }
 
-  /** Waits until `look` gives something; looks at every event of the connection. */
+  /** Waits until `look` returns something; it is called at every event of the connection. */
   private until<T>(what: string, look: () => T | undefined, deadlineMs = ANSWER_DEADLINE_MS): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const leave = (): void => {
@@ -196,7 +196,7 @@ export interface RawIdentity {
 export interface RawAddress {
   readonly address: string;
   readonly port: number;
-  /** Where the connection comes from: any address of 127/8. */
+  /** The source address of the connection: any address of 127/8. */
   readonly from?: string;
 }
 
@@ -248,7 +248,7 @@ export class RawClient extends RawConnection {
     return client;
   }
 
-  /** As `login` to a new session; comes again, as clients do, while the node's last session is being ended. */
+  /** Like `login` to a new session; retries, as clients do, while the node's last session is ending. */
   static begin(to: RawAddress, identity: RawIdentity): Promise<RawClient> {
     const attempt = async (): Promise<RawClient | null> => {
       try {
@@ -329,7 +329,7 @@ export class RawClient extends RawConnection {
   }
 }
 
-/** A received message frame as the bytes it came in. */
+/** The original bytes of a received message frame. */
 export function asBytes(frame: RawFrame): Buffer {
   return frameBytes({ ...frame });
 }

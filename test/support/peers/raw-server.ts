@@ -17,10 +17,10 @@ import { asBytes, RawConnection, type RawFrame } from './raw-peer.ts';
 export const RAW_VOLUME = 'tvol';
 const RAW_VOLUME_SECTORS = 2048;
 
-/** What the server is about to do, and the frame that made it so: `welcomed` comes behind WELCOME and has none. */
+/** The server's next step, and the frame that caused it: `welcomed` follows WELCOME and has none. */
 export type Step = 'hello' | 'proof' | 'welcomed' | 'request';
 
-/** Called before each step; true: it has done what was to be done, or not to be done. */
+/** Called before each step; true: the call has replaced the step. */
 export type Meddle = (step: Step, link: RawServerLink, frame: RawFrame | null) => boolean;
 
 export interface RawServerOptions {
@@ -32,7 +32,7 @@ export interface RawServerOptions {
   /** Further addresses, at the same port. */
   readonly furtherAddresses?: readonly string[];
   readonly features?: readonly string[];
-  /** What it calls itself; default raw-1, serverid 7. */
+  /** Its name; default raw-1, serverid 7. */
   readonly server?: string;
   readonly serverid?: number;
 }
@@ -76,7 +76,7 @@ export class RawServerLink extends RawConnection {
     });
   }
 
-  /** Takes a PROOF as it should be taken. One that is wrong, or of a session it does not know, is refused, and throws. */
+  /** Accepts a PROOF. A wrong one, or one of an unknown session, is refused, and throws. */
   proven(frame: RawFrame): Proven {
     const proven = this.handshake.onProof(asBytes(frame), () => this.server.secret);
     if (proven.kind === 'refuse') {
@@ -110,7 +110,7 @@ export class RawServerLink extends RawConnection {
     await this.serveOn();
   }
 
-  /** Answers what comes behind WELCOME. */
+  /** Answers the frames after WELCOME. */
   async serveOn(): Promise<void> {
     const { meddle } = this.server.options;
     for (;;) {

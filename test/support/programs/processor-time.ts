@@ -26,7 +26,7 @@ export function processorSeconds(pids: readonly number[]): number {
   return ticks / TICKS_PER_SECOND;
 }
 
-/** What all processors have worked, seconds: everything but idle and waiting for storage. */
+/** The work of all processors, seconds: everything but idle and waiting for storage. */
 export function machineSeconds(): number {
   const [, ...fields] = (/^cpu .*/.exec(textOrEmpty('/proc/stat'))?.[0] ?? '').split(/\s+/).map(Number);
   const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = fields;

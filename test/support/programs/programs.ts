@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'vitest';
 
 export interface RunOptions {
-  /** Then it is killed, and the result says so; default 90 s. */
+  /** The program is killed after this time, and the result says so; default 90 s. */
   readonly timeoutMs?: number;
   readonly cwd?: string;
   /** Added to the environment of the tests. */
   readonly env?: Readonly<Record<string, string>>;
-  /** It reads what `write` is given; default: it has no input. */
+  /** The program reads what `write` is given; default: it has no input. */
   readonly isWrittenTo?: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface RunResult {
 export interface Running {
   readonly pid: number;
   readonly ended: Promise<RunResult>;
-  /** What it has printed so far. */
+  /** The output so far. */
   stdout(): string;
   /** Only with `isWrittenTo`. */
   write(text: string): void;
@@ -124,7 +124,7 @@ export function wellOf(what: string, result: RunResult): string {
   throw new Error(`${what} ${end}\n${result.stdout}${result.stderr}`);
 }
 
-/** Kills what was started and still runs. */
+/** Kills the programs that were started and still run. */
 export async function endPrograms(): Promise<void> {
   const closed = [...children].map((child) => new Promise((resolve) => child.once('close', resolve)));
   for (const child of children) child.kill('SIGKILL');

@@ -85,7 +85,7 @@ export class Scene {
     return new Scene(host, network, nbd, text);
   }
 
-  /** The server at an address of the offender's own, so that what it is blamed for hits no other test. */
+  /** The server at an address of the offender's own, so that its penalties hit no other test. */
   fromElsewhere(): RawAddress {
     const subnet = this.network.subnets[0];
     return { ...this.server, from: subnet?.address(60 + (this.offenders++ % 180)) ?? '' };
@@ -95,7 +95,7 @@ export class Scene {
     return { node, nodekey: keyOf(node), namespaceid: NAMESPACEID, hello };
   }
 
-  /** A raw client of a new session; comes again, as clients do, while the node's last session is being ended. */
+  /** A raw client of a new session; retries, as clients do, while the node's last session is ending. */
   login(node: string = RAW_NODES[0]): Promise<RawClient> {
     return RawClient.begin(this.server, this.identity(node));
   }
@@ -132,9 +132,9 @@ export class Scene {
     await this.nbd.verify(0, CHECK_BYTES);
     expect(await deathsOfPaths(this.host, 2)).toEqual([0, 0]);
     expect(this.host.pid('rssrv')).toBe(this.listenerPid);
-    const newcomer = await this.connect();
-    await newcomer.greet();
-    newcomer.close();
+    const newClient = await this.connect();
+    await newClient.greet();
+    newClient.close();
     const alarms = this.host
       .log('rssrv')
       .split('\n')
@@ -144,11 +144,11 @@ export class Scene {
 
   /** A new client gets a session and a volume. */
   async servesNewcomers(): Promise<void> {
-    const newcomer = await this.login('pluto');
-    const { handle } = await newcomer.open('spare');
-    await newcomer.verify(handle, 0, 8);
-    await newcomer.call({ op: OP.CLOSE, handle });
-    newcomer.close();
+    const newClient = await this.login('pluto');
+    const { handle } = await newClient.open('spare');
+    await newClient.verify(handle, 0, 8);
+    await newClient.call({ op: OP.CLOSE, handle });
+    newClient.close();
   }
 
   /** The server has closed this path of a session, for this reason, and answered nothing on it. */

@@ -60,7 +60,7 @@ class Asker {
     this.socket.send(datagram, port, address);
   }
 
-  /** Sends a request made by hand; gives its nonce. */
+  /** Sends a hand-made request; returns its nonce. */
   ask({ changes = {}, sizeBytes = DISCOVERY_REQUEST_BYTES, kind = KIND.DISCOVER, form = 1, magic = 'RSIO', key }: Ask = {}): Buffer {
     const nonce = randomBytes(DISCOVERY_NONCE_BYTES);
     const body = pack({ versions: [1], nonce, namespaceid: null, answerBytes: 0, ...changes });
@@ -85,9 +85,9 @@ class Asker {
 }
 
 function offerOf(datagram: Buffer): Offer {
-  const beacon = decodeDiscovery(datagram, null);
-  if (beacon.kind !== 'offer') throw new Error(`What came is no OFFER: ${beacon.kind}`);
-  return beacon.message;
+  const discoveryCase = decodeDiscovery(datagram, null);
+  if (discoveryCase.kind !== 'offer') throw new Error(`What came is no OFFER: ${discoveryCase.kind}`);
+  return discoveryCase.message;
 }
 
 function beacon(
@@ -100,7 +100,7 @@ function beacon(
   return serverCase(`beacon.${id}`, section, expects, (target) => Asker.with(target, (asker) => use(asker, target)), { needs });
 }
 
-/** Of two sockets' datagrams the order is kept: what the first request would draw is there before the second one's answer. */
+/** The datagrams of two sockets keep their order: any answer to the first request is there before the second one's answer. */
 function unanswered(id: string, expects: string, ask: (target: Target) => Ask, section = 'Which requests are answered'): ServerCase {
   return beacon(id, section, expects, async (asker, target) => {
     asker.ask(ask(target));
@@ -115,7 +115,7 @@ export const DISCOVERY_CASES: readonly ServerCase[] = [
     'OFFER',
     'DISCOVER is answered with an OFFER that has the server of CHALLENGE and the queried address',
     async (asker, target) => {
-      const { server, serverid, instance } = await (await target.stranger()).greet();
+      const { server, serverid, instance } = await (await target.connectUnproven()).greet();
       const offer = offerOf(await asker.answerTo(asker.ask()));
       equals('The server', [offer.server, offer.serverid, offer.instance], [server, serverid, instance]);
       equals('namespaceid and version', [offer.namespaceid, offer.version], [target.options.namespaceid, 1]);

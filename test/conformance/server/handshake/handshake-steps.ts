@@ -31,9 +31,9 @@ export interface Greeted {
   readonly keys: SpecKeys;
 }
 
-/** Sends a HELLO by hand and takes CHALLENGE; `pretended` is what T is taken over, if it is not what was sent. */
+/** Sends a hand-made HELLO and receives CHALLENGE; T is computed over `pretended`, if that differs from the sent HELLO. */
 export async function greet(target: Target, changes: Fields = {}, pretended: Fields | null = null): Promise<Greeted> {
-  const peer = await target.stranger();
+  const peer = await target.connectUnproven();
   const fields = helloFields(target, changes);
   const hello = helloFrame(fields);
   peer.send(hello);

@@ -15,7 +15,7 @@ import { type Fields, greet, helloFields, helloFrame } from './handshake-steps.t
 
 /** The server closes a connection that began with these bytes, without a message. */
 async function drops(target: Target, ...bytes: readonly Buffer[]): Promise<void> {
-  const peer = await target.stranger();
+  const peer = await target.connectUnproven();
   peer.send(...bytes);
   await closed(peer);
 }
@@ -70,19 +70,19 @@ export const HELLO_CASES: readonly ServerCase[] = [
     await greet(target, { colour: 'blue', more: { deep: [1, 2, { deeper: null }] } });
   }),
   serverCase('handshake.hello.any-order', 'Message bodies', 'The fields of HELLO may come in any order', async (target) => {
-    const peer = await target.stranger();
+    const peer = await target.connectUnproven();
     peer.send(helloFrame(Object.fromEntries(Object.entries(helloFields(target)).toReversed())));
     equals('The op of the answer', (await peer.next()).op, OP.CHALLENGE);
   }),
   serverCase('handshake.hello.any-cuts', 'Frame', 'A HELLO that arrives byte by byte is accepted', async (target) => {
-    const peer = await target.stranger();
+    const peer = await target.connectUnproven();
     for (const byte of helloFrame(helloFields(target))) {
       await new Promise((resolve) => peer.socket.write(Buffer.from([byte]), resolve));
     }
     equals('The op of the answer', (await peer.next()).op, OP.CHALLENGE);
   }),
   serverCase('handshake.version.none', 'Step by step', 'A HELLO without a common version is refused with E_VERSION', async (target) => {
-    const peer = await target.stranger();
+    const peer = await target.connectUnproven();
     peer.send(helloFrame(helloFields(target, { versions: [9, 7] })));
     const { sentence } = await refused(peer, 'E_VERSION');
     holds(/\b1\b.*\b9, 7\b/.test(sentence), `The refusal does not name both sides' versions: ${sentence}`);
@@ -113,7 +113,7 @@ export const HELLO_CASES: readonly ServerCase[] = [
     async (target) => {
       const { namespaceid } = target.options;
       const other = namespaceid === NAMESPACEID_MAX ? 0 : namespaceid + 1;
-      const peer = await target.stranger();
+      const peer = await target.connectUnproven();
       peer.send(helloFrame(helloFields(target, { namespaceid: other })));
       const { sentence } = await refused(peer, 'E_NAMESPACE');
       holds(sentence.includes(String(other)) && sentence.includes(String(namespaceid)), `The refusal does not name both: ${sentence}`);
@@ -236,7 +236,7 @@ export const HELLO_CASES: readonly ServerCase[] = [
     'Handshake',
     'A client that closes the connection within its first frame leaves nothing behind',
     async (target) => {
-      const peer = await target.stranger();
+      const peer = await target.connectUnproven();
       peer.socket.end(Buffer.from([OP.HELLO]));
       await closed(peer);
     },

@@ -15,13 +15,13 @@ import { specMac } from '../../base/spec-keys.ts';
 import { BLOCK, SCRATCH, type Target } from '../../base/target.ts';
 import { greet, joinBody, proofFrame } from './handshake-steps.ts';
 
-/** So that the last come when its process is gone. */
+/** So that the last ones arrive when its process is gone. */
 const LATE_EVERY_MS = 4;
 const BYE = { op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };
 
 /** A join with this session and secret, and the text of its REFUSE. */
 async function refusesJoin(target: Target, index: number, join: { session: Uint8Array; secret: Buffer }, code: string): Promise<string> {
-  const peer = await target.stranger(target.identity(index));
+  const peer = await target.connectUnproven(target.identity(index));
   await peer.greet();
   peer.prove(join);
   return (await refused(peer, code)).sentence;
@@ -127,7 +127,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
       const paths: RawClient[] = [];
       // Those of earlier cases are on their way out.
       while (paths.length < PATHS_PER_TRUNK_MAX - 1) paths.push(await target.join(first));
-      const over = await target.stranger();
+      const over = await target.connectUnproven();
       await over.greet();
       over.prove(first.session);
       await byes(over, 'E_LIMIT');
@@ -172,7 +172,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
       further.request(BYE);
       await closed(further);
       await session.ended();
-      // While its process ends, BYE may come in place of WELCOME.
+      // While its process ends, BYE may come instead of WELCOME.
       const isGone = (): Promise<boolean> => refusesJoin(target, 1, session.session, 'E_NO_SESSION').then(() => true);
       await waitFor(isGone, 10_000, 'The session is gone');
     },
@@ -187,7 +187,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
       session.request(BYE);
       const joins = Array.from({ length: 12 }, async (_, index) => {
         await sleep(index * LATE_EVERY_MS);
-        const late = await target.stranger(target.identity(1));
+        const late = await target.connectUnproven(target.identity(1));
         await late.greet();
         late.prove(session.session);
         await late.ended();

@@ -14,15 +14,15 @@ import type { Target } from '../../base/target.ts';
 import { type Fields, greet, helloFields, helloFrame, joinBody, proofFrame, welcomed } from './handshake-steps.ts';
 
 const NEW_SESSION = { session: null, dead: [] };
-/** Of cases that fail proofs past what one address may. */
+/** Of cases that fail more proofs than one address may. */
 const MANY_FAILURES = { needs: ['addresses'] } as const;
 const MIB = 1024 * 1024;
-/** More than the server's own bound for a stranger. */
+/** More than the server's own bound for an unproven connection. */
 const PATIENCE_MS = PROOF_TIMEOUT_MS + 30_000;
 
-/** Says HELLO and PROOF as this node and gives the sentence of the E_AUTH that answers. */
+/** Sends HELLO and PROOF as this node and returns the sentence of the E_AUTH in the answer. */
 async function unproven(target: Target, identity: RawIdentity): Promise<string> {
-  const peer = await target.stranger(identity);
+  const peer = await target.connectUnproven(identity);
   await peer.greet();
   peer.prove(null);
   return (await refused(peer, 'E_AUTH')).sentence;
@@ -78,9 +78,9 @@ async function flipped(target: Target, at: (body: Buffer) => number): Promise<vo
 }
 
 async function silentUntilClosed(target: Target, begin: (peer: RawClient) => Promise<void>): Promise<void> {
-  // Before it comes: the server may have it sooner than is known here.
+  // Before it arrives: the server may have it sooner than the test knows.
   const startMs = performance.now();
-  const peer = await target.stranger();
+  const peer = await target.connectUnproven();
   await begin(peer);
   await peer.ended(PATIENCE_MS);
   const elapsedMs = performance.now() - startMs;
@@ -188,12 +188,12 @@ export const PROOF_CASES: readonly ServerCase[] = [
     'Keys and macs',
     'HELLO and PROOF of a recorded client are refused with E_AUTH',
     async (target) => {
-      const victim = await target.stranger();
+      const victim = await target.connectUnproven();
       const hello = victim.handshake.start();
       victim.send(hello);
       victim.handshake.onChallenge(asBytes(await victim.next()));
       const proof = victim.handshake.proof(null, []);
-      const thief = await target.stranger();
+      const thief = await target.connectUnproven();
       thief.send(hello);
       equals('The op of the answer', (await thief.next()).op, OP.CHALLENGE);
       thief.send(proof);
@@ -227,7 +227,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   early('byte', 'A byte after PROOF closes the connection before WELCOME', Buffer.from([OP.READ])),
   early('frame', 'A frame after PROOF closes the connection before WELCOME', frameBytes({ op: OP.LIST, seq: 1 })),
   serverCase('handshake.early.before-challenge', 'Silence', 'A byte after HELLO closes the connection before WELCOME', async (target) => {
-    const peer = await target.stranger();
+    const peer = await target.connectUnproven();
     peer.send(helloFrame(helloFields(target)), Buffer.from([0]));
     const { op } = await peer.next();
     equals('The op of the answer', op, OP.CHALLENGE);
@@ -270,13 +270,13 @@ export const PROOF_CASES: readonly ServerCase[] = [
     async (target) => {
       const place = target.place();
       const waiting: RawClient[] = [];
-      for (let count = 0; count < UNPROVEN_PER_ADDRESS_MAX; count++) waiting.push(await target.stranger(target.identity(), place));
+      for (let count = 0; count < UNPROVEN_PER_ADDRESS_MAX; count++) waiting.push(await target.connectUnproven(target.identity(), place));
       await waiting.at(-1)?.greet();
-      const elsewhere = await target.stranger();
-      const newcomer = await target.stranger(target.identity(), place);
+      const elsewhere = await target.connectUnproven();
+      const newClient = await target.connectUnproven(target.identity(), place);
       const [oldest] = waiting;
       if (oldest !== undefined) await refused(oldest, 'E_LIMIT');
-      await newcomer.greet();
+      await newClient.greet();
       await waiting[1]?.greet();
       await elsewhere.greet();
     },
@@ -291,12 +291,12 @@ export const PROOF_CASES: readonly ServerCase[] = [
       const first = await target.first();
       const wrong = { ...target.identity(), nodekey: '0xanother-secret-of-somebody' };
       for (let count = 0; count < FAILED_PROOFS_AT_ONCE; count++) {
-        const peer = await target.stranger(wrong, place);
+        const peer = await target.connectUnproven(wrong, place);
         await peer.greet();
         peer.prove(null);
         await refused(peer, 'E_AUTH');
       }
-      const right = await target.stranger(target.identity(), place);
+      const right = await target.connectUnproven(target.identity(), place);
       await right.greet();
       right.prove(null);
       await refused(right, 'E_LIMIT');
@@ -313,11 +313,11 @@ export const PROOF_CASES: readonly ServerCase[] = [
       const first = await target.first();
       const place = target.place();
       for (let count = 0; count <= FAILED_PROOFS_AT_ONCE; count++) {
-        const gone = await target.stranger(target.identity(), place);
+        const gone = await target.connectUnproven(target.identity(), place);
         await gone.greet();
         gone.prove({ session: randomBytes(16), secret: Buffer.alloc(32) });
         await refused(gone, 'E_NO_SESSION');
-        const garbage = await target.stranger(target.identity(), place);
+        const garbage = await target.connectUnproven(target.identity(), place);
         garbage.send(Buffer.alloc(16, 0xff));
         await garbage.ended();
         (await RawClient.login(place, first.identity, first)).close();
@@ -345,7 +345,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
     "Another machine of the node is refused with E_OTHER_MACHINE and the first one's address while the first is alive",
     async (target) => {
       const now = await target.login(1);
-      const peer = await target.stranger(target.identity(1, { machine: 'another-machine' }));
+      const peer = await target.connectUnproven(target.identity(1, { machine: 'another-machine' }));
       await peer.greet();
       peer.prove(null);
       const { sentence } = await refused(peer, 'E_OTHER_MACHINE');
@@ -365,7 +365,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
       const instance = identity.hello?.instance ?? 0;
       const now = target.keep(await RawClient.begin(target.place(), identity));
       for (const hello of [{ boot: 'boot-2', process: 'process-2', instance: instance + 1 }, { process: 'process-2' }]) {
-        const peer = await target.stranger(target.identity(1, hello));
+        const peer = await target.connectUnproven(target.identity(1, hello));
         await peer.greet();
         peer.prove(null);
         await refused(peer, 'E_OTHER_MACHINE');

@@ -65,7 +65,7 @@ function runServer(input: Buffer): boolean {
   return true;
 }
 
-// step 0: the text; then edits: kind which, bytes: words with zeros between
+// step 0: the text; then edits: kind selects, bytes: words separated by zeros
 const EDITS = 6;
 
 function placeOf(words: readonly string[]): Exclude<SectionRef, { type: 'defaults' }> {

@@ -9,12 +9,12 @@ import { configText } from '../../makers/config-maker.ts';
 import { expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { encodeScript, mutatedScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';
 
-// step 0: the text; then edits: kind which, argument the section, bytes: words with zeros between
+// step 0: the text; then edits: kind selects, argument the section, bytes: words separated by zeros
 const EDITS = 6;
 
 interface Edit {
   readonly document: IniDocument;
-  /** Lines that may be gone, and that may have come, by number. */
+  /** Numbers of the lines that may be removed, and that may be added. */
   readonly gone: number;
   readonly come: number;
 }
@@ -68,7 +68,7 @@ function judgeLines(before: IniDocument, after: IniDocument, gone: number, come:
   let tail = 0;
   while (tail < Math.min(old.length, made.length) - head && old.at(-1 - tail) === made.at(-1 - tail)) tail++;
   const [lost, added] = [old.length - head - tail, made.length - head - tail];
-  // Entries of one key may be apart; what is between them must be kept too.
+  // Entries of one key may be apart; the lines between them must be kept too.
   const isKept = come === 0 ? isWithin(made, old) : lost <= gone && added <= come;
   expectThat(isKept, `an edit took ${lost} lines and gave ${added}, at most ${gone} and ${come} were to change`);
 }

@@ -51,7 +51,7 @@ function namesProcesses(bytes: Buffer): boolean {
   }
 }
 
-/** Whoever comes, as extreme as a HELLO allows, is kept. */
+/** Any client is kept, as extreme as a HELLO allows. */
 async function useInstances(holders: Holds): Promise<void> {
   const extreme = { node: 'n'.repeat(63), machine: 'm'.repeat(128), boot: 'b'.repeat(128), process: 'p'.repeat(128), address: '::1' };
   const last = { ...extreme, instance: INSTANCE_MAX };
@@ -60,7 +60,7 @@ async function useInstances(holders: Holds): Promise<void> {
     await holders.noteInstance({ ...last, process: 'q' }, last);
     await holders.noteInstance({ ...extreme, machine: 'other', instance: 0 }, last);
   } catch (thrown) {
-    // No refusal of the file: what a HELLO may say can be kept.
+    // The file must not refuse it: any identity of a HELLO can be kept.
     throw new Error(`a client cannot be kept: ${String(thrown)}`);
   }
   expectThat(!holders.isCurrent(last), 'an instance that was replaced may come back');
@@ -70,11 +70,11 @@ async function useHolders(file: string): Promise<boolean> {
   const holders = new Holds(file, () => 0, quiet);
   await holders.load();
   await useInstances(holders);
-  // What was taken and kept again is taken by the next start.
+  // An accepted and stored entry is accepted by the next start.
   await new Holds(file, () => 0, quiet).load().catch((thrown: unknown) => {
     throw new Error(`a file that was kept is not taken: ${String(thrown)}`);
   });
-  // A client that is refused because of it is told its contents, and every client sees them in the list.
+  // A client that is refused because of it is sent its contents, and every client sees them in the list.
   const holds = holders.holdersOf(ID);
   encodeFailureAnswer({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;

@@ -15,7 +15,7 @@ const SHORT_LINE_MAX_BYTES = 64;
 const ANSWERED_WITHIN_MS = 10_000;
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => quiet };
 
-/** What the handlers saw; they know nothing, and answer so. */
+/** The calls that the handlers received; they know nothing, and answer so. */
 let seen = 0;
 
 function expectNames(names: readonly string[]): void {

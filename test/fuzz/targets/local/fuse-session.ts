@@ -38,7 +38,7 @@ class Scene {
   private readonly session: FuseSession;
   private readonly clock = new FakeClock();
   private readonly buffers = new FuseBuffers();
-  /** Name of a request -> answers that are due, and answers that came. */
+  /** Name of a request -> answers that are due, and answers received. */
   private readonly due = new Map<bigint, number>();
   private readonly answered = new Map<bigint, number>();
 

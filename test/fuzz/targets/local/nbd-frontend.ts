@@ -82,7 +82,7 @@ class Scene {
     this.judge();
   }
 
-  /** The client leaves; everything in flight ends. */
+  /** The client disconnects; everything in flight ends. */
   finish(): void {
     for (let round = 0; round < ROUNDS_MAX && this.isBusy; round++) {
       this.storage.answerAll();
@@ -117,7 +117,7 @@ class Scene {
     for (const fire of this.frontendTurns.splice(0)) fire();
   }
 
-  /** What a socket does when it is asked to end. */
+  /** The socket's behaviour when it is asked to end. */
   private follow(): void {
     if (this.transport.destroyed || (this.transport.ended && this.transport.waitingBytes === 0)) this.close();
   }

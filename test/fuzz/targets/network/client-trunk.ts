@@ -47,7 +47,7 @@ class Scene {
   readonly submitted: Submitted[] = [];
   answered = 0;
   private readonly answeredFrames = new Set<HeardFrame>();
-  /** What is left of an answer of which only a part was sent. */
+  /** The rest of an answer of which only a part was sent. */
   private rest: { readonly path: ScriptedPath; readonly bytes: Buffer } | null = null;
 
   constructor() {
@@ -127,7 +127,7 @@ class Scene {
     clock.advance(0);
   }
 
-  /** What is out comes to an end, and nothing is left. */
+  /** Requests in flight end, and nothing is left. */
   finish(): void {
     const { trunkScene } = this;
     const { clock, network, pools } = trunkScene;
@@ -179,7 +179,7 @@ class Scene {
     else path.answerIo(frame, status, op === OP.READ && status === STATUS.OK ? dataOf(count) : EMPTY);
   }
 
-  /** A part of the right answer to a READ, on whichever path it came; the request may be answered on another one before the rest comes. */
+  /** A part of the right answer to a READ, on any path; the request may be answered on another path before the rest arrives. */
   private half(at: number): void {
     for (const path of this.trunkScene.server.paths) {
       const read = path.requests(OP.READ).findLast((frame) => !this.answeredFrames.has(frame));
@@ -241,7 +241,7 @@ function bytesOf(random: SeededRandom): Buffer {
   return Buffer.concat(Array.from({ length: random.int(1, 3) }, () => random.pick(said)()));
 }
 
-/** An answer stops half-way, the request is answered by the other path, then the rest comes. */
+/** An answer stops half-way, the request is answered by the other path, then the rest arrives. */
 function overtaken(random: SeededRandom): Step[] {
   const answers = [0, 1].map((arg) => step(KIND.ANSWER, arg, Buffer.from([0, 0, 0])));
   const pongs = [0, 1].map((arg) => step(KIND.PONG, arg));

@@ -32,7 +32,7 @@ const OFFERED = {
   interfaces: [{ name: 'if1', address: '127.45.0.10', port: 5000, linkMbps: 1000, mtuBytes: null }],
 };
 
-/** What is read is bound to what was signed, and is the same when it is written and read again. */
+/** The decoded message is bound to the signed one, and is the same when it is encoded and decoded again. */
 function judgeRead(datagram: Buffer, key: Buffer | null): DiscoveryDatagram {
   const received = decodeDiscovery(datagram, key);
   if (received.kind === 'drop') return received;

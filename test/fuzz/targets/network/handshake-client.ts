@@ -122,7 +122,7 @@ function refusal(random: SeededRandom, challenge: Buffer | null): Buffer {
   return frameBytes(OP.REFUSE, {}, 'message', encodeRefuse({ code, sentence, mac: random.chance(0.9) ? mac : random.bytes(32) }));
 }
 
-/** A refusal that is taken for the server's word has the right mac for its code. */
+/** A refusal that is accepted as the server's has the right mac for its code. */
 function judgeRefusal(error: RsError, challenge: Buffer, frame: Buffer): void {
   if (error.context['proved'] !== true) return;
   const { code, mac } = decodeRefuse(frame, HEADER_BYTES, frame.length - HEADER_BYTES);

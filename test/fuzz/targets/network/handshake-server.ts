@@ -38,7 +38,7 @@ function identity(hasServerkey: boolean) {
 /** Argument of a PROOF: too many of this node were wrong. */
 const LIMITED = 1;
 
-/** The same nonces each time: what a client could prove is known beforehand. */
+/** The same nonces each time, so that the possible proofs of a client are known beforehand. */
 function newHandshake(hasServerkey: boolean): ServerHandshake {
   return new ServerHandshake(identity(hasServerkey), new SeededRandom(7).bytes);
 }

@@ -11,7 +11,7 @@ import { mutated } from '../../makers/mutator.ts';
 const LIST_MAX = 2 * EXTENTS_PER_ANSWER_MAX;
 const MAKERS = 'abcdefgh';
 
-/** Every text is printable, every list and text within what any field may hold, every number one. */
+/** Every text is printable, every list and text within the bounds of any field, every number valid. */
 function judge(value: unknown, field: string): void {
   if (typeof value === 'string') {
     expectPrintable(value, field);
@@ -41,7 +41,7 @@ function run(input: Buffer): boolean {
   judge(message, kind.name);
   const bytes = kind.encode(message as never);
   const again = kind.decode(bytes, 0, bytes.length);
-  // A list too long for one frame goes in several: only the first is looked at here.
+  // A list too long for one frame is sent in several: only the first is checked here.
   if (kind.name === 'LIST answer' && bytes.length > MESSAGE_MAX_BYTES / 2) return true;
   expectThat(isDeepStrictEqual(again, message), `${kind.name} comes back as another message`);
   return true;
@@ -54,7 +54,7 @@ function strange(random: SeededRandom): Buffer {
   return Buffer.concat([...parts, Buffer.from(MAKERS)]);
 }
 
-/** Somewhere a number of one byte, or what looks like one, is another number. */
+/** Changes one number of one byte, or a byte that looks like one, somewhere. */
 function withStrangeNumber(random: SeededRandom, body: Buffer): Buffer {
   const small = [...body.keys()].filter((at) => body[at]! <= 0x7f && at > 0 && body[at - 1]! >= 0x61);
   if (small.length === 0) return body;

@@ -112,7 +112,7 @@ class Scene {
     this.judge();
   }
 
-  /** What the script left open ends; afterwards there is nothing. */
+  /** Everything that the script left open ends; afterwards nothing is left. */
   async finish(): Promise<void> {
     for (const { link } of this.paths) link.stand('back', false);
     this.end('The run is over');

@@ -167,8 +167,8 @@ const LISTENER_SIDE: readonly Mutant[] = [
       override<Holds, [ClientIdentity, ClientIdentity, number], boolean>(
         Holds,
         'mayReplace',
-        (original) => (self, before, newcomer, silentMs) =>
-          (before.machine === newcomer.machine && before.instance <= newcomer.instance) || original(self, before, newcomer, silentMs),
+        (original) => (self, before, next, silentMs) =>
+          (before.machine === next.machine && before.instance <= next.instance) || original(self, before, next, silentMs),
       ),
   },
 ];

@@ -17,7 +17,7 @@ interface LivenessInner {
   readonly events: { distrust(path: Path, reason: string): void };
 }
 
-/** Whatever of the right op and seq comes in a slot is taken for its answer. */
+/** Treats any frame with a slot's op and seq as its answer. */
 function takingUnowedAnswers(): () => void {
   return override<DispatcherInner, [Path, Header], Request | null>(Dispatcher, 'expected', (original) => (self, path, header) => {
     const { slots } = self;

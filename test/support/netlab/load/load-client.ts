@@ -18,7 +18,7 @@ export class LoadClient {
   private failure: Error | null = null;
   private waiting: { resolve(report: LoadReport | null): void; reject(error: Error): void } | null = null;
 
-  /** `command`: what it is run by, such as `ip netns exec NAME`. */
+  /** `command`: the prefix that runs it, such as `ip netns exec NAME`. */
   constructor(command: readonly string[] = []) {
     const [program, ...args] = [...command, process.execPath, '--conditions=@rsio/source', '--import', TSX, PROGRAM];
     this.child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -39,7 +39,7 @@ export class LoadClient {
     await this.order({ type: 'begin', shape });
   }
 
-  /** What was since the last time. */
+  /** The I/O since the last call. */
   async take(): Promise<LoadReport> {
     return reportOf(await this.order({ type: 'take' }));
   }

@@ -16,7 +16,7 @@ export interface LoadShape {
   readonly sizeBytes: number;
 }
 
-/** What was since the last look. */
+/** The I/O since the last check. */
 export interface LoadFigures {
   readonly seconds: number;
   readonly done: number;
@@ -119,7 +119,7 @@ export class NbdLoad {
     return lane?.isOut === true && lane.isRead ? this.shape.blockBytes : 0;
   }
 
-  /** A reply and, of a read, the stamps of its data came whole. */
+  /** A reply is complete and, for a read, the stamps of its data. */
   answered(reply: { readonly magic: number; readonly errno: number; readonly cookie: number }, stamps: Buffer): void {
     const lane = this.lanes[reply.cookie];
     if (reply.magic !== REPLY_MAGIC || lane === undefined || !lane.isOut) {
@@ -129,7 +129,7 @@ export class NbdLoad {
     this.count(lane);
     if (reply.errno !== 0) {
       this.failed(`Errno ${reply.errno} for ${lane.isRead ? 'a read' : 'a write'} of block ${lane.block}`);
-      // What a failed write left is not known.
+      // The content after a failed write is unknown.
       if (!lane.isRead) this.written[lane.block] = 0;
     } else if (lane.isRead) {
       this.compare(lane.block, stamps);
@@ -148,7 +148,7 @@ export class NbdLoad {
     this.firstError ??= sentence;
   }
 
-  /** What was since the last call. */
+  /** The I/O since the last call. */
   take(): LoadFigures {
     const nowMs = this.nowMs();
     const { sinceMs, done, slices } = this;

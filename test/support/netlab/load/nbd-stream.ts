@@ -26,7 +26,7 @@ export class NbdStream {
   private readonly header = Buffer.alloc(REPLY_BYTES);
   private readonly stamps = Buffer.alloc(2 * STAMP_BYTES);
   private headerBytes = 0;
-  /** Of the reply whose data comes now. */
+  /** Of the reply whose data arrives now. */
   private body = 0;
   private bodyAt = 0;
   private outgoing: Buffer[] = [];
@@ -67,7 +67,7 @@ export class NbdStream {
     this.load = load;
   }
 
-  /** Goes out at the end of this event. */
+  /** Sent at the end of this event. */
   send(bytes: Buffer): void {
     if (this.outgoing.length === 0) queueMicrotask(() => this.flush());
     this.outgoing.push(bytes);

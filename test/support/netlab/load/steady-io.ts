@@ -27,14 +27,14 @@ export class SteadyIo {
     return new SteadyIo(await NbdIo.open(host.rsiodPaths.nbdSocket, name));
   }
 
-  /** Resolves when more of it has been done from now on, `rounds` times write and read. Throws what went wrong. */
+  /** Resolves when `rounds` more writes and reads are done. Throws the failure. */
   async progress(rounds = 4): Promise<void> {
     const target = this.rounds + rounds;
     await waitFor(() => this.failure !== undefined || this.rounds >= target, PROGRESS_MS, `I/O makes ${rounds} rounds more`);
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** Throws what went wrong. */
+  /** Throws the failure. */
   async end(): Promise<void> {
     this.isOver = true;
     await this.ended;
