@@ -63,7 +63,7 @@ test('prints the log and ends; -n takes the last lines', PATIENCE, async () => {
 test('-f follows; SIGINT ends it with exit 0', PATIENCE, async () => {
   writeFileSync(file, 'first\n');
   const run = start(['-f', '-n0']);
-  // Appended again and again: when the program has come to follow cannot be seen from outside.
+  // Appended repeatedly, because the start of following is not visible from outside.
   await expect
     .poll(
       () => {
@@ -78,14 +78,14 @@ test('-f follows; SIGINT ends it with exit 0', PATIENCE, async () => {
   expect([await run.ended, run.err]).toEqual([0, '']);
 });
 
-test('a reader that goes away is no error', PATIENCE, async () => {
+test('a reader that closes the pipe is no error', PATIENCE, async () => {
   writeFileSync(file, `${JSON.stringify(RECORD)}\n`.repeat(50_000));
   const run = start([]);
   run.child.stdout?.once('data', () => run.child.stdout?.destroy());
   expect([await run.ended, run.err]).toEqual([0, '']);
 });
 
-test('a missing log and a wrong count say what to do', PATIENCE, async () => {
+test('a missing log and a wrong count name the remedy', PATIENCE, async () => {
   const missing = start([]);
   const wrong = start(['-n', 'many']);
   expect([await missing.ended, missing.err]).toEqual([

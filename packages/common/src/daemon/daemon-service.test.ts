@@ -45,23 +45,23 @@ const service: Service = {
 };
 
 test('starts, is ready, reloads, ends with its farewell, closes the log', async () => {
-  const life = runService(daemon, log, service, 'Good night');
+  const running = runService(daemon, log, service, 'Good night');
   await Promise.resolve();
   reload();
   stop('SIGTERM');
-  await life;
+  await running;
   expect(seen).toEqual(['start', 'ready', 'reload', 'log: Ends: SIGTERM', 'stop: Good night', 'log: Has ended', 'log closed']);
 });
 
 test('a stop that comes during the start waits for it', async () => {
   let started: () => void = () => {};
   const slow = { ...service, start: () => new Promise<void>((resolve) => (started = resolve)) };
-  const life = runService(daemon, log, slow, 'Good night');
+  const running = runService(daemon, log, slow, 'Good night');
   stop('SIGINT');
   await Promise.resolve();
   expect(seen).toEqual([]);
   started();
-  await life;
+  await running;
   expect(seen).toEqual(['ready', 'log: Ends: SIGINT', 'stop: Good night', 'log: Has ended', 'log closed']);
 });
 
@@ -88,14 +88,14 @@ test('a stop that is refused is said so, and the next one is asked anew; one tha
     },
   };
   const first = asked();
-  const life = runService(daemon, log, busy, 'Good night');
+  const running = runService(daemon, log, busy, 'Good night');
   stop('SIGTERM');
   await first;
   stop('SIGINT');
   stop('SIGTERM');
   await asked();
   stop('SIGINT');
-  await life;
+  await running;
   expect(seen).toEqual([
     ...['start', 'ready', 'log: Does not end (SIGTERM): in use', 'log: Does not end (SIGTERM): in use still'],
     ...['log: Ends: SIGINT', 'stop: Good night', 'log: Has ended', 'log closed'],

@@ -16,7 +16,9 @@ function counting(first: number, length: number): Buffer {
 
 const SESSION = counting(0x40, 16);
 
-function handshake(join: { session: Buffer; secret: Buffer } | null): Record<'hello' | 'challenge' | 'proof' | 'welcome' | 'gone', Buffer> {
+function handshake(
+  join: { session: Buffer; secret: Buffer } | null,
+): Record<'hello' | 'challenge' | 'proof' | 'welcome' | 'refusal', Buffer> {
   const client = new ClientHandshake(
     {
       nodekey: '0xbig2',
@@ -71,7 +73,7 @@ function handshake(join: { session: Buffer; secret: Buffer } | null): Record<'he
     challenge: challenged.frame,
     proof,
     welcome,
-    gone: refuseFrame(provedRefusal(proven, 'E_NO_SESSION', 'No such session')),
+    refusal: refuseFrame(provedRefusal(proven, 'E_NO_SESSION', 'No such session')),
   };
 }
 
@@ -124,7 +126,7 @@ const FRAMES: readonly (readonly [string, Buffer, string])[] = [
   ],
   [
     'REFUSE behind a PROOF that joins',
-    joined.gone,
+    joined.refusal,
     '0500000000000000000000520000000083a4636f6465ac455f4e4f5f53455353494f4ea873656e74656e6365af4e6f20737563682073657373696f6ea36d6163c4202a3d9fc0f903c772776bc822f59b7070fab966859127786e7b6331c4317f102a',
   ],
   [

@@ -31,7 +31,7 @@ class BesideScene extends TrunkScene {
     return request;
   }
 
-  /** The REVOKEs that were heard: on which path, of what. */
+  /** The REVOKEs received: path and handle. */
   get revokes(): { path: number; handle: number; tags: number[] }[] {
     return this.server.paths.flatMap((path, number) =>
       path
@@ -46,7 +46,7 @@ class BesideScene extends TrunkScene {
       .flatMap(({ header }) => (header.handle === handle ? [header.lba] : []));
   }
 
-  /** Answers the WRITE of this sector wherever it was heard. */
+  /** Answers the WRITE of this sector on the path that received it. */
   answer(lba: number, handle: number): void {
     for (const path of this.server.paths) {
       for (const frame of path.requests(OP.WRITE)) {
@@ -57,7 +57,7 @@ class BesideScene extends TrunkScene {
   }
 }
 
-test('the other volume’s I/O goes on in the same session', () => {
+test('the other volume’s I/O continues in the same session', () => {
   const scene = new BesideScene(2);
   const hung = scene.write(scene.attachment, 1);
   const beside = scene.write(scene.other, 2);
@@ -82,7 +82,7 @@ test('the rest of a READ answer being received does not touch the buffer, which 
   scene.clock.advance(6);
   expect(hung.buffer[0]).toBe(1);
   expect(scene.trunk.abandon(scene.attachment)).toEqual([hung]);
-  // Its owner uses the buffer for something else.
+  // The owner of the buffer reuses it.
   hung.buffer.fill(0xee);
   scene.clock.advance(100);
   expect(hung.buffer).toEqual(Buffer.alloc(lengthBytes, 0xee));
@@ -218,7 +218,7 @@ test.each([
   const third = new Attachment('third', 0, false);
   scene.trunk.addAttachment(third);
   third.opened({ ...OPEN_ANSWER, handle: 9 });
-  // One after the other: nobody else wants anything when the first one takes what it can get.
+  // One after the other, so that no other request competes with the first one.
   for (const attachment of [scene.attachment, scene.other]) {
     for (let index = 0; index < count; index++) scene.write(attachment, index * (bodyBytes / SECTOR_BYTES), bodyBytes);
     scene.clock.advance(100);

@@ -17,7 +17,7 @@ function write(scene: TrunkScene, lba: number, fill: number, attachment = scene.
   return scene.submit(OP.WRITE, { lba, count: 1, bodyBytes: SECTOR_BYTES, buffer, attachment });
 }
 
-/** Every connection there is breaks; what was said on it stays unanswered. */
+/** Breaks every connection. Its requests stay unanswered. */
 function cutAll(scene: TrunkScene): void {
   for (const { path } of scene.supervisors) path?.connection.close('cut', true);
 }
@@ -32,7 +32,7 @@ test('a WRITE in flight is not sent again, its session is left, and new I/O wait
   scene.clock.advance(1);
   cutAll(scene);
   expect(scene.trunk.abandon(scene.attachment)).toEqual([lost]);
-  // Its owner uses the buffer for something else: nobody may read it any more.
+  // The owner of the buffer reuses it, so it must not be read any more.
   lost.buffer.fill(0xee);
   const later = write(scene, 7, 2);
   scene.clock.advance(UP_AGAIN_MS);

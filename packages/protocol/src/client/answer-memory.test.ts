@@ -11,10 +11,10 @@ import { OP } from '../wire/frames.ts';
 import { STATUS } from '../wire/status.ts';
 
 const READS = 32;
-/** As TCP gives them: never a whole segment at once. */
+/** In pieces as TCP delivers them, never a whole segment at once. */
 const PIECES = { ...IDEAL_LINK, cut: (lengthBytes: number) => Math.min(lengthBytes, 65_536) };
 
-/** A scene that notes what its pool was asked for, in bytes. */
+/** A scene that records the sizes requested from its pool, in bytes. */
 function sceneWithNotes(paths = 1): { scene: TrunkScene; taken: number[] } {
   const scene = new TrunkScene(paths, PIECES).start();
   const taken: number[] = [];

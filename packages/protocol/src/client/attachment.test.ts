@@ -31,7 +31,7 @@ function opened(): Attachment {
   return attachment;
 }
 
-/** Gives out all that may go now. */
+/** Submits every request that may be sent now. */
 function drain(attachment: Attachment): Request[] {
   const out: Request[] = [];
   while (attachment.hasSendable) {
@@ -71,7 +71,7 @@ describe('the ordinary way', () => {
     expect(drain(attachment)).toEqual(list);
   });
 
-  test('an overlapping change waits until the earlier is answered; a READ does not', () => {
+  test('an overlapping change waits for the answer to the earlier one; a READ does not', () => {
     const attachment = opened();
     const [first, second, read, apart] = [request(OP.WRITE, 0, 4), request(OP.ZERO, 3, 4), request(OP.READ, 0, 8), request(OP.WRITE, 9)];
     give(attachment, first, second, read, apart);
@@ -94,7 +94,7 @@ describe('the ordinary way', () => {
 });
 
 describe('a new session', () => {
-  test('first the unanswered changes, when all of them are answered the rest', () => {
+  test('sends the unanswered changes first, and the rest when all of them are answered', () => {
     const attachment = opened();
     const [write, zero, read, flush] = [request(OP.WRITE, 0), request(OP.ZERO, 10), request(OP.READ, 0), request(OP.FLUSH)];
     give(attachment, write, read, zero, flush);
@@ -115,7 +115,7 @@ describe('a new session', () => {
     expect(drain(attachment)).toEqual([flush, read, late, waiting]);
   });
 
-  test('without unanswered changes it is ready at once', () => {
+  test('is ready at once without unanswered changes', () => {
     const attachment = opened();
     const read = request(OP.READ);
     give(attachment, read);
@@ -126,7 +126,7 @@ describe('a new session', () => {
     expect(drain(attachment)).toEqual([read]);
   });
 
-  test('an interrupted recovery starts from its beginning', () => {
+  test('restarts an interrupted recovery from its beginning', () => {
     const attachment = opened();
     const writes = [request(OP.WRITE, 0), request(OP.WRITE, 1), request(OP.WRITE, 2)];
     give(attachment, ...writes);
@@ -145,7 +145,7 @@ describe('a new session', () => {
     expect(attachment.phase).toBe('ready');
   });
 
-  test('a change that came meanwhile does not overtake the unanswered one it overlaps', () => {
+  test('a change that arrived meanwhile does not overtake an unanswered one that it overlaps', () => {
     const attachment = opened();
     const old = request(OP.WRITE, 0, 8);
     give(attachment, old);

@@ -79,7 +79,7 @@ test('a PROOF names the longest dead paths, up to the limit', () => {
   expect(fences.named()).toEqual(Array.from({ length: DEAD_PATHS_NAMED_MAX }, (_unused, path) => path));
 });
 
-test('a new session forgets everything', () => {
+test('a new session drops everything', () => {
   const fences = fencesWith(3);
   fences.request(3, 7);
   fences.restart();

@@ -14,7 +14,7 @@ import { ReplayLog } from './replay/replay-log.ts';
 const SMALL_LOG_BYTES = 64 * 1024;
 const EXECUTING = encodeFailureAnswer({ sentence: 'Requests of this handle are still executing', holders: [] });
 
-/** Closes the attachment; gives what was said of that. */
+/** Closes the attachment. Returns the reports about it. */
 function closing(world: RevokeScene): (string | null)[] {
   const said: (string | null)[] = [];
   world.opener.close(world.attachment, (problem) => said.push(problem));

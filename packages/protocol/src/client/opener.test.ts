@@ -9,7 +9,7 @@ import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
 
-/** Enough to come back, and not so long that the silent script counts as dead. */
+/** Long enough for a reconnection, and short enough that the silent script does not count as dead. */
 const UP_AGAIN_MS = 1_000;
 const EMPTY = Buffer.alloc(0);
 
@@ -23,7 +23,7 @@ class OpenerScene {
     waits: () => {},
   });
   closed = 0;
-  /** Of the same volume. */
+  /** Another attachment of the same volume. */
   readonly next = new Attachment('archive', 0, false);
 
   constructor() {
@@ -59,7 +59,7 @@ class OpenerScene {
     this.scene.clock.advance(UP_AGAIN_MS);
   }
 
-  /** OPENs and handles of CLOSEs heard in the session of now. */
+  /** OPENs, and handles of CLOSEs, received in the current session. */
   get heard(): (string | number)[] {
     const frames = this.scene.server.paths.flatMap(({ heard }) => heard.map(({ header }) => header));
     return frames.filter(({ op }) => op === OP.OPEN || op === OP.CLOSE).map(({ op, handle }) => (op === OP.OPEN ? 'OPEN' : handle));

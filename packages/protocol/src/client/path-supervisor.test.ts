@@ -27,7 +27,7 @@ function wellScene(paths: number): TrunkScene {
   return scene.start();
 }
 
-/** The server resets path number `number`; one after another they are path 0, 1, ... */
+/** The server resets path number `number`. Successive paths have the numbers 0, 1, ... */
 function resetNewestOf(scene: TrunkScene, index: number): void {
   const number = scene.supervisors[index]!.lastNumber;
   scene.server.paths[number]!.connection.close('reset', true);
@@ -87,7 +87,7 @@ describe('the next attempt', () => {
     expect(triesMs.length).toBeLessThan(90);
   });
 
-  test('comes ever more slowly at a server that breaks right after WELCOME, however many paths lead there', () => {
+  test('comes ever more slowly at a server that crashes right after WELCOME, however many paths lead there', () => {
     const scene = new TrunkScene(2);
     const triesMs: number[] = [];
     scene.server.decide = (path) => {
@@ -96,7 +96,7 @@ describe('the next attempt', () => {
       scene.clock.after(1, () => path.connection.close('broken', true));
     };
     for (const supervisor of scene.supervisors) supervisor.start();
-    // As a namespace does: whenever the last path is gone, and when a session begins, the others are hastened.
+    // As a namespace does: it hastens the others whenever the last path is lost and when a session begins.
     for (let passedMs = 0; passedMs < 60_000; passedMs += 10) {
       scene.clock.advance(10);
       for (const supervisor of scene.supervisors) supervisor.retrySoon();
@@ -203,7 +203,7 @@ describe('probation', () => {
     flap(scene, 0, PROBATION_DEATHS - 1);
     resetNewestOf(scene, 0);
     scene.clock.advance(1);
-    // That one had settled; now a short one.
+    // The last connection had settled. A short one follows.
     scene.supervisors[0]!.retrySoon();
     scene.clock.advance(1);
     resetNewestOf(scene, 0);
@@ -245,7 +245,7 @@ describe('a wrong key', () => {
   const AUTH = "Server big-9 does not accept this node's proof";
   const LIMIT = 'Server big-9 has had too many wrong proofs of node big-2';
 
-  /** A server that refuses every proof: the first ten for the key, then, until `isKeyRight`, for their number. */
+  /** A server that refuses every proof: the first ten because of the key, then, until `isKeyRight`, because of their number. */
   function refusing(): { scene: TrunkScene; tries: number[]; isKeyRight: boolean } {
     const scene = new TrunkScene(1);
     const self = { scene, tries: [] as number[], isKeyRight: false };
@@ -333,7 +333,7 @@ describe('reports from other parts of the client', () => {
 });
 
 describe('E_NO_SESSION', () => {
-  /** Who answers at the second path's address now knows of no session, and can prove who says so, or not. */
+  /** The peer at the second path's address knows no session, and can prove itself or not. */
   function refuseSecond(scene: TrunkScene, isProved: boolean): void {
     const { session } = scene.server;
     scene.server.decide = (path, proven) => {

@@ -31,7 +31,7 @@ type Step =
   | { kind: 'flush-fails'; pick: number }
   | { kind: 'write-back'; sector: number }
   | { kind: 'sync-fails' | 'machine-crash' | 'open' }
-  | { kind: 'process-crash'; isNewLife: boolean };
+  | { kind: 'process-crash'; isNewIncarnation: boolean };
 
 const pick = fc.nat(40);
 const STEP: fc.Arbitrary<Step> = fc.oneof(
@@ -50,7 +50,7 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('flush-fails' as const), pick }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('write-back' as const), sector: fc.nat(SECTORS - 1) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('sync-fails' as const, 'machine-crash' as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('process-crash' as const), isNewLife: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('process-crash' as const), isNewIncarnation: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('open' as const) }) },
 );
 
@@ -72,16 +72,16 @@ class World {
   private readonly scene = new TrunkScene(1);
   private readonly opener: Opener;
   private readonly requests: Request[] = [];
-  /** What a read or a FLUSH must show at least, by request. */
+  /** The least that a read or a FLUSH must show, by request. */
   private readonly tickets = new Map<Request, number[]>();
-  /** Newest change of each sector that was answered or shown; newest that was submitted; changes that make zeros. */
+  /** The newest change of each sector that was answered or shown; the newest submitted; the changes that make zeros. */
   private readonly floors = new Array<number>(SECTORS).fill(0);
   private readonly wanted = new Array<number>(SECTORS).fill(0);
   private readonly zeros: number[][] = Array.from({ length: SECTORS }, () => []);
   private doneSeen = 0;
   private readonly cache = new Array<number>(SECTORS).fill(ZEROS);
   private readonly disk = new Array<number>(SECTORS).fill(ZEROS);
-  private life = 1;
+  private incarnation = 1;
   private handle = 0;
   private isRevoked = false;
   private jobs: Job[] = [];
@@ -129,15 +129,15 @@ class World {
         this.answerOpens();
         break;
       default:
-        this.crash(step.kind, step.kind !== 'process-crash' || step.isNewLife);
+        this.crash(step.kind, step.kind !== 'process-crash' || step.isNewIncarnation);
     }
     this.settle(1);
     this.look();
   }
 
-  /** From now on nothing fails any more. */
+  /** From now on there are no failures. */
   finish(): void {
-    // Who has no I/O hears of a revoked handle too: a client asks for it after each LIST.
+    // An idle client also learns of a revoked handle, because it queries the server after each LIST.
     this.opener.verify(this.attachment);
     this.settle(1);
     for (let turn = 0; turn < 400 && !this.isQuiet; turn++) {
@@ -175,7 +175,7 @@ class World {
     this.tickets.set(request, [...this.floors]);
   }
 
-  /** What was answered since the last look. */
+  /** The answers since the last call. */
   private look(): void {
     for (; this.doneSeen < this.scene.done.length; this.doneSeen++) {
       const { request, status } = this.scene.done[this.doneSeen]!;
@@ -196,14 +196,14 @@ class World {
       } else {
         for (let sector = request.lba; sector < request.lba + request.count; sector++)
           this.floors[sector] = Math.max(this.floors[sector]!, id);
-        // Its owner uses the buffer again.
+        // The owner of the buffer reuses it.
         request.buffer.fill(0xee);
       }
     }
     if (this.log.usedBytes + this.log.reservedBytes > LOG_BYTES) this.breach('The log is larger than it may be');
   }
 
-  /** Gives the change that a sector shows, the oldest that it can be. */
+  /** Returns the change that a sector shows, the oldest possible one. */
   private judge(value: number, sector: number, floor: number, where: string): number {
     const shown = value === ZEROS ? (floor === 0 ? 0 : (this.zeros[sector]!.find((id) => id >= floor) ?? -1)) : value;
     if (shown < floor) this.breach(`${where}: sector ${sector} shows ${value}, it must be ${floor} at least`);
@@ -252,8 +252,8 @@ class World {
     else job.path.answerIo(job.frame, job.status, body);
   }
 
-  private crash(kind: 'sync-fails' | 'machine-crash' | 'process-crash', isNewLife: boolean): void {
-    if (isNewLife) this.life++;
+  private crash(kind: 'sync-fails' | 'machine-crash' | 'process-crash', isNewIncarnation: boolean): void {
+    if (isNewIncarnation) this.incarnation++;
     if (kind !== 'process-crash') for (let sector = 0; sector < SECTORS; sector++) this.cache[sector] = this.disk[sector]!;
     if (kind === 'sync-fails') {
       this.isRevoked = true;
@@ -269,14 +269,14 @@ class World {
     for (const job of this.jobs.filter(({ frame }) => frame.header.op === OP.OPEN)) {
       this.jobs.splice(this.jobs.indexOf(job), 1);
       this.isRevoked = false;
-      const answer = { ...OPEN_ANSWER, handle: ++this.handle, life: String(this.life) };
+      const answer = { ...OPEN_ANSWER, handle: ++this.handle, life: String(this.incarnation) };
       job.path.answerMessage(job.frame, STATUS.OK, encodeOpenAnswer(answer));
     }
   }
 
   private settle(ms: number): void {
     this.scene.clock.advance(ms);
-    // A handle is opened again no sooner than so long after the last one.
+    // There is a minimum time between two OPENs of a handle.
     if (this.attachment.phase === 'opening' && !this.attachment.isOpenRequested) this.scene.clock.advance(REOPEN_RETRY_MS);
     for (const path of this.scene.server.paths) {
       const from = this.looked.get(path) ?? 0;

@@ -48,7 +48,8 @@ class RecoveryScene {
     this.scene.trunk.removeAttachment(this.scene.attachment);
     this.attachment = new Attachment('archive', 0, false, TAKE.NO, log);
     const opener = new Opener(this.scene.trunk, this.scene.clock, {
-      opened: (_attachment, again, newLife) => this.said.push(`open${again ? ' again' : ''}${newLife ? ', new life' : ''}`),
+      opened: (_attachment, again, isNewIncarnation) =>
+        this.said.push(`open${again ? ' again' : ''}${isNewIncarnation ? ', new incarnation' : ''}`),
       failed: (_attachment, status) => this.said.push(`failed ${status}`),
       waits: (_attachment, sentence) => this.said.push(`waits: ${sentence}`),
     });
@@ -66,7 +67,7 @@ class RecoveryScene {
     this.scene.clock.advance(ms);
   }
 
-  /** What was heard and not answered, oldest first: name, first sector, flag. */
+  /** Received requests without an answer, oldest first: name, first sector, flag. */
   get waiting(): string[] {
     return this.unanswered.map(({ frame: { header } }) => {
       if (header.op === OP.OPEN || header.op === OP.IOCTL || header.op === OP.FLUSH) return NAMES[header.op]!;
@@ -74,13 +75,13 @@ class RecoveryScene {
     });
   }
 
-  /** First sectors and ids of the WRITEs that wait. */
+  /** First sectors and ids of the waiting WRITEs. */
   get writes(): [lba: number, id: number][] {
     const writes = this.unanswered.filter(({ frame }) => frame.header.op === OP.WRITE);
     return writes.map(({ frame }) => [frame.header.lba, frame.body.readUInt32LE()]);
   }
 
-  /** Answers the oldest that is so called. */
+  /** Answers the oldest request of this name. */
   answer(name: string, status: number = STATUS.OK): void {
     const at = this.waiting.indexOf(name);
     expect(at, `${name} waits`).toBeGreaterThanOrEqual(0);
@@ -121,10 +122,10 @@ class RecoveryScene {
     this.settle();
   }
 
-  /** The session is lost and the volume open again in this life. */
-  reopen(life: string): void {
+  /** The session is lost, and the volume is open again in this incarnation. */
+  reopen(incarnation: string): void {
     this.loseSession();
-    this.open({ life });
+    this.open({ life: incarnation });
   }
 
   private get unanswered(): { path: ScriptedPath; frame: HeardFrame }[] {
@@ -158,7 +159,7 @@ describe('a new incarnation of the storage', () => {
     expect([world.attachment.phase, world.waiting]).toEqual(['ready', ['READ 10', 'FLUSH', 'WRITE 20', 'IOCTL']]);
     for (const name of ['IOCTL', 'READ 10', 'FLUSH', 'WRITE 20']) world.answer(name);
     for (const request of [unanswered, read, flush, overlaps]) expect(world.scene.statusOf(request)).toBe(STATUS.OK);
-    expect(world.said).toEqual(['open', 'open again, new life']);
+    expect(world.said).toEqual(['open', 'open again, new incarnation']);
   });
 
   test('the same incarnation: nothing is replayed', () => {
@@ -243,7 +244,7 @@ describe('a new incarnation of the storage', () => {
   test('the reason of a stall is reported once, however often OPEN is retried, and again after the volume was open', () => {
     const world = new RecoveryScene();
     const waits = (): number => world.said.filter((line) => line.startsWith('waits')).length;
-    for (let life = 2; life < 4; life++) {
+    for (let incarnation = 2; incarnation < 4; incarnation++) {
       world.loseSession();
       const before = waits();
       for (let again = 0; again < 10; again++) {
@@ -251,7 +252,7 @@ describe('a new incarnation of the storage', () => {
         world.settle(REOPEN_RETRY_MS);
       }
       expect(waits() - before).toBe(1);
-      world.open({ life: `life-${life}` });
+      world.open({ life: `incarnation-${incarnation}` });
       expect(world.attachment.phase).toBe('ready');
     }
     world.written(10);
@@ -276,7 +277,7 @@ describe('a new incarnation of the storage', () => {
     expect([world.attachment.phase, world.waiting]).toEqual(['replaying', ['WRITE 10', 'WRITE 20']]);
   });
 
-  test('a long replay is sent a few requests at a time', () => {
+  test('a long replay sends a few requests at a time', () => {
     const world = new RecoveryScene();
     const count = REPLAY_REQUESTS_OUT_MAX + 3;
     const sectors = SEGMENT_BYTES / SECTOR_BYTES;

@@ -120,7 +120,7 @@ describe('a volume that another client has now', () => {
 });
 
 describe('detached while its handle is revoked', () => {
-  test('CLOSE answered STALE: it is opened once more and closed', () => {
+  test('CLOSE answered STALE: the volume is opened once more and closed', () => {
     const world = RevokeScene.opened();
     world.close();
     world.answer(OP.CLOSE, STATUS.STALE);

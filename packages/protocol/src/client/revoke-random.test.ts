@@ -27,7 +27,7 @@ type Step =
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'revoke' | 'open' | 'refuse' | 'verify' };
 
-/** Without I/O. */
+/** An idle client. */
 const QUIET_STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat(20), executed: fc.boolean() }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('revoke' as const, 'verify' as const, 'open' as const) }) },
@@ -58,9 +58,9 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
 interface Tag {
   readonly frame: HeardFrame;
   readonly seq: number;
-  /** A WRITE's place in the order of submission; 0: none. */
+  /** A WRITE's position in the order of submission; 0: none. */
   readonly id: number;
-  /** It came after its handle was revoked. */
+  /** It arrived after its handle was revoked. */
   readonly isLate: boolean;
   readonly owed: { readonly path: ScriptedPath; readonly frame: HeardFrame }[];
   status: number | null;
@@ -68,10 +68,10 @@ interface Tag {
 
 interface Handle {
   readonly isResumed: boolean;
-  /** WRITEs that were received by earlier handles: nothing else may come before all of them are answered. */
+  /** WRITEs received under earlier handles. All of them must be answered before any other request arrives. */
   readonly before: ReadonlySet<number>;
   isRevoked: boolean;
-  /** The client has read a STALE of it. */
+  /** The client has read a STALE of this handle. */
   isKnownRevoked: boolean;
   settled: number;
 }
@@ -142,7 +142,7 @@ class World {
     this.settle(1);
   }
 
-  /** From now on the server is a good one, until all is done or it is clear that it will not be. */
+  /** From now on the server is correct, until everything is done or clearly never will be. */
   finish(): void {
     for (let turn = 0; turn < 400 && !this.isQuiet; turn++) {
       this.answerOpen(true);
@@ -151,7 +151,7 @@ class World {
     }
   }
 
-  /** Detaches, while nothing of a user is out, and goes on. */
+  /** Detaches while no request of a user is in flight, and continues. */
   close(steps: readonly Step[]): void {
     this.opener.close(this.attachment, () => this.closed++);
     this.settle(1);
@@ -254,9 +254,9 @@ class World {
     if (left.length > 0 && !left.includes(id)) this.breach(`R2: WRITE ${id} before ${left.join(', ')}`);
   }
 
-  /** `executed`: of a request that came before the handle was revoked, which may go either way. */
+  /** `executed`: of a request that arrived before the handle was revoked. It may have been executed or not. */
   private answer(tag: Tag, executed: boolean): void {
-    // What was sent before this answer is no answer to it.
+    // Frames sent before this answer are no answers to it.
     this.hear();
     const handle = this.handles.get(tag.frame.header.handle);
     tag.status = tag.isLate || (handle?.isRevoked === true && !executed) ? STATUS.STALE : STATUS.OK;
@@ -284,7 +284,7 @@ class World {
   private answerOpen(isGranted: boolean): void {
     const asked = this.opens.shift();
     if (asked === undefined || asked.path.closedReason !== null) return;
-    // A first OPEN that is refused ends everything.
+    // A refusal of the first OPEN ends everything.
     if (!isGranted && this.wasOpen) {
       asked.path.answerMessage(asked.frame, STATUS.HELD, encodeFailureAnswer({ sentence: 'Held', holders: [] }));
       return;
@@ -316,7 +316,7 @@ function overlap({ header: a }: HeardFrame, { header: b }: HeardFrame): boolean 
   return a.lba < b.lba + b.count && b.lba < a.lba + a.count;
 }
 
-test('no request is lost or answered twice, none overtakes what it must not, and the content is that of the last change', () => {
+test('no request is lost, answered twice or reordered, and the content is that of the last change', () => {
   fc.assert(
     fc.property(fc.array(STEP, { minLength: 20, maxLength: 120, size: 'max' }), (steps) => {
       const world = new World();
@@ -328,7 +328,7 @@ test('no request is lost or answered twice, none overtakes what it must not, and
   );
 });
 
-test('a detach ends the hold, whatever is revoked or lost before and meanwhile', () => {
+test('a detach releases the hold, whatever is revoked or lost before and meanwhile', () => {
   const steps = fc.array(QUIET_STEP, { maxLength: 12, size: 'max' });
   fc.assert(
     fc.property(steps, steps, (before, after) => {

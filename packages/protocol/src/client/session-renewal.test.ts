@@ -10,7 +10,7 @@ import { Attachment } from './attachment.ts';
 
 const FULL = 'The session has too many open handles';
 
-/** The client's paths come back, and the server takes them for a new session. */
+/** The client's paths reconnect, and the server starts a new session for them. */
 function newSession(world: RevokeScene): void {
   world.scene.server.loseSession();
   world.settle(100);

@@ -12,11 +12,11 @@ import { STATUS } from '../wire/status.ts';
 import type { Request } from './requests/request.ts';
 
 const COUNT = 4 * HEDGES_MAX;
-/** Less than makes a suspect. */
+/** Shorter than the suspect time. */
 const EACH_MS = 150;
 const STEP_MS = 10;
 
-/** Requests that went out over the first path, which from then on answers one of them at a time, and PINGs behind all of them. */
+/** Requests sent over the first path, which then answers one of them at a time, with PINGs after all of them. */
 class Scene {
   readonly scene = new TrunkScene(2);
   readonly requests: Request[];
@@ -31,7 +31,7 @@ class Scene {
     scene.attachment.opened(OPEN_ANSWER);
     this.requests = Array.from({ length: COUNT }, (_, index) => submit(scene, index));
     scene.clock.advance(1);
-    // The server has all, and it is the answers that trickle.
+    // The server has all requests, and its answers trickle.
     if (handled) this.first.pong();
     scene.supervisors[1]!.start();
     scene.clock.advance(1);
@@ -49,7 +49,7 @@ class Scene {
     return path.heard.filter(({ header }) => header.op >= OP.READ && (header.op & ANSWER) === 0 && header.op !== OP.PING);
   }
 
-  /** The second path answers at once, PINGs too. */
+  /** The second path answers at once, including PINGs. */
   pass(ms: number): void {
     for (let passedMs = 0; passedMs < ms; passedMs += STEP_MS) {
       this.scene.clock.advance(STEP_MS);
@@ -70,13 +70,13 @@ function write(scene: TrunkScene, index: number): Request {
   return scene.submit(OP.WRITE, { lba: index * 8, count: 8, bodyBytes: 8 * SECTOR_BYTES, buffer: Buffer.alloc(8 * SECTOR_BYTES, index) });
 }
 
-// Once they waited for their turn on the slow path, ten seconds here, and for hours where the link was slow enough.
+// Regression: they waited for their turn on the slow path, ten seconds here, and hours on a slow enough link.
 test('WRITEs are sent again over the other path', () => {
   const world = new Scene(write);
   world.pass(LATE_MS + 3 * LATE_LOOK_MS);
   expect(world.scene.states).toEqual(['up', 'up']);
   expect([world.unanswered, world.second.closedReason, world.first.closedReason]).toEqual([0, null, null]);
-  // What each copy said is what was asked.
+  // Each copy has the content of its request.
   for (const { header, body } of world.heard(world.second)) expect(body).toEqual(Buffer.alloc(8 * SECTOR_BYTES, header.lba / 8));
 });
 

@@ -42,7 +42,7 @@ describe('a misbehaving server loses only the path', () => {
     expect(reason).toBe('Protocol error of the server: WRITE answer for slot 0 seq 2, of which this path owes none');
   });
 
-  test('the same answer twice', () => {
+  test('for the same answer twice', () => {
     closedBy((scene) => {
       const request = write(scene);
       scene.clock.advance(1);
@@ -83,7 +83,7 @@ describe('a misbehaving server loses only the path', () => {
     closedBy((scene) => scene.server.paths[0]!.say(OP.PING, 0, Buffer.from('rubbish')));
   });
 
-  test('an answer without end', () => {
+  test('for an answer without end', () => {
     const reason = closedBy((scene) => {
       scene.submit(OP.LIST, { attachment: null });
       scene.clock.advance(1);
@@ -97,7 +97,7 @@ describe('a misbehaving server loses only the path', () => {
     expect(reason).toContain(`exceeds ${ANSWER_PARTS_MAX_BYTES} bytes`);
   });
 
-  test('a path number that is in use', () => {
+  test('for a path number that is in use', () => {
     const scene = new TrunkScene(2);
     scene.server.decide = (path) => {
       path.welcome(scene.server.session, 0, 256);

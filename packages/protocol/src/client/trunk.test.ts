@@ -30,7 +30,7 @@ describe('sending', () => {
     expect(scene.server.paths[0]?.requests(OP.WRITE)[1]?.body).toEqual(Buffer.alloc(SECTOR_BYTES, 2));
   });
 
-  test('an answer ends the request, outside of submit', () => {
+  test('an answer completes the request, never within submit', () => {
     const scene = new TrunkScene(1).start();
     const request = read(scene, 2);
     expect(scene.done).toEqual([]);
@@ -51,7 +51,7 @@ describe('sending', () => {
     scene.network.routes[0]!.stand('back', true);
     const second = scene.server.paths[1]!;
     second.answerIo(second.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
-    // The good path delivers something now and then; the other becomes suspect, but is not dead yet.
+    // The good path delivers data now and then. The other becomes suspect, but is not dead yet.
     for (let times = 0; times < 5; times++) {
       second.say(OP.NOTIFY, 1);
       scene.clock.advance(100);
@@ -101,7 +101,7 @@ describe('a path that dies', () => {
 
   test('its slots are not reused before FENCED, whatever the client knows about its end', () => {
     const scene = new TrunkScene(2);
-    // One for data: the others are reserved.
+    // One slot for data: the others are reserved.
     scene.server.slots = 9;
     scene.start();
     scene.network.routes[0]!.reach = 'refused';
@@ -176,7 +176,7 @@ describe('a path that dies', () => {
       second!.pong();
       scene.clock.advance(100);
     }
-    // The one that was begun first goes on slower, and is overtaken.
+    // The answer that began first becomes slower, and is overtaken.
     first!.answerIo(first!.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(8 * SECTOR_BYTES, 1));
     scene.network.routes[0]!.stand('back', false);
     scene.clock.advance(6);
@@ -305,7 +305,7 @@ describe('a new session', () => {
     for (const path of scene.server.paths) expect([path.requests(OP.FENCE), path.proven?.proof.dead]).toEqual([[], []]);
   });
 
-  test('an OPEN that waited for the first session is sent in it', () => {
+  test('sends an OPEN that waited for the first session', () => {
     const scene = new TrunkScene(1);
     const open = scene.submit(OP.OPEN, { attachment: null });
     scene.start();

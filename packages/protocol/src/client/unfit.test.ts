@@ -82,7 +82,7 @@ describe('while it waits', () => {
     expect(world.said).toHaveLength(1);
   });
 
-  test('an unanswered WRITE waits with it, though the log is empty', () => {
+  test('an unanswered WRITE waits too, even if the log is empty', () => {
     const world = RevokeScene.opened();
     const write = world.submit(OP.WRITE, 1);
     world.loseSession();

@@ -10,7 +10,7 @@ import { OP } from '../wire/frames.ts';
 const HOUR_MS = 3_600_000;
 const STEP_MS = 10;
 
-/** Two paths to a server that answers PINGs, one of which falls silent under a READ; the clock jumps then. What happens, and when. */
+/** Two paths to a server that answers PINGs. One falls silent during a READ, and then the clock jumps. Returns the events and their times. */
 function storyWithJump(jumpMs: number): string[] {
   const scene = new TrunkScene(2);
   scene.server.answersPings = true;
@@ -22,8 +22,8 @@ function storyWithJump(jumpMs: number): string[] {
   scene.clock.jumpWall(jumpMs);
   const story: string[] = [];
   const isOver = (): boolean => scene.clock.monotonicMs() > DEAD_AFTER_MS * 5;
-  for (let told = 0; !isOver(); scene.clock.advance(STEP_MS)) {
-    for (; told < scene.moves.length; told++) story.push(`${scene.clock.monotonicMs()} ms: ${scene.moves[told]}`);
+  for (let reported = 0; !isOver(); scene.clock.advance(STEP_MS)) {
+    for (; reported < scene.moves.length; reported++) story.push(`${scene.clock.monotonicMs()} ms: ${scene.moves[reported]}`);
   }
   return [...story, `${scene.server.connections.length} connections`, `${scene.supervisors.map(({ deaths }) => deaths).join(' ')} deaths`];
 }

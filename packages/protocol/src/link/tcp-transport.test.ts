@@ -93,12 +93,12 @@ test('a peer that reads nothing and keeps sending does not keep an ended connect
   const sent = Buffer.alloc(16 * 1024 * 1024);
   transport.send(sent, 0, sent.length, () => undefined);
   client.on('error', () => undefined);
-  const gone = new Promise((resolve) => client.once('close', resolve));
+  const closed = new Promise((resolve) => client.once('close', resolve));
   transport.end();
   const trickle = setInterval(() => client.write('x'), LAST_WORDS_TIMEOUT_MS / 10);
   try {
     const late = once(AbortSignal.timeout(10 * LAST_WORDS_TIMEOUT_MS), 'abort').then(() => 'it is open still');
-    expect(await Promise.race([gone, late])).not.toBe('it is open still');
+    expect(await Promise.race([closed, late])).not.toBe('it is open still');
   } finally {
     clearInterval(trickle);
   }

@@ -41,7 +41,7 @@ class ModelRequest extends Request {
 export class SlotModel {
   readonly failures: string[] = [];
   readonly slots: Slots;
-  readonly told = new Set<number>();
+  readonly delivered = new Set<number>();
   submitted = 0;
   private readonly table: SlotTable;
   private readonly fences = new Fences();
@@ -79,12 +79,12 @@ export class SlotModel {
     }
     if (!this.isAtRest)
       this.failures.push(
-        `Not at rest: ${this.told.size} of ${this.submitted} told, ${this.slots.freeCount} of ${this.slots.size} slots free`,
+        `Not at rest: ${this.delivered.size} of ${this.submitted} answered, ${this.slots.freeCount} of ${this.slots.size} slots free`,
       );
   }
 
   private get isAtRest(): boolean {
-    return this.told.size === this.submitted && this.slots.freeCount === this.slots.size;
+    return this.delivered.size === this.submitted && this.slots.freeCount === this.slots.size;
   }
 
   private get living(): ModelPath[] {
@@ -185,7 +185,7 @@ export class SlotModel {
     const kind = this.slots.answer(slot, seq, path);
     if (kind === 'violation') this.failures.push(`The server is taken for a liar: answer for slot ${slot} seq ${seq} on path ${path}`);
     if (kind !== 'result') return;
-    this.told.add(request!.number);
+    this.delivered.add(request!.number);
     if (this.broken === 'no-quarantine') for (const other of [...this.slots.copiesOf(slot)]) this.slots.answer(slot, seq, other);
     this.slots.settle(slot);
   }
@@ -228,7 +228,7 @@ export class SlotModel {
 
   private execute(slot: number, seq: number, number: number): void {
     if (this.executed.has(number)) this.failures.push(`Request ${number} is executed twice`);
-    if (this.told.has(number)) this.failures.push(`Request ${number} is executed after its answer was told`);
+    if (this.delivered.has(number)) this.failures.push(`Request ${number} is executed after its answer was delivered`);
     this.executed.add(number);
     this.executing.push({ slot, seq });
   }

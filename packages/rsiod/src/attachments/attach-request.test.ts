@@ -18,8 +18,8 @@ function refusal(isReadonly: boolean, ask: AttachRequest, isConfigured = false):
   }
 }
 
-describe('what is attached', () => {
-  it('read-write is not told to be attached when it is asked for read-only', () => {
+describe('an attached volume', () => {
+  it('that is read-write is refused, not reported as attached, if the request is for read-only', () => {
     expect(refusal(false, READ_ONLY)).toBe(
       'It is attached read-write: detach it first, with rsconfig -d osl:oracle@0, then rsconfig -a osl:oracle@0 --read-only [E_IN_USE]',
     );
@@ -27,19 +27,19 @@ describe('what is attached', () => {
     expect(refusal(false, READ_WRITE, true)).toMatch(/the configuration wants it read-only/);
   });
 
-  it('read-only is not told to be attached when it is asked for read-write, by its name', () => {
+  it('that is read-only is refused by name if the request is for read-write', () => {
     expect(refusal(true, READ_WRITE)).toMatch(/attached read-only: detach it first.*then rsconfig -a osl:oracle@0 \[E_IN_USE\]$/);
     expect(refusal(true, { ...READ_WRITE, by: 'any' })).toBeNull();
   });
 
-  it('as it is asked for is good', () => {
+  it('in the requested mode is accepted', () => {
     expect(refusal(true, READ_ONLY)).toBeNull();
     expect(refusal(false, READ_WRITE)).toBeNull();
     expect(refusal(true, READ_WRITE, true)).toBeNull();
   });
 });
 
-it('what was attached before comes back in its mode, whatever the configuration says by now', () => {
+it('returns in its old mode after a restart, whatever the configuration says now', () => {
   expect(wantsReadonly({ ...READ_WRITE, by: 'before' }, true)).toBe(false);
   expect(wantsReadonly({ ...READ_ONLY, by: 'before' }, false)).toBe(true);
   expect(wantsReadonly(READ_WRITE, true)).toBe(true);

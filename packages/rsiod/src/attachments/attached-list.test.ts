@@ -35,8 +35,8 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** One life of a daemon; servers 1 (big-1) and 2 (big-2) offer what the test says. */
-class Life {
+/** One run of a daemon. Servers 1 (big-1) and 2 (big-2) offer the volumes that the test names. */
+class DaemonRun {
   readonly clock = new FakeClock();
   readonly list: TestVolume[] = [];
   readonly detached = new Set<string>();
@@ -45,12 +45,12 @@ class Life {
   readonly warned: string[] = [];
   readonly attached: AttachedList<TestVolume>;
   offered: { readonly volume: TestVolume; readonly serverid: number; readonly isConnected: boolean }[] = [];
-  /** What attaching of a label fails with. */
+  /** The error code with which attaching fails, by label. */
   readonly failures = new Map<string, string>();
-  /** Volumes with devices of the process before that somebody uses. */
+  /** Volumes of the previous process whose devices are in use. */
   readonly usedDevices = new Set<string>();
-  readonly letGo: string[] = [];
-  /** Attaching waits for this. */
+  readonly released: string[] = [];
+  /** Attaching waits for this promise. */
   held: Promise<void> = Promise.resolve();
 
   constructor(boot = 'boot-1') {
@@ -66,18 +66,18 @@ class Life {
       },
       release: ({ name }, why, force) => {
         if (this.usedDevices.has(name) && !force) return Promise.reject(new RsError('E_IN_USE', 'It is in use by mount point /mnt'));
-        this.letGo.push(`${name}: ${why}`);
+        this.released.push(`${name}: ${why}`);
         return Promise.resolve();
       },
       note: (_object, _from, to, reason) => this.said.push(`${to}: ${reason}`),
     });
   }
 
-  static async after(last: Life | null, boot?: string): Promise<Life> {
+  static async after(last: DaemonRun | null, boot?: string): Promise<DaemonRun> {
     last?.attached.stop();
-    const life = new Life(boot);
-    await life.attached.load((sentence) => life.warned.push(sentence));
-    return life;
+    const run = new DaemonRun(boot);
+    await run.attached.load((sentence) => run.warned.push(sentence));
+    return run;
   }
 
   offer(one: TestVolume, serverid = 1, isConnected = true): void {
@@ -124,26 +124,26 @@ class Life {
     return Promise.resolve(outcomes);
   }
 
-  /** Lets the timer fire, and what it begins end. */
+  /** Lets the timer fire and waits for the work that it starts. */
   async pass(durationMs: number): Promise<void> {
     this.clock.advance(durationMs);
     await this.attached.restore();
   }
 }
 
-/** A life in which these were attached, and that ended without a word. */
-async function lifeWith(...volumes: readonly TestVolume[]): Promise<Life> {
-  const life = await Life.after(null);
-  for (const one of volumes) life.offer(one);
-  await life.attached.attach(volumes.map(labelOf), false, null);
-  return life;
+/** A run that attached these volumes and then ended without any shutdown. */
+async function runWith(...volumes: readonly TestVolume[]): Promise<DaemonRun> {
+  const run = await DaemonRun.after(null);
+  for (const one of volumes) run.offer(one);
+  await run.attached.attach(volumes.map(labelOf), false, null);
+  return run;
 }
 
-test('what was attached is attached again, with its mode, of the same server', async () => {
-  const first = await lifeWith(volume('oracle'));
+test('attached volumes are attached again in the same mode and from the same server', async () => {
+  const first = await runWith(volume('oracle'));
   first.offer(volume('lab', 'id-lab', 'other'), 2);
   await first.attached.attach(['other:lab@0'], true, 'big-2');
-  const next = await Life.after(first);
+  const next = await DaemonRun.after(first);
   next.offer(volume('oracle'), 2);
   next.offer(volume('oracle'), 1);
   next.offer(volume('lab', 'id-lab', 'other'), 2);
@@ -154,43 +154,43 @@ test('what was attached is attached again, with its mode, of the same server', a
   expect(next.clock.timersPending).toBe(0);
 });
 
-test('an end in order keeps what was attached, although everything is detached then', async () => {
-  const first = await lifeWith(volume('oracle'));
+test('an orderly shutdown keeps the list of attached volumes, although it detaches all of them', async () => {
+  const first = await runWith(volume('oracle'));
   first.attached.stop();
   await first.detach(['osl:oracle@0']);
   await first.attached.record();
-  const next = await Life.after(first);
+  const next = await DaemonRun.after(first);
   expect(next.attached.awaited).toMatchObject([{ name: 'oracle', server: 'big-1', reason: 'Server big-1 is not in reach' }]);
 });
 
-test('an end in order while a write is still to begin keeps it, too', async () => {
-  const first = await lifeWith(volume('oracle'));
+test('an orderly shutdown also keeps the list while a write of the file has not started', async () => {
+  const first = await runWith(volume('oracle'));
   const writes = [first.attached.record(), first.attached.record()];
   first.attached.stop();
   await first.detach(['osl:oracle@0']);
   await Promise.all(writes);
-  expect((await Life.after(first)).attached.awaited).toHaveLength(1);
+  expect((await DaemonRun.after(first)).attached.awaited).toHaveLength(1);
 });
 
-test('detached stays detached, and the configuration is told so', async () => {
-  const first = await lifeWith(volume('oracle'), volume('tvol1'));
+test('a detached volume stays detached, and the configuration respects that', async () => {
+  const first = await runWith(volume('oracle'), volume('tvol1'));
   await first.attached.detach(['osl:oracle@0'], false);
-  const next = await Life.after(first);
+  const next = await DaemonRun.after(first);
   expect(next.attached.awaited.map(({ name }) => name)).toEqual(['tvol1']);
   expect([...next.detached]).toEqual(['osl:oracle@0 id-oracle']);
 });
 
-test('another boot: only the configuration counts', async () => {
-  const first = await lifeWith(volume('oracle'));
+test('after another boot only the configuration counts', async () => {
+  const first = await runWith(volume('oracle'));
   await first.attached.detach(['nothing'], false);
-  const next = await Life.after(first, 'boot-2');
+  const next = await DaemonRun.after(first, 'boot-2');
   expect(next.attached.awaited).toEqual([]);
   expect(next.detached.size).toBe(0);
 });
 
-describe('what is not there yet is awaited quietly', () => {
-  test('a server out of reach, which comes later', async () => {
-    const next = await Life.after(await lifeWith(volume('oracle')));
+describe('a volume that is not available yet is awaited quietly', () => {
+  test('its server is unreachable and comes back later', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
     await next.attached.restore();
     next.offer(volume('oracle'), 1, false);
     await next.pass(RESTORE_POLL_MS);
@@ -201,24 +201,24 @@ describe('what is not there yet is awaited quietly', () => {
     await expect.poll(() => next.labels).toEqual(['osl:oracle@0 id-oracle']);
   });
 
-  test('another server in reach that offers the same volume is not used: requests may be under way at the first', async () => {
-    const next = await Life.after(await lifeWith(volume('oracle')));
+  test('another reachable server offers the same volume: it is not used, because requests may be in flight at the first', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle'), 2);
     await next.attached.restore();
     expect(next.asked).toEqual([]);
     expect(next.attached.awaited).toHaveLength(1);
   });
 
-  test('a server that does not offer it now is told of once', async () => {
-    const next = await Life.after(await lifeWith(volume('oracle')));
+  test('its server does not offer it now: this is reported once', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('tvol1'));
     await next.pass(RESTORE_POLL_MS);
     await next.pass(RESTORE_POLL_MS);
     expect(next.said).toEqual(['awaited: Server big-1 does not offer it now']);
   });
 
-  test('a failure that may pass is tried again, but not at once', async () => {
-    const next = await Life.after(await lifeWith(volume('oracle')));
+  test('a temporary failure is retried, but not immediately', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle'));
     next.failures.set('osl:oracle@0', 'E_TIMEOUT');
     await next.pass(0);
@@ -230,17 +230,17 @@ describe('what is not there yet is awaited quietly', () => {
     expect(next.labels).toHaveLength(1);
   });
 
-  test('and survives the next restart', async () => {
-    const second = await Life.after(await lifeWith(volume('oracle'), volume('tvol1')));
+  test('the volume is still awaited after the next restart', async () => {
+    const second = await DaemonRun.after(await runWith(volume('oracle'), volume('tvol1')));
     second.offer(volume('tvol1'));
     await second.attached.restore();
-    const third = await Life.after(second);
+    const third = await DaemonRun.after(second);
     expect(third.attached.awaited.map(({ name }) => name)).toEqual(['tvol1', 'oracle']);
   });
 });
 
-test('a volume of the same name with another id is another volume: told with both ids, not attached', async () => {
-  const next = await Life.after(await lifeWith(volume('oracle')));
+test('a volume of the same name with another id is a different volume: both ids are reported, and it is not attached', async () => {
+  const next = await DaemonRun.after(await runWith(volume('oracle')));
   next.offer(volume('oracle', 'id-new'));
   await next.pass(RESTORE_POLL_MS);
   await next.pass(RESTORE_POLL_MS);
@@ -252,39 +252,39 @@ test('a volume of the same name with another id is another volume: told with bot
   expect(next.attached.awaited).toEqual([]);
 });
 
-test.each(['E_HELD', 'E_TAKEN'])('what another client has by now is said and dropped: %s', async (code) => {
-  const second = await Life.after(await lifeWith(volume('oracle')));
+test.each(['E_HELD', 'E_TAKEN'])('a volume that another client has taken is reported and dropped: %s', async (code) => {
+  const second = await DaemonRun.after(await runWith(volume('oracle')));
   second.offer(volume('oracle'));
   second.failures.set('osl:oracle@0', code);
   await second.attached.restore();
   expect(second.said).toEqual([`given-up: It cannot (${code}): attach it with rsconfig -a`]);
-  expect((await Life.after(second)).attached.awaited).toEqual([]);
+  expect((await DaemonRun.after(second)).attached.awaited).toEqual([]);
 });
 
-describe('detaching what is awaited gives it up', () => {
+describe('detaching an awaited volume stops the wait', () => {
   test.each(['oracle', 'osl:oracle', 'osl:oracle@0'])('by the name %s', async (name) => {
-    const next = await Life.after(await lifeWith(volume('oracle'), volume('tvol1')));
+    const next = await DaemonRun.after(await runWith(volume('oracle'), volume('tvol1')));
     const outcomes = await next.attached.detach([name], false);
     expect(outcomes).toEqual([{ volume: 'osl:oracle@0', done: true, already: false, device: null, error: null }]);
     next.offer(volume('oracle'));
     await next.attached.restore();
     expect(next.asked).toEqual([]);
-    const third = await Life.after(next);
+    const third = await DaemonRun.after(next);
     expect(third.attached.awaited.map((one) => one.name)).toEqual(['tvol1']);
     expect([...third.detached]).toEqual(['osl:oracle@0 id-oracle']);
   });
 
-  test('without names, with all that is attached', async () => {
-    const next = await Life.after(await lifeWith(volume('oracle'), volume('tvol1')));
+  test('without names, along with every attached volume', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle'), volume('tvol1')));
     next.offer(volume('tvol1'));
     await next.attached.restore();
     const outcomes = await next.attached.detach([], false);
     expect(outcomes.map(({ volume: label, done }) => `${label} ${done}`)).toEqual(['osl:tvol1@0 true', 'osl:oracle@0 true']);
-    expect((await Life.after(next)).attached.awaited).toEqual([]);
+    expect((await DaemonRun.after(next)).attached.awaited).toEqual([]);
   });
 
-  test('while it is being attached: that ends first', async () => {
-    const next = await Life.after(await lifeWith(volume('oracle')));
+  test('while it is being attached: attaching finishes first', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle'));
     let release = (): void => undefined;
     next.held = new Promise((resolve) => {
@@ -296,24 +296,24 @@ describe('detaching what is awaited gives it up', () => {
     expect(await detaching).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
     await restoring;
     expect(next.labels).toEqual([]);
-    expect((await Life.after(next)).attached.awaited).toEqual([]);
+    expect((await DaemonRun.after(next)).attached.awaited).toEqual([]);
   });
 
-  test('a name that means an attached and an awaited one is refused', async () => {
-    const next = await Life.after(await lifeWith(volume('oracle')));
+  test('a name that matches both an attached and an awaited volume is refused', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle', 'id-lab', 'lab'));
     await next.attached.attach(['lab:oracle@0'], false, null);
     expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: false, error: { code: 'E_AMBIGUOUS' } }]);
   });
 
-  test('a name of nothing awaited is left to what is attached', async () => {
-    const next = await Life.after(await lifeWith(volume('oracle')));
+  test('a name that matches no awaited volume is looked up among the attached ones', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
     expect(await next.attached.detach(['nosuch'], false)).toMatchObject([{ volume: 'nosuch', already: true }]);
     expect(next.attached.awaited).toHaveLength(1);
   });
 });
 
-describe('a file that cannot be used is told of, set aside, and stops nobody', () => {
+describe('an unusable file is reported and set aside, and the daemon starts', () => {
   test.each([
     ['half written', '{"version":1,"cont', 'it is not JSON'],
     ['of a newer release', '{"version":2,"content":{}}', 'its version is 2, this program knows 1'],
@@ -325,29 +325,29 @@ describe('a file that cannot be used is told of, set aside, and stops nobody', (
     ['without version', '[]', 'it has no version'],
   ])('%s', async (_, text, why) => {
     writeFileSync(file, text);
-    const life = await Life.after(null);
-    expect(life.warned).toHaveLength(1);
-    expect(life.warned[0]).toContain(why);
-    expect(life.warned[0]).toContain(`it is kept as ${file}.unusable`);
+    const run = await DaemonRun.after(null);
+    expect(run.warned).toHaveLength(1);
+    expect(run.warned[0]).toContain(why);
+    expect(run.warned[0]).toContain(`it is kept as ${file}.unusable`);
     expect(readFileSync(`${file}.unusable`, 'utf8')).toBe(text);
-    life.offer(volume('oracle'));
-    await life.attached.attach(['osl:oracle@0'], false, null);
-    expect((await Life.after(life)).attached.awaited).toHaveLength(1);
+    run.offer(volume('oracle'));
+    await run.attached.attach(['osl:oracle@0'], false, null);
+    expect((await DaemonRun.after(run)).attached.awaited).toHaveLength(1);
   });
 
-  test('one that cannot be read or moved', async () => {
+  test('a file that can neither be read nor moved', async () => {
     file = join(folder, 'file', 'attached.json');
     writeFileSync(join(folder, 'file'), '');
-    const life = await Life.after(null);
-    expect(life.warned[0]).toContain('it could not be set aside (ENOTDIR');
-    await life.attached.attach([], false, null);
+    const run = await DaemonRun.after(null);
+    expect(run.warned[0]).toContain('it could not be set aside (ENOTDIR');
+    await run.attached.attach([], false, null);
     expect(readdirSync(folder)).toEqual(['file']);
   });
 });
 
-test('devices of the process before are taken away when a volume is given up, but not from who uses them', async () => {
-  const first = await lifeWith(volume('oracle'), volume('lab'), volume('mail'));
-  const next = await Life.after(first);
+test('devices of the previous process are removed once their volume is no longer awaited, unless they are in use', async () => {
+  const first = await runWith(volume('oracle'), volume('lab'), volume('mail'));
+  const next = await DaemonRun.after(first);
   next.usedDevices.add('oracle');
   expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
   expect(
@@ -359,5 +359,5 @@ test('devices of the process before are taken away when a volume is given up, bu
   next.offer(volume('lab'));
   next.offer(volume('mail'));
   await next.attached.restore();
-  expect(next.letGo).toEqual(['oracle: detached by rsconfig -d', 'lab: It cannot (E_HELD)']);
+  expect(next.released).toEqual(['oracle: detached by rsconfig -d', 'lab: It cannot (E_HELD)']);
 });

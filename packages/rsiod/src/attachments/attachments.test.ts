@@ -48,7 +48,7 @@ class Scene {
   holders: readonly Holder[] = [];
   private readonly answered = new Set<HeardFrame>();
 
-  /** `attach`: what rscltcfg says of that. */
+  /** `attach`: the value of that key in rscltcfg. */
   constructor(attach = 'none') {
     this.scripted.answersPings = true;
     this.network.addRoute('192.168.10.1', '192.168.10.9');
@@ -97,7 +97,7 @@ class Scene {
     this.advance(PATH_SETTLED_MS * 2);
   }
 
-  /** Time goes on; LISTs are answered, everything else is the test's. */
+  /** Advances the clock. LISTs are answered here, all other requests by the test. */
   advance(ms: number): void {
     for (let left = ms; left > 0; left -= 100) {
       this.clock.advance(Math.min(left, 100));
@@ -106,7 +106,7 @@ class Scene {
     }
   }
 
-  /** The same, and promises move. */
+  /** As `advance`, and lets promises settle. */
   async pass(ms = 1): Promise<void> {
     for (let times = 0; times < 20; times++) await Promise.resolve();
     this.advance(ms);
@@ -143,7 +143,7 @@ class Scene {
     this.holders = [US];
   }
 
-  /** A WRITE of the door; the list gets what becomes of it. */
+  /** A WRITE from the frontend. Its outcome is appended to the list. */
   async write(blocks: number): Promise<number[]> {
     const statuses: number[] = [];
     const [volume] = this.attachments.list;
@@ -203,7 +203,7 @@ describe('attaching', () => {
     [TAKE.NO, 'HELD', 'E_HELD'],
     [TAKE.OVER, 'HELD', 'E_HELD'],
     [TAKE.FORCE, 'TAKEN', 'E_TAKEN'],
-  ] as const)('the OPEN says take %d, and a refusal with %s is told in the words of the server', async (take, status, code) => {
+  ] as const)("the OPEN says take %d, and a refusal with %s is reported with the server's text", async (take, status, code) => {
     const scene = new Scene();
     const asked = scene.attachments.attach(['oracle'], false, null, take);
     await scene.pass();
@@ -215,7 +215,7 @@ describe('attaching', () => {
     expect(scene.attachments.list).toEqual([]);
   });
 
-  test('a take-over is waited for longer, and what comes of it later is given back', async () => {
+  test('a take-over has a longer time limit, and a volume that is granted after it is given back', async () => {
     const scene = new Scene();
     const asked = scene.attachments.attach(['oracle'], false, null, TAKE.OVER);
     await scene.pass(TAKE_OVER_WAIT_MS - 1000);
@@ -230,14 +230,14 @@ describe('attaching', () => {
     expect(scene.asked(OP.CLOSE).map(({ header }) => header.handle)).toEqual([5]);
   });
 
-  test('a take-over of what is attached here is done already', async () => {
+  test('a take-over of a volume that is attached here succeeds at once', async () => {
     const scene = new Scene();
     await scene.attached();
     expect(await scene.attachments.attach(['oracle'], false, null, TAKE.OVER)).toMatchObject([{ done: true, already: true }]);
     expect(scene.opens.length).toBe(1);
   });
 
-  test('what is attached read-write is not said to be attached read-only, also while it is being opened', async () => {
+  test('a volume that is attached or being opened read-write is not reported as attached read-only', async () => {
     const scene = new Scene();
     const first = scene.attachments.attach(['oracle'], false, null);
     const second = scene.attachments.attach(['oracle'], true, null);
@@ -251,7 +251,7 @@ describe('attaching', () => {
     expect(await scene.attachments.attach([], false, null)).toMatchObject([{ done: true, already: true }]);
   });
 
-  test('who asks for the same shares one opening', async () => {
+  test('equal attach requests share one OPEN', async () => {
     const scene = new Scene();
     const both = [TAKE.OVER, TAKE.OVER].map((take) => scene.attachments.attach(['oracle'], false, null, take));
     await scene.pass();
@@ -260,7 +260,7 @@ describe('attaching', () => {
     expect(scene.opens.length).toBe(1);
   });
 
-  test('who asks for more waits for his turn: after a refusal it is tried his way, after a success it is done', async () => {
+  test('a request for more waits its turn: after a refusal it is tried, after a success it is already done', async () => {
     for (const isGranted of [false, true]) {
       const scene = new Scene();
       const plain = scene.attachments.attach(['oracle'], false, null);
@@ -279,7 +279,7 @@ describe('attaching', () => {
   });
 });
 
-test('a volume is shown under one lasting name, also when it was detached and its server has begun anew', async () => {
+test('a volume keeps one name, also after a detach and a new session', async () => {
   const scene = new Scene();
   const shown = (): string => attachmentView(scene.attachments.list[0]!, { raw: null, block: null }, 1).byId;
   await scene.attached();
@@ -311,19 +311,19 @@ describe('a volume that another client takes', () => {
     return statuses;
   }
 
-  test('leaves the list, its I/O fails, one event names who has it', async () => {
+  test('leaves the list, its I/O fails, and one event names the new holder', async () => {
     const scene = new Scene();
     expect([await taken(scene), scene.attachments.list]).toEqual([[STATUS.TAKEN], []]);
     expect(scene.events.filter((event) => event.includes('venus'))).toEqual(['open > lost Volume oracle was taken over by venus']);
   });
 
-  test('is not attached again by the configuration, but by a person', async () => {
+  test('is attached again by the administrator only, not by the configuration', async () => {
     const scene = new Scene('all');
     await taken(scene);
     const asked = scene.opens.length;
     scene.scripted.loseSession();
     await scene.pass(PATH_SETTLED_MS * 5);
-    // By one rule at a start and at a reload.
+    // The same rule holds at a start and at a reload.
     for (const says of [false, true]) await scene.attachments.attachWanted(says);
     await scene.pass(REOPEN_RETRY_MS * 3);
     expect([asked, scene.opens.length]).toEqual([2, 0]);
@@ -340,7 +340,7 @@ describe('a volume that another client takes', () => {
     expect(await again).toMatchObject([{ done: true }]);
   });
 
-  test('while nothing is done with it: a list without our hold makes us ask, and STALE tells', async () => {
+  test('while it is idle: a list without our hold triggers a request, and STALE shows the loss', async () => {
     const scene = new Scene();
     await scene.attached();
     scene.notify();
@@ -356,8 +356,8 @@ describe('a volume that another client takes', () => {
 });
 
 describe('detaching by force', () => {
-  // Once what was out stayed with the server, and could run over what the next attachment wrote.
-  test('gives up what is out: its session is left, nothing of it is sent again, and the hold is ended in the next one', async () => {
+  // Regression: requests in flight stayed with the server and could overwrite data of the next attachment.
+  test('abandons requests in flight: the session is left, nothing is sent again, and the next session ends the hold', async () => {
     const scene = new Scene();
     await scene.attached();
     const statuses = await scene.write(1);
@@ -377,7 +377,7 @@ describe('detaching by force', () => {
     expect(await detached).toMatchObject([{ done: true, error: null }]);
   });
 
-  test('what is out is given up also when the server answers, and only its flush does not come', async () => {
+  test('abandons requests in flight also if the server answers and only the FLUSH hangs', async () => {
     const scene = new Scene();
     await scene.attached();
     const statuses = await scene.write(1);
@@ -395,13 +395,13 @@ describe('detaching by force', () => {
   });
 });
 
-/** By then whoever wanted to try again has done so many times. */
+/** By then every retry has run many times. */
 const LATER_MS = 55_000;
 
 describe('a client that was replaced', () => {
   const said = { code: 'E_REPLACED', sentence: 'Node node was started anew at 192.168.10.2' };
 
-  test('ends its I/O with the reason at a BYE, begins no session, and says why', async () => {
+  test('fails its I/O with the reason at a BYE, begins no session, and reports why', async () => {
     const scene = new Scene('all');
     await scene.attached();
     const statuses = await scene.write(1);
@@ -416,7 +416,7 @@ describe('a client that was replaced', () => {
     expect(await scene.attachments.attach(['oracle'], false, null)).toMatchObject([{ done: false, error: { code: 'E_REPLACED' } }]);
   });
 
-  test('ends its I/O when it is refused so by a server that proves it', async () => {
+  test('fails its I/O if a server that proves itself refuses it for this reason', async () => {
     const scene = new Scene();
     await scene.attached();
     const statuses = await scene.write(1);
@@ -427,7 +427,7 @@ describe('a client that was replaced', () => {
     expect(scene.events.at(-1)).toContain(said.sentence);
   });
 
-  test('waits when anybody else says so, and goes on when it is welcomed', async () => {
+  test('waits if an unproven peer says so, and continues when it is welcomed', async () => {
     const scene = new Scene();
     await scene.attached();
     const statuses = await scene.write(1);
@@ -444,7 +444,7 @@ describe('a client that was replaced', () => {
   });
 });
 
-describe('a server that says that it is there and slow', () => {
+describe('a server that reports slow storage', () => {
   const SLOW = 'Server process 7 of node node stands still';
   const STALL = 5_000;
 
@@ -460,7 +460,7 @@ describe('a server that says that it is there and slow', () => {
     return { scene, statuses, welcome: () => (scene.scripted.decide = decide) };
   }
 
-  test('is waited for past the stall, and what it said is told', async () => {
+  test('is awaited beyond the stall limit, and its report is shown', async () => {
     const { scene, statuses, welcome } = await refused('refuse');
     expect([statuses, scene.stalls]).toEqual([[], ['waiting']]);
     expect(scene.attachments.list[0]!.stall.serverMessage).toContain(SLOW);
@@ -471,13 +471,13 @@ describe('a server that says that it is there and slow', () => {
     expect(statuses).toEqual([STATUS.OK]);
   });
 
-  test('is not when anybody else says so', async () => {
+  test('is not awaited if an unproven peer reports it', async () => {
     const { statuses } = await refused('refuseUnproved');
     expect(statuses).toEqual([STATUS.OUTCOME_UNKNOWN]);
   });
 });
 
-test('storage that is full is an event, once, and so is that it works again', async () => {
+test('full storage is one event, and its recovery another', async () => {
   const scene = new Scene();
   await scene.attached();
   const before = scene.events.length;
@@ -497,8 +497,8 @@ test('storage that is full is an event, once, and so is that it works again', as
   ]);
 });
 
-// Once every answer to CLOSE counted as the end of the hold.
-test('a detach that its server does not confirm is no success, and says that the hold may be there still', async () => {
+// Regression: any answer to CLOSE counted as the end of the hold.
+test('a detach that the server does not confirm fails, and the error says that the hold may remain', async () => {
   const scene = new Scene();
   await scene.attached();
   const detached = scene.attachments.detach(['oracle'], false);
@@ -513,7 +513,7 @@ test('a detach that its server does not confirm is no success, and says that the
   ]);
 });
 
-test('a volume that comes back read-only: its I/O waits, and the event says why, once', async () => {
+test('the I/O of a volume that returns read-only waits, and one event gives the reason', async () => {
   const scene = new Scene();
   await scene.attached();
   const statuses = await scene.write(1);

@@ -4,7 +4,7 @@
 import { expect, it } from 'vitest';
 import { lossByForce } from './final-flush.ts';
 
-it('names who used the volume, what is to be done, and what no flush has made safe', () => {
+it('the warning names the users of the volume, the next steps, and the writes that no flush has made durable', () => {
   expect(lossByForce([], 0, 'server big-9')).toBeNull();
   expect(lossByForce(['mount point /mnt', 'process 12 (dd)'], 0, 'server big-9')).toBe(
     'it was in use by mount point /mnt, process 12 (dd): unwritten data is lost, and I/O fails from now on; umount what is mounted, and mount it again when the volume is attached again',

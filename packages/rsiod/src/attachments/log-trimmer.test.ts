@@ -34,7 +34,7 @@ class Scene {
   }
 }
 
-test('the largest that can be flushed is, when all together pass the half of their bound', () => {
+test('the largest log that can be flushed is flushed when all logs together pass half of their bound', () => {
   const scene = new Scene();
   scene.add('small', 200);
   scene.add('out of reach', 400, false);
@@ -42,14 +42,14 @@ test('the largest that can be flushed is, when all together pass the half of the
   expect(scene.flushed).toEqual([]);
   scene.clock.advance(0);
   expect(scene.flushed).toEqual(['0 large']);
-  // Its FLUSH is out: the next one in turn.
+  // Its FLUSH is in flight, so the next log is flushed.
   scene.volumes[2]!.attachment.canFlushLog = false;
   scene.total.change(LIMIT / 16);
   scene.clock.advance(0);
   expect(scene.flushed).toEqual(['0 large', '0 small']);
 });
 
-test('a log that nobody flushes is flushed before the server syncs by itself; then nothing ticks', () => {
+test("a log that is not flushed otherwise is flushed before the server's own sync; then no timer runs", () => {
   const scene = new Scene();
   scene.clock.advance(100);
   const { attachment } = scene.add('quiet', 100);
@@ -66,7 +66,7 @@ test('a log that nobody flushes is flushed before the server syncs by itself; th
   expect(scene.clock.timersPending).toBe(0);
 });
 
-test('nothing ticks when the last log has ended', () => {
+test('no timer runs when the last log has ended', () => {
   const scene = new Scene();
   scene.add('detached', 100);
   expect(scene.clock.timersPending).toBe(1);

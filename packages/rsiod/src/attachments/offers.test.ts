@@ -1,5 +1,5 @@
-// The meaning of names, and the server from which a volume is attached: named cases, and for all situations that no two clients that see the
-// same servers choose different ones, nor a server beside the one where another client holds the volume. Also when the list is rebuilt.
+// The meaning of volume names, and the server from which a volume is attached: named cases, and two properties. Two clients that see the same
+// servers choose the same one, and no client chooses a server beside the one where another client holds the volume. Rebuilt lists included.
 
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
@@ -29,7 +29,7 @@ function holder(node: string): HeldOffer['holders'][number] {
   return { node, address: `address of ${node}`, sinceMs: SINCE_MS };
 }
 
-/** Who asks a second time has other objects that say the same. */
+/** A second query returns other objects with the same content. */
 function lookedAtAgain(offers: readonly HeldOffer[]): HeldOffer[] {
   return offers.map((one) => ({ ...one }));
 }
@@ -41,7 +41,7 @@ function ask(offers: readonly HeldOffer[], server: string | null = null, name = 
 describe('a name', () => {
   const offers = [offer('big-9'), offer('big-5'), offer('mini-1', { namespace: 'dev', id: 'three' })];
 
-  test('that one volume over two servers has is one volume', () => {
+  test('means one volume if two servers offer that volume', () => {
     expect(distinctVolumes(offers).map(({ label, offers: of }) => [label, of.length])).toEqual([
       ['osl:oracle@0', 2],
       ['dev:oracle@0', 1],
@@ -58,14 +58,14 @@ describe('a name', () => {
     expect(chooseVolume(two, 'oracle', 'big-5').offers).toEqual([two[1]]);
   });
 
-  test('of attached volumes, where servers do not matter, is refused without naming any', () => {
+  test('of attached volumes is refused as ambiguous without naming servers, which do not matter there', () => {
     const attached = offers.map((one) => ({ ...one, server: '' }));
     expect(() => chooseVolume(attached.slice(1), 'oracle', null)).toThrow(
       /^oracle means more than one volume: osl:oracle@0, dev:oracle@0: name one of them$/,
     );
   });
 
-  test('of a server that offers nothing is refused, also when all its volumes are asked for', () => {
+  test('of a server that offers nothing is refused, also if all its volumes are requested', () => {
     expect(() => chooseVolume(offers, 'oracle', 'big-7')).toThrow('Server big-7 offers no volume oracle');
     expect(() => volumesOf(offers, 'big-7')).toThrow('No connected server big-7 offers a volume');
     expect(volumesOf(offers, 'mini-1').map(({ label }) => label)).toEqual(['dev:oracle@0']);
@@ -73,21 +73,21 @@ describe('a name', () => {
   });
 });
 
-describe('one volume over two servers is had', () => {
-  test('from the one with the lowest serverid that is connected, whatever the file says first', () => {
+describe('a volume that two servers offer', () => {
+  test('is attached from the connected server with the lowest serverid, whatever the order in the file', () => {
     expect(ask([offer('big-9'), offer('big-5')])).toBe('big-5');
     expect(ask([offer('big-5'), offer('big-9')])).toBe('big-5');
     expect(ask([offer('big-9'), offer('big-5', { isConnected: false })])).toBe('big-9');
     expect(ask([offer('big-9'), offer('big-5')], 'big-9')).toBe('big-9');
   });
 
-  test('from the one where somebody holds it, which will say whether that stands in the way', () => {
+  test('is attached from the server where another client holds it, and that server decides about the hold', () => {
     expect(ask([offer('big-9', { holders: [holder('venus')] }), offer('big-5')])).toBe('big-9');
     expect(ask([offer('big-9', { holders: [holder(NODE)] }), offer('big-5')])).toBe('big-9');
     expect(ask([offer('big-9', { holders: [holder('venus')] }), offer('big-5', { holders: [holder(NODE)] })])).toBe('big-9');
   });
 
-  test('from no other one, when that is chosen or that one is not in reach', () => {
+  test('is attached from no other server if that one is chosen or unreachable', () => {
     const held = offer('big-9', { holders: [holder('venus')] });
     expect(() => ask([held, offer('big-5')], 'big-5')).toThrow(
       'osl:oracle@0 is held by venus at address of venus since 2026_09_14-15:02:32 (GMT) through server big-9: attach it from there',
@@ -97,24 +97,24 @@ describe('one volume over two servers is had', () => {
     expect(() => ask([own, offer('big-5')])).toThrow('which is not in reach');
   });
 
-  test('also when a server calls it by another name', () => {
+  test('is recognised if a server calls it by another name', () => {
     const other = offer('big-9', { name: 'ora', holders: [holder('venus')] });
     expect(() => ask([other, offer('big-5')], null, 'oracle')).toThrow('osl:oracle@0, which is osl:ora@0 there too, is held by venus');
   });
 
-  test('from anywhere, when it can only be read, or the other is another namespace', () => {
+  test('is attached from any server if it is read-only or of another namespace', () => {
     const readers = { readonly: true, holders: [holder('venus')] };
     expect(ask([offer('big-9', readers), offer('big-5', { readonly: true })])).toBe('big-5');
     expect(ask([offer('mini-1', { namespace: 'dev', holders: [holder('venus')] }), offer('big-5')])).toBe('big-5');
   });
 
-  test('not at all, when no server that offers it is in reach', () => {
+  test('is not attached if no server that offers it is reachable', () => {
     const away = { isConnected: false };
     expect(() => ask([offer('big-9', away)])).toThrow('No path to server big-9, which offers osl:oracle@0: rsconfig');
     expect(() => ask([offer('big-9', away), offer('big-5', away)])).toThrow('No path to any of the servers big-9, big-5, which offer osl:');
   });
 
-  test('by all clients that see the same from the same server, and never past a foreign holder', () => {
+  test("is attached from one server by all clients with the same view, and never beside another client's hold", () => {
     const holders = fc.subarray([holder('venus'), holder('big-6'), holder(NODE)], { maxLength: 1 });
     const offers = fc
       .array(fc.record({ isConnected: fc.boolean(), holders }), { minLength: 1, maxLength: 4 })
@@ -144,7 +144,7 @@ describe('one volume over two servers is had', () => {
   });
 });
 
-it('the list of offers is the same until something of it changes', () => {
+it('the list of offers stays the same object until an offer changes', () => {
   const server = {
     name: 'big-9',
     serverid: 1,

@@ -1,5 +1,5 @@
-// Which changes of a path become events, when it is tried again and again while no server answers.
-// The texts of notifications are tested where they are caused, and in test/integration.
+// Which state changes of a path become events while it is retried and no server answers.
+// The texts of notifications are tested with their causes, and in test/integration.
 
 import { expect, test } from 'vitest';
 import type { PathState } from '@rsio/common/lib/path-states';
@@ -18,11 +18,11 @@ function newsOf(moves: readonly Move[], news = new PathEvents(), path = 'a'): st
     .map(([from, to, reason]) => `${from} > ${to} ${reason ?? ''}`.trim());
 }
 
-test('a path that comes up says all of it', () => {
+test('a path that comes up reports each step', () => {
   expect(newsOf(UP)).toEqual(['down > connecting', 'connecting > proving', 'proving > up']);
 });
 
-test('a try that fails as the last one did says nothing; one that fails otherwise says why; the end of it is said', () => {
+test('an attempt that fails as before is not reported; one that fails differently reports the reason; success is reported', () => {
   expect(newsOf([['up', 'down', 'reset'], ...TRY, REFUSED, ...TRY, REFUSED, ...TRY, SILENT, ...TRY, SILENT, ...UP])).toEqual([
     'up > down reset',
     'down > connecting',
@@ -32,7 +32,7 @@ test('a try that fails as the last one did says nothing; one that fails otherwis
   ]);
 });
 
-test('after it was up, a failure that was said before is said again; each path for itself', () => {
+test('after the path was up, an earlier failure is reported again, for each path separately', () => {
   const news = new PathEvents();
   expect(newsOf([...TRY, REFUSED, ...UP, ['up', 'down', 'reset'], ...TRY, REFUSED], news)).toEqual([
     'down > connecting',
@@ -45,7 +45,7 @@ test('after it was up, a failure that was said before is said again; each path f
   expect(newsOf([...TRY, REFUSED], news, 'b')).toHaveLength(2);
 });
 
-test('a path that is retired, or put on probation, says so', () => {
+test('a path that is retired or put on probation is reported', () => {
   expect(newsOf([...TRY, REFUSED, ['down', 'retired'], ...TRY, REFUSED, ['down', 'probation']])).toEqual([
     'down > connecting',
     'connecting > down nothing listens there',

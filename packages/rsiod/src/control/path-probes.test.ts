@@ -84,7 +84,7 @@ class Scene {
 
 const ALL = { interface: null, remote: null };
 
-test('all paths of all namespaces are measured, with their login data, and what is no path has its reason', async () => {
+test('all paths of all namespaces are probed with their login data, and a skipped pair has a reason', async () => {
   const scene = new Scene([namespace('osl'), namespace('lab')]);
   const { paths, leftOut } = await scene.probes.measure(ALL);
   expect(scene.measured).toEqual(['if1 osl-1', 'if2 osl-2', 'if1 lab-1', 'if2 lab-2']);
@@ -116,7 +116,7 @@ test('all paths of all namespaces are measured, with their login data, and what 
   });
 });
 
-describe('asked for by name or address', () => {
+describe('a probe of one name or address', () => {
   test.each([
     [{ interface: 'if1', remote: null }, ['if1 osl-1']],
     [{ interface: '10.0.2.1', remote: null }, ['if2 osl-2']],
@@ -128,7 +128,7 @@ describe('asked for by name or address', () => {
     expect(scene.measured).toEqual(measured);
   });
 
-  test('what is left out says why, what is not there is an error', async () => {
+  test('gives a reason for each skipped path, and fails for an unknown one', async () => {
     const scene = new Scene([namespace('osl')]);
     expect(await scene.probes.measure({ interface: null, remote: 'osl-3' })).toEqual({
       paths: [],
@@ -141,7 +141,7 @@ describe('asked for by name or address', () => {
   });
 });
 
-test('a refused key is not shown to the server again, and counts for the namespace', async () => {
+test('shows a refused key to the server only once, for the whole namespace', async () => {
   const scene = new Scene([namespace('osl'), namespace('lab')], ({ login }) =>
     login?.nodekey === 'secret' ? { failure: 'wrong key', failureCode: 'E_AUTH' } : {},
   );
@@ -150,7 +150,7 @@ test('a refused key is not shown to the server again, and counts for the namespa
   expect(paths.map(({ error }) => error)).toEqual(Array.from({ length: 4 }, () => ({ code: 'E_AUTH', message: 'wrong key' })));
 });
 
-test('what takes too long is left out, and a second asker is told to wait', async () => {
+test('skips the remaining paths when its time is over, and a second request is told to wait', async () => {
   const scene = new Scene([namespace('osl')], () => {
     scene.clock.advance(PROBES_TIME_MAX_MS);
     return {};

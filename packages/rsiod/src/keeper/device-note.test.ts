@@ -20,14 +20,14 @@ const NOTE: DeviceNote = {
   life: 'boot.0.1',
 };
 
-it('a note comes back as it was, with a loop device or without', () => {
+it('a note is restored unchanged, with or without a loop device', () => {
   for (const note of [NOTE, { ...NOTE, loop: null }, { ...NOTE, loop: { device: '/dev/loop3', sequence: null } }]) {
     expect(writeDeviceNote(note)).not.toContain('\n');
     expect(readDeviceNote(writeDeviceNote(note))).toEqual(note);
   }
 });
 
-it('a note that lacks a field, or has another kind of value there, is none', () => {
+it('a note without a field, or with a field of another type, is rejected', () => {
   const broken = Object.keys(NOTE).flatMap((key) => [
     { ...NOTE, [key]: undefined },
     { ...NOTE, [key]: [] },

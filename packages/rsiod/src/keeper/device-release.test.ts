@@ -23,7 +23,7 @@ function scene(release: (name: string) => Promise<void>) {
   return { clock, said, done };
 }
 
-it('all of them are let go, and one that cannot be is said', async () => {
+it('all devices are released, and a failure is reported', async () => {
   const gone: string[] = [];
   const { clock, said, done } = scene(async (name) => {
     if (name === 'b') throw new Error('no umount');
@@ -33,7 +33,7 @@ it('all of them are let go, and one that cannot be is said', async () => {
   expect([gone, said, clock.timersPending]).toEqual([['a', 'c'], ['/dev/av0/rb: no umount'], 0]);
 });
 
-it('one that takes for ever does not hold up the end', async () => {
+it('a release that never ends does not delay the shutdown', async () => {
   const { clock, said, done } = scene(async (name) => {
     if (name === 'b') await new Promise(() => undefined);
   });

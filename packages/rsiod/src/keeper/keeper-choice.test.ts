@@ -16,7 +16,7 @@ function config(device: string, ofVolume: string | null = null): RscltConfig {
   return parseRscltConfig(smallRscltcfg(`device = ${device}\n`, volume), 'rscltcfg');
 }
 
-it('there is a keeper wherever a reload, or a module that is loaded, can bring devices', () => {
+it('a keeper is used wherever a reload or a newly loaded kernel module can add devices', () => {
   expect(wantsKeeper(config('none'), MACHINE)).toBe(true);
   expect(wantsKeeper(config('auto'), { ...MACHINE, hasFuse: false })).toBe(true);
   expect(wantsKeeper(config('block'), { ...MACHINE, isRoot: false })).toBe(false);
@@ -24,14 +24,14 @@ it('there is a keeper wherever a reload, or a module that is loaded, can bring d
   expect(wantsKeeper(config('auto'), SCRATCH)).toBe(false);
 });
 
-it('devices that a reload would bring to a daemon without a keeper are refused', () => {
+it('a reload that adds devices to a daemon without a keeper is refused', () => {
   expect(withoutKeeper(config('block'), SCRATCH, null).obstacle).toMatch(/^Devices cannot be added at runtime.*rsconfig stop, then rsiod/);
   expect(withoutKeeper(config('none', 'raw'), { ...SCRATCH, hasFuse: false }, null).obstacle).not.toBeNull();
   expect(withoutKeeper(config('auto'), SCRATCH, null)).toEqual({ obstacle: null, warning: null });
   expect(withoutKeeper(config('block'), { ...SCRATCH, isRoot: false }, null).obstacle).toBeNull();
 });
 
-it('where there can be no keeper, devices come with a warning', () => {
+it('where no keeper can run, devices come with a warning', () => {
   const { obstacle, warning } = withoutKeeper(config('auto'), MACHINE, 'perl is missing (install it)');
   expect(obstacle).toBeNull();
   expect(warning).toMatch(/a crash of rsiod ends everything that is mounted on them.*perl is missing/);

@@ -27,13 +27,13 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs `body` as the child; it has `fd`, `life`, `say(line)`, `note(text)` into the file `said`, and `heard(verb, then)`. */
-function begin(body: string, lives = KEEPER_STARTS_MAX, patience = KEEPER_SILENCE_SECONDS): ChildProcess {
+/** Runs `body` as the child. It has `fd`, `run` (its number), `say(line)`, `note(text)` into the file `said`, and `heard(verb, then)`. */
+function begin(body: string, runs = KEEPER_STARTS_MAX, patience = KEEPER_SILENCE_SECONDS): ChildProcess {
   const script = path.join(folder, 'child.cjs');
   writeFileSync(
     script,
     `const fs = require('node:fs');
-    const [fd, life] = process.env.RSIO_KEEPER.split(' ').map(Number);
+    const [fd, run] = process.env.RSIO_KEEPER.split(' ').map(Number);
     const say = (line) => fs.writeSync(fd, line + '\\n');
     const note = (text) => fs.appendFileSync(${JSON.stringify(path.join(folder, 'said'))}, text + '\\n');
     const hooks = new Map();
@@ -45,7 +45,7 @@ function begin(body: string, lives = KEEPER_STARTS_MAX, patience = KEEPER_SILENC
       for (let end; (end = text.indexOf('\\n')) >= 0; ) {
         const line = text.slice(0, end);
         text = text.slice(end + 1);
-        note(life + ' heard ' + line);
+        note(run + ' heard ' + line);
         hooks.get(line.split(' ')[0])?.(line.split(' '));
       }
     });
@@ -58,9 +58,9 @@ function begin(body: string, lives = KEEPER_STARTS_MAX, patience = KEEPER_SILENC
     node: 'big-2',
     command: [process.execPath, script],
   })!;
-  // In the place of the limits.
+  // Stands in for the limits.
   const at = words.indexOf('big-2') + 1;
-  words.splice(at, 6, String(lives), '60000', '1', '20', '1', String(patience));
+  words.splice(at, 6, String(runs), '60000', '1', '20', '1', String(patience));
   keeper = spawn('perl', words, { stdio: 'ignore' });
   return keeper;
 }
@@ -85,11 +85,11 @@ function ended(process: ChildProcess): Promise<number | null> {
 }
 
 it(
-  'what is kept is there for the next one, at its end too, with its last note; what was dropped is not',
+  'kept descriptors reach the next child with their last note, also after its predecessor ends; dropped ones do not',
   async (context) => {
     context.skip(!hasPerl, 'needs perl');
     const open = begin(`
-      if (life === 1) {
+      if (run === 1) {
         const files = ['a', 'b', 'c'].map((name) => fs.openSync(${JSON.stringify(folder)} + '/' + name, 'w+'));
         fs.writeSync(files[0], 'content of a');
         heard('life', () => files.forEach((file, at) => say('keep ' + (at + 1) + ' ' + file + ' {"name": "' + 'abc'[at] + '"}')));
@@ -102,12 +102,12 @@ it(
         heard('gone', () => { say('ready'); process.kill(process.pid, 'SIGKILL'); });
       } else {
         heard('kept', ([, at, id]) => note('file ' + id + ' ' + fs.readlinkSync('/proc/self/fd/' + at).slice(-1) + ' ' + fs.readSync(+at, Buffer.alloc(99), 0, 99, 0)));
-        heard('life', () => { if (life < 3) process.exit(7); say('farewell'); process.exit(5); });
+        heard('life', () => { if (run < 3) process.exit(7); say('farewell'); process.exit(5); });
       }`);
     expect(await ended(open)).toBe(5);
-    for (const life of [2, 3]) {
-      expect(said()).toEqual(expect.arrayContaining([expect.stringMatching(new RegExp(`^${life} heard kept \\d+ 1 another note of a$`))]));
-      expect(said()).toEqual(expect.arrayContaining([expect.stringMatching(new RegExp(`^${life} heard kept \\d+ 3 {"name": "c"}$`))]));
+    for (const run of [2, 3]) {
+      expect(said()).toEqual(expect.arrayContaining([expect.stringMatching(new RegExp(`^${run} heard kept \\d+ 1 another note of a$`))]));
+      expect(said()).toEqual(expect.arrayContaining([expect.stringMatching(new RegExp(`^${run} heard kept \\d+ 3 {"name": "c"}$`))]));
     }
     expect(said().filter((line) => line.startsWith('file'))).toEqual(['file 1 a 12', 'file 3 c 0', 'file 1 a 12', 'file 3 c 0']);
     expect(said()).toContain('2 heard life 2 signal 9');
@@ -117,7 +117,7 @@ it(
 );
 
 it(
-  'one that ends before it is ready is not started anew, and one that ends all the time not for ever, which the log says',
+  'a child that ends before it is ready is not restarted; one that keeps ending is restarted a limited number of times, and the log says so',
   async (context) => {
     context.skip(!hasPerl, 'needs perl');
     expect(await ended(begin('process.exit(3)'))).toBe(3);
@@ -140,7 +140,7 @@ function logged(): string {
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
-/** How each process ended, as the log says. */
+/** How each process ended, according to the log. */
 function ends(): string[] {
   const lines = logged().trimEnd().split('\n');
   const words = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
@@ -148,18 +148,18 @@ function ends(): string[] {
 }
 
 it(
-  'how a process ended is in the log, with what it said last on stderr, whatever ended it',
+  'the log says how a process ended, whatever the cause, with its last line on stderr',
   async (context) => {
     context.skip(!hasPerl, 'needs perl');
     await ended(
       begin(`
       heard('life', () => {
         say('ready');
-        if (life === 1) process.kill(process.pid, 'SIGSEGV');
-        if (life === 2) setImmediate(() => { throw new Error('a "word" of mine'); });
-        if (life === 3) process.abort();
-        if (life === 4) { say('again'); process.exit(0); }
-        if (life === 5) { say('farewell'); process.exit(0); }
+        if (run === 1) process.kill(process.pid, 'SIGSEGV');
+        if (run === 2) setImmediate(() => { throw new Error('a "word" of mine'); });
+        if (run === 3) process.abort();
+        if (run === 4) { say('again'); process.exit(0); }
+        if (run === 5) { say('farewell'); process.exit(0); }
       });`),
     );
     const [first, second, third, ...more] = ends();
@@ -171,7 +171,7 @@ it(
   WAIT_MS,
 );
 
-it('the keeper is a file that perl takes', (context) => {
+it("Perl accepts the keeper's file", (context) => {
   context.skip(!hasPerl, 'needs perl');
   const [file = ''] = keeperArguments('x64', { isBound: false, starterFd: null, logFile: '/log', node: 'big-2', command: [] }) ?? [];
   expect(path.basename(file)).toBe('keeper.pl');
@@ -180,14 +180,14 @@ it('the keeper is a file that perl takes', (context) => {
 });
 
 it(
-  'one that hangs is killed, and another one goes on; one that was stopped is only spoken of, and goes on itself when it is woken',
+  'a hung child is killed and replaced; a stopped one is only reported, and continues when it is woken',
   async (context) => {
     context.skip(!hasPerl, 'needs perl');
     // It answers twice before it hangs.
     const hanging = begin(
       `heard('life', () => {
         say('ready watched');
-        if (life === 2) { say('farewell'); process.exit(5); }
+        if (run === 2) { say('farewell'); process.exit(5); }
         say('keep 1 0 {}');
       });
       let answers = 0;
@@ -207,13 +207,13 @@ it(
         say('keep 1 0 {}');
         note('pid ' + process.pid);
         process.kill(process.pid, 'SIGSTOP');
-        setImmediate(() => { note('woken in life ' + life); say('farewell'); process.exit(6); });
+        setImmediate(() => { note('woken in run ' + run); say('farewell'); process.exit(6); });
       });`,
       KEEPER_STARTS_MAX,
       PATIENCE_SECONDS,
     );
     const end = ended(stopped);
-    await until(() => /has not answered for 2 s and is in state T/.test(logged()), 'the log speaks of it');
+    await until(() => /has not answered for 2 s and is in state T/.test(logged()), 'the log reports it');
     process.kill(
       Number(
         said()
@@ -223,13 +223,13 @@ it(
       'SIGCONT',
     );
     expect(await end).toBe(6);
-    expect(said()).toContain('woken in life 1');
+    expect(said()).toContain('woken in run 1');
   },
   WAIT_MS,
 );
 
 it(
-  'signals go through, and the child never outlives it',
+  'signals are forwarded, and the child never outlives the keeper',
   async (context) => {
     context.skip(!hasPerl, 'needs perl');
     const running = begin(`
@@ -258,7 +258,7 @@ it(
   WAIT_MS,
 );
 
-it('a keeper is one only where its variable says so, and the root is the same for every child', () => {
+it('a process is a keeper only if its variable says so, and the root is the same for every child', () => {
   expect(keeperAbove({})).toBeNull();
   expect(keeperAbove({ RSIO_KEEPER: 'x 1' })).toBeNull();
   expect(keeperAbove({ RSIO_KEEPER: '4 0' })).toBeNull();

@@ -45,7 +45,7 @@ function scene(policy: number | 'forever' | 'fail' = 'forever') {
   return { clock, said, ended, standIn, volume, write };
 }
 
-it('until the volume is there all waits, then it is done in order, and what comes is done at once', () => {
+it('requests wait until the volume is attached, then run in order; later ones run at once', () => {
   const { standIn, volume, write, ended } = scene();
   write('first', 512);
   write('second', 0);
@@ -64,7 +64,7 @@ it('until the volume is there all waits, then it is done in order, and what come
   expect([standIn.sizeBytes, standIn.incarnation]).toEqual([volume.sizeBytes, 'boot.1']);
 });
 
-it('what waited too long gets an error, once, and what comes later has its own time; the volume sees none of it', () => {
+it('a request that waits too long fails once, later requests have a time limit of their own, and the volume sees none of them', () => {
   const { standIn, volume, write, ended, clock, said } = scene(5_000);
   clock.advance(60_000);
   write('early', 0);
@@ -85,7 +85,7 @@ it('what waited too long gets an error, once, and what comes later has its own t
   expect(clock.timersPending).toBe(0);
 });
 
-it('what waits when there will be no volume ends with an error', () => {
+it('waiting requests fail if the volume will not be attached', () => {
   const { standIn, write, ended, clock } = scene();
   write('one', 0);
   standIn.giveUp();

@@ -10,50 +10,50 @@ import { ConnectionLimiter } from './connection-limiter.ts';
 const MANY = 3 * CONNECTS_AT_ONCE_MAX;
 
 let clock: FakeClock;
-let turnstile: ConnectionLimiter;
-let gone: number[];
-let people: object[];
+let limiter: ConnectionLimiter;
+let admitted: number[];
+let users: object[];
 
 beforeEach(() => {
   clock = new FakeClock();
-  turnstile = new ConnectionLimiter(clock);
-  gone = [];
-  people = Array.from({ length: MANY }, () => ({}));
-  for (const [index, who] of people.entries()) turnstile.enter(who, () => gone.push(index));
+  limiter = new ConnectionLimiter(clock);
+  admitted = [];
+  users = Array.from({ length: MANY }, () => ({}));
+  for (const [index, user] of users.entries()) limiter.enter(user, () => admitted.push(index));
 });
 
 function first(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
 }
 
-test('so many go at once, the others as soon as one has left, in order', () => {
-  expect(gone).toEqual(first(CONNECTS_AT_ONCE_MAX));
-  turnstile.leave(people[7]!);
-  turnstile.leave(people[3]!);
-  expect(gone).toEqual(first(CONNECTS_AT_ONCE_MAX + 2));
-  for (const who of people) turnstile.leave(who);
-  expect([gone.length, clock.timersPending]).toEqual([MANY, 0]);
+test('a bounded number connects at once, and each end admits the next one in order', () => {
+  expect(admitted).toEqual(first(CONNECTS_AT_ONCE_MAX));
+  limiter.leave(users[7]!);
+  limiter.leave(users[3]!);
+  expect(admitted).toEqual(first(CONNECTS_AT_ONCE_MAX + 2));
+  for (const user of users) limiter.leave(user);
+  expect([admitted.length, clock.timersPending]).toEqual([MANY, 0]);
 });
 
-test('who stays for long keeps nobody waiting, and no timer runs when nobody waits', () => {
+test('a slow connect does not delay the others for long, and no timer runs without waiting ones', () => {
   clock.advance(CONNECT_TURN_MS - 1);
-  expect(gone.length).toBe(CONNECTS_AT_ONCE_MAX);
+  expect(admitted.length).toBe(CONNECTS_AT_ONCE_MAX);
   clock.advance(1);
-  expect(gone).toEqual(first(2 * CONNECTS_AT_ONCE_MAX));
+  expect(admitted).toEqual(first(2 * CONNECTS_AT_ONCE_MAX));
   clock.advance(CONNECT_TURN_MS);
-  expect([gone.length, clock.timersPending]).toEqual([MANY, 0]);
+  expect([admitted.length, clock.timersPending]).toEqual([MANY, 0]);
 });
 
-test('who does not want any more is passed over; who is in his turn may come again', () => {
-  turnstile.leave(people[CONNECTS_AT_ONCE_MAX]!);
-  turnstile.leave(people[0]!);
-  expect(gone.at(-1)).toBe(CONNECTS_AT_ONCE_MAX + 1);
-  turnstile.enter(people[0]!, () => gone.push(-1));
+test('a withdrawn request is skipped, and one that has had its turn may queue again', () => {
+  limiter.leave(users[CONNECTS_AT_ONCE_MAX]!);
+  limiter.leave(users[0]!);
+  expect(admitted.at(-1)).toBe(CONNECTS_AT_ONCE_MAX + 1);
+  limiter.enter(users[0]!, () => admitted.push(-1));
   clock.advance(10 * CONNECT_TURN_MS);
-  expect(gone.at(-1)).toBe(-1);
+  expect(admitted.at(-1)).toBe(-1);
 });
 
-test('a connection waits for its turn, and one that is given up in the queue is never begun', () => {
+test('a connection waits for its turn, and one that is closed in the queue never starts', () => {
   const began: string[] = [];
   const inner: Connector = {
     connect: (_, address) => {
@@ -63,9 +63,9 @@ test('a connection waits for its turn, and one that is given up in the queue is 
   };
   const nothing = (): void => {};
   const connect = (address: string): { cancel(): void } =>
-    turnstile.connector({}, inner).connect('10.0.0.1', address, 5000, nothing, nothing);
-  const [waits, givenUp] = [connect('waits'), connect('given up')];
-  givenUp.cancel();
+    limiter.connector({}, inner).connect('10.0.0.1', address, 5000, nothing, nothing);
+  const [waits, closed] = [connect('waits'), connect('closed')];
+  closed.cancel();
   expect(began).toEqual([]);
   clock.advance(10 * CONNECT_TURN_MS);
   expect(began).toEqual(['waits']);

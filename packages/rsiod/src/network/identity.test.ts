@@ -60,7 +60,7 @@ test.each([
   expect(readFileSync(file, 'utf8')).toBe(text);
 });
 
-test('after the last number there is none, and the file stays as it is', async () => {
+test('after the last number a start fails, and the file stays unchanged', async () => {
   await next();
   const last = JSON.stringify({ version: 1, content: { machine: 'a', instance: INSTANCE_MAX } });
   writeFileSync(file, last);

@@ -14,7 +14,7 @@ function on(device: string, address: string, prefixLength: number): MachineInter
   return { device, address, prefixLength, broadcast: null, mtuBytes: null, linkMbps: null, hasCarrier: true, isLoopback: device === 'lo' };
 }
 
-test('the file counts, then the machine, then what the machine said before', () => {
+test("the file takes precedence, then the machine, then the machine's earlier facts", () => {
   const file = [configured('10.0.1.1', 16), configured('10.0.2.1'), configured('127.5.0.1'), configured('10.0.3.1')];
   const machine = [on('eth0', '10.0.1.1', 24), on('eth1', '10.0.2.1', 23), on('lo', '127.0.0.1', 8)];
   const first = localInterfaces(file, machine, []);

@@ -16,7 +16,7 @@ import { Namespace, type NamespaceSetup } from './namespace.ts';
 
 const LOCAL = '10.0.0.1';
 const SERVERS = ['srv-0', 'srv-1', 'srv-2'];
-/** Known in namespaces that are not in the scene. */
+/** The servers of namespaces that are not in the scene. */
 const ELSEWHERE = SERVERS_PER_CLIENT_MAX - 2;
 
 function remote(order: number): string {
@@ -31,7 +31,7 @@ class Scene {
     Object.assign(new ScriptedServer(this.random), { name, serverid, answersPings: true }),
   );
 
-  /** Each namespace with the servers of these orders. */
+  /** Each namespace with the servers of these numbers. */
   constructor(...groups: readonly (readonly number[])[]) {
     const network = new MemoryNetwork(this.clock, IDEAL_LINK, (end, { address }) =>
       this.servers.find((_, order) => remote(order) === address)?.accept(end),
@@ -61,7 +61,7 @@ class Scene {
   }
 }
 
-test('the 257th server, counted over all namespaces, is refused with what to do; there is room when another one is gone', () => {
+test('the 257th server over all namespaces is refused with the remedy, and a removed server makes room', () => {
   const scene = new Scene([0], [1]);
   const [first, second] = scene.namespaces;
   expect([first!.servers.size, second!.servers.size]).toEqual([1, 1]);
@@ -78,8 +78,8 @@ test('the 257th server, counted over all namespaces, is refused with what to do;
   expect([first!.servers.size, second!.servers.size, refused.state]).toEqual([0, 2, 'up']);
 });
 
-// Once a server took its place with its CHALLENGE, which anybody can say: a liar at one address took them all within minutes.
-test('who answers as another server each time, and proves none, takes no place from those that do', () => {
+// Regression: an unproven CHALLENGE registered a server, so one liar at one address used up the maximum within minutes.
+test('a peer that claims a new identity each time and proves none uses up no place', () => {
   const scene = new Scene([0], []);
   const liar = scene.servers[1]!;
   liar.decide = (path) => {

@@ -10,13 +10,13 @@ import { remember } from './server.ts';
 import { LOCALS, NamespaceScene, named, REMOTES } from '../testing/namespace-scene.ts';
 
 describe("the server's list", () => {
-  test('WELCOME names an interface without a section: it becomes a path, by itself', () => {
+  test('WELCOME names an interface without a section: it becomes a path by itself', () => {
     const scene = new NamespaceScene({ sections: 1, names: REMOTES });
     expect(scene.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
     expect(scene.namespace.routes.map(({ server }) => server?.serverid)).toEqual([1, 1]);
   });
 
-  test('an interface that comes into the list becomes a path, and one that goes is retired', () => {
+  test('an interface that is added to the list becomes a path, and a removed one is retired', () => {
     const scene = new NamespaceScene({ sections: 1, names: [REMOTES[0]!] });
     expect(scene.routes).toEqual(['if0 big-9-0 up']);
     scene.list(REMOTES);
@@ -27,7 +27,7 @@ describe("the server's list", () => {
     expect(scene.server.paths[1]!.closedReason).not.toBe(null);
   });
 
-  test('a section whose interface goes from the list is retired, and tried again when the server is lost', () => {
+  test('a section whose interface leaves the list is retired, and tried again when the server is lost', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     scene.list([REMOTES[1]!]);
     expect(scene.routes).toEqual(['if1 big-9-1 up']);
@@ -38,7 +38,7 @@ describe("the server's list", () => {
     expect(scene.routes).toEqual(['if0 big-9-0 up']);
   });
 
-  test('a server that moves to another address is never without a path', () => {
+  test('a server that moves to another address always has a path', () => {
     const scene = new NamespaceScene({ sections: 1, names: [REMOTES[0]!] });
     let fewest = 2;
     const server = [...scene.namespace.servers.values()][0]!;
@@ -51,7 +51,7 @@ describe("the server's list", () => {
     expect([scene.routes, fewest]).toEqual([['if1 server-e1 up'], 1]);
   });
 
-  test('changes nothing when it is empty, or with paths = configured', () => {
+  test('changes nothing if it is empty, or with paths = configured', () => {
     const scene = new NamespaceScene({ sections: 1, names: REMOTES, keys: 'paths = configured\n' });
     expect(scene.routes).toEqual(['if0 big-9-0 up']);
     scene.list([REMOTES[1]!]);
@@ -61,7 +61,7 @@ describe("the server's list", () => {
     expect(other.routes).toEqual(['if0 big-9-0 up', 'if1 server-e1 up']);
   });
 
-  test('an older list, which comes late over another path, changes nothing', () => {
+  test('that is older and arrives late over another path changes nothing', () => {
     const scene = new NamespaceScene({ names: [REMOTES[0]!] });
     scene.list(REMOTES);
     scene.server.interfaces = named([REMOTES[0]!]);
@@ -72,7 +72,7 @@ describe("the server's list", () => {
     expect([...scene.namespace.servers.values()][0]!.interfaces).toHaveLength(2);
   });
 
-  test('a list that changes while it is asked for is asked for again, and a server that lies about it is not asked for ever', () => {
+  test('that changes during a request is requested again, and a server that lies about it is not asked forever', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     const [path] = scene.server.paths;
     const asked = (): number => scene.server.paths.flatMap((one) => one.requests(OP.LIST)).length;
@@ -86,7 +86,7 @@ describe("the server's list", () => {
 });
 
 describe('another configuration', () => {
-  test('makes paths of a new interface, and retires those of one that is gone', () => {
+  test('creates paths for a new interface, and retires those of a removed one', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     scene.namespace.change(scene.setup([LOCALS[1]!]));
     expect(scene.routes).toEqual(['if0 big-9-1 up']);
@@ -101,7 +101,7 @@ describe('another configuration', () => {
     ]);
   });
 
-  test('without a section: what the server lists remains a path; without any, the server is forgotten', () => {
+  test('without a section keeps the paths that the server lists; without any section for it, the server is forgotten', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     const { length } = scene.server.connections;
     scene.namespace.change(scene.setup(LOCALS, { sections: 1 }));
@@ -111,7 +111,7 @@ describe('another configuration', () => {
     expect([scene.routes, scene.namespace.servers.size, scene.server.connections.length]).toEqual([[], 0, length]);
   });
 
-  test('that is the same changes nothing', () => {
+  test('with the same content changes nothing', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     const before = scene.namespace.routes.map(({ supervisor }) => supervisor);
     const { length } = scene.moves;
@@ -121,7 +121,7 @@ describe('another configuration', () => {
     expect(scene.moves).toHaveLength(length);
   });
 
-  test('with other times of liveness counts for paths that live', () => {
+  test('with other liveness times applies to existing paths', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     scene.namespace.change(scene.setup(LOCALS, { keys: 'heartbeat = 100ms\nsuspect = 50ms\ndead = 300ms\n' }));
     scene.server.answersPings = false;
@@ -130,7 +130,7 @@ describe('another configuration', () => {
   });
 });
 
-test('paths that are retired and made anew a thousand times leave nothing behind, and the session lives on', () => {
+test('that retires and recreates paths a thousand times leaves nothing behind, and the session survives', () => {
   const scene = new NamespaceScene({ names: REMOTES });
   const picture = (): unknown => {
     scene.clock.advance(PATH_SETTLED_MS);
@@ -144,18 +144,18 @@ test('paths that are retired and made anew a thousand times leave nothing behind
     scene.list([REMOTES[0]!]);
     scene.list(REMOTES);
     scene.namespace.change(scene.setup([LOCALS[1]!]));
-    // In the middle of connecting, or of a handshake.
+    // During connecting, or during a handshake.
     scene.clock.advance(times % 4);
     scene.namespace.change(scene.setup(LOCALS));
     scene.clock.advance(times % 3);
   }
-  // So many lines about paths that some are left out, and told later.
+  // There are so many lines about paths that some are left out and reported later.
   scene.clock.advance(RATE_LIMITED_LOG_MS);
   expect(picture()).toEqual(before);
   expect(scene.server.connections.filter(({ proven }) => proven?.kind === 'new')).toHaveLength(1);
 });
 
-test('of what servers named only so much is remembered, the newest', () => {
+test('that lasts keeps a bounded number of the names from servers, the newest ones', () => {
   const keys = new Set<string>();
   for (let number = 0; number < 3 * END_POINTS_REMEMBERED_MAX; number++) {
     remember(keys, 'often');

@@ -17,7 +17,7 @@ describe('the last path of a server', () => {
     expect(scene.states[0]).toBe('up');
   });
 
-  // Once I/O stood still for three seconds, until the silent path was dead, though the one on probation was well.
+  // Regression: I/O stalled for three seconds until the silent path was dead, although the path on probation worked.
   test('falls silent: probation of the others ends before it is dead', () => {
     const scene = new NamespaceScene();
     scene.flap();
@@ -26,7 +26,7 @@ describe('the last path of a server', () => {
     expect(scene.states).toEqual(['up', 'suspect']);
   });
 
-  test('is not lost while another lives: probation goes on', () => {
+  test('is not lost while another is up: probation continues', () => {
     const scene = new NamespaceScene();
     scene.flap();
     scene.clock.advance(2000);
@@ -34,9 +34,9 @@ describe('the last path of a server', () => {
   });
 });
 
-describe('a server whose process breaks soon after each WELCOME', () => {
-  // Once each path's death hastened the other: hundreds of sessions a second.
-  test('is met ever more rarely', () => {
+describe('a server whose process crashes soon after each WELCOME', () => {
+  // Regression: the end of each path hastened the others, with hundreds of sessions a second.
+  test('is contacted ever more rarely', () => {
     const scene = new NamespaceScene();
     const before = scene.server.connections.length;
     scene.server.loseSession();
@@ -58,14 +58,14 @@ describe('an interface', () => {
   const event = (change: 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back') =>
     ({ address: LOCALS[0]!, change, sentence: 'as it is' }) as const;
 
-  test('that loses its carrier makes its paths suspect, no others', () => {
+  test('that loses its carrier makes its own paths suspect, and no others', () => {
     const scene = new NamespaceScene();
     scene.namespace.interfaceChanged(event('carrier-lost'));
     expect(scene.states).toEqual(['suspect', 'up']);
     expect(scene.namespace.routes[0]!.supervisor.lastErrorSentence).toBe('Suspect: as it is');
   });
 
-  test('whose address goes loses its paths; they are tried at once when it is back', () => {
+  test('that loses its address loses its paths; they are tried at once when it returns', () => {
     const scene = new NamespaceScene();
     scene.network.routes[0]!.reach = 'refused';
     scene.namespace.interfaceChanged(event('address-gone'));
@@ -77,7 +77,7 @@ describe('an interface', () => {
     expect(scene.states).toEqual(['up', 'up']);
   });
 
-  test('that has its carrier back is tried at once, also while an attempt still waits for an answer', () => {
+  test('that regains its carrier is tried at once, also while an attempt still waits for an answer', () => {
     const scene = new NamespaceScene();
     scene.network.routes[0]!.reach = 'silent';
     scene.reset(0);
@@ -90,9 +90,9 @@ describe('an interface', () => {
   });
 });
 
-test('shorter times of liveness do not end paths that were silent as long as the longer ones allowed', () => {
+test('shorter liveness times do not end paths that were silent only as long as the longer times allowed', () => {
   const scene = new NamespaceScene({ names: REMOTES, keys: 'heartbeat = 30s\nsuspect = 5s\ndead = 100s\n' });
-  // Nothing is owed any more, so that nobody asks but the heartbeat.
+  // No answer is owed any more, so only the heartbeat sends requests.
   for (const path of scene.server.paths) scene.answerLists(path);
   scene.clock.advance(20_000);
   scene.moves.length = 0;
@@ -104,7 +104,7 @@ test('shorter times of liveness do not end paths that were silent as long as the
   expect(scene.moves.filter((move) => move.endsWith('up > down'))).toHaveLength(2);
 });
 
-test('another server at an address that a server names as its own is refused, with both', () => {
+test('a server at an address that another server names as its own is refused, naming both', () => {
   const scene = new NamespaceScene({ sections: 1, names: [REMOTES[0]!] });
   scene.server.serverid = 2;
   scene.list(REMOTES);
@@ -113,8 +113,8 @@ test('another server at an address that a server names as its own is refused, wi
   );
 });
 
-describe('who answers at one address of a server that lives on the other', () => {
-  test('with its name and serverid, but is another, does not take the session over', () => {
+describe('a peer at one address of a server whose other path is up', () => {
+  test('with the same name and serverid but another process does not take over the session', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     scene.server.instance = 'b'.repeat(32);
     scene.reset(1);
@@ -126,7 +126,7 @@ describe('who answers at one address of a server that lives on the other', () =>
     );
   });
 
-  test('takes the session over when nothing is heard of the one before', () => {
+  test('takes over the session when the previous process is silent', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     scene.server.answersPings = false;
     scene.server.instance = 'b'.repeat(32);
@@ -135,7 +135,7 @@ describe('who answers at one address of a server that lives on the other', () =>
     expect(scene.server.connections.filter(({ proven }) => proven?.kind === 'new')).toHaveLength(2);
   });
 
-  test('and cannot prove itself does not rename it', () => {
+  test('without a proof does not rename the server', () => {
     const scene = new NamespaceScene({ names: REMOTES });
     scene.server.name = 'liar';
     scene.server.decide = (path) => path.refuse('E_AUTH', 'Who are you');
@@ -145,7 +145,7 @@ describe('who answers at one address of a server that lives on the other', () =>
   });
 });
 
-test('a server that was started anew under another name is called by that', () => {
+test('a server that was restarted under another name is shown under that name', () => {
   const scene = new NamespaceScene({ names: REMOTES });
   scene.server.name = 'renamed';
   scene.server.instance = 'b'.repeat(32);
@@ -154,7 +154,7 @@ test('a server that was started anew under another name is called by that', () =
   expect([...scene.namespace.servers.values()].map(({ name }) => name)).toEqual(['renamed']);
 });
 
-test('a namespace that was stopped does nothing any more', () => {
+test('a stopped namespace does nothing any more', () => {
   const scene = new NamespaceScene({ sections: 1, names: [REMOTES[0]!] });
   const [path] = scene.server.paths;
   scene.server.interfaces = named(REMOTES);

@@ -37,7 +37,7 @@ function situation(changes: {
   };
 }
 
-/** A server that names these addresses now, was met at the first, and lives over `living`. */
+/** A server that now names these addresses, was reached at the first, and has paths over `living`. */
 function server(
   now: string[],
   changes: { before?: string[]; met?: string[]; living?: RouteEnds[]; serverid?: number } = {},
@@ -70,14 +70,14 @@ function reasons(given: RouteSituation): string[] {
 }
 
 describe('interfaces that a server names', () => {
-  test('become routes where they are on a common subnet; the others have a reason', () => {
+  test('become routes if they are on a common subnet; the others have a reason', () => {
     const given = situation({ servers: [server(['10.0.1.9', '10.0.2.9', '10.0.3.9'])] });
     expect(shown(given)).toEqual(['if0 s-0 10.0.1.9/5000', 'if1 big-9-e1 10.0.2.9/5000']);
     expect(reasons(given)).toEqual(['big-9-e2: no interface of this client is in its subnet']);
     expect(planRoutes(given).wanted[1]?.remote).toMatchObject({ position: null, serverid: 1, serverkey: 'key 0' });
   });
 
-  test('become routes from everywhere with paths = all, and none with paths = configured', () => {
+  test('become routes from every interface with paths = all, and none with paths = configured', () => {
     const servers = [server(['10.0.1.9', '10.0.3.9'])];
     expect(shown(situation({ servers, paths: 'all' }))).toEqual([
       'if0 s-0 10.0.1.9/5000',
@@ -98,30 +98,30 @@ describe('interfaces that a server names', () => {
     ]);
   });
 
-  test('are no routes when they are no address of one host, or of the other family', () => {
+  test('are not routes if they are not the address of one host, or of the other family', () => {
     expect(
       shown(situation({ servers: [server(['10.0.1.9', '0.0.0.0', '224.0.0.1', 'fd00::1'])], paths: 'all', locals: ['10.0.1.1'] })),
     ).toEqual(['if0 s-0 10.0.1.9/5000']);
   });
 });
 
-describe('a section whose address its server names no more', () => {
+describe('a section whose address its server no longer names', () => {
   const gone = (living: RouteEnds[]): RouteSituation =>
     situation({ sections: ['10.0.1.9', '10.0.2.9'], servers: [server(['10.0.2.9'], { before: ['10.0.1.9'], living })] });
 
-  test('is left out while another path lives', () => {
+  test('is left out while another path is up', () => {
     expect(shown(gone([ends('10.0.2.1', '10.0.2.9')]))).toEqual(['if1 s-1 10.0.2.9/5000']);
     expect(reasons(gone([ends('10.0.2.1', '10.0.2.9')]))).toEqual(['s-0: server big-9 does not list it any more']);
   });
 
-  test('stays while nothing else lives, be it the last way or the way back', () => {
+  test('stays if no other path is up, both for the last path and for the way back', () => {
     for (const living of [[], [ends('10.0.1.1', '10.0.1.9')]]) {
       expect(shown(gone(living))).toEqual(['if0 s-0 10.0.1.9/5000', 'if1 s-1 10.0.2.9/5000']);
     }
   });
 });
 
-test('an address at which a server lives is not taken by another one that names it, too', () => {
+test('an address where one server is connected is not given to another server that names it too', () => {
   const living = [ends('10.0.1.1', '10.0.1.9', null), ends('10.0.2.1', '10.0.2.9', 2)];
   const met = ['10.0.1.9', '10.0.2.9'];
   const owner = server(met, { serverid: 2, met, living });
@@ -134,8 +134,8 @@ test('an address at which a server lives is not taken by another one that names 
   );
 });
 
-// Once the plan changed when it had been carried out: a server to which it ended the last path no longer kept its address from the other.
-test('a server to which the plan ends the last path keeps no address from another one', () => {
+// Regression: carrying out the plan changed it, because a server whose last path it ended no longer protected its address.
+test('a server whose last path the plan ends does not protect an address from another server', () => {
   const leaving = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
   const other = server(['10.0.1.9', '10.0.2.9'], { serverid: 2, met: ['10.0.1.9'] });
   const given = situation({ servers: [leaving, other] });
@@ -144,14 +144,14 @@ test('a server to which the plan ends the last path keeps no address from anothe
   expect(planRoutes({ ...given, servers: [{ ...leaving, living: [] }, other] }).wanted).toEqual(wanted);
 });
 
-test('a learned route that is named no more goes when another lives', () => {
+test('a learned route that is no longer named ends when another is up', () => {
   const old = ends('10.0.2.1', '10.0.2.9', 1);
   const one = (living: RouteEnds[]): RouteSituation => situation({ servers: [server(['10.0.1.9'], { before: ['10.0.2.9'], living })] });
   expect(shown(one([old]))).toEqual(['if0 s-0 10.0.1.9/5000', 'if1 any 10.0.2.9/5000']);
   expect(shown(one([old, ends('10.0.1.1', '10.0.1.9')]))).toEqual(['if0 s-0 10.0.1.9/5000']);
 });
 
-test('what a server names cannot make more paths than a trunk may have', () => {
+test('the names from a server cannot make more paths than a trunk may have', () => {
   const names = Array.from({ length: 60 }, (_, index) => `10.0.1.${index + 20}`);
   const given = situation({ servers: [server(names, { met: ['10.0.1.9'] })], paths: 'all' });
   expect(planRoutes(given).wanted).toHaveLength(PATHS_PER_TRUNK_MAX);
@@ -202,7 +202,7 @@ const anySituation: fc.Arbitrary<RouteSituation> = fc
     fc.record({
       whole: fc.constant({ defaultPort: null }),
       locals: fc.constant(locals),
-      // A path lives to one server only.
+      // A path leads to one server only.
       servers: fc.tuple(anyServer(2, locals), anyServer(1, locals)).filter(([one, other]) => {
         const keys = new Set(one.living.map(routeKey));
         return !other.living.some((route) => keys.has(routeKey(route)));
@@ -217,7 +217,7 @@ const anySituation: fc.Arbitrary<RouteSituation> = fc
     }),
   );
 
-/** The same situation after the plan was carried out: only wanted routes live. */
+/** The same situation after the plan was carried out: only wanted routes are up. */
 function carriedOut(given: RouteSituation, keys: ReadonlySet<string>): RouteSituation {
   return { ...given, servers: given.servers.map((one) => ({ ...one, living: one.living.filter((route) => keys.has(routeKey(route))) })) };
 }
@@ -232,7 +232,7 @@ describe('in any situation', () => {
     );
   });
 
-  test('a plan that was carried out is the plan', () => {
+  test('carrying out a plan does not change the plan', () => {
     fc.assert(
       fc.property(anySituation, (given) => {
         const { wanted } = planRoutes(given);
@@ -242,7 +242,7 @@ describe('in any situation', () => {
     );
   });
 
-  test('a section that no server ever named is never left out for what servers say', () => {
+  test("a section that no server ever named is never left out because of servers' lists", () => {
     fc.assert(
       fc.property(anySituation, (given) => {
         const alone = planRoutes({ ...given, servers: [] }).wanted;
@@ -255,7 +255,7 @@ describe('in any situation', () => {
     );
   });
 
-  test('whatever servers name, routes lead from our interfaces, and learned ones to a subnet of ours unless paths = all', () => {
+  test('whatever servers name, routes begin at our interfaces, and learned ones lead to a subnet of ours unless paths = all', () => {
     fc.assert(
       fc.property(anySituation, (given) => {
         for (const { local: from, remote, port: at } of planRoutes(given).wanted) {
@@ -277,7 +277,7 @@ describe('in any situation', () => {
     );
   });
 
-  test('the list of a server does not take its last living way', () => {
+  test("a server's list never ends its last working route", () => {
     fc.assert(
       fc.property(anySituation, (given) => {
         const alone = new Set(planRoutes({ ...given, servers: [] }).wanted.map(routeKey));

@@ -69,7 +69,7 @@ class Scene {
     this.clock.advance(5);
   }
 
-  /** MiB of the attached volume; null: it is not open. */
+  /** MiB of the attached volume; null if it is not open. */
   get mib(): number | null {
     return this.attachment.volume === null ? null : this.attachment.volume.sizeBytes / MIB;
   }
@@ -93,7 +93,7 @@ class Scene {
     this.answer(OP.OPEN, encodeOpenAnswer({ ...VOLUME, handle: 1, sizeBytes: mib * MIB, canDiscard: true, identity: 'i', life: 'l' }));
   }
 
-  /** IOCTLs that it was asked in this session. */
+  /** The number of IOCTLs that the server received in this session. */
   get ioctls(): number[] {
     return this.path.requests(OP.IOCTL).map(({ header }) => header.aux);
   }
@@ -134,7 +134,7 @@ test('a new list makes an attached volume larger, once; a smaller size changes n
   expect(scene.said).toEqual(['1 > 3', '3 > 4']);
 });
 
-test('an answer to OPEN that is older than the list gets its size', () => {
+test('an answer to OPEN that is older than the list takes its size from the list', () => {
   const scene = new Scene();
   scene.answerList(2);
   expect(scene.mib).toBe(null);
@@ -142,8 +142,8 @@ test('an answer to OPEN that is older than the list gets its size', () => {
   expect([scene.mib, scene.said]).toEqual([2, ['1 > 2']]);
 });
 
-// Once it was held for ever by a client without I/O: take-over, list and all came over faster paths than the answer to its OPEN.
-test('an answer to OPEN that is older than a list without our hold makes us ask', () => {
+// Regression: an idle client kept a lost volume forever, if take-over and list overtook the answer to its OPEN.
+test('an answer to OPEN that is older than a list without our hold triggers a query', () => {
   const scene = new Scene();
   scene.answerList(1, [VENUS]);
   expect(scene.ioctls).toEqual([]);
@@ -151,7 +151,7 @@ test('an answer to OPEN that is older than a list without our hold makes us ask'
   expect(scene.ioctls).toEqual([IOCTL.IDENTIFY]);
 });
 
-test('a list that has our hold, or that was there before OPEN was sent, does not', () => {
+test('a list that has our hold, or that is older than the OPEN, triggers no query', () => {
   const held = new Scene();
   held.answerList(1, [US]);
   held.answerOpen(1);
@@ -162,7 +162,7 @@ test('a list that has our hold, or that was there before OPEN was sent, does not
   expect(before.ioctls).toEqual([]);
 });
 
-test('a volume stays as large as it was in a new session, whatever OPEN says there', () => {
+test('a volume keeps its size in a new session, whatever OPEN returns there', () => {
   const scene = new Scene();
   scene.answerList(1);
   scene.answerOpen(1);
@@ -175,7 +175,7 @@ test('a volume stays as large as it was in a new session, whatever OPEN says the
   expect([scene.mib, scene.said]).toEqual([5, ['1 > 4', '4 > 5']]);
 });
 
-test('the list of the last session says nothing about what is attached in this one', () => {
+test('the list of the last session does not apply to volumes attached in this one', () => {
   const scene = new Scene();
   scene.answerList(4);
   scene.loseSession();
@@ -185,16 +185,16 @@ test('the list of the last session says nothing about what is attached in this o
   expect([scene.mib, scene.said]).toEqual([3, ['2 > 3']]);
 });
 
-describe('who waits for a list that is not answered', () => {
+describe('a wait for a list that does not come', () => {
   function waiting(scene: Scene, waitMs: number): { over: number } {
-    const told = { over: 0 };
-    void scene.server.refresh(waitMs).then(() => told.over++);
-    return told;
+    const result = { over: 0 };
+    void scene.server.refresh(waitMs).then(() => result.over++);
+    return result;
   }
   const kept = (scene: Scene): number => (Reflect.get(scene.server, 'listWaiters') as Set<unknown>).size;
   const passed = (): Promise<void> => Promise.resolve();
 
-  test('is forgotten when his time is over', () => {
+  test('is dropped when its time is over', () => {
     const scene = new Scene();
     for (let times = 0; times < 100; times++) {
       void scene.server.refresh(LIST_WAIT_MS);
@@ -203,21 +203,21 @@ describe('who waits for a list that is not answered', () => {
     expect(kept(scene)).toBeLessThanOrEqual(1);
   });
 
-  test('gives up for the next when too many wait', async () => {
+  test('ends early when too many others wait', async () => {
     const scene = new Scene();
-    const told = Array.from({ length: LIST_WAITERS_MAX + 1 }, () => waiting(scene, LIST_WAIT_MS));
+    const result = Array.from({ length: LIST_WAITERS_MAX + 1 }, () => waiting(scene, LIST_WAIT_MS));
     await passed();
-    expect([kept(scene), told[0]?.over, told[1]?.over]).toEqual([LIST_WAITERS_MAX, 1, 0]);
+    expect([kept(scene), result[0]?.over, result[1]?.over]).toEqual([LIST_WAITERS_MAX, 1, 0]);
     scene.answerList(1);
     await passed();
-    expect([kept(scene), told.every(({ over }) => over === 1)]).toEqual([0, true]);
+    expect([kept(scene), result.every(({ over }) => over === 1)]).toEqual([0, true]);
   });
 
-  test('hears of an answer that cannot be read, which changes nothing', async () => {
+  test('ends at a malformed answer, which changes nothing', async () => {
     const scene = new Scene();
-    const told = waiting(scene, LIST_WAIT_MS);
+    const result = waiting(scene, LIST_WAIT_MS);
     scene.answerNonsense(OP.LIST);
     await passed();
-    expect([told.over, scene.server.isListed]).toEqual([1, false]);
+    expect([result.over, scene.server.isListed]).toEqual([1, false]);
   });
 });

@@ -20,8 +20,8 @@ test('nobody answered: no server is in reach', () => {
     expect(unreachableServers('osl', [path({ error: new RsError(code, 'x') })])).toEqual(expected);
 });
 
-// Once a wrong key, a nodename in use and a limit were all said to be out of reach.
-test('a server that refuses is told with its code and sentence, once for all paths to its address', () => {
+// Regression: a wrong key, a duplicate nodename and a limit were all reported as unreachable.
+test('a server that refuses is reported with its code and text, once for all paths to its address', () => {
   expect(
     unreachableServers('osl', [path({ error: AUTH }), path({ error: AUTH }), path({ error: new RsError('E_UNREACHABLE', 'x') })]),
   ).toEqual([
@@ -33,13 +33,13 @@ test('a server that refuses is told with its code and sentence, once for all pat
     ]);
 });
 
-test('of several servers the one that refuses is told also when another one is up; what is up says nothing', () => {
+test('of several servers the refusing one is reported although another is up, which is not reported', () => {
   const other = path({ name: 'big-5', address: '10.0.0.5', error: AUTH });
   expect(unreachableServers('osl', [path({ isConnected: true }), other])).toEqual([expect.stringContaining('server big-5')]);
   expect(unreachableServers('osl', [path({ isConnected: true, error: AUTH })])).toEqual([]);
 });
 
-test('many are told in few lines', () => {
+test('many servers are reported in few lines', () => {
   const paths = Array.from({ length: 300 }, (_, index) => path({ port: index + 1, error: AUTH }));
   const said = unreachableServers('osl', paths);
   expect(said).toHaveLength(REFUSALS_REPORTED_MAX + 1);

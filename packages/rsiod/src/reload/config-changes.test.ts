@@ -22,11 +22,11 @@ function said(after: RscltConfig, before = BASE): string[] {
 }
 
 describe('differences', () => {
-  test('of the same text there are none', () => {
+  test('of the same text: none', () => {
     expect(said(config({}))).toEqual([]);
   });
 
-  test('of sections, in order of the file', () => {
+  test('of sections, in the order of the file', () => {
     const after = config({
       interfaces: '[interface if0]\naddress = 10.0.3.1\n[interface if2]\naddress = 10.0.2.1\n',
       servers: `${SERVERS}port = 6000\n[volume oracle]\nreadonly = yes\n`,
@@ -41,7 +41,7 @@ describe('differences', () => {
     expect(said(BASE, after)).toContain('volume oracle of namespace osl: configured -> removed');
   });
 
-  test('of values, as they stand in a file', () => {
+  test('of values, in the form of the file', () => {
     const after = config({ defaults: 'stall = 30s\nattach = a, b\nheartbeat = 2s\ndead = 10s\nport = 6000\nlog-size = 1m\n' });
     expect(said(after)).toEqual([
       'defaults: port = - -> port = 6000',
@@ -66,7 +66,7 @@ describe('differences', () => {
     expect(JSON.stringify(configChanges(BASE, after))).not.toMatch(/secret/);
   });
 
-  test('there are some, or the texts say the same', () => {
+  test('are empty only if both texts mean the same', () => {
     const text = fc.record({
       defaults: fc.constantFrom('', 'stall = fail\n', 'port = 7000\n', 'digest = on\n', 'paths = all\n'),
       interfaces: fc.constantFrom(INTERFACES, `${INTERFACES}port = 7000\n`, '[interface if0]\naddress = 10.0.1.1\n'),
@@ -81,11 +81,11 @@ describe('differences', () => {
   });
 });
 
-describe('what stands in the way', () => {
+describe('a change is refused', () => {
   const attached = (namespace: string): string[] => (namespace === 'osl' ? ['osl:a@0', 'osl:b@0'] : []);
   const login = (changes: string): RscltConfig => config({ namespace: changes });
 
-  test('removing a namespace, or logging in as somebody else, while volumes are attached', () => {
+  test('if it removes a namespace, or changes its login, while volumes are attached', () => {
     const other = `[namespace lab]\n${LOGIN.replace('200', '201')}`;
     expect(changeObstacles(BASE, login(other), attached)).toEqual([
       'Namespace osl cannot be removed while osl:a@0, osl:b@0 are attached: restore it, or run rsconfig -d osl:a@0 osl:b@0 first',
@@ -98,7 +98,7 @@ describe('what stands in the way', () => {
     expect(isSameLogin(BASE.namespaces[0]!, renamed.namespaces[0]!)).toBe(false);
   });
 
-  test('nothing else does, but the group of the NBD socket', () => {
+  test('if it changes the group of the NBD socket, but otherwise accepted', () => {
     const after = config({ defaults: 'stall = fail\n', namespace: `[namespace osl]\n${LOGIN.replace('0xa-', '0xb-')}`, servers: '' });
     expect(changeObstacles(BASE, after, attached)).toEqual([]);
     expect(changeObstacles(BASE, config({ defaults: 'nbd-group = disk\n' }), attached)).toEqual([

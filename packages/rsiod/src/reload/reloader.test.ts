@@ -57,7 +57,7 @@ function refusal(text: string): RsError {
   throw new Error('It was taken');
 }
 
-test('a good file is taken, each change is an event and a line of the log', () => {
+test('a valid file is accepted, and each change is an event and a line of the log', () => {
   const applied = reload(TEXT.replace('10.0.1.1', '10.0.1.2'));
   expect(applied).toEqual(['interface if0: address = 10.0.1.1 -> address = 10.0.1.2']);
   expect(config.interfaces[0]?.address).toBe('10.0.1.2');
@@ -69,7 +69,7 @@ test('a good file is taken, each change is an event and a line of the log', () =
   expect(reload(TEXT.replace('10.0.1.1', '10.0.1.2'))).toEqual([]);
 });
 
-test('a wrong file is refused with all its sentences', () => {
+test('an invalid file is refused with all its errors', () => {
   const before = config;
   const error = refusal(TEXT.replace('10.0.1.1', 'nowhere').replace('200', 'many'));
   expect([error.code, config]).toEqual(['E_CONFIG', before]);
@@ -79,7 +79,7 @@ test('a wrong file is refused with all its sentences', () => {
   expect(events).toEqual([`configuration | read | refused | ${error.message}`]);
 });
 
-test('a file that is gone is refused', () => {
+test('a missing file is refused', () => {
   reload(TEXT);
   rmSync(file);
   expect(() =>
@@ -98,7 +98,7 @@ test('a file that is gone is refused', () => {
   ).toThrow(/No configuration file/);
 });
 
-test('a change that cannot be made now refuses all others', () => {
+test('a change that is impossible now refuses all others', () => {
   const before = config;
   attached = ['osl:a@0'];
   lost = [{ namespace: 'osl', server: 'big-9' }];
@@ -110,7 +110,7 @@ test('a change that cannot be made now refuses all others', () => {
   ]);
 });
 
-test('what else stands in the way is said, and nothing has changed', () => {
+test('any other obstacle is reported, and nothing changes', () => {
   const before = config;
   obstacles = ['Devices cannot be added at runtime'];
   expect(refusal(TEXT.replace('10.0.1.1', '10.0.1.2')).context['problems']).toEqual(obstacles);

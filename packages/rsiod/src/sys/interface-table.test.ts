@@ -1,5 +1,5 @@
-// Which changes of which address follow from facts, each reported once; and how lines of iproute2 are read.
-// The watcher that gets the lines is tested in interface-watcher.test.ts.
+// The changes of addresses that follow from facts, each reported once, and the parsing of iproute2's lines.
+// The watcher that receives the lines is tested in interface-watcher.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -27,13 +27,13 @@ function changes(table: InterfaceTable, ...facts: IpFact[]): string[] {
 }
 
 describe('carriers', () => {
-  test('lost and back, once each, for the addresses of that device', () => {
+  test('lost and restored, once each, for the addresses of that device', () => {
     const table = wellTable();
     expect(changes(table, link('eth0', false), link('eth0', false))).toEqual([`${ONE} carrier-lost`]);
     expect(changes(table, link('eth0', true), link('eth0', true), link('eth9', false))).toEqual([`${ONE} carrier-back`]);
   });
 
-  test('that is missing from the beginning is told', () => {
+  test('that are down from the beginning are reported', () => {
     const table = new InterfaceTable([ONE]);
     expect(table.takeAll([address(ONE, 'eth0'), link('eth0', false)]).map(({ sentence }) => sentence)).toEqual([
       'Interface eth0 has lost its carrier',
@@ -42,31 +42,31 @@ describe('carriers', () => {
 });
 
 describe('addresses', () => {
-  test('gone and back', () => {
+  test('lost and restored', () => {
     const table = wellTable();
     expect(changes(table, address(TWO, 'eth1', false), address(TWO, 'eth1', false))).toEqual([`${TWO} address-gone`]);
     expect(changes(table, address(TWO, 'eth1'))).toEqual([`${TWO} address-back`]);
   });
 
-  test('that a new list does not name are gone', () => {
+  test('that a new list does not name are lost', () => {
     const table = wellTable();
     const events = table.takeAll([address(ONE, 'eth0'), link('eth0', true), link('eth1', true)]);
     expect(events.map(({ sentence }) => sentence)).toEqual([`Address ${TWO} is gone from interface eth1`]);
   });
 
-  test('that were never there are not missed, and those of others mean nothing', () => {
+  test('that never existed are not reported lost, and foreign ones are ignored', () => {
     const table = new InterfaceTable([ONE]);
     expect(changes(table, address(ONE, 'eth0', false), address('10.0.0.1', 'eth0', false))).toEqual([]);
     expect(changes(table, address(ONE, 'eth0'))).toEqual([`${ONE} address-back`]);
   });
 
-  test('that moved to another device are not gone', () => {
+  test('that moved to another device are not lost', () => {
     const table = wellTable();
     expect(changes(table, address(ONE, 'eth1'), address(ONE, 'eth0', false), link('eth0', false))).toEqual([]);
     expect(changes(table, link('eth1', false))).toEqual([`${ONE} carrier-lost`, `${TWO} carrier-lost`]);
   });
 
-  test('that were not there when all was looked at are told when they come, once', () => {
+  test('that were missing in the first list are reported when they appear, once', () => {
     const table = new InterfaceTable([ONE, TWO]);
     expect(table.takeAll([address(ONE, 'eth0'), link('eth0', true)])).toEqual([]);
     expect(table.take(address(TWO, 'eth1')).map(({ change, sentence }) => [change, sentence])).toEqual([
@@ -78,7 +78,7 @@ describe('addresses', () => {
     expect(poor.takeLook([address(ONE, 'eth0'), link('eth0', true)]).map(({ change }) => change)).toEqual(['address-back']);
   });
 
-  test('that are watched only later are known from before', () => {
+  test('that are watched later are known already', () => {
     const table = new InterfaceTable([ONE]);
     table.takeAll([address(ONE, 'eth0'), address(TWO, 'eth1'), link('eth0', true), link('eth1', true)]);
     expect(changes(table, link('eth1', false))).toEqual([]);
@@ -123,7 +123,7 @@ test('carriers', () => {
   expect(carrierOf('[LINK]2: eth0.5@eth0: <BROADCAST,UP,LOWER_UP> mtu 1500')).toEqual(link('eth0.5', true));
 });
 
-test('anything else is passed over', () => {
+test('any other line is ignored', () => {
   for (const line of [
     '',
     'RTNETLINK answers: File exists',

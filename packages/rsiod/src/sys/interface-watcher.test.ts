@@ -59,7 +59,7 @@ test('a line of the monitor becomes a change', async () => {
   expect(scene.changes).toEqual(['carrier-lost', 'carrier-back']);
 });
 
-test('a monitor that ends is started again, ever more slowly, and the list tells what was missed', async () => {
+test('a monitor that ends is restarted, ever more slowly, and the list shows the missed changes', async () => {
   const scene = await new Scene().start();
   scene.monitors[0]!.ended('exit code 1', false);
   scene.lines = [UP];
@@ -67,7 +67,7 @@ test('a monitor that ends is started again, ever more slowly, and the list tells
   await Promise.resolve();
   await Promise.resolve();
   expect([scene.monitors.length, scene.changes]).toEqual([2, ['address-gone']]);
-  // From now on each ends at once.
+  // From now on each monitor ends at once.
   for (let passedMs = 0; passedMs < 2000; passedMs += 10) {
     if (scene.monitors.length > scene.said.length) scene.monitors.at(-1)!.ended('exit code 1', false);
     scene.clock.advance(10);
@@ -77,7 +77,7 @@ test('a monitor that ends is started again, ever more slowly, and the list tells
   expect(scene.said[0]).toMatch(/^ip monitor has ended \(exit code 1\): it is restarted in \d+ ms$/);
 });
 
-test('without iproute2 it says so once and looks at the carriers', () => {
+test('a machine without iproute2 is reported once, and carriers are polled', () => {
   const scene = new Scene();
   scene.lines = null;
   scene.watcher.start();
@@ -88,13 +88,13 @@ test('without iproute2 it says so once and looks at the carriers', () => {
   scene.monitors[0]!.ended('spawn ip ENOENT', true);
   scene.clock.advance(1000);
   expect(scene.changes).toEqual([]);
-  // The C library does not name addresses of interfaces without carrier: that is not their end.
+  // The C library does not name addresses of interfaces without carrier. That does not mean that they are lost.
   scene.facts = [{ kind: 'link', device: 'eth0', hasCarrier: false }];
   scene.clock.advance(CARRIER_POLL_MS);
   expect([scene.changes, scene.said.length, scene.monitors.length]).toEqual([['carrier-lost'], 1, 1]);
 });
 
-test('a list that cannot be had is made up for by what the C library knows', async () => {
+test("a failed list is replaced by the C library's facts", async () => {
   const scene = new Scene();
   scene.lines = null;
   scene.facts = [{ kind: 'address', device: 'eth0', address: '192.168.10.1', isThere: true }];
@@ -103,7 +103,7 @@ test('a list that cannot be had is made up for by what the C library knows', asy
   expect([scene.looks, scene.changes]).toEqual([1, ['carrier-lost']]);
 });
 
-test('a watcher that had nothing to watch begins when it gets an address, once', async () => {
+test('a watcher of loopback addresses only starts when it gets another address, once', async () => {
   const scene = await new Scene('127.45.0.1').start();
   scene.watcher.watch(['127.45.0.1', '192.168.10.1']);
   scene.watcher.watch(['192.168.10.1', '192.168.20.1']);

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 
 const program = useProgram(new URL('../testing/starved-interfaces.ts', import.meta.url));
 
-test('without a free descriptor nothing is seen, the monitor says why it ended, and nothing throws', () => {
+test('without a free descriptor no interface is seen, the monitor gives the reason for its end, and nothing throws', () => {
   const { stdout, stderr, status } = spawnSync('sh', ['-c', 'ulimit -n 100; exec "$@"', 'sh', process.execPath, program()], {
     encoding: 'utf8',
     timeout: 15_000,

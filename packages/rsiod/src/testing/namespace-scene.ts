@@ -26,7 +26,7 @@ interface SceneOptions {
   readonly keys?: string;
   /** Remotes with a section; default: all. */
   readonly sections?: number;
-  /** Remotes that the server names. */
+  /** Remotes in the server's list. */
   readonly names?: readonly string[];
 }
 
@@ -108,7 +108,7 @@ export class NamespaceScene {
     this.server.paths[lastNumber]!.connection.close('reset', true);
   }
 
-  /** The first path dies so often that it is put on probation. */
+  /** The first path ends so often that it is put on probation. */
   flap(): void {
     for (let times = 0; times < PROBATION_DEATHS; times++) {
       this.reset(0);

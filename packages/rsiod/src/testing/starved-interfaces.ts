@@ -14,7 +14,7 @@ function takeAll(): void {
   try {
     for (;;) openSync('/dev/null', 'r');
   } catch {
-    // None is left.
+    // No descriptor is left.
   }
 }
 

@@ -20,7 +20,7 @@ import { Volume } from './volume.ts';
 const BLOCK = 4096;
 const BLOCKS = 8;
 
-/** A server that executes what it is sent when the test says, a READ in two halves like a slow disk: first it looks, then it answers. */
+/** A server that executes requests when the test says. A READ has two halves, as on a slow disk: it reads first and answers later. */
 class Scene {
   readonly clock = new FakeClock();
   readonly content = Buffer.alloc(BLOCK * BLOCKS, 1);
@@ -51,7 +51,7 @@ class Scene {
     return io;
   }
 
-  /** The server does one of those that are out: the oldest change of those that overlap, as rule O1 has it, or a READ at any time. */
+  /** The server executes a request in flight: the oldest of overlapping changes, as rule O1 demands, or a READ at any time. */
   answer(index: number, status: Status = STATUS.OK): void {
     const one = this.out[index % this.out.length];
     if (one === undefined) return;
@@ -76,18 +76,21 @@ class Scene {
   }
 }
 
-test.each([true, false])('zeros that must stay allocated (%s) say so for the whole blocks of an unaligned range', (mustKeepAllocated) => {
-  const scene = new Scene();
-  scene.submit('zero', 100, 3 * BLOCK, 0, true, false, mustKeepAllocated);
-  for (let reads = scene.out.filter(({ op }) => op === OP.READ); reads.length > 0; reads = scene.out.filter(({ op }) => op === OP.READ)) {
-    scene.answer(scene.out.indexOf(reads[0]!));
-  }
-  const zeros = scene.out.filter(({ op }) => op === OP.ZERO);
-  expect(zeros).toHaveLength(1);
-  expect((zeros[0]!.flags & FLAG.NO_HOLE) !== 0).toBe(mustKeepAllocated);
-});
+test.each([true, false])(
+  'zeros that must stay allocated (%s) carry that flag for the whole blocks of an unaligned range',
+  (mustKeepAllocated) => {
+    const scene = new Scene();
+    scene.submit('zero', 100, 3 * BLOCK, 0, true, false, mustKeepAllocated);
+    for (let reads = scene.out.filter(({ op }) => op === OP.READ); reads.length > 0; reads = scene.out.filter(({ op }) => op === OP.READ)) {
+      scene.answer(scene.out.indexOf(reads[0]!));
+    }
+    const zeros = scene.out.filter(({ op }) => op === OP.ZERO);
+    expect(zeros).toHaveLength(1);
+    expect((zeros[0]!.flags & FLAG.NO_HOLE) !== 0).toBe(mustKeepAllocated);
+  },
+);
 
-test('a write within a block reads that block and writes it; what is around it stays', () => {
+test('a write within a block reads the block and writes it; its other bytes stay', () => {
   const scene = new Scene();
   scene.submit('write', BLOCK + 100, 50, 7);
   expect(scene.sent).toEqual(['read 1+1']);
@@ -99,7 +102,7 @@ test('a write within a block reads that block and writes it; what is around it s
   expect(scene.content.equals(expected)).toBe(true);
 });
 
-test('whole blocks in the middle are not read first, and an end at a block has no edge', () => {
+test('whole blocks in the middle are not read first, and an end on a block border has no edge', () => {
   const scene = new Scene();
   scene.submit('write', BLOCK - 1, 3 * BLOCK + 2, 7);
   expect(scene.sent).toEqual(['read 0+1', 'read 4+1']);
@@ -110,7 +113,7 @@ test('whole blocks in the middle are not read first, and an end at a block has n
   expect(scene.sent.at(-1)).toBe('read 7+1');
 });
 
-test('a write of whole blocks that is out is waited for: or what was read before it would be written over it', () => {
+test('a write waits for a whole-block write in flight, because its earlier read would overwrite that data', () => {
   const scene = new Scene();
   scene.submit('write', 0, BLOCK, 5, false);
   scene.submit('write', 10, 20, 7);
@@ -131,7 +134,7 @@ test('a discard leaves out the blocks that it covers in part', () => {
   expect(scene.sent).toEqual(['other 1+2']);
 });
 
-test('what fails on the way fails the request, and what waited goes on', () => {
+test('a failure on the way fails the request, and waiting requests continue', () => {
   const scene = new Scene();
   const first = scene.submit('write', 10, 20, 7);
   const second = scene.submit('write', 40, 20, 8);
@@ -143,7 +146,7 @@ test('what fails on the way fails the request, and what waited goes on', () => {
   expect(scene.volume.outstanding).toBe(0);
 });
 
-test('giving up ends those that wait, too', () => {
+test('abandoning the requests also ends those that wait', () => {
   const scene = new Scene();
   for (let at = 0; at < 4; at++) scene.submit('write', 10, 20, 7);
   scene.submit('write', 0, BLOCK, 7, false);
@@ -155,7 +158,7 @@ test('giving up ends those that wait, too', () => {
   expect(scene.sent).toEqual(['read 0+1']);
 });
 
-test('with FUA what is written is, of the blocks at the ends, too, and what is read is not', () => {
+test('with FUA the writes of the blocks at the ends carry the flag too, and the reads do not', () => {
   const scene = new Scene();
   scene.submit('write', BLOCK - 1, BLOCK + 2, 7, true, true);
   const flags = (): boolean[] => scene.out.map((request) => (request.flags & FLAG.FUA) !== 0);
@@ -174,7 +177,7 @@ test('with FUA what is written is, of the blocks at the ends, too, and what is r
   expect([scene.sent.at(-1), flags().at(-1)]).toEqual(['write 5+1', true]);
 });
 
-test('an error anywhere on the way is the answer, when nothing is out any more', () => {
+test('an error anywhere on the way is the answer, once nothing is in flight', () => {
   for (const [reading, writing] of [
     [[STATUS.IO_ERROR, STATUS.OK], []],
     [[STATUS.OK, STATUS.IO_ERROR], []],
@@ -193,7 +196,7 @@ test('an error anywhere on the way is the answer, when nothing is out any more',
   }
 });
 
-test('the last byte of the volume can be written, none behind it, and nothing of a read-only one', () => {
+test('the last byte of the volume is writable, bytes beyond it are not, and a read-only volume accepts none', () => {
   const size = BLOCK * BLOCKS;
   const scene = new Scene();
   scene.submit('write', size - 1, 1, 7);
@@ -210,7 +213,7 @@ test('the last byte of the volume can be written, none behind it, and nothing of
   expect([readonly.sent, readonly.done.map(({ status }) => status)]).toEqual([[], Array.from({ length: 3 }, () => STATUS.READ_ONLY)]);
 });
 
-test('bytes of a block of a shared volume are not written: another machine may write others of them meanwhile', () => {
+test('bytes within a block of a shared volume are refused, because another machine may write other bytes of it meanwhile', () => {
   const scene = new Scene({ shared: true });
   scene.submit('write', 1, 1, 7);
   scene.submit('zero', 1, BLOCK);
@@ -222,7 +225,7 @@ test('bytes of a block of a shared volume are not written: another machine may w
   expect(scene.sent).toEqual(['read 0+1', 'write 1+1', 'other 5+1']);
 });
 
-test('no more than the bound are under way', () => {
+test('no more requests than the bound are in flight', () => {
   const scene = new Scene();
   for (let at = 0; at < BYTE_RANGES_OUT_MAX + 9; at++) scene.submit('read', 1, 1);
   expect(scene.out).toHaveLength(BYTE_RANGES_OUT_MAX);
@@ -230,9 +233,9 @@ test('no more than the bound are under way', () => {
   expect(scene.done).toHaveLength(BYTE_RANGES_OUT_MAX + 9);
 });
 
-test('many at once, answered in any order: no byte that one wrote is lost to another', () => {
+test('many requests at once, answered in any order: no byte of one is lost to another', () => {
   const size = BLOCK * BLOCKS;
-  // Cuts make ranges that share blocks but no byte; those of even number may be whole blocks of another door.
+  // The cuts make ranges that share blocks but no byte. Those of even number may be whole blocks from another frontend.
   const cuts = fc.uniqueArray(
     fc.oneof(
       fc.integer({ min: 1, max: size - 1 }),
@@ -271,7 +274,7 @@ test('many at once, answered in any order: no byte that one wrote is lost to ano
   );
 });
 
-test('what waits for its turn is not overtaken by a later change of the same block: a new connection may have been told that it is written', () => {
+test('a waiting request is not overtaken by a later change of the same block, which a new connection may see as written', () => {
   const scene = new Scene();
   for (let at = 0; at < BYTE_RANGES_OUT_MAX; at++) scene.submit('read', 1, 1);
   scene.submit('write', 3 * BLOCK + 10, 20, 7);
@@ -281,14 +284,14 @@ test('what waits for its turn is not overtaken by a later change of the same blo
   expect(scene.content.subarray(3 * BLOCK, 4 * BLOCK).equals(Buffer.alloc(BLOCK, 9))).toBe(true);
 });
 
-test('those that wait for one slow block take nobody his turn', () => {
+test('requests that wait for one slow block delay no request for other blocks', () => {
   const scene = new Scene();
   for (let at = 0; at < 2 * BYTE_RANGES_OUT_MAX; at++) scene.submit('write', 10, 20, 7);
   scene.submit('write', 5 * BLOCK + 10, 20, 7);
   expect(scene.sent).toEqual(['read 0+1', 'read 5+1']);
 });
 
-test('any ranges that overlap, answered in any order: all is as if they had been done one after the other, as they came', () => {
+test('any overlapping ranges, answered in any order: the result is that of executing them in order of arrival', () => {
   const size = BLOCK * BLOCKS;
   const places = fc.oneof(
     fc.integer({ min: 0, max: size }),
@@ -304,7 +307,7 @@ test('any ranges that overlap, answered in any order: all is as if they had been
     fc.property(fc.array(one, { maxLength: 2 * BYTE_RANGES_OUT_MAX }), fc.infiniteStream(fc.nat(200)), (steps, turns) => {
       const scene = new Scene();
       const expected = Buffer.alloc(size, 1);
-      // So that some have to wait for their turn.
+      // Some requests therefore have to wait for their turn.
       for (let at = 0; at < BYTE_RANGES_OUT_MAX - 4; at++) scene.submit('read', 1, 1);
       for (const [at, { op, places: ends, turn }] of steps.entries()) {
         const [begin, end] = [Math.min(...ends), Math.max(...ends)];

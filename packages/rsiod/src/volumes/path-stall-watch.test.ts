@@ -17,7 +17,7 @@ function halted(policy: 'forever' | number): { clock: FakeClock; watch: StallWat
   return { clock, watch, said };
 }
 
-test('a shorter policy gives up what waited longer, from a timer', () => {
+test('a shorter policy fails I/O that has waited longer, from a timer', () => {
   const { clock, watch, said } = halted('forever');
   watch.setPolicy(5_000);
   expect(said).toEqual(['waits']);
@@ -25,14 +25,14 @@ test('a shorter policy gives up what waited longer, from a timer', () => {
   expect(said).toEqual(['waits', 'gave-up', 'given up']);
 });
 
-test('a longer policy lets it wait on', () => {
+test('a longer policy lets I/O wait on', () => {
   const { clock, watch, said } = halted(15_000);
   watch.setPolicy('forever');
   clock.advance(1_000_000);
   expect([said, watch.untilMs]).toEqual([['waits'], null]);
 });
 
-describe('while rsiod itself stands still', () => {
+describe('while rsiod itself is stopped', () => {
   function stopped(policy: StallPolicy, hasIo: boolean): { clock: FakeClock; own: StallingClock; watch: StallWatch; said: string[] } {
     const clock = new FakeClock();
     const own = new StallingClock(clock);
@@ -58,7 +58,7 @@ describe('while rsiod itself stands still', () => {
     expect(said).toEqual(['waits', 'gave-up', 'given up']);
   });
 
-  test('it counts for nothing also where what comes first is not the timer', () => {
+  test('the stopped time does not count, also if another event comes before the timer', () => {
     const { clock, own, watch, said } = stopped('fail', false);
     watch.submitted();
     own.goOn();
@@ -68,7 +68,7 @@ describe('while rsiod itself stands still', () => {
     expect(said).toEqual(['waits', 'gave-up', 'given up']);
   });
 
-  test('a time that ended meanwhile is not over before what came was read', () => {
+  test('a time limit that passed meanwhile takes effect only after pending input was read', () => {
     const { clock, own, said } = stopped(400, true);
     own.goOn();
     expect(said).toEqual(['waits']);
@@ -76,14 +76,14 @@ describe('while rsiod itself stands still', () => {
     expect(said).toEqual(['waits', 'gave-up', 'given up']);
   });
 
-  test('since when it waits is told as it was', () => {
+  test('the reported start of the wait stays the same', () => {
     const { own, watch } = stopped(5_000, true);
     own.goOn();
     expect(watch.sinceMs).toBe(0);
   });
 });
 
-test('with fail nothing is looked at any more once what comes fails at once', () => {
+test('with fail, no timer runs once new I/O fails at once', () => {
   const clock = new FakeClock();
   const said: string[] = [];
   const watch = new StallWatch('fail', { clock, abandon: () => said.push('given up'), report: (word) => said.push(word) });
@@ -96,7 +96,7 @@ test('with fail nothing is looked at any more once what comes fails at once', ()
   expect(said).toEqual(['waits', 'gave-up', 'given up']);
 });
 
-test('a volume that is ready is not touched', () => {
+test('a ready volume is left alone', () => {
   const clock = new FakeClock();
   const said: string[] = [];
   const watch = new StallWatch('forever', { clock, abandon: () => said.push('given up'), report: (word) => said.push(word) });

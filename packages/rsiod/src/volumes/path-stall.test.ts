@@ -26,7 +26,7 @@ class Scene {
 }
 
 describe('a duration', () => {
-  test('counts from when the path was lost, for I/O that was out', () => {
+  test('counts from the loss of the path for I/O in flight', () => {
     const { watch, clock, seen } = new Scene(2_000);
     clock.advance(500);
     watch.standing('halted', true);
@@ -38,7 +38,7 @@ describe('a duration', () => {
     expect(watch.untilMs).toBeNull();
   });
 
-  test('counts from when I/O came, where nothing was out', () => {
+  test('counts from the arrival of the I/O if none was in flight', () => {
     const { watch, clock, seen } = new Scene(2_000);
     watch.standing('halted', false);
     clock.advance(10_000);
@@ -50,7 +50,7 @@ describe('a duration', () => {
     expect(seen).toEqual(['0 waits', '12000 gave-up', '12000 given up']);
   });
 
-  test('I/O after the giving up has its own time, and is given up without more words', () => {
+  test('I/O after the failure has a time limit of its own, and fails without another report', () => {
     const { watch, clock, seen } = new Scene(2_000);
     watch.standing('halted', true);
     clock.advance(2_500);
@@ -61,7 +61,7 @@ describe('a duration', () => {
     expect(seen.slice(3)).toEqual(['4500 given up']);
   });
 
-  test('nothing is given up when it goes on before, and the next loss has the whole time again', () => {
+  test('nothing fails if the volume recovers in time, and the next loss has the whole time again', () => {
     const { watch, clock, seen } = new Scene(2_000);
     watch.standing('halted', true);
     clock.advance(1_900);
@@ -73,7 +73,7 @@ describe('a duration', () => {
     expect(seen).toEqual(['0 waits', '1900 goes-on', '11900 waits']);
   });
 
-  test('a server that takes up what is left is waited for; the time it took is not given back when it is lost again on the way', () => {
+  test('a server that recovers unanswered requests is awaited; that time is not returned if it is lost again meanwhile', () => {
     const { watch, clock, seen } = new Scene(2_000);
     watch.standing('halted', true);
     clock.advance(1_000);
@@ -85,25 +85,22 @@ describe('a duration', () => {
     expect(seen.slice(1)).toEqual(['61000 gave-up', '61000 given up']);
   });
 
-  test.each<StallPolicy>([2_000, 'fail'])(
-    'stall = %s: a server that says again and again that it is there and slow is waited for',
-    (policy) => {
-      const { watch, clock, seen } = new Scene(policy);
-      watch.standing('halted', true);
-      for (let time = 0; time < 60; time++) {
-        watch.serverIsSlow('Server process 7 stands still');
-        clock.advance(DRAINING_RETRY_MS);
-        watch.submitted();
-      }
-      expect([seen, watch.serverMessage]).toEqual([['0 waits'], 'Server process 7 stands still']);
-      clock.advance(DRAINING_VALID_MS - DRAINING_RETRY_MS);
-      expect(watch.serverMessage).toBeNull();
-      clock.advance((policy === 'fail' ? STALL_FAIL_GRACE_MS : 2_000) - 1);
-      expect(seen).toEqual(['0 waits']);
-      clock.advance(1);
-      expect(seen.slice(1)).toEqual([expect.stringContaining('gave-up'), expect.stringContaining('given up')]);
-    },
-  );
+  test.each<StallPolicy>([2_000, 'fail'])('stall = %s: a server that keeps reporting slow storage is awaited', (policy) => {
+    const { watch, clock, seen } = new Scene(policy);
+    watch.standing('halted', true);
+    for (let time = 0; time < 60; time++) {
+      watch.serverIsSlow('Server process 7 stands still');
+      clock.advance(DRAINING_RETRY_MS);
+      watch.submitted();
+    }
+    expect([seen, watch.serverMessage]).toEqual([['0 waits'], 'Server process 7 stands still']);
+    clock.advance(DRAINING_VALID_MS - DRAINING_RETRY_MS);
+    expect(watch.serverMessage).toBeNull();
+    clock.advance((policy === 'fail' ? STALL_FAIL_GRACE_MS : 2_000) - 1);
+    expect(seen).toEqual(['0 waits']);
+    clock.advance(1);
+    expect(seen.slice(1)).toEqual([expect.stringContaining('gave-up'), expect.stringContaining('given up')]);
+  });
 
   test('no timer runs while no I/O waits', () => {
     const { watch, clock } = new Scene(2_000);
@@ -113,7 +110,7 @@ describe('a duration', () => {
   });
 });
 
-test('fail: the grace of a reconnection, then everything fails at once, and what comes later too', () => {
+test('fail: after the grace period for a reconnection all I/O fails at once, and so does later I/O', () => {
   const { watch, clock, seen } = new Scene('fail');
   watch.standing('halted', true);
   clock.advance(STALL_FAIL_GRACE_MS - 1);
@@ -128,7 +125,7 @@ test('fail: the grace of a reconnection, then everything fails at once, and what
   expect(seen.at(-1)).toBe('6000 goes-on');
 });
 
-test('forever: it says that it waits, and no timer is ever made', () => {
+test('forever: the wait is reported, and no timer is ever created', () => {
   const { watch, clock, seen } = new Scene('forever');
   watch.standing('halted', true);
   watch.submitted();
@@ -136,7 +133,7 @@ test('forever: it says that it waits, and no timer is ever made', () => {
   expect(seen).toEqual(['0 waits']);
 });
 
-test('a volume that failed or was closed waits for nothing', () => {
+test('a failed or closed volume waits for nothing', () => {
   const { watch, clock, seen } = new Scene(2_000);
   watch.standing('halted', true);
   watch.standing('over', true);

@@ -9,7 +9,7 @@ function entry(beginBytes: number, endBytes: number, isExclusive = false): Range
   return Object.assign(new RangeEntry(), { beginBytes, endBytes, isExclusive });
 }
 
-test('an exclusive one waits for what overlaps it, and what overlaps it and comes later waits, also behind one that waits', () => {
+test('an exclusive range waits for overlapping ones, and later overlapping ones wait for it, also behind a waiting one', () => {
   const lock = new RangeLock();
   const [plain, exclusive, later, behind, elsewhere] = [entry(0, 8), entry(4, 12, true), entry(8, 16), entry(14, 20), entry(20, 24)];
   expect([plain, exclusive, later, behind, elsewhere].map((one) => lock.enter(one))).toEqual([true, false, false, false, true]);
@@ -17,12 +17,12 @@ test('an exclusive one waits for what overlaps it, and what overlaps it and come
   expect(lock.leave(exclusive)).toEqual([later, behind]);
 });
 
-test('plain ones pass each other', () => {
+test('shared ranges pass each other', () => {
   const lock = new RangeLock();
   expect([entry(0, 8), entry(0, 8), entry(4, 6)].map((one) => lock.enter(one))).toEqual([true, true, true]);
 });
 
-test("what waits can be taken out, and stands in nobody's way then", () => {
+test('a waiting range can be withdrawn, and blocks no other', () => {
   const lock = new RangeLock();
   const [out, exclusive, later] = [entry(0, 8), entry(0, 8, true), entry(0, 8)];
   for (const one of [out, exclusive, later]) lock.enter(one);
@@ -30,7 +30,7 @@ test("what waits can be taken out, and stands in nobody's way then", () => {
   expect(lock.enter(later)).toBe(true);
 });
 
-test('never are two out that overlap when one of them is exclusive, nobody is overtaken, and nobody is forgotten', () => {
+test('no two overlapping ranges are held if one is exclusive, none is overtaken, and none is forgotten', () => {
   const ranges = fc.record({ begin: fc.nat(20), length: fc.integer({ min: 1, max: 8 }), isExclusive: fc.boolean(), leaves: fc.nat(5) });
   fc.assert(
     fc.property(fc.array(ranges, { maxLength: 40 }), (steps) => {
@@ -64,8 +64,8 @@ test('never are two out that overlap when one of them is exclusive, nobody is ov
   );
 });
 
-// Of no use as a measure: it is there for the time-out, which it reached by far when each that left made all that wait look at all before them.
-test('thousands that wait for one large range do not make it slow for others to come and go', () => {
+// The time-out is the only measure here. It was reached by far when each release made every waiting range check all those before it.
+test('thousands of ranges that wait for a large one do not slow down others', () => {
   const lock = new RangeLock();
   const [many, some] = [8192, 1024];
   const elsewhere = Array.from({ length: some }, () => entry(many, many + 1));

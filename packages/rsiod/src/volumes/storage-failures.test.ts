@@ -16,7 +16,7 @@ function scene(): { clock: FakeClock; errors: StorageFailures; said: string[] } 
   return { clock, errors, said };
 }
 
-test('a hundred thousand failures are two words, and another kind is told at once', () => {
+test('a hundred thousand failures make two reports, and a failure of another kind is reported at once', () => {
   const { clock, errors, said } = scene();
   for (let time = 0; time < 100_000; time++) errors.failed('write', STATUS.NO_SPACE);
   expect(said).toEqual(['storage-fails write 6 0']);
@@ -26,7 +26,7 @@ test('a hundred thousand failures are two words, and another kind is told at onc
   expect(said.slice(2)).toEqual(['storage-fails-on write 6 99999']);
 });
 
-test('it is over when the same kind of I/O has succeeded, and not for mere silence', () => {
+test('the report ends when the same kind of I/O succeeds, not by silence alone', () => {
   const { clock, errors, said } = scene();
   errors.failed('write', STATUS.NO_SPACE);
   clock.advance(10 * STORAGE_ERRORS_LOG_MS);
@@ -38,7 +38,7 @@ test('it is over when the same kind of I/O has succeeded, and not for mere silen
   expect([said.slice(1), errors.isFailing, clock.timersPending]).toEqual([['storage-works write 6 0'], false, 0]);
 });
 
-test('what is about the request or the holder is not told, and nothing is after the end', () => {
+test('errors of the request or the holder are not reported, and nothing is reported after the end', () => {
   const { clock, errors, said } = scene();
   for (const status of [STATUS.READ_ONLY, STATUS.MISALIGNED, STATUS.TAKEN, STATUS.OUTCOME_UNKNOWN]) errors.failed('write', status);
   expect([said, clock.timersPending]).toEqual([[], 0]);

@@ -26,14 +26,14 @@ class Scene {
     if (this.watch.isAsleep) this.watch.wake();
   }
 
-  /** One answer; `left`: something else is still out. */
+  /** One answer. `left`: another request is still in flight. */
   answer(left = false): void {
     this.waitingSinceMs = left ? this.clock.monotonicMs() : null;
   }
 }
 
 describe('the watch', () => {
-  test('says once that nothing is answered, and once that it goes on', () => {
+  test('reports a stall once, and its end once', () => {
     const scene = new Scene();
     scene.submit();
     scene.clock.advance(SLOW_STORAGE_MS - 1);
@@ -46,7 +46,7 @@ describe('the watch', () => {
     expect([scene.said.length, scene.watch.reportedSinceMs]).toEqual([2, null]);
   });
 
-  test('has a timer only while something is out', () => {
+  test('has a timer only while a request is in flight', () => {
     const scene = new Scene();
     expect(scene.clock.timersPending).toBe(0);
     scene.submit();
@@ -60,7 +60,7 @@ describe('the watch', () => {
     expect(scene.said).toEqual(['6000 stands-still']);
   });
 
-  test('says nothing while answers come, however long something is out', () => {
+  test('reports nothing while answers arrive, however long one request is in flight', () => {
     const scene = new Scene();
     scene.submit();
     for (let times = 0; times < 100; times++) {
@@ -70,7 +70,7 @@ describe('the watch', () => {
     expect(scene.said).toEqual([]);
   });
 
-  test('each standstill is said', () => {
+  test('reports each stall', () => {
     const scene = new Scene();
     scene.submit();
     scene.clock.advance(SLOW_STORAGE_MS);
@@ -79,7 +79,7 @@ describe('the watch', () => {
     expect(scene.said).toEqual(['5000 stands-still', '6000 moves', '10000 stands-still']);
   });
 
-  test('leaves a volume that is not ready to others, and counts anew when it is', () => {
+  test('ignores a volume that is not ready, and restarts its count when it is', () => {
     const scene = new Scene();
     scene.isReady = false;
     scene.submit();
@@ -94,7 +94,7 @@ describe('the watch', () => {
     expect([scene.said.length, scene.watch.reportedSinceMs]).toEqual([1, null]);
   });
 
-  test('a look that comes late makes no standstill, and ends none', () => {
+  test('a late check neither reports a stall nor ends one', () => {
     const waiting = { isReady: true, waitingSinceMs: 0 };
     const lateMs = 10 * SLOW_STORAGE_MS;
     const late = judgeStorageStall(storageStallStart(0), waiting, lateMs);
@@ -108,7 +108,7 @@ describe('the watch', () => {
     });
   });
 
-  test('says nothing any more of a volume that is over', () => {
+  test('reports nothing about a closed volume', () => {
     const scene = new Scene();
     scene.submit();
     scene.clock.advance(SLOW_STORAGE_MS);
@@ -120,20 +120,20 @@ describe('the watch', () => {
 });
 
 describe('the reason', () => {
-  const reason = (told: { oldestMs: number; atMs: number } | null): string => storageStallReason('server big-9', 1_000, told, 7_500);
-  const unsaid = 'an answer of server big-9, which has not said since then what it executes';
+  const reason = (report: { oldestMs: number; atMs: number } | null): string => storageStallReason('server big-9', 1_000, report, 7_500);
+  const noReport = 'an answer of server big-9, which has not said since then what it executes';
 
   test.each([
-    ['nothing was ever said', null, unsaid],
-    ['what was said is older than the standstill', { oldestMs: 9_000, atMs: 1_000 }, unsaid],
-    ['nothing is executed', { oldestMs: 0, atMs: 7_000 }, 'an answer of server big-9, which is heard and executes nothing of ours'],
+    ['there was no report', null, noReport],
+    ['the last report is older than the stall', { oldestMs: 9_000, atMs: 1_000 }, noReport],
+    ['no request is executed', { oldestMs: 0, atMs: 7_000 }, 'an answer of server big-9, which is heard and executes nothing of ours'],
     [
-      'what is executed is young: that of another volume',
+      'the executing request is recent, so it belongs to another volume',
       { oldestMs: 10, atMs: 7_000 },
       'an answer of server big-9, which is heard and executes nothing of ours for longer than 0 s',
     ],
     [
-      'a request has been executing all the time',
+      'a request was executing all the time',
       { oldestMs: 5_900, atMs: 7_000 },
       "server big-9's storage: its oldest request of ours has been executing for 6 s",
     ],
@@ -142,7 +142,7 @@ describe('the reason', () => {
       { oldestMs: 5_900, atMs: 6_000 },
       "server big-9's storage: its oldest request of ours has been executing for 7 s",
     ],
-  ])('%s', (_, told, text) => {
-    expect(reason(told)).toBe(text);
+  ])('%s', (_, report, text) => {
+    expect(reason(report)).toBe(text);
   });
 });

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { volumeById } from './volume-by-id.ts';
 
 const id = '7d444840-9dc0-11d1-b245-5ffdce74fad2';
-/** Whatever a server may give as an id. */
+/** Anything that a server may give as an id. */
 const token = fc.string({
   unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
   minLength: 1,
@@ -16,15 +16,15 @@ const token = fc.string({
 });
 const namespaceid = fc.integer({ min: 0, max: 65_535 });
 
-test('an id as our server makes it stands in the name as it is', () => {
+test('an id of our own server appears in the name unchanged', () => {
   expect(volumeById({ namespaceid: 200, id })).toBe(`rsio-200-${id}`);
 });
 
-test('one id in two namespaces is two volumes', () => {
+test('one id in two namespaces means two volumes', () => {
   expect(volumeById({ namespaceid: 201, id })).not.toBe(volumeById({ namespaceid: 200, id }));
 });
 
-test('what udev does not allow is written as udev writes it', () => {
+test('characters that udev does not allow are escaped as udev does', () => {
   expect(volumeById({ namespaceid: 1, id: 'a/b' })).toBe('rsio-1-a\\x2fb');
   expect(volumeById({ namespaceid: 1, id: '..' })).toBe('rsio-1-..');
   expect(volumeById({ namespaceid: 1, id: 'x"$\'~' })).toBe('rsio-1-x\\x22\\x24\\x27\\x7e');
@@ -32,13 +32,13 @@ test('what udev does not allow is written as udev writes it', () => {
   expect(volumeById({ namespaceid: 1, id: 'a\\x2fb' })).toBe('rsio-1-a\\x5cx2fb');
 });
 
-test('the longest id gives a name that a file may have', () => {
+test('the longest id gives a name that fits a file name', () => {
   const longest = (first: string): string => volumeById({ namespaceid: 65_535, id: first + '/'.repeat(TOKEN_MAX_CHARS - 1) });
   expect(longest('a')).toMatch(/^rsio-65535-sha256=[0-9a-f]{64}$/);
   expect(longest('a')).not.toBe(longest('b'));
 });
 
-test('whatever the ids: allowed characters, a length that a file may have, and a name of its own', () => {
+test('any ids: allowed characters, a length that fits a file name, and distinct names', () => {
   fc.assert(
     fc.property(namespaceid, token, namespaceid, token, (one, first, other, second) => {
       const name = volumeById({ namespaceid: one, id: first });

@@ -19,7 +19,7 @@ class Scene {
     this.volume.extents(positionBytes, lengthBytes, (status, extents) => this.said.push({ status, extents }));
   }
 
-  /** The server answers the EXTENTS that it has. */
+  /** The server answers the EXTENTS that it has received. */
   answer(body: Buffer): void {
     this.trunk.clock.advance(1);
     const [path] = this.trunk.server.paths;
@@ -34,7 +34,7 @@ test.each([
   ['of no length', 512, 0, STATUS.BAD_REQUEST],
   ['past the end', OPEN_ANSWER.sizeBytes, 512, STATUS.PAST_END],
   ['past every volume', 2 ** 53 - 2 ** 20, 2 ** 32, STATUS.PAST_END],
-])('extents of a range %s: refused, later, and nobody is asked', (_what, positionBytes, lengthBytes, status) => {
+])('extents of a range %s: refused asynchronously, without a request to the server', (_what, positionBytes, lengthBytes, status) => {
   const scene = new Scene();
   scene.ask(positionBytes, lengthBytes);
   expect(scene.said).toEqual([]);
@@ -44,7 +44,7 @@ test.each([
   expect(scene.volume.outstanding).toBe(0);
 });
 
-test('an EXTENTS answer that is none fails its request, and costs the server its path', () => {
+test('a malformed EXTENTS answer fails its request and closes the path', () => {
   const scene = new Scene();
   scene.ask(0, 4096);
   scene.answer(Buffer.from('nonsense'));
@@ -53,7 +53,7 @@ test('an EXTENTS answer that is none fails its request, and costs the server its
   expect(scene.trunk.moves.at(-1)).toMatch(/^0: up > (?:down|connecting)/);
 });
 
-test('an EXTENTS answer of more than was asked for is cut', () => {
+test('an EXTENTS answer for more than the request is cut', () => {
   const scene = new Scene();
   scene.ask(0, 4096);
   scene.answer(encodeExtentsAnswer({ extents: [4, EXTENT.HOLE, 2 ** 40, EXTENT.DATA, 8, EXTENT.HOLE] }));
@@ -68,7 +68,7 @@ test('an EXTENTS answer of more than was asked for is cut', () => {
   ]);
 });
 
-test('stall = fail looks no more when the trunk has ended without a path', () => {
+test('stall = fail makes no further check when the trunk has ended without a path', () => {
   const { trunk, clock, supervisors, attachment } = new TrunkScene(1).start();
   const volume = new Volume({ name: 'osl', namespaceid: 1 }, attachment, trunk, clock, 'fail');
   for (const { path } of supervisors) path?.connection.close('cut', true);

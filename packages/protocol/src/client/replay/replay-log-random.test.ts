@@ -37,7 +37,7 @@ class World {
   private readonly expected = new Map<number, { value: number; answered: number }>();
   private ids = 0;
   private answered = 0;
-  private life = 1;
+  private incarnation = 1;
 
   constructor(blocks: number) {
     this.log = new ReplayLog(MARGIN + blocks * BLOCK_COST, new SlabPool(2));
@@ -125,11 +125,14 @@ class World {
    * The session is lost and, with the storage's incarnation, everything that was not on disk. Interrupted recoveries follow, then a
    * complete one.
    */
-  crash(isNewLife: boolean, interruptions: readonly { executed: number; answered: number; isNewLife: boolean; kept: number[] }[]): void {
+  crash(
+    isNewIncarnation: boolean,
+    interruptions: readonly { executed: number; answered: number; isNewIncarnation: boolean; kept: number[] }[],
+  ): void {
     const late = this.flushes.splice(0);
-    this.beginLife(isNewLife);
-    for (const { executed, answered, isNewLife: next, kept } of interruptions) {
-      const replay = this.log.opened(String(this.life));
+    this.beginLife(isNewIncarnation);
+    for (const { executed, answered, isNewIncarnation: next, kept } of interruptions) {
+      const replay = this.log.opened(String(this.incarnation));
       const pieces: Request[] = [];
       while (replay?.hasNext === true) pieces.push(nextPiece(replay));
       pieces.slice(0, executed + answered).forEach((piece) => this.executePiece(piece));
@@ -154,14 +157,14 @@ class World {
   private beginLife(isNew: boolean): void {
     for (const one of this.inFlight) one.isExecuted = false;
     if (!isNew) return;
-    this.life++;
+    this.incarnation++;
     this.disk.forEach((value, sector) => {
       this.cache[sector] = value;
     });
   }
 
   private recover(): void {
-    const replay = this.log.opened(String(this.life));
+    const replay = this.log.opened(String(this.incarnation));
     const replayed = new Map<number, number>();
     while (replay?.hasNext === true) {
       const piece = nextPiece(replay);
@@ -173,7 +176,7 @@ class World {
       expect(this.log.replayed(replay)).toBe(!replay.hasNext);
     }
     if (replay !== null) expect(replayed).toEqual(new Map([...this.expected].map(([sector, { value }]) => [sector, value])));
-    expect(this.log.incarnation).toBe(String(this.life));
+    expect(this.log.incarnation).toBe(String(this.incarnation));
     while (this.inFlight.length > 0) {
       this.execute(0);
       this.answer(0);
@@ -218,18 +221,21 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc
       .record({
-        isNewLife: fc.integer({ min: 0, max: 3 }).map((one) => one > 0),
+        isNewIncarnation: fc.integer({ min: 0, max: 3 }).map((one) => one > 0),
         interruptions: fc.array(
           fc.record({
             executed: fc.nat(4),
             answered: fc.nat(4),
-            isNewLife: fc.boolean(),
+            isNewIncarnation: fc.boolean(),
             kept: fc.array(fc.nat(SECTORS - 1), { maxLength: 8 }),
           }),
           { maxLength: 2 },
         ),
       })
-      .map(({ isNewLife, interruptions }) => ({ do: (world: World) => world.crash(isNewLife, interruptions), name: 'crash' })),
+      .map(({ isNewIncarnation, interruptions }) => ({
+        do: (world: World) => world.crash(isNewIncarnation, interruptions),
+        name: 'crash',
+      })),
   },
 );
 

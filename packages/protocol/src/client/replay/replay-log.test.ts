@@ -23,8 +23,8 @@ function enter(log: ReplayLog, request: Request): void {
   log.answered(request);
 }
 
-function pieces(log: ReplayLog, life: string): Request[] {
-  const replay = log.opened(life);
+function pieces(log: ReplayLog, incarnation: string): Request[] {
+  const replay = log.opened(incarnation);
   const found: Request[] = [];
   while (replay?.hasNext === true) found.push(nextPiece(replay));
   return found;

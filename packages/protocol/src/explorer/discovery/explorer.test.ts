@@ -65,7 +65,7 @@ class Scene {
   }
 
   /** Starts a peer that receives each request and answers as the test likes. */
-  async stranger(address: string, says: (request: Buffer, nonce: Uint8Array) => Buffer[]): Promise<void> {
+  async peer(address: string, says: (request: Buffer, nonce: Uint8Array) => Buffer[]): Promise<void> {
     const sockets: DatagramSocket[] = [];
     const onDatagram = (datagram: Buffer, from: DatagramPeer): void => {
       const received = decodeDiscovery(datagram, null);
@@ -197,7 +197,7 @@ describe('rejected and reported', () => {
     ['no addresses at all', {}, (_, nonce) => [encodeOffer(offer(nonce, { interfaces: [] }), null, 0)], 'other-address'],
   ])('%s', async (_what, options, says, kind) => {
     const scene = new Scene();
-    await scene.stranger(ADDRESS, says);
+    await scene.peer(ADDRESS, says);
     const result = await scene.explore({ locals: LOCALS.slice(0, 1), ...options });
     expect(result.servers).toEqual([]);
     expect(kinds(result)).toEqual([`${kind} ${ADDRESS} ${DISCOVERY_ROUNDS}`]);
@@ -211,7 +211,7 @@ describe('rejected and reported', () => {
     const old = scene.network.sent.find(({ from, to }) => from.address === ADDRESS && to.port !== PORT)!;
     expect(decodeDiscovery(old.datagram, KEY)).toMatchObject({ kind: 'offer', signature: 'right' });
     const again = new Scene();
-    await again.stranger(ADDRESS, () => [old.datagram]);
+    await again.peer(ADDRESS, () => [old.datagram]);
     const result = await again.explore({ namespacekey: '0xosl', random: new SeededRandom(2).bytes });
     expect([result.servers, kinds(result)]).toEqual([[], [`not-asked-for ${ADDRESS} ${DISCOVERY_ROUNDS}`]]);
   });
@@ -219,8 +219,8 @@ describe('rejected and reported', () => {
   test('an answer that arrives at another interface than the one that asked', async () => {
     const scene = new Scene();
     const nonces: Uint8Array[] = [];
-    await scene.stranger('192.168.45.66', (_, nonce) => (nonces.push(nonce), []));
-    await scene.stranger('192.168.46.66', () =>
+    await scene.peer('192.168.45.66', (_, nonce) => (nonces.push(nonce), []));
+    await scene.peer('192.168.46.66', () =>
       nonces.map((nonce) => encodeOffer(offer(nonce, { interfaces: offeredAt('192.168.46.66') }), null, 0)),
     );
     const result = await scene.explore();
@@ -244,7 +244,7 @@ describe('rejected and reported', () => {
   test('two answers for one server that contradict each other', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
-    await scene.stranger(ADDRESS, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0)]);
+    await scene.peer(ADDRESS, (_, nonce) => [encodeOffer(offer(nonce, own), null, 0)]);
     const result = await scene.explore();
     expect(result.servers.map(({ interfaces }) => interfaces)).toEqual([BIG_9.offered.interfaces]);
     expect(kinds(result)).toEqual([`contradiction ${ADDRESS} ${DISCOVERY_ROUNDS}`]);
@@ -252,7 +252,7 @@ describe('rejected and reported', () => {
 
   test('more than a thousand answers: the limit is kept', async () => {
     const scene = new Scene();
-    await scene.stranger(ADDRESS, (_, nonce) =>
+    await scene.peer(ADDRESS, (_, nonce) =>
       Array.from({ length: DISCOVERY_ANSWERS_MAX + 10 }, (_unused, index) =>
         encodeOffer(offer(nonce, { ...own, serverid: index & 255, instance: index.toString(16).padStart(32, '0') }), null, 0),
       ),
@@ -266,7 +266,7 @@ describe('rejected and reported', () => {
   test('invalid datagrams from a thousand addresses are counted and hide no server', async () => {
     const scene = new Scene();
     await scene.serve(BIG_9);
-    await scene.stranger(ADDRESS, () => []);
+    await scene.peer(ADDRESS, () => []);
     const nonsense = (to: DatagramPeer): void => {
       for (let index = 0; index < 1000; index++) {
         scene.network.send(Buffer.from('nonsense'), { address: `10.1.${index >> 8}.${index & 255}`, port: 9 }, to, () => undefined);

@@ -354,7 +354,7 @@ describe('examine', () => {
       return new Map([['eth0', { sentBytes: countedBytes, receivedBytes: countedBytes }]]);
     };
     const most: number[] = [];
-    const told: string[] = [];
+    const reported: string[] = [];
     const result = await scene.until(
       examine({
         locals,
@@ -363,10 +363,10 @@ describe('examine', () => {
         login: LOGIN,
         expected: EXPECTED,
         ports: { ...scene.ports, counters: () => (most.push(scene.server.openConnections), counters()) },
-        onReport: ({ candidate }, done, total) => told.push(`${candidate.local.name} ${candidate.remote.name} ${done}/${total}`),
+        onReport: ({ candidate }, done, total) => reported.push(`${candidate.local.name} ${candidate.remote.name} ${done}/${total}`),
       }),
     );
-    expect([told, Math.max(...most)]).toEqual([['if0 if1 1/2', 'if1 if2 2/2'], 1]);
+    expect([reported, Math.max(...most)]).toEqual([['if0 if1 1/2', 'if1 if2 2/2'], 1]);
     expect(result.reports.map(({ leavesBy, device }) => [device, leavesBy])).toEqual([
       ['eth0', 'eth0'],
       ['eth1', 'eth0'],

@@ -10,7 +10,7 @@ const volume = (name: string, universe = 0): { namespace: string; name: string; 
   universe,
 });
 
-it('universe and name make the place, and path = another one, both below the root', () => {
+it('universe and name determine the location, path = sets another one, both below the root', () => {
   expect(devicePlaces('', '/dev', volume('oracle', 2), null)).toEqual({ block: '/dev/av2/oracle', raw: '/dev/av2/roracle' });
   expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), null)).toEqual({ block: '/lab/dev/av0/oracle', raw: '/lab/dev/av0/roracle' });
   expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), '/dev/disk/db')).toEqual({
@@ -20,7 +20,7 @@ it('universe and name make the place, and path = another one, both below the roo
   expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), '/../../etc/db').block).toBe('/lab/etc/db');
 });
 
-it.each(['', '.', '..', '../../etc/passwd', 'a/b', 'a b', 'a\0', 'x'.repeat(64)])(
+it.each(['', '.', '..', '../../etc/passwd', 'a/b', 'a b', 'a\0', 'a volume called %j has no location unless path = sets one'.repeat(64)])(
   'a volume called %j has no place, unless it is given one',
   (name) => {
     expect(() => devicePlaces('', '/dev', volume(name), null)).toThrow(/cannot have a device of that name: set path =/);
@@ -28,7 +28,7 @@ it.each(['', '.', '..', '../../etc/passwd', 'a/b', 'a b', 'a\0', 'x'.repeat(64)]
   },
 );
 
-it('X and rX in one universe are in the way of each other, and so are two of one name', () => {
+it('X and rX in one universe collide, and so do two volumes of one name', () => {
   const places = (name: string, universe = 0, path: string | null = null): ReturnType<typeof devicePlaces> =>
     devicePlaces('', '/dev', volume(name, universe), path);
   expect(overlaps(places('oracle'), places('oracle'))).toBe(true);

@@ -19,7 +19,7 @@ function found(...files: readonly string[]): string[] {
   return swapsOn(text, TARGETS, MOUNTS).map(({ label, swap }) => `${label} ${swap}`);
 }
 
-it('a device of ours, a partition of it, and a file on it are swap space on a volume', () => {
+it('a device of ours, a partition on it, and a file on it count as swap space on a volume', () => {
   expect(found('/dev/loop3', '/dev/loop4p2', '/mnt/a\\040b/swapfile')).toEqual([
     'osl:oracle@0 /dev/loop3',
     'osl:data@0 /dev/loop4p2',
@@ -27,7 +27,7 @@ it('a device of ours, a partition of it, and a file on it are swap space on a vo
   ]);
 });
 
-it('what stands elsewhere is none of ours', () => {
+it('swap space elsewhere does not count', () => {
   expect(found('/dev/sda2', '/dev/loop31', '/swapfile', '/mnt/a\\040b/other/swapfile')).toEqual([]);
   expect(found()).toEqual([]);
 });

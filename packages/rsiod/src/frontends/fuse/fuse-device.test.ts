@@ -41,7 +41,7 @@ class Scene {
     this.device.start();
   }
 
-  /** Sends a request, or a reply, and resolves when it was received. */
+  /** Sends a request or a reply. Resolves when it was received. */
   async send(text: string, by: 'request' | 'reply' = 'request'): Promise<void> {
     const arrived = new Promise<void>((resolve) => (this.whenReceived = resolve));
     if (by === 'reply') this.device.reply(Buffer.from(`__${text}__`), 2, 2 + text.length);
@@ -49,7 +49,7 @@ class Scene {
     await arrived;
   }
 
-  /** A read that is pending has to come to an end, or the process could not. */
+  /** A pending read has to end; otherwise the process cannot. */
   end(): void {
     this.device.close();
     writeSync(this.fd, 'end');
@@ -61,7 +61,7 @@ describe.each([
   ['by epoll', true],
   ['by pending reads', false],
 ])('%s', (_, usesPoll) => {
-  it('requests are received one by one, a kept buffer is not used again, and replies leave', async () => {
+  it('requests are received one by one, a kept buffer is not reused, and replies leave', async () => {
     const scene = new Scene(usesPoll);
     for (const text of ['one', 'keep two', 'keep three', 'four']) await scene.send(text);
     await scene.send('five', 'reply');
@@ -73,7 +73,7 @@ describe.each([
     expect(scene.received).toHaveLength(5);
   });
 
-  it('what comes while it is paused is received when it goes on', async () => {
+  it('requests that arrive during a pause are received after it', async () => {
     const scene = new Scene(usesPoll);
     await scene.send('first');
     scene.device.pause();
@@ -84,12 +84,12 @@ describe.each([
   });
 });
 
-it('paused, by epoll, nothing is received at all', async () => {
+it('with epoll, nothing at all is received during a pause', async () => {
   const scene = new Scene(true);
   await scene.send('first');
   scene.device.pause();
   const second = scene.send('second');
-  // As many turns of the loop as it takes to receive it otherwise, and more.
+  // More turns of the event loop than receiving takes otherwise.
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
   expect(scene.received).toEqual(['first']);
   scene.device.resume();
@@ -99,7 +99,7 @@ it('paused, by epoll, nothing is received at all', async () => {
   expect(scene.buffers.inUse).toBe(0);
 });
 
-it('by epoll, when it is busy, what has come meanwhile is received in the same turn, each in a buffer of its own', async () => {
+it('with epoll under load, all pending requests are received in one turn, each in its own buffer', async () => {
   const scene = new Scene(true);
   scene.isBusy = true;
   const [later, turns] = [['keep two', 'keep three', 'four'], [] as number[]];

@@ -67,13 +67,13 @@ class Scene {
     return this.send(OPCODE.SETATTR, bytes);
   }
 
-  /** Lets the volume do everything, or the `index`th request alone. */
+  /** Lets the volume execute all requests, or only the `index`th. */
   run(index?: number): void {
     if (index !== undefined) this.work.splice(index, 1)[0]?.();
     else while (this.work.length > 0) this.work.shift()?.();
   }
 
-  /** The error of a request that must be answered. */
+  /** The error of a request that must have a reply. */
   errno(unique: number): number {
     return this.reply(unique).errno;
   }
@@ -90,7 +90,7 @@ class Scene {
 }
 
 describe('reading and writing', () => {
-  it('data comes back as it was written, small and large, out of order', () => {
+  it('data comes back as written, small and large, out of order', () => {
     const scene = new Scene({ sizeBytes: 4 * MIB });
     const small = Buffer.alloc(512, 7);
     const large = Buffer.alloc(MIB, 9);
@@ -106,7 +106,7 @@ describe('reading and writing', () => {
     expect(scene.kernel.buffers.inUse).toBe(0);
   });
 
-  it('at the end reads and writes are short, behind it a read has nothing and a write no space', () => {
+  it('at the end reads and writes are short; beyond it a read returns nothing and a write fails with ENOSPC', () => {
     const scene = new Scene({ sizeBytes: MIB });
     const end = MIB - 512;
     const [read, behind, write, past, far] = [
@@ -124,7 +124,7 @@ describe('reading and writing', () => {
     expect(scene.errno(past)).toBe(ERRNO.ENOSPC);
   });
 
-  it('parts of blocks are invalid, a read-only volume cannot be opened for writing, and O_DSYNC is FUA', () => {
+  it('partial blocks are invalid, a read-only volume cannot be opened for writing, and O_DSYNC means FUA', () => {
     const scene = new Scene({ blockSizeBytes: 4096 });
     const part = scene.read(512, 512);
     const durable = scene.write(0, Buffer.alloc(4096), 1 | 0o10000);
@@ -153,7 +153,7 @@ describe('reading and writing', () => {
     expect(scene.kernel.buffers.inUse).toBe(0);
   });
 
-  it('more than was agreed on is refused, read or written, and the volume is not asked', () => {
+  it('a read or write beyond the agreed size is refused, and the volume gets no request', () => {
     const scene = new Scene({ sizeBytes: 4 * MIB });
     const tooMuch = [scene.read(0, MIB + 512), scene.read(0, 0xffffffff), scene.write(0, Buffer.alloc(MIB + 512))];
     const most = [scene.read(0, MIB), scene.write(0, Buffer.alloc(MIB))];
@@ -164,7 +164,7 @@ describe('reading and writing', () => {
     expect(scene.kernel.buffers.inUse).toBe(0);
   });
 
-  it('with too much out the descriptor is not read until half of it is done', () => {
+  it('with too many requests in flight the descriptor is not read until half of them are done', () => {
     const scene = new Scene();
     for (let count = 0; count < FUSE_REQUESTS_OUT_MAX; count++) scene.read(0, 0x200);
     expect(scene.kernel.isPaused).toBe(true);
@@ -176,7 +176,7 @@ describe('reading and writing', () => {
 });
 
 describe('the file', () => {
-  it('has the size of now, and keeps owner and permissions; its size cannot be set, but it may be opened with O_TRUNC', () => {
+  it('shows the current size, and keeps owner and permissions; its size cannot be set, but O_TRUNC is accepted', () => {
     const scene = new Scene({ sizeBytes: MIB });
     const asked = scene.send(OPCODE.GETATTR, body([0, 8], [0, 8]));
     const attr = scene.reply(asked).body;
@@ -201,7 +201,7 @@ describe('the file', () => {
     ).toBe('100640');
   });
 
-  it('a hole is a ZERO that may make one, zeroes are one that may not, and neither reaches behind the end', () => {
+  it('punching a hole is a ZERO that may deallocate, zeroing one that may not, and neither reaches beyond the end', () => {
     const scene = new Scene({ sizeBytes: MIB });
     const asked = [scene.fallocate(3, 0, 4096), scene.fallocate(0x11, 4096, 512), scene.fallocate(3, MIB, 512)];
     const others = [scene.fallocate(0, 0, 512), scene.fallocate(2, 0, 512), scene.fallocate(8, 0, 512)];
@@ -213,7 +213,7 @@ describe('the file', () => {
     expect(fixed.errno(fixed.fallocate(3, 0, 512))).toBe(ERRNO.EOPNOTSUPP);
   });
 
-  it('data and holes are found, from within them too; behind the last data there is none, and a hole at the end', () => {
+  it('SEEK_DATA and SEEK_HOLE work from within data and holes; after the last data there is no data, and the end is a hole', () => {
     const scene = new Scene({ sizeBytes: MIB });
     scene.write(4096, Buffer.alloc(1024));
     scene.run();
@@ -236,7 +236,7 @@ describe('the file', () => {
     expect(unknown.map((unique) => Number(scene.reply(unique).body.readBigUInt64LE(0)))).toEqual([8192, MIB]);
   });
 
-  it('INIT agrees on a megabyte, and refuses a kernel that is too old', () => {
+  it('INIT agrees on one megabyte, and refuses a kernel that is too old', () => {
     const scene = new Scene();
     const offer = (minor: number): number =>
       scene.send(OPCODE.INIT, Buffer.concat([body([7, 4], [minor, 4], [131072, 4], [0xffffffff, 4]), Buffer.alloc(48)]));
@@ -248,7 +248,7 @@ describe('the file', () => {
     expect(scene.agreed[1]).toBe('the kernel speaks FUSE 7.12, and 7.28 (Linux 4.20) or newer is needed: use device = nbd-socket');
   });
 
-  it('a kernel that can give requests once more is known by its second word of flags, and only where it has one', () => {
+  it('a kernel that can resend requests is recognised by its second flags field, only if that field exists', () => {
     const offer = (flags: number, second: number): boolean => {
       const scene = new Scene();
       scene.send(OPCODE.INIT, Buffer.concat([body([7, 4], [45, 4], [131072, 4], [flags, 4], [second, 4]), Buffer.alloc(44)]));
@@ -257,7 +257,7 @@ describe('the file', () => {
     expect([offer(1 << 30, 1 << 7), offer(0, 1 << 7), offer(1 << 30, ~(1 << 7) >>> 0)]).toEqual([true, false, false]);
   });
 
-  it('what is not known is not implemented, and what needs no answer gets none', () => {
+  it('unknown requests get ENOSYS, and requests that need no reply get none', () => {
     const scene = new Scene();
     expect(scene.errno(scene.send(9999))).toBe(ERRNO.ENOSYS);
     for (const opcode of [OPCODE.FORGET, OPCODE.BATCH_FORGET, OPCODE.INTERRUPT])
@@ -269,7 +269,7 @@ describe('the file', () => {
 describe('an interrupt', () => {
   const interrupt = (scene: Scene, unique: number): number => scene.send(OPCODE.INTERRUPT, body([unique, 8]));
 
-  it('ends a read that waits, after a while, and the late outcome is dropped', () => {
+  it('ends a waiting read after a while, and its late outcome is dropped', () => {
     const scene = new Scene();
     const read = scene.read(0, 512);
     interrupt(scene, read);
@@ -283,7 +283,7 @@ describe('an interrupt', () => {
     expect(scene.kernel.buffers.inUse).toBe(0);
   });
 
-  it('does nothing to a write, to a read that is done in time, and to what is not there', () => {
+  it('does not affect a write, a read that completes in time, or an unknown request', () => {
     const scene = new Scene();
     const [write, read] = [scene.write(0, Buffer.alloc(512)), scene.read(0, 512)];
     for (const unique of [write, read, 4711]) interrupt(scene, unique);
@@ -297,7 +297,7 @@ describe('an interrupt', () => {
 });
 
 describe('the end', () => {
-  it('what is out and what comes gets EIO once; buffers come back when the volume is done', () => {
+  it('pending and new requests get EIO once, and buffers are returned when the volume is done', () => {
     const scene = new Scene({ sizeBytes: 2 * MIB });
     const out = [scene.read(0, 512), scene.write(0, Buffer.alloc(MIB)), scene.send(OPCODE.FSYNC, body([0, 8], [0, 8])), scene.seek(3, 0)];
     scene.session.stop();
@@ -318,7 +318,7 @@ describe('any bytes', () => {
     lengthOff: fc.constantFrom(0, 0, 0, 1, -1, 1 << 30),
   });
 
-  it('have one answer, or none where none is due, and leave no buffer behind', () => {
+  it('get one reply, or none where none is due, and leave no buffer behind', () => {
     fc.assert(
       fc.property(fc.array(request, { maxLength: 12 }), fc.nat(12), (requests, stopAt) => {
         const scene = new Scene();
@@ -340,7 +340,7 @@ describe('any bytes', () => {
     );
   });
 
-  it('that are not as long as they say are refused, and the volume is not asked', () => {
+  it('with a wrong length field are refused, and the volume gets no request', () => {
     const scene = new Scene();
     const request = Buffer.concat([Buffer.alloc(40), body([0, 8], [0, 8], [0, 8])]);
     request.writeUInt32LE(OPCODE.LSEEK, 4);
@@ -356,7 +356,7 @@ describe('any bytes', () => {
     expect(scene.volume.seen).toHaveLength(1);
   });
 
-  it('shorter than a header are reported and not answered', () => {
+  it('shorter than a header are reported and get no reply', () => {
     const scene = new Scene();
     scene.kernel.feed(scene.session, Buffer.alloc(39, 1));
     expect(scene.kernel.replies.size).toBe(0);
@@ -364,7 +364,7 @@ describe('any bytes', () => {
   });
 });
 
-describe('a mistake of ours costs the request that met it, and nothing else', () => {
+describe('a bug of our own fails the request that met it, and nothing else', () => {
   it.each(['submit', 'extents'] as const)('in %s', (method) => {
     const scene = new Scene();
     const mistake = vi.spyOn(scene.volume, method).mockImplementation(() => {
@@ -379,7 +379,7 @@ describe('a mistake of ours costs the request that met it, and nothing else', ()
     expect(scene.session.underWay).toBe(0);
   });
 
-  it('but an assertion that fails ends the process, as everywhere', () => {
+  it('except that a failed assertion ends the process, as everywhere', () => {
     const scene = new Scene();
     scene.volume.submit = () => assert(false, 'the trunk is broken');
     expect(() => scene.read(0, 4096)).toThrow('the trunk is broken');

@@ -13,7 +13,7 @@ class Machine {
   readonly busy = new Set<number>();
   readonly asked: number[][] = [];
   readonly said: string[] = [];
-  /** Why no node can be taken away; null: they can. */
+  /** The reason why no node can be removed, or null if all can. */
   obstacle: string | null = null;
   readonly loops = new LoopNodes({
     clock: this.clock,
@@ -41,7 +41,7 @@ class Machine {
   }
 }
 
-it('a node that came with a device is known as new, and goes when nothing stands behind it; all of a burst go together', async () => {
+it('a node that appears with a device counts as new, and is removed once it has no device; all nodes of a burst go together', async () => {
   const machine = new Machine();
   expect(await machine.make(1)).toEqual({ device: '/dev/loop1', isNew: false });
   expect(await machine.make(2)).toEqual({ device: '/dev/loop2', isNew: true });
@@ -54,7 +54,7 @@ it('a node that came with a device is known as new, and goes when nothing stands
   expect([...machine.nodes]).toEqual(['loop0', 'loop1']);
 });
 
-it('one that is still in use is tried again, not for ever; one that is used anew is left alone', async () => {
+it('a node in use is retried a limited number of times, and a node that is used again is left alone', async () => {
   const machine = new Machine();
   await machine.make(2);
   machine.busy.add(2);
@@ -68,7 +68,7 @@ it('one that is still in use is tried again, not for ever; one that is used anew
   expect([machine.asked.length, machine.clock.timersPending]).toEqual([LOOP_NODES_TRIES, 0]);
 });
 
-it('none is taken away while a device is being made; the end of the process waits for no time to pass', async () => {
+it('no node is removed while a device is being made, and the end of the process does not wait for a delay', async () => {
   const machine = new Machine();
   await machine.make(2);
   machine.loops.release('/dev/loop2');
@@ -82,7 +82,7 @@ it('none is taken away while a device is being made; the end of the process wait
   expect([machine.asked, machine.clock.timersPending]).toEqual([[[2]], 0]);
 });
 
-it('nodes that cannot be taken away stay with a sentence in the log, one for all of them', async () => {
+it('nodes that cannot be removed stay, and one line in the log names the reason for all', async () => {
   const machine = new Machine();
   machine.obstacle = "perl: Can't open perl script: No such file or directory";
   for (const number of [2, 3]) {

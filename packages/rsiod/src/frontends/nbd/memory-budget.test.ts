@@ -17,7 +17,7 @@ class World {
   readonly budget = new MemoryBudget(BOUNDS, (fire) => this.turns.push(fire));
   readonly got: string[] = [];
 
-  /** A connection that wants pieces of these sizes, one after the other. */
+  /** A connection that requests pieces of these sizes, one after the other. */
   user(name: string, ...sizes: number[]) {
     const out: number[] = [];
     const roomAgain = (): void => {
@@ -39,14 +39,14 @@ class World {
   }
 }
 
-test('past the bound each connection has one request, and the rest is served first come, first served, one in a turn', () => {
+test('beyond the bound each connection has one request, and the rest is served in order of arrival, one per turn', () => {
   const world = new World();
   const [greedy, second, third] = [world.user('greedy', 60, 30, 30, 30), world.user('second', 50, 50), world.user('third', 10, 5)];
   for (const one of [greedy, second, third]) one.roomAgain();
   expect(world.got).toEqual(['greedy 60', 'greedy 30', 'second 50', 'third 10']);
   second.give();
   world.turn();
-  // The first that waits does not fit yet, and nobody overtakes it: but who has nothing out.
+  // The first waiting request does not fit yet. Only a connection with nothing in flight may overtake it.
   expect(world.got.slice(4)).toEqual([]);
   second.roomAgain();
   expect(world.got.slice(4)).toEqual(['second 50']);
@@ -58,7 +58,7 @@ test('past the bound each connection has one request, and the rest is served fir
   expect(world.got.slice(5)).toEqual(['greedy 30', 'third 5']);
 });
 
-test('a large request of who has nothing out has room as long as the reserve lasts; small ones of others go on meanwhile', () => {
+test('a large request of an idle connection has room while the reserve lasts, and small requests of others continue', () => {
   const world = new World();
   const stuck = [world.user('stuck', 100), world.user('stuck too', 50)];
   const [large, small] = [world.user('large', 90), world.user('small', 60, 60)];
@@ -74,7 +74,7 @@ test('a large request of who has nothing out has room as long as the reserve las
   expect(world.got.slice(4)).toEqual(['large 90']);
 });
 
-test("who is gone stands in nobody's way", () => {
+test('a closed connection blocks no other', () => {
   const world = new World();
   const [first, gone, last] = [world.user('first', 90), world.user('gone', 1, 90), world.user('last', 1, 5)];
   for (const one of [first, gone, last]) one.roomAgain();
@@ -83,7 +83,7 @@ test("who is gone stands in nobody's way", () => {
   expect(world.got).toEqual(['first 90', 'gone 1', 'last 1', 'last 5']);
 });
 
-test('everybody gets everything in the end, and all is given back', () => {
+test('every request gets its memory in the end, and all of it is returned', () => {
   const users = fc.array(fc.array(fc.integer({ min: 1, max: LIMIT }), { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 6 });
   fc.assert(
     fc.property(users, fc.array(fc.nat(20), { maxLength: 60 }), (wanted, gives) => {
@@ -93,7 +93,7 @@ test('everybody gets everything in the end, and all is given back', () => {
       const step = (index: number): void => {
         const one = all[index % all.length]!;
         one.give();
-        // As a reply that has left does.
+        // As a reply does when it has left.
         one.roomAgain();
         world.turn();
         const beyond = all.reduce((sum, { out }) => sum + (out[0] ?? 0), 0);
@@ -108,7 +108,7 @@ test('everybody gets everything in the end, and all is given back', () => {
   );
 });
 
-test('buffers that nobody needed for a time are given back, those that are in use now and then are kept', () => {
+test('buffers that were unused for a while are freed, and those in occasional use are kept', () => {
   const clock = new FakeClock();
   const pool = new DataBuffers(clock);
   const buffers = Array.from({ length: 8 }, () => pool.take(1 << 20));

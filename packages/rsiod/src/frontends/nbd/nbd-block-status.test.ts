@@ -10,16 +10,16 @@ const data = (lengthBytes: number) => ({ lengthBytes, isHole: false });
 const hole = (lengthBytes: number) => ({ lengthBytes, isHole: true });
 
 describe('allocation descriptors', () => {
-  it('merge neighbours of one kind and end where the request ends', () => {
+  it('merge neighbours of one kind and end with the request', () => {
     expect(allocationDescriptors([data(512), data(512), hole(1024), data(8192)], 0, 4096, false)).toEqual([1024, 0, 1024, 3, 2048, 0]);
   });
 
-  it('are one when one is asked for, not longer than the request', () => {
+  it('are one if the client asks for one, not longer than the request', () => {
     expect(allocationDescriptors([hole(512), hole(512), data(512)], 0, 4096, true)).toEqual([1024, 3]);
     expect(allocationDescriptors([hole(2 ** 40)], 0, 4096, true)).toEqual([4096, 3]);
   });
 
-  it('begin where the request does, also within an extent', () => {
+  it('begin with the request, also within an extent', () => {
     expect(allocationDescriptors([data(512), hole(1024), data(512)], 700, 1000, false)).toEqual([836, 3, 164, 0]);
     expect(allocationDescriptors([data(512)], 700, 1000, false)).toEqual([1000, 0]);
     expect(allocationDescriptors([hole(2 ** 32)], 511, 0xffffffff, true)).toEqual([2 ** 32 - 511, 3]);
@@ -30,7 +30,7 @@ describe('allocation descriptors', () => {
     expect(allocationDescriptors([hole(0)], 0, 4096, false)).toEqual([4096, 0]);
   });
 
-  it('are not more than one reply carries', () => {
+  it('are no more than one reply carries', () => {
     const many = Array.from({ length: 5000 }, (_, i) => (i % 2 === 0 ? data(512) : hole(512)));
     const descriptors = allocationDescriptors(many, 0, 5000 * 512, false);
     expect(descriptors).toHaveLength(2 * EXTENTS_PER_ANSWER_MAX);
@@ -39,7 +39,7 @@ describe('allocation descriptors', () => {
     expect(BLOCK_STATUS_MAX_BYTES).toBeLessThan(NBD_BATCH_BYTES);
   });
 
-  it('have their golden bytes', () => {
+  it('match their golden bytes', () => {
     const into = Buffer.alloc(40);
     expect(writeBlockStatus(into, 0, { cookieHigh: 0, cookieLow: 7 }, [512, 3, 1024, 0])).toBe(40);
     expect(into.toString('hex')).toBe(

@@ -35,7 +35,7 @@ const FUA = 1;
 
 const BUDGET = { limitBytes: NBD_FRONTEND_BYTES_MAX, reserveBytes: NBD_FRONTEND_BYTES_MAX, smallBytes: 2 ** 20 };
 
-/** A connection, its volume and its client, with the loop's turns in the test's hands. */
+/** A connection, its volume and its client. The test decides the turns of the event loop. */
 class Rig {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
@@ -63,13 +63,13 @@ class Rig {
   }
 
   receive(bytes: Buffer): void {
-    // As a socket does: the memory is somebody else's as soon as the call returns.
+    // As with a socket, the memory has another owner as soon as the call returns.
     const lent = Buffer.from(bytes);
     this.connection.receive(lent, 0, lent.length);
     lent.fill(0xdd);
   }
 
-  /** `asked`: with 3 it asks for the block sizes. */
+  /** `asked`: with 3 the client asks for the block sizes. */
   go(structured: boolean, asked: readonly number[] = [3]): this {
     this.receive(u32(3));
     const options = structured ? [optionBytes(8), optionBytes(10, contexts('oracle', ['base:allocation']))] : [];
@@ -86,7 +86,7 @@ class Rig {
     this.receive(Buffer.concat(requests.map(requestBytes)));
   }
 
-  /** The volume answers up to `most` requests. */
+  /** The volume completes up to `most` requests. */
   complete(most = Number.POSITIVE_INFINITY): void {
     for (const fire of this.volumeTurns.splice(0, most)) fire();
   }
@@ -136,7 +136,7 @@ describe.each([false, true])('requests (structured %s)', (structured) => {
     expect(rig.buffersInUse).toBe(0);
   });
 
-  it('carry any data whole, large and small, in any cuts', () => {
+  it('carry any data unchanged, large and small, in any cuts', () => {
     const sizes = [512, NBD_REPLY_COPY_MAX_BYTES - 512, NBD_REPLY_COPY_MAX_BYTES, 300 * 1024];
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 100_000 }), { maxLength: 12 }), fc.constantFrom(...sizes), (cuts, size) => {
@@ -157,7 +157,7 @@ describe.each([false, true])('requests (structured %s)', (structured) => {
     );
   });
 
-  it('that fail say why with a number of NBD', () => {
+  it('that fail report the reason as an NBD errno', () => {
     const end = 1024 * 1024;
     const rig = new Rig().go(structured);
     const past = 2n ** 63n;
@@ -208,7 +208,7 @@ describe.each([false, true])('requests (structured %s)', (structured) => {
 });
 
 describe('structured replies', () => {
-  it('carry the sentence and, for a read, the offset', () => {
+  it('carry the error text and, for a read, the offset', () => {
     const rig = new Rig().go(true);
     rig.send({ type: READ, cookie: 1, offset: 2 ** 40, length: 512 }, { type: WRITE, cookie: 2, offset: 2 ** 40, data: Buffer.alloc(512) });
     const [read, write] = rig.answers();
@@ -217,14 +217,14 @@ describe('structured replies', () => {
     expect(read?.data.subarray(-8).toString('hex')).toBe('0000010000000000');
   });
 
-  it('honour DF, and say so when they cannot', () => {
+  it('honour DF, or report that they cannot', () => {
     const rig = new Rig().go(true);
     expect(rig.errors({ type: READ, cookie: 1, length: 200 * 1024, flags: 4 })).toEqual(['#1 0']);
     expect(rig.errors({ type: READ, cookie: 2, length: NBD_REQUEST_MAX_BYTES + 1, flags: 4 })).toEqual(['#2 75']);
     expect(new Rig().go(false).errors({ type: READ, cookie: 3, length: 512, flags: 4 })).toEqual(['#3 22']);
   });
 
-  it('tell allocation', () => {
+  it('report allocation', () => {
     const rig = new Rig().go(true);
     rig.send({ type: WRITE, cookie: 1, offset: 1024, data: Buffer.alloc(512, 1) });
     rig.answers();
@@ -252,7 +252,7 @@ describe('batching', () => {
     expect(rig.answers()).toHaveLength(20);
   });
 
-  it('keeps a buffer until it has left', () => {
+  it('keeps a buffer until its data has left', () => {
     const rig = new Rig().go(false);
     const size = NBD_REPLY_COPY_MAX_BYTES;
     rig.send({ type: WRITE, cookie: 1, data: Buffer.alloc(size, 1) });
@@ -272,7 +272,7 @@ describe('batching', () => {
 });
 
 describe('bounds', () => {
-  it('on requests: past them the client is not read, and goes on when answers have left', () => {
+  it('on requests: beyond them the client is not read, and reading resumes when answers have left', () => {
     const rig = new Rig().go(false);
     const count = NBD_REQUESTS_OUT_MAX + 100;
     rig.send(...Array.from({ length: count }, (_, i): ClientRequest => ({ type: READ, cookie: i, length: 512 })));
@@ -300,7 +300,7 @@ describe('bounds', () => {
     expect(rig.buffersInUse).toBe(0);
   });
 
-  it('on a client that reads nothing: memory stays within them, however long it sends', () => {
+  it('on a client that reads nothing: memory stays bounded, however long it sends', () => {
     const rig = new Rig().go(false);
     for (let round = 0; round < 1000 && !rig.transport.paused; round++) {
       rig.send({ type: READ, cookie: round, length: 512 });
@@ -313,7 +313,7 @@ describe('bounds', () => {
     expect(rig.batches.inUse).toBeLessThanOrEqual(NBD_BATCHES_SENDING_MAX + 1 + full);
   });
 
-  it('on the data of all connections: past it the client is not read, but for one request, until another has given back', () => {
+  it('on the data of all connections: beyond it the client is not read, except for one request, until another connection returns memory', () => {
     const rig = new Rig().go(true);
     const other = { roomAgain: () => undefined };
     rig.budget.take(other, NBD_FRONTEND_BYTES_MAX, true);
@@ -327,7 +327,7 @@ describe('bounds', () => {
     expect(rig.buffersInUse).toBe(0);
   });
 
-  it('on options: one by one, so answers cannot pile up', () => {
+  it('on options: one at a time, so that answers cannot pile up', () => {
     const rig = new Rig();
     rig.receive(Buffer.concat([u32(3), ...new Array<Buffer>(100).fill(optionBytes(3))]));
     expect(rig.transport.paused).toBe(true);
@@ -338,7 +338,7 @@ describe('bounds', () => {
 });
 
 describe('the end of a connection', () => {
-  it('by DISC comes after the answers to what was sent before, and nothing after it is read', () => {
+  it('by DISC comes after the answers to earlier requests, and nothing after it is read', () => {
     const rig = new Rig().go(false);
     rig.send({ type: READ, cookie: 1, length: 512 }, { type: DISC, cookie: 2 }, { type: FLUSH, cookie: 3 });
     expect(rig.transport.ended).toBe(false);
@@ -348,7 +348,7 @@ describe('the end of a connection', () => {
     expect(rig.log).toEqual(['serving oracle', 'finished']);
   });
 
-  it('of the input comes after all that was sent, held requests included', () => {
+  it('by end of input comes after all earlier requests, held ones included', () => {
     const rig = new Rig().go(false);
     const count = NBD_REQUESTS_OUT_MAX + 10;
     rig.send(...Array.from({ length: count }, (_, i): ClientRequest => ({ type: FLUSH, cookie: i })));
@@ -370,7 +370,7 @@ describe('the end of a connection', () => {
     expect(rig.buffersInUse).toBe(0);
   });
 
-  it('by death: requests finish in the volume, nothing is answered, buffers come back, held requests are forgotten', () => {
+  it('by disconnect: requests finish in the volume, get no answer, return their buffers, and held requests are dropped', () => {
     const rig = new Rig().go(true);
     const total = NBD_REQUESTS_OUT_MAX + 5;
     rig.send(...Array.from({ length: total }, (_, i): ClientRequest => ({ type: READ, cookie: i, length: i % 2 === 0 ? 512 : 65536 })));
@@ -388,7 +388,7 @@ describe('the end of a connection', () => {
     expect(rig.buffersInUse).toBe(0);
   });
 
-  it('when a write fails: what the client left in the socket is not executed late', () => {
+  it('by a failed write: requests still in the socket are not executed later', () => {
     const rig = new Rig().go(false);
     rig.send(...Array.from({ length: NBD_REQUESTS_OUT_MAX + 1 }, (_, i): ClientRequest => ({ type: FLUSH, cookie: i })));
     rig.complete();
@@ -400,7 +400,7 @@ describe('the end of a connection', () => {
     expect(rig.log).toEqual(['serving oracle', 'finished']);
   });
 
-  it('by bad bytes: it is closed and the reason told', () => {
+  it('by malformed bytes: the connection is closed and the reason reported', () => {
     const rig = new Rig().go(false);
     rig.receive(Buffer.alloc(28, 0xab));
     const haggling = new Rig();
@@ -423,7 +423,7 @@ describe('the end of a connection', () => {
     expect(rig.transport.takeLeft().subarray(18).toString('hex')).toBe('0003e889045565a9' + '00000002' + '00000001' + '00000000');
   });
 
-  it('by drain answers what is under way and takes no more', () => {
+  it('by drain answers the requests in flight and accepts no more', () => {
     const rig = new Rig().go(false);
     rig.send({ type: FLUSH, cookie: 1 });
     rig.connection.drain();
@@ -433,8 +433,8 @@ describe('the end of a connection', () => {
   });
 });
 
-describe('a mistake of ours ends its connection and nothing else', () => {
-  it('when a request is passed on: what is in the volume comes back before it counts as over', () => {
+describe('a bug of our own ends its connection and nothing else', () => {
+  it('while a request is passed on: the connection counts as ended only when the volume has returned its requests', () => {
     const rig = new Rig().go(true);
     rig.send({ type: READ, cookie: 1, offset: 0, length: 4096 });
     rig.volume.submit = () => {
@@ -470,14 +470,14 @@ describe('a mistake of ours ends its connection and nothing else', () => {
     expect(rig.log).toEqual(['serving oracle', 'failed: a mistake', 'finished']);
   });
 
-  it('but an assertion that fails ends the process, as everywhere', () => {
+  it('except that a failed assertion ends the process, as everywhere', () => {
     const rig = new Rig().go(true);
     rig.volume.submit = () => assert(false, 'the trunk is broken');
     expect(() => rig.send({ type: FLUSH, cookie: 1 })).toThrow('the trunk is broken');
   });
 });
 
-it('BLOCK_STATUS of any range is asked for in whole blocks, and answered for what was asked', () => {
+it('BLOCK_STATUS of any range queries whole blocks, and the answer covers the requested range', () => {
   const rig = new Rig({ blockSizeBytes: 4096 }).go(true);
   rig.send({ type: WRITE, cookie: 1, offset: 4096, data: Buffer.alloc(4096, 5) });
   rig.answers();
@@ -488,7 +488,7 @@ it('BLOCK_STATUS of any range is asked for in whole blocks, and answered for wha
   expect(rig.errors({ type: BLOCK_STATUS, cookie: 4, offset: 2n ** 64n - 1n, length: 0xffffffff })).toEqual(['#4 22']);
 });
 
-it('a READ of no bytes is refused without an offset, which would lie outside of it', () => {
+it('a READ of no bytes is refused without an offset, which would lie outside the request', () => {
   const rig = new Rig().go(true);
   rig.send({ type: READ, cookie: 1, offset: 512, length: 0 }, { type: READ, cookie: 2, offset: 2 ** 40, length: 512 });
   expect(rig.answers().map(({ errno, chunk }) => [errno, chunk])).toEqual([[22, 0x8001], [22, 0x8002]]); // biome-ignore format: pairs
@@ -509,18 +509,18 @@ it.each([
   expect(rig.errors(...requests)).toEqual([0, 1, 2].map((cookie) => `#${cookie} ${errno}`));
 });
 
-it('on a read-only volume that cannot discard TRIM is refused for being read-only', () => {
+it('on a read-only volume without discard, TRIM is refused as read-only', () => {
   const rig = new Rig({ readonly: true, canDiscard: false }).go(true);
   expect(rig.errors({ type: TRIM, cookie: 1, offset: 0, length: 512 })).toEqual(['#1 1']);
 });
 
-it('CACHE is answered, and asks nothing of the volume', () => {
+it('CACHE is answered without a request to the volume', () => {
   const rig = new Rig().go(true);
   expect(rig.errors({ type: CACHE, cookie: 1, offset: 1, length: 1000 })).toEqual(['#1 0']);
   expect(rig.volume.seen).toEqual([]);
 });
 
-it('FAST_ZERO is done where a hole is made, and refused at once elsewhere', () => {
+it('FAST_ZERO is executed where a hole is made, and refused at once elsewhere', () => {
   const fast = { type: ZEROES, offset: 0, length: 4096 };
   const rig = new Rig().go(true);
   expect(rig.errors({ ...fast, cookie: 1, flags: 16 }, { ...fast, cookie: 2, flags: 18 })).toEqual(['#2 95', '#1 0']);
@@ -528,7 +528,7 @@ it('FAST_ZERO is done where a hole is made, and refused at once elsewhere', () =
   expect(new Rig({ canDiscard: false }).go(true).errors({ ...fast, cookie: 1, flags: 16 })).toEqual(['#1 95']);
 });
 
-it('who has not asked for the block sizes may ask for any range of bytes', () => {
+it('a client that has not asked for the block sizes may request any range of bytes', () => {
   const rig = new Rig({ blockSizeBytes: 4096 }).go(true, []);
   rig.send({ type: WRITE, cookie: 1, offset: 4095, data: Buffer.alloc(3, 7) });
   rig.answers();

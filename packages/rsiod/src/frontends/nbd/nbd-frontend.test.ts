@@ -88,7 +88,7 @@ class Client {
     return Buffer.concat(this.pieces).toString('latin1');
   }
 
-  /** Greeting, EXPORT_NAME with no name, no padding. */
+  /** Greeting, EXPORT_NAME with an empty name, no padding. */
   async choose(): Promise<this> {
     this.socket.write(Buffer.concat([u32(3), optionBytes(1)]));
     await this.take(18 + 10);
@@ -101,7 +101,7 @@ class Client {
 }
 
 describe.each([true, false])('a client over a socket (received in place: %s)', (receiveInPlace) => {
-  it('reads what it wrote, in pieces of every size', async () => {
+  it('reads the data that it wrote, in pieces of every size', async () => {
     const frontend = makeFrontend({ receiveInPlace });
     await frontend.start();
     const client = await new Client(socketPath).choose();
@@ -120,7 +120,7 @@ describe.each([true, false])('a client over a socket (received in place: %s)', (
     expect(frontend.buffersInUse).toBe(0);
   });
 
-  it('that reads nothing stops being read, and gets everything when it reads on', async () => {
+  it('that reads nothing is not read any more, and gets everything when it reads again', async () => {
     const frontend = makeFrontend({ receiveInPlace });
     await frontend.start();
     const client = await new Client(socketPath).choose();
@@ -137,7 +137,7 @@ describe.each([true, false])('a client over a socket (received in place: %s)', (
     await vi.waitUntil(() => frontend.buffersInUse === 0, UNTIL);
   });
 
-  it('that goes away in the middle leaves no buffer behind and no user', async () => {
+  it('that disconnects in the middle leaves no buffer and no user behind', async () => {
     const frontend = makeFrontend({ receiveInPlace });
     await frontend.start();
     const client = await new Client(socketPath).choose();
@@ -152,7 +152,7 @@ describe.each([true, false])('a client over a socket (received in place: %s)', (
     expect(volume.seen.filter((op) => op.startsWith('write'))).toEqual([]);
   });
 
-  it('that ends its side gets its answers and the end', async () => {
+  it('that closes its sending side gets its answers and the end', async () => {
     await makeFrontend({ receiveInPlace }).start();
     const client = await new Client(socketPath).choose();
     client.socket.end(requestBytes({ type: 0, cookie: 1, length: 4096 }));
@@ -175,7 +175,7 @@ describe('users', () => {
     await vi.waitUntil(async () => (await frontend.usersOf(volume)).length === 0, UNTIL);
   });
 
-  it('cannot become users of a volume that is being detached; those who are stay', async () => {
+  it('cannot become users of a volume that is being detached; existing users stay', async () => {
     const frontend = makeFrontend();
     await frontend.start();
     const user = await new Client(socketPath).choose();
@@ -230,7 +230,7 @@ describe('users', () => {
 });
 
 describe('stop', () => {
-  it('answers what is under way, then closes and removes the socket', async () => {
+  it('answers the requests in flight, then closes and removes the socket', async () => {
     const held: (() => void)[] = [];
     volume = new MemoryVolume({ schedule: (fire) => held.push(fire) });
     const frontend = makeFrontend();
@@ -246,7 +246,7 @@ describe('stop', () => {
     await client.whenClosed();
   });
 
-  it('does not wait for ever', async () => {
+  it('does not wait forever', async () => {
     const clock = new FakeClock();
     volume = new MemoryVolume({ schedule: () => {} });
     const frontend = makeFrontend({ clock });
@@ -263,7 +263,7 @@ describe('stop', () => {
 });
 
 describe('the socket', () => {
-  it('is for its owner alone, whatever the mask', async () => {
+  it('is accessible to its owner alone, whatever the umask', async () => {
     const before = process.umask(0);
     try {
       await makeFrontend().start();
@@ -273,7 +273,7 @@ describe('the socket', () => {
     expect(statSync(socketPath).mode & 0o777).toBe(0o600);
   });
 
-  it('is taken over from a dead daemon and refused while one lives', async () => {
+  it('is taken over from a dead daemon and refused while one is running', async () => {
     const dead = createServer();
     await new Promise<void>((resolve) => dead.listen(join(folder, 'other'), resolve));
     renameSync(join(folder, 'other'), socketPath);
@@ -287,7 +287,7 @@ describe('the socket', () => {
     await new Client(socketPath).choose();
   });
 
-  it('does not replace a file that is no socket', async () => {
+  it('does not replace a file that is not a socket', async () => {
     writeFileSync(socketPath, 'precious');
     await expect(makeFrontend().start()).rejects.toMatchObject({
       code: 'E_SYSTEM',
@@ -296,7 +296,7 @@ describe('the socket', () => {
     expect(statSync(socketPath).size).toBe(8);
   });
 
-  it('has a path that fits', async () => {
+  it('has a path within the system limit', async () => {
     const fits = join(folder, 'x'.repeat(107 - folder.length - 1));
     await makeFrontend({ socketPath: fits }).start();
     expect(existsSync(fits)).toBe(true);
@@ -306,12 +306,12 @@ describe('the socket', () => {
     });
   });
 
-  it('says when there is no place for it', async () => {
+  it('reports that its folder cannot be made', async () => {
     writeFileSync(join(folder, 'file'), '');
     await expect(makeFrontend({ socketPath: join(folder, 'file', 'nbd') }).start()).rejects.toMatchObject({ code: 'E_SYSTEM' });
   });
 
-  it('is opened to a group that exists, and is not left behind when it does not', async () => {
+  it('is opened to an existing group, and is not left behind if the group does not exist', async () => {
     await expect(makeFrontend({ group: 'no-such-group' }).start()).rejects.toMatchObject({ code: 'E_CONFIG' });
     expect(existsSync(socketPath)).toBe(false);
     const file = join(folder, 'group');
@@ -325,7 +325,7 @@ describe('the socket', () => {
   });
 
   it('belongs to its group with mode 0660', async (context) => {
-    context.skip(process.getuid?.() !== 0, 'needs root, who may give a file to any group');
+    context.skip(process.getuid?.() !== 0, 'needs root, which may give a file to any group');
     context.skip(groupId('daemon', '/etc/group') === undefined, 'needs the group daemon: install base-passwd');
     await makeFrontend({ group: 'daemon' }).start();
     const { mode, gid } = statSync(socketPath);
@@ -334,13 +334,13 @@ describe('the socket', () => {
   });
 });
 
-// Once each made a line: 6,872 within three seconds.
-it('bad clients without end make few lines', async () => {
+// Regression: each client made a line, 6,872 within three seconds.
+it('an endless series of bad clients makes few lines in the log', async () => {
   const frontend = makeFrontend();
   await frontend.start();
   for (let count = 0; count < 3 * RATE_LIMITED_LINES_MAX; count++) {
     const client = new Client(socketPath);
-    // Flags, and then no option.
+    // Flags, and no option after them.
     client.socket.write(Buffer.concat([u32(3), Buffer.alloc(64, 0x6e)]));
     await vi.waitFor(() => expect(client.closed).toBe(true), UNTIL);
   }

@@ -25,7 +25,7 @@ function types(step: HandshakeStep): number[] {
   return step.reply === null ? [] : optionAnswers(step.reply).map((answer) => answer.type);
 }
 
-/** What comes next, in short: comparing whole volumes would compare their contents. */
+/** A short form of the next step, because comparing whole volumes would compare their contents. */
 function next(step: HandshakeStep): string {
   if (typeof step.next === 'string') return step.next;
   const { volume, isStructured: structured, hasAllocation: allocation, mayUseAnyRange: anyRange } = step.next;
@@ -33,11 +33,11 @@ function next(step: HandshakeStep): string {
 }
 
 describe('greeting and transmission flags', () => {
-  it('have their golden bytes', () => {
+  it('match their golden bytes', () => {
     expect(greeting().toString('hex')).toBe('4e42444d41474943' + '49484156454f5054' + '0003');
   });
 
-  it('offer what the volume can do', () => {
+  it('offer the abilities of the volume', () => {
     expect(transmissionFlags(oracle, false)).toBe(0b1101_0110_1101);
     expect(transmissionFlags(oracle, true)).toBe(0b1101_1110_1101);
     expect(transmissionFlags(archive, false)).toBe(0b101_0000_1111);
@@ -51,7 +51,7 @@ describe('NbdHandshake', () => {
     expect(handshake().clientFlags(4).next).toBe('close');
   });
 
-  it('answers EXPORT_NAME with size, flags and the padding unless declined', () => {
+  it('answers EXPORT_NAME with size, flags and the padding unless the client declines it', () => {
     const padded = handshake();
     padded.clientFlags(1);
     const step = padded.option(1, Buffer.from('osl/oracle'));
@@ -62,7 +62,7 @@ describe('NbdHandshake', () => {
     expect(bare.option(1, Buffer.from('oracle')).reply?.length).toBe(10);
   });
 
-  it('closes on EXPORT_NAME of nothing, because that option has no error', () => {
+  it('closes on EXPORT_NAME of an unknown export, because that option has no error reply', () => {
     expect(handshake().option(1, Buffer.from('nothing'))).toEqual({ reply: null, next: 'close' });
     expect(handshake().option(1, null)).toEqual({ reply: null, next: 'close' });
   });
@@ -75,7 +75,7 @@ describe('NbdHandshake', () => {
     expect(types(handshake().option(3, Buffer.from('x')))).toEqual([ERR.INVALID]);
   });
 
-  it('tells size, block sizes, name and description', () => {
+  it('reports size, block sizes, name and description', () => {
     const step = handshake().option(6, named('archive', [1, 2, 3]));
     const infos = optionAnswers(step.reply ?? Buffer.alloc(0)).slice(0, -1);
     expect(infos.map((answer) => answer.data.toString('hex', 0, 2))).toEqual(['0000', '0003', '0001', '0002']);
@@ -86,7 +86,7 @@ describe('NbdHandshake', () => {
     expect(step.next).toBe('option');
   });
 
-  it('starts the transmission with GO, and names what is attached when there is no such export', () => {
+  it('starts the transmission with GO, and names the attached volumes if the export does not exist', () => {
     const shaking = handshake();
     expect(next(shaking.option(7, named('oracle')))).toBe('osl/oracle');
     const refused = optionAnswers(handshake().option(7, named('nothing')).reply ?? Buffer.alloc(0));
@@ -94,7 +94,7 @@ describe('NbdHandshake', () => {
     expect(refused[0]?.data.toString()).toBe('No export "nothing": attached are osl/oracle, osl/archive@1');
   });
 
-  it('holds who asked for the block sizes of an export to those of this export, and to no others', () => {
+  it("holds a client that asked for an export's block sizes to those of this export, and to no others", () => {
     const shaking = handshake();
     expect(next(shaking.option(6, named('oracle', [3])))).toBe('option');
     expect(next(shaking.option(7, named('archive', [])))).toBe('osl/archive@1');
@@ -111,7 +111,7 @@ describe('NbdHandshake', () => {
     }
   });
 
-  it('selects base:allocation for the export it was asked for, after structured replies', () => {
+  it('selects base:allocation for the requested export, after structured replies', () => {
     const query = contexts('oracle', ['base:allocation', 'qemu:dirty-bitmap:x']);
     const shaking = handshake();
     expect(types(shaking.option(10, query))).toEqual([ERR.INVALID]);
@@ -131,7 +131,7 @@ describe('NbdHandshake', () => {
     expect(types(handshake().option(9, contexts('nothing', [])))).toEqual([ERR.UNKNOWN]);
   });
 
-  it('refuses what it does not know, and too much of what it knows', () => {
+  it('refuses unknown options, and excess data of known ones', () => {
     for (const option of [4, 5, 11, 12345]) expect(types(handshake().option(option, Buffer.alloc(0)))).toEqual([ERR.UNSUP]);
     expect(types(handshake().option(7, null))).toEqual([ERR.TOO_BIG]);
     expect(next(handshake().option(2, null))).toBe('close');
@@ -177,7 +177,7 @@ describe('NbdOptionDecoder', () => {
     for (let at = 0; at < bytes.length; ) at = decoder.feed(bytes, at, bytes.length);
   }
 
-  it('says the same whole, byte by byte and in any cuts', () => {
+  it('gives the same events whole, byte by byte and in any cuts', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 3000 })), fc.boolean(), (cuts, single) => {
         const sink = new OptionRecorder();
@@ -201,7 +201,7 @@ describe('NbdOptionDecoder', () => {
     expect(sink.events).toEqual(['flags 3', '8 ']);
   });
 
-  it('understands nothing after a bad option', () => {
+  it('decodes nothing after a bad option', () => {
     const sink = new OptionRecorder();
     feedAll(new NbdOptionDecoder(sink), Buffer.concat([u32(1), Buffer.alloc(16, 7), optionBytes(2)]));
     expect(sink.events).toEqual(['flags 1', 'bad']);

@@ -31,14 +31,14 @@ describe('auto', () => {
   });
 });
 
-describe('what is asked for by name', () => {
-  it('is had, below a root of its own too', () => {
+describe('a frontend that is configured by name', () => {
+  it('is used if it is available, below a root of its own too', () => {
     for (const wanted of ['block', 'raw', 'nbd-socket', 'none'] as const) expect(refusal(wanted, { hasOwnRoot: true })).toBe(wanted);
     expect(refusal('nbd-socket', { isRoot: false, hasFuse: false })).toBe('nbd-socket');
     expect(refusal('raw', { hasLoop: false })).toBe('raw');
   });
 
-  it('or is refused, with the remedy', () => {
+  it('is refused with the remedy if it is not', () => {
     expect(refusal('block', { isRoot: false })).toMatch(/^E_RIGHTS device = block .*: start it as root, or use nbd-socket$/);
     expect(refusal('raw', { hasFuse: false })).toMatch(/^E_SYSTEM device = raw .*modprobe fuse/);
     expect(refusal('block', { hasLoop: false })).toMatch(/^E_SYSTEM device = block .*modprobe loop/);

@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { noLoopDevice } from '../loop/loop-device.ts';
 import { runCommand } from './device-commands.ts';
 
-it('one that does not end in time says that the machine is busy; losetup then blames no loop device', async () => {
+it('a command without end in time is reported as a busy machine, and losetup then blames no loop device', async () => {
   const clock = new FakeClock();
   const running = runCommand(clock, 'sleep', ['60']).catch(toRsError);
   clock.advance(DEVICE_COMMAND_TIMEOUT_MS);
@@ -19,7 +19,7 @@ it('one that does not end in time says that the machine is busy; losetup then bl
   );
 });
 
-it('what losetup complains of is told with what to look at', () => {
+it('a complaint of losetup is reported with a remedy', () => {
   const error = new RsError('E_SYSTEM', 'losetup: /dev/av0/roracle: failed to set up loop device: Device or resource busy');
   expect(noLoopDevice('/dev/av0/roracle', error).message).toBe(
     'No free loop device for /dev/av0/roracle (failed to set up loop device: Device or resource busy): see losetup --list, or use device = raw',

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { parseMountTable } from './mount-table.ts';
 
-it('device, mount point, type and source, whatever stands between them', () => {
+it('device, mount point, type and source are found, whatever fields are between them', () => {
   const text = [
     '27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard',
     '44 42 0:52 / /dev/av0/roracle rw,nosuid shared:2 master:1 - fuse.rsio rsio:/run/rsio/rsiod:osl:oracle@0 rw,user_id=0',
@@ -21,6 +21,6 @@ it('device, mount point, type and source, whatever stands between them', () => {
   ]);
 });
 
-it('any text is a table of nothing or something', () => {
+it('any text is parsed without an exception', () => {
   fc.assert(fc.property(fc.string(), (text) => void parseMountTable(text)));
 });

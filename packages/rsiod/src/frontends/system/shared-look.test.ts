@@ -4,7 +4,7 @@
 import { expect, it } from 'vitest';
 import { SharedLook } from './shared-look.ts';
 
-it('who asks while somebody looks waits for the next look, which all who wait share; an error is of one look only', async () => {
+it('requests during an inspection wait for the next one, which they share; an error belongs to one inspection only', async () => {
   const looks: { resolve: (value: number) => void; reject: (error: Error) => void }[] = [];
   const shared = new SharedLook(() => new Promise<number>((resolve, reject) => void looks.push({ resolve, reject })));
   const [first, second, third] = [shared.ask(), shared.ask(), shared.ask()];

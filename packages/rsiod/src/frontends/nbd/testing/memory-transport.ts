@@ -9,9 +9,9 @@ interface Pending {
 }
 
 export class MemoryTransport implements NbdTransport {
-  /** Everything that left. */
+  /** Everything that has left. */
   readonly left: Buffer[] = [];
-  /** System calls that a socket would have made. */
+  /** The number of system calls that a socket would have made. */
   calls = 0;
   paused = false;
   ended = false;
@@ -55,7 +55,7 @@ export class MemoryTransport implements NbdTransport {
     this.destroyed = true;
   }
 
-  /** Lets up to `most` writes leave; the content counts as it is now, as with a socket. */
+  /** Lets up to `most` writes leave. Their current content counts, as with a socket. */
   deliver(most = Number.POSITIVE_INFINITY): void {
     for (let i = 0; i < most; i++) {
       const pending = this.waiting.shift();
@@ -65,12 +65,12 @@ export class MemoryTransport implements NbdTransport {
     }
   }
 
-  /** What a socket does with unsent writes when it is closed. */
+  /** Drops unsent writes, as a closed socket does. */
   failWrites(): void {
     for (const { sent } of this.waiting.splice(0)) sent(new Error('EPIPE'));
   }
 
-  /** Takes what has left. */
+  /** Returns and removes the data that has left. */
   takeLeft(): Buffer {
     return Buffer.concat(this.left.splice(0));
   }

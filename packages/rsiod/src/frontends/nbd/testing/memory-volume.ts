@@ -13,7 +13,7 @@ export interface MemoryVolumeOptions {
   readonly blockSizeBytes?: number;
   readonly readonly?: boolean;
   readonly canDiscard?: boolean;
-  /** Calls back later; setImmediate when not given. */
+  /** Calls back later; setImmediate by default. */
   readonly schedule?: (fire: () => void) => void;
 }
 
@@ -28,10 +28,10 @@ export class MemoryVolume implements FrontendVolume {
   readonly id = 'id';
   readonly incarnation = 'boot.0';
   readonly content: Buffer;
-  /** Operations in the order in which they came, with their flags. */
+  /** Operations in order of arrival, with their flags. */
   readonly seen: string[] = [];
   underWay = 0;
-  /** What the next requests end with, in place of being executed. */
+  /** The status with which the next requests end instead of being executed. */
   fail: Status = STATUS.OK;
   private readonly schedule: (fire: () => void) => void;
   private readonly allocated: Uint8Array;
@@ -69,7 +69,7 @@ export class MemoryVolume implements FrontendVolume {
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
     this.seen.push(`extents ${positionBytes}+${lengthBytes}`);
     const isWhole = positionBytes % this.blockSizeBytes === 0 && lengthBytes % this.blockSizeBytes === 0 && lengthBytes > 0;
-    assert(isWhole, `Extents of ${positionBytes}+${lengthBytes}: a door asks for whole blocks`);
+    assert(isWhole, `Extents of ${positionBytes}+${lengthBytes}: a frontend asks for whole blocks`);
     this.schedule(() => {
       if (this.fail !== STATUS.OK) return done(this.fail, []);
       if (positionBytes + lengthBytes > this.sizeBytes) return done(STATUS.PAST_END, []);

@@ -34,19 +34,19 @@ describe('export names', () => {
     expect(problem(volumes, 'oracle')).toBe('Export name "oracle" means more than one volume: say osl/oracle, lab/oracle');
   });
 
-  it('prefer universe 0 for a full name without universe', () => {
+  it('prefer universe 0 if a full name has no universe', () => {
     const second = volume('osl', 'oracle', 1);
     expect(findExport([second, oracle], 'osl/oracle').volume).toBe(oracle);
     expect(findExport([second, oracle], 'osl/oracle@1').volume).toBe(second);
     expect(problem([second, oracle], 'oracle')).toContain('say osl/oracle@1, osl/oracle');
   });
 
-  it('find the only volume without a name', () => {
+  it('find the only volume by the empty name', () => {
     expect(findExport([oracle], '').volume).toBe(oracle);
     expect(problem([oracle, other], '')).toBe('Export name "" means more than one volume: say osl/oracle, lab/oracle');
   });
 
-  it('name what is attached, within bounds', () => {
+  it('that are unknown get a text that lists the attached volumes, within bounds', () => {
     expect(problem([oracle, scratch], 'x')).toBe('No export "x": attached are osl/oracle, lab/scratch@2');
     expect(problem([], 'x')).toBe(
       'No export "x", nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export',

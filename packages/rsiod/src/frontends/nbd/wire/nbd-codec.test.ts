@@ -63,21 +63,21 @@ function feedAll(decoder: NbdRequestDecoder, bytes: Buffer): void {
 }
 
 describe('NbdRequestDecoder', () => {
-  it('reads a request from its golden bytes', () => {
+  it('decodes a request from its golden bytes', () => {
     const sink = new Recorder();
     const bytes = Buffer.from('25609513' + '0001' + '0006' + '00000000000000ff' + '0000000100000200' + '00001000', 'hex');
     expect(new NbdRequestDecoder(sink).feed(bytes, 0, bytes.length)).toBe(28);
     expect(sink.events).toEqual(['6 1 #255 4294967808+4096']);
   });
 
-  it('says the same byte by byte', () => {
+  it('gives the same byte by byte', () => {
     const sink = new Recorder();
     const decoder = new NbdRequestDecoder(sink);
     for (let i = 0; i < STREAM.length; i++) expect(decoder.feed(STREAM, i, i + 1)).toBe(i + 1);
     expect(sink.events).toEqual(EVENTS);
   });
 
-  it('says the same in any cuts, and with any holds', () => {
+  it('gives the same in any cuts, and with any holds', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 400 })), fc.integer({ min: 0, max: 3 }), (cuts, holds) => {
         const sink = new Recorder();
@@ -94,7 +94,7 @@ describe('NbdRequestDecoder', () => {
     );
   });
 
-  it('keeps a held header and leaves what follows to the caller', () => {
+  it('keeps a held header and leaves the bytes after it to the caller', () => {
     const sink = new Recorder();
     sink.holds = 2;
     const decoder = new NbdRequestDecoder(sink);
@@ -126,7 +126,7 @@ describe('NbdRequestDecoder', () => {
     );
   });
 
-  it('turns every request back into its fields', () => {
+  it('restores the fields of every request', () => {
     const one = fc.record({
       type: fc.constantFrom(0, 3, 4, 6, 7, 99),
       cookie: fc.maxSafeNat(),
@@ -148,7 +148,7 @@ describe('NbdRequestDecoder', () => {
 });
 
 describe('offsets', () => {
-  it('become an aligned place past every volume when no number holds them', () => {
+  it('become an aligned location beyond every volume if no number can hold them', () => {
     expect(offsetBytes(1, 512)).toBe(2 ** 32 + 512);
     expect(offsetBytes(0xffffffff, 0xffffffff)).toBe(VOLUME_MAX_BYTES);
     expect(VOLUME_MAX_BYTES % 4096).toBe(0);
@@ -163,7 +163,7 @@ describe('replies', () => {
     return into.subarray(2, behind).toString('hex');
   }
 
-  it('have their golden bytes', () => {
+  it('match their golden bytes', () => {
     expect(written(writeSimpleReply(into, 2, to, 22))).toBe('67446698' + '00000016' + '0102030405060708');
     expect(written(writeDataChunkPrefix(into, 2, to, 1, 512, 4096))).toBe(
       '668e33ef' + '0001' + '0001' + '0102030405060708' + '00001008' + '0000000100000200',

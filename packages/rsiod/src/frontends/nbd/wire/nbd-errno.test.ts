@@ -6,7 +6,7 @@ import { STATUS, STATUSES, type Status } from '@rsio/protocol/wire/status';
 import { NBD_ERRNO, nbdErrno } from './nbd-errno.ts';
 
 describe('nbdErrno', () => {
-  it('gives every status a number that NBD knows, and only OK the number of success', () => {
+  it('gives every status a number that NBD knows, and success only to OK', () => {
     const known: number[] = Object.values(NBD_ERRNO);
     for (const entry of STATUSES) {
       const errno = nbdErrno(entry.status as Status, false);
@@ -15,12 +15,12 @@ describe('nbdErrno', () => {
     }
   });
 
-  it('tells what needs room past the end from what does not', () => {
+  it('distinguishes requests beyond the end that need space from those that do not', () => {
     expect(nbdErrno(STATUS.PAST_END, true)).toBe(28);
     expect(nbdErrno(STATUS.PAST_END, false)).toBe(22);
   });
 
-  it('tells the rest apart as far as NBD can', () => {
+  it('distinguishes the other errors as far as NBD can', () => {
     expect(nbdErrno(STATUS.READ_ONLY, true)).toBe(1);
     expect(nbdErrno(STATUS.NO_SPACE, true)).toBe(28);
     expect(nbdErrno(STATUS.MISALIGNED, true)).toBe(22);
