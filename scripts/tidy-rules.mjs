@@ -91,3 +91,24 @@ function* testLineProblems(line) {
   else if (switched !== undefined) yield `.${switched} gives no reason: call context.skip(condition, 'reason') in the test`;
   if (/\bskip\(\s*\)/.test(line)) yield "skip() gives no reason: say what is missing, context.skip('needs nbdkit')";
 }
+
+/** A file that a comment names, with or without folders. Patterns and endings alone are no names. */
+const NAMED_FILE = /(?<![\w@./*{-])((?:[\w.-]+\/)*[\w-]+(?:\.test)?\.(?:ts|mjs))\b/g;
+
+/** Comments that name a file which does not exist, as `{path, line, text}`. `sources`: a Map from path to text, of all files. */
+export function* missingFiles(sources) {
+  const known = new Set();
+  for (const path of sources.keys()) {
+    const parts = path.split('/');
+    for (let from = 0; from < parts.length; from++) known.add(parts.slice(from).join('/'));
+  }
+  for (const [path, text] of sources) {
+    if (!isCode(path)) continue;
+    for (const [index, line] of text.split('\n').entries()) {
+      const comment = /^\s*(?:\/\/|\*|\/\*\*)(.*)/.exec(line)?.[1] ?? '';
+      for (const [, name] of comment.matchAll(NAMED_FILE)) {
+        if (!known.has(name)) yield { path, line: index + 1, text: `The comment names ${name}, which does not exist` };
+      }
+    }
+  }
+}

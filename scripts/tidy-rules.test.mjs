@@ -2,7 +2,7 @@
 // pass. tidy skips this file, because it contains violations.
 
 import { expect, test } from 'vitest';
-import { problemsOf } from './tidy-rules.mjs';
+import { missingFiles, problemsOf } from './tidy-rules.mjs';
 
 const HEADER = '// What it is for.\n// What it leaves to others.\n\n';
 const SOURCE = 'packages/protocol/src/lib/thing.ts';
@@ -63,4 +63,12 @@ test('documents are searched for words only', () => {
   expect(problemsOf('docs/a.md', 'see /srv/checkout/rsio/docs\n', ['/srv/checkout/rsio/'])).toEqual([
     { line: 1, text: expect.any(String) },
   ]);
+});
+
+test('a comment names only files that exist, with or without folders', () => {
+  const comment = (text) => `// ${text}\nexport const a = 'gone.ts';\n`;
+  const found = (text) => [...missingFiles(new Map([[SOURCE, comment(text)]]))].map((problem) => problem.text);
+  expect(found('See thing.ts, lib/thing.ts and *.test.ts.')).toEqual([]);
+  expect(found('See gone.ts.')).toEqual(['The comment names gone.ts, which does not exist']);
+  expect(found('See wire/thing.ts.')).toEqual(['The comment names wire/thing.ts, which does not exist']);
 });

@@ -1,5 +1,5 @@
 // Real daemons and NBD clients that use arbitrary byte ranges at the same time, within the same blocks. Also the replay log of a volume
-// that is never flushed. The rules themselves are tested without processes: byte-ranges.test.ts, log-total.test.ts.
+// that is never flushed. The rules themselves are tested without processes: partial-blocks.test.ts, log-total.test.ts.
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';

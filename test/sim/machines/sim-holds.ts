@@ -6,7 +6,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
-import type { VolumeHolds } from '@rsio/rssrv/holds/hold-table';
+import type { VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
 import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
 import type { HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
 import type { NodeNotes } from '@rsio/rssrv/holds/instances';

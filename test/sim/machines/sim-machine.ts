@@ -4,7 +4,7 @@
 import type { RsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Holder } from '@rsio/protocol/wire/messages';
-import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-table';
+import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
 import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
 import type { HowTaken } from '../judges/hold-judge.ts';
 import type { SimClaimant } from './sim-holds.ts';

@@ -1,5 +1,5 @@
 // A configuration file behind symbolic links: where they lead, and who owns them. The owner of a link, or of its target, controls what the
-// daemons do with their rights. Reading and writing are the jobs of load-config.ts and file-replacement.ts.
+// daemons do with their rights. Reading and writing are the jobs of load-config.ts and config-replacement.ts.
 // Invariant: a link or target is followed only if root or the user owns it.
 
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';

@@ -1,5 +1,5 @@
 // A form as a value: its fields, the buttons below them, and the focus. The schema says which values a field accepts; relations between
-// fields, and where values are written, are accept.ts's job. Invariant: a form is accepted only if every field is valid by itself.
+// fields, and where values are written, are form-to-document.ts's job. Invariant: a form is accepted only if every field is valid by itself.
 
 import type { KeyEntry } from '@rsio/common/config/schema/schema';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,4 +1,4 @@
-// Defines the forms: their fields come from the schema, their values from the document. Accepting a form is accept.ts's job. Invariant:
+// Defines the forms: their fields come from the schema, their values from the document. Accepting a form is form-to-document.ts's job. Invariant:
 // every key of the schema is in the form of its section.
 
 import type { SectionRef } from '@rsio/common/config/rscltcfg-edit';

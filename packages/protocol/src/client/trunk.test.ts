@@ -1,5 +1,5 @@
 // A trunk and its paths against a server that the test plays: which path carries what, what is sent again when, and the effects of answers.
-// trunk-peer.test.ts tests violations. rssrv's session.test.ts tests the same against a real server, with random events.
+// trunk-peer.test.ts tests violations. test/sim tests the same against the real server, with random events.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

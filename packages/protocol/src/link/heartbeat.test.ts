@@ -1,5 +1,5 @@
 // Two ends of a path exchange heartbeats, with faults in one direction: what each end sees, and the round trip.
-// failover.test.ts tests the effects of silence.
+// path-verdict.test.ts tests the effects of silence.
 
 import { describe, expect, test } from 'vitest';
 import { Heartbeat } from './heartbeat.ts';

@@ -1,5 +1,5 @@
 // Releases devices that the previous process has left and that no volume will resume: several at a time, within STOP_WAIT_MAX_MS.
-// left-devices.ts releases one of them. Invariant: a device that cannot be released is logged and delays nothing; the next start clears it.
+// inherited-devices.ts releases one of them. Invariant: a device that cannot be released is logged and delays nothing; the next start clears it.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
 // Which entries wait for which, for any ranges in any order, and that all of them proceed in the end.
-// The use of the ranges is tested in byte-ranges.test.ts.
+// The use of the ranges is tested in partial-blocks.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

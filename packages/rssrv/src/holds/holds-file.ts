@@ -6,7 +6,7 @@ import { isName } from '@rsio/common/lib/units';
 import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { clientInstance, passes, token } from '@rsio/protocol/wire/guards';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
-import type { Hold, TakeOver, VolumeHolds } from './hold-table.ts';
+import type { Hold, TakeOver, VolumeHolds } from './hold-rules.ts';
 import { type Instance, type MachineNote, NO_NOTES, type NodeNotes } from './instances.ts';
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 

@@ -1,5 +1,5 @@
 // Which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a grant, so that holds
-// survive restarts. hold-table.ts decides; this file serializes the changes of a volume and the steps of a take-over. The ports of each OPEN end
+// survive restarts. hold-rules.ts decides; this file serializes the changes of a volume and the steps of a take-over. The ports of each OPEN end
 // processes and sync. Invariant: the file names the old holder until the new one is in it, and the new one only after nothing of the old one is
 // running.
 
@@ -24,7 +24,7 @@ import {
   withOpening,
   withRelease,
   withSettled,
-} from './hold-table.ts';
+} from './hold-rules.ts';
 import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
 import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';

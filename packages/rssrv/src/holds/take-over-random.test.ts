@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Hold } from './hold-table.ts';
+import type { Hold } from './hold-rules.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import { BIG2, MARS, OPEN, QUIET, turns, VENUS, VOLUME } from '../testing/contenders.ts';
 

@@ -1,6 +1,6 @@
 // Take-over in the listener (H2): its steps in order, stopped before each of them, with what a restart would find; and several at once. Processes and
 // storage belong to the test.
-// Decisions are in hold-table.test.ts, random sequences in take-over-random.test.ts, real processes in test/integration/take-over.test.ts.
+// Decisions are in hold-rules.test.ts, random sequences in take-over-random.test.ts, real processes in test/integration/take-over.test.ts.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

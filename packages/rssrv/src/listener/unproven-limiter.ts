@@ -3,7 +3,7 @@
 // evicted; failures of one node cost other nodes nothing.
 
 import type { Socket } from 'node:net';
-import { type Claim, ProofLimits } from '@rsio/protocol/auth/attempt-limit';
+import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
 import { type NodeLookup, type Proven, type SecretLookup, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { Clock } from '@rsio/common/lib/clock';

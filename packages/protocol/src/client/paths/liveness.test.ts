@@ -1,5 +1,5 @@
 // Silent paths over time: what makes a path suspect and what clears it, faults in one direction, stalls of either end. The test plays the
-// server. Judging a single path belongs to failover.test.ts.
+// server. Judging a single path belongs to path-verdict.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
 // Checks a trunk's paths periodically: sends PINGs, measures stalls of this process's event loop, reports suspect paths and closes dead
-// ones. Judging one path is failover.ts' job; the consequences for requests and fences are the trunk's job. Invariant: silence counts only
+// ones. Judging one path is path-verdict.ts' job; the consequences for requests and fences are the trunk's job. Invariant: silence counts only
 // while this process was running.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';

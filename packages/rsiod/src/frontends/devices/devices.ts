@@ -1,5 +1,5 @@
 // The device frontend: raw devices (FUSE) and block devices (loop) of the attached volumes. Decides which devices a volume gets, and makes and
-// takes them away. volume-devices.ts does that for one volume, left-devices.ts handles devices of the previous process. Invariants: operations
+// takes them away. volume-devices.ts does that for one volume, inherited-devices.ts handles devices of the previous process. Invariants: operations
 // on one volume run one at a time; no two volumes have the same path; without force no device is taken away while it is in use.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';

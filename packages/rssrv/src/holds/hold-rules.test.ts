@@ -16,7 +16,7 @@ import {
   withOpening,
   withRelease,
   withSettled,
-} from './hold-table.ts';
+} from './hold-rules.ts';
 
 const ORACLE: HeldVolumeFacts = { id: 'id', name: 'oracle', readonly: false, shared: false, takeOver: null, takeOverForce: true };
 const SHARED = { ...ORACLE, shared: true };
