@@ -113,7 +113,7 @@ describe('rssrv', () => {
     for (const line of lines) expect(said).toContain(line.replace('rssrv: Warning: ', ''));
     host.writeConfig('rssrv', serverConfig(network, { volumes: { free, locked, more: { type: 'memory', size: '1m' } } }));
     process.kill(host.pid('rssrv'), 'SIGHUP');
-    const isSaid = (): boolean => /The limit of open files is 150 files .* for 3 volumes/.test(host.log('rssrv'));
+    const isSaid = (): boolean => /The limit of open files is 150, but .* for 3 volumes/.test(host.log('rssrv'));
     await waitFor(isSaid, 10_000, 'The reload says it with its numbers');
     await host.stop('rssrv');
   });
