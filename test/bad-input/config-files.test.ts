@@ -239,7 +239,7 @@ describe('rscltcfg', () => {
       'a server above its namespace',
       '[defaults]',
       '[server s]\naddress = 127.0.0.1\n[defaults]',
-      /^FILE:1: Section \[server s\] belongs to no namespace: put it below the \[namespace NAME\]/,
+      /^FILE:1: Section \[server s\] belongs to no namespace: put it below its \[namespace NAME\]/,
     ],
     [
       'a server twice',
