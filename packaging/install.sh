@@ -29,7 +29,7 @@ fi
 
 if [ "${1:-}" = --remove ]; then
   if [ -d "$sbin" ] && [ ! -w "$sbin" ]; then
-    echo "install.sh: No right to write in $sbin: run as root" >&2
+    echo "install.sh: No permission to write in $sbin: run as root" >&2
     exit 1
   fi
   for program in $programs; do rm -f "$sbin/$program"; done
@@ -40,7 +40,7 @@ fi
 
 for folder in "$sbin" "$man" "$units" "$rotation" "$completions"; do
   if ! mkdir -p "$folder" || [ ! -w "$folder" ]; then
-    echo "install.sh: No right to write in $folder: run as root, or with DESTDIR=DIR" >&2
+    echo "install.sh: No permission to write in $folder: run as root, or with DESTDIR=DIR" >&2
     exit 1
   fi
 done

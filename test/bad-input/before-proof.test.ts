@@ -301,7 +301,7 @@ describe('too many, too often, too slow', () => {
     right.prove(null);
     const { code, sentence } = await right.farewell();
     expect(code).toBe('E_LIMIT');
-    expect(sentence).toMatch(/^Server big-9 has had too many wrong proofs of node venus from this address: try again in [1-3] s$/);
+    expect(sentence).toMatch(/^Server big-9 has received too many wrong proofs of node venus from this address: try again in [1-3] s$/);
     await right.ended();
     const path = await RawClient.login(place, living.identity, living);
     await path.call({ op: OP.LIST });

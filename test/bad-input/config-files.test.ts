@@ -325,7 +325,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
       const host = hosts.host();
       host.writeConfig(program, TEXTS[program]);
       chmodSync(fileOf(host), 0);
-      await expectRefused(host, program, /^No right to read FILE: run as root or as the owner of the file \[E_RIGHTS\]$/);
+      await expectRefused(host, program, /^No permission to read FILE: run as root or as the owner of the file \[E_RIGHTS\]$/);
     });
   }
 
@@ -339,7 +339,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     const open = await host.run(program, ['--check']);
     expect(open.code).toBe(0);
     expect(open.stderr).toBe(
-      `${program}: Warning: Everybody can read the keys in ${fileOf(host)} (mode 0644): run chmod 600 ${fileOf(host)}\n`,
+      `${program}: Warning: Every user can read the keys in ${fileOf(host)} (mode 0644): run chmod 600 ${fileOf(host)}\n`,
     );
     expect(host.processes()).toEqual([]);
     expect(filesOf(host.root)).toEqual([fileOf(host)]);

@@ -90,7 +90,7 @@ it('rsiod accepts no further NBD connection and no command; what is open continu
   const { code, stderr } = await scene.host.rsconfig('-q');
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: 'rsconfig: rsiod closed the control connection without an answer: look at its log [E_RESET]\n',
+    stderr: 'rsconfig: rsiod closed the control connection without an answer: see its log [E_RESET]\n',
   });
   await expect(NbdIo.open(scene.host.rsiodPaths.nbdSocket, 'osl/oracle')).rejects.toThrow('The NBD connection ended');
   await release();

@@ -75,7 +75,7 @@ it.each(['rssrv', 'rsiod'] as const)('the configuration may not be read: %s', as
   const { configFile } = daemonPaths(host.root, program);
   chmodSync(configFile, 0);
   const { code, stderr } = await host.tryStart(program);
-  expect(stderr).toBe(`${program}: No right to read ${configFile}: run as root or as the owner of the file [E_RIGHTS]\n`);
+  expect(stderr).toBe(`${program}: No permission to read ${configFile}: run as root or as the owner of the file [E_RIGHTS]\n`);
   expect(code).toBe(1);
 });
 
@@ -111,7 +111,7 @@ it('the log may not be written: the prompt says so, and everything works', async
     expect(code).toBe(0);
     expect(stderr).toMatch(
       new RegExp(
-        `^${program}: Warning: Cannot write log ${daemonPaths(host.root, program).logFile} \\(EACCES: .*\\): going on without it; make it writable and send SIGHUP$`,
+        `^${program}: Warning: Cannot write log ${daemonPaths(host.root, program).logFile} \\(EACCES: .*\\): continuing without it; make it writable and send SIGHUP$`,
         'm',
       ),
     );

@@ -154,7 +154,7 @@ it('a path that only the server announced is tried too', async () => {
   const { stdout, stderr } = await client.rsconfig('doctor');
   expect(stderr).toContain('Trying 1 path that the servers reported, about a second each\n');
   expect(stdout).toMatch(new RegExp(`^ok: path if1 -> ${second}/${network.port}: Connects in `, 'm'));
-  expect(stdout).not.toMatch(/No path begins/);
+  expect(stdout).not.toMatch(/No path starts/);
 });
 
 it('fault: a server interface that no interface of this machine reaches', async () => {

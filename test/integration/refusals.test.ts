@@ -32,7 +32,7 @@ it('a second daemon on one root is refused, and the first one continues', async 
 it('rsconfig without rsiod says how to start it', async () => {
   const { code, stdout, stderr } = await hosts.host().rsconfig('-q');
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  expect(stderr).toMatch(/^rsconfig: rsiod does not run.*: start it with: rsiod .*\[E_NOT_RUNNING\]\n$/);
+  expect(stderr).toMatch(/^rsconfig: rsiod is not running.*: start it with: rsiod .*\[E_NOT_RUNNING\]\n$/);
 });
 
 it('an rssrv whose address is in use names the address and ends, leaving nothing behind', async () => {

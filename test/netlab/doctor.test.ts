@@ -104,5 +104,5 @@ it('a port that a firewall rejects on one of two interfaces is not mistaken for 
   const [fault, ...others] = await faults(client);
   expect(others).toEqual([]);
   expect(fault).toMatchObject({ severity: 'error', object: 'path if1 -> 192.168.46.10/5000' });
-  expect(fault?.what).toContain('the server is reached on another path');
+  expect(fault?.what).toContain('the server answers on another path');
 });

@@ -215,7 +215,7 @@ it('a file that may not be read or written is reported at once, and is not edite
   for (const folder of [host.root, dirname(path)]) chmodSync(folder, 0o755);
   const unread = await TmuxTerminal.start(host);
   expect((await unread.ended(1)).replaceAll('\n', '')).toContain(
-    `crsio: No right to read ${path}: run as root or as the owner of the file`,
+    `crsio: No permission to read ${path}: run as root or as the owner of the file`,
   );
   chmodSync(path, 0o644);
   const terminal = await TmuxTerminal.start(host);

@@ -246,7 +246,7 @@ describe('refused, the old file stays whole', () => {
       'E_SYSTEM',
       'Cannot write FILE, because its file system is read-only',
     ],
-    ['no right in the folder', { openSync: () => systemError('EACCES') }, 'E_RIGHTS', 'No right to write FILE: run as root'],
+    ['no right in the folder', { openSync: () => systemError('EACCES') }, 'E_RIGHTS', 'No permission to write FILE: run as root'],
   ])('%s', (_, fs, code, message) => {
     const error = refusal(() => edit(add('if1', '10.0.1.1'), fs));
     expect(error.code).toBe(code);
@@ -310,7 +310,7 @@ describe('refused, the old file stays whole', () => {
     };
     chmodSync(folder, 0o755);
     chmodSync(file, 0o666);
-    expect(asNobody(() => edit(add('if1', '10.0.1.1'))).message).toContain(`No right to write ${file}: run as root`);
+    expect(asNobody(() => edit(add('if1', '10.0.1.1'))).message).toContain(`No permission to write ${file}: run as root`);
     chmodSync(folder, 0o777);
     expect(asNobody(() => edit(add('if1', '10.0.1.1')))).toMatchObject({
       code: 'E_RIGHTS',

@@ -54,13 +54,13 @@ test('The text comes as it is', () => {
 });
 
 test.each([
-  [0o644, 'Everybody can read the keys in'],
-  [0o604, 'Everybody can read the keys in'],
+  [0o644, 'Every user can read the keys in'],
+  [0o604, 'Every user can read the keys in'],
   [0o640, 'Its group can read the keys in'],
   [0o660, 'Its group can change'],
   [0o620, 'Its group can change'],
   [0o664, 'Its group can change'],
-  [0o666, 'Everybody can change'],
+  [0o666, 'Every user can change'],
   [0o600, null],
   [0o400, null],
 ])('mode %o draws a warning: %s', (mode, words) => {
@@ -103,7 +103,7 @@ describe('refused', () => {
   test('a file one may not read', () => {
     const error = withoutRoot(() => refusal(fileWith('locked', '', 0o000)));
     expect(error.code).toBe('E_RIGHTS');
-    expect(error.message).toBe(`No right to read ${dir}/locked: run as root or as the owner of the file`);
+    expect(error.message).toBe(`No permission to read ${dir}/locked: run as root or as the owner of the file`);
   });
 
   test('a directory', () => {
@@ -135,7 +135,7 @@ describe('refused', () => {
 test('Loading parses, and gives the warnings of both', () => {
   const client = loadRscltConfig(fileWith('rscltcfg', '# nodekey = 0x1', 0o644));
   expect(client.warnings.map(({ line, message }) => `${line} ${message.slice(0, 10)}`)).toEqual([
-    '0 Everybody ',
+    '0 Every user',
     '0 No section',
     '0 No section',
   ]);

@@ -39,10 +39,10 @@ export function readConfigFile(path: string): ConfigText {
 function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
   const mode = (bits & 0o777).toString(8).padStart(4, '0');
   const remedy = `${path} (mode ${mode}): run chmod 600 ${path}`;
-  if ((bits & WRITABLE.everybody) !== 0) return `Everybody can change ${remedy}`;
+  if ((bits & WRITABLE.everybody) !== 0) return `Every user can change ${remedy}`;
   if ((bits & WRITABLE.group) !== 0) return `Its group can change ${remedy}`;
   if (!hasKeys) return null;
-  if ((bits & READABLE.everybody) !== 0) return `Everybody can read the keys in ${remedy}`;
+  if ((bits & READABLE.everybody) !== 0) return `Every user can read the keys in ${remedy}`;
   return (bits & READABLE.group) === 0 ? null : `Its group can read the keys in ${remedy}`;
 }
 
@@ -97,7 +97,7 @@ function readError(path: string, thrown: unknown): RsError {
     return new RsError('E_NO_CONFIG', `No configuration file ${path}: ${remedyFor(path)}`, context, thrown);
   }
   if (errno === 'EACCES' || errno === 'EPERM') {
-    return new RsError('E_RIGHTS', `No right to read ${path}: run as root or as the owner of the file`, context, thrown);
+    return new RsError('E_RIGHTS', `No permission to read ${path}: run as root or as the owner of the file`, context, thrown);
   }
   return new RsError('E_SYSTEM', `Cannot read ${path} (${errno ?? String(thrown)}): check the file and its disk`, context, thrown);
 }

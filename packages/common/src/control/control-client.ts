@@ -104,9 +104,7 @@ function exchange(socket: Socket, requests: string, daemon: Daemon, heard: () =>
   const splitter = new LineSplitter(CONTROL_ANSWER_MAX_BYTES);
   return new Promise((resolve, reject) => {
     socket.on('error', reject);
-    socket.on('close', () =>
-      reject(new RsError('E_RESET', `${daemon.name} closed the control connection without an answer: look at its log`)),
-    );
+    socket.on('close', () => reject(new RsError('E_RESET', `${daemon.name} closed the control connection without an answer: see its log`)));
     const take = (line: string): void => {
       const answer = answerOf(line);
       if (answer?.['id'] === GREETING_ID) heard();
@@ -115,7 +113,7 @@ function exchange(socket: Socket, requests: string, daemon: Daemon, heard: () =>
     };
     socket.on('data', (chunk) => {
       if (!splitter.push(chunk, take))
-        reject(new RsError('E_PROTOCOL', `${daemon.name} answered more than ${CONTROL_ANSWER_MAX_BYTES} bytes: look at its log`));
+        reject(new RsError('E_PROTOCOL', `${daemon.name} answered more than ${CONTROL_ANSWER_MAX_BYTES} bytes: see its log`));
     });
     socket.write(requests);
   });
@@ -188,10 +186,15 @@ function explain(error: unknown, socketPath: string, daemon: Daemon): unknown {
     );
   }
   if (errno === 'EACCES' || errno === 'EPERM') {
-    return new RsError('E_RIGHTS', `May not open control socket ${socketPath}: run as the user of ${daemon.name}`, { socketPath }, error);
+    return new RsError(
+      'E_RIGHTS',
+      `No permission to open control socket ${socketPath}: run as the user of ${daemon.name}`,
+      { socketPath },
+      error,
+    );
   }
   if (errno === 'ECONNRESET' || errno === 'EPIPE') {
-    return new RsError('E_RESET', `${daemon.name} closed the control connection without an answer: look at its log`, { socketPath }, error);
+    return new RsError('E_RESET', `${daemon.name} closed the control connection without an answer: see its log`, { socketPath }, error);
   }
   return error;
 }

@@ -72,8 +72,8 @@ test('a start that fails is never ready', async () => {
 });
 
 test('a warning is heard in the log and at the terminal', () => {
-  warner(daemon, log)('Everybody can read the keys');
-  expect(seen).toEqual(['log: Everybody can read the keys', 'terminal: Warning: Everybody can read the keys']);
+  warner(daemon, log)('Every user can read the keys');
+  expect(seen).toEqual(['log: Every user can read the keys', 'terminal: Warning: Every user can read the keys']);
 });
 
 test('a stop that is refused is said so, and the next one is asked anew; one that comes meanwhile counts', async () => {

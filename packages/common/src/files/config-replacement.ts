@@ -103,7 +103,7 @@ function keepOwnerAndMode(descriptor: number, target: string, file: string, fs: 
     if (old.uid !== own.uid || old.gid !== own.gid) fs.fchownSync(descriptor, old.uid, old.gid);
   } catch (thrown) {
     const owner = `user ${old.uid}, group ${old.gid}`;
-    throw new RsError('E_RIGHTS', `No right to write ${file} and keep its owner (${owner}): run as root or as that user`, {}, thrown);
+    throw new RsError('E_RIGHTS', `No permission to write ${file} and keep its owner (${owner}): run as root or as that user`, {}, thrown);
   }
   fs.fchmodSync(descriptor, old.mode & MODE_BITS);
 }
@@ -128,7 +128,12 @@ function explained(file: string, thrown: unknown): unknown {
   switch (errno) {
     case 'EACCES':
     case 'EPERM':
-      return new RsError('E_RIGHTS', `No right to write ${file}: run as root, or as a user who may write in its folder`, context, thrown);
+      return new RsError(
+        'E_RIGHTS',
+        `No permission to write ${file}: run as root, or as a user who may write in its folder`,
+        context,
+        thrown,
+      );
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':

@@ -68,7 +68,7 @@ export class LogReader {
     } catch (error) {
       const errno = errnoName(error);
       if (errno === 'ENOENT') throw new RsError('E_NO_LOG', `No log ${file}: start ${daemon}, or name its root with --root DIR`, { file });
-      if (errno === 'EACCES') throw new RsError('E_RIGHTS', `May not read log ${file}: run as the user of ${daemon}`, { file });
+      if (errno === 'EACCES') throw new RsError('E_RIGHTS', `No permission to read log ${file}: run as the user of ${daemon}`, { file });
       throw error;
     }
   }

@@ -200,6 +200,8 @@ describe('several processes', () => {
       setTimeout(() => undefined, 60_000);`;
     const started = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'ignore' });
     expect(await once(started, 'exit')).toEqual([1, null]);
-    expect(records()).toMatchObject([{ level: 'error', msg: `This process ends by ${what}: fell over`, error: { message: 'fell over' } }]);
+    expect(records()).toMatchObject([
+      { level: 'error', msg: `This process exits because of ${what}: fell over`, error: { message: 'fell over' } },
+    ]);
   });
 });

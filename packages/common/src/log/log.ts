@@ -55,7 +55,7 @@ export function openLog(options: LogOptions): DaemonLog {
     failed: (error) => {
       if (warned) return;
       warned = true;
-      warn(`Cannot write log ${file} (${error.message}): going on without it; make it writable and send SIGHUP`);
+      warn(`Cannot write log ${file} (${error.message}): continuing without it; make it writable and send SIGHUP`);
     },
     recovered: (lines) => log.warn(`${lines} log lines were lost while the log could not be written`),
   });
@@ -80,7 +80,7 @@ export function openLog(options: LogOptions): DaemonLog {
   // The stderr of a background process goes nowhere, so the log has the reason, written before the process ends.
   const ends = (thrown: unknown, origin: string): void => {
     const what = origin === 'unhandledRejection' ? 'an unhandled rejection' : 'an uncaught exception';
-    log.error(`This process ends by ${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { error: thrown });
+    log.error(`This process exits because of ${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { error: thrown });
     flush();
   };
   process.on('uncaughtExceptionMonitor', ends);

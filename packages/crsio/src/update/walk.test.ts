@@ -268,11 +268,11 @@ test('rereading the file asks if something would be lost', async () => {
 });
 
 test('a refused save keeps the work and shows the reason', async () => {
-  const walker = new Walker({ saveError: new RsError('E_RIGHTS', 'No right to write /etc/rscltcfg: run as root') });
+  const walker = new Walker({ saveError: new RsError('E_RIGHTS', 'No permission to write /etc/rscltcfg: run as root') });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
   await walker.press('save');
-  expect(walker.screen()).toContain('No right to write /etc/rscltcfg: run as root [E_RIGHTS]');
+  expect(walker.screen()).toContain('No permission to write /etc/rscltcfg: run as root [E_RIGHTS]');
   await walker.press('enter');
   expect(walker.screen()).toContain('* not saved');
 });

@@ -196,7 +196,7 @@ export class ServerHandshake {
   private refuseLimited({ hello }: Agreed, waitMs: number): Refusal {
     const { node } = hello;
     const seconds = Math.ceil(waitMs / 1000);
-    const sentence = `Server ${this.identity.server} has had too many wrong proofs of node ${node} from this address: try again in ${seconds} s`;
+    const sentence = `Server ${this.identity.server} has received too many wrong proofs of node ${node} from this address: try again in ${seconds} s`;
     return refuse('E_LIMIT', sentence, `node ${node} has failed to prove itself too often, and waits ${seconds} s`);
   }
 

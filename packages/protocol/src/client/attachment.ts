@@ -223,7 +223,7 @@ export class Attachment {
       request.answers = [];
       this.stale.push(request);
     }
-    if (this.phase !== 'revoked') this.moveTo('revoked', 'Its server has revoked the handle: it is opened again');
+    if (this.phase !== 'revoked') this.moveTo('revoked', 'The server has revoked the handle: the client opens the volume again');
     this.leaveRevoked();
     return true;
   }

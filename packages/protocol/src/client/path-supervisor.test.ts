@@ -243,7 +243,7 @@ describe('probation', () => {
 
 describe('a wrong key', () => {
   const AUTH = "Server big-9 does not accept this node's proof";
-  const LIMIT = 'Server big-9 has had too many wrong proofs of node big-2';
+  const LIMIT = 'Server big-9 has received too many wrong proofs of node big-2';
 
   /** A server that refuses every proof: the first ten because of the key, then, until `isKeyRight`, because of their number. */
   function refusing(): { scene: TrunkScene; tries: number[]; isKeyRight: boolean } {

@@ -23,7 +23,7 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 /** The text that the opener reports for a revoked handle. */
-export const REVOKED = 'waits: Its server has revoked the handle: it is opened again';
+export const REVOKED = 'waits: The server has revoked the handle: the client opens the volume again';
 
 export class RevokeScene {
   readonly scene: TrunkScene;

@@ -454,7 +454,7 @@ describe('clients', () => {
     const text = `${HEAD}[volume v]\npath = /v\nclients = a x\n[clients]\na 0123456789abcdef\nb 0123456789abcdef\n`;
     expect(warningsOf(text)).toEqual([
       '7 Volume "v" is for x, not listed in [clients]',
-      '12 Clients a and b have the same key: each can pass for the other',
+      '12 Clients a and b have the same key: each can impersonate the other',
     ]);
   });
 });

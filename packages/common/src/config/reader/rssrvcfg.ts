@@ -251,7 +251,7 @@ function readClients(section: IniSection | undefined, findings: Findings): reado
     findings.warnOfShortKey(content.line, `key of client ${client.name}`, client.key);
     const other = namesOfKeys.get(client.key);
     if (other !== undefined)
-      findings.warn(content.line, `Clients ${other} and ${client.name} have the same key: each can pass for the other`);
+      findings.warn(content.line, `Clients ${other} and ${client.name} have the same key: each can impersonate the other`);
     namesOfKeys.set(client.key, client.name);
     clients.push(client);
   }

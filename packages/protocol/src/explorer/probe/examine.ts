@@ -51,7 +51,7 @@ function oneDevice(reports: readonly ProbeReport[]): Finding[] {
       object: first.leavesBy ?? '',
       count: 1,
       sentence: `${count} by ${first.leavesBy}`,
-      remedy: 'let each interface have a subnet of its own, or route by source address: rsconfig doctor shows how',
+      remedy: 'give each interface its own subnet, or route by source address: rsconfig doctor shows how',
     },
   ];
 }

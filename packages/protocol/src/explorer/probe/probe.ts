@@ -148,7 +148,7 @@ class Probe {
 
   private judgeDevice(device: string): void {
     const { leavesBy, arrivesBy } = this.measured;
-    const remedy = `let ${device} have a subnet of its own, or route by source address: rsconfig doctor shows how`;
+    const remedy = `give ${device} its own subnet, or route by source address: rsconfig doctor shows how`;
     if (leavesBy !== null && leavesBy !== device) {
       this.findings.add('wrong-device', this.name, `Path ${this.name} leaves by ${leavesBy}, not by ${device}`, remedy);
     } else if (arrivesBy !== null && arrivesBy !== device) {

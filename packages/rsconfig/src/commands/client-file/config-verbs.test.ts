@@ -314,7 +314,7 @@ describe('check', () => {
     const { code, out } = await run('check');
     expect(code).toBe(0);
     expect(out.split('\n')).toEqual([
-      `${file}: warning: Everybody can read the keys in ${file} (mode 0644): run chmod 600 ${file}`,
+      `${file}: warning: Every user can read the keys in ${file} (mode 0644): run chmod 600 ${file}`,
       `${file}:14: warning: Short nodekey: 7 characters can be guessed, use 16 or more: rsconfig key new makes one`,
       '',
     ]);
