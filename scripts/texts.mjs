@@ -152,10 +152,15 @@ function sources(folders) {
 }
 
 function main(folders) {
-  for (const path of sources(folders.length === 0 ? ['packages', 'bin'] : folders)) {
-    const texts = textsOf(readFileSync(join(ROOT, path), 'utf8'));
-    process.stdout.write(texts.map(({ line, kind, text }) => `${path}:${line} ${kind} ${text}\n`).join(''));
-  }
+  // A reader such as head may close the pipe early.
+  process.stdout.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  const paths = sources(folders.length === 0 ? ['packages', 'bin'] : folders);
+  const lines = paths.flatMap((path) =>
+    textsOf(readFileSync(join(ROOT, path), 'utf8')).map(({ line, kind, text }) => `${path}:${line} ${kind} ${text}\n`),
+  );
+  process.stdout.write(lines.join(''));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2));

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { FOUND_AT } from './found-at.ts';
+import { MUTANTS } from './mutants.ts';
 import { runZoo, type Verdict, ZOO_SEEDS } from './zoo.ts';
 
 const USAGE = `usage: npm run zoo -- [--quick] [--from SEED] [NAME...]
@@ -32,6 +33,11 @@ const { values, positionals: names } = parseArgs({ options: OPTIONS, allowPositi
 if (values.help) {
   console.log(USAGE);
   process.exit();
+}
+const unknown = names.filter((name) => !MUTANTS.some((mutant) => mutant.name === name));
+if (unknown.length > 0) {
+  console.error(`zoo: no mutant ${unknown.join(', ')}: docs/PROTOCOL.md has their names`);
+  process.exit(2);
 }
 const isQuick = values.quick;
 const from = Number(values.from);
