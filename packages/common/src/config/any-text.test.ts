@@ -1,5 +1,5 @@
-// Whatever text stands in a configuration file, the parsers give a configuration or E_CONFIG with lines that exist: nothing else is
-// thrown, and what they accept is within the limits. Texts are random, and made of what real files are made of.
+// For any text of a configuration file the parsers return a configuration, or E_CONFIG with existing line numbers. They throw nothing else,
+// and accepted values are within the limits. Texts are random, or composed of parts of real files.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -49,7 +49,7 @@ function textOf(file: ConfigFileName): fc.Arbitrary<string> {
   );
 }
 
-/** The configuration, or null when it was refused as it should be. */
+/** The configuration, or null if it was refused correctly. */
 function parsed<T>(parse: () => T, text: string): T | null {
   try {
     return parse();
@@ -86,6 +86,6 @@ test('rscltcfg', () => {
     }),
     { numRuns: 500 },
   );
-  // An empty file is accepted; so the test does not only see refusals.
+  // An empty file is accepted, so that the test sees more than refusals.
   expect(accepted).toBeGreaterThan(0);
 });

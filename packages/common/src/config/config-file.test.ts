@@ -1,5 +1,5 @@
-// Saving the client's file: new and old ones, owner, mode and links kept, a full disk, a file that somebody else changed, edits that
-// would break it, and broken files that are mended step by step. Whatever is refused leaves the old file whole and nothing beside it.
+// Saving the client's file: new and old files, owner, mode and links kept, a full disk, a file changed by another program, invalid edits, and
+// broken files that are repaired step by step. A refused save leaves the old file whole and no other file beside it.
 
 import { spawnSync } from 'node:child_process';
 import * as nodeFs from 'node:fs';
@@ -62,7 +62,7 @@ function refusal(run: () => unknown): RsError {
   throw new Error('Nothing was refused');
 }
 
-/** The process ends before its call number `crashAt`: nothing is done any more. Writes are small, so that many fall in between. */
+/** The process ends before its call number `crashAt`, and nothing is done after it. Writes are small, so that many calls fall in between. */
 function crashing(crashAt: number): Partial<FileSystem> {
   let calls = 0;
   const names = ['openSync', 'fstatSync', 'fchmodSync', 'fsyncSync', 'lstatSync', 'renameSync', 'unlinkSync', 'closeSync'] as const;
@@ -88,7 +88,7 @@ function expectUntouched(text = OLD): void {
 }
 
 describe('saving', () => {
-  test('makes a missing file with mode 0600, and its folder', () => {
+  test('creates a missing file with mode 0600, and its folder', () => {
     file = join(folder, 'etc/deep/rscltcfg');
     expect(openConfigFile(file)).toMatchObject({ fingerprint: null, warnings: [] });
     saveConfigFile(file, newRscltcfg(), null);
@@ -97,7 +97,7 @@ describe('saving', () => {
     expect(readdirSync(join(folder, 'etc/deep'))).toEqual(['rscltcfg']);
   });
 
-  test('keeps the mode, and gives the fingerprint for the next one', () => {
+  test('keeps the mode, and returns the fingerprint for the next save', () => {
     writeFileSync(file, OLD);
     chmodSync(file, 0o640);
     const { document, fingerprint } = openConfigFile(file);
@@ -110,15 +110,15 @@ describe('saving', () => {
   });
 
   test('keeps the owner', (context) => {
-    context.skip(process.geteuid?.() !== 0, 'needs root, to have a file of somebody else');
+    context.skip(process.geteuid?.() !== 0, 'needs root, to create a file of another user');
     writeFileSync(file, OLD);
     nodeFs.chownSync(file, 12_345, 54_321);
     edit(add('if1', '10.0.1.1'));
     expect(statSync(file)).toMatchObject({ uid: 12_345, gid: 54_321 });
   });
 
-  test('does not follow a link of somebody else, nor one to a file of somebody else, be it for reading or for writing', (context) => {
-    context.skip(process.geteuid?.() !== 0, 'needs root, to have a file of somebody else');
+  test('does not follow a link of another user, nor one to a file of another user, for reading or writing', (context) => {
+    context.skip(process.geteuid?.() !== 0, 'needs root, to create a file of another user');
     const real = join(folder, 'real');
     const middle = join(folder, 'middle');
     writeFileSync(real, OLD);
@@ -153,7 +153,7 @@ describe('saving', () => {
     expect(readFileSync(real, 'utf8')).toBe(OLD);
   });
 
-  test('writes the target of a link, also of one that leads nowhere yet', () => {
+  test('writes the target of a link, also if the target does not exist yet', () => {
     mkdirSync(join(folder, 'real'));
     symlinkSync('real/one', join(folder, 'middle'));
     symlinkSync(join(folder, 'middle'), file);
@@ -171,7 +171,7 @@ describe('saving', () => {
   test.each([
     ['long ago', -2 * CONFIG_SAVE_MAX_MS],
     ['before the clock was set back', 3_600_000],
-  ])('takes away what a crash left behind %s', (_when, agoMs) => {
+  ])('removes the rest of a crashed save %s', (_when, agoMs) => {
     writeFileSync(file, OLD);
     writeFileSync(`${file}.new`, 'half');
     const then = (Date.now() + agoMs) / 1000;
@@ -197,12 +197,12 @@ describe('saving', () => {
         seen.push(text === OLD ? 'old' : 'new');
       }
     }
-    // Many moments on both sides of the rename were tried.
+    // Many crashes on both sides of the rename were tried.
     expect(seen.filter((each) => each === 'old').length).toBeGreaterThan(10);
     expect(seen.filter((each) => each === 'new').length).toBeGreaterThan(1);
   });
 
-  test('is on the disk before the rename, and the rename after it', () => {
+  test('syncs to disk before the rename, and syncs the rename after it', () => {
     writeFileSync(file, OLD);
     const order: string[] = [];
     const fsyncSync = (descriptor: number): void => {
@@ -217,7 +217,7 @@ describe('saving', () => {
     expect(order).toEqual(['file', 'rename', 'folder']);
   });
 
-  test('writes on when the disk takes only a part', () => {
+  test('continues when the disk accepts only a part', () => {
     writeFileSync(file, OLD);
     const writeSync = ((descriptor: number, bytes: Buffer, offset: number) =>
       nodeFs.writeSync(descriptor, bytes, offset, Math.min(7, bytes.length - offset))) as typeof nodeFs.writeSync;
@@ -226,7 +226,7 @@ describe('saving', () => {
   });
 });
 
-describe('refused, the old file stays whole', () => {
+describe('a refused save leaves the old file whole', () => {
   beforeEach(() => writeFileSync(file, OLD, { mode: 0o600 }));
 
   test.each<[string, Partial<FileSystem>, string, string]>([
@@ -254,7 +254,7 @@ describe('refused, the old file stays whole', () => {
     expectUntouched();
   });
 
-  test('a full disk in the middle', () => {
+  test('a disk that becomes full in the middle', () => {
     let calls = 0;
     const writeSync = ((descriptor: number, bytes: Buffer, offset: number) =>
       calls++ === 0 ? nodeFs.writeSync(descriptor, bytes, offset, 10) : systemError('ENOSPC')) as typeof nodeFs.writeSync;
@@ -266,7 +266,7 @@ describe('refused, the old file stays whole', () => {
   test('a disk that is really full', (context) => {
     const disk = join(folder, 'disk');
     mkdirSync(disk);
-    // In a mount namespace of its own, which ends with the command.
+    // In its own mount namespace, which ends with the command.
     const mounted = (script: string, ...args: readonly string[]) =>
       spawnSync('unshare', ['-m', 'sh', '-ec', `mount -t tmpfs -o size=16k none ${disk}; ${script}`, 'sh', ...args], {
         encoding: 'utf8',
@@ -298,8 +298,8 @@ describe('refused, the old file stays whole', () => {
     expectUntouched();
   });
 
-  test('a folder one may not write in, and an owner one cannot keep', (context) => {
-    context.skip(process.geteuid?.() !== 0, 'needs root, to be somebody else meanwhile');
+  test('a folder without write permission, and an owner that cannot be kept', (context) => {
+    context.skip(process.geteuid?.() !== 0, 'needs root, to change the user meanwhile');
     const asNobody = (run: () => unknown): RsError => {
       process.seteuid?.(NOBODY);
       try {
@@ -319,7 +319,7 @@ describe('refused, the old file stays whole', () => {
     expectUntouched();
   });
 
-  test('a file that somebody changed, removed or made meanwhile', () => {
+  test('a file that another program changed, removed or created meanwhile', () => {
     const { document, fingerprint } = openConfigFile(file);
     const changed = add('if1', '10.0.1.1')(document);
     writeFileSync(file, `${OLD}# theirs\n`);
@@ -344,7 +344,7 @@ describe('refused, the old file stays whole', () => {
     expectUntouched(`${OLD}# theirs\n`);
   });
 
-  test('while another program is saving it, whose half is left alone', () => {
+  test('another program is saving the file: its half-written file is left alone', () => {
     writeFileSync(`${file}.new`, 'half');
     expect(refusal(() => edit(add('if1', '10.0.1.1')))).toMatchObject({
       code: 'E_CHANGED',
@@ -353,7 +353,7 @@ describe('refused, the old file stays whole', () => {
     expect(readFileSync(`${file}.new`, 'utf8')).toBe('half');
   });
 
-  test('what is no text, or no file', () => {
+  test('a file that is not text, or not a regular file', () => {
     writeFileSync(file, Buffer.from('[defaults]\n# caf\u00e9\n', 'latin1'));
     expect(refusal(() => openConfigFile(file)).code).toBe('E_CONFIG');
     rmSync(file);
@@ -362,7 +362,7 @@ describe('refused, the old file stays whole', () => {
   });
 });
 
-describe('an edit that would make a new problem', () => {
+describe('an edit that adds a problem', () => {
   const NAMESPACE = { namespaceid: '1', nodename: 'a', nodekey: '0123456789abcdef' };
 
   test.each<[string, (document: IniDocument) => IniDocument, string]>([
@@ -373,7 +373,7 @@ describe('an edit that would make a new problem', () => {
       (document) => addNamespace(addNamespace(document, 'a', NAMESPACE), 'b', NAMESPACE),
       'Duplicate namespaceid 1 (first in line 9)',
     ],
-    ['what nobody can read', (document) => parseIni(`${printIni(document)}[interface x\n`), 'has no "]"'],
+    ['an unreadable header', (document) => parseIni(`${printIni(document)}[interface x\n`), 'has no "]"'],
   ])('%s', (_, change, message) => {
     writeFileSync(file, OLD);
     const error = refusal(() => edit(change));
@@ -392,7 +392,7 @@ address = 10.0.0.1
 port = many
 `;
 
-  test('a broken file is mended step by step, and what is still wrong is told', () => {
+  test('a broken file can be repaired step by step, and the remaining problems are reported', () => {
     writeFileSync(file, BROKEN);
     expect(edit((document) => setKey(document, { type: 'interface', name: 'if1' }, 'port', '5000'))).toMatchObject({
       added: [],
@@ -405,7 +405,7 @@ port = many
     expect(edit(add('if1', '10.0.1.1')).kept).toEqual([]);
   });
 
-  test('too many interfaces become fewer', () => {
+  test('a file with too many interfaces can be reduced', () => {
     const many = (count: number) =>
       Array.from({ length: count }, (_, index) => `[interface i${index}]\naddress = 10.0.${index}.1\n`).join('');
     writeFileSync(file, many(10));

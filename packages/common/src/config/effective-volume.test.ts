@@ -1,5 +1,5 @@
-// Where defaults, namespace and volume meet: for each setting, which section decides. The real reader reads the files.
-// What rsiod does with the settings is tested where it uses them.
+// The settings of a volume from defaults, namespace and volume: which section decides each one. The production reader reads the files.
+// The use of the settings is tested in rsiod.
 
 import { expect, it } from 'vitest';
 import { effectiveVolume, effectiveVolumeOf } from './effective-volume.ts';
@@ -44,12 +44,12 @@ it.each([
   expect(effectiveVolumeOf(config, { namespace: 'osl', name: 'oracle' })).toMatchObject(expected);
 });
 
-it('a volume without a section of its own has the settings of its namespace', () => {
+it('a volume without a section has the settings of its namespace', () => {
   const config = configOf('', 'device = raw', null);
   expect(effectiveVolumeOf(config, { namespace: 'osl', name: 'archive' })).toMatchObject({ device: 'raw', path: null, readonly: false });
 });
 
-it('I/O of a volume whose namespace is not configured any more waits for ever', () => {
+it('I/O of a volume whose namespace is no longer configured waits forever', () => {
   const unknown = effectiveVolumeOf(configOf('stall = fail', '', ''), { namespace: 'other', name: 'oracle' });
   expect(unknown).toMatchObject({ stall: 'forever', attach: false, device: 'auto', path: null });
 });

@@ -1,5 +1,5 @@
-// Reading a configuration file: missing, forbidden, no file, no text, and the warning about its rights.
-// What the text says is tested with the parsers.
+// Reading a configuration file: missing, forbidden, not a file, not text, and the warning about its permissions.
+// The content is tested with the parsers.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ function refusal(path: string): RsError {
   throw new Error('Nothing was refused');
 }
 
-/** Root may read everything: who runs this as root is somebody else meanwhile. */
+/** Root may read everything, so that a test run by root changes its user meanwhile. */
 function withoutRoot<T>(run: () => T): T {
   if (process.geteuid?.() !== 0) return run();
   chmodSync(dir, 0o777);
@@ -48,7 +48,7 @@ function withoutRoot<T>(run: () => T): T {
   }
 }
 
-test('The text comes as it is', () => {
+test('The text is returned unchanged', () => {
   const text = '\ufeff[defaults]\r\n# \u00e4\u20ac\u{1f600}\n\tport=1';
   expect(readConfigFile(fileWith('plain', text))).toEqual({ text, warnings: [] });
 });
@@ -69,17 +69,17 @@ test.each([
   expect(readConfigFile(path).warnings).toEqual(words === null ? [] : [{ file: path, line: 0, message }]);
 });
 
-test('a file without keys that its group can change draws a warning, too', () => {
+test('a file without keys that its group can change causes a warning, too', () => {
   const path = fileWith('no-keys', '[interface if0]', 0o664);
   expect(readConfigFile(path).warnings).toMatchObject([{ message: expect.stringContaining('Its group can change') }]);
 });
 
-test('a file without a key may be read by everybody', () => {
+test('a file without a key may be readable by everyone', () => {
   expect(readConfigFile(fileWith('passwd', 'root:x:0:0', 0o644)).warnings).toEqual([]);
 });
 
-test('a file of somebody else is used by root with a warning, under sudo without one', (context) => {
-  context.skip(process.geteuid?.() !== 0, 'needs root, to have a file of somebody else');
+test('root uses a file of another user with a warning, and without one under sudo', (context) => {
+  context.skip(process.geteuid?.() !== 0, 'needs root, to create a file of another user');
   const path = fileWith('owned', 'port = 1');
   chownSync(path, 12_345, 0);
   const message = `User 12345 owns ${path}, and decides what root does with it: run chown root ${path}`;
@@ -100,7 +100,7 @@ describe('refused', () => {
     expect(refusal(join(fileWith('file', ''), 'below')).code).toBe('E_NO_CONFIG');
   });
 
-  test('a file one may not read', () => {
+  test('a file without read permission', () => {
     const error = withoutRoot(() => refusal(fileWith('locked', '', 0o000)));
     expect(error.code).toBe('E_RIGHTS');
     expect(error.message).toBe(`No permission to read ${dir}/locked: run as root or as the owner of the file`);
@@ -116,13 +116,13 @@ describe('refused', () => {
     expect(refusal(join(dir, 'fifo'))).toMatchObject({ code: 'E_CONFIG', message: expect.stringContaining('is not a regular file') });
   });
 
-  test('a file far too large, without reading it', () => {
+  test('a file beyond the size limit, without reading it', () => {
     const path = fileWith('large', '');
     truncateSync(path, CONFIG_FILE_MAX_BYTES + 1);
     expect(refusal(path).message).toContain(`${CONFIG_FILE_MAX_BYTES + 1} bytes, allowed are ${CONFIG_FILE_MAX_BYTES}`);
   });
 
-  test('what is not UTF-8, with its line', () => {
+  test('a file that is not UTF-8, with its line', () => {
     const path = fileWith('latin1', Buffer.from('[defaults]\n# caf\u00e9\n', 'latin1'));
     expect(refusal(path)).toMatchObject({
       code: 'E_CONFIG',
@@ -132,7 +132,7 @@ describe('refused', () => {
   });
 });
 
-test('Loading parses, and gives the warnings of both', () => {
+test('Loading parses, and returns the warnings of both', () => {
   const client = loadRscltConfig(fileWith('rscltcfg', '# nodekey = 0x1', 0o644));
   expect(client.warnings.map(({ line, message }) => `${line} ${message.slice(0, 10)}`)).toEqual([
     '0 Every user',

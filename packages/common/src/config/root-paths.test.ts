@@ -1,5 +1,5 @@
 // Every path below a root, written out.
-// Nothing here touches the disk.
+// No test here touches the disk.
 
 import { expect, test } from 'vitest';
 import { normalizeRoot, rsiodPaths, rssrvPaths } from './root-paths.ts';

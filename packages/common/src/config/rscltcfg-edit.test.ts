@@ -1,5 +1,5 @@
-// What tools write into the client's file: the manual's sample from nothing, byte for byte; every edit leaves all other lines alone
-// and can be taken back; wrong names and values are refused with what is allowed.
+// What tools write into the client's file: the manual's sample from nothing, byte for byte. Every edit leaves all other lines alone and can be
+// undone. Invalid names and values are refused with the permitted ones.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -33,7 +33,7 @@ describe('the sample from nothing', () => {
   const two = (document: IniDocument) => addServer(document, 'osl', 'big-9-2', { address: '192.168.46.10' });
 
   test.each([
-    ['as a person does it', [if0, if1, osl, one, two]],
+    ['as an administrator does it', [if0, if1, osl, one, two]],
     ['namespace first', [osl, if0, one, if1, two]],
     ['servers first', [osl, one, two, if0, if1]],
   ])('%s', (_, edits) => {
@@ -82,18 +82,18 @@ namespaceid = 7\r
 nodename = big-2\r
 nodekey = 0123456789abcdef`;
 
-/** Lines of `before` that are gone, lines of `after` that are new: what stays must be in order. */
-function difference(before: string, after: string): { gone: string[]; added: string[] } {
+/** Removed lines of `before`, and added lines of `after`. The remaining lines must be in order. */
+function difference(before: string, after: string): { removed: string[]; added: string[] } {
   const split = (text: string): string[] => text.split(/(?<=\n)/);
   const [left, right] = [split(before), split(after)];
   let head = 0;
   while (head < Math.min(left.length, right.length) && left[head] === right[head]) head += 1;
   let tail = 0;
   while (tail < Math.min(left.length, right.length) - head && left.at(-1 - tail) === right.at(-1 - tail)) tail += 1;
-  return { gone: left.slice(head, left.length - tail), added: right.slice(head, right.length - tail) };
+  return { removed: left.slice(head, left.length - tail), added: right.slice(head, right.length - tail) };
 }
 
-describe('in a file of a person', () => {
+describe('in a file written by an administrator', () => {
   test.each<[string, (document: IniDocument) => IniDocument, string[], string[]]>([
     [
       'an interface goes below the others and their comments',
@@ -152,8 +152,8 @@ describe('in a file of a person', () => {
       ],
       ['stall = forever'],
     ],
-  ])('%s', (_, edit, gone, added) => {
-    expect(difference(COMMENTED, edited(COMMENTED, edit))).toEqual({ gone, added });
+  ])('%s', (_, edit, removed, added) => {
+    expect(difference(COMMENTED, edited(COMMENTED, edit))).toEqual({ removed, added });
   });
 
   test('a namespace goes with its servers and volumes, an interface among them stays', () => {
@@ -167,12 +167,12 @@ describe('in a file of a person', () => {
     const changes = { serverkey: '0123456789abcdef', port: '6000', address: '192.168.45.11', protocol: null };
     const after = edited(SAMPLE_RSCLTCFG, (document) => changeSection(document, place, changes));
     expect(difference(SAMPLE_RSCLTCFG, after)).toEqual({
-      gone: ['address       = 192.168.45.10\n'],
+      removed: ['address       = 192.168.45.10\n'],
       added: ['address       = 192.168.45.11\n', 'port          = 6000\n', 'serverkey     = 0123456789abcdef\n'],
     });
   });
 
-  test('[defaults] is made where it is missing, above everything but the comment of the file', () => {
+  test('[defaults] is created if it is missing, above everything but the comment of the file', () => {
     const text = '# mine\n\n# cable\n[interface if0]\naddress = 10.0.0.1\n';
     const set = (document: IniDocument): IniDocument => setKey(document, { type: 'defaults' }, 'stall', 'fail');
     expect(edited(text, set)).toBe('# mine\n\n[defaults]\nstall   = fail\n\n# cable\n[interface if0]\naddress = 10.0.0.1\n');
@@ -225,7 +225,7 @@ describe('refused', () => {
     expect(edit).toThrow(message);
   });
 
-  test('a wrong key, without showing it', () => {
+  test('an invalid key, without showing it', () => {
     expect(() => addNamespace(sample, 'lab', { ...OSL, nodekey: 'my secret' })).toThrow(/^Wrong value for nodekey: allowed is 1 to 256/);
   });
 
@@ -275,7 +275,7 @@ describe('of any well-formed file', () => {
       renameConfigSection(renameConfigSection(document, { type: 'namespace', name: 'n' }, 'x'), { type: 'namespace', name: 'x' }, 'n'),
   ];
 
-  test('what is added is read, and what is removed again leaves every byte as it was', () => {
+  test('an added section is read, and removing it again restores every byte', () => {
     fc.assert(
       fc.property(text, fc.nat(additions.length - 1), (before, which) => {
         const there = addServer(addInterface(parseIni(before), 'new', { address: '10.9.9.9' }), 'n', 'new', { address: '10.9.9.8' });

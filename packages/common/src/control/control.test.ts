@@ -1,5 +1,5 @@
-// Control server and client together over real sockets in a temporary folder, and each alone against a peer that misbehaves.
-// Time-outs run on a fake clock; what the real sockets do is waited for, never slept for.
+// Control server and client together over real sockets in a temporary folder, and each alone against a misbehaving peer.
+// Time limits run on a fake clock. Events of real sockets are awaited, never slept for.
 
 import { once } from 'node:events';
 import { linkSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -99,7 +99,7 @@ describe('callControl and startControlServer', () => {
     expect(result.outcomes[0]?.volume).toBe('osl:ä\n');
   });
 
-  test('carry an answer far longer than a request may be', async () => {
+  test('carry an answer far longer than the limit of a request', async () => {
     const text = 'x'.repeat(CONTROL_LINE_MAX_BYTES);
     await serve({ events: () => ({ events: [{ atMs: 1, object: text, from: text, to: 'up', reason: '' }] }) });
     expect((await callControl(path, 'events', { count: 5 })).events[0]?.from).toHaveLength(CONTROL_LINE_MAX_BYTES);
@@ -114,7 +114,7 @@ describe('callControl and startControlServer', () => {
     });
   });
 
-  test('a mistake in a handler is an answer, not the end of the daemon', async () => {
+  test('a bug in a handler becomes an answer, not the end of the daemon', async () => {
     await serve({
       status: () => {
         throw new TypeError('x is undefined');
@@ -124,7 +124,7 @@ describe('callControl and startControlServer', () => {
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({ code: 'E_INTERNAL' });
   });
 
-  test('requests of one connection are answered when they are done, by id', async () => {
+  test('requests of one connection are answered in order of completion, by id', async () => {
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -144,7 +144,7 @@ describe('callControl and startControlServer', () => {
     });
   });
 
-  test('a request cut anywhere, also within a letter, is one request', async () => {
+  test('a request in any pieces, also within a letter, is one request', async () => {
     await serve({
       detach: ({ names }) => ({ outcomes: names.map((volume) => ({ volume, done: true, already: true, device: null, error: null })) }),
     });
@@ -186,7 +186,7 @@ describe('bad requests', () => {
     expect(answers).toContainEqual({ id: 99, version: CONTROL_VERSION, release: programVersion(), result: status() });
   });
 
-  test('a line past its bound is answered and the connection closed, others go on', async () => {
+  test('a line beyond its bound is answered and the connection closed; other connections continue', async () => {
     await serve({ status });
     const { socket, answers, closed } = await raw();
     socket.write(Buffer.alloc(CONTROL_LINE_MAX_BYTES + 1, 'x'));
@@ -202,7 +202,7 @@ describe('bad requests', () => {
     expect(await ask(line, 1)).toMatchObject([{ id: 1, result: status() }]);
   });
 
-  test('a request whose sender says no more (nc -N) is answered, also without line end', async () => {
+  test('a request before the end of input (nc -N) is answered, also without line end', async () => {
     await serve({ status });
     const { socket, answers, closed } = await raw();
     socket.end('{"id":1,"method":"status"}');
@@ -210,7 +210,7 @@ describe('bad requests', () => {
     expect(answers).toMatchObject([{ id: 1, result: status() }]);
   });
 
-  test('connections past the bound are told and closed', async () => {
+  test('connections beyond the bound get an error and are closed', async () => {
     await serve({ status });
     for (let i = 0; i < CONTROL_CONNECTIONS_MAX; i++) await raw();
     const late = await raw();
@@ -247,7 +247,7 @@ describe('bad requests', () => {
 });
 
 describe('the socket', () => {
-  test('is the owner alone to open, and goes with the server', async () => {
+  test('is accessible to the owner alone, and is removed with the server', async () => {
     const server = await serve({ status });
     expect(statSync(path).mode & 0o777).toBe(0o600);
     await server.close();
@@ -255,13 +255,13 @@ describe('the socket', () => {
     closing = [];
   });
 
-  test('of a daemon that listens is left to it', async () => {
+  test('of a listening daemon is left to it', async () => {
     await serve({ status });
     await expect(startControlServer(path, {}, quietLog)).rejects.toMatchObject({ code: 'E_ALREADY_RUNNING' });
     await expect(callControl(path, 'status', {})).resolves.toEqual(status());
   });
 
-  test('that a crash left behind is replaced', async () => {
+  test('left by a crash is replaced', async () => {
     const first = await serve({ status });
     await first.close();
     closing = [];
@@ -277,7 +277,7 @@ describe('the socket', () => {
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({ code: 'E_SOCKET_PATH' });
   });
 
-  test('is not put in place of something else', async () => {
+  test('does not replace another kind of file', async () => {
     path = join(directory, 'control');
     writeFileSync(path, 'a file of a person');
     await expect(startControlServer(path, {}, quietLog)).rejects.toMatchObject({ code: 'E_SYSTEM' });
@@ -285,7 +285,7 @@ describe('the socket', () => {
   });
 });
 
-describe('without a good daemon', () => {
+describe('without a working daemon', () => {
   test('the error names the socket and how to start it', async () => {
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({
       code: 'E_NOT_RUNNING',
@@ -294,7 +294,7 @@ describe('without a good daemon', () => {
     await expect(callControl('/run/rsio/rsiod/control', 'status', {})).rejects.toMatchObject({ message: /: start it with: rsiod$/ });
   });
 
-  test('a daemon that does not answer is given up after the time-out', async () => {
+  test('a daemon that does not answer is abandoned after the time limit', async () => {
     await serve({ local: () => new Promise(() => {}) });
     const clock = new FakeClock();
     const call = callControl(path, 'local', {}, { timeoutMs: 500, clock });
@@ -322,11 +322,11 @@ describe('without a good daemon', () => {
   });
 });
 
-describe('another release', () => {
+describe('a peer of another release', () => {
   const ours = programVersion();
   const rsiod = (line: string): Promise<void> => answerAlways(line, join(directory, 'run/rsio/rsiod/control'));
 
-  test('that is newer, on the other side: told with both versions and what to use', async () => {
+  test('that is newer: the error names both versions and the remedy', async () => {
     await rsiod('{"id":1,"version":7,"release":"9.9.9","result":{"interfaces":[],"waiting":[]}}\n');
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({
       code: 'E_VERSION',
@@ -345,7 +345,7 @@ describe('another release', () => {
     expect(String(error)).toContain(': restart rsiod, so that it runs the installed release');
   });
 
-  test('of the same version that does not know a method yet', async () => {
+  test('of the same version without a newer method', async () => {
     await rsiod(
       '{"id":1,"version":1,"release":"0.0.1","error":{"code":"E_USAGE","message":"Unknown method stats: known are status","context":{"unknown":"stats"}}}\n',
     );
@@ -355,20 +355,20 @@ describe('another release', () => {
     });
   });
 
-  test('of the same version whose answer lacks a field that was added', async () => {
+  test('of the same version whose answer lacks an added field', async () => {
     await rsiod('{"id":1,"version":1,"release":"0.0.1","result":{"interfaces":[]}}\n');
     const error = await callControl(path, 'status', {}).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'E_VERSION' });
     expect(String(error)).toContain('its answer to status has another form (waiting is missing)');
   });
 
-  test('of the same version with fields, words and an envelope of later: understood', async () => {
+  test('of the same version with later fields, words and envelope: understood', async () => {
     const later = { interfaces: [], waiting: [], logs: [], later: [1] };
     await rsiod(`${JSON.stringify({ id: 1, version: 1, release: '2.0.0', result: later, took: 3 })}\n`);
     await expect(callControl(path, 'status', {})).resolves.toEqual(later);
   });
 
-  test('says who it is whatever version is asked for, and refuses all else', async () => {
+  test('identifies itself in any requested version, and refuses everything else', async () => {
     const daemon = {
       program: 'rsiod',
       version: ours,
@@ -392,14 +392,14 @@ describe('another release', () => {
     expect(answer(3)?.error).toMatchObject({ code: 'E_VERSION' });
   });
 
-  test('that says who it is in a version we do not know is understood', async () => {
+  test('that identifies itself in an unknown version is understood', async () => {
     const daemon = { program: 'rsiod', version: '9.9.9', control: 7, methods: [], pid: 1, nodename: '', startedMs: 0, configuredMs: 0 };
     await rsiod(`${JSON.stringify({ id: 1, version: 7, release: '9.9.9', result: daemon })}\n`);
     await expect(callControl(path, 'daemon', {})).resolves.toMatchObject({ version: '9.9.9', control: 7 });
   });
 });
 
-test('a daemon that says nothing at all is given up early, one that is at work late', async () => {
+test('a silent daemon is abandoned early, a busy one late', async () => {
   const ask = (clock: FakeClock): Promise<string> =>
     callControl(path, 'detach', { names: [], force: false }, { clock }).then(() => 'answered', String);
   const forever = (): Promise<never> => new Promise(() => {});
@@ -409,7 +409,7 @@ test('a daemon that says nothing at all is given up early, one that is at work l
   early.advance(CONTROL_ANSWER_MS);
   expect(await dead).toMatch(/did not answer detach within 10 s, because it hangs or is stopped: .*kill -CONT/);
   await closing.pop()?.();
-  // It need not know the question that goes before: any answer shows that it lives.
+  // It need not know this question: any answer shows that it is running.
   await serve({ detach: forever });
   const late = new FakeClock();
   const busy = ask(late);

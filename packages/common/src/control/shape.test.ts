@@ -1,4 +1,4 @@
-// What fits a shape and what does not, with the place of the first misfit, and that whoever reads lets pass what a later release adds.
+// Which values fit a shape and which do not, with the position of the first misfit. A reader accepts fields that a later release adds.
 // That answers of real daemons fit is tested in test/integration.
 
 import { describe, expect, test } from 'vitest';
@@ -18,13 +18,13 @@ const SHAPE = object({
 
 const GOOD = { name: 'a', remark: '', state: 'up', bytes: 0, percent: 100, rate: -0.5, done: false, error: null, paths: [{ at: null }] };
 
-test('what fits', () => {
+test('a value that fits', () => {
   expect(misfit(SHAPE, GOOD)).toBeNull();
   expect(misfit(SHAPE, GOOD, 'exactly')).toBeNull();
   expect(misfit(SHAPE, { ...GOOD, error: { code: 'E_HELD' }, paths: [] }, 'exactly')).toBeNull();
 });
 
-describe.each(['open', 'exactly'] as const)('what does not fit, %s', (strictness) => {
+describe.each(['open', 'exactly'] as const)('a value that does not fit, %s', (strictness) => {
   test.each<[Record<string, unknown>, string]>([
     [{ name: '' }, 'name is not a text'],
     [{ name: 7 }, 'name is not a text'],
@@ -48,7 +48,7 @@ describe.each(['open', 'exactly'] as const)('what does not fit, %s', (strictness
   });
 });
 
-test('what is missing is named, also at the top', () => {
+test('a missing field is named, also at the top', () => {
   const { bytes: _, ...rest } = GOOD;
   expect(misfit(SHAPE, rest)).toBe('bytes is missing');
   expect(misfit(SHAPE, null)).toBe('it is not an object');

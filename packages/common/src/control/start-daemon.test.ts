@@ -1,5 +1,5 @@
-// By what rsiod is started: the unit where systemd has one, the launcher of the same installation, else PATH.
-// Leaves starting it to the tests of join.
+// How rsiod is started: by systemd if it has the unit, by the launcher of the same installation, or by PATH.
+// The start itself is tested with join.
 
 import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,18 +26,18 @@ function program(root: string, there: readonly string[]): string {
   return [name, ...args].join(' ');
 }
 
-test('the launcher beside the one that runs, where a link to it leads', () => {
+test('the launcher beside the running one, also if that is reached by a link', () => {
   const beside = join(folder, 'rsiod');
   expect(program('', [beside])).toBe(beside);
   expect(program('/tmp/lab', [beside])).toBe(`${beside} --root /tmp/lab`);
 });
 
-test('without one beside it, that of PATH', () => {
+test('without such a launcher, the one in PATH', () => {
   expect(program('', [])).toBe('rsiod');
   expect(startCommand('', undefined, () => false).program).toBe('rsiod');
 });
 
-test('by systemd where it runs the machine and has the unit, for the real root only', () => {
+test('by systemd if it runs the machine and has the unit, for the real root only', () => {
   expect(program('', SYSTEMD)).toBe('systemctl start rsiod');
   expect(startCommand('', own, (path) => SYSTEMD.includes(path)).remark).toContain('systemctl enable rsiod');
   expect(program('', SYSTEMD.slice(1))).toBe('rsiod');

@@ -1,5 +1,5 @@
-// The frame of the programs, run with given arguments and environment: what reaches main, what is printed, which exit code.
-// Processes of their own are started by the tests of the programs.
+// The frame of the programs with given arguments and environment: the input of main, the output, the exit code.
+// Real processes are started in the tests of the programs.
 
 import { describe, expect, test } from 'vitest';
 import { executeProgram, type ProgramMain, type ProgramSpec } from './arguments.ts';
@@ -40,7 +40,7 @@ async function run(
 }
 
 describe('executeProgram', () => {
-  test('gives main its values, words and root', async () => {
+  test('passes values, words and root to main', async () => {
     const main: ProgramMain<typeof OPTIONS> = ({ values, positionals, root, out }) =>
       out(JSON.stringify({ ...values, positionals, root })) ?? undefined;
     const { code, out } = await run(['-cvv', '-m', 'status', 'a', '--root', '/tmp/x/'], main, { takesPositionals: true });
@@ -115,7 +115,7 @@ describe('executeProgram', () => {
     expect(await run(argv)).toEqual({ code: 2, out: '', err });
   });
 
-  test('a word too many, and an ambiguous option, are wrong usage in one line', async () => {
+  test('an extra word and an ambiguous option are usage errors in one line', async () => {
     for (const argv of [['word'], ['-m', '-c'], ['\n']]) {
       const { code, err } = await run(argv);
       expect(code).toBe(2);
@@ -123,7 +123,7 @@ describe('executeProgram', () => {
     }
   });
 
-  test('--help and --version win over main', async () => {
+  test('--help and --version take precedence over main', async () => {
     const main = () => {
       throw new Error('main was called');
     };
@@ -147,7 +147,7 @@ describe('executeProgram', () => {
     expect(await run([], () => Promise.reject(error))).toEqual({ code, out: '', err });
   });
 
-  test('main says the exit code', async () => {
+  test('main returns the exit code', async () => {
     expect((await run([], () => 1)).code).toBe(1);
     expect((await run([], () => undefined)).code).toBe(0);
   });

@@ -1,5 +1,5 @@
-// Starting and ending daemons, with real processes: testing/daemon-fixture.ts is the program. Waits are for conditions, with a deadline;
-// the time-out of a start that hangs is driven by a fake clock. Every process started here is ended here.
+// Starting and ending daemons, with real processes: testing/daemon-fixture.ts is the program. Waits are for conditions, with a deadline. The
+// time limit of a hanging start runs on a fake clock. Every process started here is ended here.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -79,7 +79,7 @@ function pidInFile(): number {
   return Number(readText('pid').split('\n')[0]);
 }
 
-/** The session of a process: its own number when it was started detached. */
+/** The session of a process: its own number if it was started detached. */
 function sessionOf(pid: number): number {
   const [, , , session] = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')
@@ -95,7 +95,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('the prompt comes back when the daemon is ready, with its warnings; it runs on, detached, and ends on SIGTERM', async () => {
+test('the prompt returns when the daemon is ready, with its warnings; the daemon runs on, detached, and ends on SIGTERM', async () => {
   expect(await finished(start('run'))).toEqual({ code: 0, stdout: '', stderr: 'fixture: No server in reach: waiting for one\n' });
   const pid = pidInFile();
   await eventually(() => eventsOf('started').length === 1);
@@ -123,9 +123,9 @@ test('a second daemon is refused, naming the first, in the background and in the
   expect(pidInFile()).toBe(pid);
 });
 
-test('of several starters at once on a stale pid file exactly one wins', async () => {
+test('of several simultaneous starts with a stale pid file exactly one wins', async () => {
   await finished(start('run'));
-  // It says so after the prompt came back.
+  // It reports this after the prompt has returned.
   await eventually(() => eventsOf('started').length === 1);
   process.kill(pidInFile(), 'SIGKILL');
   const results = await Promise.all([1, 2, 3, 4].map(() => finished(start('run'))));
@@ -136,7 +136,7 @@ test('of several starters at once on a stale pid file exactly one wins', async (
 });
 
 test.each([
-  ['fail', 'fixture: Address 127.0.0.1:5000 is in use: stop who uses it [E_ADDRESS_IN_USE]\n'],
+  ['fail', 'fixture: Address 127.0.0.1:5000 is in use: stop its user [E_ADDRESS_IN_USE]\n'],
   ['crash', 'fixture: Volume oracle fell over [E_VOLUME]\n'],
   ['quit', 'fixture: fixture ended before it was ready (exit code 0): see why with --foreground [E_INTERNAL]\n'],
 ])('a start in the background that does %s says why, exit code 1, and leaves no pid file', async (mode, stderr) => {
@@ -154,7 +154,7 @@ test('in the foreground the daemon stays and ends on SIGINT with exit code 0', a
   expect(readText('pid')).toBe('');
 });
 
-test('a start nobody waits for any more is given up', async () => {
+test('a start whose caller has ended is abandoned', async () => {
   const child = start('slow');
   await eventually(() => eventsOf('started').length === 1);
   child.kill('SIGKILL');
@@ -163,7 +163,7 @@ test('a start nobody waits for any more is given up', async () => {
   expect(readText('pid')).toBe('');
 });
 
-test('a start that hangs is ended after DAEMON_START_TIMEOUT_MS, by force after the grace', async () => {
+test('a start that hangs is ended after DAEMON_START_TIMEOUT_MS, by force after the grace period', async () => {
   const clock = new FakeClock();
   const start = { program: 'fixture', command: [process.execPath, fixture(), 'hang', folder], note: () => {} };
   const outcome = startInBackground(start, clock).catch((error: unknown) => error);

@@ -1,5 +1,5 @@
-// The life of a service under a daemon whose signals the test gives: the order of what is said and done, and a start that fails.
-// Leaves real processes and signals to daemon-process.test.ts.
+// A service under a daemon whose signals the test sends: the order of its actions and reports, and a start that fails.
+// Real processes and signals are tested in daemon-process.test.ts.
 
 import { beforeEach, expect, test } from 'vitest';
 import type { Daemon } from './daemon-process.ts';
@@ -44,7 +44,7 @@ const service: Service = {
   reload: () => void seen.push('reload'),
 };
 
-test('starts, is ready, reloads, ends with its farewell, closes the log', async () => {
+test('a service starts, is ready, reloads, ends with its farewell, and closes the log', async () => {
   const running = runService(daemon, log, service, 'Good night');
   await Promise.resolve();
   reload();
@@ -53,7 +53,7 @@ test('starts, is ready, reloads, ends with its farewell, closes the log', async 
   expect(seen).toEqual(['start', 'ready', 'reload', 'log: Ends: SIGTERM', 'stop: Good night', 'log: Has ended', 'log closed']);
 });
 
-test('a stop that comes during the start waits for it', async () => {
+test('a stop during the start waits for the start', async () => {
   let started: () => void = () => {};
   const slow = { ...service, start: () => new Promise<void>((resolve) => (started = resolve)) };
   const running = runService(daemon, log, slow, 'Good night');
@@ -65,18 +65,18 @@ test('a stop that comes during the start waits for it', async () => {
   expect(seen).toEqual(['ready', 'log: Ends: SIGINT', 'stop: Good night', 'log: Has ended', 'log closed']);
 });
 
-test('a start that fails is never ready', async () => {
+test('a start that fails never becomes ready', async () => {
   const failing = { ...service, start: () => Promise.reject(new Error('no address')) };
   await expect(runService(daemon, log, failing, '')).rejects.toThrow('no address');
   expect(seen).toEqual([]);
 });
 
-test('a warning is heard in the log and at the terminal', () => {
+test('a warning goes to the log and to the terminal', () => {
   warner(daemon, log)('Every user can read the keys');
   expect(seen).toEqual(['log: Every user can read the keys', 'terminal: Warning: Every user can read the keys']);
 });
 
-test('a stop that is refused is said so, and the next one is asked anew; one that comes meanwhile counts', async () => {
+test('a refused stop is reported, and the next one is checked again, also if it arrives during the check', async () => {
   const refusals: (string | null)[] = ['in use', 'in use still', null];
   let isAsked: () => void = () => {};
   const asked = (): Promise<void> => new Promise((resolve) => (isAsked = resolve));
@@ -102,13 +102,13 @@ test('a stop that is refused is said so, and the next one is asked anew; one tha
   ]);
 });
 
-test('why a process ends is written in the log before whoever started it is told', async () => {
+test('the reason for the end of a process is in the log before the caller gets the error', async () => {
   const refused = new RsError('E_SYSTEM', 'No room: free some');
   await expect(loggedWork(log, () => Promise.reject(refused))).rejects.toBe(refused);
   expect(seen).toEqual(['log: This process ends: No room: free some [E_SYSTEM]', 'log written']);
 });
 
-test('a daemon that was killed together with its keeper is told of by the next one', () => {
+test('a daemon that was killed together with its keeper is reported by the next one', () => {
   reportCrash(log, 'rsiod', daemon);
   expect(seen).toEqual([]);
   reportCrash(log, 'rsiod', { ...daemon, leftBy: 4711 });

@@ -1,5 +1,5 @@
-// Pid files: exclusive while their process lives, taken over when it does not, whatever a crash or a reboot left behind.
-// The race between several starters is in daemon-process.test.ts, with real processes.
+// Pid files are exclusive while their process runs. They are taken over when it does not, whatever a crash or a reboot left behind.
+// The race between several starts is tested in daemon-process.test.ts, with real processes.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -22,7 +22,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const acquire = () => acquirePidFile(path, 'rsiod');
 
-/** What a live holder writes: this process's own identity. */
+/** The text of a running holder: this process's own identity. */
 function ownText(): string {
   const file = acquirePidFile(join(folder, 'own'), 'rsiod');
   const text = readFileSync(join(folder, 'own.lock'), 'utf8');
@@ -44,7 +44,7 @@ const STALE: readonly (readonly [string, () => string])[] = [
   ['that is garbage', () => 'rsiod was here\0'],
 ];
 
-test('a pid file holds the pid and nothing else, and is gone after release', () => {
+test('a pid file contains only the pid, and is removed at release', () => {
   const file = acquire();
   expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
   expect(readdirSync(folder)).toEqual(['pid', 'pid.lock']);
@@ -53,13 +53,13 @@ test('a pid file holds the pid and nothing else, and is gone after release', () 
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('makes its folder', () => {
+test('a missing folder is created', () => {
   path = join(folder, 'run', 'rsio', 'rsiod', 'pid');
   acquire();
   expect(readFileSync(path, 'utf8')).toMatch(/^\d+\n/);
 });
 
-test('a live holder is named with pid and file', () => {
+test('a running holder is named with pid and file', () => {
   acquire();
   expect(acquire).toThrow(expect.objectContaining({ code: 'E_ALREADY_RUNNING', context: { pid: process.pid, path } }));
   expect(acquire).toThrow(`rsiod is already running as pid ${process.pid} (${path})`);
@@ -79,7 +79,7 @@ test.each(STALE)('a file %s is replaced', (_, text) => {
 
 const claimOf = (text: string) => `${lock()}.stale-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
 
-test('a claim left by a starter that crashed does not block the next', () => {
+test('a claim of a start that crashed does not block the next one', () => {
   writeFileSync(lock(), 'stale');
   writeFileSync(claimOf('stale'), 'stale too');
   acquire();
@@ -88,7 +88,7 @@ test('a claim left by a starter that crashed does not block the next', () => {
   expect(readdirSync(folder)).toEqual(['pid', 'pid.lock']);
 });
 
-test('while a live starter has the claim, nobody else replaces the file', () => {
+test('while a running start has the claim, no other replaces the file', () => {
   writeFileSync(lock(), 'stale');
   writeFileSync(claimOf('stale'), ownText());
   expect(acquire).toThrow(expect.objectContaining({ code: 'E_ALREADY_RUNNING' }));
@@ -103,13 +103,13 @@ test("release leaves another process's file alone", () => {
   expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`);
 });
 
-test('a path that cannot be written is a sentence, not a stack', () => {
+test('a path that cannot be written gives a plain error without a stack', () => {
   writeFileSync(path, '');
   path = join(path, 'below-a-file', 'pid');
   expect(acquire).toThrow(expect.objectContaining({ code: 'E_SYSTEM', message: expect.stringContaining(path) as unknown }));
 });
 
-test('who holds it can be asked', () => {
+test('the holder can be queried', () => {
   expect(pidFileHolder(path)).toBeNull();
   const file = acquire();
   expect(pidFileHolder(path)).toBe(process.pid);
@@ -123,13 +123,13 @@ test.each([
   ['of a process that ended in this boot', 0, true],
   ['of another boot', 2, false],
   ['that is garbage', 4, false],
-])('who left a pid file is told: %s', (_what, at, isTold) => {
+])('the previous holder of a stale pid file is reported: %s', (_what, at, isReported) => {
   const text = STALE[at]![1]();
   writeFileSync(lock(), text);
-  expect(acquire().leftBy).toBe(isTold ? Number(text.split('\n')[0]) : null);
+  expect(acquire().leftBy).toBe(isReported ? Number(text.split('\n')[0]) : null);
 });
 
-test('nobody left a pid file that was given back, or that is there for the first time', () => {
+test('a released pid file and a new one have no previous holder', () => {
   const file = acquire();
   file.release();
   expect([file.leftBy, acquire().leftBy]).toEqual([null, null]);

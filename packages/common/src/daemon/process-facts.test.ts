@@ -1,5 +1,5 @@
-// Facts about processes against a real child that lives under a misleading name, one that is a zombie, and one that is gone.
-// Leaves what follows from them to pid-file.test.ts.
+// Facts about processes: a real child with a misleading name, a zombie, and a process that has ended.
+// Their use is tested in pid-file.test.ts.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -22,12 +22,12 @@ function start(program: string, args: readonly string[]): ChildProcess & { reado
   return Object.assign(child, { pid: child.pid });
 }
 
-test('the boot id is the same for everybody', () => {
+test('the boot id is the same for every process', () => {
   expect(bootId()).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
   expect(bootId()).toBe(execFileSync('cat', ['/proc/sys/kernel/random/boot_id'], { encoding: 'utf8' }).trim());
 });
 
-test('a process started later has later ticks, whatever it is called', async () => {
+test('a process started later has later ticks, whatever its name', async () => {
   const own = Number(startTicksOf(process.pid));
   const child = start('sh', ['-c', 'printf ") R 1 (" > /proc/$$/comm; echo named; read -r line']);
   await new Promise((resolve) => child.stdout?.once('data', resolve));
@@ -37,8 +37,8 @@ test('a process started later has later ticks, whatever it is called', async () 
   expect(startTicksOf(child.pid)).toBe(ticks);
 });
 
-test('a process that ended has no start time, also while its parent has not looked at it', async () => {
-  // The child ends only after exec has put a program in its parent's place that waits for nobody.
+test('a process that has ended has no start time, also as a zombie', async () => {
+  // The child ends only after exec has replaced its parent by a program that waits for no child.
   const parent = start('sh', ['-c', 'exec 3<&0; (read -r line <&3) & echo $!; exec sleep 60']);
   const pid = await new Promise<number>((resolve) => parent.stdout?.once('data', (text: Buffer) => resolve(Number(text))));
   await vi.waitUntil(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n', UNTIL);
@@ -49,7 +49,7 @@ test('a process that ended has no start time, also while its parent has not look
   expect(startTicksOf(spawnSync('true').pid)).toBeUndefined();
 });
 
-test('a process whose first thread has ended goes on while another one runs', async (context) => {
+test('a process whose first thread has ended is running while another thread is', async (context) => {
   const python = spawnSync('python3', ['-c', 'import ctypes'], { stdio: 'ignore' });
   context.skip(python.status !== 0, 'needs python3: install python3-minimal');
   const script = [
@@ -64,7 +64,7 @@ test('a process whose first thread has ended goes on while another one runs', as
   await vi.waitUntil(() => startTicksOf(pid) === undefined, UNTIL);
 });
 
-test('what is left of a session is found by its name when the leader is gone', async () => {
+test('the rest of a session is found by its name when the leader has ended', async () => {
   const leader = spawn('sh', ['-c', 'sleep 60 & echo $!; read -r line'], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   children.push(leader);
   const pid = await new Promise<number>((resolve) => leader.stdout?.once('data', (text: Buffer) => resolve(Number(text))));
@@ -81,7 +81,7 @@ test('what is left of a session is found by its name when the leader is gone', a
   }
 });
 
-test('a process has its name, cut to what the kernel keeps, and its arguments as before', () => {
+test("a process has its name, cut to the kernel's length, and its full arguments", () => {
   const code = `
     const { nameProcess } = await import(${JSON.stringify(module())});
     const { readFileSync } = await import('node:fs');

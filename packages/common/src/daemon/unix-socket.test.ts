@@ -1,5 +1,5 @@
-// The limit of socket paths: Node would cut a longer one silently and listen elsewhere.
-// What happens on sockets is tested with those who listen there.
+// The limit of socket paths: Node would silently cut a longer path and listen elsewhere.
+// Traffic on sockets is tested with their users.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';

@@ -1,5 +1,5 @@
-// State files on a real file system: what is kept comes back, concurrent changes end with the last, and a file that cannot be understood
-// or written leaves the old content where it is. Leaves what survives a power failure to the kernel: no test here can see it.
+// State files on a real file system: saved content is restored, concurrent changes end with the last, and a file that cannot be parsed or
+// written keeps its old content. A power failure cannot be tested here.
 
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ function holding(...content: string[]): StateFile<readonly string[]> {
   return new StateFile(path, FORM, () => content);
 }
 
-test('what was saved is loaded, by its owner only', async () => {
+test('saved content is loaded, and the file is readable by its owner only', async () => {
   expect(await holding().load()).toBeNull();
   await holding('a', 'b').save();
   expect(await holding().load()).toEqual(['a', 'b']);
@@ -35,7 +35,7 @@ test('what was saved is loaded, by its owner only', async () => {
   expect(readdirSync(join(folder, 'below'))).toEqual(['state.json']);
 });
 
-test('each save that resolved is on disk with all changes made before it was asked for', async () => {
+test('each resolved save is on disk with all changes made before it was requested', async () => {
   const content: string[] = [];
   const file = new StateFile(path, FORM, () => content);
   const saves = ['a', 'b', 'c', 'd'].map(async (item) => {
@@ -47,7 +47,7 @@ test('each save that resolved is on disk with all changes made before it was ask
   expect(await holding().load()).toEqual(['a', 'b', 'c', 'd']);
 });
 
-test('a save that fails rejects, leaves the old content and nothing else, and does not stop the next', async () => {
+test('a save that fails rejects, leaves only the old content, and does not stop the next one', async () => {
   await holding('old').save();
   let bad = true;
   const file = new StateFile(path, FORM, () => {
@@ -61,7 +61,7 @@ test('a save that fails rejects, leaves the old content and nothing else, and do
   expect(await holding().load()).toEqual(['new']);
 });
 
-test('what could not be loaded again is not written', async () => {
+test('content that could not be loaded again is not written', async () => {
   await holding('old').save();
   const file = new StateFile(path, FORM, () => ['new', 7 as unknown as string]);
   const message = `State file ${path} was not written, because the next start could not load the new content: report this error`;
@@ -69,14 +69,14 @@ test('what could not be loaded again is not written', async () => {
   expect(await holding().load()).toEqual(['old']);
 });
 
-test('a replacement that fails leaves what was there, and nothing of the attempt', async () => {
+test('a replacement that fails leaves the old file, and no file of the attempt', async () => {
   mkdirSync(join(path, 'in-the-way'), { recursive: true });
   await expect(holding('new').save()).rejects.toThrow(path);
   expect(readdirSync(join(folder, 'below'))).toEqual(['state.json']);
   expect(readdirSync(path)).toEqual(['in-the-way']);
 });
 
-test('a file that cannot be read or written is named, with the error and what to do', async () => {
+test('a file that cannot be read or written is named, with the error and the remedy', async () => {
   mkdirSync(path, { recursive: true });
   const place = join(folder, 'below');
   const sentence = (what: string): string =>
@@ -85,7 +85,7 @@ test('a file that cannot be read or written is named, with the error and what to
   await expect(holding('new').save()).rejects.toMatchObject({ code: 'E_SYSTEM', message: sentence('written') });
 });
 
-test('a full disk has a remedy of its own, and the old content stays', async (context) => {
+test('a full disk has its own remedy, and the old content stays', async (context) => {
   const full = join(folder, 'full');
   symlinkSync('/dev/full', `${full}.new`);
   context.skip(!existsSync('/dev/full'), 'needs /dev/full');
@@ -104,7 +104,7 @@ test.each([
   ['["a"]', 'it has no version'],
   ['{"version":3}', 'it has no version'],
   ['{"version":4,"content":["a"]}', 'its version is 4, this program knows 3'],
-  // Neither shown, for it may drive a terminal, nor made text of, which would throw.
+  // Neither shown, because it may drive a terminal, nor converted to text, which would throw.
   ['{"version":"a\\u001b[2J","content":["a"]}', 'its version is no number, this program knows 3'],
   ['{"version":{"toString":1},"content":["a"]}', 'its version is no number, this program knows 3'],
   ['{"version":3,"content":["a",1]}', 'its content is not of the expected form'],
@@ -130,7 +130,7 @@ test('guards tell JSON values apart', () => {
   expect(accepted((value) => isListOf(value, isText))).toEqual([[], ['a']]);
 });
 
-test('a file of an earlier form becomes what it means now, and one that only says so is refused', async () => {
+test('a file of an earlier form is converted, and one that only claims that form is refused', async () => {
   const form: StateForm<readonly string[]> = { ...FORM, earlier: { 2: (content) => (isText(content) ? content.split(' ') : null) } };
   const file = new StateFile(path, form, () => ['new']);
   mkdirSync(join(folder, 'below'));
@@ -142,7 +142,7 @@ test('a file of an earlier form becomes what it means now, and one that only say
   await expect(file.load()).rejects.toMatchObject({ message: expect.stringContaining('its version is 1') as string });
 });
 
-test('a file of an earlier form that would become what cannot be loaded again is refused', async () => {
+test('a file of an earlier form whose conversion could not be loaded again is refused', async () => {
   const form = { ...FORM, earlier: { 2: (content: unknown) => [content] as readonly string[] } };
   mkdirSync(join(folder, 'below'));
   writeFileSync(path, JSON.stringify({ version: 2, content: 7 }));

@@ -1,5 +1,5 @@
-// A table of moves, and what is not in it.
-// Leaves the tables themselves to the machines that have them.
+// A table of transitions, and transitions that it does not have.
+// The tables themselves are tested with their state machines.
 
 import { expect, test } from 'vitest';
 import { AssertionError } from './assert.ts';
@@ -7,7 +7,7 @@ import { checkMove, type StateTable } from './state-table.ts';
 
 const TABLE: StateTable<'off' | 'on'> = { off: ['on'], on: ['on', 'off'] };
 
-test('only moves of the table are allowed; another is our own mistake and is named', () => {
+test('only transitions of the table are allowed; another one is our own bug, and the error names it', () => {
   checkMove(TABLE, 'off', 'on', 'Lamp 1');
   checkMove(TABLE, 'on', 'on', 'Lamp 1');
   expect(() => checkMove(TABLE, 'off', 'off', 'Lamp 1')).toThrow(new AssertionError('Lamp 1: no move from off to off'));

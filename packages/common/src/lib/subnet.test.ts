@@ -1,5 +1,5 @@
 // Subnet arithmetic: borders within and between bytes, both families, the rule for 127/8.
-// Each case is asked both ways round.
+// Each case is tested in both directions.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ describe('sameSubnet', () => {
     expect(isSameSubnet(other, prefixLength, address)).toBe(same);
   });
 
-  test('an address is always on its own subnet, and a shorter prefix never parts two', () => {
+  test('an address is always on its own subnet, and a shorter prefix never separates two addresses', () => {
     const address = fc.oneof(fc.ipV4(), fc.ipV6());
     fc.assert(
       fc.property(address, address, fc.nat(128), fc.nat(128), (left, right, a, b) => {
@@ -37,7 +37,7 @@ describe('sameSubnet', () => {
   });
 });
 
-test('127/8 counts as /24, unless the file says otherwise', () => {
+test('127/8 counts as /24, unless the file gives a prefix', () => {
   expect(prefixLengthOf('127.45.0.1', null, 8)).toBe(24);
   expect(prefixLengthOf('127.45.0.1', null, null)).toBe(24);
   expect(prefixLengthOf('127.45.0.1', 16, 8)).toBe(16);
@@ -54,7 +54,7 @@ test('All spellings of an address have one key', () => {
   expect(addressKey('fd00::1:0')).not.toBe(addressKey('fd00::1'));
 });
 
-test('Unspecified, multicast and broadcast addresses are no single host', () => {
+test('Unspecified, multicast and broadcast addresses are not a single host', () => {
   for (const address of ['0.0.0.0', '0.1.2.3', '224.0.0.1', '255.255.255.255', '::', 'ff02::1'])
     expect(isSingleHost(address), address).toBe(false);
   for (const address of ['127.0.0.1', '223.255.255.255', '::1', 'fe80::1']) expect(isSingleHost(address), address).toBe(true);

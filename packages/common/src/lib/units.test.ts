@@ -1,5 +1,5 @@
-// Forms people write, and what is refused, with the sentence that says what is allowed.
-// What is printed is read back.
+// The accepted forms of units, and the refused ones with the error that names the permitted forms.
+// Printed values are read back.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -57,7 +57,7 @@ describe('sizes', () => {
     expect(printSize(0)).toBe('0');
   });
 
-  test('come back as they went', () => {
+  test('are read back unchanged', () => {
     fc.assert(fc.property(fc.maxSafeNat(), (bytes) => parseSize(printSize(bytes)) === bytes));
     fc.assert(
       fc.property(fc.nat(8191), fc.nat(4), (count, power) => parseSize(printSize(count * 1024 ** power)) === count * 1024 ** power),
@@ -78,7 +78,7 @@ describe('durations', () => {
     expect(refusal(() => parseDuration(text)).message).toMatch(/such as 200ms or 3s$/);
   });
 
-  test('come back as they went', () => {
+  test('are read back unchanged', () => {
     expect(printDuration(600_000)).toBe('10m');
     expect(printDuration(1500)).toBe('1500ms');
     expect(printDuration(0)).toBe('0ms');
@@ -137,7 +137,7 @@ describe('addresses', () => {
     }
   });
 
-  test('with a port come back as they went', () => {
+  test('with a port are read back unchanged', () => {
     const address = fc.oneof(fc.ipV4(), fc.ipV6());
     const port = fc.option(fc.integer({ min: 1, max: 65_535 }));
     fc.assert(
@@ -153,6 +153,6 @@ test('Foreign text in a message is cut and has no control characters', () => {
   expect(quoteText('x'.repeat(1000)).length).toBeLessThan(70);
 });
 
-test('a wrong value that turns the direction of text, or drives a terminal, is shown escaped', () => {
+test('an invalid value that changes the direction of text, or drives a terminal, is shown escaped', () => {
   expect(quoteText('\u202ea\u009bb\u2028c\n')).toBe('"\\u202ea\\x9bb\\u2028c\\n"');
 });

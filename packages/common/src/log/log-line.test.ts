@@ -1,5 +1,5 @@
-// The printed form of log records, to the character, and of everything that is no record.
-// Properties: whatever a record or a line holds, one line without control characters comes out.
+// The printed form of log records, to the character, and of lines that are not records.
+// Property: any record and any line is printed as one line without control characters.
 
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ const record = {
   msg: 'started transmit for rep 192.168.45.10/5000',
 };
 
-describe('times of the zone of this machine', () => {
+describe('times in the zone of this machine', () => {
   const { TZ } = process.env;
   afterEach(() => {
     if (TZ === undefined) delete process.env['TZ'];
@@ -40,14 +40,14 @@ describe('formatLogLine', () => {
     );
   });
 
-  test('prints (main) for a record of no path', () => {
+  test('prints (main) for a record without a path', () => {
     const { path: _, ...rest } = record;
     expect(formatLogLine(JSON.stringify({ ...rest, level: 'warn', msg: 'ready' }))).toBe(
       'big-2@rsio 2010_09_14-15:02:32 (GMT) WARN (main): ready',
     );
   });
 
-  test('escapes control characters, also of the node', () => {
+  test('escapes control characters, also in the node name', () => {
     const line = formatLogLine(JSON.stringify({ ...record, node: 'a\nb', msg: 'x\u001b[2J\r\n\tfake\u0085\u202e' }));
     expect(line).toBe('a\\nb@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): x\\x1b[2J\\r\\n\\tfake\\x85\\u202e');
   });
@@ -66,7 +66,7 @@ describe('formatLogLine', () => {
     expect(formatLogLine(line)).toBe(line);
   });
 
-  test('escapes what a damaged line holds', () => {
+  test('escapes the content of a damaged line', () => {
     expect(formatLogLine('\u0000\u0000{"lev')).toBe('\\x00\\x00{"lev');
   });
 
@@ -83,7 +83,7 @@ describe('formatLogLine', () => {
   });
 });
 
-test('formatTime takes years of any length', () => {
+test('formatTime accepts years of any length', () => {
   expect(formatTime(0)).toBe('1970_01_01-00:00:00 (GMT)');
   expect(formatTime(8.64e15)).toBe('+275760_09_13-00:00:00 (GMT)');
 });

@@ -1,4 +1,4 @@
-// The log reader on real files in a temporary folder; its intervals pass on a fake clock.
+// The log reader on real files in a temporary folder. Its intervals pass on a fake clock.
 // Rotation and truncation happen between intervals, as they do under a daemon.
 
 import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ async function print(lines: number | null): Promise<string> {
   return printed;
 }
 
-/** Follows until the end of the test; resolves when it waits for the first time. */
+/** Follows until the end of the test. Resolves when it waits for the first time. */
 async function follow(lines: number | null): Promise<void> {
   const following = reader(lines, true);
   const ended = following.run();
@@ -63,7 +63,7 @@ async function intervals(count: number): Promise<void> {
 }
 
 describe('printing', () => {
-  test('prints records formatted and damaged lines as they are', async () => {
+  test('prints records formatted and damaged lines unchanged', async () => {
     const record = {
       level: 'info',
       time: Date.UTC(2010, 8, 14, 15, 2, 32),
@@ -92,7 +92,7 @@ describe('printing', () => {
     expect(await print(lines)).toBe(expected);
   });
 
-  test('finds the last lines across blocks, with letters of several bytes across their edges', async () => {
+  test('finds the last lines across blocks, with multi-byte letters across their edges', async () => {
     const lines = Array.from({ length: 4_000 }, (_, i) => `${i} ${'ä€😀'.repeat(i % 17)}`);
     writeFileSync(file, `${lines.join('\n')}\n`);
     for (const count of [1, 100, 1_500, 3_999]) {
@@ -106,12 +106,12 @@ describe('printing', () => {
     expect(await print(5)).toBe('');
   });
 
-  test('cuts a line past its bound and goes on behind it', async () => {
+  test('cuts a line beyond its bound and continues after it', async () => {
     writeFileSync(file, `${'x'.repeat(3 * LOG_READ_BYTES)}\n${'y'.repeat(LOG_LINE_MAX_BYTES)}\nz\n`);
     expect(await print(null)).toBe(`${'x'.repeat(LOG_LINE_MAX_BYTES)} [cut]\n${'y'.repeat(LOG_LINE_MAX_BYTES)}\nz\n`);
   });
 
-  test('a missing log says so', async () => {
+  test('reports a missing log', async () => {
     await expect(print(null)).rejects.toMatchObject({
       code: 'E_NO_LOG',
       message: `No log ${file}: start rsiod, or name its root with --root DIR`,
@@ -120,7 +120,7 @@ describe('printing', () => {
 });
 
 describe('following', () => {
-  test('prints what is added, a line that comes in two pieces once', async () => {
+  test('prints added lines, and a line that arrives in two pieces once', async () => {
     writeFileSync(file, 'a\nb\nhal');
     await follow(1);
     expect(printed).toBe('');
@@ -129,7 +129,7 @@ describe('following', () => {
     expect(printed).toBe('half\nnext\n');
   });
 
-  test('reads a rotated log to its end, also what is still written to it, then the new one', async () => {
+  test('reads a rotated log to its end, including later writes to it, and then the new one', async () => {
     writeFileSync(file, 'a\n');
     await follow(null);
     appendFileSync(file, 'b\n');
@@ -144,7 +144,7 @@ describe('following', () => {
     expect(printed).toBe('a\nb\nc\nd\ne\n');
   });
 
-  test('begins anew when the log was truncated', async () => {
+  test('restarts when the log was truncated', async () => {
     writeFileSync(file, 'a\nb\nc\n');
     await follow(null);
     truncateSync(file, 0);

@@ -1,5 +1,5 @@
-// The log on real files: what is in them, what is kept out, what happens when they cannot be written.
-// Several processes and the end of a process are tried with child processes.
+// The log on real files: its content, the data that is kept out, and the behaviour when it cannot be written.
+// Several processes and the end of a process are tested with child processes.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -41,7 +41,7 @@ function records(path = file): Record<string, unknown>[] {
 }
 
 describe('openLog', () => {
-  test('writes records that print as product text says, in a folder it makes', () => {
+  test('writes records that are printed in the fixed form, and creates its folder', () => {
     const log = start();
     log.child({ path: '6-if0-tx0' }).info('started transmit for rep 192.168.45.10/5000');
     log.error('100% full %s', { free: 0 });
@@ -58,7 +58,7 @@ describe('openLog', () => {
     expect(records()[1]).toMatchObject({ level: 'error', pid: process.pid, free: 0 });
   });
 
-  test('keeps keys and bytes out, however deep, and whatever log they are given to', () => {
+  test('keeps keys and bytes out, however deep, in every log', () => {
     const log = start();
     const nodekey = '0xbig2';
     const fields = {
@@ -82,7 +82,7 @@ describe('openLog', () => {
     expect(records()[2]).toMatchObject({ error: { code: 'E_AUTH', message: 'Refused', context: { name: 'big-2' } } });
   });
 
-  test('a field cannot forge what the record itself says, a child may belong to another node', () => {
+  test('a field cannot forge a field of the record itself, and a child may belong to another node', () => {
     const log = start();
     log.info('x', { node: 'evil', level: 'error', time: 1, msg: 'other' });
     log.child({ node: 'venus' }).info('y');
@@ -90,7 +90,7 @@ describe('openLog', () => {
     expect(records()).toMatchObject([{ node: 'big-2', level: 'info', msg: 'x', node_: 'evil' }, { node: 'venus' }]);
   });
 
-  test('ends a ring of objects', () => {
+  test('handles a cycle of objects', () => {
     const ring: Record<string, unknown> = {};
     ring['self'] = ring;
     const log = start();
@@ -99,7 +99,7 @@ describe('openLog', () => {
     expect(records()).toHaveLength(1);
   });
 
-  test('a level set later holds for children made before', () => {
+  test('a level set later applies to existing children', () => {
     const log = start();
     const child = log.child({ path: '0-if0-rx0' });
     child.debug('unseen');
@@ -111,13 +111,13 @@ describe('openLog', () => {
     expect(records().map((record) => record['msg'])).toEqual(['seen']);
   });
 
-  test('copies lines as people read them when in the foreground', () => {
+  test('copies lines in readable form when in the foreground', () => {
     const copied: string[] = [];
     start({ copy: (line) => copied.push(line) }).info('ready');
     expect(copied).toEqual(['big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (main): ready']);
   });
 
-  test('goes on in a new file after reopen', async () => {
+  test('continues in a new file after reopen', async () => {
     const log = start();
     log.info('old');
     log.flushSync();
@@ -131,7 +131,7 @@ describe('openLog', () => {
     expect(records()[0]).toMatchObject({ msg: 'new' });
   });
 
-  test('a file that cannot be written is told once, kills nobody, and works after reopen', () => {
+  test('a file that cannot be written is reported once, ends no process, and works after reopen', () => {
     writeFileSync(join(directory, 'var'), 'in the way');
     const said: string[] = [];
     const log = start({ warn: (sentence) => said.push(sentence) });
@@ -147,7 +147,7 @@ describe('openLog', () => {
     expect(records().map((record) => record['msg'])).toContain('kept');
   });
 
-  test('drops lines past its bound and says how many', async () => {
+  test('drops lines beyond its bound and reports their number', async () => {
     mkdirSync(join(directory, 'var'));
     const log = start();
     const message = 'x'.repeat(1024);
@@ -192,7 +192,7 @@ describe('several processes', () => {
   test.each([
     ['setImmediate(() => { throw new Error("fell over"); });', 'an uncaught exception'],
     ['void Promise.reject(new Error("fell over"));', 'an unhandled rejection'],
-  ])('have why their process ended in the log, whoever reads stderr: %s', { timeout: 30_000 }, async (body, what) => {
+  ])('log the reason for the end of their process, whatever reads stderr: %s', { timeout: 30_000 }, async (body, what) => {
     const code = `
       const { openLog } = await import(${JSON.stringify(logModule())});
       openLog({ file: ${JSON.stringify(file)}, node: 'a' });

@@ -1,5 +1,5 @@
-// What others may write into the log within a time, by kind, and that what is left out is told.
-// Leaves what is a kind to those who write.
+// The number of lines that others may cause in the log within a time, by kind, and the report on dropped lines.
+// The kinds are chosen by the callers.
 
 import { expect, test } from 'vitest';
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
@@ -23,12 +23,12 @@ test('a thousand lines a second do not fill the log, and all are accounted for',
   expect(lines.length).toBeLessThanOrEqual((Math.ceil(120_000 / RATE_LIMITED_LOG_MS) + 1) * (RATE_LIMITED_LINES_MAX + 1));
   expect(lines).toContain(`joined ${RATE_LIMITED_LINES_MAX - 1}`);
   expect(lines).not.toContain(`joined ${RATE_LIMITED_LINES_MAX}`);
-  const told = lines.flatMap((line) => /^Paths of node big-2: (\d+) more lines/.exec(line)?.[1] ?? []).map(Number);
-  expect(told.reduce((sum, count) => sum + count, 0) + lines.filter((line) => line.startsWith('joined')).length).toBe(120_000);
+  const dropped = lines.flatMap((line) => /^Paths of node big-2: (\d+) more lines/.exec(line)?.[1] ?? []).map(Number);
+  expect(dropped.reduce((sum, count) => sum + count, 0) + lines.filter((line) => line.startsWith('joined')).length).toBe(120_000);
   expect(clock.timersPending).toBe(0);
 });
 
-test('at level debug nothing is left out', () => {
+test('at level debug no line is dropped', () => {
   const lines: string[] = [];
   const clock = new FakeClock();
   const log = new RateLimitedLog(clock, { isDebug: true, warn: (line) => lines.push(line) });
@@ -45,7 +45,7 @@ test('one kind does not silence another, and few lines need no timer', () => {
   expect(lines.at(-1)).toBe('venus');
 });
 
-test('few are all logged, also after a quiet time', () => {
+test('few lines are all logged, also after a quiet time', () => {
   const { clock, lines, say } = scene();
   for (let minute = 0; minute < 3; minute++) {
     for (let count = 0; count < RATE_LIMITED_LINES_MAX; count++) say('one');
@@ -54,7 +54,7 @@ test('few are all logged, also after a quiet time', () => {
   expect(lines).toHaveLength(3 * RATE_LIMITED_LINES_MAX);
 });
 
-test('what was left out is told at the end', () => {
+test('dropped lines are reported at the end', () => {
   const { clock, lines, log, say } = scene();
   for (let count = 0; count <= RATE_LIMITED_LINES_MAX; count++) say('NBD connections');
   log.close();
@@ -62,7 +62,7 @@ test('what was left out is told at the end', () => {
   expect(clock.timersPending).toBe(0);
 });
 
-test('ever new kinds share what is left when there are too many of them', () => {
+test('a flood of new kinds shares the remaining lines', () => {
   const { clock, lines, say } = scene();
   for (let count = 0; count < 10 * RATE_LIMITED_KINDS_MAX; count++) say(`kind ${count}`);
   expect(lines.length).toBeLessThanOrEqual(RATE_LIMITED_KINDS_MAX + RATE_LIMITED_LINES_MAX);

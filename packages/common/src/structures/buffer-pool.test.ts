@@ -1,12 +1,12 @@
-// Sizes, re-use and the bound on what is kept.
-// Leaves when a buffer is given back to those who take it.
+// Sizes, reuse, and the bound on kept buffers.
+// Returning buffers is the job of their users.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BODY_MAX_BYTES } from '../lib/limits.ts';
 import { BufferPool } from './buffer-pool.ts';
 
-test('a buffer is as long as asked for, at most twice that past 4 KiB, also when it was used before', () => {
+test('a buffer has the requested length, and at most twice that in memory beyond 4 KiB, also when it is reused', () => {
   const pool = new BufferPool(64 * BODY_MAX_BYTES);
   const length = fc.oneof(
     fc.integer({ min: 1, max: 2 * BODY_MAX_BYTES }),
@@ -22,7 +22,7 @@ test('a buffer is as long as asked for, at most twice that past 4 KiB, also when
   );
 });
 
-test('what was given is taken again; nobody has one that another has', () => {
+test('a returned buffer is reused, and none has two users', () => {
   const pool = new BufferPool(BODY_MAX_BYTES);
   const first = pool.take(5000);
   pool.giveBack(first);
@@ -31,7 +31,7 @@ test('what was given is taken again; nobody has one that another has', () => {
   expect(pool.take(8000) === again).toBe(false);
 });
 
-test('what is kept has a bound', () => {
+test('kept buffers are bounded', () => {
   const pool = new BufferPool(8192);
   const lent = [1, 2, 3].map(() => pool.take(4096));
   for (const buffer of lent) pool.giveBack(buffer);
@@ -39,7 +39,7 @@ test('what is kept has a bound', () => {
   expect(again.filter((buffer) => lent.includes(buffer)).length).toBe(2);
 });
 
-test('larger than the largest class is not kept', () => {
+test('a buffer larger than the largest class is not kept', () => {
   const pool = new BufferPool(64 * BODY_MAX_BYTES);
   const large = pool.take(BODY_MAX_BYTES + 1);
   pool.giveBack(large);

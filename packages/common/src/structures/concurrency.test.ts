@@ -1,10 +1,10 @@
-// How many are under way at a time, in which order they come out, and what an error stops.
-// Leaves what is made of it to attachments.test.ts.
+// Concurrent work: how many parts run at a time, the order of the results, and the effect of an error.
+// Its use is tested in attachments.test.ts.
 
 import { expect, it } from 'vitest';
 import { severalAtOnce } from './concurrency.ts';
 
-/** Work whose parts end when they are told to. */
+/** Work whose parts end when the test says. */
 class Parts {
   readonly begun: number[] = [];
   most = 0;
@@ -27,7 +27,7 @@ class Parts {
   }
 }
 
-it('a few at a time, in order, whichever is done first', async () => {
+it('a few parts run at a time, and the results are in order, whichever ends first', async () => {
   const parts = new Parts();
   const all = severalAtOnce([0, 1, 2, 3, 4], 2, parts.work);
   for (const part of [1, 0, 3, 2, 4]) await parts.end(part);
@@ -36,7 +36,7 @@ it('a few at a time, in order, whichever is done first', async () => {
   expect(parts.most).toBe(2);
 });
 
-it('of nothing there is nothing, and an error ends it', async () => {
+it('no parts give no results, and an error ends the work', async () => {
   expect(await severalAtOnce([], 4, () => Promise.reject(new Error('never')))).toEqual([]);
   const begun: number[] = [];
   const failing = async (part: number): Promise<void> => {

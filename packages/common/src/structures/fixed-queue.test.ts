@@ -1,12 +1,12 @@
 // The ring against a plain list, over any order of operations.
-// Leaves what is done about a full queue to its users.
+// A full queue is handled by its users.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AssertionError } from '../lib/assert.ts';
 import { FixedQueue } from './fixed-queue.ts';
 
-test('it does what a list does, up to its capacity', () => {
+test('it behaves as a list, up to its capacity', () => {
   const step = fc.oneof(fc.nat(1000), fc.constantFrom('shift' as const, 'clear' as const, 'shift' as const));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 5 }), fc.array(step, { maxLength: 60 }), (capacity, steps) => {

@@ -1,5 +1,5 @@
-// Quantiles against sorted samples: right within one bucket.
-// Leaves where the samples come from to volume-counters.ts.
+// Quantiles against sorted samples: correct within one bucket.
+// The samples come from volume-counters.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -22,7 +22,7 @@ test('a quantile is that of the samples, rounded up by less than a bucket', () =
   );
 });
 
-test('without samples it is zero, and odd samples do no harm', () => {
+test('without samples it is zero, and unusual samples do no harm', () => {
   const histogram = new Histogram();
   expect(histogram.view()).toEqual({ p50Us: 0, p99Us: 0, maxUs: 0 });
   histogram.add(0);

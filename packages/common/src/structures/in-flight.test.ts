@@ -1,10 +1,10 @@
-// Waiting for the end of what is in flight: at once, after the last operation, and by several at a time.
-// The owners' tests show that nothing is closed before.
+// Waiting for the end of the operations in flight: at once, after the last one, and by several at a time.
+// That nothing is closed earlier is tested with the owners.
 
 import { expect, test } from 'vitest';
 import { InFlight } from './in-flight.ts';
 
-test('resolves when the last operation has ended, for all who wait', async () => {
+test('resolves for all waiters when the last operation has ended', async () => {
   const inFlight = new InFlight();
   await inFlight.whenIdle();
   inFlight.begin();

@@ -1,10 +1,10 @@
-// A pool of objects: what was given back is reset and reused, and no more than the bound is kept.
-// The real pools are tested with the parts that use them.
+// A pool of objects: returned objects are reset and reused, and their number is bounded.
+// The real pools are tested with their users.
 
 import { expect, test } from 'vitest';
 import { ObjectPool } from './object-pool.ts';
 
-test('objects are reused after a reset, and at most so many are kept', () => {
+test('objects are reused after a reset, and a bounded number is kept', () => {
   let made = 0;
   const pool = new ObjectPool(
     1,

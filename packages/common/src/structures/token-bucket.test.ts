@@ -1,4 +1,4 @@
-// A token bucket against one that counts: the tokens that are there, the wait for the next one, and what is taken beyond them.
+// A token bucket against one that counts: the tokens available, the wait for the next one, and debt.
 // The limits that use buckets have tests of their own.
 
 import fc from 'fast-check';
@@ -7,7 +7,7 @@ import { TokenBucket } from './token-bucket.ts';
 
 const SIZE = { atOnce: 4, eachMs: 250 };
 
-test('holds so many tokens at once, and gets one back in each interval', () => {
+test('holds a bounded number of tokens, and regains one in each interval', () => {
   const bucket = new TokenBucket(SIZE);
   expect([bucket.tokens(0), bucket.level(0), bucket.waitMs(0)]).toEqual([4, 1, 0]);
   for (let taken = 0; taken < 4; taken++) bucket.take(0);
@@ -17,13 +17,13 @@ test('holds so many tokens at once, and gets one back in each interval', () => {
   expect(bucket.tokens(1_000_000)).toBe(4);
 });
 
-test('owes what was taken beyond its tokens', () => {
+test('owes the tokens that were taken beyond its content', () => {
   const bucket = new TokenBucket(SIZE);
   for (let taken = 0; taken < 6; taken++) bucket.take(0);
   expect([bucket.tokens(0), bucket.waitMs(0), bucket.waitMs(750)]).toEqual([-2, 750, 0]);
 });
 
-test('is as one that counts its tokens', () => {
+test('agrees with a bucket that counts its tokens', () => {
   const step = fc.record({ afterMs: fc.integer({ min: 0, max: 2000 }), isTaken: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

@@ -1,6 +1,6 @@
-// A program that starts as rssrv and rsiod do, for the tests of lib/daemon-process: `node daemon-fixture.ts MODE FOLDER [--foreground]`.
-// What happens to it stands line by line in FOLDER/events, as a background daemon has no other mouth.
-// Modes: run, slow (ready never, ends when told), hang (ready never, ends never), fail, crash, quit.
+// A program that starts as rssrv and rsiod do, for the tests of daemon-process: `node daemon-fixture.ts MODE FOLDER [--foreground]`.
+// It writes its events line by line into FOLDER/events, because a background daemon has no other output.
+// Modes: run; slow (never ready, ends on request); hang (never ready, never ends); fail; crash; quit.
 
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { RsError } from '../lib/errors.ts';
 const HOUR_MS = 3_600_000;
 
 async function work(mode: string, daemon: Daemon, event: (text: string) => void): Promise<void> {
-  if (mode === 'fail') throw new RsError('E_ADDRESS_IN_USE', 'Address 127.0.0.1:5000 is in use: stop who uses it');
+  if (mode === 'fail') throw new RsError('E_ADDRESS_IN_USE', 'Address 127.0.0.1:5000 is in use: stop its user');
   if (mode === 'quit') return;
   const alive = setInterval(() => {}, HOUR_MS);
   const stopped = new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
-// Reads the project's documents for tests that compare them with the code, so that a page cannot drift from what it describes.
-// Knows Markdown only as far as our pages need it: headings, tables, code blocks.
+// Reads the project's documents for tests that compare them with the code, so that a page cannot drift from the code.
+// Supports only the Markdown of our pages: headings, tables, code blocks.
 
 import { readFileSync } from 'node:fs';
 
@@ -16,7 +16,7 @@ export function readSource(path: string): string {
   return readFileSync(new URL(path, ROOT), 'utf8');
 }
 
-/** What stands between a heading (`### Flags`) and the next heading of any level. Throws when there is no such heading. */
+/** The text between a heading (`### Flags`) and the next heading of any level. Throws if there is no such heading. */
 function sectionOf(page: string, heading: string): string {
   const lines = page.split('\n');
   const from = lines.indexOf(heading);

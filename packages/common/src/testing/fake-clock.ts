@@ -1,5 +1,5 @@
-// A clock that stands still until the test moves it. Timers fire in order of their time, ties in order of creation.
-// Invariant: a timer sees its own time as now, and what it starts on the way fires in the same move when it falls due.
+// A clock that stops until the test moves it. Timers fire in order of their time, ties in order of creation.
+// Invariant: a timer sees its own time as now, and a timer that it starts fires in the same move if it falls due.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 
@@ -27,7 +27,7 @@ export class FakeClock implements Clock {
     return this.startWallMs + this.nowMs;
   }
 
-  /** Somebody sets the machine's clock: on or back, by so much. */
+  /** Sets the machine's clock forward or back by this much. */
   jumpWall(byMs: number): void {
     this.startWallMs += byMs;
   }
@@ -51,7 +51,7 @@ export class FakeClock implements Clock {
     return this.pending.length;
   }
 
-  /** Moves time on by `durationMs`, firing every timer that falls due on the way. */
+  /** Advances time by `durationMs`, and fires every timer that falls due meanwhile. */
   advance(durationMs: number): void {
     const endMs = this.nowMs + durationMs;
     for (;;) {

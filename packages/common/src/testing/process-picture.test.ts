@@ -1,5 +1,5 @@
-// Whatever a test file might leave changed in its process is seen, by its name, and nothing else is.
-// Each change is undone before anything is judged, for the sake of the files that follow in this process.
+// Every change that a test file might leave in its process is detected by name, and nothing else is.
+// Each change is undone before the result is checked, because other files follow in this process.
 
 import fs from 'node:fs';
 import net from 'node:net';
@@ -50,8 +50,8 @@ test.each<[string, () => void, () => void]>([
   expect(changedSince(before)).toEqual([]);
 });
 
-test('the rights of the process', (context) => {
-  context.skip(process.geteuid?.() !== 0, 'needs root, to become somebody else');
+test('the permissions of the process', (context) => {
+  context.skip(process.geteuid?.() !== 0, 'needs root, to change the user');
   const before = picture();
   undo.push(() => process.seteuid?.(0));
   process.seteuid?.(65_534);
@@ -60,7 +60,7 @@ test('the rights of the process', (context) => {
   expect(changed).toEqual(['rights']);
 });
 
-test('what Node loads when it is first asked for is no change', () => {
+test('lazily loaded parts of Node are no change', () => {
   const before = picture();
   expect([AbortController, BroadcastChannel, CompressionStream, fs.promises].every(Boolean)).toBe(true);
   expect(changedSince(before)).toEqual([]);

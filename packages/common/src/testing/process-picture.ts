@@ -1,6 +1,6 @@
-// What test files that run in one process share with each other: folder, rights, mask, environment, listeners, and the properties of what
-// Node gives to all. A picture before and one after tell what was left changed. Leaves the project's modules, and who is told, to
-// unit-setup.ts. Knows nothing of what libraries keep for themselves.
+// State that test files in one process share: folder, permissions, umask, environment, listeners, and the properties of Node's globals. A
+// picture before and one after show the changes that were left. Modules and reports are the job of unit-setup.ts. State within libraries is not
+// covered.
 
 import childProcess from 'node:child_process';
 import crypto from 'node:crypto';
@@ -14,7 +14,7 @@ import timersPromises from 'node:timers/promises';
 // Wraps process.chdir when it is loaded.
 import 'node:worker_threads';
 
-/** What a test might put something of its own into, and all later files of the process would get. */
+/** Objects that a test might add properties to, which all later files of the process would see. */
 const OBJECTS: Readonly<Record<string, object>> = {
   globalThis,
   process,
@@ -62,7 +62,7 @@ export function picture(): Map<string, unknown> {
   return seen.set('folder', process.cwd()).set('mask', process.umask()).set('rights', String(rights));
 }
 
-/** Node replaces the accessor of a library that it loads late by what the accessor gives. */
+/** Node replaces the accessor of a lazily loaded library by its value. */
 function isSame(before: unknown, after: unknown): boolean {
   return (
     Object.is(before, after) ||
@@ -70,7 +70,7 @@ function isSame(before: unknown, after: unknown): boolean {
   );
 }
 
-/** Names of what is not as it was; `before` is a picture of then. */
+/** Names of changed entries. `before` is the earlier picture. */
 export function changedSince(before: ReadonlyMap<string, unknown>): string[] {
   const after = picture();
   return [...new Set([...before.keys(), ...after.keys()])].filter((name) => !isSame(before.get(name), after.get(name)));

@@ -1,6 +1,6 @@
-// Programs for tests that start them from their sources: joined into one file once, where a start that has to transform every module
-// costs four times the processor time. Leaves what is asked of the program to the test. Invariant: the file is made of the sources as they
-// are now, lies in a folder as deep below package.json as the source does, and goes when the tests of the calling file have ended.
+// Bundles programs for tests that start them from their sources: into one file, once. A start that transforms every module costs four times
+// the processor time. Requests to the program are the test's job. Invariant: the file is made from the current sources, lies as deep below
+// package.json as the source, and is removed when the tests of the calling file have ended.
 
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll } from 'vitest';
 
-/** Libraries that are CommonJS ask for `require`, which an ES module has not. */
+/** CommonJS libraries need `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
 /** `source`, a module in the src folder of a package, as a file for node: its name, once the tests run. `libraries` are left out of it. */

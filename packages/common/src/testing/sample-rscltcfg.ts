@@ -1,5 +1,5 @@
-// Texts of the client's file for tests. The sample is the file as the manual shows it, to the byte: edits, verbs, join and crsio must all
-// arrive at it from nothing, and the reader accepts it. Leaves other texts to the tests themselves.
+// Texts of the client's file for tests. The sample is the manual's file, to the byte: edits, verbs, join and crsio must all produce it from
+// nothing, and the reader accepts it. Other texts belong to the tests.
 
 interface SampleOptions {
   /** Addresses of the client's two interfaces. */

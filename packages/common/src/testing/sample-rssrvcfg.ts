@@ -1,5 +1,5 @@
-// Texts of the server's file for tests: its shortest form, with what a test adds to it. Leaves the manual's sample to the reader's own test,
-// and files for real daemons to test/support.
+// Texts of the server's file for tests: its shortest form, with additions of a test. The manual's sample belongs to the reader's own test, and
+// files for real daemons to test/support.
 
 interface SmallOptions {
   /** Further lines of [namespace]. */

@@ -1,5 +1,5 @@
-// Randomness that a seed decides, so that a failure comes again: everything a test leaves to chance is asked of one of these.
-// Leaves choosing and printing the seed to the test. Not for secrets.
+// Random numbers from a seed, so that a failure is reproducible: every random choice of a test uses one of these.
+// Choosing and printing the seed is the test's job. Not for secrets.
 
 export class SeededRandom {
   private state: number;
@@ -30,7 +30,7 @@ export class SeededRandom {
     return list[this.int(0, list.length - 1)]!;
   }
 
-  /** What a handshake takes as unpredictable bytes. */
+  /** The unpredictable bytes of a handshake. */
   readonly bytes = (lengthBytes: number): Buffer => {
     const bytes = Buffer.alloc(lengthBytes);
     for (let at = 0; at < lengthBytes; at++) bytes[at] = this.int(0, 255);

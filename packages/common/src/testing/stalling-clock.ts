@@ -1,5 +1,5 @@
-// A clock whose process can stand still, as under SIGSTOP or a long collection of garbage: time goes on, timers that fall due meanwhile
-// fire when it goes on again, in order. Leaves time itself, and what others do in it, to the clock below.
+// A clock whose process can be stopped, as under SIGSTOP or a long garbage collection. Time goes on, and timers that fall due meanwhile fire
+// in order when the process continues. The time itself comes from the clock below.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 

@@ -1,6 +1,6 @@
-// What our document reads of a file is what `ini` (npm) reads, for all files that both accept: random files against both.
-// DIFFERENCES lists every kind of file that they read differently, each with its reason. An example of each shows that it is needed;
-// the property shows that the list is complete. Leaves bytes, lines and edits to ini-document.test.ts.
+// Our document and `ini` (npm) read the same from all files that both accept: random files against both. DIFFERENCES lists every kind of file
+// that they read differently, each with its reason. An example of each shows that it is needed; the property shows that the list is complete.
+// Bytes, lines and edits are tested in ini-document.test.ts.
 
 import fc from 'fast-check';
 import { parse } from 'ini';
@@ -15,14 +15,14 @@ type Reading = Record<string, unknown>;
 interface Difference {
   readonly name: string;
   readonly reason: string;
-  /** Whether a file that our readers accept has it. */
+  /** Whether a file that our readers accept has this difference. */
   readonly occurs: (document: IniDocument) => boolean;
   readonly example: string;
   readonly ours: Reading;
   readonly theirs: Reading;
 }
 
-/** Our document in the form of `ini`: an entry without `=` is true. A repeated section or key, which `ini` has no form for, is a list. */
+/** Our document in the form of `ini`: an entry without `=` is true. A repeated section or key has no form in `ini`, and is a list here. */
 function readingOf({ preamble, sections }: IniDocument): Reading {
   const reading = entriesOf(preamble);
   for (const section of sections) add(reading, titleOf(section), entriesOf(section.contents));
@@ -44,7 +44,7 @@ function titleOf({ type, name }: { type: string; name: string | null }): string 
   return name === null ? type : `${type} ${name}`;
 }
 
-/** Our readers refuse a file with a faulty header; `ini` takes such a line as a key. */
+/** Our readers refuse a file with a faulty header. `ini` takes such a line as a key. */
 function isAccepted({ sections }: IniDocument): boolean {
   return sections.every(({ fault }) => fault === null);
 }
@@ -182,7 +182,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-/** Usual words, and now and then one of those that a difference is about, or a word like them that is none. */
+/** Usual words, and occasionally a word that a difference depends on, or one that only resembles it. */
 const plainWord = fc.constantFrom(
   'a',
   'port',
@@ -217,7 +217,7 @@ const oddWord = fc.constantFrom(
 );
 const word = fc.oneof({ weight: 30, arbitrary: plainWord }, { weight: 1, arbitrary: oddWord });
 const space = fc.oneof({ weight: 8, arbitrary: fc.constantFrom('', ' ') }, { weight: 1, arbitrary: fc.constantFrom('\t', '  ', '\ufeff') });
-/** Makes names differ, so that not every file has the same name twice. */
+/** Makes names differ, so that few files have the same name twice. */
 const number = fc.integer({ min: 0, max: 99 });
 const oneOfFew = fc.integer({ min: 0, max: 5 });
 const header = fc.tuple(fc.oneof({ weight: 9, arbitrary: fc.constant('') }, space), word, space, oneOfFew);
@@ -239,7 +239,7 @@ function differencesIn(document: IniDocument): string[] {
   return DIFFERENCES.filter(({ occurs }) => occurs(document)).map(({ name }) => name);
 }
 
-test('of every file without a listed difference both read the same', () => {
+test('both read every file without a listed difference alike', () => {
   let sections = 0;
   fc.assert(
     fc.property(file, (text) => {
@@ -254,7 +254,7 @@ test('of every file without a listed difference both read the same', () => {
 });
 
 describe.each(DIFFERENCES)('$name', ({ name, example, ours, theirs }) => {
-  test('is read differently, and nothing else of the example is', () => {
+  test('is read differently, and the rest of the example is not', () => {
     const document = parseIni(example);
     expect(isAccepted(document)).toBe(true);
     expect(differencesIn(document)).toEqual([name]);

@@ -1,5 +1,5 @@
-// Every text parses and comes back byte for byte; what the model says about lines.
-// And ini-edit.ts: each edit changes the lines it must, and no byte of the others.
+// Every text is parsed and printed byte for byte, and the model gives line numbers.
+// Also ini-edit.ts: each edit changes the lines that it must, and no byte of the others.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -34,7 +34,7 @@ const iniText = fc
   )
   .map((lines) => lines.map((line) => line.join('')).join(''));
 
-test('Any text comes back byte for byte', () => {
+test('Any text is printed byte for byte', () => {
   fc.assert(
     fc.property(iniText, (text) => {
       expect(printIni(parseIni(text))).toBe(text);
@@ -43,7 +43,7 @@ test('Any text comes back byte for byte', () => {
   );
 });
 
-test('Line numbers point at the lines', () => {
+test('Line numbers are those of the lines', () => {
   fc.assert(
     fc.property(iniText, (text) => {
       const document = parseIni(text);
@@ -96,7 +96,7 @@ describe('parseIni', () => {
     expect(parseIni(`[a]\n${text}\nx = 1\n`).sections[1]).toMatchObject({ fault, type, name, line: 2, contents: [{ key: 'x' }] });
   });
 
-  test('keeps what stands above the first section', () => {
+  test('keeps the text above the first section', () => {
     expect(parseIni('# c\nport = 1\n[a]\n').preamble).toEqual([{ line: 2, text: 'port = 1', key: 'port', value: '1' }]);
   });
 });
@@ -146,12 +146,12 @@ describe('editing', () => {
     expect(removeEntry(document, 0, 'stall')).toBe(document);
   });
 
-  test('a section behind a last line that ends with a carriage return alone is what its text says', () => {
+  test('a section after a last line that ends with a bare carriage return is parsed as text', () => {
     const added = appendSection(parseIni('[a]\r'), 'b', null, []);
     expect(added).toEqual(parseIni(printIni(added)));
   });
 
-  test('an entry at the end of a file without final newline goes, and leaves no line behind that is not in the text', () => {
+  test('removes an entry at the end of a file without final newline, and leaves no extra line behind', () => {
     const removed = removeEntry(parseIni('[a]\n\nport = 1'), 0, 'port');
     expect(removed).toEqual(parseIni('[a]\n'));
   });
@@ -170,7 +170,7 @@ describe('editing', () => {
     ).toBe('[server b]\naddress = ::1\nport    = 5\n');
   });
 
-  test('appends a section below another; the comment above the next one stays with that', () => {
+  test('inserts a section below another; the comment above the next section stays with that one', () => {
     const block = ['\r\n', '[interface if9]\r\n', 'address       = ::9\r\n'];
     const spaced = parseIni(SAMPLE.with(10, 'address       = ::1').join(''));
     const expected = SAMPLE.with(10, 'address       = ::1').toSpliced(7, 0, ...block);
@@ -181,7 +181,7 @@ describe('editing', () => {
     expect(printIni(appendLine(parseIni('[clients]\na 0xa\n\n[b]\n'), 0, 'b 0x=;#'))).toBe('[clients]\na 0xa\nb 0x=;#\n\n[b]\n');
   });
 
-  test('refuses what would change the structure', () => {
+  test('refuses a change of the structure', () => {
     for (const value of ['a\nb', 'a\r', ' a', 'a ']) expect(() => setValue(document, 0, 'port', value)).toThrow(/Wrong value/);
     for (const key of ['', 'a=b', '#a', ';a', '[a', 'a\n', ' a']) expect(() => setValue(document, 0, key, '1')).toThrow(/Wrong key/);
     for (const line of ['', '# a', '[a]', 'a\nb']) expect(() => appendLine(document, 0, line)).toThrow(/not content/);
@@ -193,7 +193,7 @@ describe('editing', () => {
     expect(() => setValue(document, 0, 'nodekey', 'secret\n')).toThrow(/^(?!.*secret)/s);
   });
 
-  test('of any document: the value is there, every other line is as it was', () => {
+  test('of any document: the value is set, and every other line is unchanged', () => {
     const key = fc.constantFrom('port', 'address', 'log-size');
     const value = fc.string({ minLength: 1 }).map((text) => text.replace(/[\r\n]/g, '').trim());
     fc.assert(
@@ -207,7 +207,7 @@ describe('editing', () => {
         expect(after.sections.length).toBe(before.sections.length);
         const line = after.sections[index]?.contents.find((content) => content.key === name)?.line ?? 0;
         const added = after.lines.length - before.lines.length;
-        // A carriage return that ended the file is a part of the line end when a line follows.
+        // A carriage return at the end of the file becomes a part of the line end when a line follows.
         const raws = (document: IniDocument) => document.lines.map(({ raw }) => raw.replace(/\r+$/, ''));
         expect(raws(after).toSpliced(line - 1, 1)).toEqual(added === 1 ? raws(before) : raws(before).toSpliced(line - 1, 1));
         const removed = removeEntry(after, index, name);

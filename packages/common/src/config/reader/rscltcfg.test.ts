@@ -1,5 +1,5 @@
-// The client's file: the sample, inheritance of every policy, target ports, and each wrong input with its line.
-// Sentences are compared whole where they are ours alone; where the schema's words follow, only their beginning.
+// The client's file: the sample, inheritance of every policy, target ports, and each invalid input with its line.
+// Errors of our own are compared whole. Of errors that continue with the schema's text only the beginning is compared.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../../lib/errors.ts';
@@ -22,7 +22,7 @@ function problemsOf(text: string): readonly string[] {
   return [];
 }
 
-/** NAMESPACE has 4 lines: what is added begins in line 5. */
+/** NAMESPACE has 4 lines, so that added text begins in line 5. */
 function problemsBelow(text: string): readonly string[] {
   return problemsOf(NAMESPACE + text);
 }
@@ -103,7 +103,7 @@ describe('inheritance', () => {
     logSizeBytes: 0,
   };
 
-  test('a namespace has the policies of [defaults], wherever that stands', () => {
+  test('a namespace has the policies of [defaults], wherever that section is', () => {
     expect(parseRscltConfig(`${NAMESPACE}[defaults]\n${ALL}`, 'f').namespaces[0]).toMatchObject(READ);
   });
 
@@ -179,7 +179,7 @@ address = 10.0.1.2
     expect(portOf(parseRscltConfig(text('', ''), 'f'), 1, 1)).toBe(5000);
   });
 
-  test('what is shown for an interface is its own port, else that of [defaults]', () => {
+  test('the port shown for an interface is its own, else that of [defaults]', () => {
     const { interfaces } = parseRscltConfig(text('[defaults]\nport = 1\n', 'port = 2\n'), 'f');
     expect(interfaces.map(({ port, portGiven }) => [port, portGiven])).toEqual([
       [3, 3],
@@ -219,7 +219,7 @@ describe('wrong keys and values', () => {
     expect(problemsBelow(text)).toEqual([typeof expected === 'string' ? expected : expect.stringMatching(expected)]);
   });
 
-  test('a namespace without what it needs', () => {
+  test('a namespace without its required keys', () => {
     expect(problemsOf('[namespace n]\n')).toEqual([
       '1 No namespaceid in [namespace n]: add "namespaceid = ..." (a whole number from 0 to 65535)',
       expect.stringMatching(/^1 No nodename in \[namespace n\]: add "nodename = \.\.\." \(1 to 63/),
@@ -227,7 +227,7 @@ describe('wrong keys and values', () => {
     ]);
   });
 
-  test('a mistyped needed key is not also a missing one', () => {
+  test('a mistyped required key is not also reported as missing', () => {
     expect(problemsOf(NAMESPACE.replace('nodename', 'nodname').replace('nodekey =', 'nodekey'))).toEqual([
       expect.stringMatching(/^3 Unknown key "nodname" in \[namespace n\]: did you mean nodename\?/),
       '4 Line nodekey in [namespace n] has no "=": allowed is KEY = VALUE',
@@ -260,7 +260,7 @@ describe('wrong sections', () => {
     expect(problemsBelow(text)).toEqual([typeof expected === 'string' ? expected : expect.stringMatching(expected)]);
   });
 
-  test('servers and volumes above the first namespace, and what else is wrong in them', () => {
+  test('servers and volumes above the first namespace, and other faults in them', () => {
     expect(problemsOf(`[server s]\naddress = x\n[volume v]\n${NAMESPACE}`)).toEqual([
       '1 Section [server s] belongs to no namespace: put it below its [namespace NAME]',
       expect.stringMatching(/^2 Wrong value "x" for address/),
@@ -336,7 +336,7 @@ describe('timing', () => {
     expect(problemsBelow(text)).toEqual([expected]);
   });
 
-  test('a namespace is judged together with [defaults], which is reported once', () => {
+  test('a namespace is checked together with [defaults], whose faults are reported once', () => {
     expect(problemsBelow('[defaults]\nheartbeat = 2s\ndead = 3s')).toEqual([
       '7 dead 3s with heartbeat 2s: dead must be above twice the heartbeat',
     ]);
@@ -346,7 +346,7 @@ describe('timing', () => {
   });
 });
 
-test('A file on its way to being complete is accepted, with warnings', () => {
+test('An incomplete file is accepted, with warnings', () => {
   expect(warningsOf('')).toEqual([
     '0 No section [interface NAME], so that no path can be made: add the interfaces of this machine with rsconfig interface add',
     '0 No section [namespace NAME], so that there is nothing to log in to: add one with rsconfig join or rsconfig namespace add',

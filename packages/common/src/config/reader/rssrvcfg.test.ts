@@ -1,5 +1,5 @@
-// The server's file: the sample, every default, and each wrong input with its line, what is wrong and what is allowed.
-// Sentences are compared whole where they are ours alone; where the schema's words follow, only their beginning.
+// The server's file: the sample, every default, and each invalid input with its line, the problem and the permitted values.
+// Errors of our own are compared whole. Of errors that continue with the schema's text only the beginning is compared.
 
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
@@ -56,7 +56,7 @@ function problemsOf(text: string): readonly string[] {
 
 const warningsOf = (text: string) => parseRssrvConfig(text, 'f').warnings.map(({ line, message }) => `${line} ${message}`);
 
-/** HEAD has 6 lines: what is added begins in line 7. */
+/** HEAD has 6 lines, so that added text begins in line 7. */
 const problemsBelowHead = (text: string) => problemsOf(HEAD + text);
 
 describe('the sample', () => {
@@ -260,7 +260,7 @@ describe('wrong sections', () => {
     expect(problemsOf(`port = 1\n${HEAD}`)).toEqual([expect.stringMatching(/^1 Text above the first section/)]);
   });
 
-  test('an empty file names everything that is missing', () => {
+  test('an empty file lists everything that is missing', () => {
     expect(problemsOf('')).toEqual([
       '0 No section [namespace NAME]: add it, there must be one',
       '0 No section [server NAME]: add it, there must be one',
@@ -340,11 +340,11 @@ describe('volumes', () => {
     expect(problemsBelowHead(text)).toEqual([expected]);
   });
 
-  test('a wrong path is not also a missing one', () => {
+  test('an invalid path is not also reported as missing', () => {
     expect(problemsBelowHead('[volume v]\npath = v')).toHaveLength(1);
   });
 
-  test('of type memory and null need no path, and say so when there is one', () => {
+  test('of type memory and null need no path, and warn about one', () => {
     expect(problemsBelowHead('[volume v]\ntype = memory\nsize = 1g\n[volume w]\ntype = null\nsize = 1g')).toEqual([]);
     expect(warningsOf(`${HEAD}[volume v]\ntype = null\nsize = 1g\npath = /v\n`)).toContain(
       '10 Volume "v" is of type null: its path is not used',
@@ -363,16 +363,16 @@ describe('keys for tests', () => {
     ]);
   });
 
-  test('are not offered to who mistyped a key', () => {
+  test('are not suggested for a mistyped key', () => {
     expect(problemsOf(`${HEADED}test-pose = /pause\n`)[0]).not.toMatch(/test-pause/);
   });
 
-  test('a volume without any is like any other', () => {
+  test('a volume without any is an ordinary volume', () => {
     expect(testsOf('')).toBeUndefined();
     expect(testsOf('test-lose-unsynced = no\n')).toBeUndefined();
   });
 
-  test('say which operations meet which fault', () => {
+  test('say which operations get which fault', () => {
     expect(
       testsOf(
         [
@@ -420,7 +420,7 @@ describe('keys for tests', () => {
     expect(() => testsOf(`${line}\n`)).toThrow(/^f:9: Wrong value ".*" for test-[a-z-]+: allowed is /);
   });
 
-  test('nothing is unsynced where nothing is kept, or everything is written through', () => {
+  test('a volume without a cache, or with write-through, has no unsynced writes', () => {
     const lines = 'test-lose-unsynced = yes\n';
     expect(() => parseRssrvConfig(`${HEAD}[volume v]\ntype = memory\nsize = 1g\n${lines}`, 'f', true)).toThrow(/^f:10: .*keeps nothing/);
     expect(() => testsOf(`${lines}shared = yes\n`)).toThrow(/^f:9: .*nothing is unsynced/);
@@ -466,7 +466,7 @@ describe('keys', () => {
     expect(problemsOf(text.replace('explore', 'namespacekey = 0123456789abcdef\nexplore'))).toEqual([]);
   });
 
-  test('are never shown, however wrong the line is', () => {
+  test('are never shown, however invalid the line is', () => {
     const secret = 'hunter2hunter2';
     const text = `[namespace n]
 namespaceid = 1

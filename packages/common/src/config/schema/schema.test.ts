@@ -1,5 +1,5 @@
-// The table is whole: every default is a value of its own type, every help a sentence, every key of the manual is there.
-// What each type accepts is tested with the files that use it.
+// The table is complete: every default is a value of its own type, every help a sentence, every key of the manual is there.
+// The permitted values of each type are tested with the files that use it.
 
 import { describe, expect, test } from 'vitest';
 import { isMistyped, nearestWord } from './nearest.ts';
@@ -11,7 +11,7 @@ describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) =>
     Object.entries(keys).map(([key, entry]) => ({ section, key, entry })),
   );
 
-  test('defaults are values of their types, and needed keys have none', () => {
+  test('defaults are values of their types, and required keys have none', () => {
     for (const { section, key, entry } of entries) {
       const where = `${section}.${key}`;
       if (entry.default !== null) expect(() => entry.type.parse(entry.default ?? ''), where).not.toThrow();
@@ -19,7 +19,7 @@ describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) =>
     }
   });
 
-  test('help has no full stop at its end, and every type says what is allowed', () => {
+  test('help has no full stop at its end, and every type names its permitted values', () => {
     for (const { section, key, entry } of entries) {
       expect(entry.help, `${section}.${key}`).toMatch(/^[A-Z/].{9,148}[^.]$/);
       expect(entry.type.allowed, `${section}.${key}`).not.toBe('');
@@ -68,7 +68,7 @@ test('The keys of the manual', () => {
   ]);
 });
 
-test('Keys that make faults say so in their name, and no other does', () => {
+test('Test keys for faults have "test" in their names, and no other key does', () => {
   for (const file of ['rssrvcfg', 'rscltcfg'] as const) {
     for (const { keys } of Object.values<{ readonly keys: KeyTable }>(SCHEMA[file])) {
       for (const [key, { isForTests }] of Object.entries(keys)) expect(isForTests === true, key).toBe(key.startsWith('test-'));
