@@ -1,5 +1,5 @@
-// The limit on wrong proofs, with a clock that only the test moves: who must wait and for how long, the effect of others' failures, and
-// what is forgotten. The fate of a connection that must wait belongs to the listener's tests.
+// The limit on wrong proofs, with a clock that only the test moves: which peer must wait and for how long, the effect of others' failures, and
+// which entries are dropped. The fate of a connection that must wait belongs to the listener's tests.
 
 import { describe, expect, test } from 'vitest';
 import {

@@ -173,7 +173,7 @@ describe('the end', () => {
     expect(attachment.hasSendable).toBe(false);
   });
 
-  // Once the tracker went on counting them as in flight, and whatever overlapped waited for ever.
+  // Regression: the tracker kept counting them as in flight, so overlapping requests waited forever.
   test('a request that was removed unsent blocks no others', () => {
     const attachment = opened();
     const [unsent, resent] = [request(OP.WRITE, 0), request(OP.WRITE, 5)];

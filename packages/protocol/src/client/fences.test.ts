@@ -62,7 +62,7 @@ describe('answers', () => {
     expect(fences.isDead(3)).toBe(true);
   });
 
-  // Once the path that answered after a join's WELCOME had confirmed the same dead path was closed as if the server had lied.
+  // Regression: a path was closed for a correct FENCED if a WELCOME had confirmed the same dead path in the meantime.
   test('a FENCED after a WELCOME that confirmed the path is not a violation', () => {
     const fences = fencesWith(3);
     fences.request(3, 7);

@@ -115,7 +115,7 @@ describe('a CLOSE that is not answered OK does not count as the end of the hold'
 });
 
 describe('a volume that is just being opened again', () => {
-  // Once that was taken for done: a detach said so while the hold stayed for another second, or for ever.
+  // Regression: a detach reported success at once, while the hold stayed for another second, or forever.
   test('is closed when the handle from OPEN is released', () => {
     const world = RevokeScene.opened();
     world.loseSession();

@@ -110,7 +110,7 @@ test('closed while its first OPEN was in flight and lost with the session: the p
   expect(world.heard).toEqual(['OPEN', 5]);
 });
 
-// Its CLOSE, were it said behind the next OPEN, could end the hold that both have: the volume would be lost with nobody having taken it.
+// A CLOSE sent after the next OPEN could end the hold that both share. The volume would be lost although no client had taken it.
 describe('the next attachment of a volume is opened when the previous one has left', () => {
   test('when its CLOSE is answered', () => {
     const world = new OpenerScene();
@@ -168,7 +168,7 @@ describe('the next attachment of a volume is opened when the previous one has le
   });
 });
 
-// Once whoever had asked for it waited until his time was over.
+// Regression: the attach request waited until its time limit.
 test('if a trunk ends after its session was left, a first OPEN in flight has failed', () => {
   const world = new OpenerScene();
   world.scene.submit(OP.FLUSH);

@@ -108,7 +108,7 @@ describe('the next attempt', () => {
     expect(Math.max(...gaps.slice(-4))).toBeGreaterThan(RECONNECT_MIN_MS * 4);
   });
 
-  // Once a second attempt began beside it, and the one that came through last broke the program: on a link that loses packets.
+  // Regression: a second attempt began beside it, and the later success crashed the program, on a link that loses packets.
   test('is the only one if the receiver of the failure asks for it at once', () => {
     const clock = new FakeClock();
     const failures: ((reason: string) => void)[] = [];
@@ -227,7 +227,7 @@ describe('probation', () => {
     expect([scene.states, scene.supervisors[0]!.deaths]).toEqual([['up', 'up'], PROBATION_DEATHS + 1]);
   });
 
-  // The process of a session dies: its paths die one after the other, and all but the last while another seems to live.
+  // The process of a session ends: its paths die one after the other, and all but the last while another seems to be up.
   test('is not caused by the end of a session', () => {
     const scene = wellScene(2);
     for (let times = 0; times < PROBATION_DEATHS + 1; times++) {
@@ -259,7 +259,7 @@ describe('a wrong key', () => {
     return self;
   }
 
-  // Once it was tried again within 100 ms, and so used up the tries of the right one: 38 s to come back.
+  // Regression: it was retried within 100 ms, which used up the attempts of the right key: recovery took 38 s.
   test('is retried so rarely that the server does not count it as guessing', () => {
     const { scene, tries } = refusing();
     scene.clock.advance(600_000);

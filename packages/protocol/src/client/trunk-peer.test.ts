@@ -122,7 +122,7 @@ describe('a misbehaving server loses only the path', () => {
     expect(reason).toBe('Protocol error of the server: LIST answer: wrong');
   });
 
-  // Once it passed for an error of the server, and the client went on with whatever was broken.
+  // Regression: a bug counted as an error of the server, and the client continued in a broken state.
   test('our own mistakes are not blamed on the server', () => {
     const scene = new TrunkScene(1).start();
     const owner = {

@@ -81,7 +81,7 @@ describe('a path that dies', () => {
     expect(scene.statusOf(request)).toBe(STATUS.OK);
   });
 
-  // Once: "Protocol error of the server: FENCED for path 0, which was not asked for".
+  // Regression: "Protocol error of the server: FENCED for path 0, which was not asked for".
   test('a FENCED after the WELCOME of a join that named the same path closes nothing', () => {
     const scene = new TrunkScene(2).start();
     const [first, second] = scene.server.paths;
@@ -279,8 +279,8 @@ describe('a new session', () => {
     expect(scene.attachment.phase).toBe('opening');
   });
 
-  // Once they were sent again: an OPEN whose answer nobody takes leaks its handle and its hold, and a CLOSE names a handle that may be
-  // another volume's by now.
+  // Regression: they were sent again. An OPEN without a receiver leaks its handle and its hold, and a CLOSE may name a handle that now belongs
+  // to another volume.
   test('answers OPEN and CLOSE of the old one with STALE, sent or waiting, and sends none', () => {
     const scene = new TrunkScene(1).start();
     const open = scene.submit(OP.OPEN, { attachment: null });

@@ -217,7 +217,7 @@ describe('buffers', () => {
     fc.record({ kind: fc.constantFrom('say' as const, 'flush' as const, 'complete' as const) }),
   );
 
-  test.each([false, true])('are never written while a send of them is under way, whatever the order of things (digest %s)', (digest) => {
+  test.each([false, true])('are never written while a send of them is in progress, whatever the order of events (digest %s)', (digest) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), (steps, isClosed) => {
         const wire = new Wire(digest);

@@ -79,7 +79,7 @@ describe('the length of a body', () => {
     expect(bodyLengthBytes(headerOf({ op: OP.WRITE, count: IO_MAX_SECTORS }))).toBe(IO_MAX_SECTORS * SECTOR_BYTES);
     expect(bodyLengthBytes(headerOf({ op: OP.WRITE, count: IO_MAX_SECTORS + 1 }))).toBe(-1);
     expect(bodyLengthBytes(headerOf({ op: OP.READ | ANSWER, count: IO_MAX_SECTORS + 1 }))).toBe(-1);
-    // No data comes with it: the bound is the request's, for whoever executes it.
+    // It carries no data. The bound is the request's, for its execution.
     expect(bodyLengthBytes(headerOf({ op: OP.READ, count: IO_MAX_SECTORS + 1 }))).toBe(0);
   });
 

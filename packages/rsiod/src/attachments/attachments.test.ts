@@ -41,7 +41,7 @@ class Scene {
   readonly random = new SeededRandom(1);
   readonly scripted = new ScriptedServer(this.random);
   readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
-  readonly notices = new Notifications(quietLog, this.clock);
+  readonly notifications = new Notifications(quietLog, this.clock);
   readonly namespace: Namespace;
   readonly attachments: Attachments;
   readonly stalls: string[] = [];
@@ -55,7 +55,7 @@ class Scene {
     const text = `[interface if0]\naddress = 192.168.10.1/24\n[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.scripted.nodekey}\nattach = ${attach}\n[server big-9]\naddress = 192.168.10.9\n`;
     const config = parseRscltConfig(text, 'rscltcfg');
     const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
-    const { clock, notices } = this;
+    const { clock, notifications } = this;
     this.attachments = new Attachments({
       clock,
       log: quietLog,
@@ -63,9 +63,9 @@ class Scene {
       frontends: new Frontends([]),
       stalled: (volume, word) => {
         this.stalls.push(stallNotification(volume, word, clock).to);
-        if (word.startsWith('storage')) notices.stalled(volume, word);
+        if (word.startsWith('storage')) notifications.stalled(volume, word);
       },
-      cut: (volume, sentence) => notices.cut(volume, sentence),
+      cut: (volume, sentence) => notifications.cut(volume, sentence),
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
@@ -78,15 +78,15 @@ class Scene {
         pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
         events: {
           sessionBegan: () => {},
-          opened: (server, attachment, again, newLife) => {
+          opened: (server, attachment, again, isNewIncarnation) => {
             this.attachments.opened(attachment);
-            notices.opened(server, attachment, again, newLife);
+            notifications.opened(server, attachment, again, isNewIncarnation);
           },
           openFailed: (server, attachment, status, sentence) => {
-            notices.openFailed(server, attachment, sentence);
+            notifications.openFailed(server, attachment, sentence);
             this.attachments.failed(attachment, status, sentence);
           },
-          openWaits: (...words) => notices.openWaits(...words),
+          openWaits: (...words) => notifications.openWaits(...words),
           grown: () => {},
         },
         serverCount: () => 0,
@@ -163,7 +163,7 @@ class Scene {
   }
 
   get events(): string[] {
-    return this.notices
+    return this.notifications
       .last(100)
       .flatMap(({ object, from, to, reason }) => (object === 'volume n:oracle@0' ? [`${from} > ${to} ${reason}`] : []));
   }

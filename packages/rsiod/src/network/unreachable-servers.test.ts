@@ -12,7 +12,7 @@ function path(changes: Partial<TriedPath> = {}): TriedPath {
 
 const AUTH = new RsError('E_AUTH', "Server refused the connection: Server big-9 does not accept this node's proof: check nodename");
 
-test('nobody answered: no server is in reach', () => {
+test('without any answer no server is reachable', () => {
   const expected = ['No server of namespace osl is in reach: rsiod keeps trying; rsconfig -m status -v says why'];
   expect(unreachableServers('osl', [path()])).toEqual(expected);
   expect(unreachableServers('osl', [])).toEqual(expected);
