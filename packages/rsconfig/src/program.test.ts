@@ -61,7 +61,7 @@ const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1
 const stats = { paths: [], volumes: [] };
 const events = { events: [] };
 
-test('--root goes with every command', async () => {
+test('--root is accepted with every command', async () => {
   await serve({ local: async () => local });
   expect(await run(['--root', root, '-lv'])).toEqual({ code: 0, out: 'osl:oracle@0\n    b: /dev/av0/oracle\n', err: '' });
 });
@@ -85,7 +85,7 @@ describe('views', () => {
     [['-qvv'], 16],
     [['-qvvv'], 17],
     [['-q', '-v', '-v'], 16],
-  ])('%j asks the servers anew and prints %d lines', async (argv, lines) => {
+  ])('%j queries the servers again and prints %d lines', async (argv, lines) => {
     const asked: unknown[] = [];
     await serve({
       query: (params) => {
@@ -105,7 +105,7 @@ describe('views', () => {
     [['-m', 'status', '-v', '--json'], status],
     [['-m', 'stats', '--json'], stats],
     [['events', '--json'], events],
-  ])('%j prints what the daemon said, and nothing else', async (argv, expected) => {
+  ])("%j prints the daemon's answer, and nothing else", async (argv, expected) => {
     await serve({ local: () => local, query: () => query, status: () => status, stats: () => stats, events: () => events });
     const { code, out, err } = await run(argv);
     expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -121,14 +121,14 @@ describe('views', () => {
       'No interface is configured: add one to ROOT/etc/rscltcfg',
     ],
     [['events'], { events: () => events }, 'No state has changed'],
-  ])('%j of nothing says so on stderr, exit 0', async (argv, handlers, remark) => {
+  ])('%j of an empty list reports that on stderr, exit 0', async (argv, handlers, remark) => {
     await serve(handlers);
     const { code, out, err } = await run(argv);
     expect({ code, out }).toEqual({ code: 0, out: '' });
     expect(err).toContain(`rsconfig: ${remark.replace('ROOT', root)}`);
   });
 
-  test('a server out of reach, one that offers nothing and a waiting volume are remarked, stdout keeps its format', async () => {
+  test('an unreachable server, one that offers nothing and a waiting volume cause warnings, and stdout keeps its format', async () => {
     const waiting = [{ volume: 'osl:oracle@0', waitsFor: 'a path to big-9', sinceMs: 0, untilMs: null, requests: 1 }];
     const servers = [server({ volumes: [] }), server({ position: 1, name: 'big-7', state: 'down', volumes: [] })];
     await serve({ query: () => ({ namespaces: [namespace({ servers })] }), status: () => ({ ...status, waiting }) });
@@ -141,7 +141,7 @@ describe('views', () => {
     expect((await run(['-m', 'status', '-v'])).err).toBe('');
   });
 
-  test('-l remarks a volume whose I/O waits, stdout keeps its format', async () => {
+  test('-l warns of a volume whose I/O waits, and stdout keeps its format', async () => {
     await serve({ local: () => ({ attachments: [attachment({ state: 'waiting' })], awaited: [] }) });
     const err = 'rsconfig: osl:oracle@0 is attached, but its I/O is waiting: rsconfig -m status -v shows why\n';
     expect(await run(['-l'])).toEqual({ code: 0, out: 'osl:oracle@0\n', err });
@@ -160,7 +160,7 @@ describe('views', () => {
     expect(out).toContain('requests: 50 total, 50/s');
   });
 
-  test('events asks for all that are kept', async () => {
+  test('events requests all stored events', async () => {
     const asked: unknown[] = [];
     await serve({
       events: (params) => {
@@ -211,7 +211,7 @@ describe('attaching and detaching', () => {
     expect(await run(['-a', '--json'])).toEqual({ code: 1, out: `${JSON.stringify({ outcomes: [] }, null, 2)}\n`, err });
   });
 
-  test('-a with one of two servers down attaches what there is, and is an error', async () => {
+  test('-a with one of two servers down attaches the reachable volumes, and is an error', async () => {
     await attaching([good]);
     offered = { namespaces: [namespace({ servers: [big5Down, server({ name: 'big-9' })] })] };
     expect(await run(['-a'])).toEqual({ code: 1, out: 'osl:oracle@0 attached /dev/av0/oracle\n', err: big5Said });
@@ -219,7 +219,7 @@ describe('attaching and detaching', () => {
     expect((await run(['-a', 'oracle'])).code, 'only oracle was meant').toBe(0);
   });
 
-  test('-a NAME that no server in reach offers names those out of reach', async () => {
+  test('-a NAME that no reachable server offers names the unreachable ones', async () => {
     const error = { code: 'E_UNKNOWN_VOLUME', message: 'No server in reach offers a volume nosuch' };
     await attaching([{ volume: 'nosuch', done: false, already: false, device: null, error }]);
     offered = { namespaces: [namespace({ servers: [big5Down] })] };
@@ -237,7 +237,7 @@ describe('attaching and detaching', () => {
     expect((await run(['-a'])).err).toContain('; and 2 more paths: see');
   });
 
-  test('-a prints a line each, refusals go to stderr, exit 1', async () => {
+  test('-a prints a line for each volume, refusals go to stderr, exit 1', async () => {
     const asked = await attaching([held, good]);
     expect(await run(['-a'])).toEqual({
       code: 1,
@@ -247,7 +247,7 @@ describe('attaching and detaching', () => {
     expect(asked).toEqual([{ names: [], readOnly: false, server: null, take: 'no' }]);
   });
 
-  test('already so is success', async () => {
+  test('an already attached or detached volume is success', async () => {
     await attaching([{ ...good, already: true }]);
     expect(await run(['-a', 'oracle'])).toEqual({ code: 0, out: 'osl:oracle@0 attached /dev/av0/oracle\n', err: '' });
   });
@@ -263,7 +263,7 @@ describe('attaching and detaching', () => {
     ]);
   });
 
-  test('--take-over is asked for, with or without --force', async () => {
+  test('--take-over is sent with or without --force', async () => {
     const asked = await attaching([good]);
     await run(['-a', '--take-over', 'oracle']);
     await run(['-a', 'oracle', '--force', '--take-over', '--read-only']);
@@ -273,7 +273,7 @@ describe('attaching and detaching', () => {
     ]);
   });
 
-  test('a take-over of nothing named, or --force without it, is not asked for', async () => {
+  test('a take-over without a name, or --force without it, is not sent', async () => {
     const asked = await attaching([good]);
     const unnamed = await run(['-a', '--take-over']);
     expect([unnamed.code, unnamed.err]).toEqual([
@@ -289,13 +289,13 @@ describe('attaching and detaching', () => {
     expect(asked).toEqual([]);
   });
 
-  test('nothing to do is remarked', async () => {
+  test('a command without any effect says so', async () => {
     await attaching([]);
     expect(await run(['-a'])).toEqual({ code: 0, out: '', err: 'rsconfig: No volume is offered to this client: see rsconfig -q\n' });
     expect((await run(['-d'])).err).toBe('rsconfig: No volume is attached: see rsconfig -l\n');
   });
 
-  test('--json prints the outcomes, the exit code stays', async () => {
+  test('--json prints the outcomes, and the exit code stays', async () => {
     await attaching([held]);
     const { code, out } = await run(['-a', '--json']);
     expect(code).toBe(1);
@@ -303,7 +303,7 @@ describe('attaching and detaching', () => {
   });
 });
 
-describe('what goes wrong', () => {
+describe('an error', () => {
   test.each([
     [['-q', '-l'], '-q and -l exclude each other: give one'],
     [['-m', 'top'], 'Unknown -m top: give status, stats or test'],
@@ -372,7 +372,7 @@ describe('what goes wrong', () => {
     },
   );
 
-  test('a word that begins several commands has the help of all of them', async () => {
+  test('a word that starts several commands has the help of all of them', async () => {
     const { out } = await run(['interface', '--help']);
     expect(out.match(/^.{6} rsconfig interface/gm)).toHaveLength(3);
   });

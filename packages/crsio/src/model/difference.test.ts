@@ -7,15 +7,15 @@ import { differenceOf } from './difference.ts';
 
 const shown = (old: string, now: string): string[] => differenceOf(old, now).map(({ sign, text }) => `${sign}${text}`);
 
-test('a changed line is one out and one in, the others are shared', () => {
+test('a changed line is one removed and one added line, the others are shared', () => {
   expect(shown('a\nb\nc\n', 'a\nx\nc\nd\n')).toEqual([' a', '-b', '+x', ' c', '+d']);
 });
 
-test('keys are not shown, but that they differ is', () => {
+test('keys are not shown, only that they differ', () => {
   expect(shown('nodekey = 0xold\n', 'nodekey = 0xnew\n')).toEqual(['-nodekey = (hidden)', '+nodekey = (hidden)']);
 });
 
-test('both texts can be read from the difference of any two', () => {
+test('both texts can be rebuilt from the difference of any two', () => {
   const text = fc
     .array(fc.constantFrom('a', 'b', 'c', 'd', ''), { maxLength: 12 })
     .map((lines) => lines.map((line) => `${line}\n`).join(''));

@@ -123,7 +123,7 @@ function watching(): Walker {
   return walker;
 }
 
-test('paths with both directions and rates, volumes with what they are', async () => {
+test('the page shows paths with both directions and rates, and volumes with their state', async () => {
   const walker = watching();
   await walker.choose('Status');
   expect(walker.screen()).toMatch(/-> 192\.168\.45\.10\/5000 +connected +tx ok +rx ok +0\.21 ms/);
@@ -137,7 +137,7 @@ test('paths with both directions and rates, volumes with what they are', async (
   expect(walker.screen()).toContain('! osl:oracle@0 waits for a path to big-9, 4 requests, until for ever');
 });
 
-test('it asks again each second, and no more when it was left', async () => {
+test('the page asks again each second, and stops when the user leaves it', async () => {
   const walker = watching();
   await walker.choose('Status');
   for (let second = 0; second < 3; second++) await walker.pass(1_000);
@@ -159,7 +159,7 @@ test('Enter detaches after a question, attaches at once, and shows a refusal', a
   expect(walker.question()).toBe('Volume osl:tvol1@0 is held by venus [E_HELD]');
 });
 
-test('without rsiod it says how to start it, and shows its state once it runs', async () => {
+test('without rsiod the page says how to start it, and shows its state once it runs', async () => {
   const walker = watching();
   const { daemon } = walker.world;
   walker.world.daemon = null;
@@ -170,7 +170,7 @@ test('without rsiod it says how to start it, and shows its state once it runs', 
   expect(walker.screen()).toContain('connected');
 });
 
-test('addresses of the same socket, and devices below a long root, show the ends by which they differ', async () => {
+test('addresses of the same socket, and devices below a long root, are shown by their differing ends', async () => {
   const walker = watching();
   const socket = '?socket=/a/rather/long/root/of/a/daemon/run/rsio/rsiod/nbd';
   const named = ['oracle', 'tvol1', 'archive'].map((name) => ({ ...oracle, name, blockDevice: `nbd+unix:///osl/${name}${socket}` }));

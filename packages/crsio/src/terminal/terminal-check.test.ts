@@ -6,7 +6,7 @@ import { charsetOf, checkTerminal, isColoured } from './terminal-check.ts';
 
 const inTerminal = { isInputTerminal: true, isOutputTerminal: true };
 
-test('a terminal that can show screens is taken', () => {
+test('a terminal that can show screens is accepted', () => {
   expect(checkTerminal({ ...inTerminal, env: { TERM: 'xterm' } })).toBe('xterm');
 });
 
@@ -22,7 +22,7 @@ test.each([
   expect(() => checkTerminal(facts)).toThrow(sentence);
 });
 
-test('line characters where the locale has them, ASCII where it has not or is asked for', () => {
+test('crsio draws line characters if the locale has them, otherwise or on request ASCII', () => {
   expect(charsetOf({ LANG: 'en_GB.UTF-8' }, false)).toBe('unicode');
   expect(charsetOf({ LANG: 'en_GB.UTF-8' }, true)).toBe('ascii');
   expect(charsetOf({ LC_ALL: 'C', LANG: 'en_GB.UTF-8' }, false)).toBe('ascii');

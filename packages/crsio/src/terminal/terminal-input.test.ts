@@ -14,7 +14,7 @@ function inputsOf(...events: readonly Event[]): Input[] {
 
 const letter = (character: string): Event => [character, /^[a-z]$/.test(character) ? { name: character, sequence: character } : undefined];
 
-test('function keys, arrows and their replacements', () => {
+test('function keys, arrows and their replacements become inputs', () => {
   const f3: Event = [undefined, { name: 'f3', sequence: '\x1bOR', code: 'OR' }];
   const escThree: Event = [undefined, { name: '3', sequence: '\x1b3', meta: true }];
   const backtab: Event = [undefined, { name: 'tab', sequence: '\x1b[Z', code: '[Z', shift: true }];
@@ -33,11 +33,11 @@ test('Enter arrives once although blessed reports it twice', () => {
   expect(inputsOf(...events)).toEqual([{ kind: 'key', key: 'enter' }]);
 });
 
-test('two Esc in one read are one: the screen below is not left by accident', () => {
+test('two Esc in one read are one, so that the screen below is not left by accident', () => {
   expect(inputsOf([undefined, { name: 'escape', sequence: '\x1b\x1b', meta: true }])).toEqual([{ kind: 'key', key: 'escape' }]);
 });
 
-test('a key that comes in one read with the Esc before it does not swallow that', () => {
+test('a key in the same read after Esc does not swallow the Esc', () => {
   const f10: Event = [undefined, { name: 'f10', sequence: '\x1b\x1b[21~', code: '[21~' }];
   const f3: Event = [undefined, { name: 'f3', sequence: '\x1b\x1bOR', code: 'OR' }];
   const altUp: Event = [undefined, { name: 'up', sequence: '\x1b\x1b[A', code: '[A' }];
@@ -45,14 +45,14 @@ test('a key that comes in one read with the Esc before it does not swallow that'
   expect(inputsOf(f10, f3, altUp)).toEqual(keys);
 });
 
-test('letters, a space, a wide character, and one beyond the first plane that comes in halves', () => {
+test('letters, a space, a wide character, and a split one beyond the first plane become text', () => {
   const space: Event = [' ', { name: 'space', sequence: ' ' }];
   expect(inputsOf(letter('a'), space, ['日', undefined], ['\ud83d', undefined], ['\ude00', undefined])).toEqual(
     ['a', ' ', '日', '😀'].map((text) => ({ kind: 'text', text })),
   );
 });
 
-test('a paste is one text, its line ends do not press Enter', () => {
+test('a paste is one text whose line ends do not press Enter', () => {
   const begin: Event = [undefined, { name: 'undefined', sequence: '\x1b[200~', code: '[200~' }];
   const end: Event = [undefined, { name: 'undefined', sequence: '\x1b[201~', code: '[201~' }];
   const line: Event[] = [

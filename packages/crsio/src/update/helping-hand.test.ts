@@ -14,7 +14,7 @@ function card(device: string, address: string, changes: Partial<MachineInterface
   return { device, address, ...usual, ...changes };
 }
 
-test('all interfaces of the machine are added at once, those that are there already and the loopback left out', async () => {
+test('all interfaces of the machine are added at once, except existing ones and the loopback', async () => {
   const machine = [card('lo', '127.0.0.1', { isLoopback: true }), ...[45, 46, 47].map((net) => card(`eth${net}`, `192.168.${net}.20`))];
   const walker = new Walker({ machine });
   await walker.choose('Interfaces');
@@ -25,7 +25,7 @@ test('all interfaces of the machine are added at once, those that are there alre
   expect(walker.world.file).toMatch(/\[interface if0\]\naddress += 192\.168\.45\.20\n\n\[interface if1\]\n[^]*\[interface if2\]/);
 });
 
-test('the mark in the menu goes on to the next step', async () => {
+test('the mark in the menu moves to the next step', async () => {
   const walker = new Walker({ machine: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')] });
   const marked = (): string | undefined => /> (\w+(?: NEW \w+)?)/.exec(walker.screen())?.[1];
   expect(marked()).toBe('Interfaces');
@@ -60,7 +60,7 @@ test('a file without write permission is reported immediately, and cannot be cha
   expect([walker.world.file, walker.screen().includes('not saved')]).toEqual([SAMPLE_RSCLTCFG, false]);
 });
 
-test('Ctrl-C closes a box, and only that', async () => {
+test('Ctrl-C closes a box, and nothing else', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.press('help');
   expect(walker.question()).not.toBeNull();

@@ -80,7 +80,7 @@ test('a server that does not answer exploration is identified over TCP; one that
   expect(walker.words()).toContain('! 192.168.46.10: no answer within 3 s check the cable');
 });
 
-test('a search that was left adds nothing when its answer comes late', async () => {
+test('an abandoned search adds nothing when its answer comes late', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG, servers: [foundServer('192.168.47.10')] });
   let finish = (): void => {};
   walker.world.examine = () =>
@@ -97,7 +97,7 @@ test('a search that was left adds nothing when its answer comes late', async () 
   expect(walker.screen()).not.toContain('not saved');
 });
 
-test('one change leaves every other byte of the file as a person wrote it', async () => {
+test('one change leaves every other byte of the file as the user wrote it', async () => {
   const walker = new Walker({ file: COMMENTED });
   await walker.choose('Interfaces');
   await walker.choose('if1');
@@ -118,7 +118,7 @@ test('a wrong value is reported while it is typed, and not accepted', async () =
   expect(walker.screen()).toContain('! Missing address: needed is an IPv4 address');
 });
 
-test('conflicts with other sections are reported too: a name that is taken', async () => {
+test('conflicts with other sections are reported too: a name in use', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
@@ -128,7 +128,7 @@ test('conflicts with other sections are reported too: a name that is taken', asy
   expect(walker.screen()).toMatch(/if02 +192\.168\.47\.20/);
 });
 
-test('... or an address that another interface has', async () => {
+test('... or an address of another interface', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
@@ -136,7 +136,7 @@ test('... or an address that another interface has', async () => {
   expect(walker.words()).toContain('! Duplicate address 192.168.45.20: each interface needs an address of its own');
 });
 
-test('F4 offers the addresses of this machine and the words of a setting', async () => {
+test('F4 offers the addresses of this machine and the values of a setting', async () => {
   const machine = [
     {
       device: 'eth1',
@@ -175,7 +175,7 @@ test('a section is removed after a question', async () => {
   expect(walker.world.file).toBe(SAMPLE_RSCLTCFG.slice(0, SAMPLE_RSCLTCFG.indexOf('\n[namespace')));
 });
 
-test('leaving with changes asks: stay, lose, save', async () => {
+test('leaving with changes asks: stay, discard, save', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
@@ -194,7 +194,7 @@ test('leaving with changes asks: stay, lose, save', async () => {
   expect([loser.hasLeft, loser.world.file]).toEqual([true, SAMPLE_RSCLTCFG]);
 });
 
-test('a form that was filled counts as a change, and Esc does not drop it silently', async () => {
+test('a filled form counts as a change, and Esc does not discard it silently', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
@@ -208,7 +208,7 @@ test('a form that was filled counts as a change, and Esc does not drop it silent
   expect(walker.screen()).toContain('Add interface');
 });
 
-test('a file that another program changed is not overwritten before the difference was shown', async () => {
+test('a file that another program changed is not overwritten until the difference was shown', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
@@ -240,7 +240,7 @@ test('... or is reread', async () => {
   expect(walker.screen()).not.toContain('192.168.47.20');
 });
 
-test('a file that was removed meanwhile can be started afresh, or written again', async () => {
+test('a file that was removed meanwhile can be started again, or written again', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
@@ -252,7 +252,7 @@ test('a file that was removed meanwhile can be started afresh, or written again'
   expect(walker.world.file).toBe('[defaults]\nprotocol      = tcp\nport          = 5000\n');
 });
 
-test('rereading the file asks if something would be lost', async () => {
+test('rereading the file asks before changes are lost', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
@@ -277,7 +277,7 @@ test('a refused save keeps the work and shows the reason', async () => {
   expect(walker.screen()).toContain('* not saved');
 });
 
-test('saving asks a running rsiod to read the file, and shows why it did not', async () => {
+test('saving asks a running rsiod to read the file, and shows the reason of a refusal', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG, daemon: { reload: () => ({ applied: ['interface if2 is new'] }) } });
   await walker.choose('Interfaces');
   await addInterface(walker, '192.168.47.20');
@@ -288,7 +288,7 @@ test('saving asks a running rsiod to read the file, and shows why it did not', a
   expect(walker.question()).toContain('but rsiod did not apply it: No answer to reload [E_INTERNAL]');
 });
 
-test('an exploration behind a router: address and namespacekey are asked for, and kept in the new section', async () => {
+test('an exploration behind a router asks for address and namespacekey, and keeps them in the new section', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG.slice(0, SAMPLE_RSCLTCFG.indexOf('\n[namespace')), servers: [] });
   await walker.choose('Add NEW Namespace');
   await walker.press('action');
@@ -312,7 +312,7 @@ test('without interfaces nothing is explored, and the hint says what to do', asy
   expect(walker.question()).toContain('No interface to explore from: first add the interfaces of this machine');
 });
 
-test('below 80x24 there is one sentence, and no key changes anything', async () => {
+test('below 80x24 one sentence is shown, and no key changes anything', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   walker.resize({ columns: 79, rows: 24 });
   expect(walker.screen().trim()).toBe('crsio needs 80x24, this terminal has 79x24: make it larger');

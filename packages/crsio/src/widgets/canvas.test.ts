@@ -29,7 +29,7 @@ test.each(['a\u{110bd}', '\u0d4e', '\u0d4e\u{110bd}', '\u0600\u{11d46}'])(
   },
 );
 
-test('any text keeps every row as wide as it is, without control characters', () => {
+test('any text keeps the width of every row, and no control characters pass', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 0, max: 12 }), (text, column) => {
       const canvas = new Canvas({ columns: 10, rows: 1 });

@@ -18,7 +18,7 @@ function after(text: string, ...inputs: readonly (KeyName | { readonly text: str
   return `${edit.graphemes.slice(0, edit.cursor).join('')}|${edit.graphemes.slice(edit.cursor).join('')}`;
 }
 
-test('moves, inserts and deletes where the cursor stands', () => {
+test('keys move, insert and delete at the cursor', () => {
   expect(after('osl')).toBe('osl|');
   expect(after('osl', 'left', 'left', { text: 'x' })).toBe('ox|sl');
   expect(after('osl', 'home', 'left', { text: 'a' })).toBe('a|osl');
@@ -29,14 +29,14 @@ test('moves, inserts and deletes where the cursor stands', () => {
   expect(after('', 'backspace')).toBe('|');
 });
 
-test('cuts to the begin, to the end, and the word before', () => {
+test('keys cut to the start, to the end, and the word before', () => {
   expect(after('a bc de', 'left', 'left', 'cut-before')).toBe('|de');
   expect(after('a bc de', 'left', 'left', 'cut-after')).toBe('a bc |');
   expect(after('a bc de ', 'cut-word')).toBe('a bc |');
   expect(after('a', 'cut-word', 'cut-word')).toBe('|');
 });
 
-test('a paste of several lines gives the first that has something, without control characters', () => {
+test('a paste of several lines gives the first non-empty one, without control characters', () => {
   expect(after('', { text: '\n  0xkey \r\nsecond' })).toBe('0xkey|');
   expect(after('a', { text: '\x1b[31mred\x07' })).toBe('a[31mred|');
   expect(after('', { text: 'a\tb' })).toBe('a b|');
@@ -47,19 +47,19 @@ test('a combining mark joins the character before it, and one key deletes both',
   expect(after('e\u0301x', 'left', 'backspace')).toBe('|x');
 });
 
-test('other keys are not its own', () => {
+test('the editor ignores other keys', () => {
   expect(pressEdit(editOf('a'), 'up')).toBeNull();
   expect(pressEdit(editOf('a'), 'enter')).toBeNull();
 });
 
-test('the window shows the cursor, also behind wide characters and hidden text', () => {
+test('the window shows the cursor, also after wide characters and in hidden text', () => {
   const wide = editOf('日本語テスト');
   expect(editWindow(wide, 6, null)).toEqual({ text: 'スト', cursorColumn: 4 });
   expect(editWindow(pressEdit(wide, 'home')!, 6, null)).toEqual({ text: '日本語', cursorColumn: 0 });
   expect(editWindow(editOf('0xkey'), 10, '*')).toEqual({ text: '*****', cursorColumn: 5 });
 });
 
-test('any keys and texts: the cursor stays within, no control characters, the window is never too wide', () => {
+test('random keys and texts keep the cursor inside, no control characters, and the window within its width', () => {
   const input = fc.oneof(fc.constantFrom(...EDITING), fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' }));
   fc.assert(
     fc.property(fc.array(input, { maxLength: 30 }), fc.integer({ min: 3, max: 20 }), (inputs, width) => {

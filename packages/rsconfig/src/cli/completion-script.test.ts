@@ -87,7 +87,7 @@ test.for<[string[], string[]]>([
   expect(offered(...words)).toEqual(expected);
 });
 
-test('nothing that stands in a file or comes from a server is run', (context) => {
+test('no text from a file or a server is executed', (context) => {
   needPrograms(context, 'bash', 'awk', 'sed');
   offered('namespace', 'remove', '');
   expect(offered('-a', '')).toEqual(['oracle']);

@@ -66,7 +66,7 @@ function outcome(volume: string, code: string | null = null, already = false): A
 }
 
 describe('waitUntil', () => {
-  test('looks at once, again and again, shows what it waits for, and ends when nothing is left', async () => {
+  test('polls at once and repeatedly, shows the remaining names, and ends when none is left', async () => {
     const scene = new Scene();
     const left = [['a', 'b', 'c'], ['b'], []];
     const waited = waitUntil(scene, 10_000, async () => ({ value: left.length, waitsFor: left.shift() ?? [] }));
@@ -76,7 +76,7 @@ describe('waitUntil', () => {
     expect([scene.clock.timersPending, scene.handlers]).toEqual([0, 0]);
   });
 
-  test('ends when the time is over, also while a look hangs', async () => {
+  test('ends when the time is over, also while a poll hangs', async () => {
     const scene = new Scene();
     const waited = waitUntil(scene, 3_000, () => new Promise<never>(() => undefined));
     await scene.pass(3_000);
@@ -84,7 +84,7 @@ describe('waitUntil', () => {
     expect([scene.clock.timersPending, scene.handlers]).toEqual([0, 0]);
   });
 
-  test('ends when the person wants it, with what was seen last', async () => {
+  test('ends when the user interrupts it, with the last state', async () => {
     const scene = new Scene();
     const waited = waitUntil(scene, 3_000, async () => ({ value: 1, waitsFor: ['a'] }));
     await scene.pass(0);
@@ -93,7 +93,7 @@ describe('waitUntil', () => {
     expect([scene.clock.timersPending, scene.handlers]).toEqual([0, 0]);
   });
 
-  test('an error of a look ends it', async () => {
+  test('an error of a poll ends it', async () => {
     const scene = new Scene();
     const waited = waitUntil(scene, 3_000, () => Promise.reject(new RsError('E_NOT_RUNNING', 'gone')));
     await expect(waited).rejects.toMatchObject({ code: 'E_NOT_RUNNING' });
@@ -118,7 +118,7 @@ test('a progress line replaces the previous one, is cut to the width, and is rem
 });
 
 describe('-a --wait', () => {
-  test('asks again for what can come, and only for that', async () => {
+  test('asks again only for names that can still appear', async () => {
     const scene = new Scene();
     const answers = [
       [outcome('osl:a@0'), outcome('b', 'E_UNKNOWN_VOLUME'), outcome('osl:c@0', 'E_RIGHTS'), outcome('osl:d@0', 'E_HELD')],
@@ -150,7 +150,7 @@ describe('-a --wait', () => {
     ]);
   });
 
-  test('without names waits for every server, and keeps what was attached on the way', async () => {
+  test('without names waits for every server, and keeps the volumes attached so far', async () => {
     const scene = new Scene();
     let looks = 0;
     const { said, ended } = scene.run('-a', { wait: '30s', json: true }, [], (method) => {
@@ -165,7 +165,7 @@ describe('-a --wait', () => {
     expect((JSON.parse(said[0] ?? '') as { outcomes: unknown }).outcomes).toEqual([outcome('osl:a@0'), outcome('lab:b@0')]);
   });
 
-  test('a server that does not come is exit code 1, although all that is offered was attached', async () => {
+  test('a server that does not answer is exit code 1, even if every offered volume was attached', async () => {
     const scene = new Scene();
     const { ended } = scene.run('-a', { wait: '2s' }, [], (method) =>
       method === 'attach' ? { outcomes: [outcome('osl:a@0')] } : { namespaces: [namespace({ servers: [server({ state: 'down' })] })] },
@@ -191,7 +191,7 @@ describe('-a --wait', () => {
   });
 });
 
-test('-d --wait waits for users and I/O, not for what no time mends', async () => {
+test('-d --wait waits for users and I/O, but not for a permanent refusal', async () => {
   const scene = new Scene();
   const answers = [
     [outcome('osl:a@0', 'E_IN_USE'), outcome('b', 'E_UNKNOWN_VOLUME')],
@@ -214,7 +214,7 @@ describe.each([
     logs: [],
   });
 
-  test('ends well when every path is up', async () => {
+  test('ends successfully when every path is up', async () => {
     const scene = new Scene();
     let looks = 0;
     const { asked, ended } = scene.run(call, { wait: '' }, [], (name) =>

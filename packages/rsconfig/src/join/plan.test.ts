@@ -46,7 +46,7 @@ test('joining again adds nothing and changes no byte', () => {
   expect(join(SAMPLE_RSCLTCFG, TWO)).toMatchObject({ text: SAMPLE_RSCLTCFG, added: [] });
 });
 
-test('comments, spacing and line ends of a file that is there stay', () => {
+test('comments, spacing and line ends of an existing file stay', () => {
   const old =
     '# mine\r\n[interface net]\r\naddress=192.168.45.20\r\n\r\n[namespace other] \r\nnamespaceid = 7\r\nnodename = a\r\nnodekey = b\r\n';
   const { text, added } = join(old, TWO);
@@ -60,18 +60,18 @@ describe('interface names', () => {
   const namesOf = (paths: readonly UsablePath[], text = ''): string[] =>
     parseRscltConfig(join(text, paths).text, FILE).interfaces.map(({ name }) => name);
 
-  test('are those of the devices where they are unique and names', () => {
+  test('are those of the devices if they are unique and valid', () => {
     expect(namesOf([path('eth0', 45), path('eth1', 46)])).toEqual(['eth0', 'eth1']);
     expect(namesOf([path('eth0', 45), path('eth0', 46), path('eth1', 47)])).toEqual(['if0', 'if1', 'eth1']);
     expect(namesOf([path('eth0@if3', 45), path('eth1', 46)])).toEqual(['if0', 'eth1']);
   });
 
-  test('do not meet those of the file', () => {
+  test('do not collide with those of the file', () => {
     const old = '[interface eth1]\naddress = 10.0.0.1\n\n[interface if0]\naddress = 10.0.1.1\n';
     expect(namesOf([path('eth1', 45), path('eth2', 46)], old)).toEqual(['eth1', 'if0', 'if1', 'eth2']);
   });
 
-  test('past eight interfaces the rest is left out, with the servers that only they reach', () => {
+  test('beyond eight interfaces the rest is left out, with the servers that only they reach', () => {
     const paths = Array.from({ length: 9 }, (_, index) => path(`eth${index}`, 40 + index));
     const { leftOut, text } = join('', paths);
     expect(leftOut).toMatchObject([{ device: 'eth8', local: '192.168.48.20' }]);
@@ -89,14 +89,14 @@ test('one interface that reaches two of the server is written once, and so is a 
 });
 
 describe('ports', () => {
-  test('that of a new file is the one of the first path, and servers with another have their own', () => {
+  test('a new file has the port of the first path, and servers with another port their own', () => {
     const { text } = join('', [path('eth0', 45, { port: 5001 }), path('eth1', 46, { port: 5002 })]);
     expect(text).toContain('port          = 5001\n');
     const config = parseRscltConfig(text, FILE);
     expect(config.namespaces[0]?.servers.map(({ port }) => port)).toEqual([null, 5002]);
   });
 
-  test('a file that is there keeps its own', () => {
+  test('an existing file keeps its own', () => {
     const old = '[defaults]\nport = 6000\n\n[interface a]\naddress = 192.168.45.20\nport = 6001\n';
     const { text } = join(old, [path('eth0', 45), path('eth1', 46, { port: 6000 })]);
     expect(text.startsWith(old.trimEnd())).toBe(true);
@@ -105,26 +105,26 @@ describe('ports', () => {
   });
 });
 
-test('keys for exploration and of servers stand where they belong', () => {
+test('keys for exploration and of servers are in the right sections', () => {
   const [namespace] = parseRscltConfig(join('', TWO, { namespacekey: 'nk', serverkey: 'sk' }).text, FILE).namespaces;
   expect(namespace).toMatchObject({ namespacekey: 'nk', servers: [{ serverkey: 'sk' }, { serverkey: 'sk' }] });
 });
 
-test('a namespace that is there is completed', () => {
+test('an existing namespace is completed', () => {
   const one = join('', [path('eth0', 45)]).text;
   const { text, added } = join(one, [path('eth0', 45), path('eth1', 46)]);
   expect(added).toEqual(['interface eth1, 192.168.46.20', 'server big-9-2, 192.168.46.10']);
   expect(parseRscltConfig(text, FILE).namespaces).toHaveLength(1);
 });
 
-test('a second server gets its own sections, and a taken label gets a number', () => {
+test('a second server gets its own sections, and a label in use gets a number', () => {
   const { text } = join(SAMPLE_RSCLTCFG, [path('lo', 45, { server: 'big-8', address: '192.168.45.8' })], { namespaceid: 201 });
   const config = parseRscltConfig(text, FILE);
   expect(config.namespaces.map(({ name }) => name)).toEqual(['osl', 'osl-201']);
   expect(config.namespaces[1]?.servers.map(({ name }) => name)).toEqual(['big-8-1']);
 });
 
-test('names of servers and namespaces that are as long as names can be are shortened where a number goes behind them', () => {
+test('names of the greatest length are shortened when a number is appended', () => {
   const [server, label] = ['s'.repeat(NAME_MAX_BYTES), 'n'.repeat(NAME_MAX_BYTES)];
   const paths = TWO.map((one) => ({ ...one, server }));
   const first = join('', paths, { label });
@@ -136,7 +136,7 @@ test('names of servers and namespaces that are as long as names can be are short
   ]);
 });
 
-describe('refused', () => {
+describe('join refuses', () => {
   test('the namespace with another key or node name; no key is shown', () => {
     expect(() => join(SAMPLE_RSCLTCFG, TWO, { nodekey: '0xother' })).toThrow(
       '/etc/rscltcfg already has namespaceid 200, as osl with another key: correct it there, or run rsconfig namespace remove osl',
@@ -144,7 +144,7 @@ describe('refused', () => {
     expect(() => join(SAMPLE_RSCLTCFG, TWO, { nodename: 'venus' })).toThrow('as osl with node name big-2');
   });
 
-  test('a file with faults: the first is named', () => {
+  test('a file with faults, and names the first', () => {
     expect(() => join('[interface a]\naddress = nowhere\n', TWO)).toThrow('/etc/rscltcfg:2: Wrong value "nowhere" for address');
   });
 });

@@ -111,13 +111,13 @@ describe('formatQuery', () => {
     ]);
   });
 
-  test('control characters of a server reach no terminal', () => {
+  test('control characters of a server do not reach the terminal', () => {
     expect(formatQuery([namespace({ servers: [server({ name: 'a\u001b[2J\nb', volumes: [] })] })], 0)).toBe(
       '000 osl\n  clt: big-6\n  srv: 000 a\\x1b[2J\\nb\n',
     );
   });
 
-  test('nothing is nothing', () => {
+  test('empty lists print nothing', () => {
     expect(formatQuery([], 3)).toBe('');
   });
 });
@@ -174,7 +174,7 @@ describe('formatStatus', () => {
 `);
   });
 
-  test('shows paths that are down, and a fault of one direction', () => {
+  test('-m status shows paths that are down, and a fault of one direction', () => {
     const reps = [
       rep({ number: null, state: 'down', tx: '-', rx: '-' }),
       rep({ position: 1, address: 'fd00::9', state: 'suspect', tx: 'ok', rx: 'fail' }),
@@ -187,7 +187,7 @@ describe('formatStatus', () => {
 `);
   });
 
-  test('-m status -v adds what happened to each path, and the volumes that wait', () => {
+  test('-m status -v adds the events of each path, and the waiting volumes', () => {
     const broken = rep({
       number: null,
       state: 'connecting',
@@ -277,7 +277,7 @@ describe('formatStats', () => {
     longestGapMs: 12.3,
   };
 
-  test('prints counters, rates over the time between the samples, latencies', () => {
+  test('-m stats prints counters, rates over the time between the samples, and latencies', () => {
     const before = { paths: [pathStats], volumes: [volumeStats] };
     const now = {
       paths: [{ ...pathStats, requests: 1_200, receivedBytes: 9_830_400, state: 'suspect' as const }],

@@ -63,7 +63,7 @@ async function run(line: string | readonly string[], { input = '', clock = new F
   return { code, out, err };
 }
 
-test('the sample of the manual, verb by verb, from no file at all', async () => {
+test("the commands create the manual's sample from no file at all", async () => {
   expect(await run('interface add if0 127.45.0.20')).toEqual({ code: 0, out: 'interface if0 added\n', err: '' });
   await run('interface add if1 127.46.0.20');
   const key = { input: '0xbig-2\n' };
@@ -78,7 +78,7 @@ test('the sample of the manual, verb by verb, from no file at all', async () => 
   expect(statSync(file).mode & 0o777).toBe(0o600);
 });
 
-test('what was added is removed again, byte for byte', async () => {
+test('added sections are removed again, byte for byte', async () => {
   write(SAMPLE);
   const lab = ['namespace', 'add', 'lab', '--id', '7', '--nodename', 'a', '--nodekey', '0123456789abcdef', '--port', '6000'];
   expect((await run(lab)).code).toBe(0);
@@ -97,13 +97,13 @@ test('what was added is removed again, byte for byte', async () => {
   expect(readFileSync(file, 'utf8')).toBe(SAMPLE);
 });
 
-test('an address that this machine does not have is remarked', async () => {
+test('an address that this machine lacks causes a warning', async () => {
   const { code, err } = await run('interface add if0 198.51.100.7');
   expect(code).toBe(0);
   expect(err).toBe('rsconfig: No interface of this machine has address 198.51.100.7 now: no path uses it until one does\n');
 });
 
-test('interface list', async () => {
+test('interface list shows the interfaces', async () => {
   write(SAMPLE.replace('127.46.0.20', '198.51.100.7/24\nport          = 6000'));
   expect(await run('interface list')).toEqual({
     code: 0,
@@ -151,7 +151,7 @@ describe('a running rsiod', () => {
     expect(readFileSync(file, 'utf8')).not.toContain('osl');
   });
 
-  test('that does not run is remarked with --reload only; reload alone fails', async () => {
+  test('that does not run is mentioned with --reload only; reload alone fails', async () => {
     expect((await run('interface remove if1')).err).toBe('');
     expect(await run('interface add if1 127.46.0.20 --reload')).toMatchObject({
       code: 0,
@@ -160,12 +160,12 @@ describe('a running rsiod', () => {
     expect((await run('reload')).err).toContain('[E_NOT_RUNNING]');
   });
 
-  test('is not trusted with the terminal', async () => {
+  test('sends text that does not control the terminal', async () => {
     await serve({ reload: () => ({ applied: ['Server \u001b[2J is new'] }) });
     expect((await run('reload')).out).toBe('Server \\x1b[2J is new\n');
   });
 
-  test('with nothing new', async () => {
+  test('reports that the file has nothing new', async () => {
     await serve({ reload: () => ({ applied: [] }) });
     expect((await run('reload')).err).toContain('nothing has changed');
   });
@@ -174,7 +174,7 @@ describe('a running rsiod', () => {
 describe('keys', () => {
   const ADD = 'namespace add osl --id 200 --nodename big-2';
 
-  test('come from a file, of which everybody can read draws a remark', async () => {
+  test('come from a file; if all users can read it, there is a warning', async () => {
     const keyFile = join(root, 'key');
     writeFileSync(keyFile, '0123456789abcdef\r\n', { mode: 0o600 });
     expect((await run(`${ADD} --nodekey-file ${keyFile}`)).err).toBe('');
@@ -204,13 +204,13 @@ describe('keys', () => {
     expect(readdirSync(root)).toEqual([]);
   });
 
-  test('that are longer than any are not read whole', async () => {
+  test('that are longer than allowed are not read to the end', async () => {
     const keyFile = join(root, 'key');
     writeFileSync(keyFile, 'a'.repeat(INPUT_MAX_BYTES * 4), { mode: 0o600 });
     expect((await run(`${ADD} --nodekey-file ${keyFile}`)).err).toContain('Wrong value for nodekey');
   });
 
-  test('key new: long, of plain letters, another one each time', async () => {
+  test('key new prints a long key of plain letters, different each time', async () => {
     const keys = new Set<string>();
     for (let count = 0; count < 50; count++) {
       const { code, out } = await run('key new');
@@ -223,7 +223,7 @@ describe('keys', () => {
   });
 });
 
-describe('refused, the file stays as it was', () => {
+describe('a refused command leaves the file unchanged', () => {
   beforeEach(() => write(SAMPLE));
 
   test.each<[string[], string, number]>([
@@ -255,7 +255,7 @@ describe('refused, the file stays as it was', () => {
     expect(readdirSync(join(root, 'etc'))).toEqual(['rscltcfg']);
   });
 
-  test('a server of an unclear namespace', async () => {
+  test('a server whose namespace is ambiguous', async () => {
     const both = `${SAMPLE}\n[namespace lab]\nnamespaceid = 7\nnodename = a\nnodekey = b\n\n[server big-9-1]\naddress = 127.45.0.10\n`;
     write(both);
     expect((await run('server remove big-9-1')).err).toContain('Server big-9-1 is in namespaces osl and lab: give --namespace N');
@@ -266,7 +266,7 @@ describe('refused, the file stays as it was', () => {
     expect((await run('server add s 127.1.0.1')).err).toContain('No namespace in the file: add one with rsconfig namespace add');
   });
 
-  test('while another program saves it: retries for a while, then reports it', async () => {
+  test('while another program saves the file: retries for a while, then reports it', async () => {
     const clock = new FakeClock();
     writeFileSync(`${file}.new`, 'half');
     const running = run('interface remove if1', { clock });
@@ -278,7 +278,7 @@ describe('refused, the file stays as it was', () => {
     expect(readFileSync(file, 'utf8')).toBe(SAMPLE);
   });
 
-  test('and after the other program has finished, the change is applied to its file', async () => {
+  test('after the other program has finished, the change is applied to its file', async () => {
     const clock = new FakeClock();
     writeFileSync(`${file}.new`, 'half');
     const running = run('interface remove if1', { clock });
@@ -303,13 +303,13 @@ test('a broken file may be changed, and its remaining faults are reported', asyn
 });
 
 describe('check', () => {
-  test('a good file', async () => {
+  test('accepts a good file', async () => {
     write(SAMPLE.replace('0xbig-2', '0123456789abcdef'));
     expect(await run('check')).toEqual({ code: 0, out: `${file}: no faults\n`, err: '' });
     expect(JSON.parse((await run('check --json')).out)).toEqual({ file, problems: [], warnings: [] });
   });
 
-  test('warnings, also of rights, are no failure', async () => {
+  test('reports warnings, also about file modes, without failure', async () => {
     write(SAMPLE, 0o644);
     const { code, out } = await run('check');
     expect(code).toBe(0);
@@ -320,7 +320,7 @@ describe('check', () => {
     ]);
   });
 
-  test('every fault with its line, exit code 1, and any other file', async () => {
+  test('reports every fault with its line and exit code 1, for any other file too', async () => {
     const other = join(root, 'other');
     writeFileSync(other, `${SAMPLE}port = \u001b[2J\n[namespace b]\n`, { mode: 0o600 });
     const { code, out, err } = await run(['check', other]);
@@ -340,7 +340,7 @@ describe('check', () => {
     expect((await run(['check', '--json', other])).code).toBe(1);
   });
 
-  test('no file', async () => {
+  test('reports a missing file', async () => {
     expect(await run('check')).toMatchObject({ code: 1, out: '', err: expect.stringContaining('[E_NO_CONFIG]') });
   });
 });

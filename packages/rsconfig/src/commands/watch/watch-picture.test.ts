@@ -43,7 +43,7 @@ function historyOf(...samples: readonly WatchSample[]): PlotHistory {
 
 const SIZE = { columns: 80, rows: 24, letters: 'unicode' } as const;
 
-test('a picture at 80x24', () => {
+test('a picture at 80x24 is exact to the character', () => {
   const idle = path({ interface: 'if1', address: '192.168.46.10', state: 'down', tx: 'fail', rx: '-', sentBytesPerSecond: 0 });
   const now = sample([path(), { ...idle, receivedBytesPerSecond: 0, requestsPerSecond: 0, roundTripMs: null }], [WAITING]);
   const half = sample([path({ sentBytesPerSecond: 0, receivedBytesPerSecond: 30_650_000 })]);
@@ -58,12 +58,12 @@ test('a picture at 80x24', () => {
   ]);
 });
 
-test('heartbeats alone are no load', () => {
+test('heartbeats alone are not shown as load', () => {
   const quiet = sample([path({ sentBytesPerSecond: 40, receivedBytesPerSecond: 40 })]);
   expect(historyOf(quiet, quiet).plot(path(), 8, 'ascii')).toBe('  ');
 });
 
-test('a plot shows as many seconds as there is room for, and forgets paths that went', () => {
+test('a plot shows as many seconds as fit, and drops removed paths', () => {
   const history = historyOf(...Array.from({ length: 100 }, () => sample([path()])));
   expect(history.plot(path(), 8, 'ascii')).toBe('@@@@@@@@');
   expect(history.plot(path(), 200, 'unicode')).toBe('█'.repeat(60));
@@ -71,7 +71,7 @@ test('a plot shows as many seconds as there is room for, and forgets paths that 
   expect(history.plot(path(), 8, 'ascii')).toBe('');
 });
 
-test('no line is wider, and the picture not higher, than the terminal', () => {
+test("no line exceeds the terminal's width, nor the picture its height", () => {
   const many = sample(Array.from({ length: 40 }, (_, index) => path({ address: `fd00::${index}` })));
   const lines = terminalPicture(many, historyOf(many), { columns: 30, rows: 10, letters: 'ascii' });
   expect(lines).toHaveLength(9);
@@ -79,7 +79,7 @@ test('no line is wider, and the picture not higher, than the terminal', () => {
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(30);
 });
 
-test('on a pipe each line has its time', () => {
+test('without a terminal each line has its time', () => {
   const now = sample([path()], [{ ...WAITING, untilMs: null }]);
   const lines = [pipeHeading(now), ...pipeLines(now, historyOf(now), 'ascii')];
   expect(lines).toEqual([
@@ -89,7 +89,7 @@ test('on a pipe each line has its time', () => {
   ]);
 });
 
-test('a name with control characters is shown, not obeyed', () => {
+test("a name's control characters are shown, not executed", () => {
   const evil = sample([path({ interface: 'if\x1b[2J' })], [{ ...WAITING, waitsFor: 'you\r\x07' }]);
   const history = historyOf(evil);
   const text = [...terminalPicture(evil, history, { ...SIZE, columns: 200 }), ...pipeLines(evil, history, 'ascii')].join('\n');
@@ -103,7 +103,7 @@ test('without a path a message says so', () => {
   expect(terminalPicture(none, historyOf(none), SIZE)[2]).toContain('No path');
 });
 
-test('the plot ends with the last second, also where there is room for a few only', () => {
+test('the plot ends with the last second, also if only a few fit', () => {
   const idle = sample([path({ sentBytesPerSecond: 0, receivedBytesPerSecond: 0 })]);
   const busy = sample([path()]);
   const line = terminalPicture(busy, historyOf(...Array.from({ length: 30 }, () => idle), busy), SIZE)[3];

@@ -20,7 +20,7 @@ function look(monotonicMs: number, paths: readonly PathStats[]): Snapshot {
 const A = '192.168.10.9';
 const B = '192.168.10.8';
 
-test('rates are per second of the time between the looks', () => {
+test('rates are per second of the time between the samples', () => {
   const before = look(1_000, [stats(A, { sentBytes: 5_000, receivedBytes: 100, requests: 10 })]);
   const now = look(3_000, [stats(A, { sentBytes: 25_000, receivedBytes: 300, requests: 50 })]);
   expect(sampleOf(before, now).paths).toMatchObject([
@@ -28,7 +28,7 @@ test('rates are per second of the time between the looks', () => {
   ]);
 });
 
-test('a path that is new, and one whose counter went back, count from zero', () => {
+test('a new path, and one whose counter restarted, count from zero', () => {
   const before = look(0, [stats(A, { sentBytes: 9_000 })]);
   const now = look(1_000, [stats(B, { sentBytes: 500 }), stats(A, { sentBytes: 700 })]);
   expect(sampleOf(before, now).paths.map(({ address, sentBytesPerSecond }) => [address, sentBytesPerSecond])).toEqual([

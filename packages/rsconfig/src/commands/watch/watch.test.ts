@@ -14,11 +14,11 @@ const LEAVE = '\x1b[?25h\x1b[?1049l';
 
 const STATUS = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }], waiting: [], logs: [] };
 
-/** Runs watch against a daemon that answers until `lives` is false. */
+/** Runs watch against a daemon that answers until `isRunning` is false. */
 function scene(options: { readonly count?: number; readonly json?: boolean; readonly isTerminal?: boolean } = {}) {
   const clock = new FakeClock();
   let printed = '';
-  const daemon = { lives: true, looks: 0, answers: true };
+  const daemon = { isRunning: true, polls: 0, answers: true };
   let stop = (): void => undefined;
   let handlers = 0;
   const context = contextOf({
@@ -27,13 +27,13 @@ function scene(options: { readonly count?: number; readonly json?: boolean; read
       printed += text;
     },
     call: async (method) => {
-      if (!daemon.lives) throw new RsError('E_NOT_RUNNING', 'rsiod does not run: start it with: rsiod');
+      if (!daemon.isRunning) throw new RsError('E_NOT_RUNNING', 'rsiod does not run: start it with: rsiod');
       if (!daemon.answers) await new Promise(() => undefined);
-      if (method === 'status') daemon.looks += 1;
+      if (method === 'status') daemon.polls += 1;
       return method === 'status' ? STATUS : { paths: [], volumes: [] };
     },
   });
-  const surroundings: WatchPorts = {
+  const ports: WatchPorts = {
     terminal: options.isTerminal === true ? () => ({ columns: 80, rows: 24 }) : null,
     isUnicode: true,
     onStop: (end) => {
@@ -44,7 +44,7 @@ function scene(options: { readonly count?: number; readonly json?: boolean; read
       };
     },
   };
-  const ended = watch(context, { count: options.count ?? null, ascii: false, json: options.json ?? false }, surroundings);
+  const ended = watch(context, { count: options.count ?? null, ascii: false, json: options.json ?? false }, ports);
   /** Lets promises settle, then advances the clock by `seconds`. */
   const pass = async (seconds: number): Promise<void> => {
     for (let second = 0; second < seconds; second++) {
@@ -56,11 +56,11 @@ function scene(options: { readonly count?: number; readonly json?: boolean; read
   return { clock, daemon, ended, pass, printed: () => printed, stop: () => stop(), handlers: () => handlers };
 }
 
-test('--count 2 asks three times, shows two seconds and ends', async () => {
+test('--count 2 takes three samples, shows two seconds and ends', async () => {
   const { ended, pass, printed, daemon, handlers } = scene({ count: 2 });
   await pass(3);
   await ended;
-  expect(daemon.looks).toBe(3);
+  expect(daemon.polls).toBe(3);
   expect(
     printed()
       .split('\n')
@@ -69,7 +69,7 @@ test('--count 2 asks three times, shows two seconds and ends', async () => {
   expect(handlers()).toBe(0);
 });
 
-test('--json gives one line for each second', async () => {
+test('--json prints one line for each second', async () => {
   const { ended, pass, printed } = scene({ count: 2, json: true });
   await pass(3);
   await ended;
@@ -78,7 +78,7 @@ test('--json gives one line for each second', async () => {
 });
 
 describe('on a terminal', () => {
-  test('each picture takes the place of the last, and Ctrl-C gives the terminal back', async () => {
+  test('each picture replaces the last, and Ctrl-C restores the terminal', async () => {
     const { ended, pass, printed, stop, clock } = scene({ isTerminal: true });
     await pass(2);
     stop();
@@ -95,14 +95,14 @@ describe('on a terminal', () => {
     const { ended, pass, printed, daemon } = scene({ isTerminal: true });
     const failure = expect(ended).rejects.toThrow(/^rsiod ended during watch: /);
     await pass(1);
-    daemon.lives = false;
+    daemon.isRunning = false;
     await pass(2);
     await failure;
     expect(printed().endsWith(LEAVE)).toBe(true);
   });
 });
 
-test('a daemon that hangs does not keep Ctrl-C waiting', async () => {
+test('a hanging daemon does not delay Ctrl-C', async () => {
   const { ended, pass, stop, daemon } = scene();
   await pass(1);
   daemon.answers = false;
@@ -121,8 +121,8 @@ test('without a daemon the error says how to start it, and no screen is opened',
     },
     call: () => Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod does not run: start it with: rsiod')),
   });
-  const surroundings = { terminal: () => ({ columns: 80, rows: 24 }), isUnicode: true, onStop: () => () => undefined };
-  await expect(watch(context, { count: null, ascii: false, json: false }, surroundings)).rejects.toThrow('start it with: rsiod');
+  const ports = { terminal: () => ({ columns: 80, rows: 24 }), isUnicode: true, onStop: () => () => undefined };
+  await expect(watch(context, { count: null, ascii: false, json: false }, ports)).rejects.toThrow('start it with: rsiod');
   expect(printed).toBe('');
 });
 

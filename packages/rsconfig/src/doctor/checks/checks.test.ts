@@ -25,7 +25,7 @@ test('a client in good order has no fault', () => {
   expect(diagnose(doctorFacts()).length).toBeGreaterThan(8);
 });
 
-test('every error and warning has a remedy, and no command has a gap to fill in', () => {
+test('every error and warning has a remedy, and no command has a placeholder', () => {
   const broken = doctorFacts({
     file: fileFacts(SAMPLE, { mode: 0o666, modifiedMs: AT_MS + 1 }),
     machine: { interfaces: [card('eth0', '192.168.45.20', { hasCarrier: false })], standsOn: {}, tables: [], routers: {} },
@@ -54,7 +54,7 @@ describe('the file', () => {
     ]);
   });
 
-  test('readable by everybody', () => {
+  test('readable by all users', () => {
     const found = fault({ file: fileFacts(SAMPLE, { mode: 0o644 }) });
     expect(found).toMatchObject({ severity: 'warning', check: 'rights', commands: ['chmod 600 /etc/rscltcfg'] });
     expect(found.what).toContain('Every user can read the keys');
@@ -68,7 +68,7 @@ describe('the file', () => {
     expect(found?.what).toBe(sentence);
   });
 
-  test('no file but a folder: its rights are no matter', () => {
+  test('a folder instead of a file: its mode does not matter', () => {
     const trouble = { code: 'E_CONFIG', message: 'Configuration /etc/rscltcfg is not a regular file: put the configuration file there' };
     const file = fileFacts('', { document: null, config: null, trouble, problems: [], warnings: [], mode: 0o755 });
     expect(fault({ file, paths: [] }).remedy).toBe('put the configuration file there');
@@ -105,7 +105,7 @@ describe('interfaces', () => {
     expect(found.what).toContain('has no carrier');
   });
 
-  test('two on one card', () => {
+  test('two interfaces on one card', () => {
     const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth0', '192.168.46.20')], standsOn: {}, tables: [], routers: {} };
     const paths = [pathFacts(0), pathFacts(1, { route: { device: 'eth0' }, report: report({ leavesBy: 'eth0' }) })];
     expect(fault({ machine, paths })).toMatchObject({ severity: 'warning', object: 'interfaces if0 and if1' });
@@ -118,7 +118,7 @@ describe('interfaces', () => {
     expect(fault({ machine, paths }).what).toBe('They all use eth0, by eth0.45 and eth0.46: if its one cable fails, all of them fail');
   });
 
-  test('links of different speed', () => {
+  test('links of different speeds', () => {
     const machine = {
       interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { linkMbps: 100 })],
       standsOn: {},
@@ -129,7 +129,7 @@ describe('interfaces', () => {
   });
 });
 
-describe('the way', () => {
+describe('the network between client and server', () => {
   test.each([
     ['ECONNREFUSED', 'Connection refused: 192.168.46.10 answers, but nothing listens on port 5000', 'start rssrv'],
     ['ETIMEDOUT', 'No answer within 3000 ms', 'firewall'],
@@ -147,7 +147,7 @@ describe('the way', () => {
     expect(fault({ leftOut: [one] })).toMatchObject({ severity: 'warning', what: `No path leads to 192.168.46.10: ${reason}` });
   });
 
-  test('packets of the MTU that do not get through', () => {
+  test('packets of the MTU do not arrive', () => {
     const machine = {
       interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20', { mtuBytes: 9000 })],
       standsOn: {},
@@ -185,17 +185,17 @@ describe('cables', () => {
     'ip neighbour flush dev eth1',
   ];
 
-  test('both paths leave by one card of two in a subnet: the commands name the real ones, and no table in use', () => {
+  test('both paths leave by one of two cards in a subnet: the commands name the real cards, and an unused table', () => {
     const found = fault(twins('eth0'));
     expect(found).toMatchObject({ severity: 'error', object: 'if0 and if1', where: 'device eth0', commands: COMMANDS });
     expect(found.what).toBe('Both paths leave by eth0, although if1 is on eth1: one cable carries everything');
   });
 
-  test('with the remedy in place nothing is found', () => {
+  test('with the remedy in place there is no finding', () => {
     expect(faults(doctorFacts(twins('eth1')))).toEqual([]);
   });
 
-  test('what the counters showed outweighs the routing table', () => {
+  test('the counters outweigh the routing table', () => {
     const found = faults(doctorFacts({ paths: [pathFacts(0), pathFacts(1, { report: report({ leavesBy: 'eth0' }) })] }));
     expect(found).toMatchObject([
       { check: 'routes', what: expect.stringContaining('Both paths leave by eth0, as the byte counters show') as string },
@@ -206,7 +206,7 @@ describe('cables', () => {
     expect(faults(doctorFacts({ paths }))).toEqual([]);
   });
 
-  test('a server behind routers: each card has its own, which the commands name', () => {
+  test('a server behind routers: each card has its own router, which the commands name', () => {
     const { machine } = doctorFacts();
     const paths = [pathFacts(0), pathFacts(1, { address: '10.9.0.10', report: report({ leavesBy: 'eth0' }) })];
     expect(fault({ paths, machine: { ...machine, routers: { eth0: '192.168.45.1', eth1: '192.168.46.1' } } }).commands).toEqual([
@@ -222,14 +222,14 @@ describe('cables', () => {
     expect(objects.filter((object) => object.startsWith('device'))).toEqual(['device eth0']);
   });
 
-  test('answers that come in by the other card', () => {
+  test('answers arrive through the other card', () => {
     const paths = [pathFacts(0), pathFacts(1, { report: report({ leavesBy: 'eth1', arrivesBy: 'eth0' }) })];
     const found = fault({ paths });
     expect(found.what).toBe('Traffic from the server to 192.168.46.20 arrives on eth0, not on eth1, as the byte counters show');
     expect(found.commands).toEqual([...COMMANDS.slice(-4, -2), 'ip neighbour flush dev eth1']);
   });
 
-  test('a server on this machine is no matter of cables', () => {
+  test('a server on this machine needs no cables', () => {
     const paths = [pathFacts(0, { route: { device: 'lo' }, report: report({ leavesBy: 'lo' }) })];
     expect(faults(doctorFacts({ paths }))).toEqual([]);
   });
@@ -261,7 +261,7 @@ describe('the server', () => {
     expect(fault({ paths: [pathFacts(0, { report: wrong })] }).what).toContain('does not answer like an RSIO server');
   });
 
-  test('is known, and its data does not get through: the failure is quoted', () => {
+  test('is known, but its data does not arrive: the failure is quoted', () => {
     const wrong = refused({ failure: 'Data stopped after the handshake: set an MTU that passes', failureCode: 'E_TIMEOUT' });
     expect(fault({ paths: [pathFacts(0, { report: wrong })] })).toMatchObject({
       what: 'Data stopped after the handshake',
@@ -269,7 +269,7 @@ describe('the server', () => {
     });
   });
 
-  test('does not accept the key: a path that was tried without one is not reported as usable', () => {
+  test('does not accept the key: a path that was tested without it is not reported as usable', () => {
     const wrong = refused({ failure: 'Server refused the connection: …', failureCode: 'E_AUTH' });
     const reps = [rep({ address: '192.168.46.10', state: 'down' })];
     const status = { interfaces: [{ position: 1, name: 'if1', address: '192.168.46.20', port: 5000, reps }], waiting: [], logs: [] };
@@ -296,7 +296,7 @@ describe('the daemon', () => {
     expect(fault({ daemon: { ...stopped, trouble, livePid: null } })).toMatchObject({ severity: 'error', commands: ['rsiod'] });
   });
 
-  test('runs, and its control socket is gone: starting another would be refused', () => {
+  test('runs, but its control socket is missing: starting another would be refused', () => {
     const trouble = { code: 'E_NOT_RUNNING', message: 'rsiod does not run: start it with: rsiod' };
     const found = fault({ daemon: { ...stopped, trouble } });
     expect(found).toMatchObject({ what: 'It runs as pid 4711, but its control socket is gone', commands: [] });
@@ -308,21 +308,21 @@ describe('the daemon', () => {
     expect(fault({ daemon: { ...stopped, trouble } })).toMatchObject({ where: 'rsiod, pid 4711', severity: 'error' });
   });
 
-  test('works with an older file', () => {
+  test('uses an older file', () => {
     const found = fault({ file: fileFacts(SAMPLE, { modifiedMs: AT_MS + 60_000 }) });
     expect(found).toMatchObject({ severity: 'warning', commands: ['rsconfig reload'] });
     expect(found.what).toContain('changed 2010_09_14-15:03:32 (GMT), rsiod read it 2010_09_14-15:02:32 (GMT)');
   });
 
-  test('is of another version', () => {
+  test('has another version', () => {
     expect(fault({ version: '1.1.0' }).what).toBe('It has version 1.0.0, rsconfig has version 1.1.0');
   });
 
-  test('can be commanded by everybody', () => {
+  test('accepts commands from all users', () => {
     expect(fault({ daemon: { ...daemon, socketMode: 0o666 } })).toMatchObject({ severity: 'error', object: 'control socket' });
   });
 
-  test('holds a path down that works', () => {
+  test('does not use a path that works', () => {
     const down = {
       position: 0,
       name: 'if0',
@@ -334,7 +334,7 @@ describe('the daemon', () => {
     expect(found.what).toContain('It works, but rsiod reports it as probation since 2010_09_14-15:02:32 (GMT)');
   });
 
-  test('is refused because another machine has the name', () => {
+  test('is refused because another machine has its name', () => {
     const lastError = 'Server refused the connection: Node big-2 is in use from 192.168.45.30: stop rsiod there [E_OTHER_MACHINE], then';
     const reps = [rep({ address: '192.168.45.10', state: 'down', lastError })];
     const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps }], waiting: [], logs: [] };
@@ -346,12 +346,12 @@ describe('the daemon', () => {
   });
 });
 
-test('TCP buffers that are too small for fast links', () => {
+test('TCP buffers are too small for fast links', () => {
   const system = { ...doctorFacts().system, receiveBufferMaxBytes: 65_536 };
   expect(fault({ system }).commands).toEqual(['sysctl -w net.ipv4.tcp_rmem="4096 131072 6291456"']);
 });
 
-test('the text: what, where, remedy, commands on lines of their own, a last line that sums up', () => {
+test('the text has the finding, its place, the remedy, commands on their own lines, and a summary as the last line', () => {
   const findings = faults(doctorFacts({ file: fileFacts(SAMPLE, { mode: 0o644 }) }));
   expect(formatFindings(findings)).toBe(`warning: configuration file: Every user can read the keys in it (mode 0644)
     where:  /etc/rscltcfg
@@ -361,7 +361,7 @@ test('the text: what, where, remedy, commands on lines of their own, a last line
 `);
 });
 
-test('what a peer calls itself is shown, not obeyed', () => {
+test("a peer's name is shown, not executed", () => {
   const server = { ...report().server!, server: 'big\x1b[2J\r\n9' };
   const text = formatFindings(diagnose(doctorFacts({ paths: [pathFacts(0, { report: report({ server }) })] })));
   expect(text).toContain('big\\x1b[2J\\r\\n9');

@@ -14,7 +14,7 @@ function faults(changes: Partial<DoctorFacts>): Finding[] {
   return diagnose(doctorFacts(changes)).filter(({ severity }) => severity !== 'ok');
 }
 
-describe('a card that does not run', () => {
+describe('a card that is down', () => {
   const machine = { interfaces: [card('eth0', '192.168.45.20')], standsOn: {}, tables: [], routers: {} };
   const paths = [pathFacts(0), pathFacts(1, { route: null, report: null })];
 
@@ -24,14 +24,14 @@ describe('a card that does not run', () => {
     expect(faults({ machine, paths, silent })).toMatchObject([{ object: 'interface if1', what, commands: ['ip link set dev eth1 up'] }]);
   });
 
-  test('an IPv6 address on one without carrier, whatever way it is written', () => {
+  test('an IPv6 address on a card without carrier, in any spelling', () => {
     const file = fileFacts(SAMPLE.replace('192.168.46.20', 'fd00:46::20').replace('192.168.46.10', 'fd00:46::10'));
     const silent = [{ device: 'eth1', address: 'fd00:46:0::20', isUp: true }];
     const [found, ...others] = faults({ file, machine, paths: [pathFacts(0)], silent });
     expect([found?.what, others]).toEqual(['eth1, which has fd00:46:0::20, has no carrier', []]);
   });
 
-  test('the output of ip about devices', () => {
+  test('the output of ip about devices is parsed', () => {
     const addresses = [{ family: 'inet', local: '192.168.46.20', prefixlen: 24 }];
     expect(silentIn({ ifname: 'eth1', flags: ['BROADCAST', 'MULTICAST'], addr_info: addresses })).toEqual([
       { device: 'eth1', address: '192.168.46.20', isUp: false },
@@ -54,13 +54,13 @@ describe('the packet size without discovery datagrams', () => {
   test.each([
     [1500, 'Both ends have agreed on packets of 1500 bytes'],
     [null, 'The usable packet size is unknown: the server does not answer exploration at 192.168.46.10, and'],
-  ])('agreed on %s bytes: a line says so, and nothing is wrong', (tcpMtuBytes, what) => {
+  ])('agreed on %s bytes: a line reports it, and there is no fault', (tcpMtuBytes, what) => {
     const facts = doctorFacts({ paths: [pathFacts(0), pathFacts(1, { tcpMtuBytes, report: unmeasured })] });
     const lines = diagnose(facts).filter(({ check, object }) => check === 'wire' && object.includes('if1'));
     expect(lines).toMatchObject([{ severity: 'ok', what: expect.stringContaining(what) as string }]);
   });
 
-  test('the output of ss about connections, with and without time stamps, over IPv4 and IPv6', () => {
+  test('the output of ss about connections is parsed, with and without time stamps, over IPv4 and IPv6', () => {
     const line = (mss: number, offered: number) =>
       `0 0 10.0.0.1:40000 10.0.0.2:5000 \n\t cubic wscale:7,7 rto:201 mss:${mss} pmtu:1500 rcvmss:536 advmss:${offered} cwnd:10\n`;
     expect(packetBytesIn(line(1248, 1448), 1500)).toBe(1300);
@@ -74,7 +74,7 @@ describe('the packet size without discovery datagrams', () => {
 describe('a port that is refused on one of two interfaces', () => {
   const refused = pathFacts(1, { unreached: 'ECONNREFUSED', report: null });
 
-  test('the server lists the end point: a firewall', () => {
+  test('the server lists the address: a firewall blocks it', () => {
     const interfaces = [1, 2].map((index) => ({ name: `if${index}`, address: `192.168.${44 + index}.10`, port: 5000 }));
     const known = report({ leavesBy: 'eth0', arrivesBy: 'eth0', server: { ...report().server!, interfaces } });
     const [found, ...others] = faults({ paths: [pathFacts(0, { report: known }), refused] });
@@ -85,13 +85,13 @@ describe('a port that is refused on one of two interfaces', () => {
     expect(found?.remedy).toContain('nft list ruleset');
   });
 
-  test('of a server that is not known the start of rssrv comes first', () => {
+  test('of an unknown server: starting rssrv comes first', () => {
     expect(faults({ paths: [pathFacts(0), refused] })[0]?.remedy).toMatch(/^start rssrv .* the firewall rule that rejects it$/);
   });
 });
 
 describe('volumes', () => {
-  test('waiting I/O, storage that fails, a dead file system: each is an error with its remedy', () => {
+  test('waiting I/O, failing storage, and a dead file system are errors, each with its remedy', () => {
     const { daemon } = doctorFacts();
     const waiting = [{ volume: 'osl:oracle@0', waitsFor: 'a path to server big-9', sinceMs: AT_MS, untilMs: null, requests: 1 }];
     const found = faults({
@@ -112,7 +112,7 @@ describe('volumes', () => {
     ]);
   });
 
-  test('which mounts are dead', () => {
+  test('dead mounts are recognised', () => {
     const files: Record<string, string> = {
       '/proc/self/mountinfo': [
         '1 0 7:0 / /srv/good rw - ext4 /dev/loop0 rw',

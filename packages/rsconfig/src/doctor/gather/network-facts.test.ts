@@ -23,10 +23,10 @@ test.each([
   expect(cardsBelow([{ device }], (name) => [...(LOWERS[name] ?? [])])[device]).toBe(card);
 });
 
-test('a circle ends', () => {
+test('a circle of devices ends', () => {
   expect(Object.keys(cardsBelow([{ device: 'loop1' }], (name) => [...(LOWERS[name] ?? [])])).length).toBeLessThanOrEqual(1);
 });
 
-test('a real device that is not there stands on nothing', () => {
+test('a missing device has no card', () => {
   expect(cardsBelow([{ device: 'no-such-device' }])).toEqual({});
 });

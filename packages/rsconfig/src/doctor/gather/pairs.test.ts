@@ -29,7 +29,7 @@ function of(text: string, tried: readonly PathFacts[]) {
   return { configured: shown(configuredPairs(config, locals)), learned: shown(learnedPairs(config, locals, tried)) };
 }
 
-test('the file names all but one: that is left out, since no subnet is common', () => {
+test('the file names all interfaces but one, which is left out because no subnet is common', () => {
   expect(of(SAMPLE, [met(), pathFacts(1)])).toEqual({
     configured: ['if0 -> big-9-1 192.168.45.10/5000', 'if1 -> big-9-2 192.168.46.10/5000'],
     learned: ['left out: learned big-9-if3'],
@@ -46,7 +46,7 @@ describe('the file names one interface of the server', () => {
     });
   });
 
-  test('not with paths = configured, and not by a server that has proved nothing', () => {
+  test('but not with paths = configured, nor if the server has not proved its identity', () => {
     expect(of(one.replace('namespaceid', 'paths         = configured\nnamespaceid'), [met()]).learned).toEqual([]);
     const unproved = pathFacts(0, { report: report({ server: { ...report().server!, isProved: false, interfaces: LISTED } }) });
     expect(of(one, [unproved]).learned).toEqual([]);
