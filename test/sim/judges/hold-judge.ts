@@ -63,9 +63,9 @@ export class HoldJudge implements HoldWatch {
   }
 
   /** A client has sent its whole log in this incarnation of the storage. */
-  settled(client: number, life: string): void {
+  settled(client: number, incarnation: string): void {
     const last = this.grants.at(-1);
-    if (last?.client === client) last.settledIn = life;
+    if (last?.client === client) last.settledIn = incarnation;
   }
 
   /** A client releases the volume. */
@@ -75,9 +75,9 @@ export class HoldJudge implements HoldWatch {
   }
 
   /** The incarnation in which the holder settled last, if it is not this one; null: the holder has nothing to send again. */
-  unsettledSince(life: string): string | null {
+  unsettledSince(incarnation: string): string | null {
     const last = this.grants.at(-1);
-    return last === undefined || last.released || last.settledIn === life ? null : last.settledIn;
+    return last === undefined || last.released || last.settledIn === incarnation ? null : last.settledIn;
   }
 
   /** H2: no request starts or takes effect under a hold that another client has been granted since. */

@@ -43,7 +43,7 @@ export class LossJudge {
     this.outlivedMs = this.outliving.length > 0 ? this.outlivedMs + stepMs : 0;
     if (this.unnoticedMs > NOTICE_MAX_MS)
       return `the storage has forgotten sectors, which nobody notices for ${Math.round(this.unnoticedMs)} ms`;
-    if (this.outlivedMs > REVOKE_MAX_MS) return `a handle outlives the life of its storage by ${Math.round(this.outlivedMs)} ms`;
+    if (this.outlivedMs > REVOKE_MAX_MS) return `a handle outlives the incarnation of its storage by ${Math.round(this.outlivedMs)} ms`;
     return null;
   }
 }

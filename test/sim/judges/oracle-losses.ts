@@ -12,28 +12,28 @@ export class Losses {
   /** By sector: number of the change that the disk has. */
   private readonly levels: Uint32Array;
   /** By sector: the incarnation of the storage in which it was lost. */
-  private readonly lives: Int32Array;
+  private readonly incarnations: Int32Array;
 
   constructor(sectors: number) {
     this.levels = new Uint32Array(sectors);
-    this.lives = new Int32Array(sectors).fill(NONE);
+    this.incarnations = new Int32Array(sectors).fill(NONE);
   }
 
-  forget(sector: number, level: number, life: number): void {
-    if (this.lives[sector]! < 0) this.count++;
+  forget(sector: number, level: number, incarnation: number): void {
+    if (this.incarnations[sector]! < 0) this.count++;
     this.levels[sector] = level;
-    this.lives[sector] = life;
+    this.incarnations[sector] = incarnation;
   }
 
   /** No client will restore it: the disk's content is all there is. */
   isNobodys(sector: number): void {
-    this.lives[sector] = OVER;
+    this.incarnations[sector] = OVER;
     this.count--;
   }
 
   /** The oldest change that a read issued now may show, where `floor` must be. */
   floor(sector: number, floor: number): number {
-    return this.lives[sector]! >= 0 ? Math.min(floor, this.levels[sector]!) : floor;
+    return this.incarnations[sector]! >= 0 ? Math.min(floor, this.levels[sector]!) : floor;
   }
 
   levelOf(sector: number): number {
@@ -42,21 +42,21 @@ export class Losses {
 
   /** Content that a read has returned may be gone for the next read. */
   isFleeting(sector: number): boolean {
-    return this.lives[sector] !== NONE;
+    return this.incarnations[sector] !== NONE;
   }
 
   renewed(firstSector: number, sectors: number): void {
     for (let sector = firstSector; sector < firstSector + sectors; sector++) {
-      if (this.lives[sector]! >= 0) this.count--;
-      this.lives[sector] = NONE;
+      if (this.incarnations[sector]! >= 0) this.count--;
+      this.incarnations[sector] = NONE;
     }
   }
 
   /** A loss before this incarnation is no excuse any more: `ended` is called with each such sector. */
-  end(beforeLife: number, ended: (sector: number) => void): void {
-    for (let sector = 0; this.count > 0 && sector < this.lives.length; sector++) {
-      if (this.lives[sector]! < 0 || this.lives[sector]! >= beforeLife) continue;
-      this.lives[sector] = OVER;
+  end(beforeIncarnation: number, ended: (sector: number) => void): void {
+    for (let sector = 0; this.count > 0 && sector < this.incarnations.length; sector++) {
+      if (this.incarnations[sector]! < 0 || this.incarnations[sector]! >= beforeIncarnation) continue;
+      this.incarnations[sector] = OVER;
       this.count--;
       ended(sector);
     }
@@ -64,6 +64,6 @@ export class Losses {
 
   clear(): void {
     this.count = 0;
-    this.lives.fill(NONE);
+    this.incarnations.fill(NONE);
   }
 }

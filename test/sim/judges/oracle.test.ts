@@ -19,9 +19,9 @@ function written(lba: number, count: number): { number: number; body: Buffer } {
   return { number: oracle.change(lba, count, body, 0), body };
 }
 
-function execute(life: number, lba: number, body: Buffer): void {
+function execute(process: number, lba: number, body: Buffer): void {
   body.copy(content, lba * SECTOR_BYTES);
-  oracle.executes(life, lba, content, lba * SECTOR_BYTES, body.length);
+  oracle.executes(process, lba, content, lba * SECTOR_BYTES, body.length);
 }
 
 function read(lba: number, count: number): void {
@@ -108,8 +108,8 @@ test('a write executed after its answer, and out of order', () => {
 
 test('an abandoned write may still execute, but in no later process, and not after anything submitted later', () => {
   const [lost, other] = [written(0, 1), written(1, 1)];
-  oracle.gaveUp(lost.number, 1);
-  oracle.gaveUp(other.number, 1);
+  oracle.abandoned(lost.number, 1);
+  oracle.abandoned(other.number, 1);
   read(0, 1);
   execute(1, 0, lost.body);
   read(0, 1);
@@ -123,7 +123,7 @@ test('an abandoned write may still execute, but in no later process, and not aft
 
 test('an abandoned write that a read has returned does not vanish again', () => {
   const { body, number } = written(0, 1);
-  oracle.gaveUp(number, 1);
+  oracle.abandoned(number, 1);
   execute(1, 0, body);
   read(0, 1);
   content.fill(0);
@@ -187,12 +187,12 @@ test('an answered write executes again in a later incarnation only while nothing
   const [first, second] = [written(0, 1), written(0, 1)];
   execute(1, 0, first.body);
   oracle.changed(first.number, 0, 1, true);
-  oracle.lifeEnded();
+  oracle.incarnationEnded();
   execute(2, 0, first.body);
   expect(oracle.breaches).toEqual([]);
   execute(2, 0, second.body);
   oracle.changed(second.number, 0, 1, true);
-  oracle.lifeEnded();
+  oracle.incarnationEnded();
   execute(3, 0, first.body);
   expect(oracle.breaches).toContainEqual(expect.stringContaining('O1: write 1'));
 });
@@ -219,7 +219,7 @@ test('lost sectors may show old content until they are restored, and not afterwa
   disk.copy(content);
   read(0, 1);
   expect([oracle.breaches, oracle.forgotten]).toEqual([[], 1]);
-  oracle.lifeEnded();
+  oracle.incarnationEnded();
   oracle.recovered(disk);
   expect(oracle.breaches).toEqual([expect.stringContaining('R2: change 2 of sector 0')]);
   read(0, 1);

@@ -14,7 +14,7 @@ export type ReadTicket = Uint32Array;
 /** Of an abandoned change. */
 interface Lost {
   /** The newest server process that may execute it. */
-  readonly life: number;
+  readonly process: number;
   /** Number of the newest change submitted by then: once a later one executes, this one can no longer do so. */
   readonly newest: number;
 }
@@ -41,7 +41,7 @@ export class Oracle {
   /** The same for the last write of each sector, when it executed first. */
   private readonly bornIn: Uint32Array;
   /** Ended incarnations of the storage. */
-  storageLives = 0;
+  incarnations = 0;
   /** Changes of several segments, of which not all were answered OK. */
   private readonly partial = new Set<number>();
   /** All changes of several segments: the incarnation of the storage in which they were submitted. */
@@ -145,7 +145,7 @@ export class Oracle {
   forgets(sector: number, disk: Buffer, positionBytes: number, isAttached: boolean): void {
     const onDisk = this.numberOf(disk, positionBytes, sector) ?? 0;
     const level = Math.max(onDisk, this.durable[sector]!);
-    this.losses.forget(sector, level, this.storageLives);
+    this.losses.forget(sector, level, this.incarnations);
     if (!isAttached) this.losses.isNobodys(sector);
     if (!isAttached || this.acked[sector]! < this.tenureFrom) this.giveUp(sector, level);
   }
@@ -179,8 +179,8 @@ export class Oracle {
   }
 
   /** The storage may have lost data: a new incarnation starts. A replay may undo a failed change that a read has returned. */
-  lifeEnded(): void {
-    this.storageLives++;
+  incarnationEnded(): void {
+    this.incarnations++;
     for (let sector = 0; sector < this.sectors; sector++)
       this.floors[sector] = Math.min(this.floors[sector]!, Math.max(this.durable[sector]!, this.acked[sector]!));
   }
@@ -192,7 +192,7 @@ export class Oracle {
 
   /** A submitted change is sent in several segments, each of which is answered. */
   goesInPieces(number: number): void {
-    this.inPieces.set(number, this.storageLives);
+    this.inPieces.set(number, this.incarnations);
   }
 
   /** Some segments of a change were answered OK, and may be in the log. */
@@ -209,13 +209,13 @@ export class Oracle {
       this.floors[sector] = Math.max(this.durable[sector]!, this.acked[sector]!);
     }
     this.isPending = isAttached;
-    this.lifeEnded();
+    this.incarnationEnded();
   }
 
   /** The log has been sent again in this incarnation: required content is on disk, or in later writes. */
   recovered(disk: Buffer): void {
     this.isPending = false;
-    this.losses.end(this.storageLives, (sector) => {
+    this.losses.end(this.incarnations, (sector) => {
       const floor = this.floors[sector]!;
       if (floor > this.losses.levelOf(sector) && !this.isAsLate(disk, sector, floor))
         this.breach(
@@ -255,9 +255,9 @@ export class Oracle {
     return onDisk === 0 ? this.oldestZeros(sector, number) >= 0 : onDisk !== null && onDisk >= number;
   }
 
-  /** A change was abandoned with unknown outcome: it may still execute, but in no server process later than `life`. */
-  gaveUp(number: number, life: number): void {
-    this.lost.set(number, { life, newest: this.nextNumber - 1 });
+  /** A change was abandoned with unknown outcome: it may still execute, but in no server process later than `process`. */
+  abandoned(number: number, process: number): void {
+    this.lost.set(number, { process, newest: this.nextNumber - 1 });
   }
 
   /** Stores the present knowledge in the ticket. */
@@ -270,14 +270,14 @@ export class Oracle {
     for (let index = 0; index < count; index++) this.judge(ticket[index]!, lba + index, content, offset + index * SECTOR_BYTES, isSure);
   }
 
-  /** The storage was changed; `life` numbers the server processes; `storageLife` is the incarnation of the handle. */
+  /** The storage was changed; `process` numbers the server processes; `incarnation` is the incarnation of the handle. */
   executes(
-    life: number,
+    process: number,
     firstSector: number,
     content: Buffer,
     positionBytes: number,
     lengthBytes: number,
-    storageLife = this.storageLives,
+    incarnation = this.incarnations,
   ): void {
     let isReplay = false;
     for (let at = 0; at < lengthBytes; at += SECTOR_BYTES) {
@@ -287,27 +287,27 @@ export class Oracle {
         this.breach(`Sector ${sector} is written with bytes of no write`);
         continue;
       }
-      if (this.isReplay(number, sector, storageLife)) {
+      if (this.isReplay(number, sector, incarnation)) {
         isReplay = true;
         this.executed[sector] = number;
-        this.executedIn[sector] = life;
+        this.executedIn[sector] = process;
         continue;
       }
       const last = this.executed[sector]!;
       // A segment of a larger change may be in the log before the change is answered: a later incarnation gets it again.
-      const again = number === last && this.executedIn[sector] === life && this.bornIn[sector] === storageLife;
-      if (number !== last) this.bornIn[sector] = storageLife;
-      this.writtenIn[sector] = storageLife;
-      if (again) this.breach(`S1: write ${number} of sector ${sector} is executed twice in life ${life}`);
-      else if (number < last && !this.isPiece(number, sector, storageLife))
+      const again = number === last && this.executedIn[sector] === process && this.bornIn[sector] === incarnation;
+      if (number !== last) this.bornIn[sector] = incarnation;
+      this.writtenIn[sector] = incarnation;
+      if (again) this.breach(`S1: write ${number} of sector ${sector} is executed twice in process ${process}`);
+      else if (number < last && !this.isPiece(number, sector, incarnation))
         this.breach(`O1: write ${number} of sector ${sector} is executed after write ${last}`);
       // An abandoned change was never answered; later ones were refused unsent, or are judged by their order.
       const told = this.toldTo(this.authors[number]!)[sector]!;
       if (told >= number && !this.lost.has(number))
         this.breach(`S4: write ${number} of sector ${sector} is executed after ${told} was answered`);
-      this.judgeLost(number, sector, life);
+      this.judgeLost(number, sector, process);
       this.executed[sector] = number;
-      this.executedIn[sector] = life;
+      this.executedIn[sector] = process;
     }
     if (isReplay) this.replayed();
   }
@@ -318,20 +318,22 @@ export class Oracle {
   }
 
   /** In a later incarnation the log sends again the last answered changes, and possibly partly answered ones. */
-  private isReplay(number: number, sector: number, storageLife: number): boolean {
+  private isReplay(number: number, sector: number, incarnation: number): boolean {
     const acked = this.answered[sector]!;
-    return (number === acked && storageLife > this.ackedIn[sector]!) || (this.partial.has(number) && number > acked);
+    return (number === acked && incarnation > this.ackedIn[sector]!) || (this.partial.has(number) && number > acked);
   }
 
   /** An answered segment of a change that is not answered as a whole: the log has it and sends it to a later incarnation. */
-  private isPiece(number: number, sector: number, storageLife: number): boolean {
-    return number > this.answered[sector]! && storageLife > (this.inPieces.get(number) ?? Number.POSITIVE_INFINITY);
+  private isPiece(number: number, sector: number, incarnation: number): boolean {
+    return number > this.answered[sector]! && incarnation > (this.inPieces.get(number) ?? Number.POSITIVE_INFINITY);
   }
 
-  private judgeLost(number: number, sector: number, life: number): void {
+  private judgeLost(number: number, sector: number, process: number): void {
     const lost = this.lost.get(number);
-    if (lost !== undefined && (life > lost.life || this.highest > lost.newest))
-      this.breach(`E1: write ${number} of sector ${sector}, which was given up, is executed in life ${life}, after write ${this.highest}`);
+    if (lost !== undefined && (process > lost.process || this.highest > lost.newest))
+      this.breach(
+        `E1: write ${number} of sector ${sector}, which was abandoned, is executed in process ${process}, after write ${this.highest}`,
+      );
     this.highest = Math.max(this.highest, number);
   }
 

@@ -14,7 +14,7 @@ export class StallJudge {
   /** Since when the volume's I/O was reported as waiting; null: it runs. */
   private waitsSinceMs: number | null = null;
   /** When a failure of I/O was found correct: all waiting I/O fails at the same time. */
-  private gaveUpMs = -1;
+  private failedMs = -1;
   /** Since when every check found it stalled. */
   private haltedSinceMs: number | null = null;
 
@@ -38,8 +38,8 @@ export class StallJudge {
     if (policy === 'forever' || waitsSinceMs === null || volume?.attachment.standing !== 'halted') return false;
     const waitedMs = policy === 'fail' ? nowMs - waitsSinceMs - STALL_FAIL_GRACE_MS : nowMs - Math.min(submittedMs, oldestMs) - policy;
     // A hair for sums of fractions.
-    if (waitedMs >= -1e-6) this.gaveUpMs = nowMs;
-    return this.gaveUpMs === nowMs;
+    if (waitedMs >= -1e-6) this.failedMs = nowMs;
+    return this.failedMs === nowMs;
   }
 
   /** A check while the client's process runs. Returns how long an I/O waits beyond its time, ms, or null. */

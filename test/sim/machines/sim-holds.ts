@@ -102,12 +102,13 @@ export class SimHolds {
     await this.during(() => this.holders.release(volume, claimant, epoch));
   }
 
-  async settle({ claimant }: SimSession, volume: string, epoch: number, life: string): Promise<{ isSettled: boolean }> {
+  async settle({ claimant }: SimSession, volume: string, epoch: number, incarnation: string): Promise<{ isSettled: boolean }> {
     const target = this.ports.machine.volumes.get(volume);
-    const wasUnsettled = target?.judge.unsettledSince(life) !== null;
-    target?.judge.settled(claimant.client, life);
-    if (target?.judge.last?.client === claimant.client && life === this.ports.machine.lifeOf(volume)) target.recovered(wasUnsettled);
-    return { isSettled: await this.during(() => this.holders.settle(volume, claimant, epoch, life)) };
+    const wasUnsettled = target?.judge.unsettledSince(incarnation) !== null;
+    target?.judge.settled(claimant.client, incarnation);
+    if (target?.judge.last?.client === claimant.client && incarnation === this.ports.machine.incarnationOf(volume))
+      target.recovered(wasUnsettled);
+    return { isSettled: await this.during(() => this.holders.settle(volume, claimant, epoch, incarnation)) };
   }
 
   async noteInstance(claimant: SimClaimant, replaced: SimClaimant | null): Promise<void> {
@@ -140,7 +141,7 @@ export class SimHolds {
         isBegun = true;
         return served(volume);
       },
-      incarnation: () => machine.lifeOf(volume.name),
+      incarnation: () => machine.incarnationOf(volume.name),
       revokeHold: (_volume, { node }, epoch) =>
         new Promise((resolve) => {
           const loser = sessionOf(node);
@@ -161,7 +162,7 @@ export class SimHolds {
             else reject(new RsError('E_VOLUME', `Volume ${volume.name} cannot be synced`));
           });
         }),
-      incarnationEnded: async () => machine.lifeEnded(volume.name),
+      incarnationEnded: async () => machine.incarnationEnded(volume.name),
       isWanted: () => !session.isEnding && !session.process.isKilled,
       holdersChanged,
     };

@@ -57,13 +57,13 @@ export class SimMachine {
   }
 
   /** Of a volume's storage. */
-  lifeOf(volume: string): string {
-    return `${this.boots}.${this.volumes.get(volume)?.oracle.storageLives ?? 0}`;
+  incarnationOf(volume: string): string {
+    return `${this.boots}.${this.volumes.get(volume)?.oracle.incarnations ?? 0}`;
   }
 
   /** Written data may be lost. */
-  lifeEnded(volume: string): void {
-    this.volumes.get(volume)?.lifeEnded();
+  incarnationEnded(volume: string): void {
+    this.volumes.get(volume)?.incarnationEnded();
   }
 
   /** The same, because a sync has failed. */
@@ -79,7 +79,7 @@ export class SimMachine {
 
   /** A client's wish for a volume is looked at. */
   claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
-    const unsettledSince = volume.judge.unsettledSince(this.lifeOf(volume.name));
+    const unsettledSince = volume.judge.unsettledSince(this.incarnationOf(volume.name));
     this.claims.set(keyOf(volume, claimant), { client: claimant.client, how, unsettledSince });
   }
 

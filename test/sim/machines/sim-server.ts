@@ -151,7 +151,7 @@ export class SimServer implements SimHost {
     if (!this.isListening) return;
     const { clock, random } = this.ports;
     this.listenerDies(downMs);
-    for (const name of this.machine.volumes.keys()) this.machine.lifeEnded(name);
+    for (const name of this.machine.volumes.keys()) this.machine.incarnationEnded(name);
     for (const session of this.leftOver) clock.after(random.unit() * KILL_MAX_MS, () => session.kill());
   }
 
@@ -382,15 +382,15 @@ export class SimServer implements SimHost {
     const session = new SimSession(clock, host, list, claimant, proven.sessionSecret);
     this.sessions.set(node, session);
     this.departed.delete(node);
-    trace.note(EVENT.SESSION, this.serverid, session.life, instance);
-    if (trace.isOn) trace.say(`${this.name}: session of ${node} (process ${claimant.client}) begins, life ${session.life}`);
+    trace.note(EVENT.SESSION, this.serverid, session.processNumber, instance);
+    if (trace.isOn) trace.say(`${this.name}: session of ${node} (process ${claimant.client}) begins, number ${session.processNumber}`);
     session.whenGone.push(() => {
       if (this.sessions.get(node) === session) {
         this.sessions.delete(node);
         this.departed.set(node, { claimant, silentSinceMs: session.silentSinceMs ?? this.listener.monotonicMs() });
       }
       this.leftOver.delete(session);
-      if (trace.isOn) trace.say(`${this.name}: process of ${node}, life ${session.life}, is gone`);
+      if (trace.isOn) trace.say(`${this.name}: process of ${node}, number ${session.processNumber}, is gone`);
     });
     this.handOver(session, end, proven);
   }

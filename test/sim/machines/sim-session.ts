@@ -35,7 +35,7 @@ export interface SessionHost {
   readonly controlMs: number;
   breach(sentence: string): void;
   /** Numbers the processes, growing. */
-  nextLife(): number;
+  nextProcessNumber(): number;
 }
 
 /** What a server announces of its interfaces now. */
@@ -46,7 +46,7 @@ export interface SimList {
 
 export class SimSession {
   readonly id: string;
-  readonly life: number;
+  readonly processNumber: number;
   readonly claimant: SimClaimant;
   readonly secret: Buffer;
   readonly process: SimProcess;
@@ -62,7 +62,7 @@ export class SimSession {
   private isClean = false;
   /** Volumes that it was granted, and of each grant the hold's epoch. */
   private readonly granted = new Set<string>();
-  private readonly grants = new WeakMap<ServedVolume, { readonly epoch: number; readonly storageLife: number }>();
+  private readonly grants = new WeakMap<ServedVolume, { readonly epoch: number; readonly incarnation: number }>();
   private readonly clock: SimClock;
   private readonly host: SessionHost;
   private readonly list: () => SimList;
@@ -74,7 +74,7 @@ export class SimSession {
     this.clock = clock;
     this.host = host;
     this.list = list;
-    this.life = host.nextLife();
+    this.processNumber = host.nextProcessNumber();
     this.claimant = claimant;
     this.secret = secret;
     this.process = new SimProcess(clock);
@@ -164,12 +164,12 @@ export class SimSession {
     this.isClean = true;
     const left = this.pools.bodies.lent.size;
     if (left > 0)
-      this.host.breach(`${left} body buffers of the server process of ${this.node}, life ${this.life}, are not back at its end`);
+      this.host.breach(`${left} body buffers of the server process of ${this.node}, number ${this.processNumber}, are not back at its end`);
     this.kill();
   }
 
   private gone(): void {
-    if (!this.isClean) for (const volume of this.granted) this.host.machine.lifeEnded(volume);
+    if (!this.isClean) for (const volume of this.granted) this.host.machine.incarnationEnded(volume);
     for (const backend of this.backends) backend.killed();
     this.pools.outputs.reclaim();
     for (const gone of this.whenGone) gone();
@@ -189,14 +189,18 @@ export class SimSession {
       },
       list: () => this.asked(async () => ({ ...this.list(), volumes: this.offers() })),
       grant: (request) => this.asked(() => this.grant(request)),
-      settle: (volumeId, epoch, life) => this.asked(() => host.holds().settle(this, volumeId, epoch, life)),
+      settle: (volumeId, epoch, incarnation) => this.asked(() => host.holds().settle(this, volumeId, epoch, incarnation)),
       release: (volumeId, epoch) => this.asked(() => host.holds().release(this, volumeId, epoch)),
       lost: (volumeId) => this.say(() => host.lost(volumeId)),
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
       openBackend: (volume) =>
         this.shortly(() => {
           const { storageNow } = host.machine.volumes.get(volume.name)!;
-          const backend = new SimBackend(storageNow, process, { node: this.node, life: this.life, ...this.grants.get(volume)! });
+          const backend = new SimBackend(storageNow, process, {
+            node: this.node,
+            processNumber: this.processNumber,
+            ...this.grants.get(volume)!,
+          });
           this.backends.push(backend);
           return backend;
         }),
@@ -255,7 +259,7 @@ export class SimSession {
     const grant = await this.host.holds().grant(this, request);
     if (!grant.granted) return grant;
     this.granted.add(grant.volume.id);
-    this.grants.set(grant.volume, { epoch: epochOf(grant.identity), storageLife: epochOf(grant.incarnation) });
+    this.grants.set(grant.volume, { epoch: epochOf(grant.identity), incarnation: epochOf(grant.incarnation) });
     return grant;
   }
 }

@@ -39,7 +39,7 @@ export interface UserPorts {
   readonly random: SeededRandom;
   readonly trace: Trace;
   /** How many server processes there have been. */
-  lives(): number;
+  serverProcesses(): number;
   /** Another instance of its client's node is served. */
   isReplaced(): boolean;
 }
@@ -69,7 +69,7 @@ class UserIo implements VolumeIo {
   /** Of the hold that it was submitted under. */
   epoch = 0;
   /** Incarnations of the storage that had ended by then. */
-  lives = 0;
+  incarnations = 0;
   /** Of the changes treated as lost by then. */
   drops = 0;
   /** The changes that a flush covers. */
@@ -97,7 +97,7 @@ export class SimUser {
   process: SimProcess | null = null;
   completed = 0;
   /** I/Os whose outcome stayed unknown. */
-  givenUp = 0;
+  abandoned = 0;
   /** Times that it lost the volume to another one. */
   losses = 0;
   /** It takes the volume from any holder until it succeeds. */
@@ -325,14 +325,14 @@ export class SimUser {
     const count = io.lengthBytes / SECTOR_BYTES;
     const isUnknown = this.isUnknown(io, status);
     const isSure = io.drops === oracle.drops;
-    if (isUnknown) this.givenUp++;
+    if (isUnknown) this.abandoned++;
     if (isUnknown && io.lengthBytes > SEGMENT_MIN_BYTES) oracle.partly(io.number);
-    if (io.number > 0 && isUnknown) oracle.gaveUp(io.number, this.ports.lives());
+    if (io.number > 0 && isUnknown) oracle.abandoned(io.number, this.ports.serverProcesses());
     else if (io.number > 0) oracle.changed(io.number, lba, count, status === STATUS.OK, isSure);
     if (status === STATUS.OK) {
       this.judgeHold(io);
       this.judgeDurable(io, lba, count, isSure);
-      if (io.op === 'read') oracle.readDone(io.ticket, lba, count, io.buffer, io.bufferOffset, isSure && this.isOfPresentLife(io));
+      if (io.op === 'read') oracle.readDone(io.ticket, lba, count, io.buffer, io.bufferOffset, isSure && this.isOfPresentIncarnation(io));
       return;
     }
     if (this.isExcused(io, status)) return;
@@ -340,9 +340,9 @@ export class SimUser {
   }
 
   /** It was submitted and answered in this incarnation of the storage, on a handle of it: no replay will undo what it returned. */
-  private isOfPresentLife({ lives, volume }: UserIo): boolean {
-    const { storageLives } = this.oracle;
-    return lives === storageLives && epochOf(volume?.attachment.volume?.life ?? '') === storageLives;
+  private isOfPresentIncarnation({ incarnations, volume }: UserIo): boolean {
+    const present = this.oracle.incarnations;
+    return incarnations === present && epochOf(volume?.attachment.volume?.life ?? '') === present;
   }
 
   /** Nothing that was submitted under a hold which was lost by then is ever executed. */
@@ -443,7 +443,7 @@ export class SimUser {
     io.isOut = true;
     io.volume = volume;
     io.epoch = epochOf(volume.attachment.volume?.identity ?? '');
-    io.lives = this.oracle.storageLives;
+    io.incarnations = this.oracle.incarnations;
     io.drops = this.oracle.drops;
     io.submittedMs = this.clock.monotonicMs();
     const needsBuffer = io.op === 'read' || io.op === 'write';

@@ -21,7 +21,7 @@ export class SimVolume implements LossWatch {
   readonly users: SimUser[] = [];
   readonly losses = new LossJudge();
   /** New incarnations of the storage because a sync has failed. */
-  lostLives = 0;
+  lostIncarnations = 0;
   /** The form in which it has returned since its server started; null: unchanged. */
   form: Form | null = null;
   /** The file behind its path, if that is another one. */
@@ -96,7 +96,7 @@ export class SimVolume implements LossWatch {
   /** The client has sent its whole log; `isNew`: for the first time in this incarnation. */
   recovered(isNew: boolean): void {
     if (isNew) this.recoveries++;
-    if (this.trace.isOn) this.trace.say(`${this.name}: life ${this.oracle.storageLives}: what was lost is brought back`);
+    if (this.trace.isOn) this.trace.say(`${this.name}: incarnation ${this.oracle.incarnations}: lost data is restored`);
     this.oracle.recovered(this.storage.cache.disk);
   }
 
@@ -119,16 +119,16 @@ export class SimVolume implements LossWatch {
 
   /** A sync of it has failed. */
   lost(): void {
-    this.lostLives++;
+    this.lostIncarnations++;
     this.losses.lost(this.storage.openings);
-    this.lifeEnded();
+    this.incarnationEnded();
   }
 
   /** A new incarnation of the storage starts. */
-  lifeEnded(): void {
+  incarnationEnded(): void {
     this.losses.noticed();
-    this.oracle.lifeEnded();
-    if (this.trace.isOn) this.trace.say(`${this.name}: life ${this.oracle.storageLives} of the storage begins`);
+    this.oracle.incarnationEnded();
+    if (this.trace.isOn) this.trace.say(`${this.name}: the storage starts incarnation ${this.oracle.incarnations}`);
     for (const user of this.users) user.lower();
   }
 }

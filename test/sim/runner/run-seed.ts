@@ -6,7 +6,7 @@ import { SimWorld } from '../world/sim-world.ts';
 export interface SeedCounts {
   readonly ios: number;
   /** Of them: outcome unknown. */
-  readonly givenUp: number;
+  readonly abandoned: number;
   readonly detached: number;
   /** Volumes that changed hands against their holder's will, and how often a user learned that. */
   readonly takeOvers: number;
@@ -20,7 +20,7 @@ export interface SeedCounts {
   /** Failed write-backs of storage, their losses, and new incarnations of storage because a sync has failed. */
   readonly writeBackErrors: number;
   readonly sectorsForgotten: number;
-  readonly lostLives: number;
+  readonly lostIncarnations: number;
   /** Logs that were sent to a new incarnation, faults during that, and other combinations aimed at durability. */
   readonly recoveries: number;
   readonly replayFaults: number;
@@ -68,14 +68,14 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const counts: SeedCounts = {
     ...faults.counts,
     ios: users.reduce((sum, user) => sum + user.completed, 0),
-    givenUp: users.reduce((sum, user) => sum + user.givenUp, 0),
+    abandoned: users.reduce((sum, user) => sum + user.abandoned, 0),
     detached: world.clients.reduce((sum, client) => sum + client.detached, 0),
     takeOvers: world.volumes.reduce((sum, { judge }) => sum + judge.takeOvers, 0),
     losses: users.reduce((sum, user) => sum + user.losses, 0),
     pathFailures: world.pathFailures,
     writeBackErrors: volumes.reduce((sum, { storage }) => sum + storage.writeBackErrors, 0),
     sectorsForgotten: volumes.reduce((sum, { storage }) => sum + storage.sectorsForgotten, 0),
-    lostLives: volumes.reduce((sum, { lostLives }) => sum + lostLives, 0),
+    lostIncarnations: volumes.reduce((sum, { lostIncarnations }) => sum + lostIncarnations, 0),
     recoveries: volumes.reduce((sum, { recoveries }) => sum + recoveries, 0),
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),

@@ -6,7 +6,7 @@ import type { SeedCounts, SeedResult } from './run-seed.ts';
 export interface Sums {
   seeds: number;
   ios: number;
-  givenUp: number;
+  abandoned: number;
   detached: number;
   takeOvers: number;
   losses: number;
@@ -18,7 +18,7 @@ export interface Sums {
   pauses: number;
   writeBackErrors: number;
   sectorsForgotten: number;
-  lostLives: number;
+  lostIncarnations: number;
   recoveries: number;
   replayFaults: number;
   doubleCrashes: number;
@@ -34,7 +34,7 @@ export function noSums(): Sums {
   return {
     seeds: 0,
     ios: 0,
-    givenUp: 0,
+    abandoned: 0,
     detached: 0,
     takeOvers: 0,
     losses: 0,
@@ -46,7 +46,7 @@ export function noSums(): Sums {
     pauses: 0,
     writeBackErrors: 0,
     sectorsForgotten: 0,
-    lostLives: 0,
+    lostIncarnations: 0,
     recoveries: 0,
     replayFaults: 0,
     doubleCrashes: 0,
@@ -60,7 +60,7 @@ export function noSums(): Sums {
 export function addTo(sums: Sums, counts: SeedCounts): void {
   sums.seeds++;
   sums.ios += counts.ios;
-  sums.givenUp += counts.givenUp;
+  sums.abandoned += counts.abandoned;
   sums.detached += counts.detached;
   sums.takeOvers += counts.takeOvers;
   sums.losses += counts.losses;
@@ -72,7 +72,7 @@ export function addTo(sums: Sums, counts: SeedCounts): void {
   sums.pauses += counts.pauses;
   sums.writeBackErrors += counts.writeBackErrors;
   sums.sectorsForgotten += counts.sectorsForgotten;
-  sums.lostLives += counts.lostLives;
+  sums.lostIncarnations += counts.lostIncarnations;
   sums.recoveries += counts.recoveries;
   sums.replayFaults += counts.replayFaults;
   sums.doubleCrashes += counts.doubleCrashes;
@@ -89,15 +89,15 @@ export function resultLine({ seed, breaches, counts, digest }: SeedResult): stri
 }
 
 export function sumsLine(sums: Sums): string {
-  const { seeds, ios, givenUp, detached, takeOvers, losses, pathFailures } = sums;
+  const { seeds, ios, abandoned, detached, takeOvers, losses, pathFailures } = sums;
   const { processCrashes, listenerCrashes, machineCrashes, clientCrashes, pauses } = sums;
-  const { writeBackErrors, sectorsForgotten, lostLives, recoveries, replayFaults, doubleCrashes, crashTakeOvers } = sums;
+  const { writeBackErrors, sectorsForgotten, lostIncarnations, recoveries, replayFaults, doubleCrashes, crashTakeOvers } = sums;
   const hours = (sums.simulatedMs / 1000 / HOUR_SECONDS).toFixed(1);
   return (
-    `${seeds} seeds, ${ios} I/Os (${givenUp} given up), ${detached} detaches, ${takeOvers} take-overs (${losses} heard), ` +
+    `${seeds} seeds, ${ios} I/Os (${abandoned} abandoned), ${detached} detaches, ${takeOvers} take-overs (${losses} heard), ` +
     `${pathFailures} path failures, ` +
     `${processCrashes} server process crashes, ${listenerCrashes} listener crashes, ${machineCrashes} machine crashes, ${clientCrashes} client crashes, ${pauses} pauses, ` +
-    `${writeBackErrors} write-back errors (${sectorsForgotten} sectors forgotten, ${lostLives} lives ended by a sync), ${recoveries} recoveries ` +
+    `${writeBackErrors} write-back errors (${sectorsForgotten} sectors forgotten, ${lostIncarnations} incarnations ended by a sync), ${recoveries} recoveries ` +
     `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${hours} h simulated`
   );
 }

@@ -31,7 +31,7 @@ export interface SectorRange {
 
 /** Notified of each change that took effect. */
 export interface ExecutionWatch {
-  executes(life: number, firstSector: number, content: Buffer, positionBytes: number, lengthBytes: number, storageLife: number): void;
+  executes(process: number, firstSector: number, content: Buffer, positionBytes: number, lengthBytes: number, incarnation: number): void;
 }
 
 /** Notified of each operation that starts or takes effect, with its hold. */
@@ -48,11 +48,11 @@ export interface Opening {
 export interface Opener {
   readonly node: string;
   /** A number of the process, which grows with each. */
-  readonly life: number;
+  readonly processNumber: number;
   /** Of the hold. */
   readonly epoch: number;
   /** Of the storage, as the handle was granted. */
-  readonly storageLife: number;
+  readonly incarnation: number;
 }
 
 const FAULT_CHANCE = 0.5;
@@ -78,7 +78,7 @@ export class SimStorage {
   writeBackErrors = 0;
   sectorsForgotten = 0;
   /** By node: of the process that did something last. */
-  private readonly newestLife = new Map<string, number>();
+  private readonly newestProcess = new Map<string, number>();
   watch: ExecutionWatch | null = null;
   holds: HoldWatch | null = null;
   private readonly clock: SimClock;
@@ -108,10 +108,10 @@ export class SimStorage {
   }
 
   /** S9: once the process of a node's later session has acted, that of an earlier one has ended. H2: so has the process that lost its hold. */
-  touchedBy({ node, life, epoch }: Opener): void {
-    const newest = this.newestLife.get(node) ?? 0;
-    if (life < newest) this.breaches.push(`S9: the process of life ${life} works on, after that of life ${newest}`);
-    this.newestLife.set(node, Math.max(life, newest));
+  touchedBy({ node, processNumber, epoch }: Opener): void {
+    const newest = this.newestProcess.get(node) ?? 0;
+    if (processNumber < newest) this.breaches.push(`S9: process ${processNumber} works on, after process ${newest}`);
+    this.newestProcess.set(node, Math.max(processNumber, newest));
     this.holds?.acts(epoch);
   }
 
@@ -156,9 +156,10 @@ export class SimStorage {
   }
 
   /** Content changes; `source` null: zeros. */
-  change({ life, storageLife }: Opener, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
+  change({ processNumber, incarnation }: Opener, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     this.cache.change(positionBytes, lengthBytes, source, offset);
-    if (source !== null) this.watch?.executes(life, positionBytes / SECTOR_BYTES, this.content, positionBytes, lengthBytes, storageLife);
+    if (source !== null)
+      this.watch?.executes(processNumber, positionBytes / SECTOR_BYTES, this.content, positionBytes, lengthBytes, incarnation);
   }
 
   /** What happens to a read or a change now. */

@@ -60,7 +60,7 @@ export class SimWorld {
   private isHunt = false;
   private readonly promises = new PromiseWatch();
   private readonly starts: SeededRandom;
-  private lives = 0;
+  private serverProcesses = 0;
   private processes = 0;
 
   constructor(seed: number, line: ((line: string) => void) | null) {
@@ -183,7 +183,7 @@ export class SimWorld {
       slots: shape.slots,
       controlMs: shape.controlMs,
       breach: (sentence: string) => void this.breaches.push(sentence),
-      nextLife: () => ++this.lives,
+      nextProcessNumber: () => ++this.serverProcesses,
     };
     const machine = new SimMachine(random, this.forms.areCompared ? new SimFacts() : null);
     const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
@@ -299,7 +299,13 @@ export class SimWorld {
       this.users.length + 1,
       target,
       { ...shape.user, ios, policy },
-      { clock, random, trace, lives: () => this.lives, isReplaced: () => this.isReplaced(this.clientOf(user), target.serverid) },
+      {
+        clock,
+        random,
+        trace,
+        serverProcesses: () => this.serverProcesses,
+        isReplaced: () => this.isReplaced(this.clientOf(user), target.serverid),
+      },
     );
     this.users.push(user);
     target.users.push(user);

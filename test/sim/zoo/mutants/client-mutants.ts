@@ -14,24 +14,24 @@ import { Decoder } from '@rsio/protocol/wire/decoder';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { override, overrideGetter } from '../../base/override.ts';
-import { all, type DispatcherInner, lettingStrayAnswersPass, type Mutant, type SlotsInner } from './mutant.ts';
+import { all, type DispatcherInner, lettingStrayAnswersPass, type Mutant, type PrivateAs, type SlotsInner } from './mutant.ts';
 
 interface TableInner {
-  entries: { seq: number; state: string; owedFirst: number; owedMore: number[] }[];
+  entries: PrivateAs<SlotTable['entries'], { seq: number; state: string; owedFirst: number; owedMore: number[] }[]>;
 }
 
 interface TrunkInner {
-  dispatcher: DispatcherInner;
+  dispatcher: PrivateAs<Trunk['dispatcher'], DispatcherInner>;
 }
 
 interface OverlapInner {
-  inFlight: Request[];
-  count: number;
-  waiting: Request[];
+  inFlight: PrivateAs<OverlapTracker['inFlight'], Request[]>;
+  count: PrivateAs<OverlapTracker['count'], number>;
+  waiting: PrivateAs<OverlapTracker['waiting'], Request[]>;
 }
 
 interface AttachmentInner {
-  overlaps: OverlapInner;
+  overlaps: PrivateAs<Attachment['overlaps'], OverlapInner>;
 }
 
 function twoCopies(): () => void {

@@ -8,10 +8,10 @@ import { Opener } from '@rsio/protocol/client/opener';
 import type { OpenAnswer } from '@rsio/protocol/wire/messages';
 import { HandleNumbers } from '@rsio/rssrv/session/handle-numbers';
 import { override } from '../../base/override.ts';
-import { all, type Mutant } from './mutant.ts';
+import { all, type Mutant, type PrivateAs } from './mutant.ts';
 
 interface AttachmentInner {
-  admission: { end(): void };
+  admission: PrivateAs<Attachment['admission'], { end(): void }>;
 }
 
 interface OpeningInner {
@@ -19,8 +19,8 @@ interface OpeningInner {
 }
 
 interface OpenerInner {
-  openings: Map<Attachment, OpeningInner>;
-  handles: { drop(handle: number): void };
+  openings: PrivateAs<Opener['openings'], Map<Attachment, OpeningInner>>;
+  handles: PrivateAs<Opener['handles'], { drop(handle: number): void }>;
 }
 
 export const HANDLE_MUTANTS: readonly Mutant[] = [

@@ -17,29 +17,29 @@ import { override } from '../../base/override.ts';
 import { SimFacts } from '../../machines/sim-facts.ts';
 import { SimMachine } from '../../machines/sim-machine.ts';
 import { SimSession } from '../../machines/sim-session.ts';
-import { all, type Mutant } from './mutant.ts';
+import { all, type Mutant, type PrivateAs } from './mutant.ts';
 
 type GrantArguments = [volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts];
 type EndOthers = [volume: ServedVolume, opening: Opening, ports: GrantPorts];
 
 interface VolumesInner {
-  open: Map<number, OpenVolume>;
-  opening: Set<unknown>;
+  open: PrivateAs<SessionVolumes['open'], Map<number, OpenVolume>>;
+  opening: PrivateAs<SessionVolumes['opening'], Set<unknown>>;
 }
 
 interface SessionInner {
-  claimant: ClientIdentity;
-  granted: Set<string>;
-  host: { holds(): { holders: Holds } };
+  claimant: PrivateAs<SimSession['claimant'], ClientIdentity>;
+  granted: PrivateAs<SimSession['granted'], Set<string>>;
+  host: PrivateAs<SimSession['host'], { holds(): { holders: Holds } }>;
 }
 
 interface AttachmentInner {
-  phase: string;
-  slotsHeld: number;
+  phase: PrivateAs<Attachment['phase'], string>;
+  slotsHeld: PrivateAs<Attachment['slotsHeld'], number>;
 }
 
 interface OpenerInner {
-  openAfter(attachment: Attachment, delayMs: number): void;
+  openAfter: PrivateAs<Opener['openAfter'], (attachment: Attachment, delayMs: number) => void>;
 }
 
 const FOR_EVER = Number.MAX_SAFE_INTEGER;

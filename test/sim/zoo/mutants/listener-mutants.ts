@@ -9,12 +9,12 @@ import type { SimEnd } from '../../network/sim-link.ts';
 import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';
 import { interfaceAt } from '../../machines/sim-server.ts';
 import { SimSession } from '../../machines/sim-session.ts';
-import type { Mutant } from './mutant.ts';
+import type { Mutant, PrivateAs } from './mutant.ts';
 
 interface ServerInner {
-  sessions: Map<string, SimSession>;
-  ports: ServerPorts;
-  begin(end: SimEnd, proven: Proven): void;
+  sessions: PrivateAs<SimServer['sessions'], Map<string, SimSession>>;
+  ports: PrivateAs<SimServer['ports'], ServerPorts>;
+  begin: PrivateAs<SimServer['begin'], (end: SimEnd, proven: Proven) => void>;
 }
 
 type HandOver = [session: SimSession, end: SimEnd, proven: Proven];

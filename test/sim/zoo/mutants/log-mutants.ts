@@ -7,20 +7,20 @@ import type { Request } from '@rsio/protocol/client/requests/request';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { override } from '../../base/override.ts';
-import type { Mutant } from './mutant.ts';
+import type { Mutant, PrivateAs } from './mutant.ts';
 
 interface Clearable {
   clear(): void;
 }
 
 interface LogInner {
-  blocks: Clearable;
-  ranges: Clearable;
-  dropped(request: Request): void;
+  blocks: PrivateAs<ReplayLog['blocks'], Clearable>;
+  ranges: PrivateAs<ReplayLog['ranges'], Clearable>;
+  dropped: PrivateAs<ReplayLog['dropped'], (request: Request) => void>;
 }
 
 interface RoomInner {
-  log: ReplayLog | null;
+  log: PrivateAs<LogAdmission['log'], ReplayLog | null>;
 }
 
 export const LOG_MUTANTS: readonly Mutant[] = [

@@ -9,14 +9,14 @@ import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
 import { override } from '../../base/override.ts';
 import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';
 import { SimSession } from '../../machines/sim-session.ts';
-import type { Mutant } from './mutant.ts';
+import type { Mutant, PrivateAs } from './mutant.ts';
 
 interface SessionInner {
-  isClean: boolean;
+  isClean: PrivateAs<SimSession['isClean'], boolean>;
 }
 
 interface ServerInner {
-  ports: ServerPorts;
+  ports: PrivateAs<SimServer['ports'], ServerPorts>;
 }
 
 const LATE_LIFE_MS = 100;

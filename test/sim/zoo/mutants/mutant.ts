@@ -25,15 +25,18 @@ export interface SlotInner {
 }
 
 export interface SlotsInner {
-  slots: SlotInner[];
+  slots: PrivateAs<Slots['slots'], SlotInner[]>;
 }
 
 export interface DispatcherInner {
-  slots: Slots;
-  resends: number[];
-  expected(path: Path, header: Header): Request | null;
-  fenced(path: number): void;
+  slots: PrivateAs<Dispatcher['slots'], Slots>;
+  resends: PrivateAs<Dispatcher['resends'], number[]>;
+  expected: PrivateAs<Dispatcher['expected'], (path: Path, header: Header) => Request | null>;
+  fenced: PrivateAs<Dispatcher['fenced'], (path: number) => void>;
 }
+
+/** A member that a mutant uses as `Type`. `Member` is the class's own, so that a mutant of a renamed member does not compile. */
+export type PrivateAs<Member, Type> = [Member] extends [never] ? never : Type;
 
 /** Undoes several overrides, the last first. */
 export function all(...undos: (() => void)[]): () => void {

@@ -16,33 +16,33 @@ import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
 import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { override, overrideGetter } from '../../base/override.ts';
-import { all, type Mutant } from './mutant.ts';
+import { all, type Mutant, type PrivateAs } from './mutant.ts';
 
 interface AttachmentInner {
-  name: string;
-  phase: string;
-  volume: OpenAnswer | null;
-  log: ReplayLog | null;
-  admission: { log: ReplayLog | null };
-  sendable: Request[];
-  sendableHead: number;
-  resends: Request[];
-  resendsInFlight: number;
-  replays: { hasNext: boolean; replay: Replay | null; drop(): void };
-  moveTo(phase: string, reason: string): void;
-  leaveResending(): void;
+  name: PrivateAs<Attachment['name'], string>;
+  phase: PrivateAs<Attachment['phase'], string>;
+  volume: PrivateAs<Attachment['volume'], OpenAnswer | null>;
+  log: PrivateAs<Attachment['log'], ReplayLog | null>;
+  admission: PrivateAs<Attachment['admission'], { log: ReplayLog | null }>;
+  sendable: PrivateAs<Attachment['sendable'], Request[]>;
+  sendableHead: PrivateAs<Attachment['sendableHead'], number>;
+  resends: PrivateAs<Attachment['resends'], Request[]>;
+  resendsInFlight: PrivateAs<Attachment['resendsInFlight'], number>;
+  replays: PrivateAs<Attachment['replays'], { hasNext: boolean; replay: Replay | null; drop(): void }>;
+  moveTo: PrivateAs<Attachment['moveTo'], (phase: string, reason: string) => void>;
+  leaveResending: PrivateAs<Attachment['leaveResending'], () => void>;
 }
 
 interface ReplayInner {
-  incarnation: string;
-  out: number;
-  readonly hasNext: boolean;
+  incarnation: PrivateAs<Replay['incarnation'], string>;
+  out: PrivateAs<Replay['out'], number>;
+  readonly hasNext: PrivateAs<Replay['hasNext'], boolean>;
 }
 
 interface LogInner {
-  incarnation: string | null;
-  replay: ReplayInner | null;
-  blocks: { pool: object };
+  incarnation: PrivateAs<ReplayLog['incarnation'], string | null>;
+  replay: PrivateAs<ReplayLog['replay'], ReplayInner | null>;
+  blocks: PrivateAs<ReplayLog['blocks'], { pool: object }>;
 }
 
 type GrantArguments = [volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts];

@@ -13,7 +13,7 @@ import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session, type SessionPorts } from '@rsio/rssrv/session/session';
 import type { ServerPath } from '@rsio/rssrv/session/server-path';
 import { override } from '../../base/override.ts';
-import { all, lettingStrayAnswersPass, type Mutant } from './mutant.ts';
+import { all, lettingStrayAnswersPass, type Mutant, type PrivateAs } from './mutant.ts';
 
 interface Entry {
   seq: number;
@@ -25,17 +25,17 @@ interface Entry {
 }
 
 interface TableInner {
-  entries: Entry[];
-  executingSlots: number;
-  executingBytesNow: number;
-  finishAtOnce(slot: number, status: number): void;
+  entries: PrivateAs<SlotTable['entries'], Entry[]>;
+  executingSlots: PrivateAs<SlotTable['executingSlots'], number>;
+  executingBytesNow: PrivateAs<SlotTable['executingBytesNow'], number>;
+  finishAtOnce: PrivateAs<SlotTable['finishAtOnce'], (slot: number, status: number) => void>;
 }
 
 interface SessionInner {
-  slots: TableInner;
-  paths: Map<number, ServerPath>;
-  ports: SessionPorts;
-  isEnding: boolean;
+  slots: PrivateAs<Session['slots'], TableInner>;
+  paths: PrivateAs<Session['paths'], Map<number, ServerPath>>;
+  ports: PrivateAs<Session['ports'], SessionPorts>;
+  isEnding: PrivateAs<Session['isEnding'], boolean>;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -252,21 +252,21 @@ const EXECUTION_MUTANTS: readonly Mutant[] = [
 ];
 
 interface EncoderInner {
-  output: { bytes: Buffer; sendsUnderWay: number } | null;
-  start: number;
-  position: number;
-  underWayBytes: number;
-  sender: { send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void };
-  sent(output: object, lengthBytes: number): void;
+  output: PrivateAs<Encoder['output'], { bytes: Buffer; sendsUnderWay: number } | null>;
+  start: PrivateAs<Encoder['start'], number>;
+  position: PrivateAs<Encoder['position'], number>;
+  underWayBytes: PrivateAs<Encoder['underWayBytes'], number>;
+  sender: PrivateAs<Encoder['sender'], { send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void }>;
+  sent: PrivateAs<Encoder['sent'], (output: object, lengthBytes: number) => void>;
 }
 
 interface DecoderInner {
-  header: Header;
-  target: Buffer;
-  targetOffset: number;
-  bodyBytes: number;
-  hasStopped: boolean;
-  events: { frame(header: Header, body: Buffer, offset: number): void };
+  header: PrivateAs<Decoder['header'], Header>;
+  target: PrivateAs<Decoder['target'], Buffer>;
+  targetOffset: PrivateAs<Decoder['targetOffset'], number>;
+  bodyBytes: PrivateAs<Decoder['bodyBytes'], number>;
+  hasStopped: PrivateAs<Decoder['hasStopped'], boolean>;
+  events: PrivateAs<Decoder['events'], { frame(header: Header, body: Buffer, offset: number): void }>;
   isGiven?: boolean;
 }
 

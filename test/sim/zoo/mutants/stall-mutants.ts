@@ -9,19 +9,19 @@ import { Trunk } from '@rsio/protocol/client/trunk';
 import type { StallWatch } from '@rsio/rsiod/volumes/path-stall';
 import { Volume } from '@rsio/rsiod/volumes/volume';
 import { override } from '../../base/override.ts';
-import { all, type Mutant } from './mutant.ts';
+import { all, type Mutant, type PrivateAs } from './mutant.ts';
 
 interface TrunkInner {
-  closeAll(reason: string): void;
-  submit(request: Request): void;
+  closeAll: PrivateAs<Trunk['closeAll'], (reason: string) => void>;
+  submit: PrivateAs<Trunk['submit'], (request: Request) => void>;
 }
 
 interface VolumeInner {
-  readonly clock: Clock;
-  readonly attachment: Attachment;
+  readonly clock: PrivateAs<Volume['clock'], Clock>;
+  readonly attachment: PrivateAs<Volume['attachment'], Attachment>;
   /** Not there before the constructor is through. */
-  readonly stall?: StallWatch;
-  abandon(): void;
+  readonly stall?: PrivateAs<Volume['stall'], StallWatch>;
+  abandon: PrivateAs<Volume['abandon'], () => void>;
 }
 
 /** With a buffer of its own, and without a caller to answer. */
@@ -48,7 +48,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     apply: () =>
       all(
         override<TrunkInner, [], void>(Trunk, 'leaveSession', () => (self) => {
-          self.closeAll('Requests were given up');
+          self.closeAll('Requests were abandoned');
         }),
         override(Trunk, 'fence', () => () => false),
       ),

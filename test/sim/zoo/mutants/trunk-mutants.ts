@@ -10,11 +10,11 @@ import { type AnswerKind, Slots } from '@rsio/protocol/client/requests/slots';
 import { ANSWER } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { override } from '../../base/override.ts';
-import { all, type DispatcherInner, lettingStrayAnswersPass, type Mutant, type SlotsInner } from './mutant.ts';
+import { all, type DispatcherInner, lettingStrayAnswersPass, type Mutant, type PrivateAs, type SlotsInner } from './mutant.ts';
 
 interface LivenessInner {
-  times: LivenessTimes;
-  readonly events: { distrust(path: Path, reason: string): void };
+  times: PrivateAs<Liveness['times'], LivenessTimes>;
+  readonly events: PrivateAs<Liveness['events'], { distrust(path: Path, reason: string): void }>;
 }
 
 /** Treats any frame with a slot's op and seq as its answer. */
