@@ -1,7 +1,7 @@
-// A volume opened by this client over one trunk: its waiting requests, its requests in flight, and the order in which a new session, or a new
-// handle after a revoked one, recovers them (docs/PROTOCOL.md, R2): in a new incarnation of the storage, first the replay log; then unanswered
-// WRITE, ZERO and DISCARD; then the rest. Invariants: until the phase is `ready`, only requests of the current phase are sent; two overlapping
-// changes are never in flight at the same time (O1).
+// A volume that this client has open over one trunk: its waiting requests, its requests in flight, and their recovery in a new session, or
+// on a new handle after a revoked one. Order of recovery (docs/PROTOCOL.md, R2): the replay log, if the storage has a new incarnation; then
+// unanswered WRITE, ZERO and DISCARD; then all other requests. Invariants: until the phase is `ready`, only requests of the current phase
+// are sent; two overlapping changes are never in flight at the same time (O1).
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -30,7 +30,7 @@ const PHASES: StateTable<AttachmentPhase> = {
   closed: [],
 };
 
-/** Must not act on the attachment before the call has returned. */
+/** A handler must not act on the attachment before the call has returned. */
 export interface AttachmentEvents {
   /** The standing of the attachment may have changed. */
   standingChanged(): void;
@@ -39,8 +39,8 @@ export interface AttachmentEvents {
 }
 
 /**
- * `halted`: nothing can be sent; `recovering`: only recovered requests are sent, or the handle is revoked and the server still has requests
- * of it; `over`: it has failed or is closed.
+ * `halted`: nothing can be sent. `recovering`: only recovered requests are sent, or the handle is revoked and the server still has requests
+ * of that handle. `over`: the attachment has failed or is closed.
  */
 export type Standing = 'ready' | 'recovering' | 'halted' | 'over';
 
@@ -51,20 +51,22 @@ export class Attachment {
   /** How the first OPEN treats another client's hold. */
   readonly take: Take;
   phase: AttachmentPhase = 'opening';
-  /** The answer to the last OPEN, but never with a smaller size than before; null before the first. */
+  /** The answer to the last OPEN, except that the size never decreases. null: no OPEN has been answered yet. */
   volume: OpenAnswer | null = null;
-  /** Why it is stalled or has failed, for people. */
+  /** Why the attachment is stalled or has failed, for people. */
   reason = 'Not opened yet';
   /** An OPEN is in flight or scheduled. */
   isOpenRequested = false;
-  /** Number of its requests in flight. */
+  /** Number of the attachment's requests in flight. */
   slotsHeld = 0;
-  /** Bytes of the window that they use. */
+  /** Bytes of the window that these requests use. */
   bytesHeld = 0;
-  /** I/O of its handle was abandoned, and the server has not confirmed yet that nothing of it can execute any more (S11). */
+  /** I/O of the handle was abandoned, and the server has not yet confirmed that none of it can execute any more (S11). */
   private isFenced = false;
   events: AttachmentEvents | null = null;
-  /** Called when its handle was revoked and nothing is in flight; must not act on the attachment before the call has returned. */
+  /**
+   * Called when the handle was revoked and nothing is in flight. The callee must not act on the attachment before the call has returned.
+   */
   whenRevoked: (() => void) | null = null;
   /** Called when a replayed request has failed and nothing is in flight. The callee calls `replayAgain` after a delay. */
   whenReplayFailed: (() => void) | null = null;
@@ -83,7 +85,7 @@ export class Attachment {
   private readonly admission: LogAdmission;
   private readonly replays = new ReplaySender(this);
 
-  /** `log` null: there is none, and every change is sent with FUA. */
+  /** `log`: null if there is no log; every change is then sent with FUA. */
   constructor(name: string, universe: number, readonly: boolean, take: Take = TAKE.NO, log: ReplayLog | null = null) {
     this.admission = new LogAdmission(log, {
       admitted: (request) => this.sendable.push(request),
@@ -102,17 +104,17 @@ export class Attachment {
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
   }
 
-  /** Null: there is none; every change is durable when it is answered. */
+  /** null: there is no log, so every change is durable when it is answered. */
   get log(): ReplayLog | null {
     return this.admission.log;
   }
 
-  /** A FLUSH sent now would empty its log. */
+  /** True if a FLUSH sent now would empty the log. */
   get canFlushLog(): boolean {
     return this.standing === 'ready' && this.admission.canFlush;
   }
 
-  /** If `canFlushLog`: sends an internal FLUSH for the log. The caller pumps the trunk. */
+  /** Sends an internal FLUSH for the log if `canFlushLog` is true. The caller pumps the trunk. */
   flushLog(nowMs: number): void {
     this.admission.flushNow(nowMs);
   }
@@ -129,7 +131,7 @@ export class Attachment {
     return this.phase === 'ready' ? 'ready' : 'recovering';
   }
 
-  /** The trunk has a path, or has none. */
+  /** The trunk has gained its first path or lost its last one. */
   setReachable(isReachable: boolean): void {
     this.isReachable = isReachable;
     this.events?.standingChanged();
@@ -165,7 +167,7 @@ export class Attachment {
     return request;
   }
 
-  /** Removes and returns the request that `peek` showed. Null: the log has no room for it, and it waits here. */
+  /** Removes and returns the request that `peek` showed. null: the log has no room for the request, which waits here. */
   next(): Request | null {
     if (this.phase === 'replaying') return this.replays.next();
     const request = this.peek();
@@ -185,7 +187,7 @@ export class Attachment {
     return this.admission.admits(request) ? request : null;
   }
 
-  /** A request from `next` was answered; the caller notifies its owner. */
+  /** A request from `next` was answered. The caller notifies the owner of the request. */
   answered(request: Request, status: number): void {
     if (this.replays.owns(request)) this.replayAnswered(request, status);
     else this.admission.answered(request, status);
@@ -198,7 +200,7 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /** It is closed: calls `then` when none of its requests is in flight, now or later. */
+  /** The attachment is closed. Calls `then`, now or later, when none of its requests is in flight. */
   whenNothingInFlight(then: () => void): void {
     this.nothingInFlight = then;
     this.reportNothingInFlight();
@@ -212,8 +214,8 @@ export class Attachment {
   }
 
   /**
-   * A request from `next` was answered STALE. True: its handle was revoked; the request stays here unanswered and blocks only requests that
-   * overlap it. False: nothing is sent for this attachment any more.
+   * A request from `next` was answered STALE. Returns true if the handle was revoked: the request then stays here unanswered and blocks
+   * only requests that overlap it. Returns false if nothing is sent for this attachment any more.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
@@ -228,21 +230,21 @@ export class Attachment {
     return true;
   }
 
-  /** The session is lost. `unanswered`: the requests of this attachment in flight, which the next session recovers. */
+  /** The session is lost. `unanswered`: this attachment's requests in flight, which the next session recovers. */
   sessionLost(unanswered: readonly Request[], reason: string): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
     this.isFenced = false;
     this.isOpenRequested = false;
-    // The log still has everything: a replay in the next session starts with the first piece.
+    // The log still holds everything, so a replay in the next session starts with the first piece.
     this.replays.drop();
     this.recover(unanswered.filter((request) => !this.replays.owns(request)));
     if (this.phase !== 'failed' && this.phase !== 'closed') this.moveTo('opening', reason);
   }
 
   /**
-   * Why the pending requests must not be sent to the volume as it was just opened, for people; null: they may. A writer continues only if
-   * everything can be written again and no other client may have written; a reader needs only the same block size.
+   * Returns why the pending requests must not be sent to the volume as this OPEN found it, as text for people; null if they may be sent. A
+   * writer continues only if everything can be written again and no other client may have written. A reader needs only the same block size.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;
@@ -257,12 +259,12 @@ export class Attachment {
     return null;
   }
 
-  /** OPEN was answered, for the first time or in a new session, and `whyUnfit` has no objection. */
+  /** OPEN was answered, for the first time or in a new session, and `whyUnfit` returned null. */
   opened(volume: OpenAnswer): void {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
-    // L3: the log of one client would undo writes of the others. Nothing has been written yet.
+    // L3: a replay of this client's log would undo the writes of other clients. Nothing has been written yet.
     if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);
   }
@@ -274,7 +276,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** The server reports this size of the volume. False: it is not larger than before; applications never see a volume shrink. */
+  /** The server reports this size of the volume. Returns false if it is not larger than before: applications never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;
@@ -282,7 +284,9 @@ export class Attachment {
     return true;
   }
 
-  /** Its I/O is abandoned: removes and returns all waiting requests. `sent`: its requests in flight, which block no others any more. */
+  /**
+   * The attachment's I/O is abandoned: removes and returns all waiting requests. `sent`: requests in flight, which no longer block others.
+   */
   abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
     this.resendsInFlight = 0;
@@ -293,7 +297,7 @@ export class Attachment {
     return waiting;
   }
 
-  /** Its requests in flight were abandoned: it is neither opened again nor sends anything before `unfence`, or before another session. */
+  /** Requests in flight were abandoned. The attachment is not opened again and sends nothing before `unfence` or before another session. */
   fence(): void {
     this.isFenced = true;
     const reason = 'Its I/O was abandoned: waiting until the server has confirmed that none of it can run any more';
@@ -301,13 +305,13 @@ export class Attachment {
     else this.reason = reason;
   }
 
-  /** No request of its handle can execute any more, and the handle is closed. */
+  /** No request of the fenced handle can execute any more, and the handle is closed. */
   unfence(): void {
     this.isFenced = false;
     this.leaveRevoked();
   }
 
-  /** Removes and returns all requests that are not in flight: the attachment ends. */
+  /** The attachment ends: removes and returns all requests that are not in flight. */
   takeAll(): Request[] {
     const sendable = this.sendable.slice(this.sendableHead);
     const all = [...this.stale, ...this.resends, ...sendable, ...this.admission.takeWaiting(), ...this.overlaps.takeWaiting()];
@@ -324,7 +328,7 @@ export class Attachment {
     this.overlaps.leave(request, () => {});
   }
 
-  /** R2 (i): in another incarnation than the log's, the whole log is sent again, before everything else. */
+  /** R2 (i): if the incarnation is not the one of the log, sends the whole log again before everything else. */
   private replay(incarnation: string): void {
     const replay = this.log?.opened(incarnation) ?? null;
     if (replay !== null) {
@@ -371,7 +375,9 @@ export class Attachment {
     this.sendableHead = 0;
   }
 
-  /** Opens a new handle only when the server has no request of the revoked one; else an answer could be attributed to the wrong handle. */
+  /**
+   * Opens a new handle only when the server has no request of the revoked one; otherwise an answer could be attributed to the wrong handle.
+   */
   private leaveRevoked(): void {
     if (this.phase !== 'revoked' || this.slotsHeld > 0 || this.isFenced) return;
     this.recover([]);

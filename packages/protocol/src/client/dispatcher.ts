@@ -1,6 +1,6 @@
-// The requests of one session: which is sent when and over which path, which are sent again when a path is silent or dies, and what an answer
-// means. A path is only a place to send; which paths are alive is the trunk's job. Invariants: docs/PROTOCOL.md S1-S4 and O1, client's side:
-// one result per request, no slot reused before every copy is accounted for, no buffer touched after the result.
+// The requests of one session: when each is sent and over which path, which are sent again when a path is silent or dies, and what each
+// answer means. A path only carries requests; whether it is alive is the trunk's job. Invariants: docs/PROTOCOL.md S1-S4 and O1, client's
+// side: one result per request, no slot reused before every copy is accounted for, no buffer touched after the result.
 
 import { assert } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
@@ -18,7 +18,7 @@ import { choosePath, completionMs, leastBusy, pathToProbe, prepare } from './pat
 import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
-/** What a volume may hold per free slot, or free byte: this limits it to its share of what the others leave. */
+/** Slots or bytes that a volume may hold for each free one, so that it never exceeds VOLUME_SLOT_SHARE of what other volumes leave. */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
 export class Dispatcher {
@@ -28,7 +28,7 @@ export class Dispatcher {
   private windowUsedBytes = 0;
   /** LIST, OPEN and CLOSE, which are sent before data and may use the reserved slots. */
   private control: Request[] = [];
-  /** Slots of requests for which no reliable path owes an answer. */
+  /** Slots of requests that must be sent again, because no reliable path owes an answer for them. */
   private resends: number[] = [];
   private turn = 0;
   private nowMs = 0;
@@ -38,7 +38,7 @@ export class Dispatcher {
   /** Number of data requests since the last attempt to probe a path. */
   private sinceProbe = 0;
 
-  /** Too many slots wait for unanswered copies (S6). The limit is lower for a server that grants fewer slots. */
+  /** True if too many slots wait for unanswered copies (S6). The limit is lower for a server that grants fewer slots. */
   get isQuarantineLarge(): boolean {
     return this.slots.quarantined > (this.slots.size * SLOTS_QUARANTINE_MAX) / SLOTS;
   }
@@ -48,8 +48,9 @@ export class Dispatcher {
   }
 
   /**
-   * A new session begins: requests in flight go back to their attachments, and LIST is sent again. OPEN and CLOSE referred to handles of the
-   * old session, whose numbers are reused: they are answered STALE, sent or not. `again`: there was an old session.
+   * A new session begins: requests in flight return to their attachments, and LIST is sent again. OPEN and CLOSE are answered STALE,
+   * whether they were sent or not, because they refer to handles of the old session, whose numbers are reused. `again`: there was an old
+   * session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -64,7 +65,7 @@ export class Dispatcher {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
     }
-    // Requests of attachments that were closed while requests were in flight.
+    // Requests whose attachments were closed while the requests were in flight.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.some((one) => one === attachment));
     for (const request of orphans) {
       request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
@@ -81,7 +82,7 @@ export class Dispatcher {
     return all;
   }
 
-  /** Removes every request of an attachment. If any was sent, the caller revokes the handle or leaves the session. */
+  /** Removes every request of an attachment. If any of them was sent, the caller revokes the handle or leaves the session. */
   abandon(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
     const sent = this.slots.abandon(attachment.handle, (request) => request.attachment === attachment);
     const tags = this.fencedTags(attachment.handle);
@@ -133,7 +134,10 @@ export class Dispatcher {
     this.slots.fenced(path);
   }
 
-  /** False: a request is held back until a reliable path has room for it. New requests wait behind it; otherwise they would take that room. */
+  /**
+   * Returns false if a request is held back until a reliable path has room for it. New requests then wait, so that they do not take that
+   * room.
+   */
   private sendResends(paths: readonly Path[]): boolean {
     if (this.resends.length === 0) return true;
     let areGone = true;
@@ -162,7 +166,7 @@ export class Dispatcher {
     }
   }
 
-  /** One request of each attachment in turn, until slots, window or paths are used up. */
+  /** Sends one request of each attachment in turn, until no slot, window or path is left. */
   private sendData(paths: readonly Path[]): void {
     const count = this.attachments.length;
     let idle = 0;
@@ -178,7 +182,7 @@ export class Dispatcher {
     if (!this.mayHold(attachment, request)) return false;
     const path = choose(paths, NONE, request);
     if (path === null) return false;
-    // It waits for room in its log; later requests may be sent.
+    // The request waits for room in the log; later requests may be sent.
     if (attachment.next() === null) return true;
     attachment.slotsHeld++;
     attachment.bytesHeld += request.bodyBytes;
@@ -187,7 +191,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** Measures the rate of an idle path by a copy whose answer is not awaited. */
+  /** Measures the rate of an idle path by sending it a copy of a request. The answer to the copy is not awaited. */
   private probe(request: Request, paths: readonly Path[]): void {
     if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
     this.sinceProbe = 0;
@@ -199,7 +203,7 @@ export class Dispatcher {
     this.sendCopy(request, request.slot, path);
   }
 
-  /** Sends READs that are late on their path on another one as well, which has delivered meanwhile and will answer soon. */
+  /** Copies READs that are late on their path to another path that has delivered answers meanwhile and is expected to answer soon. */
   private sendHedges(paths: readonly Path[]): void {
     if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;
     this.hedgeLookMs = this.nowMs;
@@ -215,7 +219,7 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // The request has reached the server, which has not completed it: another path would not be faster.
+    // The request has reached the server but is not completed there, so another path would not be faster.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
@@ -229,14 +233,14 @@ export class Dispatcher {
   }
 
   /**
-   * Sends requests that are late on every path that carries them on a path that delivers. A path with an occasional answer never becomes
-   * suspect, but could take hours for its queue. At most one copy per path, as always.
+   * Copies requests that are late on every path that carries them to a path that delivers. This is necessary because a path that answers
+   * occasionally never becomes suspect, but could take hours for its queue. As always, a path carries at most one copy of a request.
    */
   private sendLate(paths: readonly Path[]): void {
     const sinceMs = this.nowMs - this.lateLookMs;
     if (paths.length < 2 || sinceMs < LATE_LOOK_MS) return;
     this.lateLookMs = this.nowMs;
-    // Our own event loop was stalled: first read what has arrived meanwhile.
+    // Our own event loop was stalled: first read what has arrived since then.
     if (sinceMs > LATE_MS / 2) return;
     for (let slot = 0; slot < this.slots.size; slot++) {
       const request = this.slots.requestOf(slot);
@@ -263,8 +267,8 @@ export class Dispatcher {
   }
 
   /**
-   * There is room, and the volume does not exceed its share of what the others leave. The share applies even if no other volume needs it now,
-   * because another volume must find something left if this one hangs.
+   * True if there is room and the volume does not exceed its share of what other volumes leave. The share applies even if no other volume
+   * is active, so that another volume finds something left if this one hangs.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
@@ -288,7 +292,7 @@ export class Dispatcher {
     path.send(request, slot, this.slots.seqOf(slot), handle, this.nowMs);
   }
 
-  /** The body of an answer arrives in parts: receives that of a READ directly into the request's buffer, unless another path does already. */
+  /** The body of an answer arrives in parts. Receives READ data directly into the request's buffer, unless another path already does so. */
   answerBegins(path: Path, header: Header, paths: readonly Path[]): void {
     const request = this.expected(path, header);
     if (request === null || request.op !== OP.READ) return;
@@ -325,7 +329,7 @@ export class Dispatcher {
     this.finish(request, slot, header.handle);
   }
 
-  /** The request of this answer; null if its result has already arrived. Closes the path if it owes no such answer (S3). */
+  /** The request that this answer belongs to; null if its result has already arrived. Closes the path if it owes no such answer (S3). */
   private expected(path: Path, header: Header): Request | null {
     if (!this.slots.owes(header.slot, header.seq, path.number)) {
       path.violation(`${frameName(header.op)} for slot ${header.slot} seq ${header.seq}, of which this path owes none`);
@@ -333,7 +337,7 @@ export class Dispatcher {
     }
     const request = this.slots.requestOf(header.slot);
     if (request === null) return null;
-    // In a message frame, the bytes of `count` have another meaning.
+    // In a message frame, the bytes of `count` have another meaning, so they are not compared.
     const sameSize = frameEntry(request.op)?.shape === 'message' || header.count === request.count;
     if ((header.op & ~ANSWER) === request.op && sameSize) return request;
     path.violation(
@@ -376,7 +380,7 @@ function pathOf(paths: readonly Path[], number: number): Path | null {
   return null;
 }
 
-/** The result has arrived, or is not awaited: an answer that another path is receiving must not write to the request's buffer any more. */
+/** The request has its result, or nothing waits for it: an answer that another path is still receiving must not write to its buffer. */
 function forgetReceivers(slot: number, paths: readonly Path[]): void {
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;

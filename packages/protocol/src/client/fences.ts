@@ -1,16 +1,16 @@
-// Dead paths that the server has not confirmed yet (S5). For each, FENCE is requested on a live path, and again on another one if that path
-// dies or is silent, until FENCED is received. Abandoned handles (S11) are tracked in the same way in another object, by REVOKE and REVOKED.
-// Invariant: a number is removed only by its answer, for a path also by a WELCOME to a join that named it, or with the session.
+// Dead paths whose end the server has not confirmed yet (S5). For each, the client sends FENCE on a live path, and repeats it on another
+// one if that path dies or is silent, until FENCED arrives. Another object tracks abandoned handles (S11) in the same way, by REVOKE and
+// REVOKED. Invariant: a number is removed only by its answer, by a WELCOME to a join that named it (paths only), or with the session.
 
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 
-/** `fenced`: it confirms a dead path; `known`: the path was already confirmed in another way; `violation`: not requested on this path. */
+/** `fenced`: confirms a dead path. `known`: the path was already confirmed in another way. `violation`: not requested on this path. */
 export type FencedKind = 'fenced' | 'known' | 'violation';
 
 export class Fences {
-  /** Dead path -> path on which FENCE was requested, or null. */
+  /** Key: dead path. Value: path on which FENCE was requested, or null. */
   private readonly dead = new Map<number, number | null>();
-  /** Live path -> dead paths for which it owes a FENCED, confirmed meanwhile or not. */
+  /** Key: live path. Value: dead paths for which the live one owes a FENCED, even if they were confirmed in another way since. */
   private readonly owed = new Map<number, Set<number>>();
 
   get count(): number {
@@ -26,7 +26,7 @@ export class Fences {
     this.pathGone(path);
   }
 
-  /** Adds a number that must be confirmed. */
+  /** Adds a dead path (or an abandoned handle) that the server must confirm. */
   add(number: number): void {
     this.dead.set(number, null);
   }
@@ -49,7 +49,7 @@ export class Fences {
     return [...this.dead].filter(([, askedOn]) => askedOn === null).map(([number]) => number);
   }
 
-  /** Records a request on path `on`. False: that path already owes the answer, so send nothing. */
+  /** Records a request on path `on`. Returns false if that path already owes the answer; the caller then sends nothing. */
   request(path: number, on: number): boolean {
     this.dead.set(path, on);
     const owed = this.owed.get(on) ?? new Set<number>();
@@ -65,12 +65,12 @@ export class Fences {
     return this.dead.delete(path) ? 'fenced' : 'known';
   }
 
-  /** A WELCOME confirms `path`. False: it was already confirmed. */
+  /** A WELCOME confirms `path`. Returns false if it was already confirmed. */
   confirmed(path: number): boolean {
     return this.dead.delete(path);
   }
 
-  /** The dead paths that a PROOF names, the longest dead first. */
+  /** The dead paths that a PROOF names: those that died first, at most DEAD_PATHS_NAMED_MAX. */
   named(): number[] {
     return [...this.dead.keys()].slice(0, DEAD_PATHS_NAMED_MAX);
   }

@@ -1,6 +1,7 @@
-// Handles whose in-flight I/O was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path, and again on another one if that
-// path dies or is silent; the server answers REVOKED when nothing of the handle can execute any more. Slots are the dispatcher's job.
-// Invariant: waiting callers are notified once, after REVOKED or when another session has begun; each REVOKE of a handle names the same tags.
+// Handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path, and repeats it on another one
+// if that path dies or is silent. The server answers REVOKED when nothing of the handle can execute any more. Slots are the dispatcher's
+// job. Invariant: waiting callers are notified once, after REVOKED or when another session has begun; each REVOKE of a handle names the
+// same tags.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
@@ -25,7 +26,7 @@ export class HandleFences {
     this.clock = clock;
   }
 
-  /** Starts to revoke the handle of an attachment; `tags`: its abandoned requests. False: a limit is reached. */
+  /** Starts to revoke the handle of an attachment. `tags`: its abandoned requests. Returns false if a limit is reached. */
   begin(attachment: Attachment, tags: readonly number[]): boolean {
     if (this.byHandle.size >= REVOKES_MAX || tags.length > 2 * REVOKE_TAGS_MAX) return false;
     this.byHandle.set(attachment.handle, { attachment, tags, waiting: [] });
@@ -34,7 +35,7 @@ export class HandleFences {
     return true;
   }
 
-  /** Calls `over` when no abandoned request of an attachment can execute any more: now, or later. */
+  /** Calls `over`, now or later, when no abandoned request of an attachment can execute any more. */
   whenOver(attachment: Attachment, over: () => void): void {
     for (const fenced of this.byHandle.values()) {
       if (fenced.attachment !== attachment) continue;

@@ -1,6 +1,6 @@
-// Returns handles to the server, so that the hold of a detached volume ends: CLOSE, across lost sessions and revoked handles, as often as
-// needed. Which attachments are leaving is the opener's job. Invariants: a caller that waits for the end of a hold is notified once, and of
-// success only if the server has confirmed it; the number of a handle is used only in its own session.
+// Returns handles to the server, so that the hold of a detached volume ends: sends CLOSE as often as needed, across lost sessions and
+// revoked handles. Which attachments are leaving is the opener's job. Invariants: a caller that waits for the end of a hold is notified
+// once, and of success only if the server has confirmed it; the number of a handle is used only in its own session.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -12,10 +12,10 @@ import type { Attachment } from './attachment.ts';
 import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
-/** `problem`: why the server may have kept the hold or lost writes, for people; null: success. */
+/** `problem`: why the server may still have the hold or may have lost writes, for people. null: success. */
 export type Released = (problem: string | null) => void;
 
-/** Statuses that mean that this client has no hold. */
+/** Statuses with which the server confirms that this client has no hold. */
 const NOT_OURS: readonly number[] = [STATUS.TAKEN, STATUS.UNKNOWN_VOLUME, STATUS.NO_RIGHTS];
 
 export class HandleRelease {
@@ -35,7 +35,7 @@ export class HandleRelease {
     const { session } = this.trunk;
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status, sentence }) => {
       const reopen = (): void => this.reopenAndRelease(attachment, released, tries + 1);
-      // A server that still executes a request of the handle refuses and has closed nothing.
+      // A server that still executes a request of the handle refuses CLOSE and has closed nothing.
       const again = (): void => {
         if (this.trunk.session === session) this.release(attachment, handle, released, tries + 1);
         else this.reopenAndRelease(attachment, released);
@@ -48,14 +48,14 @@ export class HandleRelease {
     });
   }
 
-  /** Closes a handle while another one of the same volume stays open, so that the answer does not matter. */
+  /** Closes a handle while another one of the same volume stays open. The answer does not matter, because the hold stays in either case. */
   drop(handle: number): void {
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
   }
 
   /**
-   * CLOSE or OPEN of a closed attachment was not answered before its session was lost, or its handle was revoked: the hold may still exist.
-   * Only OPEN names a volume, so open it once more, which our own hold allows, and close it.
+   * The hold of a closed attachment may still exist, because its session was lost before CLOSE or OPEN was answered, or because its handle
+   * was revoked. Only OPEN names a volume, so this opens the volume once more, which the client's own hold permits, and closes it.
    */
   reopenAndRelease(attachment: Attachment, released: Released, tries = 1): void {
     const { session } = this.trunk;
@@ -67,13 +67,13 @@ export class HandleRelease {
     });
   }
 
-  /** An OPEN whose purpose was to end the hold was refused. */
+  /** An OPEN that was sent only to end the hold was refused. */
   refused(attachment: Attachment, status: number, sentence: string, released: Released, tries = 1): void {
     if (NOT_OURS.includes(status)) {
       released(null);
       return;
     }
-    // HELD although the client resumes its hold: another client's hold is just starting and may fail, or the server is an old one.
+    // HELD although the client resumes its hold: another client's new hold may still fail, or the server is an old one.
     const isHeld = status === STATUS.HELD;
     if (isHeld && attachment.volume === null) {
       released(null);
@@ -83,7 +83,7 @@ export class HandleRelease {
     this.later(tries, REOPEN_RETRY_MS, isHeld ? null : sentence, released, () => this.reopenAndRelease(attachment, released, tries + 1));
   }
 
-  /** OPEN was granted after the attachment had been closed here. */
+  /** OPEN was granted after the client had closed the attachment. */
   releaseOpened(attachment: Attachment, body: Buffer | undefined, released: Released, tries = 1): void {
     let handle: number;
     try {

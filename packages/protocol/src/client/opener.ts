@@ -1,8 +1,8 @@
-// Opens the attachments of a trunk, and opens them again in every new session and after a handle was revoked. A refused first OPEN fails the
-// attachment. A later refusal is retried, because the attachment's I/O is stalled, unless another client has taken the volume. Invariants (R1):
-// if the volume has another identity, no request is sent again; two OPENs of an attachment in one session are REOPEN_RETRY_MS apart. While a
-// volume has another form than at first, one handle stays open, so that its hold stays. No attachment is opened while an earlier one of its
-// volume is leaving, because that one's CLOSE might end the hold of both.
+// Opens the attachments of a trunk, and opens them again in every new session and after a handle was revoked. If the first OPEN is refused,
+// the attachment fails. A later refusal is retried, because the attachment's I/O is stalled, unless another client has taken the volume.
+// Invariants (R1): if the identity of the volume has changed, no request is sent again. Two OPENs of an attachment in one session are
+// REOPEN_RETRY_MS apart. While the volume has another form than at first, one handle stays open to keep the hold. No attachment is opened
+// while an earlier one of its volume is leaving, because the earlier one's CLOSE might end the hold of both.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -17,14 +17,14 @@ import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
 export interface OpenerEvents {
-  /** It is open, for the first time or again. `isNewIncarnation`: the storage may have lost unflushed writes. */
+  /** The attachment is open, for the first time or again. `isNewIncarnation`: the storage may have lost unflushed writes. */
   opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
   /**
-   * The first OPEN was refused, another client has the volume now, or it is another volume. The attachment is not in the trunk any more, and
-   * its requests have been answered.
+   * The first OPEN was refused, another client has the volume now, or the volume was replaced by another one. The attachment is no longer
+   * in the trunk, and its requests have been answered.
    */
   failed(attachment: Attachment, status: number, sentence: string): void;
-  /** It was open and is not any more: its I/O is stalled until it is opened again. */
+  /** The attachment was open and no longer is: its I/O is stalled until it is opened again. */
   waits(attachment: Attachment, sentence: string): void;
 }
 
@@ -37,11 +37,11 @@ class Opening {
   revokedInARow = 0;
   /** SETTLED and IDENTIFY requests in flight; at most one of each. */
   readonly ioctls = new Set<number>();
-  /** IDENTIFY was wanted while one was in flight, whose answer may be older than the reason. */
+  /** IDENTIFY must be sent again: it was wanted while one was in flight, whose answer may be older than the reason for asking. */
   mustVerifyAgain = false;
-  /** An open handle that is not used, because the volume has another form now; it keeps the hold. */
+  /** An open handle that is not used, because the volume now has another form. The handle keeps the hold. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
-  /** The last reported reason for waiting, so that retries every second do not report it every second. */
+  /** The reason for waiting that was last reported. Prevents a report with every retry, that is, every second. */
   reportedReason: string | null = null;
 }
 
@@ -50,7 +50,7 @@ export class Opener {
   private readonly clock: Clock;
   private readonly events: OpenerEvents;
   private readonly openings = new Map<Attachment, Opening>();
-  /** Closed attachments with an OPEN or CLOSE in flight, and the callbacks for its end. */
+  /** Key: closed attachment with an OPEN or CLOSE in flight. Value: callback for the end of its hold. */
   private readonly leaving = new Map<Attachment, Released>();
   private readonly handles: HandleRelease;
   private renewedMs = Number.NEGATIVE_INFINITY;
@@ -76,7 +76,9 @@ export class Opener {
     for (const attachment of this.trunk.attachments) this.open(attachment);
   }
 
-  /** Checks that its handle is still valid: an idle client learns by STALE what others learn by their I/O. */
+  /**
+   * Checks that the attachment's handle is still valid. Without I/O, the client would not receive the STALE that reports a revoked handle.
+   */
   verify(attachment: Attachment): void {
     if (attachment.phase !== 'ready') return;
     const opening = this.openings.get(attachment);
@@ -85,8 +87,8 @@ export class Opener {
   }
 
   /**
-   * Ends an attachment: its waiting requests fail, and the handle is closed at the server if there may be a hold. `closed` is called at the
-   * end, with a possible problem at the server.
+   * Ends an attachment: its waiting requests fail, and the client closes the handle at the server if there may be a hold. `closed` is
+   * called at the end, with the problem at the server, if there is one.
    */
   close(attachment: Attachment, closed: Released): void {
     const { phase, handle, volume } = attachment;
@@ -97,7 +99,7 @@ export class Opener {
     for (const request of requests) request.events?.requestDone(request, STATUS.IO_ERROR);
     const isAsked = phase === 'opening' && attachment.isOpenRequested;
     const hasNoHold = phase === 'failed' || (phase === 'opening' && volume === null && !isAsked);
-    // If the first OPEN is in flight, its handle is released when it is answered; the volume was never used, so no caller waits for that.
+    // If the first OPEN is in flight, its handle is released when it is answered. The volume was never used, so no caller waits for that.
     const waits = volume !== null && !hasNoHold;
     if (!hasNoHold) this.leaving.set(attachment, waits ? closed : () => undefined);
     if (!waits) closed(null);
@@ -106,8 +108,8 @@ export class Opener {
       return;
     }
     const left: Released = (problem) => this.left(attachment, problem);
-    // The server refuses CLOSE while other requests of the handle are executing, so wait until none is in flight. While an abandoned request may
-    // still execute, the hold must stay.
+    // The server refuses CLOSE while other requests of the handle are executing, so wait until none is in flight. The hold must also stay
+    // while an abandoned request may still execute.
     const release = (): void => {
       if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);
       else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session)
@@ -117,7 +119,7 @@ export class Opener {
     this.trunk.whenUnfenced(attachment, () => attachment.whenNothingInFlight(release));
   }
 
-  /** Fails every attachment, because this client must not use them any more. All their I/O is answered with `status`. */
+  /** Fails every attachment, because this client must not use its attachments any more. All their I/O is answered with `status`. */
   failAll(status: number, sentence: string): void {
     for (const attachment of [...this.trunk.attachments]) {
       const abandoned = this.trunk.abandon(attachment);
@@ -132,7 +134,7 @@ export class Opener {
       this.openings.get(attachment)?.retry?.cancel();
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
-    // Their requests in flight were answered when the trunk ended.
+    // The requests in flight of leaving attachments were answered when the trunk ended.
     for (const attachment of this.leaving.keys()) attachment.forgetInFlight();
   }
 
@@ -145,7 +147,7 @@ export class Opener {
     const session = this.trunk.session;
     const body = encodeOpenRequest(attachment.openRequest);
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
-      // The answer of an older session says nothing about this one, which sent its own OPEN when it began.
+      // An answer from an older session is outdated: the current session sent its own OPEN when it began.
       if (this.trunk.session !== session) {
         if (attachment.phase === 'closed') this.handles.reopenAndRelease(attachment, (problem) => this.left(attachment, problem));
         return;
@@ -173,9 +175,10 @@ export class Opener {
     }
     const before = attachment.volume;
     const unfit = attachment.whyUnfit(answer);
-    // The identity also contains whether the volume is shared; while it is, it does not show whether another client had the volume meanwhile.
+    // The identity also includes whether the volume is shared. While it is shared, a changed identity does not show that another client had
+    // it.
     if (before !== null && before.identity !== answer.identity && (unfit === null || !answer.shared)) {
-      // A server without `resume` grants a volume again that another client has had meanwhile.
+      // A server without `resume` grants a volume again even if another client has had it meanwhile.
       this.leaving.set(attachment, () => undefined);
       this.handles.release(attachment, answer.handle, (problem) => this.left(attachment, problem));
       this.fail(
@@ -194,15 +197,15 @@ export class Opener {
     attachment.opened(answer);
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.reportedReason = null;
-    // SETTLED is sent when all recovered requests are answered; one that still waits from the last handle counts for this one.
+    // SETTLED is sent when all recovered requests are answered. A SETTLED that still waits from the last handle counts for this one.
     if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
     const isNewIncarnation = before !== null && before.life !== answer.life;
-    // Handles that are revoked every second are not reported every second.
+    // If handles are revoked every second, do not report every one.
     if (isNewIncarnation || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewIncarnation);
   }
 
-  /** The pending requests must not be sent to the volume in its present form: opens it again until it has its old form. */
+  /** The pending requests must not be sent to the volume in its present form: opens it repeatedly until it has its old form. */
   private waitUntilFit(attachment: Attachment, handle: number, sentence: string): void {
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.spare = { session: this.trunk.session, handle };
@@ -218,7 +221,7 @@ export class Opener {
     this.events.waits(attachment, sentence);
   }
 
-  /** Removes and returns the kept handle of a volume in another form, if it belongs to the current session. The caller closes it. */
+  /** Removes and returns the spare handle, if it belongs to the current session. The caller closes it. */
   private takeSpare(attachment: Attachment): number | null {
     const opening = this.openings.get(attachment);
     const spare = opening?.spare ?? null;
@@ -227,8 +230,8 @@ export class Opener {
   }
 
   /**
-   * The handle numbers of this session are used up: starts a new session, which recovers requests in flight. False: many handles are open, so
-   * that a new session would not help, or the last one was started a moment ago.
+   * The handle numbers of this session are used up: starts a new session, which recovers requests in flight. Returns false if many handles
+   * are open, because a new session would not help then, or if the last one was started a moment ago.
    */
   private renew(): boolean {
     const nowMs = this.clock.monotonicMs();
@@ -252,7 +255,7 @@ export class Opener {
     });
   }
 
-  /** Its handle was revoked, and no request of it is in flight. */
+  /** The attachment's handle was revoked, and none of its requests is in flight. */
   private revoked(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;
@@ -265,7 +268,9 @@ export class Opener {
     this.openAfter(attachment, Math.max(0, REOPEN_RETRY_MS - sinceMs));
   }
 
-  /** The server answered writes that now fail when they are sent again. Nothing else may be sent before them, so retry. */
+  /**
+   * Writes that the server has acknowledged fail when the client replays them. Nothing else may be sent before them, so the client retries.
+   */
   private replayFailed(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;
@@ -283,7 +288,7 @@ export class Opener {
 
   private refused(attachment: Attachment, status: number, sentence: string): void {
     if (status === STATUS.TOO_MANY_HANDLES && this.renew()) {
-      // It is opened with the others when the new session begins.
+      // The attachment is opened with the others when the new session begins.
       attachment.reason = 'The handle numbers of the session are used up: starting a new session';
       return;
     }
@@ -304,13 +309,13 @@ export class Opener {
     this.events.failed(attachment, status, sentence);
   }
 
-  /** An earlier attachment of its volume is leaving. */
+  /** True if an earlier attachment of the same volume is leaving. */
   private isBehind(attachment: Attachment): boolean {
     for (const other of this.leaving.keys()) if (isSameVolume(other, attachment)) return true;
     return false;
   }
 
-  /** Its hold has ended, or a problem is known: nothing of it is in flight. */
+  /** The attachment's hold has ended, or a problem is known. None of its requests is in flight. */
   private left(attachment: Attachment, problem: string | null): void {
     const closed = this.leaving.get(attachment);
     this.leaving.delete(attachment);
@@ -318,7 +323,7 @@ export class Opener {
     closed?.(problem);
   }
 
-  /** Removes it from the trunk; returns its waiting requests. */
+  /** Removes the attachment from the trunk and returns its waiting requests. */
   private leave(attachment: Attachment): Request[] {
     this.openings.get(attachment)?.retry?.cancel();
     this.openings.delete(attachment);

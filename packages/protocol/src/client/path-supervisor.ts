@@ -1,6 +1,6 @@
-// Keeps one path up between a client interface and a server interface: connects, proves, passes the connection to the trunk of the server, and
-// starts again when the path goes down: at once after a long connection, else after growing waits. A path that fails too often is on probation.
-// Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
+// Keeps one path up between a client interface and a server interface: connects, proves, and passes the connection to the trunk of the
+// server. When the path goes down, starts again: at once after a long connection, otherwise after growing waits. A path that fails too
+// often is put on probation. Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
 //
 //   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
 //     ^----------------+------------------+---------------------------/     probation: down for longer; retired: never again
@@ -82,16 +82,16 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   /** Number of the last path, for the log. */
   lastNumber = 0;
   readonly latencies: PathLatencies = { read: new Histogram(), write: new Histogram() };
-  /** Sums over earlier connections. */
+  /** Sums over the earlier connections, without the current one. */
   private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
-  /** Identity of this client; a changed one applies from the next connection on. */
+  /** Identity of this client. A changed identity applies from the next connection on. */
   identity: ClientIdentity;
   private readonly backoff: Backoff;
-  /** Back-off while the server rejects this client's key: retrying does not help, and it uses up the node's attempts (see ProofLimits). */
+  /** Back-off while the server rejects this client's key. A retry does not help then, and uses up the node's attempts (see ProofLimits). */
   private readonly keyBackoff: Backoff;
   private readonly unit: () => number;
-  /** Recent failures that the path may have caused, with their session. */
+  /** Recent failures that may be the fault of the path, each with the session in which it happened. */
   private readonly recentDeaths: { readonly atMs: number; readonly session: Buffer | null }[] = [];
   private upSinceMs = 0;
   /** Number of consecutive connections shorter than PATH_SETTLED_MS. */
@@ -106,7 +106,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private handshake: ClientHandshake | null = null;
   private challenge: Challenge | null = null;
   private presentation: Presentation | null = null;
-  /** Wait before the next attempt, if this one did not fail but learnt what makes the next one succeed. */
+  /** Wait before the next attempt. Set if the current attempt did not fail, but learnt what makes the next one succeed. */
   private againMs: number | null = null;
   /** Number of consecutive handshakes without an answer in time. */
   private lateHandshakes = 0;
@@ -150,20 +150,20 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
   }
 
-  /** Starts, or ends the wait for the next attempt, whatever happened before. */
+  /** Starts the supervisor, or ends the wait for the next attempt, whatever happened before. */
   start(): void {
     if (this.state !== 'down' && this.state !== 'probation') return;
     this.timer?.cancel();
     this.connect();
   }
 
-  /** An attempt is promising or urgent: ends probation, and the wait for the next attempt unless the last connections were short. */
+  /** An attempt is promising or urgent: ends probation. Also ends the wait for the next attempt, unless the last connections were short. */
   retrySoon(): void {
     if (this.shortConnections === 0) this.start();
     else if (this.state === 'probation') this.retryIn(Math.max(0, this.retryAtMs - this.ports.clock.monotonicMs()));
   }
 
-  /** The route works again, or the key has changed: like `retrySoon`, and an attempt that waits for an answer starts over. */
+  /** The route works again, or the key has changed: does the same as `retrySoon`, and restarts an attempt that waits for an answer. */
   routeOpened(): void {
     this.keyBackoff.reset();
     this.connecting?.cancel();
@@ -219,7 +219,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.send(this.handshake.start());
   }
 
-  /** Time to wait for an answer that needs no work of the server: if it was lost, a new connection is faster than waiting. */
+  /** Time to wait for an answer that requires no work of the server. If the answer was lost, a new connection is faster than waiting. */
   private get patienceMs(): number {
     return Math.min(PROOF_TIMEOUT_MS, HANDSHAKE_PATIENCE_MS * 2 ** this.lateHandshakes);
   }
@@ -279,7 +279,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
       return;
     }
     const joining = presentation.kind === 'join' ? { session: presentation.session, secret: presentation.secret } : null;
-    // A new session may have to wait for the end of the old one.
+    // The server may have to wait for the end of the old session before it starts a new one.
     this.expectAnswer(joining === null ? PROOF_TIMEOUT_MS : this.patienceMs);
     this.send(this.handshake!.proof(joining, presentation.kind === 'join' ? presentation.dead : []));
   }
@@ -317,7 +317,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.forgiveSessionEnd();
   }
 
-  /** A path that failed with its session, or shortly before, did not cause it. */
+  /** A path that failed together with its session, or shortly before it, did not cause the end of the session. */
   private forgiveSessionEnd(): void {
     const last = this.recentDeaths.at(-1);
     const session = this.trunk?.session?.id;
@@ -350,7 +350,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     const isSettled = upMs >= PATH_SETTLED_MS;
     this.shortConnections = isSettled ? 0 : this.shortConnections + 1;
     if (isSettled) this.backoff.reset();
-    // Back-off is measured between connection attempts, so the time for which the path was up counts.
+    // Back-off is measured between connection attempts, so it includes the time for which the path was up.
     const delayMs = Math.max(RECONNECT_FIRST_MS * this.unit(), isSettled ? 0 : this.backoff.nextMs() - upMs);
     this.retryAtMs = nowMs + delayMs;
     this.recordError(new RsError('E_RESET', reason), reason);
@@ -360,7 +360,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     if (this.state === 'down' || this.state === 'probation') this.retryIn(flaps ? PROBATION_MS : delayMs);
   }
 
-  /** True: it has failed too often recently. */
+  /** Returns true if the path has failed too often recently. */
   private countDeath(path: Path, nowMs: number): boolean {
     const deaths = this.recentDeaths;
     if (!path.isBlameless) deaths.push({ atMs: nowMs, session: this.trunk?.session?.id ?? null });
@@ -383,7 +383,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     const { againMs, connection } = this;
     this.againMs = null;
     this.connection = null;
-    // E_LIMIT (too many wrong proofs) says less than the earlier error about why they are wrong.
+    // E_LIMIT (too many wrong proofs) is less useful than the earlier error, which tells why the proofs are wrong.
     const isLimited = error.code === 'E_LIMIT' && this.keyBackoff.retries > 0;
     if (againMs === null && !isLimited) this.recordError(error, reason);
     const delayMs = againMs ?? this.delayAfter(error.code, isLimited);

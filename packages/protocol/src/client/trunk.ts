@@ -1,6 +1,6 @@
 // All paths between this client and one server, and their session: which paths are live, suspect, dead or fenced, and what a new session
-// recovers from the old one. What is sent over the paths is the dispatcher's job. There is one pump: events only record, and `pump` moves
-// everything that can move and sends the batch of each path once. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
+// recovers from the old one. What the paths carry is the dispatcher's job. There is one pump: event handlers only record changes, and
+// `pump` sends everything that can be sent, one batch for each path. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -26,7 +26,7 @@ import { leastBusy } from './paths/scheduler.ts';
 export interface TrunkEvents {
   /** A session began. `again`: it replaces another one, and the attachments wait in phase `opening`. */
   sessionBegan(again: boolean): void;
-  /** Requests are in flight, but no path shows that it works: more paths would help. */
+  /** Requests are in flight, but no path shows that it works, so more paths would help. */
   allQuiet(): void;
   /** The server's list has changed to this generation. */
   listChanged(generation: number): void;
@@ -40,7 +40,7 @@ export interface TrunkEvents {
 
 /** The supervisor that keeps a path up, and receives its events. */
 export interface PathStatusEvents {
-  /** Kept over all connections of the path. */
+  /** Kept across all connections of the path. */
   readonly latencies: PathLatencies;
   pathSuspect(path: Path, suspect: boolean, reason: string): void;
   pathDown(path: Path, reason: string): void;
@@ -98,7 +98,10 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.hasEnded;
   }
 
-  /** Changes the times of liveness, also for existing paths. They count from now on, because the old times may have allowed longer silence. */
+  /**
+   * Changes the times of liveness, also for existing paths. Silence is counted from now on, because the old times may have allowed more of
+   * it.
+   */
   setTimes(times: LivenessTimes): void {
     if (isDeepStrictEqual(times, this.times)) return;
     this.times = times;
@@ -117,14 +120,14 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.firstHandshake.take(holder, this.clock.monotonicMs()) ? { kind: 'first' } : { kind: 'wait' };
   }
 
-  /** The connection that was to be the first path has failed. */
+  /** The connection that was meant to become the first path has failed. */
   firstFailed(holder: FirstHandshakeEvents): void {
     this.firstHandshake.failed(holder);
   }
 
   /**
-   * The server reports that it does not know the session any more: the next handshake begins a new one. False: the report is ignored, because
-   * it is not authenticated, and a path of the session is live.
+   * The server reports that it no longer knows the session: the next handshake begins a new one. Returns false if the report is ignored,
+   * because it is not authenticated and a path of the session is live.
    */
   sessionRefused(sessionId: Buffer, isProved: boolean): boolean {
     if (!isProved && this.paths.length > 0) return false;
@@ -132,7 +135,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return true;
   }
 
-  /** A path of the session has received data recently, so the server is alive, whatever other connections report. */
+  /** True if a path of the session has received data recently. The server is then alive, whatever other connections report. */
   get isHeard(): boolean {
     const sinceMs = this.clock.monotonicMs() - HEARD_HEARTBEATS * this.times.heartbeatMs;
     return this.paths.some((path) => path.lastReceivedMs > sinceMs);
@@ -168,7 +171,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** Whether a WELCOME may use this path number: it belongs neither to a live path nor to a dead one that is not fenced yet. */
+  /** True if a WELCOME may use this path number: it belongs neither to a live path nor to a dead one that is not fenced yet. */
   isNumberFree(number: number): boolean {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }
@@ -196,9 +199,9 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Abandons all requests of an attachment and returns them unanswered. It is unknown whether sent requests were, are or will be executed, and
-   * which seq the server's slots have, so the handle is revoked (S11) while other volumes continue. If that is not possible, only a new session
-   * (S9) gives certainty, so the client leaves this one.
+   * Abandons all requests of an attachment and returns them unanswered. The client cannot know whether the server has executed or will
+   * execute the requests that were sent, nor which seq the server's slots have. It therefore revokes the handle (S11) while other volumes
+   * continue. If that is not possible, the client leaves the session, because only a new session (S9) gives certainty.
    */
   abandon(attachment: Attachment): Request[] {
     const { sent, waiting } = this.dispatcher.abandon(attachment, this.paths);
@@ -211,12 +214,12 @@ export class Trunk implements PathEvents, LivenessEvents {
     if (this.session !== null && !this.hasEnded) this.leaveSession(reason);
   }
 
-  /** Calls `unfenced` when no abandoned request of an attachment can execute any more: now, or later. */
+  /** Calls `unfenced`, now or later, when no abandoned request of an attachment can execute any more. */
   whenUnfenced(attachment: Attachment, unfenced: () => void): void {
     this.handleFences.whenOver(attachment, unfenced);
   }
 
-  /** Takes a request of an attachment, or (attachment null) of the session itself. `nowMs`: monotonic time, if the caller knows it. */
+  /** Takes a request of an attachment, or of the session itself (attachment null). `nowMs`: monotonic time, if the caller knows it. */
   submit(request: Request, nowMs = this.clock.monotonicMs()): void {
     request.submittedMs = nowMs;
     const phase = request.attachment?.phase;
@@ -308,7 +311,7 @@ export class Trunk implements PathEvents, LivenessEvents {
 
   // --- LivenessEvents
 
-  /** Makes a path suspect: new requests prefer other paths, and requests in flight are sent again there. An answer or a PONG ends it. */
+  /** Makes a path suspect: new requests prefer other paths, and requests in flight are sent again there. An answer or a PONG clears it. */
   distrust(path: Path, reason: string): void {
     if (path.isSuspect || !this.paths.includes(path)) return;
     path.isSuspect = true;
@@ -340,7 +343,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** False: the server does not support it, or a limit is reached. */
+  /** Returns false if the server does not support REVOKE or a limit is reached. */
   private fence(attachment: Attachment): boolean {
     if (this.session?.canRevoke !== true) return false;
     if (!this.handleFences.begin(attachment, this.dispatcher.fencedTags(attachment.handle))) return false;
@@ -348,7 +351,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return true;
   }
 
-  /** No path joins the old session any more; the next handshake begins a new one. */
+  /** No further path joins the old session; the next handshake begins a new one. */
   private leaveSession(reason: string): void {
     this.session = null;
     this.closeAll(reason);
@@ -377,7 +380,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     if (on !== null) this.handleFences.ask(on);
   }
 
-  /** Closes all paths. The end of the session says nothing about their quality. */
+  /** Closes all paths. The end of the session does not count against their quality. */
   private closeAll(reason: string): void {
     for (const path of this.paths) {
       path.isBlameless = true;
