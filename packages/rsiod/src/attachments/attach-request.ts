@@ -1,5 +1,5 @@
-// How a volume is requested, and whether an attached volume satisfies the request. Pure. Invariant: a request for a read-only volume is never
-// answered with a writable one, nor the other way round.
+// How a volume is requested, and whether an attached volume satisfies the request. Pure. Invariant: a request for a read-only volume is
+// never answered with a writable one, nor a request for a writable volume with a read-only one.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
@@ -8,8 +8,9 @@ export interface AttachRequest {
   readonly readOnly: boolean;
   readonly take: Take;
   /**
-   * `name`: the administrator means this volume. `any`: all offered volumes, so that an attached one may stay as it is. `before`: in the mode in
-   * which it was attached, whatever the configuration says now, because it may be mounted.
+   * `name`: the administrator named this volume. `any`: the request is for all offered volumes, so an attached volume may keep its mode.
+   * `before`: the volume is requested in the mode in which it was attached before, regardless of the current configuration, because it may
+   * be mounted.
    */
   readonly by: 'name' | 'any' | 'before';
 }
@@ -23,7 +24,7 @@ export function wantsReadonly({ readOnly, by }: AttachRequest, isConfigured: boo
   return readOnly || (by !== 'before' && isConfigured);
 }
 
-/** Throws E_IN_USE when an attached volume was requested in another mode. `isReadonly`: the mode in which it was requested before. */
+/** Throws E_IN_USE when the attached volume was requested in another mode before. `isReadonly`: that earlier mode. */
 export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, isConfigured: boolean): void {
   const wanted = wantsReadonly(ask, isConfigured);
   const matters = ask.by === 'name' || ask.readOnly;

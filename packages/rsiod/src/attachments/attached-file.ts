@@ -1,19 +1,19 @@
-// RUN/attached.json: the attached volumes, so that the next daemon attaches them again after a crash or a stop. A boot clears it with RUN.
-// attached-list.ts uses the content. Invariants: a daemon starts even if the file is damaged, and reports that; a damaged file is renamed,
-// never overwritten.
+// RUN/attached.json: the list of attached volumes, from which the next daemon attaches them again after a crash or a stop. A boot clears
+// the file together with RUN. attached-list.ts uses the content. Invariants: a daemon starts even if the file is damaged, and reports the
+// damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
 import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 
-/** A volume that is attached, or will be attached again. */
+/** A volume that is attached now or will be attached again. */
 export interface KeptVolume {
   readonly namespace: string;
   readonly name: string;
   readonly universe: number;
   readonly id: string;
-  /** As it was requested: a server that offers it read-only for a while does not change this. */
+  /** The requested mode. It does not change when the server offers the volume read-only for a while. */
   readonly readonly: boolean;
   /** The server through which it was attached, which may still execute its requests. */
   readonly serverid: number;
@@ -21,16 +21,16 @@ export interface KeptVolume {
 }
 
 export interface AttachedContent {
-  /** The boot of the machine that wrote it: after another boot it is ignored, if RUN survived that. */
+  /** Id of the boot in which the file was written. If RUN survives a reboot, the file is ignored after it. */
   readonly boot: string;
   readonly attached: readonly KeptVolume[];
-  /** Volumes that the administrator has detached, although the configuration may want them attached: labels with ids. */
+  /** Volumes that the administrator has detached, although the configuration may want them attached. Each entry is a label with an id. */
   readonly detached: readonly string[];
 }
 
 const FORM: StateForm<AttachedContent> = { version: 1, accepts: isContent, remedy: 'attach again with rsconfig -a what is missing' };
 
-/** Reports errors, and never throws. */
+/** Reports errors and never throws. */
 export class AttachedFile {
   private readonly path: string;
   private readonly log: Log;
@@ -43,7 +43,7 @@ export class AttachedFile {
     this.file = new StateFile(path, FORM, current);
   }
 
-  /** null: there is no file, or it cannot be used, which `warn` reports. */
+  /** Returns null when there is no file or the file cannot be used. `warn` reports the latter. */
   async load(warn: (sentence: string) => void): Promise<AttachedContent | null> {
     try {
       return await this.file.load();

@@ -1,6 +1,7 @@
-// The volumes that were attached when the daemon ended. Each is attached again as soon as its server offers it, and is "awaited" until then.
-// The file is the job of attached-file.ts, attaching of attachments.ts. Invariants: only a volume with the same id at the same server comes
-// back; a volume that the administrator has detached, or that another client holds, does not; an outcome is recorded before it is reported.
+// The volumes that were attached when the daemon ended. Each is attached again as soon as its server offers it; until then it is "awaited".
+// attached-file.ts handles the file, attachments.ts attaches the volumes. Invariants: only a volume with the same id at the same server
+// comes back; a volume that the administrator has detached, or that another client holds, does not; an outcome is recorded before it is
+// reported.
 
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -16,7 +17,7 @@ import { severalAtOnce } from '@rsio/common/structures/concurrency';
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 
 interface Attached extends Listed {
-  /** The mode in which it was requested, and will be again. */
+  /** The mode in which the volume was requested and will be requested again. */
   readonly wantsReadonly: boolean;
 }
 
@@ -24,7 +25,7 @@ interface Offered extends Offer {
   readonly from: { readonly serverid: number };
 }
 
-/** What is needed of attachments.ts. */
+/** What this file needs from attachments.ts. */
 export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
@@ -38,13 +39,14 @@ export interface AttachedListPorts<V extends Attached> {
   readonly clock: Clock;
   readonly log: Log;
   readonly file: string;
-  /** Boot id of the machine: after a boot the configuration decides what is attached. */
+  /** Boot id of the machine. After a reboot the configuration alone decides what is attached. */
   readonly boot: string;
   readonly attachments: AttachingPart<V>;
-  /** null: the server is gone. */
+  /** The server of the volume; null when the server is gone. */
   serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
   /**
-   * Takes away what an earlier process has left of a volume that will not be attached again. Without `force` throws E_IN_USE when it is in use.
+   * Removes the devices that an earlier process has left for a volume that will not be attached again. Without `force`, throws E_IN_USE
+   * when they are in use.
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
   /** Adds an event. */
@@ -54,11 +56,11 @@ export interface AttachedListPorts<V extends Attached> {
 interface Awaited extends KeptVolume {
   reason: string;
   notBeforeMs: number;
-  /** Set while it is being attached. */
+  /** Set while the volume is being attached. */
   underWay: Promise<void> | null;
 }
 
-/** Another client may have written to the volume: only the administrator attaches it again. */
+/** After these errors another client may have written to the volume, so only the administrator attaches it again. */
 const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
 
 export class AttachedList<V extends Attached> {
@@ -66,9 +68,9 @@ export class AttachedList<V extends Attached> {
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
   private timer: Timer | null = null;
-  /** A volume was attached again, or abandoned, since the last record. */
+  /** A volume was attached again or abandoned since the file was last written. */
   private hasChanged = false;
-  /** The content when the daemon began to end: volumes that are detached after that are not detached by the administrator. */
+  /** The content when the daemon began to end. Volumes that are detached later do not count as detached by the administrator. */
   private atEnd: AttachedContent | null = null;
 
   constructor(ports: AttachedListPorts<V>) {
@@ -82,7 +84,7 @@ export class AttachedList<V extends Attached> {
     });
   }
 
-  /** Reads what the last daemon had attached; `warn` reports why that is impossible. */
+  /** Reads which volumes the last daemon had attached. If that is impossible, `warn` reports why. */
   async load(warn: (sentence: string) => void): Promise<void> {
     const { log, boot, attachments } = this.ports;
     const content = await this.file.load(warn);
@@ -94,21 +96,21 @@ export class AttachedList<V extends Attached> {
     if (this.waiting.length > 0) log.info(`Attached before, to be attached again: ${this.waiting.map(labelOf).join(', ')}`);
   }
 
-  /** Tries to attach all awaited volumes again, and resolves after that. Those that cannot be attached yet are tried again later. */
+  /** Tries once to attach all awaited volumes and then resolves. Volumes that cannot be attached yet are tried again later. */
   async restore(): Promise<void> {
     if (this.atEnd !== null) return;
     this.timer?.cancel();
     this.timer = null;
     const nowMs = this.ports.clock.monotonicMs();
     await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
-      // Abandoned, or already being attached, meanwhile.
+      // The volume was abandoned in the meantime, or is already being attached.
       if (one.underWay !== null || !this.waiting.includes(one)) return;
       const { server, reason } = this.look(one);
       if (reason !== null) this.wait(one, reason);
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // Recorded once for all volumes: until then an attached volume is recorded as awaited, which has the same effect.
+    // One write covers all volumes. Until then an attached volume is recorded as awaited, which has the same effect.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
@@ -119,10 +121,10 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** An awaited volume is detached by abandoning it. */
+  /** Detaching an awaited volume means abandoning it. */
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
-    // Several names may mean the same volume, and each must get its outcome.
+    // Several names may mean the same volume, and each name must get its outcome.
     const outcomes = await severalAtOnce(names.length > 0 ? names : all(), names.length > 0 ? 1 : VOLUMES_AT_ONCE, (name) =>
       this.detachOne(name, force),
     );
@@ -140,14 +142,14 @@ export class AttachedList<V extends Attached> {
     await this.file.save();
   }
 
-  /** The daemon ends: the next one attaches again what is attached now. */
+  /** Called when the daemon ends. The next daemon attaches the volumes that are attached now. */
   stop(): void {
     this.atEnd ??= this.content();
     this.timer?.cancel();
     this.timer = null;
   }
 
-  /** Whether it can be attached now. */
+  /** Checks whether the volume can be attached now; `reason` null means that it can. */
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
@@ -174,7 +176,7 @@ export class AttachedList<V extends Attached> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server);
-    // The administrator has detached it meanwhile, and waits for this to end.
+    // The administrator has detached the volume in the meantime and waits for this attempt to end.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
@@ -189,7 +191,7 @@ export class AttachedList<V extends Attached> {
     this.wait(one, error.message);
   }
 
-  /** Reported once for each reason; a server's paths report that it is not in reach. */
+  /** Reports each reason once. That a server is unreachable is reported by its paths. */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;
@@ -210,7 +212,7 @@ export class AttachedList<V extends Attached> {
       await this.ports.release(one, 'detached by rsconfig -d', force);
       this.waiting = this.waiting.filter((other) => other !== one);
       attachments.detached.add(`${label} ${one.id}`);
-      // It may just be being attached.
+      // The volume may be in the middle of being attached.
       await one.underWay;
       const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
       if (isAttached) return (await attachments.detach([label], force))[0] ?? failure(name, new Error('No outcome'));
@@ -221,7 +223,7 @@ export class AttachedList<V extends Attached> {
     }
   }
 
-  /** The awaited volume that a name means; null: it means no volume, or an attached one. Throws E_AMBIGUOUS. */
+  /** Returns the awaited volume that a name means, or null when the name means no volume or an attached one. Throws E_AMBIGUOUS. */
   private awaitedOf(name: string): Awaited | null {
     try {
       chooseVolume(this.waiting.map(asOffer), name, null);

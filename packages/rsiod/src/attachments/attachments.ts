@@ -1,5 +1,6 @@
 // The attached volumes: attaches and detaches them, and has the frontends show them. Volumes that wait for their server after a restart are
-// the job of attached-list.ts. Invariant: a volume is in the list from when the server has opened it until it is flushed and closed, or lost.
+// the job of attached-list.ts. Invariant: a volume is in the list from when the server has opened it until it is flushed and closed, or
+// lost.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -45,7 +46,7 @@ export interface AttachmentsPorts {
   readonly log: Log;
   namespaces(): readonly Namespace[];
   readonly frontends: Frontends;
-  /** A volume's I/O waits, resumes or was abandoned, or its storage fails. */
+  /** A volume's I/O waits, resumes or was abandoned, or the volume's storage fails. */
   stalled(volume: Volume, event: VolumeEvent): void;
   /** A volume was detached by force, and data was lost. */
   cut(volume: Volume, sentence: string): void;
@@ -70,7 +71,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 
 export class Attachments {
   private readonly ports: AttachmentsPorts;
-  /** In the order of the requests: several are attached at a time, and any of them may be opened first. */
+  /** In the order of the requests, because several volumes are attached at a time and any of them may be opened first. */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
@@ -78,9 +79,12 @@ export class Attachments {
   private readonly leaving = new Set<Volume>();
   private readonly opening = new Map<string, Opening>();
   private readonly pendingOpens = new Map<Attachment, PendingOpen>();
-  /** Volumes that the administrator has detached or another client has taken, and that were not attached since: `attach` does not apply to them. */
+  /**
+   * Volumes that the administrator has detached or another client has taken, and that were not attached since. The configuration key
+   * `attach` does not apply to them.
+   */
   readonly detached = new Set<string>();
-  /** Memory of all replay logs. */
+  /** Memory shared by all replay logs. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
   /** The limit of all replay logs together. */
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
@@ -100,7 +104,7 @@ export class Attachments {
     return this.offerList.of(this.ports.namespaces());
   }
 
-  /** Attaches volumes by name, or all; one outcome for each, in order. A take-over needs names. */
+  /** Attaches the named volumes, or all if no name is given. Returns one outcome for each, in order. A take-over needs names. */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
@@ -109,7 +113,7 @@ export class Attachments {
       const why = await this.whyMissing(name, server);
       return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
     };
-    // All at once, because each may take TAKE_OVER_WAIT_MS and the caller waits for the last.
+    // All start at once, because each may take TAKE_OVER_WAIT_MS and the caller waits for the last one.
     if (take !== TAKE.NO) return await Promise.all(names.map(attachNamed));
     if (names.length > 0) return await severalAtOnce(names, VOLUMES_AT_ONCE, attachNamed);
     const all = volumesOf(this.offers, server);
@@ -122,8 +126,9 @@ export class Attachments {
   }
 
   /**
-   * Attaches the volumes that the configuration wants attached, at a start, at a reload and when a server is met. Volumes that the administrator
-   * has detached or another client has taken are left out; `isVerbose` logs that. Volumes that no server offers yet are left out silently.
+   * Attaches the volumes that the configuration wants attached. Called at a start, at a reload and when a server is met. Skips volumes that
+   * the administrator has detached or another client has taken; `isVerbose` logs that. Skips volumes that no server offers yet without a
+   * message.
    */
   async attachWanted(isVerbose = false): Promise<void> {
     const missing = distinctVolumes(this.offers).filter((choice) => {
@@ -149,14 +154,14 @@ export class Attachments {
     return await severalAtOnce(wanted, VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
   }
 
-  /** Labels of a namespace's volumes that are attached, or are just being attached or detached. */
+  /** Labels of a namespace's volumes that are attached, or are currently being attached or detached. */
   inUse(namespace: string): string[] {
     const opening = [...this.opening.keys()].map((key) => key.slice(0, key.lastIndexOf(' ')));
     const labels = [...this.volumes.filter((volume) => volume.namespace === namespace).map(labelOf), ...opening];
     return [...new Set(labels)].filter((label) => label.startsWith(`${namespace}:`));
   }
 
-  /** The configuration has changed: attached volumes get its stall policies. */
+  /** Called when the configuration has changed: applies its stall policies to the attached volumes. */
   configurationChanged(): void {
     const names = this.ports.namespaces().map(({ config }) => config.name);
     for (const key of this.detached) if (!names.some((name) => key.startsWith(`${name}:`))) this.detached.delete(key);
@@ -167,7 +172,7 @@ export class Attachments {
     }
   }
 
-  /** Detaches everything, as far as possible within STOP_WAIT_MS and STOP_VOLUME_MS for each volume. */
+  /** Detaches all volumes, as far as possible within STOP_WAIT_MS plus STOP_VOLUME_MS for each volume. */
   async stop(): Promise<void> {
     const { clock, log } = this.ports;
     // A copy, because detaching removes volumes from the list.
@@ -194,14 +199,14 @@ export class Attachments {
     this.pendingOpens.delete(attachment);
     if (pending !== undefined) pending.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
     const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
-    // Another client may have written to it: only the administrator attaches it again.
+    // Another client may have written to the volume, so only the administrator attaches it again.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       this.detached.add(`${labelOf(volume)} ${volume.id}`);
       void this.ports.frontends.drop(volume);
     }
   }
 
-  /** Why a server that has a volume cannot offer it; null: no server has it. */
+  /** Resolves with the reason why a server that has the volume cannot offer it, or with null when no server has it. */
   private async whyMissing(name: string, server: string | null): Promise<string | null> {
     const parts = partsOf(name);
     if (parts === null) return null;
@@ -230,7 +235,7 @@ export class Attachments {
     }
   }
 
-  /** A request for a volume that is just being opened in the same mode shares that opening; others wait for their turn. */
+  /** If the volume is already being opened in the same mode, the request shares that opening; otherwise it waits for its turn. */
   private async openOnce(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const key = keyOf(choice);
     for (let other = this.opening.get(key); other !== undefined; other = this.opening.get(key)) {
@@ -291,7 +296,7 @@ export class Attachments {
     return volume;
   }
 
-  /** A volume whose devices cannot be made is detached again. */
+  /** Shows the volume in all frontends. A volume whose devices cannot be made is detached again. */
   private async show(volume: Volume, label: string): Promise<void> {
     try {
       await this.ports.frontends.show(volume);
@@ -317,7 +322,7 @@ export class Attachments {
       return { volume: label, done: true, already: false, device: null, error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
-      // A volume that is offered but not attached is detached already.
+      // A volume that is offered but not attached counts as detached already.
       if (
         error.code === 'E_UNKNOWN_VOLUME' &&
         distinctVolumes(this.offers.filter((offer) => labelOf(offer) === name || offer.name === name)).length > 0
@@ -356,20 +361,20 @@ export class Attachments {
     }
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // Requests that are still out could be executed later, over writes of the next attachment.
+    // Otherwise the server could execute requests in flight later, over writes of the next attachment.
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
     this.detached.add(`${label} ${volume.id}`);
-    // Without force it was flushed just now, so its server is reachable, and success means that the hold has ended.
+    // Without force the volume was flushed just now, so its server is reachable, and success means that the hold has ended.
     await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
       if (!force) throw error;
     });
     this.ports.log.info(`Detached ${label}`);
   }
 
-  /** An unreachable server gets the CLOSE when a path is back; the detach does not wait for that. */
+  /** Sends the CLOSE. An unreachable server gets it when a path is up again; the detach does not wait for that. */
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
     if (server === undefined) return;

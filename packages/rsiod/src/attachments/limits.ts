@@ -4,9 +4,9 @@
 /** How long rsconfig -a and -d wait for the server, and how long a requested list may take. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
-/** Time for a daemon's volumes to be flushed and closed when the daemon ends. */
+/** Time for flushing and closing all volumes when the daemon ends. */
 export const STOP_WAIT_MS = 10_000;
-/** Additional time for each volume, whose devices are removed. The total has a maximum because systemd waits for 60 s. */
+/** Additional time for each volume, because its devices must be removed. The total has a maximum because systemd waits for 60 s. */
 export const STOP_VOLUME_MS = 50;
 /**
  * RESTORE_POLL_MS: interval at which rsiod checks whether a volume that was attached before its start is offered. RESTORE_RETRY_MS: wait
@@ -14,17 +14,19 @@ export const STOP_VOLUME_MS = 50;
  */
 export const RESTORE_POLL_MS = 1_000;
 export const RESTORE_RETRY_MS = 5_000;
-/** Number of volumes that rsiod remembers across a restart as detached by the administrator. Beyond it the oldest are forgotten. */
+/** Number of volumes that rsiod remembers across a restart as detached by the administrator. Beyond it, the oldest entries are removed. */
 export const DETACHED_KEPT_MAX = 16_384;
 
 /**
- * A replay log with data older than LOG_FLUSH_AGE_MS is flushed; LOG_LOOK_MS is the interval of the checks. Their sum is less than
+ * A replay log with data older than LOG_FLUSH_AGE_MS is flushed; LOG_LOOK_MS is the interval of the checks. The sum of both is less than
  * SELF_SYNC_MS, so that the server has nothing to sync by itself.
  */
 export const LOG_FLUSH_AGE_MS = 4_000;
 export const LOG_LOOK_MS = 500;
-/** Idle slabs that all logs of a client keep together for reuse. */
+/** Maximum number of idle slabs that all replay logs of a client keep together for reuse. */
 export const REPLAY_SLABS_POOLED_MAX = 128;
 
-/** Time for I/O in flight and the last flush before rsiod restarts under its devices. Remaining requests are sent again afterwards. */
+/**
+ * Time for the I/O in flight and the last flush before rsiod restarts while its devices stay. Remaining requests are sent again afterwards.
+ */
 export const HAND_OVER_WAIT_MS = 3_000;

@@ -1,12 +1,12 @@
-// Flushes replay logs that no application flushes: the largest one when all logs together approach their limit, and each old one, so that data
-// that the server has synced by itself (SELF_SYNC_MS) also leaves the client's memory. Uses a FLUSH of the log (docs/PROTOCOL.md, L1 and L2).
-// Invariant: a volume that cannot be flushed now is skipped, so that no volume waits for another.
+// Flushes replay logs that no application flushes: the largest log when all logs together approach their limit, and each log with old data,
+// so that data that the server has synced by itself (SELF_SYNC_MS) also leaves the client's memory. Each flush is a FLUSH of the log
+// (docs/PROTOCOL.md, L1 and L2). Invariant: a volume that cannot be flushed now is skipped, so that no volume waits for another.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
 import type { LogTotal } from '@rsio/protocol/client/replay/log-total';
 
-/** What the trimmer needs of a volume. */
+/** What the trimmer needs from a volume. */
 interface Trimmed {
   readonly attachment: {
     readonly canFlushLog: boolean;
@@ -31,7 +31,7 @@ export class LogTrimmer {
     total.whenHigh = () => this.wake();
   }
 
-  /** Until more is written. */
+  /** Stops the timer until more is written. */
   stop(): void {
     this.looking?.cancel();
     this.looking = null;
@@ -40,7 +40,7 @@ export class LogTrimmer {
   private wake(): void {
     if (this.isWoken) return;
     this.isWoken = true;
-    // Not within the answer that has triggered it.
+    // Deferred, so that it does not run within the answer that has triggered it.
     this.clock.soon(() => {
       this.isWoken = false;
       this.flushLargest();
@@ -55,7 +55,7 @@ export class LogTrimmer {
   }
 
   private lookLater(): void {
-    // The timer runs on when all is flushed, because a new timer for each write after a FUA or a FLUSH would slow I/O down.
+    // The timer keeps running when everything is flushed, because a new timer for each write after a FUA or a FLUSH would slow I/O down.
     if (this.looking !== null) return;
     this.looking = this.clock.after(LOG_LOOK_MS, () => {
       this.looking = null;

@@ -9,10 +9,10 @@ import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 
-/** One volume as one server offers it. */
+/** One volume in the offer of one server. */
 export interface Offer {
   readonly namespace: string;
-  /** '': the server does not matter. */
+  /** An empty string means that the server does not matter. */
   readonly server: string;
   readonly isConnected: boolean;
   readonly name: string;
@@ -20,7 +20,7 @@ export interface Offer {
   readonly id: string;
 }
 
-/** An offer, with what decides from which server the volume is attached. */
+/** An offer with the facts that decide from which server the volume is attached. */
 export interface HeldOffer extends Offer {
   readonly serverid: number;
   /** A read-only server cannot conflict with others. */
@@ -39,7 +39,7 @@ export function labelOf(volume: Pick<Offer, 'namespace' | 'name' | 'universe'>):
   return `${volume.namespace}:${volume.name}@${volume.universe}`;
 }
 
-/** Whether both have the same label. */
+/** Whether both volumes have the same label. */
 export function isCalledLike(
   one: Pick<Offer, 'namespace' | 'name' | 'universe'>,
   other: Pick<Offer, 'namespace' | 'name' | 'universe'>,
@@ -47,7 +47,7 @@ export function isCalledLike(
   return one.name === other.name && one.universe === other.universe && one.namespace === other.namespace;
 }
 
-/** All volumes, each once. */
+/** Groups the offers by volume: each volume appears once. */
 export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O>[] {
   const byKey = new Map<string, O[]>();
   for (const offer of offers) {
@@ -57,7 +57,10 @@ export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O
   return [...byKey.values()].map((group) => ({ label: labelOf(group[0]!), offers: group }));
 }
 
-/** All volumes of a server, or of every server, each once. Throws E_UNKNOWN_VOLUME for a server that offers none. */
+/**
+ * All volumes of a server, or of every server when `server` is null. Each volume appears once. Throws E_UNKNOWN_VOLUME for a server that
+ * offers none.
+ */
 export function volumesOf<O extends Offer>(offers: readonly O[], server: string | null): Choice<O>[] {
   const volumes = distinctVolumes(server === null ? offers : offers.filter((offer) => offer.server === server));
   if (server !== null && volumes.length === 0) {
@@ -68,15 +71,18 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 
 const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
 
-/** The parts of a name of one of these forms; null: it has another form. `namespace` null: any. */
+/**
+ * Splits a volume name into its parts; null when the name has none of the forms that `chooseVolume` accepts. `namespace` is null when the
+ * name has none.
+ */
 export function partsOf(name: string): { readonly namespace: string | null; readonly volume: string; readonly universe: number } | null {
   const [, namespace = null, volume, universe = '0'] = NAME_FORM.exec(name) ?? [];
   return volume === undefined ? null : { namespace, volume, universe: Number(universe) };
 }
 
 /**
- * The volume that `oracle`, `osl:oracle` or `osl:oracle@0` means, among those of `server` unless it is null. Throws E_USAGE for another
- * form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
+ * Returns the volume that `oracle`, `osl:oracle` or `osl:oracle@0` means, among the volumes of `server` (null: of all servers). Throws
+ * E_USAGE for a name of another form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
@@ -105,8 +111,8 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
 }
 
 /**
- * The refusal to attach a volume beside another one with the same label. Devices have the volume's name, so that nobody could tell which of
- * them is written to. `server`: the other volume's server, if known.
+ * The refusal to attach a volume beside another one with the same label. Devices are named after their volume, so users could not tell
+ * which of the two volumes they write to. `server`: the other volume's server, if known.
  */
 export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server: string | null): RsError {
   const other = server === null ? '' : ` of server ${server}`;
@@ -117,10 +123,10 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
 }
 
 /**
- * The server from which a volume is attached, among those of `choice`. If a client holds the volume at one server, that server is chosen, because
- * its unsynced writes are not visible at other servers and it decides about the hold. Otherwise the connected server with the lowest serverid is
- * chosen, which is the same for all clients. `all`: every offer, also of servers that are not in `choice`; `node`: this client.
- * Throws E_HELD and E_NO_PATH when the chosen server cannot be asked.
+ * Chooses the server from which a volume is attached, among those of `choice`. If a client holds the volume at one server, that server is
+ * chosen, because other servers do not see its unsynced writes and because it decides about the hold. Otherwise the connected server with
+ * the lowest serverid is chosen, so that all clients choose the same one. `all`: every offer, also of servers that are not in `choice`;
+ * `node`: this client. Throws E_HELD and E_NO_PATH when the chosen server cannot be asked.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
@@ -144,7 +150,7 @@ function firstConnected<O extends HeldOffer>({ label, offers }: Choice<O>): O {
   throw new RsError('E_NO_PATH', `No path to ${which} ${label}: rsconfig -m status -v says why`);
 }
 
-/** The holders of an unreachable server are those that it last reported. */
+/** For an unreachable server, the text names the holders that the server reported last. */
 function heldSentence(label: string, { server, name, universe, namespace, holders }: HeldOffer): string {
   const [holder] = holders;
   const offered = labelOf({ namespace, name, universe });
@@ -159,10 +165,11 @@ export interface ServerOffer extends HeldOffer {
 }
 
 /**
- * Every volume that every server of every namespace offers. The list is rebuilt only after a change, because each of a thousand volumes reads it.
+ * Every volume that any server of any namespace offers. The list is rebuilt only after a change, because each of a thousand volumes reads
+ * it.
  */
 export class OfferList {
-  /** Everything that the list was built from. */
+  /** The values from which the list was built. */
   private seen: readonly unknown[] = [];
   private list: readonly ServerOffer[] = [];
 

@@ -1,5 +1,5 @@
-// What a frontend needs of an attached volume. What the daemon needs of a frontend is in frontends/frontend.ts.
-// Invariant: the volume alone checks range, alignment and rights, and answers with a status; a frontend does not check them again.
+// What a frontend needs from an attached volume. What the daemon needs from a frontend is in frontends/frontend.ts. Invariant: the volume
+// alone checks range, alignment and rights, and answers with a status; a frontend does not check them again.
 
 import type { Status } from '@rsio/protocol/wire/status';
 
@@ -7,19 +7,22 @@ export type VolumeOp = 'read' | 'write' | 'flush' | 'discard' | 'zero';
 
 /**
  * One request of a frontend. The frontend owns and re-uses the object. From `submit` until `done` the object and the bytes of `buffer`
- * belong to the volume. `done` is called exactly once, never from within `submit`.
+ * belong to the volume. The volume calls `done` exactly once, never from within `submit`.
  */
 export interface VolumeIo {
   op: VolumeOp;
   positionBytes: number;
   lengthBytes: number;
-  /** read: filled; write: sent. Unused otherwise. */
+  /** For a read, the volume fills the buffer; for a write, it sends the buffer. Other operations do not use it. */
   buffer: Buffer;
   bufferOffset: number;
   fua: boolean;
-  /** The range may be any bytes: the volume reads, changes and writes the blocks around them. Otherwise it must be whole blocks. */
+  /**
+   * The range may begin and end at any byte: the volume reads, changes and writes the blocks around it. Otherwise the range must be whole
+   * blocks.
+   */
   readonly anyRange?: boolean;
-  /** zero: the range stays allocated, no hole is made. */
+  /** For `zero`: the range stays allocated, so no hole is made. */
   mustKeepAllocated: boolean;
   done(status: Status): void;
 }
@@ -29,24 +32,27 @@ export interface Extent {
   readonly isHole: boolean;
 }
 
-/** Names a volume, and by `id` its content. */
+/** Identifies a volume by its name, and the content of the volume by `id`. */
 export interface VolumeIdentity {
-  /** Namespace and volume name as the configuration and the server call them. */
+  /** The namespace as the configuration names it, and the volume as the server names it. */
   readonly namespace: string;
   readonly name: string;
   readonly universe: number;
   readonly id: string;
 }
 
-/** An attached volume as frontends see it. */
+/** An attached volume as the frontends see it. */
 export interface FrontendVolume extends VolumeIdentity {
-  /** The current incarnation of the server's storage: another one may have lost unsynced writes. */
+  /** The current incarnation of the server's storage. When it changes, unsynced writes may be lost. */
   readonly incarnation: string;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
   readonly canDiscard: boolean;
   submit(io: VolumeIo): void;
-  /** Allocation from `positionBytes` on; may cover less than `lengthBytes`, but never nothing when the status is OK. */
+  /**
+   * Passes the allocation from `positionBytes` on to `done`. The extents may cover less than `lengthBytes`, but at least one byte when the
+   * status is OK.
+   */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;
 }

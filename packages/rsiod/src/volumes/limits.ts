@@ -7,14 +7,15 @@ import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
 export const COUNT_MAX = 0xffff;
 
 /**
- * A volume whose paths are up but that completes no I/O for this long has a storage stall. SLOW_STORAGE_LOOK_MS: interval of the checks.
+ * A volume has a storage stall when its paths are up but none of its I/O completes for this long. SLOW_STORAGE_LOOK_MS: interval of the
+ * checks.
  */
 export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
 /** Length of a file name without folders, as in the kernel. */
 export const FILE_NAME_MAX_BYTES = 255;
-/** With `stall = fail`: time for a lost connection to come back, or for a volume to be opened again, before its I/O fails. */
+/** With `stall = fail`: time to reconnect, or to open the volume again, before I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
 /**
  * Interval at which a halted volume checks the time. A check that is late by more than STALL_LATE_MS shows that this process was not
@@ -24,13 +25,14 @@ export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 
 /**
- * How long E_DRAINING counts as a sign that the server is slow. The client asks again within DRAINING_RETRY_MS, and a handshake takes time.
+ * How long E_DRAINING counts as a sign that the server is slow. The client tries again within DRAINING_RETRY_MS, and a handshake takes
+ * time.
  */
 export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 
 /**
- * Maximum number of in-flight requests of a volume for ranges that are not whole blocks. Each has a buffer of two blocks. Further requests
- * wait.
+ * Maximum number of in-flight requests of a volume for ranges that are not whole blocks. Each such request has a buffer of two blocks.
+ * Further requests wait.
  */
 export const BYTE_RANGES_OUT_MAX = 64;
 /** Maximum number of idle buffers for such ranges that a volume keeps. */

@@ -1,8 +1,8 @@
 // The requests of a volume for ranges that are not whole blocks, executed as requests for whole blocks. A read reads the blocks around the
-// range. A change first reads the blocks that it covers in part, then writes them with its bytes. A discard leaves out such blocks. At most
-// BYTE_RANGES_OUT_MAX are under way; the rest wait in turn, bounded by the frontends. Invariant: a change that overlaps one of them is out
-// before or after it, in order of arrival, never at the same time (range-lock.ts). So no bytes are lost between the read and the write, and
-// an older change never overwrites a newer one.
+// range. A change first reads the partly covered blocks, then writes them with the changed bytes. A discard skips partly covered blocks. At
+// most BYTE_RANGES_OUT_MAX requests are in flight; the rest wait in turn, and the frontends limit their number. Invariant: overlapping
+// changes are in flight one after the other, in order of arrival, never at the same time (range-lock.ts). So no bytes are lost between the
+// read and the write, and an older change never overwrites a newer one.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -11,11 +11,11 @@ import { BYTE_RANGES_IDLE_MAX, BYTE_RANGES_OUT_MAX } from './limits.ts';
 import { RangeEntry, RangeLock } from './range-lock.ts';
 
 export interface ByteRangePorts {
-  /** Sends whole blocks at once, without queueing. */
+  /** Sends a request for whole blocks at once, without queueing. */
   submit(piece: VolumeIo): void;
   /** A change that had to wait may be sent now. */
   go(entry: RangeEntry): void;
-  /** A request that is not whole blocks is done. */
+  /** A request whose range is not whole blocks is done. */
   done(io: VolumeIo, status: Status): void;
   /** Calls `fire` after the current event. */
   soon(fire: () => void): void;
@@ -25,7 +25,7 @@ export class PartialBlocks {
   private readonly lock = new RangeLock();
   private readonly ports: ByteRangePorts;
   private readonly idle: ByteRange[] = [];
-  /** No earlier change blocks them, but too many are under way. */
+  /** Requests that no earlier change blocks, but that wait because too many are in flight. */
   private queue: CutRequest[] = [];
   private out = 0;
 
@@ -33,12 +33,12 @@ export class PartialBlocks {
     this.ports = ports;
   }
 
-  /** A change of whole blocks is about to be sent. False: it must wait for `go`. */
+  /** Called before a change of whole blocks is sent. False means that the change must wait for `go`. */
   enter(entry: RangeEntry): boolean {
     return this.lock.enter(entry);
   }
 
-  /** A change that had entered has ended. */
+  /** A change that has entered is done. */
   leave(entry: RangeEntry): void {
     for (const free of this.lock.leave(entry)) this.proceed(free);
   }
@@ -49,12 +49,12 @@ export class PartialBlocks {
     if (!request.isExclusive || this.lock.enter(request)) this.inTurn(request);
   }
 
-  /** Removes everything that waits: changes of whole blocks are returned, the other requests are done with `status`. */
+  /** Removes all waiting requests: returns the changes of whole blocks, and ends the other requests with `status`. */
   abandon(status: Status): readonly RangeEntry[] {
     const waiting = this.lock.takeWaiting();
     const { queue } = this;
     this.queue = [];
-    // Nothing waits for them any more.
+    // No request waits for these any more.
     for (const request of queue) if (request.isExclusive) this.lock.leave(request);
     for (const entry of [...queue, ...waiting]) if (entry instanceof CutRequest) this.ports.done(entry.io, status);
     return waiting.filter((entry) => !(entry instanceof CutRequest));
@@ -120,7 +120,7 @@ class Piece implements VolumeIo {
   }
 }
 
-/** The request, from its arrival until it is done: its place in the order is fixed before it has a buffer. */
+/** The request, from its arrival until it is done. Its position in the order is fixed before it has a buffer. */
 export class CutRequest extends RangeEntry {
   readonly io: VolumeIo;
   readonly blockBytes: number;
@@ -141,7 +141,7 @@ export class CutRequest extends RangeEntry {
 export class ByteRange {
   readonly blockBytes: number;
   private request: CutRequest | null = null;
-  /** Head and tail. */
+  /** Holds the blocks of head and tail. */
   private readonly blocks: Buffer;
   private readonly pieces: readonly [Piece, Piece, Piece];
   private readonly submit: (piece: VolumeIo) => void;
@@ -181,7 +181,7 @@ export class ByteRange {
     return this.send();
   }
 
-  /** Releases the request and returns it. */
+  /** Detaches the request from this object and returns it. */
   release(): CutRequest {
     const { taken } = this;
     this.request = null;
@@ -198,7 +198,7 @@ export class ByteRange {
     return this.taken.io;
   }
 
-  /** Sets the operations of head and tail (`edges`) and of the middle (`between`); null: none. */
+  /** Sets the operations of head and tail (`edges`) and of the middle (`between`); null means no operation. */
   private shape(head: Piece, middle: Piece, tail: Piece, edges: VolumeOp | null, between: VolumeOp | null): void {
     const { io, beginBytes, endBytes } = this.taken;
     const { blockBytes, blocks } = this;
@@ -241,7 +241,7 @@ export class ByteRange {
     }
   }
 
-  /** The blocks that are covered in part have been read: they are changed, and everything is written. */
+  /** Called when the partly covered blocks have been read: changes them and writes everything. */
   private write(): void {
     const { op } = this.given;
     this.isReading = false;
@@ -252,7 +252,7 @@ export class ByteRange {
     this.send();
   }
 
-  /** Visits head and tail with the position of their bytes in the request's buffer (`at`) and in `blocks` (`offset`). */
+  /** Calls `visit` for head and tail with the position of their bytes in the request's buffer (`at`) and in `blocks` (`offset`). */
   private eachEdge(visit: (io: VolumeIo, at: number, offset: number, bytes: number) => void): void {
     const request = this.taken;
     const { io } = request;

@@ -1,7 +1,7 @@
 // The stall policy of one volume: how long its I/O waits while nothing can be sent, and when the waiting I/O fails. `judgeStall` is a pure
-// decision; `StallWatch` keeps the state and the one timer. Time in which this process did not run does not count, because input that arrived
-// meanwhile was not seen. Invariants: I/O fails only while the volume is halted; I/O waits for a server that is reachable but slow;
-// `abandon` is called from a timer only, never from within a call of the owner.
+// decision; `StallWatch` keeps the state and the one timer. Time in which this process did not run does not count, because the process did
+// not see the input that arrived then. Invariants: I/O fails only while the volume is halted; I/O waits for a server that is reachable but
+// slow; `abandon` is called from a timer only, never from within a call of the owner.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -14,11 +14,11 @@ export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
   /** I/O was submitted while the volume is not ready. */
   | { readonly kind: 'submitted' }
-  /** No I/O is outstanding any more. */
+  /** The last outstanding I/O has ended. */
   | { readonly kind: 'idle' }
-  /** This process did not run for `ms`: that time does not count, because input that arrived meanwhile was not seen. */
+  /** This process did not run for `ms`. That time does not count, because the process did not see the input that arrived then. */
   | { readonly kind: 'stood-still'; readonly ms: number }
-  /** The server reports that it is reachable but slow; the report is valid for `forMs`. */
+  /** The server reports that it is reachable but slow. The report is valid for `forMs`. */
   | { readonly kind: 'slow'; readonly forMs: number }
   | { readonly kind: 'time' };
 
@@ -27,22 +27,22 @@ export interface StallState {
   readonly standing: Standing;
   /** Since when the volume is not ready; null: it is ready. */
   readonly sinceMs: number | null;
-  /** The same, later by the time in which this process did not run: the start for `stall = fail`. */
+  /** `sinceMs` plus the time in which this process did not run since then. With `stall = fail` the time-out counts from here. */
   readonly countsFromMs: number | null;
-  /** Since when I/O waits that was not abandoned, later by the time in which this process did not run; null: no I/O waits. */
+  /** When I/O began to wait (abandoned I/O excluded), plus the time in which this process did not run since then; null: no I/O waits. */
   readonly waitsSinceMs: number | null;
-  /** The server's report that it is slow is valid until then: no earlier time counts. */
+  /** Until when the server's report that it is slow is valid. No time before that counts. */
   readonly slowUntilMs: number;
   /** I/O was abandoned since the volume was last ready. */
   readonly hasAbandoned: boolean;
 }
 
-/** What is reported, each at most once until the volume is ready again. */
+/** The events that are reported, each at most once until the volume is ready again. */
 export type StallEvent = 'waits' | 'gave-up' | 'goes-on';
 
 export interface StallVerdict {
   readonly state: StallState;
-  /** When to judge again, with `time`; null: no time-out is running. */
+  /** When to judge again, with the input `time`; null: no time-out is running. */
   readonly untilMs: number | null;
   /** All waiting I/O must be answered now, with OUTCOME_UNKNOWN. */
   readonly mustAbandon: boolean;
@@ -100,13 +100,18 @@ function later(timeMs: number | null, ms: number): number | null {
   return timeMs === null ? null : timeMs + ms;
 }
 
-/** `fail` counts from the loss of the paths, so that later I/O fails at once; a duration counts from when I/O began to wait. */
+/**
+ * `fail` counts from when the volume stopped being ready, so that later I/O fails at once. A duration counts from when I/O began to wait.
+ */
 function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs, slowUntilMs }: StallState): number | null {
   if (standing !== 'halted' || countsFromMs === null || waitsSinceMs === null || policy === 'forever') return null;
   return policy === 'fail' ? Math.max(countsFromMs, slowUntilMs) + STALL_FAIL_GRACE_MS : Math.max(waitsSinceMs, slowUntilMs) + policy;
 }
 
-/** With `fail` the time also runs while no I/O waits. Returns from when on I/O fails at once; null: the time does not run. */
+/**
+ * With `stall = fail` the time-out also runs while no I/O waits. Returns the time from which I/O fails at once; null: the time-out does not
+ * run.
+ */
 export function failsFromMs(policy: StallPolicy, { standing, countsFromMs }: StallState): number | null {
   return policy === 'fail' && standing === 'halted' && countsFromMs !== null ? countsFromMs + STALL_FAIL_GRACE_MS : null;
 }
@@ -118,19 +123,19 @@ function eventOf(before: StallState, state: StallState): StallEvent | null {
 
 export interface StallWatchPorts {
   readonly clock: Clock;
-  /** Answers all waiting I/O. */
+  /** Ends all waiting I/O with an error. */
   abandon(): void;
   report(event: StallEvent): void;
 }
 
 export class StallWatch {
   policy: StallPolicy;
-  /** When waiting I/O will be abandoned, monotonic ms; null: no time-out is running. */
+  /** When waiting I/O will be abandoned, in monotonic ms; null: no time-out is running. */
   untilMs: number | null = null;
   private readonly ports: StallWatchPorts;
   private state: StallState = STALL_START;
   private timer: Timer | null = null;
-  /** When the next look is due; null: none is. */
+  /** When the next check is due; null: no check is planned. */
   private lookMs: number | null = null;
   private slowMessage: string | null = null;
 
@@ -148,12 +153,12 @@ export class StallWatch {
     return this.state.hasAbandoned;
   }
 
-  /** Since when the volume is not ready, monotonic ms; null: it is ready. */
+  /** Since when the volume is not ready, in monotonic ms; null: it is ready. */
   get sinceMs(): number | null {
     return this.state.sinceMs;
   }
 
-  /** Changes the policy, also for I/O that waits already. */
+  /** Changes the policy, also for I/O that already waits. */
   setPolicy(policy: StallPolicy): void {
     this.policy = policy;
     this.take({ kind: 'standing', standing: this.state.standing, hasIo: false });
@@ -163,7 +168,7 @@ export class StallWatch {
     if (standing !== this.state.standing) this.take({ kind: 'standing', standing, hasIo });
   }
 
-  /** I/O was submitted; the data path checks `isReady` first. */
+  /** Called when I/O was submitted while the volume is not ready. The data path checks `isReady` first. */
   submitted(): void {
     if (this.state.waitsSinceMs === null) this.take({ kind: 'submitted' });
   }
@@ -188,7 +193,7 @@ export class StallWatch {
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // One look more, so that input that arrived meanwhile is read first.
+      // The pause is counted one check longer, so that input that arrived during the pause is read first.
       const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
       this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }

@@ -1,9 +1,10 @@
-// Which changes of a volume must wait for each other, because one of them reads, changes and writes blocks that it shares with others. Pure.
-// Plain changes may overtake each other (the trunk keeps their order). An exclusive change waits for all earlier ones that overlap it, and
-// later ones wait for it. Invariants: no change overtakes a waiting one that it overlaps; each entry that enters leaves once. While nothing is
-// exclusive, a change costs a link in a list; otherwise a walk of the list when it enters, proceeds and leaves.
+// Decides which changes of a volume must wait for each other, because one of them reads, changes and writes blocks that it shares with
+// others. Pure. Plain changes may overtake each other (the trunk keeps their order). An exclusive change waits for all earlier ones that
+// overlap it, and later overlapping ones wait for it. Invariants: no change overtakes a waiting one that it overlaps; each entry that
+// enters leaves once. While no change is exclusive, a change costs one link in a list; otherwise the list is walked when the change enters,
+// proceeds and leaves.
 
-/** A change that is out or waits. Objects are re-used. */
+/** A change that is in flight or waits. Objects are re-used. */
 export class RangeEntry {
   beginBytes = 0;
   endBytes = 0;
@@ -21,7 +22,7 @@ export class RangeLock {
   private exclusives = 0;
   private waiting = 0;
 
-  /** True: it may proceed now. False: `leave` of another entry returns it later. */
+  /** True: the entry may proceed now. False: a `leave` of another entry returns it later. */
   enter(entry: RangeEntry): boolean {
     entry.before = this.last;
     entry.behind = null;
@@ -47,7 +48,7 @@ export class RangeLock {
     return free;
   }
 
-  /** Removes and returns all that wait, oldest first. */
+  /** Removes and returns all waiting entries, oldest first. */
   takeWaiting(): readonly RangeEntry[] {
     const taken: RangeEntry[] = [];
     for (let entry = this.first; entry !== null && this.waiting > taken.length; entry = entry.behind)
@@ -68,7 +69,7 @@ export class RangeLock {
     entry.isWaiting = false;
   }
 
-  /** Counts one blocker less for each entry of this kind that overlaps `entry`, from `from` on. */
+  /** Decrements `blockers` of each entry of this kind that overlaps `entry`, from `from` on. */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {
       if (!other.isWaiting || !overlaps(entry, other)) continue;
@@ -85,7 +86,7 @@ function overlaps(one: RangeEntry, other: RangeEntry): boolean {
   return other.beginBytes < one.endBytes && one.beginBytes < other.endBytes;
 }
 
-/** How many earlier entries block it. */
+/** Counts the earlier entries that block `entry`. */
 function blockersOf(entry: RangeEntry): number {
   let blockers = 0;
   for (let other = entry.before; other !== null; other = other.before)

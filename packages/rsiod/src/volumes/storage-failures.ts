@@ -1,6 +1,6 @@
-// Reports that a server's storage fails: it is full, or has an I/O error. Programs get the errno; the administrator gets one event and log
-// line instead of a message from each program. Invariants: the first failure of a kind is reported at once, later ones at most once per
-// STORAGE_ERRORS_LOG_MS; the failure is over only when the same kind of I/O has succeeded since.
+// Reports that a server's storage fails: it is full, or has an I/O error. Programs get the errno; the administrator gets one event and one
+// log line instead of a message for each failed I/O. Invariants: the first failure of a kind is reported at once, later ones at most once
+// per STORAGE_ERRORS_LOG_MS; a failure is over only when the same kind of I/O has succeeded since.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
@@ -9,7 +9,7 @@ import type { VolumeOp } from './frontend-volume.ts';
 
 export type StorageErrorEvent = 'storage-fails' | 'storage-fails-on' | 'storage-works';
 
-/** Statuses that describe the storage; the others describe the request, the session or the holder. */
+/** Statuses that describe the storage. All other statuses describe the request, the session or the holder. */
 const OF_STORAGE: ReadonlySet<number> = new Set([STATUS.IO_ERROR, STATUS.NO_SPACE, STATUS.OUT_OF_MEMORY, STATUS.VOLUME_UNAVAILABLE]);
 
 export interface StorageFailure {
@@ -22,13 +22,13 @@ export interface StorageFailure {
 }
 
 export class StorageFailures {
-  /** Checked for each I/O that succeeds. */
+  /** Whether a failure is not over yet. The data path checks this for each I/O that succeeds. */
   isFailing = false;
-  /** The failure that was last reported; null: nothing has failed. */
+  /** The failure that was reported last; null: nothing has failed. */
   reported: StorageFailure | null = null;
   private readonly clock: Clock;
   private readonly notify: (event: StorageErrorEvent) => void;
-  /** At most one for each operation and status. */
+  /** At most one failure for each operation and status. */
   private readonly failures = new Map<string, StorageFailure>();
   private timer: Timer | null = null;
 
@@ -53,7 +53,7 @@ export class StorageFailures {
     this.report('storage-fails', failure);
   }
 
-  /** Only needed while `isFailing`. */
+  /** An I/O has succeeded. The caller may skip this call unless `isFailing`. */
   worked(op: VolumeOp): void {
     for (const failure of this.failures.values()) {
       if (failure.op !== op) continue;
@@ -62,7 +62,7 @@ export class StorageFailures {
     }
   }
 
-  /** The volume has ended. */
+  /** The volume has ended: nothing more is reported. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;

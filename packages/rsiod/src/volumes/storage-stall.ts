@@ -1,6 +1,6 @@
-// A storage stall: the volume's paths are up, but its I/O gets no answer. Decides when the stall is reported, when it is over, and what the I/O
-// waits for. The judgement is a pure function of times; the watch polls. Lost paths and volumes that are not open are the job of path-stall.ts.
-// Invariant: a timer runs only while I/O was outstanding at the last look, so that the data path only checks `isAsleep`.
+// A storage stall: the volume's paths are up, but its I/O gets no answer. This file decides when a stall is reported, when it is over, and
+// what the I/O waits for. The judgement is a pure function of times; the watch polls. Lost paths and volumes that are not open are the job
+// of path-stall.ts. Invariant: a timer runs only while I/O was outstanding at the last check, so that the data path only tests `isAsleep`.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { StorageReport } from '@rsio/protocol/link/heartbeat';
@@ -8,7 +8,7 @@ import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
 
 export type StorageStallEvent = 'stands-still' | 'moves';
 
-/** The state of the volume at one look; times in monotonic ms. */
+/** The state of the volume at one check; times in monotonic ms. */
 export interface StorageStallLook {
   /** The volume has a path and is open. */
   readonly isReady: boolean;
@@ -18,7 +18,7 @@ export interface StorageStallLook {
 
 export interface StorageStallState {
   readonly lookedMs: number;
-  /** No earlier time counts: the volume was not ready then, or this process did not run. */
+  /** Waiting time counts from here on, because before it the volume was not ready or this process did not run. */
   readonly countsFromMs: number;
   /** `waitingSinceMs` of the stall that was reported; null: none is. */
   readonly reportedSinceMs: number | null;
@@ -46,13 +46,16 @@ export function judgeStorageStall(
   return { state: { ...state, reportedSinceMs: waitingSinceMs }, event: 'stands-still' };
 }
 
-/** What the I/O waits for, for people. `reported`: the server's newest report of what it executes; one from before `waitingSinceMs` does not count. */
+/**
+ * Describes for people what the I/O waits for. `reported`: the server's newest report of what it executes. A report from before
+ * `waitingSinceMs` does not count.
+ */
 export function storageStallReason(serverText: string, waitingSinceMs: number, reported: StorageReport | null, nowMs: number): string {
   const answer = `an answer of ${serverText}, which`;
   if (reported === null || reported.atMs <= waitingSinceMs) return `${answer} has not said since then what it executes`;
   if (reported.oldestMs === 0) return `${answer} is heard and executes nothing of ours`;
   const ageMs = reported.oldestMs + nowMs - reported.atMs;
-  // A young request cannot be the one that was waited for all the time.
+  // A request that the server started only recently cannot have caused the whole wait.
   return ageMs < SLOW_STORAGE_MS / 2
     ? `${answer} is heard and executes nothing of ours for longer than ${secondsOf(ageMs)}`
     : `${serverText}'s storage: its oldest request of ours has been executing for ${secondsOf(ageMs)}`;
@@ -83,7 +86,7 @@ export class StorageStallWatch {
     return this.state.reportedSinceMs;
   }
 
-  /** I/O is outstanding. */
+  /** I/O is outstanding: starts the checks. */
   wake(): void {
     this.isAsleep = false;
     this.state = storageStallStart(this.ports.clock.monotonicMs());

@@ -1,5 +1,5 @@
-// Counters of an attached volume: requests, bytes, latencies, and the longest time without any completion while I/O was outstanding.
-// The clock and the outstanding requests are the volume's. Invariant: counters only grow, so that two samples give a rate.
+// Counters of an attached volume: requests, bytes, latencies, and the longest time without any completion while I/O was outstanding. The
+// volume owns the clock and the outstanding requests. Invariant: counters only grow, so that two samples give a rate.
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -14,7 +14,7 @@ export class VolumeCounters {
   private errors = 0;
   private longestGapMs = 0;
 
-  /** `gapMs`: since the last completion, or since the first of what is outstanding was submitted. */
+  /** `gapMs`: time since the last completion, or since the first outstanding I/O was submitted. */
   ended(io: VolumeIo, status: number, durationMs: number, gapMs: number): void {
     this.counts[io.op]++;
     this.bytes[io.op] += io.lengthBytes;

@@ -1,6 +1,6 @@
-// An attached volume as its frontends use it: cuts their I/O into segments for the trunk, joins the answers, and counts.
-// Range, alignment and rights are checked here only; how long I/O waits without a path is decided in path-stall.ts. Invariants: every `submit` ends
-// in exactly one `done`, never from within `submit`; abandoned I/O is not sent again, and its buffers are not used here any more.
+// An attached volume as its frontends use it: cuts their I/O into segments for the trunk, joins the answers, and counts. Only this file
+// checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: every `submit` ends in exactly
+// one `done`, never from within `submit`; abandoned I/O is not sent again, and this file no longer uses its buffers.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
@@ -25,13 +25,13 @@ import { StorageFailures, type StorageErrorEvent } from './storage-failures.ts';
 import { StorageStallWatch, type StorageStallEvent } from './storage-stall.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
-/** What is reported of a volume's I/O. */
+/** The events about a volume's I/O that are reported. */
 export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 
-/** One I/O of a frontend whose segments are out. */
+/** One I/O of a frontend, whose segments are in flight. */
 class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
-  /** It has entered `byteRanges`: other changes may have to wait for it. */
+  /** The I/O has entered `byteRanges`, so other changes may have to wait for it. */
   hasEntered = false;
   left = 0;
   status = 0;
@@ -45,7 +45,7 @@ class Segment extends Request {
 const NOTHING = Buffer.alloc(0);
 
 export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
-  /** The client's name of it. */
+  /** The client's name of the namespace. */
   readonly namespace: string;
   readonly namespaceid: number;
   readonly counters: VolumeCounters;
@@ -55,7 +55,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
   outstanding = 0;
-  /** Since when I/O is outstanding without any completion, monotonic ms; null: no I/O is outstanding. */
+  /** Since when I/O is outstanding without any completion, in monotonic ms; null: no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
   private readonly serverName: (() => string) | null;
@@ -64,7 +64,10 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private whenIdle: (() => void)[] = [];
   private readonly byteRanges: PartialBlocks;
 
-  /** `notify`: called for the log and the events when I/O waits, resumes, or is abandoned by the stall policy. */
+  /**
+   * `notify` is called when I/O waits or resumes, when the stall policy abandons it, and when the storage stalls or fails. It feeds the log
+   * and the events.
+   */
   constructor(
     namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
     attachment: Attachment,
@@ -102,7 +105,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.attachment.name;
   }
 
-  /** The volume's server, for people. */
+  /** The volume's server, as text for people. */
   get serverText(): string {
     return this.serverName === null ? 'its server' : `server ${this.serverName()}`;
   }
@@ -123,7 +126,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.opened.readonly;
   }
 
-  /** The mode that was requested; the server's answer is `readonly`. */
+  /** The requested mode. The server's answer is in `readonly`. */
   get wantsReadonly(): boolean {
     return this.attachment.readonly;
   }
@@ -154,7 +157,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     } else this.gather(io, invalid, true);
   }
 
-  /** `enters`: a change waits for byte ranges that share its blocks. */
+  /** `enter`: the I/O is a change that waits for byte ranges that share its blocks. */
   private gather(io: VolumeIo, invalid: Status, enter: boolean): void {
     const gathering = this.freeGatherings.pop() ?? new Gathering();
     gathering.io = io;
@@ -167,7 +170,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       if (enter && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
       this.cut(gathering, io);
     }
-    // Nothing to send, because it was refused or is empty: it ends after the current event.
+    // The I/O was refused or is empty, so there is nothing to send. It ends after the current event.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
   }
 
@@ -178,7 +181,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.byteRanges.enter(gathering);
   }
 
-  /** The changes that it had to wait for have ended. */
+  /** All changes that this one had to wait for have ended. */
   private go(entry: RangeEntry): void {
     assert(entry instanceof Gathering && entry.io !== null, 'An entry of a byte range proceeds as a change');
     this.cut(entry, entry.io);
@@ -207,7 +210,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       try {
         extents = extentsOf(first, lengthBytes);
       } catch (thrown) {
-        // The frontend gets an answer in any case; the path judges the protocol error.
+        // The frontend gets an answer in any case; the path handles the protocol error.
         this.endExtents(STATUS.IO_ERROR, [], done);
         throw thrown;
       }
@@ -238,13 +241,13 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     for (const request of this.trunk.abandon(this.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
-  /** Flushes what the replay log holds, when the attachment can, without a request of a frontend. */
+  /** Flushes the data in the replay log without a request of a frontend, if the attachment can flush now. */
   flushLog(): void {
     this.attachment.flushLog(this.clock.monotonicMs());
     this.trunk.wantPump();
   }
 
-  /** Calls `idle` when no I/O is outstanding: now, or later. */
+  /** Calls `idle` once no I/O is outstanding, which may be now. */
   onIdle(idle: () => void): void {
     if (this.outstanding === 0) idle();
     else this.whenIdle.push(idle);
@@ -282,7 +285,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     this.notifyIdle();
   }
 
-  /** Answers after the volume's end do not describe its storage. */
+  /** Counts a failure of the storage. Answers after the volume's end do not describe the storage and are ignored. */
   private failed({ op }: VolumeIo, status: number): void {
     if (this.attachment.standing !== 'over') this.storageErrors.failed(op, status);
   }
@@ -307,7 +310,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // A write of another machine into the same block, between our read and our write, would be lost.
+    // If another machine wrote to the same block between our read and our write, its write would be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
     return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
@@ -322,7 +325,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return positionBytes + lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
   }
 
-  /** Not whole blocks. */
+  /** Whether the range is not whole blocks. */
   private isCut(positionBytes: number, lengthBytes: number): boolean {
     const block = this.blockSizeBytes;
     return positionBytes % block !== 0 || lengthBytes % block !== 0;
@@ -352,7 +355,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     }
   }
 
-  /** DISCARD, ZERO: whole MiB first, the rest in sectors. */
+  /** Cuts a DISCARD or ZERO: whole MiB first, the rest in sectors. */
   private cutRange(gathering: Gathering, io: VolumeIo): void {
     const op = io.op === 'discard' ? OP.DISCARD : OP.ZERO;
     const flags = (io.fua ? FLAG.FUA : 0) | (io.op === 'zero' && io.mustKeepAllocated ? FLAG.NO_HOLE : 0);
@@ -394,7 +397,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 }
 
-/** Extents that cover `askedBytes`; the server may send more. Throws E_PROTOCOL. */
+/** Decodes extents that cover `askedBytes`, although the server may send more. Throws E_PROTOCOL. */
 function extentsOf(body: Buffer, askedBytes: number): Extent[] {
   const { extents } = decodeExtentsAnswer(body, 0, body.length);
   const found: Extent[] = [];
