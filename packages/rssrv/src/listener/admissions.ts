@@ -1,5 +1,6 @@
-// Decides which proven client gets a session, and ends what must end first (docs/PROTOCOL.md S9, H4). A node has one session; a new one begins only
-// when the process of the old one has exited. Sessions are kept here, with the secret that joins are checked against.
+// Decides which proven client gets a session, and first ends the session that it replaces (docs/PROTOCOL.md S9, H4). A node has one
+// session; a new one begins only when nothing of the old one is running. This module keeps the sessions, each with the secret that
+// authenticates its further paths.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -25,14 +26,14 @@ type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
 export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** For events that a client can cause as often as it likes. */
+  /** Log for events that a client can cause as often as it likes. */
   readonly limitedLog: RateLimitedLog;
   readonly holds: Holds;
-  /** Takes a place for a new session in a worker. */
+  /** Creates a worker session for a new session. */
   takeWorkerSession(session: string): WorkerSession;
   /** The `begin` message for a session of this node. */
   beginMessage(node: string): ToSession;
-  /** Whether the configuration still names this client: it may have changed since the proof. */
+  /** Whether the configuration still names this client. It may have changed since the client proved itself. */
   isClient(node: string): boolean;
   /** A session reports that writes to a volume may be lost. */
   lost(volumeId: string): void;
@@ -40,7 +41,7 @@ export interface AdmissionPorts {
   cut(volumeId: string): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
-  /** The session has ended; nothing of it is running. */
+  /** Called when the session has ended and nothing of it is running. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
   refuse(socket: Socket, proven: Proven, error: RsError): void;
 }
@@ -50,23 +51,23 @@ export interface ServedSession {
   readonly secret: Buffer;
   readonly client: ClientIdentity;
   readonly workerSession: WorkerSession;
-  /** Ids of the volumes granted to it. */
+  /** Ids of the volumes granted to the session. */
   readonly volumeIds: Set<string>;
-  /** When its last path closed; null: it has paths. */
+  /** When the session's last path closed; null: it has paths. */
   silentSinceMs: number | null;
-  /** Ends the session when it stays without a path. */
+  /** Ends the session if it stays without a path. */
   linger: Timer | null;
 }
 
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes whose old session is ending. A second newcomer is told to try again. */
+  /** Nodes whose old session is ending. A second new client of such a node is told to try again. */
   private readonly inTransition = new Set<string>();
-  /** The last session of each configured node that has none now. */
+  /** The last session of each configured node that has no session now. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
-  /** Nodes in transition that were removed or rekeyed meanwhile: their proof no longer counts. */
+  /** Nodes in transition that were removed or got another key after the proof, which therefore no longer counts. */
   private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
 
@@ -87,13 +88,13 @@ export class Admissions {
       : null;
   }
 
-  /** The secret of the node's session, whatever its id. */
+  /** The secret of the node's session, whatever the id of the session. */
   currentSecretOf(node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served === undefined || served.workerSession.isGone ? null : served.secret;
   }
 
-  /** Takes a proven, paused socket. It is sent to its session's worker, or refused. */
+  /** Sends a proven, paused socket to the worker of its session, or refuses it. */
   admit(socket: Socket, proven: Proven, arrivedAt: ServerInterface): void {
     const admission: Admission = {
       welcomeKey: proven.welcomeKey,
@@ -124,7 +125,7 @@ export class Admissions {
       });
   }
 
-  /** Ends the session of a node that is no longer admitted. Its holds stay; they end only as H1 says. */
+  /** Ends the session of a node that is no longer admitted. The node's holds stay; they end only under the conditions of H1. */
   dismiss(node: string, sentence: string): void {
     if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
     this.departed.delete(node);
@@ -132,9 +133,9 @@ export class Admissions {
   }
 
   /**
-   * Another client takes a volume over. Resolves when nothing that was granted on it up to `epoch` is running in this node's worker, or when that
-   * worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS is told to end the session. No time-out resolves this
-   * promise (S9, H2). False: writes may be lost.
+   * Called when another client takes a volume over from this node. Resolves when nothing granted on the volume up to `epoch` is running in
+   * this node's worker, or when that worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS is told to end
+   * the session. No time-out resolves this promise (S9, H2). False: writes may be lost.
    */
   async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
     const session = this.byNode.get(node);
@@ -150,7 +151,7 @@ export class Admissions {
     return isFlushed;
   }
 
-  /** Voids what was granted on a volume up to `epoch`, in every session. The holds stay, and clients open the volume again. */
+  /** Revokes, in every session, what was granted on a volume up to `epoch`. The holds stay, and clients open the volume again. */
   revoke(volumeId: string, epoch: number): void {
     for (const { volumeIds, workerSession } of this.sessions) if (volumeIds.has(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
@@ -161,7 +162,7 @@ export class Admissions {
     await Promise.all(this.sessions.map((session) => session.workerSession.end(code, sentence)));
   }
 
-  /** A blocked worker would answer nothing, so its client is told that the server is up but slow. */
+  /** Adds a path to a session. A blocked worker would not answer, so the listener tells the client that the server is up but slow. */
   private join({ workerSession }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
     const stillMs = workerSession.blockedMs;
     if (stillMs === null) {
@@ -183,7 +184,8 @@ export class Admissions {
     };
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
-    // Durable before the old instance is told: it never returns after E_REPLACED, so that must hold after a crash of the server, too.
+    // Make this durable before the old instance gets E_REPLACED. It never comes back after that, so the replacement must survive a crash of
+    // the server.
     await this.ports.holds.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
     this.checkStillOpen(client.node);
@@ -201,7 +203,7 @@ export class Admissions {
     this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
   }
 
-  /** Checks what may have changed while a newcomer waited. */
+  /** Checks what may have changed while a new client waited. */
   private checkStillOpen(node: string): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     if (this.dismissedUnderWay.has(node))
@@ -209,7 +211,7 @@ export class Admissions {
     if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was removed from the server's clients`);
   }
 
-  /** A worker that is listening and recorded. The next listener could not find an unrecorded one (S10). */
+  /** A worker session whose process is listening and recorded. The next listener could not find an unrecorded process (S10). */
   private async readyWorkerSession(session: string, { node }: ClientIdentity): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);
     try {
@@ -247,13 +249,13 @@ export class Admissions {
       const { client, silentSinceMs } = session;
       return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
     }
-    // After a start, holders get time to come back and find their volumes unchanged.
+    // After a start of the server, holders get time to come back and find their volumes unchanged.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
   }
 
-  /** S9: waits until the old session's process has exited. */
+  /** Ends the old session, and waits until nothing of it is running (S9). */
   private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
     const isOther = (['instance', 'machine', 'process'] as const).some((field) => old.client[field] !== client[field]);
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
@@ -309,7 +311,7 @@ export class Admissions {
     const { client, silentSinceMs } = session;
     if (this.byNode.get(client.node) === session) {
       this.byNode.delete(client.node);
-      // Its worker died. The client comes back, and must not find a copy of its machine in its place.
+      // The worker died. Remember the client, so that a copy of its machine cannot take its place before it comes back.
       const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }

@@ -1,6 +1,6 @@
-// Compares the number of files that the listener and each worker may need, by the configuration, with the limit of open files. A limit that is too
-// low would show only later, as volumes that cannot be opened and clients that are turned away. Pure except for reading the limit;
-// descriptor-watch.ts handles running out all the same. Invariant: the count follows from the bounds of one session.
+// Compares the limit of open files with the number that the listener and each worker may need for this configuration. If the limit is too
+// low, the effects appear only later: volumes cannot be opened, and clients are refused. Pure except for reading the limit.
+// descriptor-watch.ts handles the case that descriptors run out nevertheless. Invariant: the number follows from the bounds of one session.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -16,7 +16,7 @@ export function openFilesLimit(text: string | null = readLimits()): number | nul
   return soft === undefined ? null : Number(soft);
 }
 
-/** The warning if the limit is too low; null: it is high enough. */
+/** The warning if the limit is too low, or null if it is high enough. */
 export function openFilesWarning({ volumes, clients, interfaces, server: { processes } }: Counted, limit: number | null): string | null {
   const together = Math.ceil(clients.length / processes);
   const inProcess = together * (volumes.length * DESCRIPTORS_PER_BACKEND + PATHS_PER_TRUNK_MAX) + DESCRIPTORS_RESERVED;

@@ -1,6 +1,6 @@
-// What `rssrv --check` inspects besides the configuration file: whether this machine has the addresses, and the storage of each volume. It changes
-// nothing, creates no file, listens nowhere, and runs beside a running rssrv. A start reports the same problems in the same words. Only a start can
-// find others: a port in use, a file locked by another process, a busy device.
+// What `rssrv --check` inspects besides the configuration file: whether this machine has the addresses, and the storage of each volume. It
+// changes nothing, creates no file and listens on no port, so it can run beside a running rssrv. A start reports the same problems in the
+// same words. Some problems only a start can find: a port in use, a file locked by another process, a busy device.
 
 import dgram from 'node:dgram';
 import { constants } from 'node:fs';
@@ -16,7 +16,10 @@ import { storageWarnings } from '../volumes/storage-warnings.ts';
 import { unlockedError, unlockedSentence } from '../volumes/volume-failures.ts';
 import { fittingSize, inspectLocation, volumeError } from '../volumes/volume-storage.ts';
 
-/** Interfaces that rssrv could not listen on, with reasons. If at least one works, a start goes on without those whose address is missing. */
+/**
+ * The errors for interfaces on which rssrv could not listen. If at least one interface works, a start continues without those whose address
+ * is missing.
+ */
 export async function missingAddresses(interfaces: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
   const found = await Promise.all(interfaces.map(missingAddress));
   return found.filter((error) => error !== null);
@@ -27,7 +30,7 @@ export interface EnvironmentPorts {
   readonly lockable: (files: readonly string[]) => Promise<boolean[]>;
 }
 
-/** A volume on a file, which a start would lock. */
+/** A volume on a file that a start would lock. */
 interface Lockable {
   readonly volume: ServerVolumeConfig;
   readonly location: string;
@@ -35,7 +38,7 @@ interface Lockable {
   readonly lockTarget: string;
 }
 
-/** Warnings about volumes: those that could not be served (rssrv would start without them), and those with a pitfall. */
+/** Warnings about volumes that could not be served (rssrv would start without them), and about volumes whose settings carry a risk. */
 export async function volumeWarnings(
   volumes: readonly ServerVolumeConfig[],
   { systemOf, lockable }: EnvironmentPorts = { systemOf: fileSystemOf, lockable: areLockable },
@@ -100,7 +103,7 @@ async function checkStorage(
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
     throw volumeError(volume, `${location} cannot be opened`, remedy, thrown);
   }
-  // Devices need no lock: they are opened exclusively.
+  // Devices need no lock, because they are opened exclusively.
   const toLock = kind === 'block' ? null : { volume, location, lockTarget: kind === 'missing' ? directory : location };
   return { warnings: await storageWarnings(volume, location, stats, systemOf), toLock };
 }

@@ -1,6 +1,6 @@
-// The listener process: it listens on every interface, proves each connection, and hands it to the worker of its session. It owns what sessions
-// share: volumes, ids, holds and incarnations. It never reads or writes data. Invariant: nothing is served before the workers of an earlier listener
-// have exited (S10), and nothing after `stop` was called.
+// The listener process: it listens on every interface, proves each connection, and hands it to the worker of its session. It owns what
+// sessions share: volumes, ids, holds and incarnations. It never reads or writes data of volumes. Invariant: nothing is served before the
+// workers of an earlier listener have exited (S10), nor after `stop` was called.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -45,17 +45,17 @@ export interface ListenerOptions {
   readonly paths: RssrvPaths;
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** Workers log to stderr, too. */
+  /** Workers also log to stderr. */
   readonly foreground: boolean;
-  /** Started with --test: volumes may have test-... keys. */
+  /** rssrv was started with --test, so volumes may have `test-...` keys. */
   readonly mayInjectFaults: boolean;
-  /** A sentence for the administrator who started the daemon. */
+  /** Shows a sentence to the administrator who started the daemon. */
   readonly warn: (sentence: string) => void;
 }
 
 export class Listener {
   private readonly options: ListenerOptions;
-  /** The configuration in force, replaced as a whole. */
+  /** The configuration in force. A reload replaces it as a whole. */
   private config: RssrvConfig;
   private readonly identity: ServerIdentity;
   private readonly sockets: ListeningSockets;
@@ -69,7 +69,7 @@ export class Listener {
   private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
-  /** Generation of the list that clients get. */
+  /** Generation of the list that is sent to clients. */
   private generation = 1;
   private isServing = false;
   private isReloadWanted = false;
@@ -145,7 +145,7 @@ export class Listener {
     });
   }
 
-  /** Resolves when it listens on every interface. Throws if it cannot start; nothing is left behind then. */
+  /** Resolves when the server listens on every interface whose address exists. If it cannot start, it throws and leaves nothing behind. */
   async start(): Promise<void> {
     const { paths, clock, log, warn } = this.options;
     const { config } = this;
@@ -169,7 +169,7 @@ export class Listener {
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
-  /** Admits no client any more, answers requests in progress, flushes, and ends all workers. */
+  /** Admits no more clients, answers requests in progress, flushes, and ends all workers. */
   async stop(sentence: string): Promise<void> {
     this.isServing = false;
     this.sockets.closeAll();
@@ -181,11 +181,11 @@ export class Listener {
     await this.pool.stop();
     this.limitedLog.close();
     await this.volumes.close();
-    // With no workers in the records, the next start knows that this end was clean.
+    // Records without workers tell the next start that this listener ended cleanly.
     await this.records?.saved();
   }
 
-  /** SIGHUP: logs are reopened at once. The configuration is read as soon as the server is up. */
+  /** On SIGHUP: reopens the logs at once, and reads the configuration as soon as the server is up. */
   reload(): void {
     this.options.log.reopen();
     this.reopenWorkerLogs();
@@ -193,7 +193,7 @@ export class Listener {
     if (this.isServing) this.reloader.ask();
   }
 
-  /** Applies all of the plan. If a new interface or volume fails, or something to be removed is in use by now, it applies nothing. */
+  /** Applies the whole plan, or nothing of the plan if a new interface or volume fails, or if something to be removed is in use by now. */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
     const missing = await this.sockets.open(next.interfaces);
     let change: VolumeChange;
@@ -210,7 +210,8 @@ export class Listener {
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
-    // From here to the last message to the sessions is one event-loop turn: a client that is granted a volume has its new facts, or is notified.
+    // From here to the last message to the sessions is one event-loop turn, so that every client with a volume has either been granted its
+    // new facts or is notified of them.
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.config, openFilesLimit())) this.options.log.warn(filesWarning);
@@ -229,7 +230,7 @@ export class Listener {
     await this.explore(next);
   }
 
-  /** Exploration is answered on the interfaces that the server listens on. */
+  /** Answers discovery on the interfaces on which the server listens. */
   private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
     const interfaces = this.sockets.listening(config.interfaces);
     for (const sentence of await this.discovery.follow({ ...config, interfaces })) warn(sentence);
@@ -240,7 +241,7 @@ export class Listener {
     this.options.warn(`Warning: ${sentence}`);
   }
 
-  /** The new configuration is already in force: a failure here must not be reported as a refusal. */
+  /** The new configuration is already in force, so a failure here must not be reported as a refusal. */
   private async afterReload(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -263,7 +264,7 @@ export class Listener {
     return { sizeBytes, users };
   }
 
-  /** Clients see the new generation and ask for the list. */
+  /** Announces a new generation of the list. Clients then request the list. */
   private listChanged(grown: readonly GrownVolume[]): void {
     this.generation++;
     const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
@@ -301,7 +302,7 @@ export class Listener {
     });
   }
 
-  /** Probes never touch sessions: the listener serves them itself. */
+  /** The listener serves probes itself, because they never touch sessions. */
   private admit(socket: Socket, proven: Proven, { config }: ListeningSocket): void {
     if (!proven.features.includes(FEATURE.PROBE)) {
       this.admissions.admit(socket, proven, toInterface(config));
@@ -412,7 +413,7 @@ export class Listener {
     return { granted: false, status: failure === undefined ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE, sentence, holders: [] };
   }
 
-  /** A sync of the volume failed in a worker. */
+  /** Called when a sync of the volume failed in a worker. */
   private async lost(id: string): Promise<void> {
     const name = this.volumes.nameOf(id);
     this.options.log.error(
@@ -423,7 +424,7 @@ export class Listener {
     await this.startIncarnation(id);
   }
 
-  /** A worker found the storage truncated. The volume is not served until a reload or a start finds it whole. */
+  /** Called when a worker found the storage truncated. The volume is not served until a reload or a start finds the storage whole. */
   private async cut(id: string): Promise<void> {
     const sentence = await this.volumes.cut(id);
     if (sentence === null) return;
@@ -432,10 +433,11 @@ export class Listener {
   }
 
   private async startIncarnation(id: string): Promise<void> {
-    // Grants name the new incarnation from now on, even before it is in the file: if this process crashes, every incarnation changes.
+    // Grants name the new incarnation from now on, even before it is saved. That is safe: if this process crashes, every incarnation
+    // changes.
     const kept = this.records?.incarnationEnded(id);
     this.admissions.revoke(id, this.holds.epochOf(id));
-    // An idle client checks its handles when the list changes.
+    // Announce a change of the list, because even an idle client then checks its handles.
     this.listChanged([]);
     void this.volumes.clearOldError(id);
     try {

@@ -1,6 +1,6 @@
-// The server's listening sockets, one for each configured interface; accepted connections go to the listener. One good path is enough to serve, so a
-// missing address is retried. Invariants: `open` opens all of its interfaces or none, at least one of them listens, and nothing is opened after
-// `closeAll`.
+// The server's listening sockets, one for each configured interface. Accepted connections go to the listener. One working interface is
+// enough to serve, so the server starts without a missing address and retries it. Invariants: `open` opens all of its interfaces or none,
+// at least one of them listens, and nothing is opened after `closeAll`.
 
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -15,14 +15,14 @@ import { endpointKey } from '../reload/reload-plan.ts';
 export interface ListeningSocket {
   /** The interface as the configuration describes it now. */
   readonly config: ServerInterfaceConfig;
-  /** Its interface was removed from the configuration; connections that are still proving themselves are refused. */
+  /** True once the interface was removed from the configuration. Connections that have not proven themselves by then are refused. */
   readonly isClosed: boolean;
 }
 
 class InterfaceSocket implements ListeningSocket {
   config: ServerInterfaceConfig;
   isClosed = false;
-  /** Null: the machine did not have the address at the last attempt. */
+  /** Null if the machine did not have the address at the last attempt. */
   private server: net.Server | null = null;
   private readonly log: Log;
   private readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
@@ -37,7 +37,7 @@ class InterfaceSocket implements ListeningSocket {
     return this.server !== null;
   }
 
-  /** Null, or why listening failed. */
+  /** Resolves with null, or with the reason why listening failed. */
   async listen(): Promise<RsError | null> {
     const { address, port } = this.config;
     const server = net.createServer({ noDelay: true }, (socket) => this.connected(socket, this));
@@ -51,7 +51,7 @@ class InterfaceSocket implements ListeningSocket {
       });
     });
     if (problem !== null) return problem;
-    // It was closed meanwhile.
+    // The interface was closed while the server was starting to listen on it.
     if (this.isClosed) server.close();
     else this.server = server;
     return null;
@@ -68,7 +68,7 @@ export interface ListeningSocketPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
-  /** An interface whose address was missing now listens. */
+  /** Called when the server listens on an interface whose address was missing. */
   readonly addressCame: () => void;
 }
 
@@ -77,7 +77,7 @@ export class ListeningSockets {
   private readonly byEndpoint = new Map<string, InterfaceSocket>();
   private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
-  /** The error code of the last attempt for each missing endpoint: a change is logged. */
+  /** Missing endpoint -> error code of the last attempt. The code is logged when it changes. */
   private readonly reported = new Map<string, string>();
   private isOver = false;
 
@@ -86,15 +86,15 @@ export class ListeningSockets {
     this.descriptors = new DescriptorWatch(ports.clock, ports.log);
   }
 
-  /** Those of `configs` that the server listens on, in their order. */
+  /** The interfaces of `configs` on which the server listens, in the same order. */
   listening(configs: readonly ServerInterfaceConfig[]): ServerInterfaceConfig[] {
     return configs.filter((config) => this.byEndpoint.get(endpointKey(config))?.isListening === true);
   }
 
   /**
-   * Listens on every interface of `configs` that is not open yet. Returns an error for each whose address is missing; those are retried. Throws
-   * E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM naming the first interface that failed, or E_ADDRESS_MISSING when none of `configs` would listen. Nothing
-   * new is open after an error.
+   * Listens on every interface of `configs` that is not open yet. Returns an error for each whose address is missing; those are retried.
+   * Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM naming the first interface that failed, or E_ADDRESS_MISSING if none of `configs` would
+   * listen. After an error no new socket is open.
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
     const { log, connected } = this.ports;
@@ -125,7 +125,7 @@ export class ListeningSockets {
     return missing;
   }
 
-  /** Closes the sockets that are not in `configs`, and gives the others their new names. */
+  /** Closes the sockets that are not in `configs`, and applies the new settings to the others. */
   keep(configs: readonly ServerInterfaceConfig[]): void {
     const kept = new Map(configs.map((config) => [endpointKey(config), config]));
     for (const [key, listeningSocket] of [...this.byEndpoint]) {
@@ -181,7 +181,7 @@ export class ListeningSockets {
   }
 }
 
-/** For an interface that the server goes on without. */
+/** Text about an interface without which the server continues. */
 export function addressMissingText({ message, code }: RsError): string {
   return `${message}; meanwhile the server serves on its other interfaces [${code}]`;
 }

@@ -1,6 +1,6 @@
-// What the listener keeps in RUN, which a boot clears. Its workers (pid and start time), so that the next listener ends those that remain with their
-// helpers (S10). The incarnation of each volume's storage, which changes when a worker ends uncleanly (docs/PROTOCOL.md, verifiers). Invariant:
-// counts go on while their file exists; a new file means a new incarnation of everything.
+// What the listener records in RUN, which a boot clears: its workers (pid and start time), so that the next listener can kill those that
+// remain, with their helpers (S10); and the incarnation of each volume's storage, which changes when a worker ends uncleanly
+// (docs/PROTOCOL.md, verifiers). Invariant: counts continue while the file exists; a new file means a new incarnation of every storage.
 
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -27,7 +27,7 @@ interface Content {
 }
 
 const RUN_ID_BYTES = 8;
-/** Of ranges/range-helper.ts. Workers start no other processes. */
+/** Process name of the helper of ranges/range-helper.ts. Workers start no other processes. */
 const HELPER_NAME = 'perl';
 
 const FORM: StateForm<Content> = {
@@ -99,7 +99,7 @@ export class RunRecords {
     await this.file.save();
   }
 
-  /** Resolves when the file has everything recorded so far. */
+  /** Resolves when everything recorded so far is in the file. */
   saved(): Promise<void> {
     return this.file.save();
   }
@@ -110,8 +110,8 @@ export class RunRecords {
 }
 
 /**
- * Pids of workers that are still there, and of helpers that have outlived theirs: a helper may still be changing the storage. If the pid is another
- * process by now, nothing of the worker's session is left.
+ * Pids of workers that still exist, and of helpers that have outlived their worker, because a helper may still be changing the storage. If
+ * the pid now belongs to another process, nothing of the worker's session is left.
  */
 function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {

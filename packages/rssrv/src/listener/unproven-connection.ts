@@ -1,6 +1,6 @@
-// A connection that has not proven itself yet. It exchanges HELLO, CHALLENGE and PROOF, within a time and in small frames. A proven connection leaves
-// as a paused socket from which nothing was read since its PROOF; any other is refused and closed. Invariant: a byte that arrives early closes the
-// connection, so that handing the socket over loses none.
+// A connection that has not proven itself yet. It exchanges HELLO, CHALLENGE and PROOF in small frames and within a time limit. A proven
+// connection is handed over as a paused socket from which nothing was read after PROOF; any other is refused and closed. Invariant: bytes
+// that arrive before the handover close the connection, so that the handover loses none.
 
 import type { Socket } from 'node:net';
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
@@ -29,13 +29,13 @@ export interface UnprovenConnectionPorts {
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
-  /** Null: a wrong proof of this node from this address is within the limit. */
+  /** Returns null if a wrong proof for this node from this address would still be within the limit. */
   limitOf(hello: Hello): ProofLimit | null;
   /** The socket is paused, has no listeners, and belongs to the callee. */
   proven(socket: Socket, proven: Proven): void;
-  /** `hello`: null if none was received. */
+  /** `hello` is null if no HELLO was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
-  /** It ended without a refusal: invalid data, silence, or the peer closed it. */
+  /** The connection ended without a refusal: it carried invalid data, stayed silent, or was closed by the peer. */
   dropped(socket: Socket, reason: string): void;
 }
 
@@ -80,7 +80,7 @@ export class UnprovenConnection {
     this.refuse({ kind: 'refuse', mac: null, ...refusal, logReason: refusal.sentence, isFailedProof: false });
   }
 
-  /** Makes room for a newer connection: this one is the oldest. */
+  /** Closes this connection, the oldest, to make room for a newer one. */
   evict(): void {
     if (this.isOver) return;
     this.detach();
@@ -102,7 +102,7 @@ export class UnprovenConnection {
       return;
     }
     this.detach();
-    // It now waits for its worker. A reset meanwhile shows at the first write there.
+    // The socket now waits for its worker. Ignore a reset until then, because the worker's first write reveals it.
     this.socket.on('error', () => undefined);
     this.ports.proven(this.socket, outcome);
   }
@@ -160,7 +160,7 @@ export class UnprovenConnection {
   }
 }
 
-/** Sends REFUSE and closes the socket. Also for proven sockets that cannot be served. */
+/** Sends REFUSE and closes the socket. Also used for proven sockets that cannot be served. */
 export function sendRefusal(socket: Socket, refusal: RefusalText): void {
   socket.on('error', () => undefined);
   socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());

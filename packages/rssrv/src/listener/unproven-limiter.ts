@@ -1,6 +1,6 @@
-// Admission control for unproven connections: how many there may be per address and in all, and what wrong proofs cost. Proven connections go to the
-// listener. Invariants: no connection is refused for its address before its PROOF; when there is no room, the oldest of its address or of all is
-// evicted; failures of one node cost other nodes nothing.
+// Admission control for unproven connections: limits their number per address and in total, and restricts further proofs after wrong ones.
+// Proven connections go to the listener. Invariants: no connection is refused for its address before its PROOF; when there is no room, the
+// oldest connection of the same address, or of all, is evicted; wrong proofs for one node do not affect other nodes.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
@@ -18,11 +18,11 @@ import type { ListeningSocket } from './listening-sockets.ts';
 export interface UnprovenLimiterPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** For one connection. */
+  /** Creates the handshake of one connection. */
   newHandshake(): ServerHandshake;
   readonly keyOf: NodeLookup;
   readonly secretOf: SecretLookup;
-  /** Secret of the node's session, or null. */
+  /** Secret of the node's session, or null if it has no session. */
   currentSecretOf(node: string): Buffer | null;
   /** Whether this machine has proved before that it is this node. */
   isKnown(claim: Claim): boolean;
@@ -35,7 +35,7 @@ export class UnprovenLimiter {
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
-  /** The oldest first, here and in `connections`. */
+  /** Connections by source address. The oldest comes first, here and in `connections`. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
   private readonly connections = new Set<UnprovenConnection>();
 

@@ -1,5 +1,5 @@
-// Handle numbers of a session. Each is given once, so that a late request of a closed handle never meets another volume; there are 65,535. The
-// session is ended by its owner before they run out.
+// Handle numbers of a session. There are 65,535 of them, and each is used once, so that a late request for a closed handle never reaches
+// another volume. The owner of the session ends it before the numbers run out.
 
 import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from './limits.ts';
 
@@ -13,21 +13,21 @@ export class HandleNumbers {
     return HANDLE_MAX;
   }
 
-  /** So few are left that the session should end soon; the next one has all of them again. */
+  /** Whether so few numbers are left that the session should end soon. The next session starts with all of them. */
   get areLow(): boolean {
     return (this.last - this.next) * HANDLE_NUMBERS_LOW_PART < this.last;
   }
 
   /**
-   * Why the session should end now; null: it should not. `oldestMs`: the age of its oldest executing request. While storage is slow the session goes
-   * on, because ending it would block new requests until that one is answered.
+   * Returns why the session should end now, or null if it should not. `oldestMs`: the age of its oldest executing request. While the
+   * storage is slow, the session continues, because ending it would block new requests until the oldest one is answered.
    */
   whyEnd(oldestMs: number): string | null {
     if (!this.areLow || oldestMs >= SESSION_QUIET_MS) return null;
     return 'The handle numbers of the session are nearly used up: a new one has others';
   }
 
-  /** Whether one number is left besides `promised` ones. */
+  /** Whether at least one number is left in addition to the `promised` ones. */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;
   }

@@ -15,16 +15,20 @@ export const HANDLE_NUMBERS_LOW_PART = 20;
 /** A session is quiet while none of its executing requests has taken this long. */
 export const SESSION_QUIET_MS = 100;
 /**
- * If this many bytes of answers are queued on one path, READs wait. Data queued for longer leaves the processor's cache before it is sent.
+ * If this many bytes of answers are queued on one path, further READs wait. With a longer queue, data would leave the processor's cache
+ * before it is sent.
  */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 /**
- * Bytes of answers that a client has not read, including READs in execution, over all paths of its session. Above it, READs wait on a path
- * that has more than a segment of them. A client that keeps to its window never reaches it.
+ * Bytes of answers that a client has not read, including those of executing READs, over all paths of its session. Above this bound, READs
+ * wait on each path that has more than one segment of unread answers. A client that keeps to its window never reaches the bound.
  */
 export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 
-/** The server closes a path on an interface that left its list after this time, if the client has not retired the path before. */
+/**
+ * The server waits this long for the client to retire a path on an interface that is no longer in the server's list. Then it closes the
+ * path.
+ */
 export const UNLISTED_PATH_MS = 5_000;
 
 export const SYNC_BATCH_MAX_MS = 4;

@@ -1,6 +1,6 @@
-// Requests that are executed again for late copies of finished ones (docs/PROTOCOL.md S1): one run per tag, with the paths that wait for its answer.
-// They are outside the slot table, where they stay *done*, and outside the window, so they have their own bounds. Invariant: each copy admitted by
-// `begin` is in the list of exactly one run, until that ends or its path is forgotten.
+// Requests that are executed again for late copies of finished ones (docs/PROTOCOL.md S1): one run per tag, with the paths that wait for
+// its answer. In the slot table these requests stay *done*, and they do not count against the window, so they have their own bounds.
+// Invariant: each copy admitted by `begin` is in the list of exactly one run, until that run ends or the path of the copy is removed.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import type { Header } from '@rsio/protocol/wire/header';
@@ -10,7 +10,10 @@ interface Run {
   readonly bytes: number;
 }
 
-/** `begun`: execute it; `joined`: a run in progress answers this path, too; `full`: not now; `twice`: this path already waits for the answer. */
+/**
+ * `begun`: execute the request; `joined`: a run in progress answers this path, too; `full`: there is no room now; `twice`: this path
+ * already waits for the answer.
+ */
 export type ReExecutionKind = 'begun' | 'joined' | 'full' | 'twice';
 
 export class ReExecutions {
@@ -56,7 +59,7 @@ export class ReExecutions {
     return run.owed;
   }
 
-  /** A path is closed: it gets no answers any more. */
+  /** Removes a closed path from all runs, so that no more answers are sent to it. */
   forget(path: number): void {
     for (const { owed } of this.runs.values()) {
       const at = owed.indexOf(path);

@@ -1,5 +1,5 @@
-// One I/O request of a client in three steps: validate (pure), execute (backend), map the error to a status. Nothing reaches a backend that was not
-// validated here; the session sends the answers.
+// One I/O request of a client in three steps: validate (pure), execute (backend), map the error to a status. No request reaches a backend
+// without being validated here. The session sends the answers.
 
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -16,15 +16,15 @@ export interface OpenVolume {
   readonly volume: ServedVolume;
   readonly backend: Backend;
   readonly readonly: boolean;
-  /** Every write is written through, because several clients may write. */
+  /** Every write goes to stable storage before it is answered, because several clients may write. */
   readonly isWriteThrough: boolean;
   /** Epoch of its grant; grants up to an epoch are revoked together. */
   readonly epoch: number;
   /** Incarnation of the storage when it was granted. */
   readonly incarnation: string;
-  /** The usable size in bytes; it grows with the volume. */
+  /** The usable size in bytes, which grows with the volume. */
   sizeBytes: number;
-  /** It is being closed or was revoked: nothing new starts. */
+  /** The handle is being closed or was revoked: nothing new starts on it. */
   isClosing: boolean;
   /** Something was written after the last sync began. */
   hasUnsynced: boolean;
@@ -32,7 +32,7 @@ export interface OpenVolume {
   readonly inFlight: InFlight;
 }
 
-/** Flags defined for each op; any other comes from a newer client. */
+/** Flags defined for each op. Any other flag comes from a newer client. */
 const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.READ]: 0,
   [OP.WRITE]: FLAG.FUA,
@@ -56,8 +56,8 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
 }
 
 /**
- * Starts a validated FLUSH, DISCARD, ZERO, or a WRITE that `tryWrite` did not take. `body` belongs to the backend until `done`. READs are started in
- * session.ts, because of where their data goes.
+ * Starts a validated FLUSH, DISCARD, ZERO, or a WRITE that `tryWrite` did not take. `body` belongs to the backend until `done`. READs are
+ * started in session.ts, which knows where their data goes.
  */
 export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
   const { backend } = open;

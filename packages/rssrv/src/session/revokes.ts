@@ -1,14 +1,17 @@
-// Client REVOKEs on the server's side (docs/PROTOCOL.md S11): which paths wait for REVOKED, and when it is sent. session-volumes.ts ends the handle,
-// the slot table abandons the tags. Invariants: each path that asked gets one answer, after nothing of the handle is running; tags are taken from a
-// handle's first REVOKE only, because a late one may name slots that serve other handles by now.
+// The server's side of clients' REVOKEs (docs/PROTOCOL.md S11): which paths wait for REVOKED, and when it is sent. session-volumes.ts
+// closes the handle, and the slot table abandons the tags. Invariants: each path that brought a REVOKE gets one answer, once nothing of the
+// handle is running; only the tags of a handle's first REVOKE count, because the slots in a later one may already serve other handles.
 
 export class Revokes {
-  /** All handles that were ever revoked: a number is given once in a session. */
+  /** All handles that were ever revoked in this session. Their numbers are not used again. */
   private readonly seen = new Set<number>();
   /** Paths that wait for REVOKED, by handle. */
   private readonly owed = new Map<number, Set<number>>();
 
-  /** `first`: its tags count; `more`: the revocation is in progress or over; `twice`: this path already waits for the answer. */
+  /**
+   * `first`: the tags of this REVOKE count; `more`: the revocation is in progress or complete; `twice`: this path already waits for the
+   * answer.
+   */
   asked(handle: number, path: number): 'first' | 'more' | 'twice' {
     const paths = this.owed.get(handle) ?? new Set<number>();
     if (paths.has(path)) return 'twice';
@@ -19,7 +22,7 @@ export class Revokes {
     return 'first';
   }
 
-  /** Nothing of the handle is running any more: returns the paths to answer. */
+  /** Call it once nothing of the handle is running. Returns the paths to answer. */
   over(handle: number): number[] {
     const paths = [...(this.owed.get(handle) ?? [])];
     this.owed.delete(handle);

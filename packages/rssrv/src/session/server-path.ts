@@ -1,6 +1,7 @@
-// The server's end of one path of a session: it answers heartbeats, holds READs back while the client leaves answers unread, passes whole requests
-// on, and logs connects and disconnects within the bounds of rate-limited-log.ts. A READ that is held back counts as not yet received: it is taken
-// when there is room, and forgotten with the path. Invariant: paths of one interface do not suppress log lines of another.
+// The server's end of one path of a session. It answers heartbeats, holds READs back while the client leaves answers unread, passes
+// complete requests to the session, and logs connects and disconnects within the bounds of rate-limited-log.ts. A READ that is held back
+// counts as not yet received: it is processed when there is room, and dropped if the path closes first. Invariant: paths of one interface
+// do not suppress log lines of another.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
@@ -36,19 +37,19 @@ export interface Admission {
 }
 
 export interface ServerPathEvents {
-  /** A whole request with a slot; its body is valid only during the call. */
+  /** A complete request with a slot. Its body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
   /** The client abandons its requests on a handle: pairs of slot and seq. */
   revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
   /** BYE: the client ends its session. */
   clientEnds(sentence: string): void;
-  /** Age of the oldest executing request, ms. */
+  /** Age of the oldest executing request in ms. */
   oldestMs(): number;
   generation(): number;
   /** Closes a path if the client does not read its answers. */
   relieve(): void;
-  /** False: the session has so many unread answers on all its paths that this path must wait; `takeWaiting` follows. */
+  /** False: the session's paths have so many unread answers in total that this path must wait until `takeWaiting` is called. */
   hasRoom(): boolean;
   /** A send on one of its paths has completed. */
   drained(): void;
@@ -69,14 +70,14 @@ export class ServerPath implements ConnectionEvents {
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
   private readonly held = new FixedQueue<Header>(SLOTS);
-  /** A READ whose re-execution must wait: it is taken before those held back. */
+  /** A READ whose re-execution must wait. It is processed before the READs that are held back. */
   private deferred: Header | null = null;
-  /** Bytes of READs in progress whose answers go here. */
+  /** Bytes of READs in progress whose answers go to this path. */
   private owedBytes = 0;
   private framesTaken = 0;
   private eventStartMs = 0;
   private isFlushScheduled = false;
-  /** Since when its interface has been missing in the server's list; null: it is listed. */
+  /** When this path's interface left the server's list; null: it is listed. */
   private unlistedSinceMs: number | null = null;
 
   constructor(
@@ -102,8 +103,9 @@ export class ServerPath implements ConnectionEvents {
       this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
       return;
     }
-    // Not at once: a client that finds another interface in the new list connects that path first, and its I/O never waits. Not never: the client may
-    // use its own configuration, and nothing else closes paths of an interface that was removed.
+    // Do not close the path at once, so that a client which finds another interface in the new list can connect there first, and its I/O
+    // never waits. But do close it after a while: the client may use its own list of interfaces, and nothing else closes the paths of a
+    // removed one.
     if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
       this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was removed from the server's configuration`);
       return;
@@ -114,7 +116,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** Takes the server's current list; a path whose interface is missing there is closed after UNLISTED_PATH_MS. */
+  /** Applies the server's new list. If the interface of this path is not in it, the path is closed after UNLISTED_PATH_MS. */
   listed(interfaces: readonly ServerInterface[]): void {
     const { address, port } = this.arrivedAt;
     const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
@@ -181,7 +183,7 @@ export class ServerPath implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** Sends answers of requests that ended outside of a receive event. */
+  /** Sends the answers to requests that ended outside a receive event. */
   flushSoon(): void {
     if (this.isFlushScheduled) return;
     this.isFlushScheduled = true;
@@ -196,17 +198,17 @@ export class ServerPath implements ConnectionEvents {
     return this.connection.encoder.queuedBytes + this.owedBytes;
   }
 
-  /** A READ is in progress whose answer goes here; negative: it has ended. */
+  /** Adds the bytes of a READ in progress whose answer goes to this path. Negative: the READ has ended. */
   owe(bytes: number): void {
     this.owedBytes += bytes;
   }
 
-  /** There is room again, on other paths or on this one. */
+  /** Processes waiting READs, because this path or another one has room again. */
   takeWaiting(): void {
     if (this.deferred === null && this.held.length > 0) this.takeHeld();
   }
 
-  /** The session cannot take this READ now: it counts as not yet received, and no other overtakes it. */
+  /** The session cannot take this READ now. It counts as not yet received, and no other READ overtakes it. */
   defer(header: Header): void {
     this.deferred = { ...header };
   }
@@ -216,7 +218,7 @@ export class ServerPath implements ConnectionEvents {
     this.flushSoon();
   }
 
-  /** There is room in the session: takes the deferred READ and those behind it. */
+  /** The session has room again: processes the deferred READ and those behind it. */
   takeDeferred(): void {
     const { deferred } = this;
     if (deferred === null) return;
@@ -225,7 +227,7 @@ export class ServerPath implements ConnectionEvents {
     if (this.deferred === null) this.takeHeld();
   }
 
-  /** Takes READs that were held back, as far as there is room and time. */
+  /** Processes READs that were held back, as far as room and time permit. */
   private takeHeld(): void {
     this.framesTaken = 0;
     while (this.held.length > 0 && !this.connection.isClosed) {
@@ -235,7 +237,7 @@ export class ServerPath implements ConnectionEvents {
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
-  /** READs keep their order, and the event loop turns between long batches. */
+  /** Holding back keeps READs in order and lets the event loop turn between long batches. */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();
   }

@@ -1,6 +1,7 @@
-// A session's open volumes and its message requests: LIST, OPEN, CLOSE, IOCTL. The listener decides who gets a volume (a port); this file gives and
-// revokes handles. Invariants: a handle number is used once per session; a closing handle starts nothing; CLOSE is answered, and a handle revoked,
-// after its backend is closed; a hold is released when no handle of its volume is open or being opened; the size of a handle only grows.
+// A session's open volumes and its message requests: LIST, OPEN, CLOSE, IOCTL. The listener decides which client gets a volume (through a
+// port); this file opens and revokes handles. Invariants: a handle number is used once per session; nothing starts on a closing handle; a
+// CLOSE or a revocation completes only after the backend is closed; a hold is released when no handle of its volume is open or being
+// opened; the size of a handle only grows.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -50,21 +51,21 @@ export interface VolumePorts {
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
-   * The client has closed the volume: its hold ends, unless it is later than the grant of this epoch. A hold outlives its session: only CLOSE, a new
-   * instance or a take-over ends it.
+   * The client has closed the volume: its hold ends, unless the hold began after the grant of this epoch. A hold outlives its session: only
+   * CLOSE, a new instance or a take-over ends it.
    */
   release(volumeId: string, epoch: number): Promise<void>;
   /** The client has recovered its earlier writes in this incarnation of the storage. */
   settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
   openBackend(volume: ServedVolume): Promise<Backend>;
   /**
-   * A sync of the volume failed: acknowledged writes may be lost. The listener starts a new incarnation of the storage and revokes every handle of
-   * the volume. It hears of this before any later request of this session.
+   * A sync of the volume failed: acknowledged writes may be lost. The listener starts a new incarnation of the storage and revokes every
+   * handle of the volume. This report reaches it before any later request of this session.
    */
   lost(volumeId: string): void;
   /**
-   * The storage is shorter than the volume: it was truncated. The listener stops serving the volume until the administrator has restored it, and
-   * revokes every handle of it.
+   * The storage is shorter than the volume: it was truncated. The listener revokes every handle of the volume and stops serving it until
+   * the administrator has restored the storage.
    */
   cut(volumeId: string): void;
 }
@@ -74,7 +75,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** By volume id: grants up to this epoch were revoked meanwhile. */
+  /** Volume id -> epoch: grants up to this epoch were revoked while the OPEN was in progress. */
   readonly revoked: Map<string, number>;
 }
 
@@ -90,15 +91,15 @@ export class SessionVolumes {
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
   private readonly opening = new Set<Opening>();
-  /** Handles that are being closed, with the status of their last flush. */
+  /** Handles that are being closed, each with the status of its last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
-  /** By id: volumes whose hold is released later, because an OPEN is in progress. */
+  /** Volume id -> hold to release later, because an OPEN of the volume is in progress. */
   private readonly postponed = new Map<string, PostponedRelease>();
-  /** Ids of volumes with a revoked handle. The client is expected to open them again, and the hold stays for that until an OPEN is granted. */
+  /** Ids of volumes with a revoked handle. The client is expected to open them again, so each hold stays until an OPEN is granted. */
   private readonly revoked = new Set<string>();
-  /** Handles whose storage was found truncated; the listener knows. */
+  /** Handles whose storage was found truncated. The listener was notified. */
   private readonly cutHandles = new Set<number>();
-  /** Sizes by volume id of volumes that have grown since the OPENs in progress began, because those may have been granted before. */
+  /** Volume id -> new size, for volumes that have grown during an OPEN in progress. The OPEN may have been granted with the old size. */
   private readonly grownMeanwhile = new Map<string, number>();
 
   constructor(ports: VolumePorts) {
@@ -110,7 +111,7 @@ export class SessionVolumes {
     );
   }
 
-  /** Syncs volumes that have been unsynced for long. */
+  /** Syncs volumes whose writes have been unsynced for too long. */
   tick(nowMs: number): void {
     for (const open of this.open.values()) this.syncs.tick(open, nowMs);
   }
@@ -123,7 +124,7 @@ export class SessionVolumes {
     return this.open.get(handle);
   }
 
-  /** Whether this handle number was ever given. */
+  /** Whether this handle number was ever used in this session. */
   wasGiven(handle: number): boolean {
     return this.numbers.wasGiven(handle);
   }
@@ -136,7 +137,7 @@ export class SessionVolumes {
     }
   }
 
-  /** Answers a message request exactly once, now or later. `isExecuting`: whether other requests of a handle are executing. */
+  /** Answers a message request exactly once, now or later. `isExecuting`: tells whether other requests on a handle are executing. */
   answer(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): void {
     this.run(header, body, isExecuting, answered).catch((thrown: unknown) => {
       const error = toRsError(thrown);
@@ -146,7 +147,7 @@ export class SessionVolumes {
     });
   }
 
-  /** Revokes grants of a volume up to an epoch. Resolves when nothing of them is running; false: a flush failed. */
+  /** Revokes grants of a volume up to an epoch. Resolves when nothing that they permitted is running. False: a flush failed. */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     for (const { revoked } of this.opening) revoked.set(volumeId, Math.max(epoch, revoked.get(volumeId) ?? 0));
     const granted = [...this.open.values()].filter((open) => open.volume.id === volumeId && open.epoch <= epoch);
@@ -155,8 +156,9 @@ export class SessionVolumes {
   }
 
   /**
-   * Revokes one handle: new requests on it get STALE, executing ones end and are answered. Resolves with the status of its last flush when it is
-   * closed; OK if it is not open. The hold stays: the client opens the volume again, or learns which client took it.
+   * Revokes one handle: new requests on it get STALE, and executing ones end and are answered. Resolves once the handle is closed, with the
+   * status of its last flush, or OK if it was not open. The hold stays: the client opens the volume again, or is told which client has
+   * taken it over.
    */
   async revokeHandle(handle: number): Promise<Status> {
     const open = this.open.get(handle);
@@ -167,8 +169,8 @@ export class SessionVolumes {
   }
 
   /**
-   * The status that answers a request which reached the storage. Nothing on truncated storage can be trusted, so the answer is STALE, as for all
-   * later requests: the client keeps the request and repeats it when the volume is served again.
+   * The status of the answer to a request that reached the storage. Nothing on truncated storage can be trusted, so this request gets
+   * STALE, as do all later ones. The client keeps the request and repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
     if (status !== STATUS.VOLUME_UNAVAILABLE) return status;
@@ -176,13 +178,13 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /** Flushes and closes everything; the backend has reported errors of a flush. */
+  /** Flushes and closes everything. The backend itself reports a failed flush. */
   async closeAll(): Promise<void> {
-    // Meanwhile another one may be revoked and already gone.
+    // While one handle closes, another may be revoked and already removed.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
   }
 
-  /** Notify the listener first: the client's next OPEN must find it informed. */
+  /** Notifies the listener first, because it must know of the truncation before the client's next OPEN. */
   private cut({ handle, volume }: OpenVolume): void {
     if (this.cutHandles.has(handle)) return;
     this.cutHandles.add(handle);
@@ -196,7 +198,10 @@ export class SessionVolumes {
     return status;
   }
 
-  /** The hold ends with the last handle of its volume; an OPEN in progress may have been granted on it already. */
+  /**
+   * Releases the hold if no handle of its volume is left. An OPEN in progress may already have been granted on that hold, so the release
+   * waits for the OPEN.
+   */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
     if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
     if ([...this.opening].some(({ request }) => isFor(request, volume))) this.releaseLater({ volume, epoch });
@@ -207,7 +212,7 @@ export class SessionVolumes {
     this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
   }
 
-  /** An OPEN has ended: releases the holds that waited for it, unless it gave a handle. */
+  /** An OPEN has ended: releases the holds that waited for it, unless it opened a handle. */
   private async releasePostponed(request: OpenRequest): Promise<void> {
     for (const left of [...this.postponed.values()]) {
       if (!isFor(request, left.volume)) continue;
@@ -262,7 +267,7 @@ export class SessionVolumes {
     answer();
   }
 
-  /** Returns a function that sends the answer. */
+  /** Opens the volume, and returns a function that sends the answer. */
   private async openFor({ request, revoked }: Opening, answered: Answered): Promise<() => void> {
     const grant = await this.ports.grant(request);
     if (!grant.granted) {
@@ -275,7 +280,7 @@ export class SessionVolumes {
       backend = await this.backends.open(grant);
     } catch (error) {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
-      // A client that resumes a hold has I/O waiting for it.
+      // Do not release a hold that the client resumes, because the client has I/O waiting for it.
       if (request.resume === null) this.releaseLater({ volume, epoch });
       throw error;
     }
@@ -314,7 +319,7 @@ export class SessionVolumes {
     return () => answered(STATUS.OK, [body], 0);
   }
 
-  /** Closes a handle once; all callers wait for that. */
+  /** Closes a handle once. All callers wait for the same close. */
   private close(open: OpenVolume): Promise<Status> {
     let closing = this.closings.get(open);
     if (closing === undefined) {
@@ -396,7 +401,7 @@ function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // The error is the answer; the handle must not wait for it for ever.
+    // The request is answered with the error. Count it out, or closing the handle would wait for it forever.
     open.inFlight.end();
     throw error;
   }

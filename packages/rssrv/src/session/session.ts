@@ -1,6 +1,6 @@
-// The server's side of one session: its paths, slot table and open volumes. Sans-I/O: transports, clock, backends and the listener's answers come in
-// as ports. Invariants (docs/PROTOCOL.md S1, S5, S7, S9, server's side): a request is executed at most once; every copy is answered on the path that
-// brought it; after `end` nothing starts, and everything started has ended.
+// The server's side of one session: its paths, slot table and open volumes. Sans-I/O: transports, clock, backends and the listener's
+// answers are passed in as ports. Invariants (docs/PROTOCOL.md S1, S5, S7, S9, server's side): a request is executed at most once; every
+// copy is answered on the path that brought it; once `end` is called nothing starts, and when it resolves nothing is running.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -31,7 +31,7 @@ export interface SessionPorts extends VolumePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly pools: ConnectionPools;
-  /** The number of paths has changed. Without paths, the listener limits how long the session may stay. */
+  /** The number of paths has changed. The listener limits how long a session without paths is kept. */
   pathsChanged(count: number): void;
   /** The session should end: the client sent BYE, or its handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
@@ -50,11 +50,12 @@ export class Session implements ServerPathEvents {
   private listGeneration: number;
   private nextPath = 0;
   /**
-   * READs and message requests that are executed again for late copies. They are not in the slot table, but the end of the session waits for them.
+   * READs and message requests that are executed again for late copies. They are not in the slot table, but the session does not end before
+   * they do.
    */
   private readonly reexecutedReads = new ReExecutions(SLOTS, REREAD_MAX_BYTES);
   private readonly reexecutedMessages = new ReExecutions(SLOTS, 0);
-  /** READs wait because the client has too many unread answers. */
+  /** True while READs wait because the client has too many unread answers. */
   private isFull = false;
   private isEnding = false;
   private ended: Promise<void> | null = null;
@@ -62,7 +63,7 @@ export class Session implements ServerPathEvents {
   private ticker: Timer;
   private readonly pathLog: PathLog;
 
-  /** `slotCount`: granted by WELCOME. */
+  /** `slotCount`: the number of slots that WELCOME grants. */
   constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
     this.slots = new SlotTable(slotCount);
     this.id = id;
@@ -74,7 +75,7 @@ export class Session implements ServerPathEvents {
     this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 
-  /** Makes a path of a proven connection: first the dead paths that it names are closed, then WELCOME is sent. */
+  /** Turns a proven connection into a path: closes the paths that the client considers dead, then sends WELCOME. */
   admit(transport: PathTransport, admission: Admission): void {
     for (const number of admission.dead) this.paths.get(number)?.connection.close('The client considers this path dead', true);
     const number = this.nextPath++;
@@ -104,8 +105,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * The server's list has changed: clients see the new generation, ask for the list, and close paths that are not on it. `grown` comes first, so that
-   * the sizes in the new list are already usable.
+   * The server's list has changed: the client sees the new generation, requests the list, and closes paths that are not on it. `grown` is
+   * applied first, so that the sizes in the new list are already usable.
    */
   listChanged(interfaces: readonly ServerInterface[], generation: number, grown: readonly GrownVolume[] = []): void {
     this.volumes.grow(grown);
@@ -118,9 +119,9 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Another client takes the volume over, or its storage has started a new incarnation. Nothing new starts on handles granted up to this epoch
-   * (STALE); executing requests end and are answered; then the handles are flushed and closed. Resolves after that; false: a flush reported lost
-   * writes.
+   * Another client takes the volume over, or its storage has started a new incarnation. New requests on handles granted up to this epoch
+   * get STALE; executing requests end and are answered; then the handles are flushed and closed. Resolves after that. False: a flush
+   * reported lost writes.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
     return this.volumes.revoke(volumeId, epoch);
@@ -169,7 +170,7 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.takeWaiting();
   }
 
-  /** Bounds the answers for a client that does not read: the path with most unread answers is closed. */
+  /** Bounds the answers queued for a client that does not read them, by closing the path with the most unread answers. */
   relieve(): void {
     let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
     for (const path of this.paths.values()) {
@@ -208,7 +209,7 @@ export class Session implements ServerPathEvents {
       for (const number of this.revokes.over(handle)) this.paths.get(number)?.revoked(handle);
     };
     this.volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
-      // It may still be running: send nothing, so that the client's handle stays fenced.
+      // Something on this handle may still be running, so do not send REVOKED: the client's handle then stays fenced.
       this.ports.log.error(`Handle ${handle}, which the client revoked, cannot be closed: ${toRsError(thrown).message}`);
     });
   }
@@ -266,7 +267,7 @@ export class Session implements ServerPathEvents {
     }
   }
 
-  /** A copy of a finished request: answered from the slot, or (READ, LIST, IOCTL) by executing it again, while the slot stays done. */
+  /** Answers a copy of a finished request from the slot or, for READ, LIST and IOCTL, by executing it again while the slot stays done. */
   private answerDone(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const { status, result, resultAux } = this.slots.outcome(header.slot);
     if (header.op === OP.READ && status === STATUS.OK) {
@@ -285,7 +286,10 @@ export class Session implements ServerPathEvents {
     }
   }
 
-  /** READ: directly into the path's output if the storage is fast, else through a buffer. `first`: not a copy of a finished request. */
+  /**
+   * READ: directly into the path's output if the storage is fast, otherwise through a buffer. `first`: this is not a copy of a finished
+   * request.
+   */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);
     const invalid = validate(open, header.op, header.flags, header.lba, header.count);
@@ -332,7 +336,9 @@ export class Session implements ServerPathEvents {
     });
   }
 
-  /** False: a run in progress answers this copy, too, or the copy is held back as not yet received, because too much is being executed again. */
+  /**
+   * False: a run in progress answers this copy, too; or too much is being executed again, and the copy is held back as if not yet received.
+   */
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
     const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);
     if (kind === 'full') path.defer(header);

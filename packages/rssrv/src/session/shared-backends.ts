@@ -1,6 +1,6 @@
-// The backends of one session. Handles of one volume share a backend, so that descriptors are needed per volume, not per handle. session-volumes.ts
-// has handles and holds. Invariant: handles share a backend only under the same hold and in the same incarnation of the same storage, so that
-// whatever ends one of them ends all.
+// The backends of one session. Handles of one volume share a backend, so that the number of descriptors depends on the volumes, not on the
+// handles. session-volumes.ts manages handles and holds. Invariant: handles share a backend only under the same hold and in the same
+// incarnation of the same storage, so that whatever revokes one of them revokes all.
 
 import type { Backend } from '../backends/io/backend.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
@@ -27,7 +27,7 @@ export class SharedBackends {
     this.openBackend = openBackend;
   }
 
-  /** Adds a user; `release` it once. Rejects with the error of opening. */
+  /** Opens or shares a backend and counts the caller as a user, who must call `release` once. Rejects with the error if opening fails. */
   async open(granted: Granted): Promise<Backend> {
     const key = keyOf(granted);
     let shared = this.byKey.get(key);
@@ -46,11 +46,14 @@ export class SharedBackends {
     }
   }
 
-  /** Resolves, for the last user, when nothing of the backend is running; for any other at once, because its operations have ended. */
+  /**
+   * For the last user, closes the backend and resolves when nothing of it is running. For any other user it resolves at once, because that
+   * user's operations have ended.
+   */
   async release(backend: Backend): Promise<void> {
     const shared = this.byBackend.get(backend);
     if (shared === undefined || --shared.users > 0) return;
-    // A handle that is opened meanwhile gets a new backend.
+    // A handle that is opened while this backend closes gets a new one.
     this.forget(shared);
     this.byBackend.delete(backend);
     await backend.close();
@@ -61,7 +64,7 @@ export class SharedBackends {
   }
 }
 
-/** Without the size, which grows under open handles. */
+/** The key omits the size, because a volume may grow while its handles are open. */
 function keyOf({ volume: { id, type, path, storage, readonly }, epoch, incarnation }: Granted): string {
   return JSON.stringify([id, type, path, storage, readonly, epoch, incarnation]);
 }

@@ -1,7 +1,7 @@
-// Syncs of a session's open volumes: a client's FLUSH, the last one of a handle, and the server's own, which reveal write-back errors of the kernel
-// early. After a failed sync acknowledged writes may be lost; the listener is notified and starts a new incarnation of the storage. flush-gate.ts
-// remembers the error, so that no later flush is OK. Invariant: each handle reports a loss once, before the failed sync is answered; written data
-// begins to be synced within SELF_SYNC_MS and a tick.
+// Syncs of a session's open volumes: those that a client requests (FLUSH), the last one before a handle closes, and the server's own, which
+// reveal write-back errors of the kernel early. After a failed sync, acknowledged writes may be lost: the listener is notified and starts a
+// new incarnation of the storage. flush-gate.ts remembers the error, so that no later flush returns OK. Invariants: each handle reports a
+// loss once, before the failed sync is answered; a sync of written data begins within SELF_SYNC_MS plus one tick.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -10,7 +10,7 @@ import type { OpenVolume } from './request.ts';
 
 /** State of an open handle. */
 interface Syncing {
-  /** When it was first seen with unsynced writes; null: it has none. */
+  /** When a tick first found unsynced writes on the handle; null: it has none. */
   sinceMs: number | null;
   /** A sync by the server itself is in progress. */
   isRunning: boolean;
@@ -29,13 +29,13 @@ export class VolumeSyncs {
     this.cut = cut;
   }
 
-  /** A sync begins: it covers all earlier writes. */
+  /** Call it when a sync begins, which covers all earlier writes. */
   begins(open: OpenVolume): void {
     open.hasUnsynced = false;
     this.of(open).sinceMs = null;
   }
 
-  /** FLUSH, WRITE, DISCARD or ZERO has ended and is answered next. */
+  /** Call it when a FLUSH, WRITE, DISCARD or ZERO has ended, before the request is answered. */
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
@@ -43,7 +43,7 @@ export class VolumeSyncs {
     else if (status !== STATUS.OK) this.sync(open);
   }
 
-  /** Checks a handle: syncs it if it has been unsynced for SELF_SYNC_MS, and checks the end of its storage. */
+  /** Syncs a handle whose writes have been unsynced for SELF_SYNC_MS, and checks whether its storage was truncated. */
   tick(open: OpenVolume, nowMs: number): void {
     const syncing = this.of(open);
     this.checkEnd(open, syncing);
@@ -60,7 +60,7 @@ export class VolumeSyncs {
     return status;
   }
 
-  /** A sync by the server, one at a time. A closing handle is synced anyway. */
+  /** Starts a sync by the server, one at a time. A closing handle needs none, because closing syncs it. */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);
     if (syncing.isRunning || open.isClosing) return;
@@ -74,7 +74,7 @@ export class VolumeSyncs {
     });
   }
 
-  /** One check at a time, and none for unused storage: one that hangs takes one of the shared threads. */
+  /** Runs one check at a time, and none for unused storage, because a check that hangs occupies one of the shared threads. */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;
     if (end === undefined || !end.needsCheck || syncing.isLooking || open.isClosing) return;

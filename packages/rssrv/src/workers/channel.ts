@@ -1,19 +1,19 @@
-// The messages between the listener and its workers: about a session in the worker, and about the process itself. Plain data; sockets travel along
-// with `path`. Sending is done in worker-pool.ts, worker.ts and session-host.ts. Invariants: each `ask` gets one `answer` with the same number, null
-// if it failed; nothing follows `ended` of a session.
+// The messages between the listener and its workers, about a session in the worker or about the process itself. They are plain data; a
+// `path` message also carries a socket. worker-pool.ts, worker.ts and session-host.ts send them. Invariants: each `ask` gets one `answer`
+// with the same number, null if it failed; nothing follows `ended` of a session.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import type { Admission } from '../session/server-path.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 
-/** A client, as the listener proved it. */
+/** A client whose identity the listener has verified. */
 export interface ClientIdentity {
   readonly node: string;
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** null: a client of the first versions. */
+  /** Null for a client of the first versions. */
   readonly process: string | null;
   readonly address: string;
 }
@@ -29,7 +29,7 @@ export interface WorkerLog {
 export type ToSession =
   | {
       readonly type: 'begin';
-      /** Node of the session; the process title names it. */
+      /** Node of the session, for the process title. */
       readonly node?: string;
       readonly interfaces: readonly ServerInterface[];
       readonly generation: number;
@@ -38,11 +38,11 @@ export type ToSession =
   | { readonly type: 'path'; readonly admission: Admission }
   | { readonly type: 'answer'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | null }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
-  /** Grants on the volume up to this epoch are void. Answered by `revoked` with the same number. */
+  /** Revokes grants on the volume up to this epoch. The answer is `revoked` with the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
   /**
-   * The server's list has changed: paths on interfaces that it lacks are closed after a while, and volumes in `grown` may be used up to their new
-   * size.
+   * The server's list has changed: paths on interfaces that are no longer in it are closed after a while, and volumes in `grown` may be
+   * used up to their new size.
    */
   | {
       readonly type: 'list-changed';
@@ -55,7 +55,7 @@ export type ToWorker =
   /** `session`: its id in hex. */
   | { readonly type: 'session'; readonly session: string; readonly message: ToSession }
   | { readonly type: 'reopen-log'; readonly level: string }
-  /** Answered by `pong` in the next turn of the event loop. */
+  /** The worker answers with `pong` in the next turn of its event loop. */
   | { readonly type: 'ping' }
   /** No session is left, and none will come: the worker exits. */
   | { readonly type: 'exit' };
@@ -63,14 +63,14 @@ export type ToWorker =
 export type SessionRequest =
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
-  /** `epoch`: that of the grant, here and below. */
+  /** `epoch` is the epoch of the grant, here and below. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
 export type FromSession =
   | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
   | { readonly type: 'paths'; readonly count: number }
-  /** Nothing of it is running. `isFlushed`: no flush has reported lost writes. */
+  /** Nothing of the revoked grants is running. `isFlushed`: no flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
   /** A sync failed: writes to the volume may be lost. */
   | { readonly type: 'lost'; readonly volumeId: string }

@@ -1,6 +1,6 @@
-// One client's session in a worker: real sockets and storage on one side, the listener on the other end of the channel. worker.ts owns the process,
-// which may have other sessions. Invariant: `ended` is the last message of a session; by then nothing of it is running, all writes are flushed, and
-// its volumes are closed.
+// One client's session in a worker. It connects the session with real sockets and storage, and through the channel with the listener.
+// worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session; by then nothing of it is
+// running, all writes are flushed, and its volumes are closed.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -88,20 +88,22 @@ export class SessionHost {
     }
   }
 
-  /** Answers and flushes what is in progress; nothing new starts. Resolves after `ended` was sent. Further calls return the same promise. */
+  /**
+   * Answers requests in progress and flushes; nothing new starts. Resolves after `ended` was sent. Further calls return the same promise.
+   */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));
     return this.ended;
   }
 
-  /** Ends the session without its listener, which answers no requests any more. */
+  /** Ends the session without its listener, which no longer answers requests. */
   listenerLost(): Promise<void> {
     for (const answer of this.pending.values()) answer(null);
     this.pending.clear();
     return this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
   }
 
-  /** Sends nothing on failure: the listener ends this process then. */
+  /** Sends nothing on failure. The listener then ends this process. */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {
       this.ports.send({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });

@@ -1,6 +1,7 @@
-// The workers: one per session up to `processes` in rssrvcfg, then shared, and one on standby, because starting one takes 50 ms. Each has a channel
-// to the listener and exits when that closes. worker-session.ts has what concerns one session. Invariant (S9): a worker session is over when its
-// session has ended in order, or when the process has exited with everything it started; sockets in transit are closed unread.
+// The workers. Each session has its own worker, until the number of workers reaches `processes` in rssrvcfg; further sessions share them.
+// One worker is on standby, because starting one takes 50 ms. Each worker has a channel to the listener and exits when the channel closes.
+// worker-session.ts handles one session. Invariant (S9): a worker session is over when its session has ended in order, or when the process
+// has exited with everything it started; sockets in transit are then closed unread.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -16,7 +17,7 @@ import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../worker.ts' : './worker.js', import.meta.url);
 
-/** For log lines and refusals. */
+/** Describes a blocked worker in log lines and refusals. */
 export const BLOCKED = 'is blocked in a call to the storage of one of its volumes';
 
 export class Worker implements WorkerSessionPorts {
@@ -26,16 +27,16 @@ export class Worker implements WorkerSessionPorts {
   readonly clock: Clock;
   private readonly child: ChildProcess;
   private readonly socketsInTransit = new Set<Socket>();
-  /** By session id. */
+  /** Session id -> worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** The last session, after it has ended in order: the process exits next. */
+  /** The last session, once it has ended in order. The process exits next. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
 
   /**
-   * Resolves when the process is recorded in RUN and listens to its channel. Nothing is sent to it before: nobody would read a socket that arrived
-   * earlier, and its reset would kill the process. Rejects when the process exits first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Send it nothing before: the process would not yet handle a
+   * socket that arrives earlier, and a reset of that socket would kill the process. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
@@ -44,7 +45,7 @@ export class Worker implements WorkerSessionPorts {
     this.clock = clock;
     this.child = fork(fileURLToPath(WORKER_MODULE), [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      // Starts a process session; run-records.ts finds remaining helpers by its number.
+      // Start a new process session. run-records.ts finds remaining helpers by the number of that session.
       detached: true,
       env: { ...process.env, UV_THREADPOOL_SIZE: String(STORAGE_THREADS) },
     });
@@ -72,7 +73,7 @@ export class Worker implements WorkerSessionPorts {
       this.child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([this.child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // The user of the process sees the error; a standby worker has no user yet.
+    // A standby worker has no user yet, so nothing else would handle this error. Later users of the worker get it, too.
     this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
       const heard = message as FromWorker;
@@ -82,7 +83,7 @@ export class Worker implements WorkerSessionPorts {
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
       process.stderr.write(chunk);
-      // Its log lines are in the file already; anything else on stderr tells why it died.
+      // The worker's log lines are already in the log file, so anything on stderr tells why it died.
       if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
     });
     this.ended = new Promise<void>((resolve) => {
@@ -96,7 +97,7 @@ export class Worker implements WorkerSessionPorts {
         this.sessions.clear();
         resolve();
       };
-      // 'close' comes when no process has the pipe any more: the worker and its range helper have exited.
+      // 'close' is emitted when no process has the stderr pipe open, so the worker and its range helper have exited.
       this.child.on('close', exited);
       this.child.on('error', (error) => {
         const isStarted = this.child.pid !== undefined;
@@ -114,23 +115,23 @@ export class Worker implements WorkerSessionPorts {
     return this.hasExited ? null : this.watch.blockedMs;
   }
 
-  /** Whether it accepts another session. */
+  /** Whether the worker accepts another session. */
   get isOpen(): boolean {
     return !this.hasExited && this.lastSession === null;
   }
 
-  /** Number of its sessions. */
+  /** Number of sessions in the worker. */
   get load(): number {
     return this.sessions.size;
   }
 
-  /** Whether one of its sessions is ending; if that takes too long, the process is killed. */
+  /** Whether one of the worker's sessions is ending. If that takes too long, the process is killed. */
   get isEndingOne(): boolean {
     for (const session of this.sessions.values()) if (session.isEnding) return true;
     return false;
   }
 
-  /** `session`: its id in hex. */
+  /** `session`: the id of the session in hex. */
   addSession(session: string): WorkerSession {
     const workerSession = new WorkerSession(this, session);
     this.sessions.set(session, workerSession);
@@ -138,14 +139,14 @@ export class Worker implements WorkerSessionPorts {
     return workerSession;
   }
 
-  /** One of its sessions has ended in order, or has never begun (`isUnused`). A process without sessions exits. */
+  /** A session of the worker has ended in order, or has never begun (`isUnused`). A process without sessions exits. */
   sessionEnded(workerSession: WorkerSession, isUnused = false): void {
     this.sessions.delete(workerSession.session);
     if (this.sessions.size > 0) {
       workerSession.finish(true);
       return;
     }
-    // It is over when the process and its helper have exited, so that nothing of it is left.
+    // The last session is over only when the process and its helper have exited, so that nothing of the session is left.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });
@@ -161,9 +162,11 @@ export class Worker implements WorkerSessionPorts {
       return;
     }
     this.socketsInTransit.add(socket);
-    // Without keepOpen, Node closes this end only after the process has confirmed the other one; a process that dies first never does.
+    // Without keepOpen, Node would close this process's copy of the socket only after the worker has confirmed its own. A worker that dies
+    // first never confirms.
     this.child.send(message, socket, { keepOpen: true }, () => {
-      // Sent: the other end is in the channel, and is closed unread if the process dies. Or not sent. Either way this end is no longer needed.
+      // If the socket was sent, the channel has its own copy, which is closed unread if the worker dies. Sent or not, this copy is no
+      // longer needed.
       this.socketsInTransit.delete(socket);
       socket.destroy();
     });
@@ -180,7 +183,7 @@ function notStarted(error: Error): RsError {
   return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
-/** All workers: those with sessions, and the standby workers. */
+/** All workers, both those with sessions and those on standby. */
 export class WorkerPool {
   private readonly start: () => Worker;
   private standby: Worker[] = [];
@@ -188,13 +191,13 @@ export class WorkerPool {
   private isStopped = false;
   private processesMax: number;
 
-  /** `start` starts and records a worker. `processes`: how many may have sessions before they are shared. */
+  /** `start` starts and records a worker. `processes`: the number of workers with sessions, beyond which sessions share workers. */
   constructor(start: () => Worker, processes: number) {
     this.start = start;
     this.processesMax = processes;
   }
 
-  /** For new sessions; existing ones stay where they are. */
+  /** Applies to new sessions. Existing sessions stay in their workers. */
   set processes(count: number) {
     this.processesMax = count;
   }
@@ -206,7 +209,7 @@ export class WorkerPool {
     }
   }
 
-  /** Takes a place for a new session. The next standby worker is started in a later turn of the event loop. */
+  /** Assigns a worker to a new session. The next standby worker is started in a later turn of the event loop. */
   take(session: string): WorkerSession {
     this.removeEnded();
     const worker = this.standby.shift() ?? (this.used.length < this.processesMax ? this.start() : this.leastLoaded());
@@ -215,7 +218,7 @@ export class WorkerPool {
     return worker.addSession(session);
   }
 
-  /** Every worker reopens the log and uses this level. */
+  /** Tells every worker with sessions to reopen the log and use this level. */
   reopenLogs(level: string): void {
     this.removeEnded();
     for (const worker of this.used) worker.send({ type: 'reopen-log', level });
@@ -229,7 +232,7 @@ export class WorkerPool {
     await Promise.all(spares.map((worker) => worker.ended));
   }
 
-  /** A worker with an ending session may be killed, so it comes last. */
+  /** The worker with the fewest sessions. A worker with an ending session may be killed, so it is chosen last. */
   private leastLoaded(): Worker {
     const inOrder = this.used.toSorted((a, b) => Number(a.isEndingOne) - Number(b.isEndingOne) || a.load - b.load);
     return inOrder[0] ?? this.start();

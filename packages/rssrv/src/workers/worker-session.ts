@@ -1,5 +1,5 @@
-// One session in a worker, as the listener sees it: the messages to it and from it. The worker owns the process. Invariant (S9): `ended` resolves
-// only when nothing that the session started is running.
+// One session in a worker, as the listener sees it: it sends and receives the messages of the session. worker-pool.ts owns the process.
+// Invariant (S9): `ended` resolves only when nothing that the session started is running.
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -11,23 +11,23 @@ export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
   readonly clock: Clock;
-  /** For how long the process has been blocked by its storage, in ms; null: it is running. */
+  /** How long the process has been blocked by its storage, in ms; null: it is running. */
   readonly blockedMs: number | null;
   send(message: ToWorker, socket?: Socket): void;
-  /** The session has ended in order, or has never begun (`isUnused`). */
+  /** Called when the session has ended in order, or has never begun (`isUnused`). */
   sessionEnded(workerSession: WorkerSession, isUnused?: boolean): void;
   kill(): void;
 }
 
 export class WorkerSession {
   readonly session: string;
-  /** Resolves when the session has ended or its process has exited. True: it ended in order, with everything flushed. */
+  /** Resolves when the session has ended or its process has exited. True: it ended in order, and everything is flushed. */
   readonly ended: Promise<boolean>;
-  /** Resolves when it has been told to end, or has ended. */
+  /** Resolves when the session was told to end, or has ended. */
   readonly ending: Promise<void>;
   onMessage: (message: FromSession) => void = () => {};
   private readonly worker: WorkerSessionPorts;
-  /** Revocations without an answer, by number. */
+  /** Number of each unanswered revocation -> function that receives the answer. */
   private readonly revoking = new Map<number, (isFlushed: boolean) => void>();
   private revokeNumber = 0;
   private resolveEnding: () => void = () => undefined;
@@ -67,7 +67,7 @@ export class WorkerSession {
     return this.isOver;
   }
 
-  /** Whether it has been told to end, or has ended. */
+  /** Whether the session was told to end, or has ended. */
   get isEnding(): boolean {
     return this.isAskedToEnd;
   }
@@ -78,8 +78,8 @@ export class WorkerSession {
   }
 
   /**
-   * Revokes what was granted on a volume up to `epoch`. Resolves when nothing of it is running, or when the session has ended. False: a flush
-   * reported lost writes.
+   * Revokes what was granted on a volume up to `epoch`. Resolves when nothing of those grants is running, or when the session has ended.
+   * False: a flush reported lost writes.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     if (this.isOver) return true;
@@ -90,8 +90,8 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session to answer, flush and end. After WORKER_DRAIN_TIMEOUT_MS its process is killed, because nothing else makes sure that nothing of
-   * it is running; the other sessions in it have to reconnect. Resolves when it has ended.
+   * Tells the session to answer, flush and end. After WORKER_DRAIN_TIMEOUT_MS its process is killed, because only that ensures that nothing
+   * of the session is running. Clients of other sessions in the process then have to reconnect. Resolves when the session has ended.
    */
   async end(code: string, sentence: string): Promise<void> {
     this.resolveEnding();
@@ -101,13 +101,13 @@ export class WorkerSession {
     timer.cancel();
   }
 
-  /** Gives the place back; nothing was sent to the session. */
+  /** Ends a worker session to which nothing was sent. */
   discard(): void {
     this.resolveEnding();
     if (!this.isOver) this.worker.sessionEnded(this, true);
   }
 
-  // --- what its worker reports
+  // --- Reports of the worker
 
   receive(message: FromSession): void {
     if (message.type === 'ended') {

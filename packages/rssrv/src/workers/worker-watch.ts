@@ -1,6 +1,6 @@
-// Detects a worker that is blocked by its storage. It is pinged regularly; one that sleeps and does not answer is waiting for its storage on the
-// thread that answers PINGs, and the listener tells its clients. A stopped or busy worker is not blocked. Pings are counted, not time: after the
-// listener itself was blocked, answers may be there unread.
+// Detects a worker that is blocked by its storage. The listener pings each worker regularly. A worker that sleeps and does not answer is
+// waiting for its storage on the thread that answers PINGs, and the listener tells its clients so. A stopped or busy worker is not blocked.
+// Missed pings are counted instead of time, because answers may have arrived unread while the listener itself was blocked.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
@@ -10,14 +10,14 @@ export interface WorkerWatchPorts {
   ping(): void;
   /** Whether the process is sleeping now. */
   isAsleep(): boolean;
-  /** `forMs`: null: it is blocked; else it is running again, after that many ms. */
+  /** Called when the worker is found blocked (`forMs` is null), and when it runs again after `forMs` milliseconds. */
   changed(forMs: number | null): void;
 }
 
 export class WorkerWatch {
   private readonly ports: WorkerWatchPorts;
   private timer: Timer | null = null;
-  /** When the unanswered ping was sent; null: there is none. */
+  /** When the unanswered ping was sent; null: no ping is unanswered. */
   private pingedMs: number | null = null;
   private unanswered = 0;
   private wasReported = false;
@@ -35,7 +35,7 @@ export class WorkerWatch {
     this.timer = null;
   }
 
-  /** For how many ms it has been waiting for its storage; null: it is not. */
+  /** How long the worker has been waiting for its storage, in ms; null: it is not waiting. */
   get blockedMs(): number | null {
     if (this.pingedMs === null || this.unanswered < WORKER_PINGS_UNANSWERED || !this.ports.isAsleep()) return null;
     return this.ports.clock.monotonicMs() - this.pingedMs;
@@ -57,7 +57,7 @@ export class WorkerWatch {
       this.ports.ping();
       return;
     }
-    // One ping at a time, so that unread pings do not pile up.
+    // Send one ping at a time, so that unread pings do not pile up.
     this.unanswered++;
     if (this.wasReported || this.blockedMs === null) return;
     this.wasReported = true;
