@@ -1,6 +1,6 @@
-// The client's file as tools read and save it. A fingerprint of what was read ensures that a file that changed since is not overwritten.
-// Invariant: an edit that adds a problem is never saved. Problems that the file already has do not stand in the way, so that a person can
-// repair a broken file step by step.
+// The client's configuration file as tools read and save it. A fingerprint of the text that was read prevents a tool from overwriting a
+// file that has changed since. Invariant: an edit that adds a problem is never saved. Problems that the file already has do not prevent
+// saving, so that a person can repair a broken file step by step.
 
 import { createHash } from 'node:crypto';
 import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
@@ -20,7 +20,7 @@ export interface ConfigSource {
   readonly document: IniDocument;
   /** null: there is no file, and the document is empty. */
   readonly fingerprint: FileFingerprint | null;
-  /** About the rights of the file. */
+  /** Warnings about the permissions of the file. */
   readonly warnings: readonly ConfigWarning[];
 }
 
@@ -41,7 +41,7 @@ export interface SavedConfig extends EditFindings {
 
 /**
  * Replaces the file if it still has the fingerprint `before` (null: there was no file). Throws E_CHANGED, E_RIGHTS, E_SYSTEM, or E_CONFIG
- * with `context` {file, problems} if the document adds problems; the file stays as it was then.
+ * with `context` {file, problems} if the document adds problems. After an error the file is unchanged.
  */
 export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
   const old = openUnchanged(path, before);
@@ -67,14 +67,14 @@ function fingerprintOf(text: string): FileFingerprint {
 }
 
 export interface EditFindings {
-  /** Problems that the edit adds: the document may not be saved. */
+  /** Problems that the edit adds. If there are any, the document must not be saved. */
   readonly added: readonly ConfigProblem[];
-  /** Problems that were there before. Daemons refuse the file until they are fixed. */
+  /** Problems that the file had before the edit. Daemons refuse the file until these are fixed. */
   readonly kept: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Compares the problems of two documents; lines are those of `after`. `file` is only the name used in messages. */
+/** Compares the problems of two documents. Line numbers are those of `after`. `file` is only the name used in messages. */
 export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
   const { problems, warnings } = examineRscltConfig(printIni(after), file);
   const known = new Map<string, number>();
@@ -91,7 +91,7 @@ export function checkEdit(before: IniDocument, after: IniDocument, file: string)
   return { added, kept, warnings };
 }
 
-/** A problem keeps its text, but edits move lines, and "9 interfaces" becomes "10 interfaces". */
+/** The message without line numbers and a leading count: an edit moves lines, and can turn "9 interfaces" into "10 interfaces". */
 function identityOf({ message }: ConfigProblem): string {
   return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');
 }

@@ -1,21 +1,22 @@
-// The settings that hold for one volume of a client: its [volume] section, else its [namespace], which the reader has completed from [defaults].
-// The only place where these sections meet. Pure. Invariant: a setting of the volume's own section always wins.
+// The settings that apply to one volume of a client. They come from its [volume] section, else from its [namespace] section, which the
+// reader has completed from [defaults]. No other code combines these sections. Pure. Invariant: a setting of the [volume] section always
+// wins.
 
 import type { ClientNamespaceConfig, DeviceChoice, RscltConfig, StallPolicy } from './schema/types.ts';
 
 export interface EffectiveVolume {
   readonly stall: StallPolicy;
-  /** Whether rsiod attaches it at its start. */
+  /** Whether rsiod attaches the volume automatically. */
   readonly attach: boolean;
   readonly device: DeviceChoice;
-  /** Of its replay log. */
+  /** Maximum size of the volume's replay log. */
   readonly logSizeBytes: number;
   readonly readonly: boolean;
-  /** Of its block device; null: below the device folder. */
+  /** Path of the volume's block device; null: the default path below the device folder. */
   readonly path: string | null;
 }
 
-/** Of a volume that is in use although its namespace is not in the configuration any more. */
+/** Settings of a volume that is in use although its namespace is no longer in the configuration. */
 const UNCONFIGURED: EffectiveVolume = {
   stall: 'forever',
   attach: false,
@@ -27,7 +28,7 @@ const UNCONFIGURED: EffectiveVolume = {
 
 type Settings = Pick<ClientNamespaceConfig, 'stall' | 'attach' | 'device' | 'logSizeBytes' | 'volumes'>;
 
-/** `name`: as the server calls the volume. */
+/** `name`: the volume's name on the server. */
 export function effectiveVolume(namespace: Settings, name: string): EffectiveVolume {
   const own = namespace.volumes.find((volume) => volume.name === name);
   const { attach } = namespace;
@@ -41,7 +42,7 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
   };
 }
 
-/** The same by the name of the namespace; of one that is not configured, I/O waits for ever and devices are made where possible. */
+/** As effectiveVolume, but finds the namespace by name. If it is not configured, I/O waits forever and devices are made where possible. */
 export function effectiveVolumeOf(
   { namespaces }: Pick<RscltConfig, 'namespaces'>,
   volume: { readonly namespace: string; readonly name: string },

@@ -1,5 +1,5 @@
-// Reads a configuration file, with clear errors and a warning about its rights, and passes the text to the parser. No other part of the
-// configuration reads files. Invariant: the text is the file byte for byte; a file that would not be written back unchanged is refused.
+// Reads a configuration file, warns about unsafe permissions, and passes the text to the parser. No other part of the configuration code
+// reads files. Invariant: the text is the file byte for byte. A file that could not be written back unchanged is refused.
 
 import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
@@ -13,7 +13,7 @@ import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts'
 const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
 const WRITABLE = { everybody: 0o002, group: 0o020 };
-/** A file without keys may be readable for everybody, for example another kind of file that was named by mistake. */
+/** Finds keys in the text. A file without keys, such as a different file that was named by mistake, may be readable by every user. */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 
 export interface ConfigText {
@@ -35,7 +35,7 @@ export function readConfigFile(path: string): ConfigText {
   return { text, warnings };
 }
 
-/** A user who may change the file controls the daemon, which is often root. A user who may read its keys can act as a client. */
+/** A user who can change the file controls the daemon, which often runs as root. A user who can read the keys can pose as a client. */
 function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
   const mode = (bits & 0o777).toString(8).padStart(4, '0');
   const remedy = `${path} (mode ${mode}): run chmod 600 ${path}`;
@@ -46,21 +46,21 @@ function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | nul
   return (bits & READABLE.group) === 0 ? null : `Its group can read the keys in ${remedy}`;
 }
 
-/** Reads and parses the file; throws what either step throws. `takesTests`: rssrv was started with --test. */
+/** Reads and parses the file; throws the errors of both steps. `takesTests`: whether rssrv was started with --test. */
 export function loadRssrvConfig(path: string, takesTests = false): RssrvConfig {
   const { text, warnings } = readConfigFile(path);
   const config = parseRssrvConfig(text, path, takesTests);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Reads and parses the file; throws what either step throws. */
+/** Reads and parses the file; throws the errors of both steps. */
 export function loadRscltConfig(path: string): RscltConfig {
   const { text, warnings } = readConfigFile(path);
   const config = parseRscltConfig(text, path);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Warnings as sentences with file and line. */
+/** Each warning as a sentence, with file and line unless it is about the whole file. */
 export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
   return warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
 }
@@ -68,7 +68,7 @@ export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
 function readOpened(path: string): { bytes: Buffer; stats: Stats } {
   let descriptor: number | undefined;
   try {
-    // Non-blocking, so that a FIFO with this name is refused instead of blocking.
+    // O_NONBLOCK, so that opening a FIFO does not block. The check below then refuses the FIFO.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     if (!stats.isFile())
@@ -118,7 +118,7 @@ function decode(bytes: Buffer, path: string): string {
   }
 }
 
-/** 1-based line of the first bytes that are not UTF-8. */
+/** The number, from 1, of the first line with bytes that are not UTF-8. */
 function firstBadLine(bytes: Buffer): number {
   const good = bytes.toString('utf8').split('\n');
   const index = good.findIndex((line) => line.includes('\ufffd'));

@@ -1,12 +1,12 @@
-// Every path that the programs use, below a root prefix, so that several "hosts" fit on one machine. Does not access the disk.
-// A relative root is resolved against the current directory, so resolve it before changing the directory.
+// Every path that the programs use. All paths are below a root prefix, so that one machine can run several "hosts". Does not access the
+// disk. A relative root is resolved against the current directory, so callers must resolve it before they change the directory.
 
 import { posix } from 'node:path';
 
 export type DaemonProgram = 'rssrv' | 'rsiod';
 
 export interface DaemonPaths {
-  /** '' is the real root. */
+  /** The root prefix; '' is the real root. */
   readonly root: string;
   readonly configFile: string;
   readonly runDir: string;
@@ -20,12 +20,12 @@ export interface DaemonPaths {
 }
 
 export interface RssrvPaths extends DaemonPaths {
-  /** Ids of the volumes without an id in the configuration. */
+  /** Holds the ids of volumes for which the configuration sets no id. */
   readonly volumesFile: string;
   readonly holdersFile: string;
-  /** Workers, and incarnations of volumes; a reboot clears it. */
+  /** Records the workers and the incarnations of volumes. A reboot removes the file. */
   readonly recordsFile: string;
-  /** Folder of memory volumes, on a memory file system. */
+  /** The folder for memory volumes. It is on a memory file system. */
   readonly memoryDir: string;
 }
 
@@ -36,7 +36,7 @@ export interface RsiodPaths extends DaemonPaths {
 
 const CONFIG_FILES: Readonly<Record<DaemonProgram, string>> = { rssrv: '/etc/dvsc/rssrvcfg', rsiod: '/etc/rscltcfg' };
 
-/** The prefix without trailing slash; '' for the real root ('' or '/'). */
+/** The absolute prefix without a trailing slash; '' for the real root ('' or '/'). */
 export function normalizeRoot(root: string): string {
   const absolute = posix.resolve(root === '' ? '/' : root);
   return absolute === '/' ? '' : absolute;

@@ -1,6 +1,6 @@
-// The edits that tools make in /etc/rscltcfg: document in, new document out, every other byte unchanged. New sections go where the manual's
-// sample has them, in its style: interfaces above the first namespace, servers below their namespace. The schema judges single names and
-// values here (E_CONFIG); the reader judges combinations before anything is saved (config-file.ts).
+// The edits that tools make in /etc/rscltcfg. Each takes a document and returns a new one in which every other byte is unchanged. New
+// sections follow the manual's sample in place and style: interfaces above the first namespace, servers below their namespace. The edits
+// check single names and values against the schema (E_CONFIG). The reader checks combinations before anything is saved (config-file.ts).
 
 import { INTERFACES_MAX } from '../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
@@ -18,15 +18,15 @@ export type SectionRef =
 
 type NamedSectionRef = Exclude<SectionRef, { readonly type: 'defaults' }>;
 
-/** Keys with their values, written as in the file. */
+/** Keys and their values, both as written in the file. */
 export type KeyValues = Readonly<Record<string, string>>;
-/** null: unset the key. */
+/** Keys and their new values; null unsets the key. */
 export type KeyChanges = Readonly<Record<string, string | null>>;
 
-/** Column of `=`, from 0: `protocol      = tcp`. */
+/** Column of the `=`, counted from 0, as in `protocol      = tcp`. */
 const KEY_COLUMNS = 14;
 
-/** A file with the first section of the sample. */
+/** A new file, with only the first section of the manual's sample. */
 export function newRscltcfg(): IniDocument {
   const entries = [
     ['protocol', 'tcp'],
@@ -35,7 +35,7 @@ export function newRscltcfg(): IniDocument {
   return appendSection(parseIni(''), 'defaults', null, entries, { keyColumns: KEY_COLUMNS });
 }
 
-/** Adds an interface below the others, else below [defaults], else above the first namespace. */
+/** Adds an interface below the other interfaces. Without others, it goes below [defaults]; without [defaults], above all sections. */
 export function addInterface(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   const { sections } = document;
   checkRoom(sections, 'interface', INTERFACES_MAX);
@@ -50,7 +50,7 @@ export function addNamespace(document: IniDocument, name: string, keys: KeyValue
   return addSection(document, { type: 'namespace', name }, keys, undefined);
 }
 
-/** Adds a server below the others of the namespace, else directly below the namespace. */
+/** Adds a server below the other servers of the namespace, or directly below the namespace if there are none. */
 export function addServer(document: IniDocument, namespace: string, name: string, keys: KeyValues): IniDocument {
   const home = indexOf(document, { type: 'namespace', name: namespace });
   const last = belongings(document, home).findLast((index) => document.sections[index]?.type === 'server');
@@ -76,7 +76,7 @@ export function setKey(document: IniDocument, place: SectionRef, key: string, va
   return value === null ? removeEntry(document, index, key) : setValue(document, index, key, value);
 }
 
-/** Changes only the name. */
+/** Renames a section and changes nothing else. */
 export function renameConfigSection(document: IniDocument, place: NamedSectionRef, name: string): IniDocument {
   const index = indexOf(document, place);
   if (name === place.name) return document;
@@ -84,14 +84,14 @@ export function renameConfigSection(document: IniDocument, place: NamedSectionRe
   return renameSection(document, index, name);
 }
 
-/** Removes the section with its comments, and with a namespace its [server] and [volume] sections. */
+/** Removes the section with its comments. Removing a namespace also removes its [server] and [volume] sections. */
 export function removeConfigSection(document: IniDocument, place: NamedSectionRef): IniDocument {
   const index = indexOf(document, place);
   const doomed = place.type === 'namespace' ? [index, ...belongings(document, index)] : [index];
   return doomed.toReversed().reduce(removeSection, document);
 }
 
-/** Names of the namespaces with a server section of this name; null: of all namespaces. Omits sections without a name. */
+/** Names of the namespaces that have a [server] section named `server`; null: of all namespaces. Omits namespaces without a name. */
 export function namespacesWith(document: IniDocument, server: string | null): readonly string[] {
   return document.sections.flatMap(({ type, name }, index) => {
     const isMeant = server === null || belongings(document, index).some((each) => isSection(document, each, 'server', server));
@@ -114,7 +114,7 @@ function addSection(document: IniDocument, place: NamedSectionRef, keys: KeyValu
   return appendSection(document, place.type, place.name, entries, { ...where, keyColumns: KEY_COLUMNS });
 }
 
-/** Throws E_CONFIG unless there is exactly one. */
+/** The index of the section. Throws E_CONFIG unless there is exactly one such section. */
 function indexOf(document: IniDocument, place: SectionRef): number {
   const [index, second] = indexesOf(document, place);
   if (index === undefined) throw new RsError('E_CONFIG', `No section ${shown(place)} in the file: ${presentNames(document, place)}`);
@@ -183,7 +183,7 @@ function checkValue(key: string, { type }: KeyEntry<unknown>, value: string): vo
   }
 }
 
-/** Unknown keys come last; they are refused on use. */
+/** Unknown keys come last. The functions that use the keys refuse them. */
 function inSchemaOrder<V>(place: SectionRef, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
   const order = Object.keys(keysOf(place));
   const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);

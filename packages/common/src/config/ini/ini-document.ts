@@ -1,39 +1,40 @@
-// Line-preserving model of an ini file. Every text parses, and printing returns it byte for byte. The readers of the two files decide what the
-// lines mean. Sections with the same header stay separate and in order. A document never changes: ini-edit.ts creates a new one.
+// Line-preserving model of an ini file. Every text can be parsed, and printing returns it byte for byte. Interpreting the lines is the job
+// of rssrvcfg.ts and rscltcfg.ts. Sections with the same header stay separate and in order. A document is immutable: ini-edit.ts creates
+// new ones.
 //
 //   lines     every line with its own end        sections   header line + content lines (neither blank nor comment)
 
 export type LineEnd = '' | '\n' | '\r\n';
 
 export interface IniLine {
-  /** The line without its end. */
+  /** The line without its line end. */
   readonly raw: string;
   readonly end: LineEnd;
 }
 
 /** A line that is neither blank, comment nor header. */
 export interface IniContent {
-  /** 1-based. */
+  /** Line number, from 1. */
   readonly line: number;
-  /** The whole line, trimmed, for sections whose lines are not entries (`[clients]`). */
+  /** The whole line, trimmed. For sections such as `[clients]`, whose lines are not `key = value` entries. */
   readonly text: string;
-  /** The text before the first `=`, trimmed; null without `=`. */
+  /** The text before the first `=`, trimmed; null if the line has no `=`. */
   readonly key: string | null;
-  /** The text after the first `=`, trimmed; '' without `=`. */
+  /** The text after the first `=`, trimmed; '' if the line has no `=`. */
   readonly value: string;
 }
 
-/** `unclosed`: no `]`; `trailing`: text after it; `empty`: no text between the brackets. */
+/** `unclosed`: the header has no `]`; `trailing`: text follows the `]`; `empty`: there is no text between the brackets. */
 export type HeaderFault = 'unclosed' | 'trailing' | 'empty';
 
 export interface IniSection {
   /** First word of the header: `namespace` in `[namespace osl]`. */
   readonly type: string;
-  /** The rest of the header, trimmed; null when there is none. */
+  /** The rest of the header, trimmed; null if the header has only one word. */
   readonly name: string | null;
-  /** Line of the header, 1-based. */
+  /** Line number of the header, from 1. */
   readonly line: number;
-  /** A faulty header begins a section, too, so that its lines do not count for the section above. */
+  /** null: the header is correct. A faulty header begins a section too, so that its lines do not count for the section above. */
   readonly fault: HeaderFault | null;
   readonly contents: readonly IniContent[];
 }
@@ -53,7 +54,7 @@ export function printIni(document: IniDocument): string {
   return document.lines.map(({ raw, end }) => raw + end).join('');
 }
 
-/** The document with these lines. */
+/** Finds the sections in these lines. */
 export function documentOf(lines: readonly IniLine[]): IniDocument {
   const preamble: IniContent[] = [];
   const sections: IniSection[] = [];

@@ -1,6 +1,6 @@
-// Edits of an ini document. Each edit changes only the lines it must: comments, order, spacing and line ends of all others stay byte for byte,
-// and a file without final newline stays without. New lines copy the style of their neighbours. The schema judges keys and values; only text
-// that would change the structure is refused here (E_CONFIG).
+// Edits of an ini document. Each edit changes only the lines that it must: all other lines keep every byte, including comments, order,
+// spacing and line ends. A file without a final newline does not get one. New lines copy the style of their neighbours. Checking keys and
+// values is the schema's job: this file refuses only text that would change the structure (E_CONFIG).
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -12,14 +12,14 @@ interface EntryStyle {
   readonly indent: string;
   /** Column of `=`, counted from the indent. */
   readonly width: number;
-  /** White space before and after `=`. */
+  /** White space before the `=`; `after` is the white space that follows it. */
   readonly before: string;
   readonly after: string;
 }
 
 const PLAIN_STYLE: EntryStyle = { indent: '', width: 0, before: ' ', after: ' ' };
 
-/** Sets `key` in the section with this index in `document.sections`: in its line if it exists, else in a new last line. */
+/** Sets `key` in section `sectionIndex` of `document.sections`. Changes the line of the key, or adds one at the end of the section. */
 export function setValue(document: IniDocument, sectionIndex: number, key: string, value: string): IniDocument {
   checkEntry(key, value);
   const section = sectionAt(document, sectionIndex);
@@ -34,7 +34,7 @@ export function setValue(document: IniDocument, sectionIndex: number, key: strin
   return documentOf(lines);
 }
 
-/** Removes every line of the section that sets `key`; returns the same document if there is none. */
+/** Removes every line of the section that sets `key`. Returns the same document if there is no such line. */
 export function removeEntry(document: IniDocument, sectionIndex: number, key: string): IniDocument {
   const doomed = new Set(
     sectionAt(document, sectionIndex)
@@ -44,7 +44,7 @@ export function removeEntry(document: IniDocument, sectionIndex: number, key: st
   return doomed.size === 0 ? document : withoutLines(document, (index) => doomed.has(index));
 }
 
-/** Adds one line (such as one of `[clients]`) below the last content of the section. */
+/** Adds one line (such as a client's line in `[clients]`) below the last content of the section. */
 export function appendLine(document: IniDocument, sectionIndex: number, text: string): IniDocument {
   const trimmed = text.trim();
   if (/[\r\n]/.test(text) || trimmed === '' || trimmed.startsWith('[') || isComment(trimmed)) {
@@ -53,15 +53,15 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/** Position of a new section, and its style if no line of the document can serve as a model. */
+/** The position of a new section, and its style if the document has no line whose style can be copied. */
 export interface SectionPosition {
-  /** Index of the section that it follows; -1: above all others; undefined: at the end of the file. */
+  /** Index of the section that the new one follows; -1: it goes above all others; undefined: it goes to the end of the file. */
   readonly after?: number;
-  /** Columns of a key up to its `=`; undefined: those of the longest key. */
+  /** Number of columns before the `=`; undefined: enough for the longest key. */
   readonly keyColumns?: number;
 }
 
-/** Adds a section, separated by one empty line from its neighbours. Comments above another section stay with that section. */
+/** Adds a section, with an empty line between it and its neighbours. Comments above another section stay with that section. */
 export function appendSection(
   document: IniDocument,
   type: string,
@@ -81,7 +81,7 @@ export function appendSection(
   return insertAfter(document, above, [...(isApart ? [] : ['']), ...block, ...(isLast || isBlank(document, above + 1) ? [] : [''])]);
 }
 
-/** Changes only the name in the header. */
+/** Changes the name in the header, and nothing else. */
 export function renameSection(document: IniDocument, sectionIndex: number, name: string): IniDocument {
   const section = sectionAt(document, sectionIndex);
   headerText(section.type, name);
@@ -94,15 +94,15 @@ export function renameSection(document: IniDocument, sectionIndex: number, name:
 }
 
 /**
- * Removes a section with its comments: those directly above its header, and those directly below its last entry. The longer one of the gaps
- * around it stays. Comments that stand alone stay.
+ * Removes a section with its comments: those directly above its header, and those directly below its last entry. Other comments stay.
+ * Of the blank lines above and below the section, the longer run stays.
  */
 export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
   let first = firstAttachedLine(document, sectionIndex);
   let last = lastAttachedLine(document, sectionIndex);
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
-  // The longer gap stays, except at the beginning and at the end of the file.
+  // The longer run stays. But at the beginning of the file, the run below is removed, and at the end of the file, the run above.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);
@@ -124,7 +124,7 @@ function checkEntry(key: string, value: string): void {
   if (key === '' || key !== key.trim() || /[=\r\n]/.test(key) || key.startsWith('[') || isComment(key)) {
     throw new RsError('E_CONFIG', `Wrong key ${quoteText(key)}: allowed is text without =, line breaks or outer white space`);
   }
-  // The value may be a secret: it is not shown.
+  // The message does not show the value, because it may be a secret.
   if (value !== value.trim() || /[\r\n]/.test(value)) {
     throw new RsError('E_CONFIG', `Wrong value for ${quoteText(key)}: allowed is text without line breaks or outer white space`);
   }
@@ -142,7 +142,7 @@ function lineAt(document: IniDocument, index: number): IniLine {
   return line;
 }
 
-/** 0-based index of the last line that certainly belongs to the section. */
+/** Index, from 0, of the section's last content line, or of its header if it has no content. */
 function lastLineOf(section: IniSection): number {
   return (section.contents.at(-1)?.line ?? section.line) - 1;
 }
@@ -151,7 +151,7 @@ function isBlank(document: IniDocument, index: number): boolean {
   return lineAt(document, index).raw.trim() === '';
 }
 
-/** Number of consecutive blank lines from line `index` on, upwards or downwards. */
+/** Number of consecutive blank lines that begin at line `index` and continue upwards (`step` -1) or downwards (1). */
 function blanksFrom(document: IniDocument, index: number, step: 1 | -1): number {
   let count = 0;
   while (document.lines[index + count * step]?.raw.trim() === '') count += 1;
@@ -163,14 +163,16 @@ function isCommentLine(document: IniDocument, index: number): boolean {
   return line !== undefined && isComment(line.raw.trim());
 }
 
-/** 0-based index of the first comment line directly above the header; of the header itself if there is none. */
+/** Index, from 0, of the first of the comment lines directly above the header, or of the header if there are none. */
 function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
   let first = sectionAt(document, sectionIndex).line - 1;
   while (isCommentLine(document, first - 1)) first -= 1;
   return first;
 }
 
-/** 0-based index of the last line of the section. Comments directly below its last content belong to it, unless a header follows them. */
+/**
+ * Index, from 0, of the section's last line. Comments directly below its content belong to it if a blank line or the file's end follows.
+ */
 function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   const own = lastLineOf(sectionAt(document, sectionIndex));
   let last = own;
@@ -178,19 +180,19 @@ function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
 }
 
-/** 0-based index of the last line above the first section and its comments; -1 if the section begins the file. */
+/** Index, from 0, of the last line above the first section and its comments; -1 if these begin the file. */
 function topLine(document: IniDocument): number {
   return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
 }
 
-/** Inserts lines below line `index` (-1: at the top) with the file's line end. A file without final newline stays without. */
+/** Inserts lines below line `index` (-1: at the top) with the file's line end. A file without a final newline does not get one. */
 function insertAfter(document: IniDocument, index: number, texts: readonly string[]): IniDocument {
   const newline: LineEnd = document.lines.find(({ end }) => end !== '')?.end ?? '\n';
   const before = document.lines.slice(0, index + 1);
   const inserted: IniLine[] = texts.map((raw) => ({ raw, end: newline }));
   const last = before.at(-1);
   if (last?.end === '') {
-    // A carriage return at the end of the file is now a part of the line end.
+    // A carriage return that ended the file becomes a part of the line end.
     const isReturn = newline === '\n' && last.raw.endsWith('\r');
     before[index] = isReturn ? { raw: last.raw.slice(0, -1), end: '\r\n' } : { raw: last.raw, end: newline };
     inserted[inserted.length - 1] = { raw: texts.at(-1) ?? '', end: '' };
@@ -198,12 +200,12 @@ function insertAfter(document: IniDocument, index: number, texts: readonly strin
   return documentOf([...before, ...inserted, ...document.lines.slice(index + 1)]);
 }
 
-/** A file without final newline stays without. */
+/** The document without some of its lines. A file without a final newline does not get one. */
 function withoutLines(document: IniDocument, isDoomed: (index: number) => boolean): IniDocument {
   const rest = document.lines.filter((_, index) => !isDoomed(index));
   const last = rest.at(-1);
   if (last !== undefined && document.lines.at(-1)?.end === '') {
-    // An empty line without end is not a line: the parser would not return it.
+    // The parser returns no line for empty text without a line end, so the result must not have one either.
     rest.splice(-1, 1, ...(last.raw === '' ? [] : [{ raw: last.raw, end: '' as const }]));
   }
   return documentOf(rest);
@@ -215,12 +217,12 @@ function replaceValue(raw: string, value: string): string {
   return head + (gap === '' && raw.length === head.length ? ' ' : gap) + value + tail;
 }
 
-/** Style of the last entry of the section, or of the whole document. */
+/** The style of the last entry in `section`, or in the whole document if no section is given. */
 function styleOf(document: IniDocument, section?: IniSection): EntryStyle | undefined {
   const contents = section === undefined ? document.sections.flatMap((each) => each.contents) : section.contents;
   const entry = contents.findLast(({ key }) => key !== null && /^[a-z-]+$/.test(key));
   if (entry === undefined) return undefined;
-  // Only spaces and tabs are copied.
+  // Copy only spaces and tabs, not other white space.
   const match = /^([ \t]*)([a-z-]+)([ \t]*)=([ \t]*)/.exec(lineAt(document, entry.line - 1).raw);
   if (match === null) return undefined;
   const [, indent = '', key = '', before = '', after = ''] = match;

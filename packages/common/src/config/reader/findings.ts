@@ -1,12 +1,12 @@
-// Problems and warnings of a configuration file. All of them are collected before the file is refused, so that a person corrects it once.
-// Invariant: a file with a problem never yields a configuration. Messages never show keys.
+// Problems and warnings of a configuration file. All are collected before the file is refused, so that a person can correct all of them at
+// once. Invariant: a file with a problem never yields a configuration. Messages never show keys.
 
 import { RsError } from '../../lib/errors.ts';
 import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
 import type { ConfigWarning } from '../schema/types.ts';
 
 export interface ConfigProblem {
-  /** 1-based; 0: the file as a whole. */
+  /** Line number from 1; 0: the problem concerns the whole file. */
   readonly line: number;
   /** `what is wrong: what is allowed` */
   readonly message: string;
@@ -29,7 +29,7 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** `what` names the key in the warning. A `key` of null (none) gives no warning. */
+  /** Warns if `key` is short. `what` names the key in the warning. null: there is no key, and no warning. */
   warnOfShortKey(line: number, what: string, key: string | null): void {
     if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
     this.warn(
@@ -42,7 +42,7 @@ export class Findings {
     return this.#warnings.toSorted((left, right) => left.line - right.line);
   }
 
-  /** In the order of the lines; problems of the whole file come last. */
+  /** All problems, sorted by line; problems that concern the whole file come last. */
   get problems(): readonly ConfigProblem[] {
     const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
     return this.#problems.toSorted((left, right) => position(left) - position(right));
@@ -65,7 +65,7 @@ function placeOf(file: string, line: number): string {
   return line === 0 ? file : `${file}:${line}`;
 }
 
-/** Every problem of a refused configuration with file and line; for any other error, its message. */
+/** For a refused configuration, a text for each problem, with file and line. For any other error, only its message. */
 export function problemTexts({ message, context }: RsError): string[] {
   const { file, problems } = context;
   if (!Array.isArray(problems)) return [message];

@@ -1,6 +1,6 @@
-// Reads /etc/rscltcfg: text in, and out comes an RscltConfig or one E_CONFIG with every problem. Knows no network: the explorer finds out which
-// addresses exist and which paths follow. The schema judges single values; only checks that involve several values are here.
-// Order matters: [server] and [volume] sections belong to the [namespace] above them.
+// Parses the text of /etc/rscltcfg into an RscltConfig, or throws one E_CONFIG that lists every problem. It does not access the network:
+// the explorer finds out which addresses exist and which paths are possible. The schema checks single values; this file has the checks that
+// involve several values. Order matters, because [server] and [volume] sections belong to the [namespace] above them.
 
 import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
 import { assert } from '../../lib/assert.ts';
@@ -35,7 +35,7 @@ interface Group {
 const TIMING_KEYS = ['heartbeat', 'suspect', 'dead'] as const;
 type TimingKey = (typeof TIMING_KEYS)[number];
 
-/** What [defaults] and [namespace] have in common. */
+/** The functions that checkTiming needs. The readers of [defaults] and [namespace] both have them. */
 interface TimingReader {
   value(key: TimingKey): number | null;
   isSet(key: TimingKey): boolean;
@@ -47,12 +47,12 @@ type PortsOfNamespace = Pick<ClientNamespaceConfig, 'port'>;
 type PortsOfServer = Pick<ClientServerConfig, 'port'>;
 type PortsOfInterface = Pick<ClientInterfaceConfig, 'portGiven'>;
 
-/** The port of a path from this interface to this server section: from the first of server, interface, namespace, defaults that sets one. */
+/** The port of a path from `iface` to `server`. The first of server, interface, namespace and defaults that sets a port determines it. */
 export function targetPort(config: PortsOfConfig, namespace: PortsOfNamespace, server: PortsOfServer, iface: PortsOfInterface): number {
   return server.port ?? iface.portGiven ?? namespace.port ?? config.defaultPort ?? PORT_DEFAULT;
 }
 
-/** All findings about a file. `config` is null if there is a problem. */
+/** All findings about a file. `config` is null if the file has a problem. */
 export interface RscltExamination {
   readonly config: RscltConfig | null;
   readonly problems: readonly ConfigProblem[];
@@ -67,7 +67,7 @@ export function parseRscltConfig(text: string, file: string): RscltConfig {
   return config;
 }
 
-/** Throws nothing; `file` is only the name used in messages. */
+/** Never throws. `file` is only the name used in messages. */
 export function examineRscltConfig(text: string, file: string): RscltExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);
@@ -124,7 +124,7 @@ function readInterfaces(
   return interfaces;
 }
 
-/** Reads sections above the first namespace as well, which knownSections has reported, to find other problems in them. */
+/** Also reads [server] and [volume] sections above the first namespace, which knownSections has reported, to find further problems. */
 function groupByNamespace(sections: readonly IniSection[], findings: Findings): readonly Group[] {
   const groups: Group[] = [];
   let position = 0;
@@ -174,7 +174,7 @@ function checkNamespaces(groups: readonly Group[], findings: Findings): void {
 
 function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<'defaults'>, findings: Findings): ClientNamespaceConfig {
   checkTiming(namespace, defaults, findings);
-  // Wrong or missing required values are problems, and then this object is never returned to the caller.
+  // If a required value is wrong or missing, a finding has been added, and the caller discards this object.
   return {
     name: namespace.name,
     namespaceid: namespace.value('namespaceid') ?? 0,
@@ -214,7 +214,7 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
   };
 }
 
-/** Two sections are the same endpoint if any interface would reach both at the same address and port. */
+/** Two sections describe the same endpoint if some interface would connect to the same address and port for both. */
 function checkServers(
   { servers, namespace: reader }: Group,
   namespace: ClientNamespaceConfig,
@@ -246,7 +246,7 @@ function checkServers(
   }
 }
 
-/** Checks suspect < heartbeat < dead / 2 with inherited values, if `reader` sets one of them. */
+/** If `reader` sets one of the three keys, checks that suspect < heartbeat < dead / 2, with inherited values for the others. */
 function checkTiming(reader: TimingReader, defaults: Reader<'defaults'>, findings: Findings): void {
   const line = Math.max(...TIMING_KEYS.map((key) => (reader.isSet(key) ? reader.lineOf(key) : 0)));
   if (line === 0) return;

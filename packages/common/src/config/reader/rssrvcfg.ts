@@ -1,5 +1,6 @@
-// Reads /etc/dvsc/rssrvcfg: text in, and out comes an RssrvConfig or one E_CONFIG with every problem. Knows no files or devices: the server
-// finds out which paths and addresses exist. The schema judges single values; only checks that involve several values are here.
+// Parses the text of /etc/dvsc/rssrvcfg into an RssrvConfig, or throws one E_CONFIG that lists every problem. It accesses no files or
+// devices: the server finds out which paths and addresses exist. The schema checks single values; this file has the checks that involve
+// several values.
 
 import { availableParallelism } from 'node:os';
 import { posix } from 'node:path';
@@ -21,7 +22,7 @@ type Sections = typeof schema;
 type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
 /**
- * `file` is only the name used in messages; `takesTests`: rssrv was started with --test. Throws E_CONFIG with `context` {file,
+ * `file` is only the name used in messages. `takesTests`: whether rssrv was started with --test. Throws E_CONFIG with `context` {file,
  * problems: [{line, message}]}.
  */
 export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
@@ -69,7 +70,7 @@ export function parseRssrvConfig(text: string, file: string, takesTests = false)
   };
 }
 
-/** Default of `processes`. More would only take turns on the cores, and each process costs memory and time to start. */
+/** Default of `processes`. More processes would only compete for the CPU cores, and each costs memory and time to start. */
 export function processesDefault(): number {
   return PROCESSES_PER_CORE * availableParallelism();
 }
@@ -145,7 +146,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
   };
 }
 
-/** Null: no `test-...` key is set. */
+/** The faults that the `test-...` keys of the volume set; null: none of the keys is set. */
 function readTests(reader: Reader<'volume'>): VolumeTests | null {
   const tests = {
     delays: reader.value('test-delay') ?? [],
@@ -187,7 +188,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   const about = `Volume ${quoteText(reader.name)}`;
   const pathless = type === 'memory' || type === 'null';
   const isTypeWrong = reader.isSet('type') && reader.given('type') === null;
-  // The reader has already reported a wrong line.
+  // The reader has already reported a line with a wrong value.
   if (!pathless && !isTypeWrong && !reader.isSet('path'))
     findings.problem(reader.line, `${about} has no path: add "path = ..." (type memory and null need none)`);
   if (pathless && !reader.isSet('size'))
@@ -198,7 +199,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   }
 }
 
-/** A name is unique in its universe. X and rX exclude each other, because the raw device of X is called rX. */
+/** Names must be unique within a universe. Also, X and rX cannot both exist in one universe, because the raw device of X is called rX. */
 function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Findings): void {
   const lines = new Map<string, number>();
   const uniques = new Uniques(findings);
@@ -216,7 +217,7 @@ function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Find
   }
 }
 
-/** Two volumes on the same storage could have two holders, which is harmless only for reading. */
+/** Two volumes on the same storage can be held by two clients at once, which is safe only if both volumes are read-only. */
 function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Findings): void {
   const firsts = new Map<string, Reader<'volume'>>();
   const ids = new Uniques(findings);
@@ -258,7 +259,7 @@ function readClients(section: IniSection | undefined, findings: Findings): reado
   return clients;
 }
 
-/** A wrong line may have a key anywhere, so messages show at most the name. */
+/** In a malformed line, any word may be a key, so messages show at most the client's name. */
 function readClient({ text, line }: IniContent, findings: Findings): ServerClientConfig | null {
   const form = schema.clients.lines;
   const [, name = '', key = ''] = /^(\S+)\s+(.*)$/su.exec(text) ?? [];

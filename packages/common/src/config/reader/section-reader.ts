@@ -1,5 +1,5 @@
-// Reads the entries of one section by the schema. Unknown and duplicate keys, wrong values and missing keys become findings; other values
-// are available by name and type. Checks between keys or sections are the job of the readers of the two files.
+// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys and wrong values become findings. Correct
+// values are available by key, with the right type. Checks across keys or sections are the job of rssrvcfg.ts and rscltcfg.ts.
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -9,7 +9,7 @@ import type { IniContent, IniSection } from '../ini/ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
 import type { FileSchema, KeyEntry, KeyTable } from '../schema/schema.ts';
 
-/** A key with a default always has a value. Another key is null if it is not set, or wrong, which is a finding. */
+/** A key with a default always has a value. Any other key is null if it is not set or its value is wrong; a wrong value is a finding. */
 export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }
   ? E extends { readonly default: string }
     ? T
@@ -26,7 +26,7 @@ export class SectionReader<K extends KeyTable> {
   readonly #findings: Findings;
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
-  /** Keys that a faulty line most likely meant. They are reported with that line, and not as missing as well. */
+  /** Keys that a faulty line probably meant. The report on that line suffices, so they are not also reported as missing. */
   readonly #meant = new Set<string>();
 
   constructor(section: IniSection, keys: K, schema: FileSchema, findings: Findings) {
@@ -44,7 +44,7 @@ export class SectionReader<K extends KeyTable> {
     }
   }
 
-  /** The value of a key, its default, or null. */
+  /** The value of a key, or its default if the file does not set it, or null if it has no default. */
   value<N extends keyof K & string>(key: N): ValueOf<K[N]> {
     const entry = this.#keys[key];
     assert(entry !== undefined, `No key ${key} in the schema of [${this.section.type}]`);
@@ -57,19 +57,19 @@ export class SectionReader<K extends KeyTable> {
     return this.#values.has(key) ? this.value(key) : null;
   }
 
-  /** Whether there is a line for the key, with a right or a wrong value. */
+  /** Whether the section has a line for the key, even one with a wrong value. */
   isSet(key: keyof K & string): boolean {
     return this.#lines.has(key);
   }
 
-  /** Line of the key, else of the header. */
+  /** The line number of the key, or of the header if the key is not set. */
   lineOf(key: keyof K & string): number {
     return this.#lines.get(key) ?? this.line;
   }
 
   #readContent(content: IniContent): void {
     if (content.key === null) {
-      // Only a known word is shown, because the line may be a secret, or an entry with a secret and a forgotten `=`.
+      // Show the first word only if it is a known key: the line may be a secret, or an entry with a secret and a missing `=`.
       const word = content.text.split(/\s/)[0] ?? '';
       const known = Object.hasOwn(this.#keys, word);
       if (known) this.#meant.add(word);

@@ -1,5 +1,5 @@
-// Checks the headers of a file by the schema: types of sections, how often they occur, their names, and the section above. SectionReader
-// reads their contents. Unknown sections are findings and omitted; each gives one finding, not one per line.
+// Checks the section headers of a file against the schema: the type, the name, how often a section occurs, and the section that it belongs
+// to. SectionReader reads the contents. An unknown section is omitted and gives a single finding, not one per line.
 
 import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';

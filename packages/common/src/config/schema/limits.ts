@@ -1,5 +1,5 @@
 // Bounds of the configuration: ranges of keys, and defaults. Units are in the names.
-// Invariant: the relations asserted below. The src/limits.ts of the packages above assert relations to these bounds.
+// Invariant: the relations that the assertions below check. The src/limits.ts of the packages above assert relations to these bounds.
 
 import { assert } from '../../lib/assert.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
@@ -16,9 +16,9 @@ export const HEARTBEAT_INTERVAL_MS = 1_000;
 export const SUSPECT_AFTER_MS = HEARTBEAT_INTERVAL_MS / 5;
 export const DEAD_AFTER_MS = 3 * HEARTBEAT_INTERVAL_MS;
 
-/** Default of the processes that serve clients, for each core of the machine. Each uses about 12 MiB. */
+/** Default number of processes that serve clients, per CPU core of the machine. Each process uses about 12 MiB of memory. */
 export const PROCESSES_PER_CORE = 8;
-/** Maximum length of the stamp that distinguishes a volume's storage from others. */
+/** Maximum length of a stamp. A stamp distinguishes the storage of one volume from other storage. */
 export const STORAGE_STAMP_MAX_CHARS = 128;
 
 export const PORT_DEFAULT = 5_000;
@@ -27,7 +27,7 @@ export const KEY_MAX_CHARS = 256;
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
-/** Maximum number of `[server]` sections of one client. Each server has one for each interface. */
+/** Maximum number of `[server]` sections of one client. A server has one section for each of its interfaces. */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;
@@ -40,12 +40,12 @@ export const STALL_MIN_MS = 100;
 export const STALL_MAX_MS = 604_800_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
-/** Default limit of all replay logs of a client together (`log-total`): eight logs of the default size. */
+/** Default limit for all replay logs of a client together (`log-total`): the size of eight logs of the default size. */
 export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;
 
-/** Test faults of a volume (`test-...` keys): maximum number of rules, and longest delay. */
+/** Limits of the `test-...` keys of a volume: the maximum number of rules, and the longest delay. */
 export const TEST_RULES_MAX = 32;
 export const TEST_DELAY_MAX_MS = 600_000;
 

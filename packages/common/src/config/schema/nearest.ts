@@ -1,10 +1,10 @@
-// Finds the word that a mistyped word most likely meant, by edit distance. Pure. The nearest word may still be far away; the caller decides
-// what to say then.
+// Finds the known word that is closest to a mistyped word, by edit distance. Pure. Even the closest word may differ a lot, so the caller
+// decides whether to suggest it.
 
-/** Longer words are cut before the comparison: no key or section is that long. */
+/** Longer words are cut before the comparison, because no key or section has so long a name. */
 const COMPARED_MAX_CHARS = 40;
 
-/** The candidate with the smallest edit distance, the first one of several; undefined without candidates. */
+/** The candidate with the smallest edit distance, or the first of several such candidates; undefined if there are no candidates. */
 export function nearestWord(word: string, candidates: readonly string[]): string | undefined {
   const compared = word.slice(0, COMPARED_MAX_CHARS).toLowerCase();
   let nearest: string | undefined;
@@ -19,12 +19,12 @@ export function nearestWord(word: string, candidates: readonly string[]): string
   return nearest;
 }
 
-/** Whether the word differs so little that it hardly meant anything else. */
+/** Whether `word` differs so little from `meant` that it is almost certainly a typing error. */
 export function isMistyped(word: string, meant: string): boolean {
   return word.length <= COMPARED_MAX_CHARS && editDistance(word.toLowerCase(), meant) <= meant.length / 3;
 }
 
-/** Whether the word may have been meant, so that a question makes sense: at least half of it is there. */
+/** Whether `word` is similar enough to ask "did you mean": the edit distance is at most half the length of `meant`. */
 export function isLikely(word: string, meant: string): boolean {
   return editDistance(word.slice(0, COMPARED_MAX_CHARS).toLowerCase(), meant.toLowerCase()) <= meant.length / 2;
 }

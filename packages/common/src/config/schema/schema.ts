@@ -1,5 +1,6 @@
-// THE table of every section and key of both files: type with range, default, help. The readers of the files, their error texts, crsio's help
-// line and the man pages are derived from it: a key exists if it is here. Checks that involve several keys are in rssrvcfg.ts and rscltcfg.ts.
+// THE table of every section and key of both files: type with range, default, help. A key exists only if this table lists it. The readers
+// of the files, their error texts, crsio's help line and the man pages are derived from the table. Checks that involve several keys are in
+// rssrvcfg.ts and rscltcfg.ts.
 
 import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import {
@@ -30,11 +31,11 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /** As written in the file; null: none, or inherited, see the help. */
+  /** The default as it would be written in the file. null: the key has no default, or inherits its value, as its help says. */
   readonly default: string | null;
   /** One or two sentences; the last one has no full stop. */
   readonly help: string;
-  /** Injects faults. rssrv accepts it only with --test, and no tool offers it. */
+  /** The key injects faults. rssrv accepts it only with --test, and no tool offers it. */
   readonly isForTests?: true;
 }
 
@@ -44,9 +45,9 @@ export interface SectionEntry {
   /** The header has a name: `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /** Type of the section above that this section belongs to. */
+  /** The type of section to which this section belongs, and below which it must stand; null: it belongs to no other section. */
   readonly below: string | null;
-  /** Form of its lines, if they are not `key = value` entries. */
+  /** The form of the section's lines, if they are not `key = value` entries; null: they are. */
   readonly lines: string | null;
   readonly help: string;
   readonly keys: KeyTable;
@@ -85,7 +86,7 @@ const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal'
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
-/** The meaning of a key in every section; a section that inherits the value adds from where. */
+/** Help texts of keys that occur in several sections. A section that inherits the value adds where the value comes from. */
 const HELP = {
   stall: 'How long I/O waits when no path is left before it fails (forever: it never fails; fail: it fails within 1s)',
   attach: 'Volumes to attach at start, at reload and when their server connects, unless detached by rsconfig -d since boot',
@@ -301,7 +302,7 @@ export interface SchemaRow {
   readonly help: string;
 }
 
-/** The table as rows, in order, for help and man pages. */
+/** The keys of one file as rows, in the order of the table, for help and man pages. */
 export function schemaRows(file: ConfigFileName): readonly SchemaRow[] {
   const schema: FileSchema = SCHEMA[file];
   return Object.entries(schema).flatMap(([section, { keys }]) =>

@@ -1,5 +1,5 @@
 // Values of the `test-...` keys of a volume, which inject faults into its storage for tests. rssrv accepts them only with --test.
-// The server injects the faults (backends/faults); the grammar is here, and `allowed` has it in words.
+// The server injects the faults (backends/faults). This file defines the grammar, and each `allowed` text describes it in words.
 
 import { TEST_DELAY_MAX_MS, TEST_RULES_MAX } from './limits.ts';
 import { parseDuration, parseWhole, printDuration, refuse } from '../../lib/units.ts';
@@ -7,7 +7,7 @@ import type { TestDelay, TestError, TestOperation } from './types.ts';
 import type { ValueType } from './value-types.ts';
 
 const OPERATIONS: readonly TestOperation[] = ['any', 'read', 'write', 'flush', 'discard', 'zero'];
-/** Those with distinct statuses in the protocol. */
+/** The errors for which the protocol has a status of their own. */
 const ERRNOS: readonly string[] = ['EIO', 'ENOSPC', 'ENOMEM', 'EROFS'];
 
 const OPERATION = OPERATIONS.join('|');

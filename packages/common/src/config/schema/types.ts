@@ -1,16 +1,16 @@
-// The content of the two configuration files, checked and with defaults. Durations are in ms, sizes in bytes.
+// The content of the two configuration files after the checks, with defaults filled in. Durations are in ms, sizes in bytes.
 // schema.ts defines how the files are written; rssrvcfg.ts and rscltcfg.ts read them.
 
 export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
-/** `configured`: as `auto`, but only with server interfaces that the file names, whatever other ones the servers report. */
+/** `configured`: as `auto`, but paths lead only to the server interfaces in the file, even if the servers report others. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
 export type AttachChoice = 'none' | 'all' | readonly string[];
 
-/** A finding about a file that does not stop it from being used. */
+/** A finding about a file that can be used nevertheless. */
 export interface ConfigWarning {
   readonly file: string;
-  /** 1-based; 0: the file as a whole. */
+  /** Line number from 1; 0: the warning is about the whole file. */
   readonly line: number;
   readonly message: string;
 }
@@ -18,7 +18,7 @@ export interface ConfigWarning {
 export interface ServerInterfaceConfig {
   readonly name: string;
   readonly address: string;
-  /** Prefix length given as `A/LEN`; null: that of the machine's interface with this address. */
+  /** Prefix length given as `A/LEN`; null: the prefix length of the machine's interface with this address applies. */
   readonly prefixLength: number | null;
   readonly port: number;
 }
@@ -34,15 +34,15 @@ export interface ServerVolumeConfig {
   /** null: all clients. */
   readonly clients: readonly string[] | null;
   readonly shared: boolean;
-  /** Clients that may take it over from another client; null: all that may attach it. */
+  /** Clients that may take the volume over from another client; null: all clients that may attach it. */
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-  /** Served even if its file cannot be locked; undefined: no. */
+  /** Whether rssrv serves the volume even if its file cannot be locked; undefined: no. */
   readonly unlocked?: boolean;
   readonly id: string | null;
   /** Mark of a file or device that has the same content as the one served before; null: none. */
   readonly sameContent: string | null;
-  /** Faults to inject into its storage; undefined: none. */
+  /** Faults to inject into the volume's storage; undefined: none. */
   readonly test?: VolumeTests;
   readonly line: number;
 }
@@ -53,13 +53,13 @@ export interface TestDelay {
   readonly operation: TestOperation;
   readonly minMs: number;
   readonly maxMs: number;
-  /** The rule applies while this file exists; null: always. */
+  /** The rule applies while this file exists; null: the rule always applies. */
   readonly whileFile: string | null;
 }
 
 export interface TestError {
   readonly operation: TestOperation;
-  /** First and last sector (512 bytes) of the range that the rule applies to; null: the whole volume. */
+  /** First and last sector (of 512 bytes) of the range that the rule applies to; null: the rule applies to the whole volume. */
   readonly sectors: readonly [number, number] | null;
   /** N: every Nth operation that matches the rule fails. */
   readonly every: number;
@@ -87,7 +87,7 @@ export interface RssrvConfig {
   readonly namespace: {
     readonly name: string;
     readonly namespaceid: number;
-    /** Of interfaces that name none; where discovery datagrams are answered. */
+    /** The port of interfaces that set none. The server answers discovery datagrams on this port. */
     readonly port: number;
     readonly namespacekey: string | null;
     readonly explore: 'yes' | 'signed' | 'no';
@@ -97,7 +97,7 @@ export interface RssrvConfig {
     readonly serverid: number;
     readonly serverkey: string | null;
     readonly logLevel: string;
-    /** Server processes at most; more sessions share them. */
+    /** Maximum number of processes that serve clients. If there are more sessions than processes, sessions share a process. */
     readonly processes: number;
   };
   readonly interfaces: readonly ServerInterfaceConfig[];
@@ -110,20 +110,20 @@ export interface ClientInterfaceConfig {
   readonly name: string;
   readonly address: string;
   readonly prefixLength: number | null;
-  /** For display; targetPort decides the target port of a path. */
+  /** For display only. The function targetPort determines the target port of a path. */
   readonly port: number;
-  /** The port set in the section itself, or null. */
+  /** The port set in the section itself; null: the section sets none. */
   readonly portGiven: number | null;
 }
 
-/** One `[server]` section: one interface of a server. */
+/** One `[server]` section, which describes one interface of a server. */
 export interface ClientServerConfig {
   readonly name: string;
   readonly address: string;
-  /** The port set in the section itself; null: that of the interface, the namespace or the defaults applies (targetPort). */
+  /** The port set in the section itself; null: the port of the interface, the namespace or the defaults applies (see targetPort). */
   readonly port: number | null;
   readonly serverkey: string | null;
-  /** Order among all `[server]` sections of the file, from 0. */
+  /** Position among all `[server]` sections of the file, from 0. */
   readonly position: number;
 }
 

@@ -1,5 +1,6 @@
-// The types of configuration values: how each is parsed, and what is allowed, in words. The schema names one for every key; files, screens
-// and man pages use the same. Parsing throws RsError E_USAGE with `context.allowed`. A secret type never shows the text that it refuses.
+// The types of configuration values: how to parse each, and a text that says what is allowed. The schema gives every key a type, and files,
+// screens and man pages all use it. Parsing throws RsError E_USAGE with `context.allowed`. A secret type never shows the text that it
+// refuses.
 
 import { PORT_MAX } from '../../lib/limits.ts';
 import { KEY_MAX_CHARS, PATH_MAX_BYTES, STORAGE_STAMP_MAX_CHARS } from './limits.ts';
@@ -26,10 +27,10 @@ import type { AttachChoice, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {
   readonly kind: string;
-  /** Form and range in words, to follow "allowed is". */
+  /** Form and range in words. The text completes a sentence that begins with "allowed is". */
   readonly allowed: string;
   readonly isSecret: boolean;
-  /** All allowed words, if the type has a fixed list, for screens that offer them. */
+  /** All allowed words, for screens that offer them; absent if the type has no fixed list. */
   readonly words?: readonly string[];
   parse(text: string): T;
 }
@@ -70,7 +71,7 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   });
 }
 
-/** One of some words, each with its value. */
+/** One word of a table, which gives each word a value. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
   const all = Object.keys(table);
   const allowed = orList(all);
@@ -82,7 +83,7 @@ export function words<const T extends Readonly<Record<string, unknown>>>(kind: s
   return { ...plain(kind, allowed, parse), words: all };
 }
 
-/** One of some words; the word is the value. */
+/** One word of a list. The word itself is the value. */
 export function choice<const W extends string>(...allowedWords: readonly W[]): ValueType<W> {
   const allowed = orList(allowedWords);
   const parse = (text: string): W => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed);
@@ -94,7 +95,7 @@ export const offOn: ValueType<boolean> = words('boolean', { off: false, on: true
 
 export const name: ValueType<string> = plain('name', NAME_ALLOWED, (text) => parseName(text));
 
-/** The address of one host, as a target. */
+/** The address of a single host to connect to. */
 export const address: ValueType<string> = plain('address', `${ADDRESS_ALLOWED}, of one host`, (text) => {
   const parsed = orElse(() => parseAddress(text), text, address.allowed);
   return isSingleHost(parsed) ? parsed : refuse('address', text, address.allowed);
@@ -129,17 +130,17 @@ export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);
 });
 
-/** The mark of a file or device; its characters have no meaning in the configuration file. */
+/** The mark of a file or device. It has only characters without a special meaning in the configuration file. */
 export const stamp: ValueType<string> = plain('mark', 'a mark from the log of rssrv, such as i131074.b1795257182000000000', (text) => {
   return text.length <= STORAGE_STAMP_MAX_CHARS && /^[\w.:@/+-]+$/.test(text) ? text : refuse('mark', text, stamp.allowed);
 });
 
-/** Names of clients; null: all of them. */
+/** Names of clients; null: all clients. */
 export const clientNames: ValueType<readonly string[] | null> = plain('names', 'all, or names separated by commas or spaces', (text) => {
   return text === 'all' ? null : parseNames(text, ['all'], clientNames.allowed);
 });
 
-/** Clients with a permission; null: all; an empty list: none. */
+/** Clients with a permission; null: all clients; an empty list: no client. */
 export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names separated by commas or spaces', (text) => {
   if (text === 'yes') return null;
   return text === 'no' ? [] : parseNames(text, ['yes', 'no'], mayChoice.allowed);
@@ -159,7 +160,7 @@ function plain<T>(kind: string, allowed: string, parse: (text: string) => T): Va
   return { kind, allowed, isSecret: false, parse };
 }
 
-/** Refuses with the wider `allowed` of a type that uses the parser of another type. */
+/** For a type that uses the parser of another type: replaces the parser's error with one that names `allowed` of the outer type. */
 function orElse<T>(parse: () => T, text: string, allowed: string): T {
   try {
     return parse();
