@@ -1,6 +1,7 @@
-// Bytes in, frames out; resumable at every byte, however the bytes are cut. A frame that is complete in the received bytes is passed on from
-// there, without a copy. A body that arrives in parts goes to a buffer that the owner chooses (for READ, the buffer of its request), else to a
-// pooled buffer. Invariant: `frame` receives a whole frame, valid only during the call; its length is checked before memory is allocated.
+// Decodes a stream of bytes into frames, and can resume at every byte, so that it does not matter how the stream is cut. If a frame is
+// complete in the received bytes, it is passed on from there without a copy. A body that arrives in parts goes to a buffer that the owner
+// chooses (for READ, the buffer of its request), otherwise to a pooled buffer. Invariant: `frame` receives a whole frame, which is valid
+// only during the call. The length of a frame is checked before memory is allocated.
 
 import { crc32 } from 'node:zlib';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -10,9 +11,11 @@ import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
 
 export interface DecoderEvents {
-  /** A body begins of which only a part has arrived. May call `receiveInto`, or `stop`. */
+  /** A body begins, and only a part of it has arrived. The handler may call `receiveInto` or `stop`. */
   bodyBegins(header: Header): void;
-  /** A whole frame. Its body is `bodyLengthBytes(header)` bytes at `offset`, or undefined after `discardBody`. May call `stop`. */
+  /**
+   * A whole frame. Its body is `bodyLengthBytes(header)` bytes at `offset`, or undefined after `discardBody`. The handler may call `stop`.
+   */
   frame(header: Header, body: Buffer, offset: number): void;
   /** The stream cannot be decoded any further; the decoder has stopped. */
   malformed(reason: string): void;
@@ -51,7 +54,7 @@ export class Decoder {
     return this.hasStopped;
   }
 
-  /** No frame has been received in part. */
+  /** True if no part of an incomplete frame has been received. */
   get isBetweenFrames(): boolean {
     return this.stashed === 0 && this.bodyBytes < 0;
   }
@@ -66,13 +69,13 @@ export class Decoder {
     }
   }
 
-  /** To be called in `bodyBegins`: receives the body at `offset` of `buffer`. */
+  /** Receives the current body into `buffer` at `offset`. May be called only in `bodyBegins`. */
   receiveInto(buffer: Buffer, offset: number): void {
     this.target = buffer;
     this.targetOffset = offset;
   }
 
-  /** Reads and discards the rest of the current body; its target is not written any more. */
+  /** Reads and discards the rest of the current body, so that nothing more is written to its buffer. */
   discardBody(): void {
     if (this.bodyBytes < 0) return;
     this.isDiscarding = true;
@@ -89,7 +92,7 @@ export class Decoder {
     return this.digest ? HEADER_BYTES + DIGEST_BYTES : HEADER_BYTES;
   }
 
-  /** At the first byte of a frame: the fast way for a frame that is complete in the chunk. */
+  /** The fast path for a frame that is complete in the chunk. `at` is the first byte of a frame. */
   private whole(chunk: Buffer, at: number, end: number): number {
     const headerBytes = this.headerBytes;
     if (end - at < headerBytes) return this.continueHeader(chunk, at, end);
@@ -123,7 +126,7 @@ export class Decoder {
     return this.beginBody(at + take);
   }
 
-  /** Reads and checks a header. True: `bodyBytes` and `trailerBytes` are those of its frame. */
+  /** Reads and checks a header. Returns true if it is accepted; `bodyBytes` and `trailerBytes` are then those of its frame. */
   private acceptHeader(buffer: Buffer, at: number): boolean {
     if (this.digest && crc32(buffer.subarray(at, at + HEADER_BYTES)) !== buffer.readUInt32BE(at + HEADER_BYTES)) {
       this.fail("A header's CRC-32 does not match");
@@ -147,7 +150,7 @@ export class Decoder {
     return true;
   }
 
-  /** The op is known, and only the count is too large. */
+  /** True if the op is known and only the count is too large. */
   private isTooLong(): boolean {
     return frameEntry(this.header.op)?.shape === 'io' && this.header.count > IO_MAX_SECTORS;
   }

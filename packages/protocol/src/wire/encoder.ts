@@ -1,6 +1,6 @@
-// Frames out, in batches: the frames of one event go into one preallocated output buffer and leave in few sends. READ data is written
-// directly behind its header (`beginIo` ... `endIo`); everything else is copied, so that the caller may reuse its memory at once.
-// Invariant: bytes of an output buffer are not overwritten while a send of them is in flight.
+// Encodes frames and sends them in batches: the frames of one event go into one preallocated output buffer and leave in few sends. READ
+// data is written directly behind its header (`beginIo` ... `endIo`). Everything else is copied, so that the caller may reuse its memory at
+// once. Invariant: bytes of an output buffer are not overwritten while they are being sent.
 
 import { crc32 } from 'node:zlib';
 import { assert } from '@rsio/common/lib/assert';
@@ -15,7 +15,7 @@ import {
 } from './limits.ts';
 import { writeIoHeader, writeMessageHeader } from './header.ts';
 
-/** Sends batches. `done` is called once, when the bytes may be overwritten: they were written, or the connection is closed. */
+/** Sends batches. `done` is called once, when the bytes may be overwritten because they were written or the connection is closed. */
 export interface BatchSender {
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void;
 }
@@ -55,7 +55,10 @@ export class Encoder {
   private underWayBytes = 0;
   /** Bytes encoded since the last `flush`. */
   private eventBytes = 0;
-  /** Half of the last event's output; with larger batches, client and server would take turns on a burst instead of working in parallel. */
+  /**
+   * Half of the last event's output, because with larger batches client and server would take turns on a burst instead of working in
+   * parallel.
+   */
   private batchBytes = OUTPUT_BATCH_BYTES;
 
   /** `onSent` is called when a send has completed and `queuedBytes` has decreased. */
@@ -102,7 +105,7 @@ export class Encoder {
     this.finish(body.length);
   }
 
-  /** Appends a complete frame (of the handshake). */
+  /** Appends a complete frame of the handshake. */
   raw(frame: Buffer): void {
     this.reserve(frame.length);
     frame.copy(this.buffer, this.position);
@@ -130,7 +133,7 @@ export class Encoder {
     this.sender.send(output.bytes, start, lengthBytes, () => this.sent(output, lengthBytes));
   }
 
-  /** No more output: the buffer goes back to the pool when its last send has completed. */
+  /** No more output follows: the buffer returns to the pool when its last send has completed. */
   close(): void {
     const output = this.output;
     this.output = null;
@@ -159,7 +162,7 @@ export class Encoder {
     if (full !== null && full.sendsUnderWay === 0) this.pool.giveBack(full);
   }
 
-  /** The header is at `position`: adds the digests, advances, and sends a full batch. */
+  /** Completes the frame whose header is at `position`: adds the digests, advances, and sends the batch if it is full. */
   private finish(bodyBytes: number): void {
     const buffer = this.buffer;
     const at = this.position;

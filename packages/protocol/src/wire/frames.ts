@@ -1,7 +1,7 @@
 // THE table of frames: number, name, direction, body, answer, and whether a request may be executed twice.
 // Codec, log names, statistics, documents and fuzzers use it. Numbers are never reused.
 
-/** `io`: the 16-byte header is complete (lba, count); `message`: a MessagePack body of `length` bytes follows. */
+/** `io`: the 16-byte header has lba and count. `message`: a MessagePack body of `length` bytes follows the header. */
 export type FrameShape = 'io' | 'message';
 /** Body of an I/O frame: none, or count x 512 bytes in the request, or count x 512 bytes in an OK answer. */
 export type IoBody = 'none' | 'request' | 'answer';
@@ -12,11 +12,14 @@ export interface FrameEntry {
   readonly from: 'client' | 'server' | 'both';
   readonly shape: FrameShape;
   readonly body: IoBody;
-  /** Op of its answer; null: it has none. A slotted request is answered with its own op and ANSWER set. */
+  /** Op of the answer. null: the frame has no answer. A slotted request is answered with its own op and ANSWER set. */
   readonly answeredBy: number | null;
   /** The request occupies a slot; handle, slot and seq of its header are used. */
   readonly isSlotted: boolean;
-  /** A copy of a completed request is executed again (`copy`) or answered from the slot (`never`); `-`: not a slotted request. */
+  /**
+   * What happens to a copy of a completed request: it is executed again (`copy`) or answered from the slot (`never`). `-`: no slotted
+   * request.
+   */
   readonly again: 'copy' | 'never' | '-';
   readonly since: number;
 }
@@ -49,7 +52,7 @@ export const OP = {
 } as const;
 
 export const FLAG = {
-  /** WRITE, ZERO, DISCARD: durable when answered. */
+  /** WRITE, ZERO, DISCARD: the change is durable when it is answered. */
   FUA: 0x01,
   /** A further answer frame of the same request follows. */
   MORE: 0x02,

@@ -1,18 +1,21 @@
-// Guards: each takes a value of unknown origin and returns it checked, or throws E_PROTOCOL with the field and its required form.
-// message-codec.ts defines the fields of each message. Invariant: the result is a new value (nothing of the received object or of the receive
-// buffer is kept), bounded, and without control characters; an error never repeats received data.
+// A guard takes a value of unknown origin and returns it checked, or throws E_PROTOCOL with the name of the field and its required form.
+// message-codec.ts defines the fields of each message. Invariant: the result is a new value, bounded, without control characters, and
+// refers neither to the received object nor to the receive buffer. An error never repeats received data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from './limits.ts';
 
-/** `field` is what an error calls the value: `HELLO: field node`. */
+/** `field`: the name of the value in an error, such as `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;
 
-/** A guard for each field, in the order on the wire. */
+/** A guard for each field, in the order of the fields on the wire. */
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
-/** Whether a guard accepts a value from elsewhere, such as a state file, so that a stored value never fails when it is sent. */
+/**
+ * True if a guard accepts a value from elsewhere, such as a state file. Checking it early means that a stored value never fails when it is
+ * sent.
+ */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   try {
     return Object.is(guard(value, ''), value);
@@ -30,17 +33,17 @@ export function integer(min: number, max: number): Guard<number> {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
       return wrong(field, `a whole number from ${min} to ${max}`);
     }
-    // Minus zero is zero.
+    // Turns minus zero into zero.
     return value + 0;
   };
 }
 
 export const counter = integer(0, Number.MAX_SAFE_INTEGER);
 
-/** How often a client was started. */
+/** The number of times that a client was started. */
 export const clientInstance = integer(0, INSTANCE_MAX);
 
-/** A time or an age, ms; may have a fraction. */
+/** A time or an age in ms; may have a fraction. */
 export const milliseconds: Guard<number> = (value, field) => {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0 || value > Number.MAX_SAFE_INTEGER) {
     return wrong(field, 'a number of milliseconds that is not negative');
@@ -63,7 +66,7 @@ export function orNull<T>(guard: Guard<T>): Guard<T | null> {
   return (value, field) => (value === null ? null : guard(value, field));
 }
 
-/** A field that peers of the first builds do not send; a missing field has the value `otherwise`. */
+/** A field that peers of the first builds do not send. If it is missing, its value is `otherwise`. */
 export function addedLater<T>(guard: Guard<T>, otherwise: T): Guard<T> {
   return (value, field) => (value === undefined ? otherwise : guard(value, field));
 }
@@ -107,7 +110,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
 /** Text from a peer, made safe for screens and logs: no control or direction characters, one line, at most `maxChars`. */
 export function cleanText(text: string, maxChars: number): string {
   const cut = text.slice(0, maxChars);
-  // Most text is plain ASCII. The Unicode classes cost far more than all other guards of a message together.
+  // Most text is plain ASCII, so test for that first: the Unicode classes cost far more than all other guards of a message together.
   return (PLAIN.test(cut) ? cut : cut.replace(UNPRINTABLE, ' ')).trim();
 }
 
@@ -123,15 +126,15 @@ export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: s
   };
 }
 
-/** A list of which only the first `max` items count; sender and receiver cut a longer one. */
+/** A list of which only the first `max` items count. Sender and receiver drop the rest of a longer list. */
 export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guard<T[]> {
   const bounded = listOf(guard, 0, max, expected);
   return (value, field) => bounded(Array.isArray(value) ? value.slice(0, max) : value, field);
 }
 
 /**
- * An object with the fields of `schema`, in its order, from a decoded map or from a message to be encoded. Omits unknown fields, which a newer
- * peer may send.
+ * An object with the fields of `schema`, in the order of the schema, from a decoded map or from a message to be encoded. Omits unknown
+ * fields, which a newer peer may send.
  */
 export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
   const fields = Object.entries<Guard<unknown>>(schema).map(([key, guard]) => ({ key, guard, suffix: `${separator}${key}` }));

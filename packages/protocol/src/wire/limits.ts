@@ -25,7 +25,9 @@ export const REVOKE_TAGS_MAX = 4 * SLOTS;
 export const DEAD_PATHS_NAMED_MAX = 128;
 /** Size of an output buffer: the largest frame, and room for a batch after it. */
 export const OUTPUT_BUFFER_BYTES = BODY_MAX_BYTES + 128 * KIB;
-/** Output at which a batch is sent before the end of the event. It is smaller after events with little output (wire/encoder.ts). */
+/**
+ * Amount of output at which a batch is sent before the end of the event. It is smaller after events with little output (wire/encoder.ts).
+ */
 export const OUTPUT_BATCH_BYTES = 256 * KIB;
 export const OUTPUT_BATCH_MIN_BYTES = 64 * KIB;
 export const OUTPUT_BUFFERS_POOLED_MAX = 16;
@@ -36,7 +38,7 @@ export const VERSIONS_OFFERED_MAX = 16;
 export const FEATURES_OFFERED_MAX = 32;
 export const INTERFACES_NAMED_MAX = 64;
 export const VOLUMES_PER_FRAME_MAX = 1024;
-/** Maximum number of holders of a volume that a message names; there may be more. */
+/** Maximum number of holders of a volume that a message names; the volume may have more. */
 export const HOLDERS_NAMED_MAX = 32;
 /** Short enough for a HELLO with all features to fit before the proof. */
 export const FEATURE_NAME_MAX_CHARS = 32;
@@ -53,7 +55,10 @@ export const MAC_BYTES = 32;
 export const SESSION_ID_BYTES = 16;
 
 // --- processes
-/** Largest instance number of a client. The next number marks the last instance as replaced, and a double must hold it exactly, too. */
+/**
+ * Largest instance number of a client. The next number marks the last instance as replaced, so a double must represent that one exactly,
+ * too.
+ */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
 
 assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');

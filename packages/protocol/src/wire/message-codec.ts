@@ -1,6 +1,6 @@
-// Encodes and decodes the bodies of message frames, one table per message: the order of a schema's fields is their order on the wire.
-// The encoder writes the header of the frame. Invariant: both directions use the same guards, so that nothing is sent that a peer would refuse,
-// and received values have their form; an error has the field and never its content.
+// Encodes and decodes the bodies of message frames, with one table for each message: the order of a schema's fields is their order on the
+// wire. The encoder writes the header of the frame. Invariant: both directions use the same guards, so that nothing is sent that a peer
+// would refuse, and received values have the required form. An error names the field and never repeats its content.
 
 import { Packr } from 'msgpackr';
 import { assert } from '@rsio/common/lib/assert';
@@ -79,7 +79,7 @@ const U32_MAX = 0xffffffff;
 const msgpack = new Packr({ useRecords: false, mapsAsObjects: false, variableMapSize: true, int64AsType: 'number' });
 
 interface Codec<T> {
-  /** The bytes of the body. Throws E_INTERNAL if the message does not have its form. */
+  /** Returns the bytes of the body. Throws E_INTERNAL if the message does not have the required form. */
   readonly encode: (message: T) => Buffer;
   /** Reads a body of `length` bytes at `offset`; the message does not refer to `bytes`. Throws E_PROTOCOL. */
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
@@ -98,7 +98,7 @@ function unpack(label: string, bytes: Buffer, offset: number, length: number): u
   try {
     if (scanValue(bytes, offset, offset + length) === offset + length) return msgpack.unpack(bytes.subarray(offset, offset + length));
   } catch {
-    // The decoder's own error would repeat received data.
+    // Drop the decoder's own error, because it would repeat received data.
   }
   throw new RsError('E_PROTOCOL', `${label}: body of ${length} bytes must be one MessagePack map without extension types`);
 }
@@ -216,7 +216,7 @@ export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   const bodies: Buffer[] = [];
   let part: ListAnswer = { ...answer, volumes: [] };
   let volumes: VolumeEntry[] = [];
-  // Two more bytes for the count of a longer list.
+  // The count of a longer list takes two more bytes.
   let filledBytes = listAnswer.encode(part).length + 2;
   for (const entry of answer.volumes) {
     const entryBytes = pack(volume, 'LIST answer: volume', entry).length;
@@ -283,7 +283,7 @@ const extentSectors = integer(1, LBA_MAX);
 const extentState = oneOf(EXTENT.DATA, EXTENT.HOLE);
 const extentNumbers = listOf(counter, 2, 2 * EXTENTS_PER_ANSWER_MAX, 'numbers');
 
-/** Pairs of sectors and state. */
+/** Pairs of a number of sectors and a state. */
 const extents: Guard<number[]> = (value, field) => {
   const numbers = extentNumbers(value, field);
   numbers.forEach((number, index) => (index % 2 === 0 ? extentSectors : extentState)(number, `${field}[${index}]`));

@@ -8,8 +8,8 @@ const MIB = 1024 * KIB;
 
 // --- a path of a session
 /**
- * A request that has provably reached the server (a later PING got its PONG) and is unanswered for this long waits for the server's
- * storage. It no longer counts as load of its path.
+ * A request that has provably reached the server (a later PING got its PONG) and is unanswered for this long counts as waiting for the
+ * server's storage. It no longer counts as load of its path.
  */
 export const HELD_BY_STORAGE_MS = 2_000;
 /** Bytes of unfinished answers in several frames (such as a list of all volumes) that one path keeps. */
@@ -36,7 +36,7 @@ export const RATE_GAIN_MAX = 0.5;
 export const RATE_RISE_FULL_BYTES = 16 * KIB;
 export const RATE_FALL_FULL_BYTES = 64 * KIB;
 /**
- * An estimate expires if the path is unused for this long. Until the next measurement few bytes may be in flight, at first
+ * An estimate expires if the path is unused for this long. Until the next measurement, only few bytes may be in flight: at first
  * FLIGHT_FIRST_BYTES.
  */
 export const RATE_AGES_MS = 10_000;
@@ -48,8 +48,8 @@ export const RATE_GUESS_BYTES_PER_MS = 117_000;
 /** Cost of a request in addition to its bytes, so that requests without a body are spread, too. */
 export const REQUEST_COST_MS = 0.005;
 /**
- * Advantage of an idle path over a busy one: its estimate is reduced by IDLE_SAME_MS, but at most to one part in IDLE_SAME_PART. Smaller
- * differences are mostly chance.
+ * Advantage of an idle path over a busy one: the idle path's estimated time is reduced by IDLE_SAME_MS, but never below one part in
+ * IDLE_SAME_PART of itself. Smaller differences are mostly chance.
  */
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
@@ -59,13 +59,13 @@ export const IDLE_SAME_PART = 16;
  */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
-/** A path is overdue if its silence exceeds the expected time of its answer by more than this and OVERDUE_TRIPS round trips. */
+/** A path is overdue if its silence exceeds the expected time of its answer plus OVERDUE_TRIPS round trips by more than this. */
 export const OVERDUE_GRACE_MS = 20;
 export const OVERDUE_TRIPS = 4;
 /**
- * A path that was unused in one direction for RATE_PROBE_IDLE_MS gets a copy of a request that goes elsewhere, at most one request in
- * RATE_PROBE_SHARE (client/limits.ts), if the copy takes at most RATE_PROBE_MAX_MS there. While slots are plentiful, the copy may take
- * longer: one part in RATE_PROBE_TIME_PARTS of the unused time, at most RATE_PROBE_LONGEST_MS.
+ * If a path was unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
+ * request in RATE_PROBE_SHARE (client/limits.ts) is copied, and only if the copy takes at most RATE_PROBE_MAX_MS on the unused path. While
+ * slots are plentiful, the copy may take longer: one part in RATE_PROBE_TIME_PARTS of the unused time, at most RATE_PROBE_LONGEST_MS.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 export const RATE_PROBE_MAX_MS = 250;

@@ -60,14 +60,14 @@ export class Liveness {
     const lateMs = nowMs - this.lastTickMs - this.tickMs;
     if (lateMs > this.tickMs) for (const path of paths) path.excuse(lateMs, nowMs);
     this.start();
-    // Judge before asking: a PING that was just sent is output that has not moved yet.
+    // Judge before sending PINGs, because a PING that was just sent would count as output that has not moved yet.
     this.judge(paths, nowMs);
     this.ask(this.events.paths, nowMs);
     this.reportQuiet(this.events.paths, nowMs);
     this.events.checked();
   }
 
-  /** Reports each period in which all paths are quiet once, at its start, so that the owner can try other ways. */
+  /** Reports each period in which all paths are quiet only once, at the start of the period, so that the owner can try other paths. */
   private reportQuiet(paths: readonly Path[], nowMs: number): void {
     const areQuiet = paths.length > 0 && paths.every((path) => isQuiet(path, this.times, nowMs));
     if (areQuiet && !this.wereQuiet) this.events.allQuiet();
@@ -75,9 +75,9 @@ export class Liveness {
   }
 
   /**
-   * Sends PINGs. A path that owes answers is asked before it becomes suspect, because slow storage does not make a path dead. The other
-   * paths are asked, too: they may have been idle, and only a path that delivers meanwhile makes another one suspect. A suspect path is
-   * asked until it answers or dies.
+   * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the answers may only wait for slow storage. The
+   * other paths get one, too: they may have been idle, and a path becomes suspect only if another path has delivered meanwhile. A suspect
+   * path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;

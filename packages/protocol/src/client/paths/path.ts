@@ -37,7 +37,7 @@ export class Path implements ConnectionEvents {
   readonly load: PathLoad;
   isSuspect = false;
   /**
-   * It ends, or has ended, for a reason that does not count against the path: the end of the session, a BYE, or a peer that is slow on all
+   * The path ends, or has ended, for a reason that does not count against it: the end of the session, a BYE, or a peer that is slow on all
    * paths.
    */
   isBlameless = false;
@@ -57,7 +57,7 @@ export class Path implements ConnectionEvents {
   /** Start of the current receive event. Negative: the clock has not been read yet. */
   private eventMs = -1;
   private movedMs: number;
-  /** Output was still queued when some last left. */
+  /** True if output was still queued when the last send completed. */
   private hasWaited = false;
   /** The frames of this event, or an answer that is still arriving, prove that the server receives our frames. */
   private isProof = false;
@@ -116,7 +116,7 @@ export class Path implements ConnectionEvents {
     return quietSinceMs(this);
   }
 
-  /** Our own event loop stalled for `stallMs`. The path is not blamed for anything missed meanwhile. */
+  /** Our own event loop stalled for `stallMs`. The path is not blamed for anything that was missed during the stall. */
   excuse(stallMs: number, nowMs: number): void {
     this.heartbeat.excuse(stallMs, nowMs);
     this.movedMs = Math.min(nowMs, this.movedMs + stallMs);
@@ -128,7 +128,7 @@ export class Path implements ConnectionEvents {
     return this.heartbeat.intervalMs;
   }
 
-  /** Encodes a request frame and copies WRITE data; it leaves with the next flush. */
+  /** Encodes a request frame and copies WRITE data. The frame leaves with the next flush. */
   send(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
     const encoder = this.connection.encoder;
     if (this.load.requests === 0) this.waitingSinceMs = nowMs;
@@ -152,7 +152,7 @@ export class Path implements ConnectionEvents {
     }
   }
 
-  /** The copy in this slot was answered here, in the current receive event. Returns its latency in ms. */
+  /** The copy in this slot was answered on this path, in the current receive event. Returns its latency in ms. */
   answered(slot: number): number {
     if (this.eventMs < 0) this.eventMs = this.clock.monotonicMs();
     this.load.answered(slot, this.eventMs);

@@ -118,10 +118,10 @@ function weight({ requests }: LoadPicture, ms: number): number {
 
 /**
  * Returns the path that has been unused for longest in the direction of this request, so that a copy can measure it again. null: all paths
- * were used recently, or the copy would take too long. Paths take turns by unused time; with turns by order, rare requests would only probe
- * the first path. No estimate excludes a path forever: a first WRITE that waits for address resolution makes a cable look a thousand times
- * slower than it is. `longestMs`: upper bound of the time for copies that take longer than RATE_PROBE_MAX_MS, in addition to their bound
- * from the unused time.
+ * were used recently, or the copy would take too long. Paths take turns by unused time; in a fixed order, rare requests would probe only
+ * the first path. No estimate excludes a path permanently: a first WRITE that waits for address resolution makes a cable look a thousand
+ * times slower than it is. `longestMs`: a copy that takes longer than RATE_PROBE_MAX_MS must take at most this time, and at most the time
+ * that the unused time permits.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],
@@ -153,7 +153,9 @@ export function completionMs(load: LoadPicture, receivingBytes: number, sendingB
   return load.delayMs + load.requests * REQUEST_COST_MS + (receivingMs > sendingMs ? receivingMs : sendingMs);
 }
 
-/** How much longer than expected the path has been silent, in ms. The silence is expected to last as long again. */
+/**
+ * How much longer than expected the path has been silent, in ms. The scheduler assumes that the silence will last for the same time again.
+ */
 function overdueMs({ load, quietSinceMs }: PathPicture, nowMs: number): number {
   const receivingBytes = load.receiving.unansweredBytes;
   const sendingBytes = load.sending.unansweredBytes;

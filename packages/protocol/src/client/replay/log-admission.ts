@@ -1,8 +1,8 @@
 // Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). A change without room
-// waits here, in order of arrival, while a FLUSH of the client's own makes room. That FLUSH is sent when the log is half full, so that
-// changes rarely wait. A change goes with FUA if it fits in no log, if there is no log, or if the total of all logs is used up and the own
-// log cannot free any: a volume never waits for another. Invariants: a change leaves only with its room reserved; at most one own FLUSH is
-// in flight.
+// waits here, in order of arrival, while an internal FLUSH makes room. That FLUSH is sent when the log is half full, so that changes rarely
+// wait. A change goes with FUA if there is no log, if the change fits in no log, or if all logs together have used up their total and this
+// log cannot free any of it. A volume therefore never waits for another. Invariants: a change leaves only after its room was reserved; at
+// most one internal FLUSH is in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -11,7 +11,7 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestEvents } from '../requests/request.ts';
 
 export interface LogAdmissionEvents {
-  /** This change now has its room. */
+  /** Room was reserved for this change, which may now be sent. */
   admitted(request: Request): void;
   /** A FLUSH to send before the waiting requests. */
   flush(request: Request): void;
@@ -60,7 +60,7 @@ export class LogAdmission implements RequestEvents {
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
   }
 
-  /** The client's own FLUSH has ended. `answered` was called before, unless the request was abandoned. */
+  /** The internal FLUSH has ended. `answered` was called before, unless the request was abandoned. */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
     const { log } = this;
@@ -102,7 +102,7 @@ export class LogAdmission implements RequestEvents {
     if (first !== undefined) this.makeRoom(log, first.submittedMs);
   }
 
-  /** If the log is empty, all room is reserved for requests in flight. Their answers make room. */
+  /** If the log is empty, requests in flight have reserved all the room, and their answers will make room. */
   private makeRoom(log: ReplayLog, submittedMs: number): void {
     if (this.isFlushing || log.isEmpty) return;
     this.isFlushing = true;

@@ -8,7 +8,7 @@ import { LOG_TOTAL_STEPS } from './limits.ts';
 export class LogTotal {
   /** Bytes that the logs use and have reserved. */
   bytes = 0;
-  /** Called while a request is being answered, when more than half is used: once for each further step (LOG_TOTAL_STEPS), so rarely. */
+  /** Called while a request is being answered: when more than half of the limit is used, once for each further step (LOG_TOTAL_STEPS). */
   whenHigh: (() => void) | null = null;
   /** Called when the first byte is used, and again when bytes are used after all were released. */
   whenUsed: (() => void) | null = null;

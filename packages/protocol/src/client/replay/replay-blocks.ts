@@ -147,7 +147,9 @@ export class ReplayBlocks {
     return positions.sort();
   }
 
-  /** Returns the first sector at or after `sector` of this position that is kept (or, if `kept` is false, is not). BLOCK_SECTORS: none. */
+  /**
+   * Returns the first sector of this position, from `sector` on, that is live (if `kept` is false: empty). BLOCK_SECTORS: there is none.
+   */
   seek(position: number, sector: number, kept: boolean): number {
     const block = this.find(position);
     if (block === NONE) return kept ? BLOCK_SECTORS : sector;
@@ -158,7 +160,7 @@ export class ReplayBlocks {
     return at;
   }
 
-  /** Copies sectors `from` to `upTo` (exclusive) of a position into `target`. They must be kept. */
+  /** Copies sectors `from` to `upTo` (exclusive) of a position into `target`. All of them must be live. */
   read(position: number, from: number, upTo: number, target: Buffer, targetOffset: number): void {
     const block = this.find(position);
     assert(block !== NONE, `Nothing is kept at position ${position}`);

@@ -15,12 +15,12 @@ import { ReplayRanges } from './replay-ranges.ts';
 import type { LogTotal } from './log-total.ts';
 import type { Request } from '../requests/request.ts';
 
-/** Ranges reserved for requests with FUA, so that one in each slot can split a range of a full log. */
+/** Ranges reserved for requests with FUA, so that a request in every slot can split a range of a full log. */
 const FUA_RANGES = SLOTS;
 
 /**
  * `taken`: the request may be sent. `flush`: it must wait until a FLUSH has made room. `total`: all logs together have no room for it.
- * `fua`: it never fits, and may go with FUA.
+ * `fua`: the log can never have room for it, but it may go with FUA.
  */
 export type Room = 'taken' | 'flush' | 'total' | 'fua';
 
@@ -29,9 +29,9 @@ export class ReplayLog {
   /** Incarnation of the storage that answered everything in this log. null: the volume has not been opened yet. */
   incarnation: string | null = null;
   reservedBytes = 0;
-  /** Monotonic time in ms before which nothing in the log was submitted. null: the log is empty. */
+  /** Monotonic time in ms. Everything in the log was submitted at this time or later. null: the log is empty. */
   sinceMs: number | null = null;
-  /** Submission time of the last FLUSH answered OK, in ms. Everything answered before then is durable. null: none was. */
+  /** Submission time of the last FLUSH answered OK, in ms. Everything answered before then is durable. null: there was no such FLUSH. */
   flushedMs: number | null = null;
   private readonly blocks: ReplayBlocks;
   private readonly ranges = new ReplayRanges();
@@ -45,7 +45,7 @@ export class ReplayLog {
   /** Bytes of this log that `total` includes. */
   private reportedBytes = 0;
 
-  /** `total`: limit for this log and others together. null: there is none. */
+  /** `total`: limit for this log and other logs together. null: there is no such limit. */
   constructor(sizeBytes: number, pool: SlabPool, total: LogTotal | null = null) {
     this.sizeBytes = sizeBytes;
     this.total = total;
@@ -154,8 +154,8 @@ export class ReplayLog {
   }
 
   /**
-   * OPEN was answered. Returns null if the incarnation is the log's own, because nothing is to be replayed. Otherwise returns a replay of
-   * the whole log, whatever an earlier replay did. Earlier FLUSHes no longer count.
+   * OPEN was answered. Returns null if the incarnation is the log's own, because nothing must be replayed. Otherwise returns a replay of
+   * the whole log, whatever an earlier replay has sent. Earlier FLUSHes no longer count.
    */
   opened(life: string): Replay | null {
     this.marksFrom = this.age;

@@ -1,6 +1,6 @@
-// Sends the pieces of a replay (replay.ts) as requests of an attachment, a few at a time, each from its own buffer: a path never gets the
-// log's memory. When to begin and what follows are the attachment's job. Invariant: an answer counts only for the replay that created its
-// request. After `drop` it counts for nothing.
+// Sends the pieces of a replay (replay.ts) as requests of an attachment, a few at a time. Each request has its own buffer, so that a path
+// never refers to the log's memory. When to begin and what follows are the attachment's job. Invariant: an answer counts only for the
+// replay that created its request, and only until `drop`.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { REPLAY_REQUESTS_OUT_MAX } from './limits.ts';

@@ -100,7 +100,7 @@ export class Replay {
     this.skip();
   }
 
-  /** Advances to the next kept sector. */
+  /** Advances to the next live sector. */
   private skip(): void {
     for (; this.positionAt < this.positions.length; this.positionAt++) {
       this.sectorAt = this.blocks.seek(this.positions[this.positionAt]!, this.sectorAt, true);

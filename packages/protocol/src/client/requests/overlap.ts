@@ -1,4 +1,4 @@
-// Rule O1: a client never has two overlapping WRITE, ZERO or DISCARD of a volume in flight; the later one waits until the earlier one is
+// Rule O1: a client never has two overlapping WRITE, ZERO or DISCARD of a volume in flight. The later one waits until the earlier one is
 // answered. Waiting requests are released in order of arrival, so that small ones do not starve a large one. READs are not tracked.
 // Invariant: no two ranges of the first `count` requests in `inFlight` share a sector.
 
@@ -16,7 +16,7 @@ export class OverlapTracker {
   private count = 0;
   private readonly waiting: Request[] = [];
 
-  /** Returns true if the request may go; it counts as in flight until `leave`. False: it waits until `leave` releases it. */
+  /** Returns true if the request may be sent; it counts as in flight until `leave`. Returns false if it waits until `leave` releases it. */
   enter(request: Request): boolean {
     if (!changesContent(request.op)) return true;
     request.rangeEnd = request.lba + sectorsOf(request.op, request.flags & FLAG.WIDE, request.count);
@@ -28,7 +28,7 @@ export class OverlapTracker {
     return true;
   }
 
-  /** A request was answered. Calls `release` for each waiting request that may go now. */
+  /** A request was answered. Calls `release` for each waiting request that may now be sent. */
   leave(request: Request, release: (released: Request) => void): void {
     if (request.rangeEnd === 0) return;
     request.rangeEnd = 0;

@@ -9,12 +9,12 @@ import { SEGMENT_MIN_BYTES } from './limits.ts';
 export interface RequestAttachment {
   readonly phase: string;
   readonly handle: number;
-  /** Its requests in flight, and the bytes of the window that they use. */
+  /** Number of the attachment's requests in flight (`slotsHeld`), and the bytes of the window that they use (`bytesHeld`). */
   slotsHeld: number;
   bytesHeld: number;
   add(request: Request): void;
   answered(request: Request, status: number): void;
-  /** Keeps a request that was answered STALE for the next handle. False: the answer is final. */
+  /** Keeps a request that was answered STALE for the next handle. Returns false if the answer is final. */
   keepStale(request: Request): boolean;
   forgetInFlight(): void;
 }
@@ -49,11 +49,11 @@ export class Request {
   /** null: a request of the session itself (LIST, OPEN, CLOSE). */
   attachment: RequestAttachment | null = null;
   submittedMs = 0;
-  /** Set by the trunk: the slot that it occupies; -1 while it waits. */
+  /** Set by the trunk: the slot that the request occupies. -1: the request waits. */
   slot = -1;
   /** Set by the overlap tracker: first sector after the range; 0: not tracked. */
   rangeEnd = 0;
-  /** Set by the replay log: whether room is reserved for it, and how much. */
+  /** Set by the replay log: whether room is reserved for the request, and how much. */
   hasLogRoom = false;
   logBytes = 0;
   logRanges = 0;

@@ -21,7 +21,8 @@ interface Slot {
   /** The request was copied to a second path because it was late on the first. */
   isHedged: boolean;
   /**
-   * Handle whose revocation an abandoned request awaits, and the request's bytes in the window. NO_HANDLE: the request was not abandoned.
+   * For an abandoned request: the handle whose revocation it awaits, and the bytes that it uses in the window. NO_HANDLE: the request was
+   * not abandoned.
    */
   fencedHandle: number;
   fencedBytes: number;
@@ -30,8 +31,8 @@ interface Slot {
 const NO_HANDLE = -1;
 
 /**
- * Meaning of an answer. `result`: it brings the result. `extra`: the result arrived before. `violation`: this path owes no answer (S3, an
- * error of the server).
+ * Meaning of an answer. `result`: it brings the result. `extra`: the result had already arrived. `violation`: this path owes no answer (S3,
+ * an error of the server).
  */
 export type AnswerKind = 'result' | 'extra' | 'violation';
 
@@ -102,7 +103,7 @@ export class Slots {
     slot.copies.push(path);
   }
 
-  /** Its request is being copied to a second path because it is late on the first. */
+  /** The slot's request is being copied to a second path because it is late on the first. */
   hedge(index: number): void {
     const slot = this.at(index);
     if (slot.isHedged) return;
