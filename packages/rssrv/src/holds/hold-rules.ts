@@ -1,6 +1,7 @@
-// Decides who may have a volume (docs/PROTOCOL.md H1 to H4): what an OPEN gets, and the holds after each change. Pure: values in, values out.
-// holds.ts makes it durable; the caller makes sure that nothing of a lost hold is running before `withOpening`. Invariants: a volume that is not
-// shared has one writer or only readers; the epoch grows with each change of holds; no two holds have the same identity.
+// Decides which client may have a volume (docs/PROTOCOL.md H1 to H4): the result of an OPEN, and the holds after each change. Pure: values
+// in, values out. holds.ts makes the holds durable. The caller ensures that nothing of a lost hold is running before it calls
+// `withOpening`. Invariants: a volume that is not shared has one writer or only readers; the epoch grows with each change of holds; no two
+// holds have the same identity.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -17,16 +18,19 @@ export interface Hold {
   readonly node: string;
   readonly machine: string;
   readonly instance: number;
-  /** null: any process of that instance (earlier versions of the file, clients of the first versions). */
+  /** Null means any process of that instance. It comes from earlier versions of the file, or from clients of the first versions. */
   readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
-  /** The volume's epoch when this hold began: its identity. 0: a reader of the file's first version, whose identity has no epoch. */
+  /**
+   * The volume's epoch when this hold began, which identifies the hold. 0: a reader from the file's first version, whose identity has no
+   * epoch.
+   */
   readonly epoch: number;
   /**
-   * The last incarnation of the storage in which the holder had recovered everything; null: unknown (first version of the file), counts as the
-   * current one.
+   * The last incarnation of the storage in which the holder had recovered everything. Null: unknown (first version of the file), which
+   * counts as the current incarnation.
    */
   readonly life: string | null;
 }
@@ -54,25 +58,25 @@ export interface Refusal {
   readonly holders: readonly Holder[];
 }
 
-/** What an OPEN gets, provided that nothing of `losers` is running and their writes are durable. */
+/** The result of an OPEN, provided that nothing of `losers` is running and their writes are durable. */
 export interface Opening {
   readonly kind: 'opening';
   readonly client: Claimant;
   /** Whether the handle is read-only. */
   readonly readonly: boolean;
-  /** Whether the hold is a reader's: a second, read-only handle does not turn a writer into a reader. */
+  /** Whether the hold is that of a reader. A second, read-only handle does not turn a writer into a reader. */
   readonly isReader: boolean;
-  /** Holds of other nodes that are taken. */
+  /** Holds of other nodes that are taken over. */
   readonly losers: readonly Hold[];
   /** The hold of another instance of this node, or null. */
   readonly replaced: Hold | null;
   /** The holder has nothing to recover. */
   readonly isSettled: boolean;
-  /** A loser may have written: the volume is synced first. */
+  /** A loser may have written, so the volume must be synced first. */
   readonly needsSync: boolean;
 }
 
-/** `incarnation`: the current one of the storage. */
+/** `incarnation`: the current incarnation of the storage. */
 export function decideOpen(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -107,7 +111,10 @@ export function decideOpen(
   };
 }
 
-/** The holds after an OPEN was decided; the same object if nothing changes. `incarnation`: the storage's, after the losers have ended. */
+/**
+ * The holds after an OPEN was decided, or the same object if nothing changes. `incarnation`: the incarnation of the storage after the
+ * losers have ended.
+ */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;
   const { node, machine, instance, process, address } = client;
@@ -125,7 +132,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   const hold = {
     ...own,
     readonly: onlyReads,
-    // No client has written since this hold began, so its identity stays.
+    // No client has written since this hold began, so keep its identity.
     epoch: isChanged && own.epoch === 0 ? epoch : own.epoch,
     life: isSettled ? incarnation : own.life,
   };
@@ -133,7 +140,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
 }
 
-/** The client's view of its hold. `epoch`: grants up to it are revoked together. */
+/** The client's view of its hold. `epoch`: grants up to this epoch are revoked together. */
 export function grantFor(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -143,13 +150,13 @@ export function grantFor(
   return own === undefined ? null : { identity: identityOf(volume, own), epoch: entry.epoch };
 }
 
-/** The holds without that of a client that has closed the volume, unless its hold is later than `epoch` (that of its grant). */
+/** The holds after a client has closed the volume. Its hold is removed, unless the hold began after `epoch`, the epoch of the grant. */
 export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
   const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);
   return holds.length === entry.holds.length ? entry : { ...entry, epoch: entry.epoch + 1, holds };
 }
 
-/** The client has recovered everything in this incarnation of the storage; null: it no longer has such a hold. */
+/** The holds after the client has recovered everything in this incarnation of the storage, or null if it no longer has such a hold. */
 export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, incarnation: string): VolumeHolds | null {
   const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
   if (own === undefined) return null;
@@ -157,7 +164,7 @@ export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number,
   return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
 }
 
-/** Identifies a content and the hold on it (docs/PROTOCOL.md, Verifier). */
+/** Identifies the content of a volume and the hold on it (docs/PROTOCOL.md, Verifier). */
 export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'>, hold: Pick<Hold, 'epoch'>): string {
   if (shared) return `${id}.shared`;
   return hold.epoch === 0 ? `${id}.readonly` : `${id}.${hold.epoch}`;
@@ -169,7 +176,7 @@ export function holdersOf(holds: readonly Hold[]): Holder[] {
 
 type Who = Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>;
 
-/** A copy of a client's machine has the same number of starts, so that alone does not identify a holder. */
+/** Compares more than the number of starts, because a copy of a client's machine has the same number. */
 export function isOf(hold: Who, client: Who): boolean {
   const isSameStart = hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
   return isSameStart && (hold.process === null || hold.process === client.process);
@@ -183,7 +190,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** H3. */
+/** The refusal of H3: the present holder has not yet recovered its writes. */
 function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
   const sentence =
     `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +
@@ -195,7 +202,7 @@ function heldBy(name: string, hold: Hold | undefined): string {
   return `Volume ${name} is held by ${hold?.node ?? '?'} at ${hold?.address ?? '?'} since ${hold === undefined ? '?' : formatTime(hold.sinceMs)}`;
 }
 
-/** The client resumes a hold that it has lost. */
+/** The refusal if the client resumes a hold that it has lost. */
 function taken(entry: VolumeHolds, { name }: HeldVolumeFacts, { node }: Claimant): Refusal {
   const others = entry.holds.filter((hold) => hold.node !== node);
   const by = entry.taken;

@@ -1,5 +1,5 @@
-// The content of the file that keeps the holds, and the conversion of its earlier versions. Pure; state-file.ts reads and writes it. Checks are as
-// strict as those of the messages that name holders: one invalid holder would fail every LIST and every refused OPEN.
+// The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. Checks are as
+// strict as those for messages that name holders, because one invalid holder would make every LIST and every refused OPEN fail.
 
 import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
@@ -12,15 +12,18 @@ import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 
 export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;
-  /** What is known of the instances of each node. */
+  /** Node -> what is known about its instances. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
 }
 
-/** The second version had no process ids; the first one had no incarnations either. */
+/** The second version of the file had no process ids. The first version also had no epochs and incarnations of holds. */
 type SecondHold = Omit<Hold, 'process'>;
 type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
 
-/** Up to the second version: `node machine` -> instances below are refused. Unbounded, with an entry for every machine that a client made up. */
+/**
+ * Used up to the second version: `node machine` -> number below which instances are refused. It was unbounded and had an entry for every
+ * machine name that a client made up.
+ */
 type EarlierInstances = Readonly<Record<string, number>>;
 
 interface Earlier<H> {
@@ -40,7 +43,7 @@ export const HOLDS_FILE: StateForm<HoldsFileContent> = {
   remedy: 'restore it, or move it away if every client that holds a volume has ended',
 };
 
-/** A writer's identity had the volume's epoch, a reader's had none. */
+/** In the first version, the identity of a writer contained the volume's epoch, and that of a reader contained none. */
 function fromFirst(hold: FirstHold, epoch: number): Hold {
   return { ...hold, process: null, epoch: hold.readonly ? 0 : epoch, life: null };
 }
@@ -53,7 +56,7 @@ function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, 
   return { volumes: Object.fromEntries(converted), nodes: nodesOf(instances) };
 }
 
-/** Leaves out what no client can send today: it came from an invented client and would hinder every later start. */
+/** Omits entries that no valid client can have sent. They came from made-up client data and would make every later start fail. */
 function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
   const nodes = new Map<string, NodeNotes>();
   for (const [key, below] of Object.entries(instances)) {
@@ -67,7 +70,7 @@ function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
 }
 
 function isEarlier<H>(value: unknown, isVolume: (volume: unknown) => boolean): value is Earlier<H> {
-  // Not `isWhole`: a number counted up beyond exact integers must not keep the server from starting.
+  // Do not use `isWhole`: a number that was counted up beyond the exact integers must not prevent the server from starting.
   const isNumber = (instance: unknown): instance is number => typeof instance === 'number';
   const isThis = (volume: unknown): volume is object => isVolume(volume);
   return isRecord(value) && isRecordOf(value['volumes'], isThis) && isRecordOf(value['instances'], isNumber);
@@ -121,7 +124,7 @@ function isVolumeOf<H extends SecondHold>(value: unknown, isHold: (hold: unknown
   return isWhole(epoch) && isListOf(holds, (hold): hold is H => isHold(hold, epoch)) && (taken === null || isTakeOver(taken));
 }
 
-/** A hold that began after the last change would get the identity of a later one. */
+/** Rejects a hold that began after the last change, because a later hold would get the same identity. */
 function isSecondHold(value: unknown, lastEpoch: number): value is SecondHold {
   if (!isRecord(value) || !isFirstHold(value)) return false;
   const { epoch, life } = value as Partial<Hold>;

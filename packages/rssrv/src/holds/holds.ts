@@ -1,7 +1,7 @@
-// Which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a grant, so that holds
-// survive restarts. hold-rules.ts decides; this file serializes the changes of a volume and the steps of a take-over. The ports of each OPEN end
-// processes and sync. Invariant: the file names the old holder until the new one is in it, and the new one only after nothing of the old one is
-// running.
+// Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a grant,
+// so that holds survive restarts. hold-rules.ts decides; this module serializes the changes of a volume's holds and the steps of a
+// take-over. The ports of each OPEN end processes and sync. Invariant: the file names the old holder until it names the new one, and it
+// names the new one only once nothing of the old one is running.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -32,30 +32,30 @@ import type { Grant } from '../session/session-volumes.ts';
 
 /** What an OPEN needs from its listener. */
 export interface GrantPorts {
-  /** The volume of that name, if the client may have it now; null: it was removed meanwhile. */
+  /** The requested volume if the client may have it now. Null: the volume was removed since the request. */
   find(): ServedVolume | null;
   /** The current incarnation of the storage. */
   incarnation(volume: ServedVolume): string;
-  /** Resolves when nothing that the hold was granted up to `epoch` is running; false: writes may be lost. */
+  /** Resolves when nothing granted to this hold up to `epoch` is running. False: writes may be lost. */
   revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
   /** Makes all writes to the volume durable. Throws if some may be lost. */
   sync(volume: ServedVolume): Promise<void>;
   /** Writes to the volume may be lost: its storage starts a new incarnation. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
-  /** Whether the client's session still exists to get the answer. */
+  /** Whether the client's session still exists, so that the answer can be sent. */
   isWanted(): boolean;
-  /** A volume has another holder: clients that read the list are notified. */
+  /** A volume has another holder. The listener notifies clients that read the list. */
   holdersChanged(): void;
 }
 
-/** A change of the notes about a node. */
+/** Changes the notes about a node. */
 type NotesChange = (notes: NodeNotes) => NodeNotes;
 
 /** Serializes the changes of one volume's holds. */
 interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
-  /** The take-over in progress, and the entry in the file until it is done. */
+  /** The take-over in progress, with the volume's entry from before the take-over; null: none. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
@@ -63,7 +63,7 @@ export class Holds {
   private readonly file: StateFile<HoldsFileContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
   private readonly nodes = new Map<string, NodeNotes>();
-  /** The last refusal to each client about each volume. */
+  /** Volume and client -> text of the last logged refusal. */
   private readonly refusals = new Map<string, string>();
   private readonly changes = new Map<string, HoldChanges>();
   private readonly wallMs: () => number;
@@ -95,25 +95,25 @@ export class Holds {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
-  /** Whether this machine has proved before that it is this node. */
+  /** Whether this machine has proved its identity as this node before. */
   isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
     return this.notesOf(client.node).machines.some(({ machine }) => machine === client.machine);
   }
 
-  /** False: a later instance of this node was seen on the same machine, or this one was replaced. It is refused for ever. */
+  /** False: a later instance of this node was seen on the same machine, or this instance was replaced. It is then refused permanently. */
   isCurrent(client: ClientIdentity): boolean {
     return isCurrent(this.notesOf(client.node), client);
   }
 
   /**
-   * Whether a newcomer may replace the earlier instance of its node, which has been silent for `silentMs` (0: it is connected): it is certainly its
-   * successor, or the earlier one has been silent long enough.
+   * Whether a new client may replace the earlier instance of its node, which has been silent for `silentMs` (0: it is connected). It may if
+   * it is certainly the successor of that instance, or if that instance has been silent long enough.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
   }
 
-  /** The last admitted instance of a node, if the file says that it holds a volume; else null. */
+  /** The last admitted instance of a node if it holds a volume according to the file, otherwise null. */
   lastHolding(node: string): ClientIdentity | null {
     const { last } = this.notesOf(node);
     if (last === null) return null;
@@ -121,25 +121,28 @@ export class Holds {
     return [...this.volumes.values()].some(({ holds }) => holds.some((hold) => isOf(hold, client))) ? client : null;
   }
 
-  /** Records a proven instance that is admitted, and the one that it replaces; durable when it resolves. */
+  /** Records a proven instance that is admitted, and the instance that it replaces. Durable when it resolves. */
   async noteInstance(client: ClientIdentity, replaced: ClientIdentity | null): Promise<void> {
     const change: NotesChange = (notes) => withInstance(notes, client, replaced);
     if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
   }
 
-  /** Forgets all other nodes: they are no longer clients. Nodes that hold a volume are kept. The file follows with its next change. */
+  /**
+   * Removes the notes about all other nodes, which are no longer clients, except nodes that hold a volume. The next change of the file
+   * saves this, too.
+   */
   keepNodes(clients: readonly string[]): void {
     const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
     for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
   }
 
-  /** Answers an OPEN; a grant is durable when it resolves. Throws E_SYSTEM if it cannot be saved: nothing is granted then. */
+  /** Answers an OPEN. A grant is durable when it resolves. If the grant cannot be saved, it throws E_SYSTEM and grants nothing. */
   async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
     const turns = this.changes.get(volumeId);
     const takeOver = turns?.takeOver ?? null;
     if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
       const { taker, entry } = takeOver;
-      // A client that lost the volume in an earlier take-over is told at once: each retry could meet the next take-over.
+      // Tell a client at once if it lost the volume in an earlier take-over, because each retry could meet another take-over.
       const lost = this.lostAlready(entry, client, request, ports);
       if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
       return this.refuse(volumeId, `Volume ${request.name} is being taken over by ${taker.node} at ${taker.address}: try again`);
@@ -151,8 +154,8 @@ export class Holds {
   }
 
   /**
-   * The client has closed what was granted up to `epoch`. The hold ends at once, even if saving fails (then it throws): the next change that is saved
-   * includes it.
+   * The client has closed what was granted up to `epoch`, so its hold ends at once. If saving fails, it throws, but the hold has ended
+   * nevertheless: the next change that is saved includes the release.
    */
   async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
     await this.inTurn(volumeId, async () => {
@@ -164,7 +167,7 @@ export class Holds {
     });
   }
 
-  /** The client has recovered everything (H3); false: it no longer has such a hold. Durable when it resolves. */
+  /** Records that the client has recovered everything (H3). Durable when it resolves. False: the client no longer has such a hold. */
   async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {
     return this.inTurn(volumeId, async () => {
       const settled = withSettled(this.entryOf(volumeId), client, epoch, incarnation);
@@ -192,14 +195,14 @@ export class Holds {
     if (opening.losers.length > 0) own.takeOver = { taker: client, entry: this.entryOf(id) };
     const lost = await this.endOthers(volume, opening, ports);
     if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
-    // Meanwhile the configuration may have changed, or the client may have left.
+    // By now the configuration may have changed, or the client may have left.
     const still = ports.find();
     if (still?.id !== id) return this.unknownVolume(id, request);
     if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${volume.name} was taken over`);
     return this.give(still, client, opening, ports);
   }
 
-  /** Steps 1 and 2 of a take-over, or of replacing an older instance. Returns why it failed, or null. */
+  /** Steps 1 and 2 of a take-over, or of replacing an older instance. Returns the reason for a failure, or null. */
   private async endOthers(volume: ServedVolume, opening: Opening, ports: GrantPorts): Promise<string | null> {
     const { client, losers } = opening;
     const { name, id } = volume;
@@ -214,7 +217,7 @@ export class Holds {
       await ports.sync(volume);
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
-      // Slow storage has lost nothing yet: a later error will start a new incarnation.
+      // Storage that is only slow has lost nothing yet. A later error starts a new incarnation.
       if (code === 'E_TIMEOUT' && reason === null)
         return `Volume ${name} was not taken from ${from}. ${message}: try again when the storage answers`;
       reason = message;
@@ -226,11 +229,11 @@ export class Holds {
     return sentence;
   }
 
-  /** Steps 3 and 4: the change is in memory within this turn of the event loop, and durable when it resolves. */
+  /** Steps 3 and 4. The change is in memory within this turn of the event loop, and durable when it resolves. */
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;
     const { losers, replaced, readonly } = opening;
-    // A worker that has just crashed has started a new incarnation.
+    // Read the incarnation only now, because a worker that has just crashed has started a new one.
     const incarnation = ports.incarnation(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
     const changed = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
@@ -250,7 +253,7 @@ export class Holds {
     return { granted: true, volume, readonly, incarnation, ...told };
   }
 
-  /** Logs a refusal once, however often the client repeats the request. */
+  /** Logs a refusal only once, however often the client repeats the request. */
   private logRefusal({ id, name }: ServedVolume, { node, address }: Claimant, sentence: string): void {
     const key = `${id} ${node}`;
     if (this.refusals.get(key) === sentence) return;
@@ -277,7 +280,7 @@ export class Holds {
     return mine;
   }
 
-  /** Durable when it resolves; undone when saving fails. */
+  /** Makes a change, which is durable when it resolves, and undone if saving fails. */
   private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
     const before = this.entryOf(volumeId);
     if (to === before) return;

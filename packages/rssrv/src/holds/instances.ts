@@ -1,12 +1,13 @@
-// Which instances of a node were seen, which are admitted, and which are refused (docs/PROTOCOL.md H4). Pure: notes in, notes out. holds.ts saves
-// them; admissions.ts has the sessions. Invariants: a number is never lowered; the notes of a node are bounded, whatever its clients send.
+// Which instances of a node were seen, which are admitted, and which are refused (docs/PROTOCOL.md H4). Pure: notes in, notes out. holds.ts
+// saves the notes; admissions.ts manages the sessions. Invariants: the number of a machine never decreases; the notes about a node are
+// bounded, whatever its clients send.
 
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 import type { ClientIdentity } from '../workers/channel.ts';
 
 export type Instance = Omit<ClientIdentity, 'node'>;
 
-/** Instances of a machine below the number are refused. */
+/** Refuses all instances of a machine below a number. */
 export interface MachineNote {
   readonly machine: string;
   readonly below: number;
@@ -15,21 +16,21 @@ export interface MachineNote {
 export interface NodeNotes {
   /** The instance that was admitted last; null: unknown (earlier versions of the file). */
   readonly last: Instance | null;
-  /** In the order in which they were seen last. */
+  /** Machines in the order in which they were last seen. */
   readonly machines: readonly MachineNote[];
-  /** Processes that another process with the same machine and number has replaced, the latest one last. */
+  /** Processes that were replaced by another process with the same machine and instance number. The most recent one is last. */
   readonly replaced: readonly string[];
 }
 
 export const NO_NOTES: NodeNotes = { last: null, machines: [], replaced: [] };
 
-/** False: this instance was replaced, or a later one of its machine was seen. It is refused for ever. */
+/** False: this instance was replaced, or a later one of its machine was seen. It is then refused permanently. */
 export function isCurrent({ machines, replaced }: NodeNotes, { machine, instance, process }: Instance): boolean {
   const below = machines.find((note) => note.machine === machine)?.below ?? 0;
   return instance >= below && (process === null || !replaced.includes(process));
 }
 
-/** The notes after an instance was admitted and has replaced another; the same object if nothing changes. */
+/** The notes after an instance was admitted and has replaced another, or the same object if nothing changes. */
 export function withInstance(notes: NodeNotes, client: Instance, replaced: Instance | null): NodeNotes {
   const { machine, instance, boot, process, address } = client;
   const others = replaced === null ? notes : withReplaced(notes, client, replaced);
@@ -39,7 +40,7 @@ export function withInstance(notes: NodeNotes, client: Instance, replaced: Insta
   return isNews ? { ...others, last, machines } : notes;
 }
 
-/** The notes after an instance was replaced by one that was admitted before. */
+/** The notes after an instance was replaced by another one that had already been admitted. */
 export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): NodeNotes {
   const { machine, instance, process } = replaced;
   if (machine !== client.machine) {
@@ -53,8 +54,8 @@ export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): 
 type Claim = Pick<Instance, 'machine' | 'instance' | 'process'>;
 
 /**
- * Whether a newcomer is certainly on the same machine as the earlier instance: it is the same process, or a later start in the same boot. A copy of
- * the machine has another boot; one with the same number of starts is another process.
+ * Whether a new client is certainly on the same machine as the earlier instance: it is the same process, or a later start in the same boot.
+ * A copy of the machine has another boot id. A copy with the same number of starts is another process.
  */
 export function isSuccessor(before: Instance, newcomer: Instance): boolean {
   if (before.machine !== newcomer.machine || before.boot !== newcomer.boot) return false;

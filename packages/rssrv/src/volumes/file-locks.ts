@@ -1,6 +1,6 @@
-// Advisory locks (flock) on descriptors of this process, so that two rssrv never serve one file. Node has no flock, but such a lock belongs to the
-// open file, not to the process that took it. A short-lived perl child (helpers/locks.pl) inherits the descriptors and takes the locks; this process
-// holds them until it closes the descriptors or exits.
+// Advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Node has no flock, but a flock
+// belongs to the open file, not to the process that took it. So a short-lived perl child (helpers/locks.pl) inherits the descriptors and
+// takes the locks; this process then holds the locks until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
@@ -9,12 +9,12 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
-/** `taken`: another process holds it. `unavailable`: perl is missing, or the file system has no locks. */
+/** `taken`: another process holds the lock. `unavailable`: perl is missing, or the file system does not support locks. */
 export type LockOutcome = 'held' | 'taken' | 'unavailable';
 
 export interface LockRequest {
   readonly descriptor: number;
-  /** A shared lock is compatible with other shared ones. */
+  /** A shared lock is compatible with other shared locks. */
   readonly shared: boolean;
 }
 
@@ -35,8 +35,8 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 }
 
 /**
- * Whether each of these files can be locked at all, even if it is locked now. A file that cannot be opened counts as lockable: that is reported
- * elsewhere. No lock is taken, because a server that is starting would find it taken: the helper unlocks what is not locked.
+ * Whether each of these files supports locks, even if it is locked now. A file that cannot be opened counts as lockable, because that
+ * problem is reported elsewhere. The helper only tries to unlock the files, because a lock taken here could make a starting server fail.
  */
 export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
   const lockable: boolean[] = [];
@@ -53,11 +53,11 @@ export async function areLockable(files: readonly string[], command = 'perl'): P
   return lockable;
 }
 
-/** For at most LOCKS_PER_HELPER_MAX descriptors. */
+/** Runs one helper, for at most LOCKS_PER_HELPER_MAX descriptors. */
 async function flockAll(descriptors: readonly number[], modes: readonly number[], command: string): Promise<LockOutcome[]> {
   const args = [helperFile('locks.pl'), ...modes.map(String)];
   const first = await run(command, args, descriptors);
-  // Retry after a kill, for example by the OOM killer: it says nothing about the locks, and "unavailable" would.
+  // Retry if the helper was killed, for example by the OOM killer. Nothing is known about the locks then, so "unavailable" would be wrong.
   const { text } = first.isKilled ? await run(command, args, descriptors) : first;
   const lines = text.split('\n');
   return descriptors.map((_, index) => {
@@ -67,9 +67,9 @@ async function flockAll(descriptors: readonly number[], modes: readonly number[]
 }
 
 interface Ran {
-  /** Its output; incomplete if it could not start or took too long. */
+  /** The helper's output, incomplete if the helper could not start or took too long. */
   readonly text: string;
-  /** Killed by a signal, but not by our time-out. */
+  /** The helper was killed by a signal, but not because of our time-out. */
   readonly isKilled: boolean;
 }
 
@@ -80,7 +80,7 @@ function run(command: string, args: readonly string[], descriptors: readonly num
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'ignore', ...descriptors],
     });
-    // Not spawn's own time-out: if the program is missing, its timer stays and delays the exit of this process.
+    // Do not use spawn's own time-out: if the program is missing, the timer of spawn stays and delays the exit of this process.
     const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
       isLate = true;
       child.kill('SIGKILL');

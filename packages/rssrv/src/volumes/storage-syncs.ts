@@ -1,6 +1,7 @@
-// Syncs volumes for the listener, each in a short-lived process that inherits the listener's descriptor. To the kernel that is the same open file, so
-// the process gets every write-back error that this descriptor has not reported yet. A sync that hangs blocks its own process, and no thread of the
-// listener. Invariant: a volume has at most one sync at a time, and its result is reported: to the caller, or to `failedLate`.
+// Syncs volumes for the listener, each in a short-lived process that inherits the listener's descriptor. To the kernel both descriptors are
+// the same open file, so the process gets every write-back error that the kernel has not yet reported on it. A sync that hangs blocks only
+// its own process, and no thread of the listener. Invariant: a volume has at most one sync at a time, and its result goes to the caller or,
+// if it fails after the time-out, to `failedLate`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -9,13 +10,13 @@ import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 export interface StorageSyncEvents {
-  /** A sync failed after its caller had stopped waiting: writes to the volume may be lost. */
+  /** Called when a sync failed after its caller had stopped waiting. Writes to the volume may be lost. */
   failedLate(volumeId: string): void;
 }
 
 interface Running {
   readonly child: ChildProcess;
-  /** Resolves with any result. */
+  /** Resolves when the sync has ended, whether it succeeded or failed. */
   readonly ended: Promise<void>;
 }
 
@@ -27,7 +28,7 @@ export class StorageSyncs {
   private readonly clock: Clock;
   private readonly events: StorageSyncEvents;
   private readonly command: readonly string[];
-  /** By volume id. */
+  /** Volume id -> sync in progress. */
   private readonly running = new Map<string, Running>();
 
   /** `command`: a program with arguments. It syncs descriptor 3; on failure it prints the errno's name and exits with 1. */
@@ -38,8 +39,8 @@ export class StorageSyncs {
   }
 
   /**
-   * Resolves when earlier writes are durable. Rejects with an errno in `code` if the storage reports an error, and with E_TIMEOUT if it does not
-   * answer: then the sync goes on, and an error is reported to `failedLate`.
+   * Resolves when earlier writes are durable. Rejects with an errno in `code` if the storage reports an error, and with E_TIMEOUT if it
+   * does not answer. After E_TIMEOUT the sync continues, and an error is reported to `failedLate`.
    */
   sync(volumeId: string, descriptor: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -63,7 +64,7 @@ export class StorageSyncs {
     });
   }
 
-  /** Kills syncs that hang, as far as the kernel allows. Their results are not reported. */
+  /** Kills syncs that hang, as far as the kernel permits. */
   stop(): void {
     for (const { child } of this.running.values()) child.kill('SIGKILL');
   }

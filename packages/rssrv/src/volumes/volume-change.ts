@@ -1,6 +1,7 @@
-// Carries out what volume-plan.ts decided: opens, locks and measures new volumes, and releases removed ones. Everything can be undone until `commit`,
-// except for files that were extended: bytes past the end of a volume belong to nobody. Order: open, lock, settle the size, so that a file served by
-// another process is never changed; ids last, so that no id becomes durable for a failed change.
+// Carries out what volume-plan.ts decided: opens, locks and measures new volumes, and releases removed ones. Until `commit`, everything can
+// be undone except the extension of files, which does no harm because no volume uses the added bytes. Storage is opened, locked, and only
+// then settled in size, so that a file served by another process is never changed. Ids are saved last, so that no id becomes durable for a
+// failed change.
 
 import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -54,13 +55,13 @@ export class VolumeChange {
   private readonly ports: VolumePorts;
   private readonly take: (state: VolumeState) => void;
   private readonly claims = new StorageClaims();
-  /** The records as the file has them. */
+  /** The records as they are in the file. */
   private readonly records: IdRecords;
   private ids: ReadonlyMap<string, string> = new Map();
   private readonly opened = new Map<string, HeldVolume>();
   private readonly kept = new Map<string, HeldVolume>();
   private readonly failures: VolumeFailure[] = [];
-  /** Released already, because a new volume uses the same storage. */
+  /** Volumes that were already released, because a new volume uses the same storage. */
   private readonly released = new Set<string>();
   private areRecordsWritten = false;
   private after: VolumeState;
@@ -74,7 +75,7 @@ export class VolumeChange {
     this.take = take;
   }
 
-  /** `take`: hands the new state to the owner of the state. Throws E_VOLUME or E_SYSTEM, after which everything is as before. */
+  /** `take`: gives the new state to its owner. Throws E_VOLUME or E_SYSTEM after undoing everything. */
   static async prepare(
     before: VolumeState,
     plan: VolumePlan,
@@ -100,14 +101,14 @@ export class VolumeChange {
       .filter(({ id, sizeBytes }) => sizeBytes > (sizes.get(id) ?? sizeBytes));
   }
 
-  /** Ids of volumes that were found truncated now and were served until now. */
+  /** Ids of volumes that were served until this change found them truncated. */
   get cut(): string[] {
     return [...this.kept]
       .filter(([key, { cut }]) => cut !== null && this.before.held.get(key)?.cut === null)
       .map(([, { served }]) => served.id);
   }
 
-  /** Whether clients are offered other volumes, or other facts about them. */
+  /** Whether the list of volumes offered to clients changes, or any fact in it. */
   get isListChanged(): boolean {
     const list = ({ held }: VolumeState): ServedVolume[] =>
       [...held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
@@ -137,7 +138,10 @@ export class VolumeChange {
     for (const volume of this.plan.removed) await this.release(volumeKey(volume));
   }
 
-  /** Instead of `commit`. A storage that cannot be reopened, because another process has taken it meanwhile, is a failure from then on. */
+  /**
+   * Undoes the change, instead of `commit`. If released storage cannot be reopened, for example because another process has opened it by
+   * now, its volume is a failure from then on.
+   */
   async undo(): Promise<void> {
     for (const { storage } of this.opened.values()) await discardStorage(storage);
     if (this.areRecordsWritten) {
@@ -192,7 +196,7 @@ export class VolumeChange {
     for (const warning of settled.warnings) this.ports.log.warn(warning);
   }
 
-  /** A served volume keeps its id, whatever has happened to the file of ids. */
+  /** A served volume keeps its id, whatever has happened to the ids file. */
   private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
     const kept = new Set(this.plan.kept.map(volumeKey));
     const known = new Map(this.records.ids);
@@ -204,7 +208,7 @@ export class VolumeChange {
     return { ...this.records, ids: known };
   }
 
-  /** Keys of the removed volumes, by their storage. */
+  /** Identity of storage -> keys of the removed volumes on it. */
   private async removedStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
     const going = new Map<string, string[]>();
     for (const volume of this.plan.removed) {
@@ -216,11 +220,11 @@ export class VolumeChange {
     return going;
   }
 
-  /** Failures of retried volumes are recorded; any other failure throws. */
+  /** Opens, locks and measures these volumes. Failures of retried volumes are recorded; any other failure throws. */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const mayFail = new Set(this.plan.retried.map(volumeKey));
     const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
-      // Without descriptors no client could be served: this is not a problem of one volume.
+      // A lack of descriptors is not a problem of one volume, because no client could be served.
       if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
       this.failures.push(failureOf(volume, toRsError(thrown)));
     };
@@ -238,7 +242,7 @@ export class VolumeChange {
         try {
           this.opened.set(volumeKey(storage.volume), await this.settle(storage, locks.get(storage)));
         } catch (thrown) {
-          // The file of another process is closed and left alone.
+          // Another process uses this file: close it and leave it unchanged.
           if (locks.get(storage) === 'taken') await storage.handle?.close();
           else await discardStorage(storage);
           storages.splice(storages.indexOf(storage), 1);
@@ -290,7 +294,7 @@ export class VolumeChange {
     }
   }
 
-  /** A held volume comes back unchanged, or waits for the administrator. */
+  /** Throws if the storage of a held volume has changed. The volume then waits for the administrator. */
   private async checkHeld(storage: Storage): Promise<void> {
     const { volume, id } = storage;
     const before = this.records.facts.get(id);
@@ -305,7 +309,7 @@ export class VolumeChange {
     await this.ports.incarnationEnded(id);
   }
 
-  /** A held volume that was truncated since it was last served is not filled up with zeros. */
+  /** Throws if a held volume was truncated since it was last served, so that the missing part is not filled with zeros. */
   private async checkShrunk(storage: Storage): Promise<void> {
     const { volume, id, type, path } = storage;
     const servedBytes = this.records.sizes.get(id);
@@ -331,7 +335,7 @@ export class VolumeChange {
     return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...faults };
   }
 
-  /** Below RUN, which a boot clears: unsynced writes are lost as they would be without test-lose-unsynced. */
+  /** The file is below RUN, which a boot clears, so that unsynced writes are lost as they would be without test-lose-unsynced. */
   private unsyncedFileOf(id: string): string {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
@@ -350,12 +354,12 @@ export class VolumeChange {
   private checkLock({ volume, type, path }: Storage, lock: LockOutcome | undefined): void {
     if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv or program that uses it');
     if (lock !== 'unavailable') return;
-    // The file of a memory volume is always new.
+    // A memory volume needs no lock, because its file is always new.
     if (volume.unlocked !== true && type !== 'memory') throw unlockedError(volume, path);
     this.ports.log.warn(unlockedSentence(volume, path), { volume: volume.name });
   }
 
-  /** Devices need no lock: they are opened exclusively. */
+  /** Locks the files among these storages. Devices need no lock, because they are opened exclusively. */
   private async lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
     const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
     const outcomes = await (this.ports.takeLocks ?? takeLocks)(
@@ -366,7 +370,7 @@ export class VolumeChange {
     return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
   }
 
-  /** Keeps a volume on the storage it has. Without a configured size it gets the current size of that storage. */
+  /** Keeps a volume on its present storage. If no size is configured, the volume gets the current size of that storage. */
   private async keep(volume: ServerVolumeConfig): Promise<void> {
     const key = volumeKey(volume);
     const held = this.before.held.get(key);
@@ -380,20 +384,23 @@ export class VolumeChange {
       cut = await this.lookForCut(storage, held);
       if (cut === null && (!isSame || volume.sizeBytes === null)) {
         const settled = await settleSize(storage, true);
-        // A device, or a file that is just being truncated.
+        // This is a device that became smaller, or a file that was truncated after the check above.
         if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
         else ({ sizeBytes } = settled);
         await this.logWarnings(storage);
       }
     } catch (thrown) {
-      // An unchanged section does not hinder others.
+      // A failure in an unchanged section does not prevent changes in others.
       if (!isSame) throw thrown;
       this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
     }
     this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes), cut });
   }
 
-  /** Checks the size before anything extends the file. Null: it is whole, or whole again. Throws if the path names another file by now. */
+  /**
+   * Checks the size before anything extends the file. Returns null if the file is whole, or whole again. Throws if the path now names
+   * another file.
+   */
   private async lookForCut(storage: Storage, held: HeldVolume): Promise<RsError | null> {
     if (storage.handle === null || storage.type === 'memory') return held.cut;
     const { presentBytes } = await measure(storage);

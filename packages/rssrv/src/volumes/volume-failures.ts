@@ -1,6 +1,7 @@
-// Why a configured volume is not served, and which clients may know. Includes the check that a held volume comes back as it was, after a start or a
-// reload: its holder has acknowledged writes in memory and would send them to whatever has the volume's name (docs/PROTOCOL.md H5). Pure. Invariant:
-// truncated storage is never extended for a volume's sake, because zeros would replace its data.
+// Why a configured volume is not served, and which clients may know. This includes the check, after a start or a reload, that a held volume
+// comes back unchanged: its holder keeps acknowledged writes in memory and would send them to any storage under the volume's name
+// (docs/PROTOCOL.md H5). Pure. Invariant: truncated storage is never extended to the size of its volume, because zeros would then stand in
+// for the lost data.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -14,7 +15,7 @@ import { volumeError } from './volume-storage.ts';
 export interface VolumeFailure {
   readonly name: string;
   readonly universe: number;
-  /** Clients that may know of it; null: all. */
+  /** Clients that may know of the failure; null: all clients. */
   readonly clients: readonly string[] | null;
   readonly error: RsError;
 }
@@ -23,7 +24,7 @@ export function failureOf({ name, universe, clients }: ServerVolumeConfig, error
   return { name, universe, clients, error };
 }
 
-/** The storage of a served volume is shorter than the volume. `presentBytes`: its size when it was measured, if known. */
+/** The storage of a served volume is shorter than the volume. `presentBytes`: the measured size of the storage, if known. */
 export function cutError(
   { storage, served }: { readonly storage: { readonly volume: ServerVolumeConfig }; readonly served: ServedVolume },
   presentBytes: number | null,
@@ -37,7 +38,7 @@ export function cutError(
   );
 }
 
-/** A held volume would come back smaller than its holder knows it. */
+/** A held volume would come back smaller than the size known to its holder. */
 export function shrunkError(volume: ServerVolumeConfig, location: string, presentBytes: number, servedBytes: number): RsError {
   if (presentBytes >= servedBytes) {
     const what = `size is less than the ${servedBytes} bytes served before, and a client holds it`;
@@ -50,7 +51,7 @@ export function shrunkError(volume: ServerVolumeConfig, location: string, presen
   );
 }
 
-/** Without a lock another rssrv could serve the same file, and the two would destroy it. */
+/** Without a lock, another rssrv could serve the same file at the same time, and the content would be destroyed. */
 export function unlockedError(volume: ServerVolumeConfig, location: string | null): RsError {
   return volumeError(
     volume,
@@ -59,7 +60,7 @@ export function unlockedError(volume: ServerVolumeConfig, location: string | nul
   );
 }
 
-/** The warning about the same file if its volume has `unlocked = yes`. */
+/** The warning about an unlocked file if its volume has `unlocked = yes`. */
 export function unlockedSentence({ name }: ServerVolumeConfig, location: string | null): string {
   return `${location ?? 'The storage'} of volume ${name} cannot be locked: make sure that no other program uses it`;
 }
@@ -69,7 +70,7 @@ export function isConfirmed(volume: ServerVolumeConfig, before: VolumeFacts, now
   return !isSameStamp(before.stamp, now.stamp) && volume.sameContent === now.stamp;
 }
 
-/** Why a held volume may not be served as it is now; null: it may. */
+/** Why a held volume may not be served on its present storage, or null if it may. */
 export function changedUnderHolders(
   volume: ServerVolumeConfig,
   before: VolumeFacts,

@@ -1,7 +1,7 @@
-// The id of each volume and the rest of volumes.json. An id is configured, or generated when the volume is first served, so that a volume keeps its
-// identity over restarts, and when its section is removed and put back. Invariants: an id is durable before use; a generated id is not given to
-// another location, unless a client holds it, and then with a warning; a file that cannot be parsed is never replaced, because clients would take old
-// volumes for new ones.
+// The id of each volume and the rest of volumes.json. An id is configured, or generated when the volume is first served. It is saved so
+// that a volume keeps its identity across restarts, and when its section is removed and added again. Invariants: an id is durable before
+// use; a generated id is not reused for another location unless a client holds the volume, and then with a warning; a file that cannot be
+// parsed is never replaced, because clients would then mistake old volumes for new ones.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -14,29 +14,35 @@ import { escapeControls } from '@rsio/common/lib/printable';
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** `oracle@0`: a volume's name where its universe matters. */
+/** Key of a volume, such as `oracle@0`, where its universe matters in addition to its name. */
 export function volumeKey(volume: { readonly name: string; readonly universe: number }): string {
   return `${volume.name}@${volume.universe}`;
 }
 
 /** The content of volumes.json. */
 export interface IdRecords {
-  /** By volumeKey, including volumes that are no longer configured. */
+  /** volumeKey -> id, including volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
-  /** The location of an id's content when it was last served; missing: never served. */
+  /** Id -> location of the content when the volume was last served. An id without an entry was never served. */
   readonly places: ReadonlyMap<string, string>;
-  /** Bytes served of an id last, also of configured ids; missing: unknown, or in memory. */
+  /**
+   * Id (also a configured one) -> size in bytes when the volume was last served. Without an entry, the size is unknown or the volume is in
+   * memory.
+   */
   readonly sizes: ReadonlyMap<string, number>;
-  /** The facts with which an id was last served, also of configured ids; missing: served by an earlier version. */
+  /** Id (also a configured one) -> facts of the volume when it was last served. Without an entry, it was served by an earlier version. */
   readonly facts: ReadonlyMap<string, VolumeFacts>;
 }
 
-/** Location of a volume's content, as far as the configuration tells. */
+/** Location of a volume's content according to the configuration. */
 export function locationOf({ type, path }: ServerVolumeConfig): string {
   return type === 'memory' || type === 'null' ? type : (path ?? '');
 }
 
-/** Ids (lower case) by volumeKey; missing ones are generated. Nothing is saved yet. `isHeld`: whether a client holds the volume of an id. */
+/**
+ * Ids (lower case) by volumeKey; missing ones are generated. Nothing is saved yet. `isHeld`: tells whether a client holds the volume with
+ * an id.
+ */
 export function settleIds(
   { ids, places }: IdRecords,
   volumes: readonly ServerVolumeConfig[],
@@ -61,8 +67,8 @@ export function settleIds(
 }
 
 /**
- * The records with these ids (by volumeKey), locations, sizes and facts (by id) added; null: they are all there. Locations of unused ids are
- * forgotten.
+ * Adds these ids (by volumeKey), locations, sizes and facts (by id) to the records, and removes the locations of unused ids. Returns null
+ * if the records already contain everything.
  */
 export function withIds(
   records: IdRecords,
@@ -151,7 +157,7 @@ export async function writeIdRecords(file: string, { ids, places, sizes, facts }
   const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes), facts: sorted(facts) };
   const text = `${JSON.stringify(content, null, 2)}
 `;
-  // Do not write what the next start would refuse.
+  // Check that the next start will accept the text before writing it.
   parseRecords(file, text);
   try {
     await replaceFile(file, text);
@@ -174,7 +180,10 @@ export interface VolumeFacts {
   readonly readonly: boolean;
   readonly shared: boolean;
   readonly blocksize: number;
-  /** The file or device (storage-identity.ts), `memory` or `null`; null: it cannot be told from others. */
+  /**
+   * The file or device (storage-identity.ts), or `memory`, or `null`. The value null means that the storage cannot be distinguished from
+   * others.
+   */
   readonly stamp: string | null;
 }
 

@@ -1,6 +1,6 @@
-// Decides what changed [volume] sections mean for a running server: which volumes are opened, closed or kept, or every reason why nothing is applied.
-// Pure; volume-change.ts handles storage and ids. Invariants: a held volume is never removed, made smaller or put on another content; only
-// docs/PROTOCOL.md H1 ends a hold, never a file.
+// Decides what changed [volume] sections mean for a running server: which volumes are opened, closed or kept, or else every reason why
+// nothing is applied. Pure; volume-change.ts handles storage and ids. Invariants: a held volume is never removed, shrunk or moved to other
+// content; an edited file never releases a hold (docs/PROTOCOL.md H1 lists what does).
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -10,34 +10,34 @@ import { volumeKey } from './volume-ids.ts';
 
 /** The status of a configured volume. */
 export interface VolumeStanding {
-  /** Bytes that are served; null: it could not be opened. */
+  /** Size that is served, in bytes; null: the volume could not be opened. */
   readonly sizeBytes: number | null;
-  /** Clients that hold it or have it open. */
+  /** Clients that hold the volume or have it open. */
   readonly users: readonly Holder[];
 }
 
 export interface VolumePlan {
-  /** Volumes to open; one that cannot be opened refuses the whole file. */
+  /** Volumes to open. If one cannot be opened, the whole file is refused. */
   readonly added: readonly ServerVolumeConfig[];
-  /** Unchanged volumes that could not be opened before; one that still cannot be opened hinders nothing. */
+  /** Unchanged volumes that could not be opened before. If one still cannot be opened, the rest is applied nevertheless. */
   readonly retried: readonly ServerVolumeConfig[];
   /** Volumes that stay on their storage, with these settings. */
   readonly kept: readonly ServerVolumeConfig[];
-  /** Volumes to release, with their old settings; no client uses them. One that moves to other storage is in `added`, too. */
+  /** Volumes to release, with their old settings. No client uses them. A volume that moves to other storage is in `added`, too. */
   readonly removed: readonly ServerVolumeConfig[];
 }
 
 export interface VolumeChanges {
   readonly plan: VolumePlan;
-  /** For the log. */
+  /** Descriptions of the changes, for the log. */
   readonly changes: readonly string[];
-  /** If there are any, nothing may be applied. */
+  /** Reasons for a refusal. If there are any, nothing may be applied. */
   readonly refusals: readonly string[];
 }
 
 type Field = Exclude<keyof ServerVolumeConfig, 'name' | 'universe' | 'line'>;
 
-/** Keys of `[volume]` in the file, by their field. */
+/** Field -> its key in the `[volume]` section. */
 const KEYS: Readonly<Record<Field, string>> = {
   type: 'type',
   path: 'path',
@@ -124,7 +124,7 @@ function sizeRefusals(now: ServerVolumeConfig, sizeBytes: number): string[] {
   ];
 }
 
-/** Removing a client in use would give I/O errors to users who know nothing of that line. */
+/** Refuses to remove a client that uses the volume: its users would get I/O errors without knowing about the removed line. */
 function rightsRefusals(now: ServerVolumeConfig, users: readonly Holder[]): string[] {
   const { clients } = now;
   if (clients === null) return [];
@@ -137,10 +137,10 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
   return [`${section(now)} changes ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
 }
 
-/** Whether a change moves the volume to other storage, or opens its storage in another way. */
+/** Whether a change of this field moves the volume to other storage, or requires its storage to be opened in another way. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
-  // The file of a memory volume is named by its id; a reopened one would be empty.
+  // The file of a memory volume is named after its id, and would be empty if it were reopened.
   if (was.type === 'memory') return field === 'id';
   return was.type !== 'null' && (field === 'path' || field === 'readonly');
 }

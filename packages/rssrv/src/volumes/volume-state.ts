@@ -1,5 +1,5 @@
-// What the listener keeps of its volumes between two changes of the configuration, and what a change needs from outside. Plain data; volume-change.ts
-// makes the change. Invariant: a state is replaced as a whole, never altered.
+// What the listener stores about its volumes between two changes of the configuration, and what a change needs from outside. Plain data;
+// volume-change.ts makes the change. Invariant: a state is replaced as a whole and never modified.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -13,21 +13,21 @@ import type { Storage, StoragePorts } from './volume-storage.ts';
 export interface VolumePorts extends StoragePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
-  /** RUN, where volumes with test-lose-unsynced keep unsynced writes. */
+  /** RUN, where the unsynced writes of volumes with test-lose-unsynced are stored. */
   readonly runDirectory: string;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** For tests: replaces the program that syncs descriptor 3 (storage-syncs.ts). */
   readonly syncCommand?: readonly string[] | undefined;
-  /** A sync failed after its caller had stopped waiting: writes to the volume may be lost. */
+  /** Called when a sync failed after its caller had stopped waiting. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
-  /** Default: with perl (file-locks.ts). */
+  /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
-  /** Whether a client holds the volume of an id. */
+  /** Whether a client holds the volume with this id. */
   isHeld(id: string): boolean;
-  /** The clients that hold the volume of an id. */
+  /** The clients that hold the volume with this id. */
   holdersOf(id: string): readonly Holder[];
-  /** Writes to the volume of an id may be lost: its holder sends what it has kept again. */
+  /** Writes to the volume with this id may be lost. The holder sends again the writes that it has kept. */
   incarnationEnded(id: string): Promise<void>;
 }
 
@@ -35,15 +35,15 @@ export interface VolumePorts extends StoragePorts {
 export interface HeldVolume {
   readonly storage: Storage;
   readonly served: ServedVolume;
-  /** Why it is not served although it is open and locked: its storage was truncated. Null: it is served. */
+  /** The error if the volume is open and locked but not served, because its storage was truncated. Null: the volume is served. */
   readonly cut: RsError | null;
 }
 
 /** The state between two changes. */
 export interface VolumeState {
-  /** Open volumes by volumeKey, in the order of the configuration. */
+  /** volumeKey -> open volume, in the order of the configuration. */
   readonly held: ReadonlyMap<string, HeldVolume>;
   readonly failures: readonly VolumeFailure[];
-  /** Id of every configured volume, by volumeKey. */
+  /** volumeKey -> id, for every configured volume. */
   readonly ids: ReadonlyMap<string, string>;
 }

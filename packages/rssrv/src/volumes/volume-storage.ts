@@ -1,6 +1,6 @@
-// Opens the storage of one configured volume for the listener: detects its type, creates and extends files, creates memory files, and reports what is
-// wrong. The listener keeps the descriptor, so that no write-back error between two workers is lost and the lock stays. Order: open, lock
-// (volume-change.ts), then settle the size, so that a file served by another process is never changed.
+// Opens the storage of one configured volume for the listener: detects its type, creates and extends files, creates memory files, and
+// reports what is wrong. The listener keeps the descriptor, so that no write-back error between two workers is lost and the lock stays.
+// Storage is opened, locked (volume-change.ts), and only then settled in size, so that a file served by another process is never changed.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
@@ -20,13 +20,13 @@ export interface Storage {
   readonly id: string;
   readonly type: ServedVolume['type'];
   readonly path: string | null;
-  /** Open as long as the volume is served; null: type null. */
+  /** Open as long as the volume is served. Null for `type = null`. */
   readonly handle: FileHandle | null;
   readonly isCreated: boolean;
 }
 
 export interface StoragePorts {
-  /** Directory for the files of memory volumes, private to this user, on a memory file system; created if it is missing. */
+  /** Directory for the files of memory volumes. It is on a memory file system, private to this user, and created if it is missing. */
   readonly memoryDirectory: string;
   /** File system of an existing directory. */
   readonly fileSystemOf: FileSystemOf;
@@ -35,7 +35,7 @@ export interface StoragePorts {
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, S_IFMT, S_IFDIR } = constants;
 const CREATED_MODE = 0o600;
 
-/** An E_VOLUME. `what`: the problem of the volume; `remedy`: what to do. */
+/** An E_VOLUME error. `what`: the problem of the volume; `remedy`: what the administrator can do. */
 export function volumeError(volume: ServerVolumeConfig, what: string, remedy: string, cause?: unknown): RsError {
   const errno = errnoName(cause);
   return new RsError(
@@ -46,7 +46,7 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
   );
 }
 
-/** Refuses two volumes with one id or on one storage: clients would take them for two contents. */
+/** Refuses two volumes with the same id or on the same storage, because clients would take them for two different contents. */
 export class StorageClaims {
   private readonly byId = new Map<string, ServerVolumeConfig>();
   private readonly byStorage = new Map<string, ServerVolumeConfig>();
@@ -70,8 +70,8 @@ export class StorageClaims {
 }
 
 /**
- * Opens the storage of a volume. A missing file is created, unless the volume was served from it before (`wasThere`): then its content is missing,
- * and nothing else may replace it. Throws E_VOLUME.
+ * Opens the storage of a volume. A missing file is created, unless the volume was served from it before (`wasThere`), because then the
+ * content is missing and no empty file may replace it. Throws E_VOLUME.
  */
 export async function openStorage(
   volume: ServerVolumeConfig,
@@ -107,7 +107,7 @@ interface StorageLocation {
   readonly stats: BigIntStats | null;
 }
 
-/** Inspects the location of a file or device without opening it. Throws E_VOLUME if nothing there could be served. */
+/** Inspects the location of a file or device without opening it. Throws E_VOLUME if no volume could be served from there. */
 export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: FileSystemOf): Promise<StorageLocation> {
   const { path: location, type } = volume;
   if (location === null) throw volumeError(volume, 'it has no path', 'set path =');
@@ -124,7 +124,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
   }
-  // A file named like a missing device would be a disk in memory.
+  // A file created in place of a missing device would be in memory, and lost at the next boot.
   const system = await fileSystemOf(directory);
   if (system === 'devices' || system === 'ramfs') {
     const where = system === 'devices' ? 'below /dev' : `on a ${system}`;
@@ -134,12 +134,12 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   return { path: location, kind: 'missing', stats };
 }
 
-/** Identity of the storage: equal for two names of one file or device; null if it cannot be shared. */
+/** Identity of the storage, equal for two names of the same file or device. Null if the storage cannot be shared. */
 export async function storageIdentity(storage: Storage): Promise<string | null> {
   return storage.handle === null ? null : storageName(await storage.handle.stat({ bigint: true }));
 }
 
-/** The `storageIdentity` of storage that is not open yet; null: it does not exist. */
+/** The `storageIdentity` of storage that is not open yet. Null if it does not exist. */
 export async function namedIdentity(volume: ServerVolumeConfig): Promise<string | null> {
   if (volume.path === null || volume.type === 'memory' || volume.type === 'null') return null;
   const stats = await stat(volume.path, { bigint: true }).catch(() => null);
@@ -147,9 +147,9 @@ export async function namedIdentity(volume: ServerVolumeConfig): Promise<string 
 }
 
 /**
- * The size to serve in bytes, a multiple of the block size. A configured size counts: a smaller file is extended, of a larger one only the beginning
- * is served. Otherwise it is the size of the file or device, rounded down to whole blocks. `isInUse`: clients may be writing. Throws E_VOLUME, also
- * if the path no longer names the open file.
+ * The size to serve in bytes, a multiple of the block size. If a size is configured, a smaller file is extended to it, and of a larger file
+ * only the beginning is served. Otherwise it is the size of the file or device, rounded down to whole blocks. `isInUse`: clients may be
+ * writing. Throws E_VOLUME, also if the path no longer names the open file.
  */
 export async function settleSize(
   storage: Storage,
@@ -160,9 +160,9 @@ export async function settleSize(
   const { presentBytes, sizeBytes } = await measure(storage);
   if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
   try {
-    // By name, because the descriptor of a read-only volume cannot be truncated.
+    // Extend the file by name, because the descriptor of a read-only volume cannot do it.
     await truncate(storage.path, sizeBytes);
-    // A file in use may have much to write back. The configuration has the size, also for the next start.
+    // Do not sync a file in use, which may have much data to write back. The size is in the configuration, also for the next start.
     if (!isInUse) await handle.sync();
   } catch (thrown) {
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
@@ -182,7 +182,7 @@ export async function measure(storage: Storage): Promise<{ readonly presentBytes
   return fittingSize(volume, storage.path, stats);
 }
 
-/** Sizes of existing storage and of the volume on it. Throws E_VOLUME if such a volume does not fit. */
+/** Sizes of existing storage and of the volume on it. Throws E_VOLUME if the volume does not fit. */
 export function fittingSize(
   volume: ServerVolumeConfig,
   location: string,
@@ -197,13 +197,13 @@ export function fittingSize(
   return { presentBytes, sizeBytes };
 }
 
-/** Closes the storage; a memory file is removed. */
+/** Closes the storage, and removes the file of a memory volume. */
 export async function releaseStorage(storage: Storage): Promise<void> {
   if (storage.type === 'memory' && storage.path !== null) await rm(storage.path, { force: true });
   await storage.handle?.close();
 }
 
-/** Closes storage that was never served; a file created for it is removed. */
+/** Closes storage that was never served, and removes a file that was created for it. */
 export async function discardStorage(storage: Storage): Promise<void> {
   if (storage.isCreated && storage.path !== null) await rm(storage.path, { force: true });
   await storage.handle?.close();
@@ -236,7 +236,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
   let handle: FileHandle | null = null;
   try {
     handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
-    // Otherwise the file, with every write flushed to it, may be missing after a crash of the machine.
+    // Otherwise the file, with every write already flushed to it, may be missing after a crash of the machine.
     await syncDirectory(directory);
     return { volume, id, type: 'file', path: file, handle, isCreated: true };
   } catch (thrown) {
@@ -260,7 +260,7 @@ async function openExisting(volume: ServerVolumeConfig, id: string, file: string
 
 async function openDevice(volume: ServerVolumeConfig, id: string, device: string): Promise<Storage> {
   try {
-    // Exclusive: fails while the device is mounted or otherwise in use, and prevents that while it is served.
+    // O_EXCL: opening fails while the device is mounted or otherwise in use, and the device cannot be mounted while it is served.
     const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
     return { volume, id, type: 'block', path: device, handle, isCreated: false };
   } catch (thrown) {
@@ -278,7 +278,7 @@ function deviceSize(volume: ServerVolumeConfig, stats: BigIntStats): number {
   }
 }
 
-/** Always a new file: a leftover of a crashed listener belongs to an earlier incarnation. */
+/** Always creates a new file, because a file left by a crashed listener belongs to an earlier incarnation. */
 async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory: string): Promise<Storage> {
   const file = path.join(directory, `rsio-${id}`);
   try {
@@ -292,7 +292,10 @@ async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory:
   }
 }
 
-/** In a directory that all users may write to, another user could have created this one, or a link in its place. */
+/**
+ * Creates the directory and checks its owner: in a parent directory that all users may write to, another user could have created it, or a
+ * link in its place.
+ */
 async function makeOwnDirectory(volume: ServerVolumeConfig, directory: string): Promise<void> {
   try {
     await mkdir(directory, { mode: 0o700 });

@@ -1,6 +1,6 @@
-// The listener's volumes: those that are served, with their storage open and locked, and those that could not be opened. Workers open the storage
-// again for themselves (backends/open-backend.ts). volume-change.ts makes changes, at the start and after a reload. Invariant: what is served changes
-// as a whole, in `commit` of a change.
+// The listener's volumes: those that are served, with their storage open and locked, and those that could not be opened. Workers open the
+// storage themselves (backends/open-backend.ts). volume-change.ts makes changes, at the start and after a reload. Invariant: the set of
+// served volumes changes as a whole, in `commit` of a change.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -36,7 +36,7 @@ export class Volumes {
     return [...this.state.failures, ...cut];
   }
 
-  /** Opens every volume that can be opened; the others become failures. Throws E_SYSTEM if the ids cannot be read or saved. */
+  /** Opens every volume that can be opened. The others become failures. Throws E_SYSTEM if the ids cannot be read or saved. */
   async open({ volumes }: Pick<RssrvConfig, 'volumes'>): Promise<void> {
     const change = await this.prepare({ added: [], retried: volumes, kept: [], removed: [] }, volumes);
     change.commit();
@@ -44,21 +44,21 @@ export class Volumes {
   }
 
   /**
-   * Does everything of a plan that can fail; what is served stays until `commit`. `configured`: all volumes of the new file. Throws E_VOLUME or
-   * E_SYSTEM if the plan fails as a whole: then it was undone.
+   * Does all parts of a plan that can fail. The served volumes stay as they were until `commit`. `configured`: all volumes of the new file.
+   * Throws E_VOLUME or E_SYSTEM if the plan fails as a whole; everything is then undone.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
     return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.setState(state));
   }
 
-  /** The name of a volume; its id if it is not open. */
+  /** The name of a volume, or its id if the volume is not open. */
   nameOf(id: string): string {
     return this.heldBy(id)?.served.name ?? id;
   }
 
   /**
-   * The storage of a volume was found truncated: it is not served until a reload finds it whole. Resolves with the error text; null: that was known,
-   * or the volume is not open.
+   * Stops serving a volume whose storage was found truncated, until a reload finds the storage whole. Resolves with the error text, or null
+   * if the truncation was already known or the volume is not open.
    */
   async cut(id: string): Promise<string | null> {
     const held = this.heldBy(id);
@@ -70,7 +70,7 @@ export class Volumes {
       this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
       return error;
     };
-    // At once, because measuring takes time and the size is only for the message.
+    // Do this at once, because measuring takes time and the size is only needed for the message.
     mark(null);
     const size = await held.storage.handle?.stat().then(
       ({ size: bytes }) => bytes,
@@ -79,15 +79,15 @@ export class Volumes {
     return mark(size ?? null).message;
   }
 
-  /** The id of a configured volume, served or not, and the bytes that are served of it. */
+  /** The id of a configured volume, served or not, and its served size. */
   standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
     const key = volumeKey(volume);
     return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
   }
 
   /**
-   * All writes of any process to the volume so far are durable when it resolves. Throws E_VOLUME if the storage reports an error, and E_TIMEOUT if it
-   * does not answer.
+   * Resolves when all earlier writes of any process to the volume are durable. Throws E_VOLUME if the storage reports an error, and
+   * E_TIMEOUT if it does not answer.
    */
   async sync(id: string): Promise<void> {
     const held = this.heldBy(id);
@@ -103,9 +103,9 @@ export class Volumes {
   }
 
   /**
-   * A worker has reported a write-back error, which has started a new incarnation. The kernel reports the same error once more on the listener's
-   * descriptor: this clears it there, so that it does not fail a later take-over. No error is missed: earlier writes are sent again, and later errors
-   * reach the worker that has opened the storage since.
+   * Called after a worker has reported a write-back error, which has started a new incarnation. The kernel would report the same error once
+   * more on the listener's descriptor. A sync clears the error there, so that it does not fail a later take-over. No other error is missed:
+   * clients send earlier writes again, and later errors reach the worker that has opened the storage since.
    */
   async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;
@@ -117,7 +117,7 @@ export class Volumes {
     this.list = [...state.held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
   }
 
-  /** Closes descriptors, which releases the locks, and removes memory volumes. Only after all workers have exited. */
+  /** Closes the descriptors, which releases the locks, and removes memory volumes. Call it only after all workers have exited. */
   async close(): Promise<void> {
     const { held } = this.state;
     this.syncs.stop();
