@@ -1,6 +1,6 @@
-// One request to a daemon's control socket, as rsconfig, crsio and the tests send it: connect, ask, receive the answer, close.
-// Invariants: the promise settles within the time-out; an error says what the person can do; an answer of another version or form than
-// methods.ts defines is an error, and is never misinterpreted.
+// Sends one request to a daemon's control socket, for rsconfig, crsio and the tests: connects, asks, receives the answer and closes.
+// Invariants: the promise settles within the time-out; an error says what the person can do; an answer whose version or form differs from
+// methods.ts is an error, and is never misinterpreted.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
@@ -13,19 +13,19 @@ import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlM
 import { misfit } from './shape.ts';
 
 export interface CallOptions {
-  /** Default: the time of the method in CONTROL_METHODS. */
+  /** Default: `waitMs` of the method in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
 
 const REQUEST_ID = 1;
-/** Id of the request that checks whether the daemon answers at all; it precedes a request that may take long. */
+/** Id of the greeting: a request that precedes one that may take long, and shows whether the daemon answers at all. */
 const GREETING_ID = 0;
 
 /**
- * Asks the daemon behind `socketPath`. Throws the daemon's error, or E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT, E_RESET (the connection was closed),
- * E_VERSION (the daemon has another release, and one of the two does not understand the other), E_PROTOCOL (an invalid answer),
- * E_SOCKET_PATH.
+ * Sends a request to the daemon that listens on `socketPath`. Throws the daemon's error, or E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT,
+ * E_RESET (the connection was closed), E_VERSION (client and daemon are of different releases that do not understand each other),
+ * E_PROTOCOL (an invalid answer), E_SOCKET_PATH.
  */
 export async function callControl<M extends ControlMethodName>(
   socketPath: string,
@@ -55,7 +55,7 @@ export async function callControl<M extends ControlMethodName>(
   }
 }
 
-/** The time-out of a request, and within it the shorter one until the first answer. */
+/** The time-out of the whole request, and a shorter time-out for the first answer. */
 class Patience {
   endedAfterMs: number | null = null;
   isHeard = false;
@@ -92,14 +92,14 @@ interface Daemon {
   readonly start: string;
 }
 
-// RUN is ROOT/run/rsio/NAME, so the path shows how the daemon is started.
+// RUN is ROOT/run/rsio/NAME, so the path of the socket shows which command starts the daemon.
 function daemonOf(socketPath: string): Daemon {
   const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control$/.exec(socketPath) ?? [];
   if (name === undefined) return { name: 'The daemon', start: 'start it' };
   return { name, start: `start it with: ${name}${root === '' ? '' : ` --root ${root}`}` };
 }
 
-/** The answer to the request. `heard` is called when the daemon has answered the greeting. */
+/** Sends the requests and returns the answer to the last one. Calls `heard` when the daemon has answered the greeting. */
 function exchange(socket: Socket, requests: string, daemon: Daemon, heard: () => void): Promise<Answer> {
   const splitter = new LineSplitter(CONTROL_ANSWER_MAX_BYTES);
   return new Promise((resolve, reject) => {
@@ -134,7 +134,7 @@ function resultOf(answer: Answer, method: ControlMethodName, daemon: Daemon): un
   const { id, version, result, error } = answer;
   const release = typeof answer['release'] === 'string' ? answer['release'] : null;
   if (id !== REQUEST_ID && !(id === null && error !== undefined)) throw nonsense(daemon);
-  // All releases understand the method `daemon`, with which two releases begin.
+  // All releases understand the method `daemon`, so that two different releases can exchange their versions.
   if (version !== CONTROL_VERSION && (method !== 'daemon' || error !== undefined)) throw otherVersion(daemon, version, release);
   if (error !== undefined) throw errorOf(error, daemon, release);
   const trouble = misfit(CONTROL_METHODS[method].result, result);
@@ -170,7 +170,7 @@ function errorOf(value: unknown, daemon: Daemon, release: string | null): RsErro
   const known: ErrorCode = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_INTERNAL';
   const facts = typeof context === 'object' && context !== null ? (context as Record<string, unknown>) : {};
   const sentence = typeof message === 'string' ? message : 'The daemon failed without a reason: check its log';
-  // We ask only for what is in our table, so a daemon that does not know it has another release.
+  // We send only methods and parameters of our own table, so a daemon that does not know them is of another release.
   if (known === 'E_USAGE' && 'unknown' in facts && release !== programVersion()) return notUnderstood(daemon, release, sentence);
   return new RsError(known, sentence, facts);
 }

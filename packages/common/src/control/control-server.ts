@@ -1,7 +1,7 @@
-// A daemon's control socket: JSON requests, one per line, answered from a typed table of handlers in the order of completion. The daemon
-// defines what the methods do; methods.ts defines the shapes of parameters and results. So that small requests to a slow daemon do not pile
-// up, a connection with CONTROL_REQUESTS_OUT_MAX requests that are unanswered, or whose answers are unread, is not read.
-// Invariant: every complete request is answered exactly once while its connection stands; handlers see only parameters of the declared shape.
+// A daemon's control socket. It receives JSON requests, one per line, calls the daemon's handlers, and sends the answers in the order of
+// completion. methods.ts defines the shapes of parameters and results. While CONTROL_REQUESTS_OUT_MAX requests of a connection are
+// unanswered, or their answers unread, the server does not read from it, so that requests to a slow daemon do not pile up. Invariant: while
+// a connection is open, every complete request on it is answered exactly once; handlers see only parameters of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { listenOnSocket } from '../daemon/unix-socket.ts';
@@ -20,15 +20,15 @@ export type ControlHandlers = {
 };
 
 export interface ControlServer {
-  /** Accepts no more requests, closes the connections, removes the socket. */
+  /** Stops accepting requests, closes the connections and removes the socket. */
   close(): Promise<void>;
 }
 
 type RequestId = string | number | null;
 
 /**
- * Listens on the Unix socket `path`. A daemon may omit methods. Throws E_ALREADY_RUNNING if a daemon answers there, E_SOCKET_PATH, E_RIGHTS,
- * E_SYSTEM.
+ * Listens on the Unix socket `path`. A daemon need not have a handler for every method. Throws E_ALREADY_RUNNING if a daemon already
+ * listens there, E_SOCKET_PATH, E_RIGHTS or E_SYSTEM.
  */
 export async function startControlServer(path: string, handlers: Partial<ControlHandlers>, log: Log): Promise<ControlServer> {
   const connections = new Set<Socket>();
@@ -65,7 +65,7 @@ class ControlConnection {
   private readonly handlers: Partial<ControlHandlers>;
   private readonly log: Log;
   private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
-  /** Lines that arrived at the limit of unanswered requests. */
+  /** Lines that wait because the limit of unanswered requests was reached. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
   private hasEnded = false;
@@ -146,7 +146,7 @@ async function handleLine(handlers: Partial<ControlHandlers>, line: string, log:
 interface Request {
   readonly id: RequestId;
   readonly method: string;
-  /** People and scripts may omit it and get the daemon's version. */
+  /** The version that the client speaks. People and scripts may omit it; the daemon then answers in its own version. */
   readonly version: unknown;
   readonly params: unknown;
 }
@@ -165,7 +165,7 @@ function parseRequest(line: string): Request {
   return { id, method, version, params };
 }
 
-/** With another version, one side would misinterpret the other. The method `daemon` is the same in all versions. */
+/** Refuses another version, because one side could misinterpret the other. The method `daemon` is the same in all versions. */
 function checkVersion({ method, version }: Request): void {
   if (version === undefined || version === CONTROL_VERSION || method === 'daemon') return;
   const asked = typeof version === 'number' ? String(version) : 'that is not a number';
@@ -182,7 +182,7 @@ function dispatch(handlers: Partial<ControlHandlers>, method: string, params: un
     const known = Object.keys(handlers).join(', ');
     throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
   }
-  // TypeScript cannot relate the handler to the parameters of a method known only at run time; controlParams has checked them.
+  // The method is known only at run time, so TypeScript cannot check that parameters and handler match. controlParams checks them.
   const handler = handlers[method] as (params: unknown) => unknown;
   return handler(controlParams(method, params));
 }
@@ -195,7 +195,7 @@ function answerLine(id: RequestId, answer: { result: unknown } | { error: Return
   return `${JSON.stringify({ id, version: CONTROL_VERSION, release: programVersion(), ...answer })}\n`;
 }
 
-/** The parameters of one request, with defaults. Throws E_USAGE with the method, the key and what is allowed. */
+/** The parameters of one request, with defaults filled in. Throws E_USAGE with the method, the key and what is allowed. */
 export function controlParams<M extends ControlMethodName>(method: M, given: unknown): ControlMethods[M]['params'] {
   const params: Readonly<Record<string, Param>> = CONTROL_METHODS[method].params;
   const values = given === undefined ? {} : given;

@@ -8,12 +8,12 @@ export const LIST_WAIT_MS = 2_000;
 
 export const CONTROL_LINE_MAX_BYTES = 4 * MIB;
 export const CONTROL_CONNECTIONS_MAX = 64;
-/** Maximum size of an answer. Answers may list every volume of a namespace, so they may be longer than requests. */
+/** Maximum size of an answer. Answers may be longer than requests, because they may list every volume of a namespace. */
 export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
-/** Maximum number of requests of one control connection with unwritten answers. Beyond it, the connection is not read. */
+/** Maximum number of requests of one control connection whose answers have not been written. At this limit, the server stops reading. */
 export const CONTROL_REQUESTS_OUT_MAX = 16;
-/** A daemon answers at once if it has the information. If nothing arrives for this long, it hangs or was stopped. */
+/** A daemon answers at once if it has the information. If no answer arrives within this time, the daemon hangs or was stopped. */
 export const CONTROL_ANSWER_MS = 10_000;
-/** Maximum time for an answer that requires work, as long as the daemon answers at all. */
+/** Maximum time for an answer that requires work, if the daemon has answered the greeting. */
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const EVENTS_KEPT = 1_000;

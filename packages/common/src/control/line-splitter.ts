@@ -1,5 +1,5 @@
 // Cuts the bytes of a control connection into lines, for both ends.
-// A line beyond the limit ends the stream: no later byte can be trusted, and no more of the line is kept.
+// A line longer than the limit ends the stream, because no byte after it can be interpreted. No more of the line is stored.
 
 const LINE_END = 0x0a;
 
@@ -12,7 +12,7 @@ export class LineSplitter {
     this.maxBytes = maxBytes;
   }
 
-  /** Calls `emit` for every complete line. False: a line is longer than the limit. */
+  /** Calls `emit` for every complete line. Returns false if a line is longer than the limit. */
   push(chunk: Buffer, emit: (line: string) => void): boolean {
     let from = 0;
     for (let end = chunk.indexOf(LINE_END); end !== -1; end = chunk.indexOf(LINE_END, from)) {
@@ -23,7 +23,7 @@ export class LineSplitter {
     return this.hold(chunk.subarray(from));
   }
 
-  /** The text since the last line end. */
+  /** Removes and returns the text since the last line end. */
   takeRest(): string {
     const line = Buffer.concat(this.held, this.heldBytes).toString('utf8');
     this.held = [];

@@ -1,16 +1,19 @@
 // THE table of the control interface: the requests to a daemon over RUN/control, how long they may take, and the shapes of the results.
-// One JSON object per line: request {id, method, version, params}; answer {id, version, release, result}, or error: {code, message, context}
-// instead of result. rsconfig, crsio, the tests and people with `nc` use it. docs/CONTROL.md says how it may grow.
-// Times in `...Ms` are wall-clock milliseconds since 1970; durations are in milliseconds or, in `...Us`, in microseconds.
+// Requests and answers are JSON objects, one per line. A request is {id, method, version, params}. An answer is {id, version, release,
+// result}, or has error: {code, message, context} instead of result. rsconfig, crsio, the tests and people with `nc` use the interface.
+// docs/CONTROL.md has the rules for changing it. Times in `...Ms` are wall-clock milliseconds since 1970; durations are in milliseconds or,
+// in `...Us`, in microseconds.
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from './limits.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, type Shape, text, whole, word } from './shape.ts';
 
-/** Grows only if a reader of the old version would misunderstand the new one. Additions do not change it. */
+/**
+ * Version of the interface. It increases only if a reader of the old version would misinterpret the new one. Additions do not change it.
+ */
 export const CONTROL_VERSION = 1;
 
-/** State in the event of a volume in use that is detached by force; the reason says what is lost. */
+/** State in the event that reports the forced detach of a volume in use. The reason of the event says what is lost. */
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {
@@ -211,7 +214,9 @@ const LEFT_OUT = object(
   'A pair of endpoints that is not a path, with the reason',
 );
 
-/** Answered for every requested version, so no field may ever be removed or change its meaning. */
+/**
+ * The result of the method `daemon`. It is given whatever version a client requests, so no field may ever be removed or change its meaning.
+ */
 const DAEMON = object({
   program: text(),
   version: text('Version of the release'),
@@ -246,9 +251,9 @@ export type DaemonView = Of<typeof DAEMON>;
 
 export interface Param<T = unknown> {
   readonly shape: Shape<T>;
-  /** The expected value, for the error about a wrong one. */
+  /** Description of the expected value, for the error about a wrong value. */
   readonly what: string;
-  /** Value of a missing key; undefined: the key is required. */
+  /** Value if the request omits the key; undefined: the key is required. */
   readonly default?: T;
 }
 
@@ -256,14 +261,14 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
   readonly help: string;
   readonly params: P;
   readonly result: Shape<R>;
-  /** Time after which a daemon that has not answered hangs. */
+  /** If the daemon has not answered within this time, the call fails with E_TIMEOUT. */
   readonly waitMs: number;
 }
 
 const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a list of names' };
 const yesNo: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
-/** The effect on another holder: none; it loses the volume; it loses the volume even if writes are lost. */
+/** What happens to another holder. `no`: nothing; `over`: it loses the volume; `force`: it loses the volume, even if writes are lost. */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const eventCount: Param<number> = {
   shape: whole(1, EVENTS_KEPT),
@@ -332,7 +337,9 @@ export type ControlMethods = {
   };
 };
 
-/** What the I/O of a volume waits for, as text: rsiod gives a phrase (`a path to server big-9`) or a sentence (`The server ...`). */
+/**
+ * Says what the I/O of a volume waits for. `waitsFor` from rsiod is a phrase (`a path to server big-9`) or a sentence (`The server ...`).
+ */
 export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string {
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;
 }

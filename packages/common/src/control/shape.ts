@@ -1,13 +1,13 @@
-// The shape of a value that crosses the control socket, or leaves rsconfig with --json, as data. The TypeScript types, the check of an answer
-// (`misfit`) and the JSON schemas in docs/json are derived from it; methods.ts and rsconfig define the shapes.
-// Invariant: a reader accepts what a later release may add (fields, words), and nothing else.
+// A shape describes, as data, a value that crosses the control socket or that rsconfig prints with --json. The TypeScript types, the check
+// of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. methods.ts and rsconfig define the shapes. Invariant:
+// a reader accepts the fields and words that a later release may add, and no other deviation.
 
-/** `T`: the type of the values. */
+/** `T`: the type of the values that have this shape. */
 export interface Shape<T = unknown> {
   readonly form: Form;
   /** Description in the JSON schema. */
   readonly help: string | null;
-  /** Never set; it only carries the type. */
+  /** Never set. The field only carries the type T. */
   readonly carries?: T;
 }
 
@@ -23,7 +23,7 @@ export type Form =
 
 type Fields = Readonly<Record<string, Shape>>;
 
-/** The values of a shape. */
+/** The type of the values that have shape S. */
 export type Of<S> = S extends Shape<infer T> ? T : never;
 
 export type ValuesOf<F extends Fields> = { readonly [K in keyof F]: Of<F[K]> };
@@ -41,7 +41,7 @@ export function word<const W extends string>(words: readonly W[], help: string |
   return { form: { kind: 'word', words }, help };
 }
 
-/** A whole number from 0 on. */
+/** A whole number, at least 0. */
 export function count(help: string | null = null): Shape<number> {
   return whole(0, null, help);
 }
@@ -75,8 +75,8 @@ export interface ObjectShape<F extends Fields> extends Shape<ValuesOf<F>> {
 }
 
 /**
- * Why `value` does not have this shape, such as `paths[2].state is not text`; null: it has. Unknown fields and words pass, because a later
- * release may have added them, unless `strictness` is `exactly`.
+ * Why `value` does not have this shape, such as `paths[2].state is not text`; null: the value has the shape. Unknown fields and words are
+ * accepted unless `strictness` is `exactly`, because a later release may have added them.
  */
 export function misfit(shape: Shape, value: unknown, strictness: 'open' | 'exactly' = 'open', place = ''): string | null {
   const { form } = shape;

@@ -1,6 +1,6 @@
-// Starts rsiod as a person would: by systemd if its unit is installed, else by the launcher next to the running one, so that both are from one
-// installation. It returns when the daemon is ready, or reports why it is not.
-// Invariant: it ends within bounded time and passes all messages on.
+// Starts rsiod as a person would: with systemctl if rsiod's unit is installed, else with the launcher next to the one that is running, so
+// that both belong to the same installation. Returns when rsiod is ready, or reports why it is not. Invariant: the start ends within
+// bounded time, and all of rsiod's messages are passed on.
 
 import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
@@ -8,20 +8,20 @@ import { dirname, join } from 'node:path';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../daemon/limits.ts';
 
-/** The daemon has a shorter time-out of its own. */
+/** Longer than the time-out that the daemon itself has for its start. */
 const TIMEOUT_MS = DAEMON_START_TIMEOUT_MS + 2 * DAEMON_END_GRACE_MS;
-/** Exists exactly if systemd runs this machine. */
+/** This folder exists only if systemd manages this machine. */
 const SYSTEMD = '/run/systemd/system';
 const UNITS = ['/etc/systemd/system/rsiod.service', '/usr/lib/systemd/system/rsiod.service', '/lib/systemd/system/rsiod.service'];
 
 interface StartCommand {
   readonly program: string;
   readonly args: readonly string[];
-  /** A further hint for the person. */
+  /** A hint for the person after a successful start; null: none. */
   readonly remark: string | null;
 }
 
-/** Throws E_SYSTEM if rsiod did not start; `note` has received rsiod's own message. */
+/** Starts rsiod and passes each of its messages to `note`. Throws E_SYSTEM if rsiod did not start. */
 export async function startDaemon(root: string, note: (sentence: string) => void): Promise<void> {
   const { program, args, remark } = startCommand(root, process.argv[1], existsSync);
   const failure = await new Promise<Error | null>((resolve) => {
@@ -37,12 +37,12 @@ export async function startDaemon(root: string, note: (sentence: string) => void
   if (remark !== null) note(remark);
 }
 
-/** `own`: the launcher that runs now. The systemd unit is for the real root only. */
+/** `own`: path of the launcher that is running. The systemd unit is used only for the real root. */
 export function startCommand(root: string, own: string | undefined, isThere: (path: string) => boolean): StartCommand {
   if (root === '' && isThere(SYSTEMD) && UNITS.some(isThere)) {
     return { program: 'systemctl', args: ['start', 'rsiod'], remark: 'To start rsiod at each boot: systemctl enable rsiod' };
   }
   const beside = own === undefined ? '' : join(dirname(realpathSync(own)), 'rsiod');
-  // If there is none next to it, the one in PATH.
+  // If there is no rsiod next to this launcher, use the one in PATH.
   return { program: isThere(beside) ? beside : 'rsiod', args: root === '' ? [] : ['--root', root], remark: null };
 }

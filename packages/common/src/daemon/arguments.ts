@@ -1,6 +1,6 @@
-// What all programs share: options, --root, --help, --version, exit codes (0 success, 1 failure, 2 wrong usage) and the form of an error, one
-// line on stderr: `program: what happened: what to do [E_CODE]`. Each program's own work is its `main`.
-// Invariant: an error line has no control character from a file, a peer or a person.
+// The command line that all programs share: options, --root, --help, --version, and exit codes (0 success, 1 failure, 2 wrong usage). An
+// error is one line on stderr: `program: what happened: what to do [E_CODE]`. Each program's own work is its `main`. Invariant: an error
+// line contains no control characters from a file, a peer or a person.
 
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
@@ -18,13 +18,13 @@ type Values<O extends Options> = {
 export interface ProgramSpec<O extends Options> {
   readonly name: string;
   /**
-   * Text of --help: synopsis and own options, ending in a line end; the common options are appended. A function receives the other arguments
-   * of the command line and may throw E_USAGE.
+   * Text of --help: the synopsis and the program's own options, with a line end at the end. The common options are appended to the text. If
+   * `help` is a function, it receives the other arguments of the command line and may throw E_USAGE.
    */
   readonly help: string | ((values: Values<O>, words: readonly string[]) => string);
   /** As for `parseArgs` of node:util. */
   readonly options: O;
-  /** Options with an optional value, which follows a `=`: `--wait`, `--wait=5m`. Without a value it is ''. `--wait 5m` is refused. */
+  /** Options whose value is optional and follows a `=`: `--wait` (the value is ''), `--wait=5m`. `--wait 5m` is refused. */
   readonly bare?: readonly string[];
   /** Whether the program accepts arguments that are not options. */
   readonly takesPositionals: boolean;
@@ -37,16 +37,16 @@ export interface Invocation<O extends Options> {
   readonly root: string;
   /** Writes text to stdout unchanged. */
   readonly out: (text: string) => void;
-  /** One line on stderr: `program: sentence`. */
+  /** Writes one line to stderr: `program: sentence`. */
   readonly note: (sentence: string) => void;
-  /** One line on stderr: `program: message [E_CODE]`. */
+  /** Writes one line to stderr: `program: message [E_CODE]`. */
   readonly report: (code: string, message: string) => void;
 }
 
-/** Returns the exit code; undefined is 0. A thrown error is reported and gives exit code 2 for E_USAGE, else 1. */
+/** Returns the exit code; undefined means 0. If it throws, the error is reported, and the exit code is 2 for E_USAGE, else 1. */
 export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
 
-/** The environment of a program: its process, or a test. */
+/** What a program needs from its environment. The process provides it, or a test. */
 export interface ProgramPorts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -61,9 +61,10 @@ const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; defa
   --version         print the version and exit
 `;
 
-/** Runs `main` as the program of this process. Sets the exit code; the process ends by itself when nothing keeps it running. */
+/** Runs `main` as the program of this process and sets the exit code. After success, the process ends when nothing keeps it running. */
 export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
-  // EPIPE: the reader has gone (`| head`), which is no error, and there is nothing left to print. A daemon must outlive its terminal, though.
+  // EPIPE on stdout means that the reader has closed the pipe (`| head`). This is not an error, so end quietly. Errors on stderr are
+  // ignored, because a daemon must continue when its terminal has closed.
   process.stdout.on('error', (error) => {
     const errno = errnoName(error);
     if (errno === 'EPIPE') process.exit(process.exitCode ?? 0);
@@ -79,12 +80,12 @@ export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: Progra
   };
   void executeProgram(spec, main, surroundings).then((code) => {
     process.exitCode = code;
-    // A daemon that failed may still have timers and sockets, so end the process. Writes to files and pipes have completed.
+    // Timers and sockets of a daemon that failed could keep the process running, so end it. Writes to files and pipes have completed.
     if (code !== 0) process.exit();
   });
 }
 
-/** Runs `main` with the given ports; returns the exit code and never rejects. */
+/** Runs `main` in the given environment and returns its exit code. Never rejects. */
 export async function executeProgram<O extends Options>(
   spec: ProgramSpec<O>,
   main: ProgramMain<O>,
@@ -130,7 +131,7 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
   }
 }
 
-/** A number or a time after a bare option: the person means its value, but it would be parsed as a name. */
+/** A number or a time after a bare option. The person means the value of the option, but parseArgs would return it as a name. */
 const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
 
 function refuseLooseValue(program: string, argv: readonly string[], bare: readonly string[]): void {
@@ -146,14 +147,14 @@ function refuseLooseValue(program: string, argv: readonly string[], bare: readon
   }
 }
 
-/** parseArgs has no optional values: adds an empty one. */
+/** Gives each bare option an empty value, because parseArgs does not support optional values. */
 function withBareValues(argv: readonly string[], bare: readonly string[]): string[] {
   const end = argv.indexOf('--');
   const isBare = (word: string, at: number): boolean => (end < 0 || at < end) && bare.some((name) => word === `--${name}`);
   return argv.map((word, at) => (isBare(word, at) ? `${word}=` : word));
 }
 
-/** Node's messages about a command line, in our words. Options are named as a person writes them: `-n, --lines`. */
+/** Node's messages about a command line, and our replacements. They name options as a person writes them: `-n, --lines`. */
 const USAGE_SENTENCES: readonly (readonly [nodes: RegExp, ours: string])[] = [
   [/^Unknown option '([^']*)'/, 'Unknown option $1'],
   [/^Unexpected argument '([^]*)'\. This command/, 'Unexpected argument $1'],
@@ -168,7 +169,7 @@ function usageSentence(thrown: unknown): string {
     const [found] = nodes.exec(text) ?? [];
     if (found !== undefined) return found.replace(nodes, ours);
   }
-  // If a version of Node words it differently, its first sentence is the finding; the rest is advice that does not fit our programs.
+  // If a version of Node has another message, use only its first sentence, which says what is wrong. The rest is advice that does not fit.
   const [sentence = text] = text.split(/\.\s/, 1);
   return sentence.replace(/\.$/, '').replaceAll("'", '');
 }

@@ -1,6 +1,6 @@
-// The part of a daemon's start that stays at the terminal: it starts the program again, detached, and waits until the daemon is ready.
-// daemon-process.ts is the daemon's side. The child sends messages: a warning, ready, or the error that it failed with.
-// Invariant: when this settles, either the child is ready, or it has ended with its whole process group.
+// The starting process of a background daemon, which keeps the terminal. It starts the program again as a detached child and waits until
+// the child is ready. daemon-process.ts is the child's side. The child sends messages: a warning, ready, or the error that made it fail.
+// Invariant: when the returned promise settles, either the child is ready, or it has ended with its whole process group.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
@@ -8,10 +8,10 @@ import type { Clock, Timer } from '../lib/clock.ts';
 import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 
-/** Set for the child, which removes it, so that programs that the daemon starts do not behave like a starting daemon. */
+/** Environment variable that marks the child. The child unsets it, so that programs that it starts do not act as a background child. */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
 
-/** Descriptor of the channel to the starter, in the process that is started. */
+/** The child's descriptor of the channel to the starting process. */
 export const STARTER_FD = 3;
 
 export type StartMessage =
@@ -24,20 +24,20 @@ export interface BackgroundStart {
   readonly program: string;
   /** The program and its arguments. Its descriptor STARTER_FD is the channel to this process. */
   readonly command: readonly string[];
-  /** Called with each warning of the child, a sentence. */
+  /** Called with each warning of the child. A warning is a sentence. */
   readonly note: (sentence: string) => void;
 }
 
 /**
- * Resolves when the child is ready. Rejects with the child's own error; with E_TIMEOUT after DAEMON_START_TIMEOUT_MS, when the child has been
- * ended; with E_INTERNAL if the child ended without a message.
+ * Resolves when the child is ready. Rejects with the child's own error, or with E_INTERNAL if the child ended without a message. If the
+ * child is not ready after DAEMON_START_TIMEOUT_MS, ends it and rejects with E_TIMEOUT.
  */
 export function startInBackground(start: BackgroundStart, clock: Clock): Promise<void> {
   const [program = '', ...args] = start.command;
   const child = spawn(program, args, {
     env: { ...process.env, [BACKGROUND_VARIABLE]: '1' },
     detached: true,
-    // The channel is descriptor STARTER_FD.
+    // The position of `ipc` in this list makes the channel descriptor STARTER_FD.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   return new Promise((resolve, reject) => {
@@ -71,7 +71,7 @@ export function startInBackground(start: BackgroundStart, clock: Clock): Promise
         resolve();
       }
     });
-    // Not `exit`, which may be emitted before the last message has been read.
+    // `close` and not `exit`, because `exit` may be emitted before the last message has been read.
     child.on('close', (code, signal) => {
       deadline.cancel();
       reject(
@@ -85,7 +85,7 @@ export function startInBackground(start: BackgroundStart, clock: Clock): Promise
   });
 }
 
-/** At the deadline, asks the child's whole process group to end, and kills it after a grace period. */
+/** At the deadline, sends SIGTERM to the child's whole process group, and SIGKILL after a grace period. */
 function endAfter(child: ChildProcess, clock: Clock, expired: () => void): Timer {
   let timer = clock.after(DAEMON_START_TIMEOUT_MS, () => {
     expired();

@@ -1,5 +1,5 @@
-// What rssrv and rsiod do alike between start and end: where warnings go, and the log lines of one run.
-// Processes and signals are daemon-process.ts' job, and the work is the service's.
+// The part of a run that rssrv and rsiod have in common: where warnings go, the log lines at start and end, and the order of the steps.
+// Processes and signals are the job of daemon-process.ts, and the actual work is the job of the service.
 // Invariant: the daemon is ready only after the service has started, and the log is closed only after the service has stopped.
 
 import type { Daemon } from './daemon-process.ts';
@@ -7,17 +7,17 @@ import { toRsError } from '../lib/errors.ts';
 import type { DaemonLog } from '../log/log.ts';
 
 export interface Service {
-  /** Rejects if it cannot start; it then leaves nothing behind. */
+  /** Starts the service. Rejects if it cannot start, and then leaves nothing behind. */
   start(): Promise<void>;
-  /** `reason`: a sentence for connected peers. */
+  /** Stops the service. `reason`: a sentence for connected peers. */
   stop(reason: string): Promise<void>;
-  /** Why the service must not end now, a sentence; null: it may. Without this method it always may. */
+  /** A sentence that says why the service must not end now; null: it may end. A service without this method may always end. */
   refusal?(): Promise<string | null>;
-  /** SIGHUP: reopens the logs, reads the configuration again, and logs the result itself. */
+  /** Called on SIGHUP: reopens the logs, reads the configuration again, and logs the result. */
   reload(): void;
 }
 
-/** Writes a warning to the log and, until the daemon is ready, to the terminal. */
+/** Returns a function that writes a warning to the log and, until the daemon is ready, to the terminal. */
 export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => void {
   return (sentence) => {
     log.warn(sentence);
@@ -25,7 +25,7 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
   };
 }
 
-/** Runs `work` and logs its error as well, because a daemon in the background, or one that was restarted, may have no terminal. */
+/** Runs `work`. Logs an error before it throws it, because a daemon in the background, or one that was restarted, may have no terminal. */
 export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -37,12 +37,15 @@ export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Pro
   }
 }
 
-/** Logs that the previous daemon crashed. Only its successor can report this if the keeper was killed, too. */
+/** Logs that the previous daemon crashed, if it did. If its keeper was killed too, only the next daemon can report the crash. */
 export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
   if (leftBy !== null) log.warn(`The previous ${program} (pid ${leftBy}) was killed or crashed: the lines above, and dmesg, may say why`);
 }
 
-/** Runs the service until the daemon is asked to stop, then closes the log. `farewell` is the reason given to `stop`. Rejects if `start` does. */
+/**
+ * Runs the service until it receives and accepts a request to stop, then closes the log. `farewell`: the reason for `stop`. Rejects if
+ * `start` does.
+ */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
   const stops = new Stops(daemon);
   daemon.onReload(() => service.reload());
@@ -62,7 +65,7 @@ export async function runService(daemon: Daemon, log: DaemonLog, service: Servic
   log.close();
 }
 
-/** Requests to stop, with their reasons; of several unread ones, the last. */
+/** Requests to stop, with their reasons. If several requests arrive before `next` is called, only the last is returned. */
 class Stops {
   private waiting: ((reason: string) => void) | null = null;
   private reason: string | null = null;

@@ -1,5 +1,5 @@
-// rsclogcat and rsslogcat: one program for the logs of both daemons. log-reader.ts reads the log.
-// Invariant: SIGINT ends following normally, with exit code 0.
+// The program behind rsclogcat and rsslogcat, which print the logs of rsiod and rssrv. log-reader.ts reads the log.
+// Invariant: SIGINT ends a program that follows the log normally, with exit code 0.
 
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -9,7 +9,7 @@ import { LogReader } from '../log/log-reader.ts';
 interface LogcatProgram {
   readonly name: string;
   readonly daemon: string;
-  /** Path of the log below an absolute root. */
+  /** Returns the path of the log below an absolute root. */
   readonly file: (root: string) => string;
 }
 

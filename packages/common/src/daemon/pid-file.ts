@@ -1,7 +1,8 @@
-// One daemon per root. The pid file holds only the process number, so that `kill $(cat pid)` is safe. The lock next to it survives crashes,
-// reboots and reused process numbers: it holds pid, start time of the process (clock ticks, /proc/PID/stat) and boot id.
-// Invariant: at most one live process holds a path. A lock appears complete, by an exclusive link of a finished file. A stale lock is replaced
-// only under a claim to exactly its content, taken in the same way, so that two starters never both replace it.
+// Ensures that there is one daemon per root. The pid file contains only the pid, so that `kill $(cat pid)` is safe. The lock file next to
+// it identifies its owner even after crashes, reboots and reuse of pids: it contains pid, start time (clock ticks, /proc/PID/stat) and boot
+// id. Invariant: at most one live process holds a path. A process writes a complete file and links it exclusively as the lock, so a lock is
+// never partial. To replace a stale lock, a process must first take, in the same way, a claim for exactly that lock's content, so that two
+// starting processes never both replace it.
 
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { bootId, startTicksOf } from './process-facts.ts';
 
-/** Each lost attempt means that another process made progress. A claim that a crash left behind adds one level. */
+/** An attempt fails only if another process has made progress. Each claim that a crash left behind adds one level of claims. */
 const ATTEMPTS_MAX = 16;
 const CLAIM_DEPTH_MAX = 4;
 
@@ -20,15 +21,16 @@ interface Owner {
 }
 
 export interface PidFile {
-  /** Pid of the previous owner in this boot, which ended without releasing the file; null: none. */
+  /** Pid of the previous owner, if it ended in this boot without releasing the file; else null. */
   readonly leftBy: number | null;
-  /** Removes both files if this process still owns them. May be called twice. */
+  /** Removes the pid file and the lock if the owner still holds them. May be called twice. */
   release(): void;
 }
 
 /**
- * Takes `path` for process `pid` (this one, or its parent, which outlives it) and creates its folder. A process may take its own path again.
- * Throws E_ALREADY_RUNNING with pid and file if another live process holds it, E_RIGHTS if this user may not write there, else E_SYSTEM.
+ * Takes `path` for process `pid` (this process, or its parent, which outlives it) and creates the folder. A parent that already holds
+ * `path` may take it again. Throws E_ALREADY_RUNNING with pid and file if another live process holds `path`, E_RIGHTS if this user may not
+ * write there, else E_SYSTEM.
  */
 export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
   const own = describe(pid);
@@ -59,7 +61,7 @@ export function acquirePidFile(path: string, program: string, pid: number = proc
   return { leftBy: isLeft ? (before?.pid ?? null) : null, release: () => release(path, own) };
 }
 
-/** Pid of the live process that holds `path`; null: none, or the file cannot be read. */
+/** Pid of the live process that holds `path`; null: no process holds it, or its lock cannot be read. */
 export function pidFileHolder(path: string): number | null {
   try {
     const owner = parse(readFileSync(lockOf(path), 'utf8'));
@@ -73,7 +75,7 @@ function lockOf(path: string): string {
   return `${path}.lock`;
 }
 
-/** Called under the lock. Replaces atomically what a crash has left. */
+/** Writes the pid file; called with the lock held. Atomically replaces a pid file that a crash left behind. */
 function writeNumber(path: string, own: Owner): void {
   const finished = `${path}.${own.pid}`;
   try {
@@ -86,7 +88,7 @@ function writeNumber(path: string, own: Owner): void {
   }
 }
 
-/** Undefined: `path` is ours now. Otherwise the live owner. */
+/** Takes the lock or claim `path` for `own`. Returns undefined after success, else the live owner. */
 function take(path: string, own: Owner, depth: number): Owner | undefined {
   if (depth > CLAIM_DEPTH_MAX) throw new RsError('E_SYSTEM', `Too many stale claims next to ${path}: remove them`);
   const finished = `${path}.${own.pid}`;
@@ -96,7 +98,7 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
       if (linkExclusively(finished, path)) return undefined;
       const found = readIfThere(path);
       if (found === undefined) continue;
-      // For a parent process: an earlier child of it has taken the path.
+      // If the owner is to be the parent process, an earlier child has already taken the path for it.
       if (own.pid !== process.pid && found === serialize(own)) return undefined;
       const owner = parse(found);
       if (owner !== undefined && isAlive(owner)) return owner;
@@ -111,7 +113,7 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
   throw new RsError('E_SYSTEM', `Pid file ${path} keeps changing: find the other program that writes it`);
 }
 
-/** Only the holder of the claim may replace `stale`. A slow starter finds other content here and starts over. */
+/** Called only by the holder of the claim for `stale`. If another process was faster, the content differs: returns false, to try again. */
 function replaceStale(path: string, stale: string, finished: string, claim: string): boolean {
   try {
     if (readIfThere(path) !== stale) return false;
@@ -129,7 +131,7 @@ function release(path: string, own: Owner): void {
     rmSync(path, { force: true });
     rmSync(lock, { force: true });
   } catch (thrown) {
-    // At exit nothing can be reported, and the next start recognizes a file that stays as stale.
+    // At exit no error can be reported. If a file remains, the next start recognizes it as stale.
     if (errnoName(thrown) === undefined) throw thrown;
   }
 }
@@ -170,7 +172,7 @@ function isAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && isHidden(owner.pid);
 }
 
-/** /proc may be mounted so that it hides the processes of other users; those count as alive. */
+/** /proc may be mounted so that it hides the processes of other users. A hidden process counts as alive. */
 function isHidden(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,4 +1,5 @@
-// Unix sockets of a daemon: length of the path, stale sockets, mode 0600. The protocols on them are other files' job.
+// Creates the Unix sockets of a daemon: checks the length of the path, removes stale sockets, sets mode 0600. Other files implement the
+// protocols on the sockets.
 // Invariant: a socket is removed only if no process listens on it.
 
 import { lstatSync, mkdirSync, type Stats, unlinkSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { errnoName, RsError } from '../lib/errors.ts';
 
 const OWNER_ONLY = 0o600;
 
-/** Throws E_SOCKET_PATH for a path that is too long, because Node would truncate it silently. */
+/** Throws E_SOCKET_PATH if the path is too long, because Node would silently truncate it. */
 export function checkSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes > UNIX_PATH_MAX_BYTES) {
@@ -19,8 +20,8 @@ export function checkSocketPath(path: string): void {
 }
 
 /**
- * Listens on `path`, which only the owner may open; creates its folder and removes a stale socket. Throws E_SOCKET_PATH, E_RIGHTS, E_SYSTEM,
- * and E_ALREADY_RUNNING if another process listens there.
+ * Listens on a socket at `path` that only its owner may open. Creates the folder and removes a stale socket. Throws E_SOCKET_PATH,
+ * E_RIGHTS, E_SYSTEM, and E_ALREADY_RUNNING if another process listens there.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   checkSocketPath(path);
@@ -42,7 +43,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
 async function removeStale(path: string, found: Stats): Promise<void> {
   if (!found.isSocket()) throw new RsError('E_SYSTEM', `${path} exists and is not a socket: remove it`, { path });
   if (await somebodyListens(path)) throw alreadyRunning(path);
-  // Another daemon may have started meanwhile and created its own socket there.
+  // During the check, another daemon may have started and created its own socket there.
   const now = lstatSync(path, { throwIfNoEntry: false });
   if (now === undefined) return;
   if (now.ino !== found.ino || now.ctimeMs !== found.ctimeMs) throw alreadyRunning(path);
@@ -60,7 +61,7 @@ function somebodyListens(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    // Only a refusal proves that no process listens; a full queue (EAGAIN) or missing rights do not.
+    // Only a refused connection or a missing file proves that no process listens. A full queue (EAGAIN) or a lack of permission does not.
     probe.once('error', (error) => resolve(errnoName(error) !== 'ECONNREFUSED' && errnoName(error) !== 'ENOENT'));
   });
 }
@@ -68,7 +69,7 @@ function somebodyListens(path: string): Promise<boolean> {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // This call creates the socket file, so that no other user can open it at any moment.
+    // listen() creates the socket file. The umask is set before, so that no other user can open the socket at any moment.
     const before = process.umask(0o777 & ~OWNER_ONLY);
     try {
       server.listen(path, () => {

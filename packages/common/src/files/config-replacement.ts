@@ -1,7 +1,7 @@
-// Replaces a file that belongs to a person: completely or not at all, with its owner and mode, through a symbolic link to its target. The
-// temporary file next to it is also the lock: only its creator may save, and the rename publishes and unlocks at once.
-// The caller knows what the text means and whether the old file has changed. Invariant: after a failure, the old file is unchanged and no
-// temporary file is left.
+// Replaces a file that belongs to a person, either completely or not at all. The new file has the owner and mode of the old one. If the
+// file is a symbolic link, its target is replaced. The temporary file next to it is also the lock: only the process that created it may
+// save, and the rename both publishes the text and releases the lock. The caller checks the text and whether the old file has changed.
+// Invariant: after a failure, the old file is unchanged and no temporary file remains.
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { targetOf } from './symlink-target.ts';
 
-/** The functions of node:fs that are used, so that a test can simulate a full disk. */
+/** The functions of node:fs that this file uses. A test can replace them, for example to simulate a full disk. */
 export type FileSystem = Pick<
   typeof nodeFs,
   | 'closeSync'
@@ -38,9 +38,9 @@ const NEW_FILE_MODE = 0o600;
 const MODE_BITS = 0o7777;
 
 /**
- * Writes `text` to `file`; a missing file is created with mode 0600, and its folder too. `checkUnchanged` is called right before the rename
- * and throws if another program has changed the file. Throws that error, E_CHANGED (another program is saving the file), E_RIGHTS or
- * E_SYSTEM.
+ * Writes `text` to `file`. Creates a missing file with mode 0600, and a missing folder. Immediately before the rename, calls
+ * `checkUnchanged`, which throws if another program has changed the file. Throws that error, E_CHANGED (another program is saving the
+ * file), E_RIGHTS or E_SYSTEM.
  */
 export function replacePersonsFile(file: string, text: string, checkUnchanged: () => void, ports: ReplacementPorts = SYSTEM_PORTS): void {
   const { fs } = ports;
@@ -71,7 +71,7 @@ export function replacePersonsFile(file: string, text: string, checkUnchanged: (
   }
 }
 
-/** Creates the temporary file exclusively; removes one that a crash left behind. */
+/** Creates the temporary file exclusively. First removes a temporary file that a crash left behind. */
 function claim(temporary: string, file: string, { fs, clock }: ReplacementPorts): number {
   const flags = nodeFs.constants.O_WRONLY | nodeFs.constants.O_CREAT | nodeFs.constants.O_EXCL;
   try {

@@ -1,11 +1,11 @@
 // Replaces a small state file atomically: after a crash, the file has either its old or its new content.
-// Locking is the caller's job: only one process may write a file.
+// The caller must ensure that only one process writes a file.
 
 import { constants } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Makes the entries of a directory durable, such as a created or renamed file. Throws system errors. */
+/** Makes changes to a directory's entries durable, such as the creation or renaming of a file. Throws system errors. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -15,7 +15,7 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Writes `text` to `file` durably: mode 0600, missing directories are created. Throws system errors; the old content stays then. */
+/** Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors; the old content then remains. */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const directory = path.dirname(file);
   await mkdir(directory, { recursive: true });

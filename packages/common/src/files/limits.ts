@@ -1,7 +1,7 @@
-// Limits of replacing files. The unit is in the name.
+// Limits for replacing files. Units are in the names.
 // The src/limits.ts of the packages above assert relations to these bounds.
 
-/** A temporary file of this age was left behind by a crash. */
+/** A temporary file of this age or older was left behind by a crash. */
 export const CONFIG_SAVE_MAX_MS = 30_000;
-/** Length of a chain of symbolic links to a configuration file. */
+/** Maximum number of symbolic links in a chain that leads to a configuration file. */
 export const CONFIG_LINKS_MAX = 16;

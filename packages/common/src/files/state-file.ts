@@ -1,6 +1,6 @@
-// A small JSON state file with a version: read once at start, replaced durably at each change, one change after the other; and the guards of
-// the values in it. Which fields a file has is the job of its owner. Invariants: a change is on disk when its promise resolves; a file that
-// cannot be understood is refused, never replaced; nothing is written that the next start would refuse.
+// A small JSON state file with a version, and type guards for the values in it. The file is read once, at start, and replaced durably at
+// each change, one change after the other. The owner of a file defines its fields. Invariants: a change is on disk when its promise
+// resolves; a file that cannot be interpreted is refused and never replaced; content that the next start would refuse is never written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -10,9 +10,9 @@ import { replaceFile } from './durable-write.ts';
 export interface StateForm<T> {
   readonly version: number;
   readonly accepts: (content: unknown) => content is T;
-  /** Converts the content of earlier versions; null: the content does not have that form. */
+  /** For each earlier version, a function that converts its content. It returns null if the content does not have that version's form. */
   readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
-  /** What to do if the file cannot be used; follows a colon. */
+  /** What the administrator can do if the file cannot be used. The text follows a colon. */
   readonly remedy: string;
 }
 
@@ -20,18 +20,18 @@ export class StateFile<T> {
   private readonly path: string;
   private readonly form: StateForm<T>;
   private readonly current: () => T;
-  /** The write that has not started yet. */
+  /** The next write, while it has not started; null: no write waits. */
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
-  /** `current` gives the content when a write starts. */
+  /** `current` is called when a write starts and returns the content to write. */
   constructor(path: string, form: StateForm<T>, current: () => T) {
     this.path = path;
     this.form = form;
     this.current = current;
   }
 
-  /** The content; null if there is no file yet. Throws E_SYSTEM with file and remedy. */
+  /** Reads the content; null if there is no file yet. Throws E_SYSTEM with file and remedy. */
   async load(): Promise<T | null> {
     let text: string;
     try {
@@ -64,8 +64,8 @@ export class StateFile<T> {
   }
 
   /**
-   * Writes the current content. Calls share a write that has not started yet. Throws E_SYSTEM with the file, also for content that could not
-   * be loaded again; the old content stays then.
+   * Writes the current content. All calls before the next write starts share that write. Throws E_SYSTEM with the file, also if the content
+   * could not be loaded again. After an error, the old content remains.
    */
   save(): Promise<void> {
     const write = async (): Promise<void> => {
@@ -121,7 +121,7 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
-/** A whole number that a double holds exactly. */
+/** Whether the value is a whole number that a double can represent exactly. */
 export function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }

@@ -1,6 +1,6 @@
-// A configuration file behind symbolic links: where they lead, and who owns them. The owner of a link, or of its target, controls what the
-// daemons do with their rights. Reading and writing are the jobs of load-config.ts and config-replacement.ts.
-// Invariant: a link or target is followed only if root or the user owns it.
+// Finds the target of symbolic links to a configuration file and checks the owners. The owner of a link or of its target controls what the
+// daemons do, often as root. Reading and writing are the jobs of load-config.ts and config-replacement.ts.
+// Invariant: links are followed only if root or the user owns each link and the target.
 
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,10 @@ export interface LinkFileSystem {
 
 const ROOT_UID = 0;
 
-/** The target of the links, whether it exists or not; `file` itself if it is no link. Throws E_SYSTEM (too many links), E_RIGHTS (owner). */
+/**
+ * The target of the links, even if it does not exist; `file` itself if it is not a link. Throws E_SYSTEM (too many links), E_RIGHTS
+ * (owner).
+ */
 export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: number) => boolean = isRootOrUser): string {
   let target = path.resolve(file);
   for (let hops = 0; hops < CONFIG_LINKS_MAX; hops++) {
@@ -30,7 +33,7 @@ export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: numb
   throw new RsError('E_SYSTEM', `More than ${CONFIG_LINKS_MAX} symbolic links lead from ${file}: replace the links with the file itself`);
 }
 
-/** Under sudo, the user is the one who called it. */
+/** Whether the uid is trusted: root, the user of this process or, under sudo, the user who called sudo. */
 function isRootOrUser(uid: number): boolean {
   return uid === ROOT_UID || uid === process.geteuid?.() || String(uid) === process.env['SUDO_UID'];
 }

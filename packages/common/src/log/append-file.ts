@@ -1,6 +1,7 @@
-// Appends whole lines to a file without ever blocking or failing the caller: one asynchronous write at a time, lines that arrive meanwhile
-// form the next batch. log.ts decides what the lines say and reports failures. Invariants: a write holds whole lines only and uses O_APPEND,
-// so that several processes can share the file; memory is bounded by LOG_BUFFER_MAX_BYTES; a failure drops lines, never the process.
+// Appends whole lines to a file. The caller never waits and never gets an error. One asynchronous write is in progress at a time, and lines
+// that arrive during a write form the next batch. log.ts decides what the lines say and reports failures. Invariants: a write contains only
+// whole lines and uses O_APPEND, so that several processes can share the file; LOG_BUFFER_MAX_BYTES bounds the memory; a failure loses
+// lines, but never ends the process.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -11,7 +12,7 @@ const LOG_MODE = 0o640;
 export interface AppendFileEvents {
   /** Called for every failed open or write. */
   failed(error: Error): void;
-  /** Writing works again; `lines` lines were dropped. */
+  /** Called when a write succeeds after lines were dropped. `lines`: how many. */
   recovered(lines: number): void;
 }
 
@@ -49,7 +50,7 @@ export class AppendFile {
     });
   }
 
-  /** Opens the file again after its rotation. */
+  /** Opens the file again, for use after log rotation. */
   reopen(): void {
     if (this.isWriting) {
       this.needsReopen = true;
@@ -62,7 +63,7 @@ export class AppendFile {
     this.descriptor = fresh;
   }
 
-  /** Writes all waiting lines before it returns; for the end of the process. */
+  /** Writes all waiting lines before it returns. For use when the process ends. */
   flushSync(): void {
     if (this.descriptor === null) return;
     const bytes = this.takePending();
@@ -70,7 +71,7 @@ export class AppendFile {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
       fsyncSync(this.descriptor);
     } catch (error) {
-      // Pipes and terminals cannot be synced, but nothing is lost then.
+      // fsync fails on pipes and terminals, but if no line was waiting, no line is lost.
       if (bytes.length > 0) this.events.failed(error as Error);
     }
   }

@@ -1,4 +1,4 @@
-// Keeps keys out of the log: every field of a record passes through here, and nowhere else.
+// Keeps keys out of the log. Every field of every log record passes through this file.
 // Invariant: the result is plain data of bounded depth, without secrets and without the bytes of buffers.
 
 import { LOG_FIELD_DEPTH_MAX } from './limits.ts';
@@ -17,10 +17,10 @@ const SECRETS: ReadonlySet<string> = new Set([
   'mac',
   'proof',
 ]);
-/** Names that the record itself uses: `_` is appended to a field of such a name. */
+/** Names that the record itself uses. If a field has such a name, `_` is appended to the name. */
 const RESERVED: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'node']);
 
-/** The fields of one record, safe to log. */
+/** A copy of the record's fields that is safe to log. */
 export function cleanFields(fields: LogFields): Record<string, unknown> {
   const clean: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {

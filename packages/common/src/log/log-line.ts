@@ -1,13 +1,13 @@
-// Formats a log record (one line of JSON) for people, and the time format of logs and commands.
-// Invariant: the result is one line without control characters, whatever bytes the record has, and it hides nothing: text that is no record
-// is printed unchanged.
+// Formats a log record (one line of JSON) for people. Also defines the time format of logs and commands. Invariant: the result is one line
+// without control characters, whatever bytes the input has. Nothing is hidden: a line that is not a record is printed with its control
+// characters escaped and is otherwise unchanged.
 //
 //   big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): started transmit for rep 192.168.45.10/5000
 
 import { escapeControls } from '../lib/printable.ts';
 
 const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error']);
-/** A later Date is invalid. */
+/** The latest time that a JavaScript Date can represent. */
 export const TIME_MAX_MS = 8.64e15;
 
 interface LogRecord {
@@ -18,16 +18,16 @@ interface LogRecord {
   readonly msg: string;
 }
 
-/** `2010_09_14-15:02:32 (GMT)`. `wallMs`: milliseconds since 1970, at most TIME_MAX_MS. */
+/** Formats a time as `2010_09_14-15:02:32 (GMT)`. `wallMs`: milliseconds since 1970, at most TIME_MAX_MS. */
 export function formatTime(wallMs: number): string {
   const [day = '', time = ''] = new Date(wallMs).toISOString().split('T');
   return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;
 }
 
-/** The same in the time zone of this machine: `2010_09_14-17:02:32 (+02:00)`. */
+/** Formats a time in the time zone of this machine, as `2010_09_14-17:02:32 (+02:00)`. */
 export function formatLocalTime(wallMs: number): string {
   const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
-  // A shifted time must stay a valid Date.
+  // The time must still be a valid Date after the shift.
   const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
   const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
     String(part).padStart(2, '0'),
@@ -35,7 +35,7 @@ export function formatLocalTime(wallMs: number): string {
   return formatTime(shiftedMs).replace('GMT', `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`);
 }
 
-/** The line of one record, without line end. `timeText` formats its time. */
+/** The formatted line of one record, without a line end. `timeText` formats the time of the record. */
 export function formatLogLine(line: string, timeText: (wallMs: number) => string = formatTime): string {
   const record = parseRecord(line);
   if (record === undefined) return escapeControls(line);

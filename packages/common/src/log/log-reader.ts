@@ -1,6 +1,6 @@
-// Reads a daemon's log for people: its last lines and, on request, new lines, across rotation (another file under the same name) and
-// truncation. log-line.ts formats the lines. Invariants: memory is bounded whatever the length of a line; each complete line is printed
-// once, in order.
+// Reads a daemon's log for people: its last lines and, on request, new lines as they arrive. Following continues when the log is rotated
+// (another file gets its name) or truncated. log-line.ts formats the lines. Invariants: memory is bounded, however long a line is; each
+// complete line is printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
@@ -14,10 +14,10 @@ export interface LogReaderOptions {
   readonly file: string;
   /** The daemon that writes the log, for error messages. */
   readonly daemon: string;
-  /** Number of last lines to start with; null: all. */
+  /** Number of last lines to print first; null: all lines. */
   readonly lines: number | null;
   readonly follow: boolean;
-  /** Show times in the zone of this machine; default: GMT. */
+  /** Whether to show times in the time zone of this machine; default: in GMT. */
   readonly isLocal?: boolean;
   readonly clock: Clock;
   /** Called with formatted lines, line ends included. */
@@ -38,7 +38,7 @@ export class LogReader {
     this.options = options;
   }
 
-  /** Prints the log; returns at the end of the file or, when following, after stop(). Throws E_NO_LOG, E_RIGHTS, E_SYSTEM. */
+  /** Prints the log. Returns at the end of the file or, if it follows the log, after stop(). Throws E_NO_LOG, E_RIGHTS, E_SYSTEM. */
   async run(): Promise<void> {
     let handle = await this.open();
     try {
@@ -89,7 +89,7 @@ export class LogReader {
     await this.readToEnd(handle);
     const named = await stat(this.options.file).catch(() => null);
     const moved = named !== null && (named.ino !== own.ino || named.dev !== own.dev);
-    // The daemon writes to the old file until it is told to reopen: wait one more interval.
+    // The daemon writes to the old file until SIGHUP makes it reopen the log, so wait one more interval.
     if (!moved || !this.wasRotated) {
       this.wasRotated = moved;
       return handle;
@@ -145,7 +145,7 @@ class LineCutter {
     this.hold(chunk.subarray(from));
   }
 
-  /** The bytes since the last line end. */
+  /** Removes and returns the text since the last line end. */
   takeRest(): string {
     const line = Buffer.concat(this.held).toString('utf8') + (this.isCut ? ' [cut]' : '');
     this.held = [];
@@ -159,13 +159,13 @@ class LineCutter {
     const kept = bytes.subarray(0, room);
     if (kept.length < bytes.length) this.isCut = true;
     if (kept.length === 0) return;
-    // Copied, because the reader uses the buffer of the chunk again for its next read.
+    // Copied, because the reader overwrites the chunk's buffer with its next read.
     this.held.push(Buffer.from(kept));
     this.heldBytes += kept.length;
   }
 }
 
-/** Position where the last `lines` lines begin; a last line without line end counts. */
+/** Position in the file where the last `lines` lines begin. A final line without a line end counts as a line. */
 async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffer): Promise<number> {
   const { size } = await handle.stat();
   if (lines === 0) return size;
@@ -174,7 +174,7 @@ async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffe
     const start = Math.max(0, end - buffer.length);
     const { bytesRead } = await handle.read(buffer, 0, end - start, start);
     for (let at = bytesRead - 1; at >= 0; at--) {
-      // No line begins after the line end at the end of the file.
+      // A line end at the very end of the file begins no further line.
       if (buffer[at] !== LINE_END || start + at === size - 1) continue;
       seen++;
       if (seen === lines) return start + at + 1;

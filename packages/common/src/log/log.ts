@@ -1,6 +1,6 @@
-// The log of a daemon: JSON records (pino), appended to a file and, in the foreground, formatted to stderr as well.
+// The log of a daemon. JSON records (pino) are appended to a file. In the foreground, they are also formatted and written to stderr.
 // Other code uses only the Log interface. log-fields.ts keeps keys out; log-reader.ts and log-line.ts read the log.
-// Invariants: a log that cannot be written never stops the program; no line per I/O.
+// Invariants: a log that cannot be written never stops the program; no line is logged per I/O.
 
 import { type Logger, pino } from 'pino';
 import { AppendFile } from './append-file.ts';
@@ -19,17 +19,17 @@ export interface Log {
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
   /**
-   * A log whose records also have these fields. `path` is printed in parentheses (`6-if0-tx0`), by default `main`; `node` is printed before
-   * `@rsio`, by default the node of the parent.
+   * A log that adds these fields to each record. `path` is printed in parentheses (`6-if0-tx0`) and is `main` by default. `node` is printed
+   * before `@rsio` and is the node of the parent log by default.
    */
   child(fields: LogFields & { readonly path?: string; readonly node?: string }): Log;
 }
 
 export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
-  /** Opens the file again (SIGHUP after a rotation). */
+  /** Opens the file again, when SIGHUP arrives after log rotation. */
   reopen(): void;
-  /** Writes all waiting lines; the end of the process does the same. */
+  /** Writes all waiting lines. This also happens when the process exits. */
   flushSync(): void;
   close(): void;
 }
@@ -40,14 +40,14 @@ export interface LogOptions {
   readonly node: string;
   /** Default `info`. */
   readonly level?: LogLevel;
-  /** In the foreground: called with each formatted line, without line end. */
+  /** Used in the foreground: called with each formatted line, without a line end. */
   readonly copy?: ((line: string) => void) | undefined;
   /** Called once if the file cannot be written. Default: stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
 }
 
-/** Opens or creates the log file. Never throws: without a file, records go to `copy` only. */
+/** Opens or creates the log file. Never throws: if the file cannot be opened, records go only to `copy`. */
 export function openLog(options: LogOptions): DaemonLog {
   const { file, copy, clock = systemClock, warn = (sentence: string) => process.stderr.write(`${sentence}\n`) } = options;
   let warned = false;
@@ -77,7 +77,7 @@ export function openLog(options: LogOptions): DaemonLog {
   const log = new PinoLog(root, root);
   const flush = () => sink.flushSync();
   process.on('exit', flush);
-  // The stderr of a background process goes nowhere, so the log has the reason, written before the process ends.
+  // The stderr of a background process is discarded, so the reason is written to the log before the process ends.
   const ends = (thrown: unknown, origin: string): void => {
     const what = origin === 'unhandledRejection' ? 'an unhandled rejection' : 'an uncaught exception';
     log.error(`This process exits because of ${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { error: thrown });
@@ -132,7 +132,7 @@ class PinoLog implements Log {
     return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...(node === undefined ? {} : { node }) }, { level: 'debug' }));
   }
 
-  // The level of the root applies to its children too, because pino copies it to a child only once.
+  // Checks the level of the root for children too, because pino copies the level to a child only when it creates the child.
   private emit(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (!this.root.isLevelEnabled(level)) return;
     if (fields === undefined) this.logger[level]({}, message);
@@ -140,12 +140,12 @@ class PinoLog implements Log {
   }
 }
 
-/** The usual `copy` of a daemon in the foreground. */
+/** Writes a line to stderr: the usual `copy` of a daemon in the foreground. */
 export function copyToStderr(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Writes nothing; for tests. */
+/** A log that writes nothing, for tests. */
 export const quietLog: Log = {
   debug: () => {},
   info: () => {},

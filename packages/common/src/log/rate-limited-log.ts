@@ -1,6 +1,7 @@
-// Limits log lines that peers can cause at will, so that they cannot fill a disk. Within an interval, so many lines of a kind are logged and the
-// rest is counted; at level debug, all are logged. A kind is an object and an event, named by the caller. Invariants: omitted lines are
-// reported, at the latest by `close`; memory is bounded; a timer runs only while lines have been omitted.
+// Limits log lines that peers can cause at will, so that peers cannot fill a disk. Within an interval, at most `maxLines` lines of a kind
+// are logged, and further lines are only counted. At level debug, all lines are logged. A kind is an object and an event, named by the
+// caller. Invariants: the number of omitted lines is reported, at the latest by `close`; memory is bounded; a timer runs only if lines were
+// omitted.
 
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
@@ -13,7 +14,7 @@ interface Kind {
   leftOut: number;
 }
 
-/** The shared count of kinds beyond the bound. */
+/** Name of the count that all kinds beyond RATE_LIMITED_KINDS_MAX share. */
 const OTHERS = 'Others';
 
 export class RateLimitedLog {
@@ -23,14 +24,14 @@ export class RateLimitedLog {
   private readonly kinds = new Map<string, Kind>();
   private timer: Timer | null = null;
 
-  /** `log` receives the counts; `maxLines`: lines of a kind within RATE_LIMITED_LOG_MS. */
+  /** `log` receives the counts of omitted lines. `maxLines`: maximum number of lines of one kind within RATE_LIMITED_LOG_MS. */
   constructor(clock: Clock, log: Pick<Log, 'isDebug' | 'warn'>, maxLines = RATE_LIMITED_LINES_MAX) {
     this.clock = clock;
     this.log = log;
     this.maxLines = maxLines;
   }
 
-  /** Calls `write`, or counts the line. `name` starts the sentence that reports how many lines were omitted. */
+  /** Calls `write`, or only counts the line. `name` begins the sentence that reports how many lines were omitted. */
   note(name: string, write: () => void): void {
     const kind = this.kindOf(name);
     if (kind.logged < this.maxLines || this.log.isDebug === true) {
@@ -42,7 +43,7 @@ export class RateLimitedLog {
     this.timer ??= this.clock.after(RATE_LIMITED_LOG_MS, () => this.close());
   }
 
-  /** Reports omitted lines and resets all counts. */
+  /** Reports how many lines were omitted, and resets all counts. */
   close(): void {
     this.timer?.cancel();
     this.timer = null;
