@@ -1,5 +1,5 @@
-// Parses the command line of rsconfig: selects a command of the table, its options and its operands. It neither calls the daemon nor
-// knows a command by name. Invariant: a combination without a meaning is refused, never half understood.
+// Parses the command line of rsconfig: selects a command of the table, its options and its operands. It neither calls the daemon nor knows
+// a command by name. Invariant: a combination without a meaning is refused as a whole; no part of it is ignored.
 
 import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
 import { assert } from '@rsio/common/lib/assert';
@@ -12,7 +12,7 @@ interface ParsedOption {
   readonly multiple?: boolean;
 }
 
-/** For parseArgs: the options of all commands. */
+/** The options of all commands, in the form that parseArgs takes. */
 export const OPTIONS: Readonly<Record<string, ParsedOption>> = optionsOf(COMMANDS);
 
 /** Options whose value is optional. */
@@ -37,7 +37,10 @@ export function commandOf(values: OptionValues, positionals: readonly string[]):
   return { command, words };
 }
 
-/** The commands to show help for: all `interface` commands for that word alone, none if no command is named. Throws E_USAGE. */
+/**
+ * The commands whose help was requested. The word `interface` alone selects all `interface` commands; no command selects none. Throws
+ * E_USAGE.
+ */
 export function commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command[] {
   if (positionals.length === 0 && !Object.keys(values).some((name) => modeOf(name) !== undefined)) return [];
   const family = COMMANDS.filter(({ call }) => call.by === 'words' && call.words.startsWith(`${positionals[0]} `));
@@ -46,7 +49,7 @@ export function commandsMeant(values: OptionValues, positionals: readonly string
 
 function chosenBy(values: OptionValues, positionals: readonly string[]): Chosen {
   const { monitor } = values;
-  // In the order of the command line, for the message.
+  // Follow the order of the command line, because the message shows the options in that order.
   const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (modeOf(name) ?? [])));
   if (second !== undefined) throw usageError(`${mode} and ${second} exclude each other: give one`);
   if (typeof monitor === 'string') return { command: monitorCommand(monitor), words: positionals };

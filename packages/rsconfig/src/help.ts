@@ -54,7 +54,7 @@ function indented(text: string, columns: number): string {
   return text.replaceAll('\n', `\n${' '.repeat(columns)}`);
 }
 
-/** Options of the commands that are options themselves; the other commands have their own help. */
+/** Options of the commands that an option such as -q calls; the other commands have their own help. */
 function optionLines(): string[] {
   const lines: string[] = [];
   for (const command of COMMANDS.filter(({ call }) => call.by !== 'words')) {
@@ -70,7 +70,7 @@ function optionLines(): string[] {
   return [...new Set(lines)];
 }
 
-/** The line of an option that is a command. */
+/** The help line of an option that calls a command. */
 function modeLines({ call }: Command): string[] {
   if (call.by === 'option') return optionLine(call.option, { kind: 'flag', short: call.short, help: call.help });
   if (call.by === 'words') return [];

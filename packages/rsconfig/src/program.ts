@@ -21,10 +21,10 @@ export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = {
   takesPositionals: true,
 };
 
-/** What a command may use of the process besides its output. */
+/** The parts of the process that a command may use, besides its output. */
 export interface Ports {
   readonly clock: Clock;
-  /** All of stdin. */
+  /** Reads all of stdin. */
   readonly input: () => Promise<string>;
   readonly waiting: WaitingPorts;
 }

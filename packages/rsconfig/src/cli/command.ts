@@ -1,7 +1,7 @@
-// Defines a command of rsconfig: its name, options, operands, help and action, and the context that the action works with.
-// command-table.ts lists all commands; the command line (args.ts), the help (help.ts) and the completion are made from that list.
-// Commands know neither sockets nor the process, so that tests can supply their own. Invariant: a command receives only its own options,
-// each with the type of its kind.
+// Defines a command of rsconfig: its name, options, operands, help and action, and the context that the action works with. command-table.ts
+// lists all commands; the command line (args.ts), the help (help.ts) and the completion are generated from that list. Commands know neither
+// sockets nor the process, so that tests can supply their own. Invariant: a command receives only its own options, each with the type of
+// its kind.
 
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
@@ -14,14 +14,14 @@ import type { WaitingPorts } from './waiting.ts';
 
 export interface OptionSpec {
   /**
-   * `flag`: given or not; `count`: the number of occurrences; `text`: takes a value; `list`: takes one at each occurrence; `wait`: a
-   * duration, `--wait` or `--wait=5m`.
+   * `flag`: present or absent; `count`: the number of occurrences; `text`: one value; `list`: one value for each occurrence; `wait`: an
+   * optional duration, as in `--wait` or `--wait=5m`.
    */
   readonly kind: 'flag' | 'count' | 'text' | 'list' | 'wait';
   readonly short?: string;
   /** Placeholder of the value in the help: `S` in `--server S`. */
   readonly value?: string;
-  /** For --help; at most 60 columns a line. */
+  /** Text for --help, in lines of at most 60 columns. */
   readonly help: string;
 }
 
@@ -39,7 +39,7 @@ interface GivenByKind {
 type Given<S extends OptionSpec> = GivenByKind[S['kind']];
 export type GivenOptions<O extends OptionSpecs> = { readonly [K in keyof O]: Given<O[K]> };
 
-/** `-q`, a word after `-m`, or words such as `interface add`. */
+/** How the command line names a command: `-q`, a word after `-m`, or words such as `interface add`. */
 export type CommandCall =
   | { readonly by: 'option'; readonly option: string; readonly short: string; readonly help: string }
   | { readonly by: 'monitor'; readonly word: string }
@@ -47,27 +47,27 @@ export type CommandCall =
 
 export interface CommandSpec<O extends OptionSpecs> {
   readonly call: CommandCall;
-  /** The text after `rsconfig`: `interface add NAME ADDRESS[/LENGTH] [--port P]`; at most 60 columns a line. */
+  /** The text after `rsconfig`: `interface add NAME ADDRESS[/LENGTH] [--port P]`, in lines of at most 60 columns. */
   readonly synopsis: string;
   /** The purpose in a few words. */
   readonly summary: string;
   /** The description in `rsconfig COMMAND --help`, in lines of at most 80 columns; blank lines separate paragraphs. */
   readonly details?: string;
   readonly options: O;
-  /** Shape of its output with --json; present exactly if it takes that option. */
+  /** Shape of the command's output with --json; absent if the command does not take that option. */
   readonly json?: Shape;
   /** Number of operands; absent: none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
-   * For the completion: `files`, or a shell command that prints the possible operands. In it, `"${ask[@]}"` runs rsconfig with
-   * the given root, and `"$config"` is the configuration file.
+   * What bash completes as an operand: `files`, or the output of this shell command. In the command, `"${ask[@]}"` runs rsconfig with the
+   * given root, and `"$config"` is the configuration file.
    */
   readonly completes?: string;
   /** Returns the exit code; undefined means 0. */
   readonly run: (context: CommandContext, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
 }
 
-/** A command with the types of its options erased, as the table holds it. */
+/** A command as the table stores it, without the types of its options. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
   /** `values`: the result of parseArgs. */
   readonly run: (context: CommandContext, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
@@ -78,7 +78,7 @@ export type OptionValues = Readonly<Record<string, unknown>>;
 export const JSON_OPTION = { kind: 'flag', help: 'print JSON' } as const satisfies OptionSpec;
 export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'show more, with -l, -q and -m status' } as const satisfies OptionSpec;
 
-/** The help of each command says what it waits for. */
+/** The option --wait of several commands. The help of each of these commands says what the command waits for. */
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
@@ -140,7 +140,7 @@ export function listed(words: readonly string[], last: 'and' | 'or'): string {
 }
 
 export interface CommandContext {
-  /** Calls the daemon. `timeoutMs`: for commands that cannot wait as long as a measurement may take. */
+  /** Calls the daemon. A command that must not wait as long as a measurement may take sets `timeoutMs`. */
   readonly call: <M extends ControlMethodName>(
     method: M,
     params: ControlMethods[M]['params'],
@@ -148,7 +148,7 @@ export interface CommandContext {
   ) => Promise<ControlMethods[M]['result']>;
   readonly clock: Clock;
   readonly waiting: WaitingPorts;
-  /** All of stdin. */
+  /** Reads all of stdin. */
   readonly input: () => Promise<string>;
   /** Paths of rsiod under the given root. */
   readonly paths: RsiodPaths;

@@ -1,10 +1,10 @@
-// Makes the bash completion of rsconfig from the command table. Pure: it returns a script for bash 4 or newer. Invariant: only words from
-// a safe alphabet reach compgen, because compgen runs the contents of $(...).
+// Makes the bash completion of rsconfig from the command table. Pure: it returns a script for bash 4 or newer. Invariant: only words from a
+// safe alphabet reach compgen, because compgen executes any $(...) in its words.
 
 import { type Command, type CommandCall, type OptionSpec, shownCall } from './command.ts';
 
 const FRAME_OPTIONS = ['--root', '--help', '--version'];
-/** Keeps only names made of the characters that names in the file and of volumes may have. */
+/** Keeps only names made of characters that are allowed in the configuration file and in names of volumes. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
 export function bashCompletion(commands: readonly Command[]): string {
@@ -76,7 +76,7 @@ function namesFrom(completes: string | undefined): string {
   return completes === 'files' ? ' files=yes' : `; next=$({ ${completes}; } 2>/dev/null | ${SAFE_WORDS})`;
 }
 
-/** The command's words, followed by any operands. */
+/** A shell pattern that matches the command's words, followed by any operands. */
 function pattern(call: CommandCall): string {
   return call.by === 'words' ? `'${call.words}'|'${call.words} '*` : `'${shownCall(call)}'`;
 }
@@ -89,7 +89,7 @@ function namesOf(options: readonly (readonly [string, OptionSpec])[]): string[] 
   return options.map(([name]) => `--${name}`);
 }
 
-/** Before any word: the options that call a command, and the options of the command without a name. */
+/** What may come first on the command line: the options that call a command, and the options of -l, which is the default command. */
 function firstOptions(commands: readonly Command[]): string[] {
   const calls = commands.flatMap(({ call }) => (call.by === 'option' ? [`-${call.short}`, `--${call.option}`] : []));
   return [...calls, '-m', '--monitor', ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];

@@ -1,7 +1,7 @@
-// Changes the client's configuration file for the commands: read, edit, save. It repeats the edit if another program saved the file
-// meanwhile, because an edit fits any content. Then it reports the remaining faults of the file and whether a running rsiod uses the
+// Changes the client's configuration file for the commands: read, edit, save. If another program saves the file between reading and saving,
+// the edit is repeated on the new content. Then it reports the remaining faults of the file and whether a running rsiod uses the
 // change.
-// The edits are rscltcfg-edit.ts's job, the file is config-file.ts's, and messages about the change itself are the commands'.
+// rscltcfg-edit.ts makes the edits, config-file.ts reads and writes the file, and the commands word the messages about the change.
 
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
@@ -14,8 +14,8 @@ import { CONFIG_RETRIES, CONFIG_RETRY_MS } from './limits.ts';
 export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply the change at once' } as const satisfies OptionSpec;
 
 /**
- * Changes the file; a missing or empty file starts with [defaults]. Prints `done` after saving. Throws the errors of the edit, of saving
- * and (with `isReload`) of the daemon.
+ * Changes the file; a missing or empty file first gets a [defaults] section. Prints the message `done` after saving. Throws the errors of
+ * the edit, of saving and (with `isReload`) of the daemon.
  */
 export async function changeConfig(
   context: CommandContext,
@@ -32,7 +32,7 @@ export async function changeConfig(
   else await tellOfDaemon(context, isReload);
 }
 
-/** The given keys, for an edit. */
+/** Converts the keys to the form that an edit takes; keys that are null were not given and are omitted. */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
 }

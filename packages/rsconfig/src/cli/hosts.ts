@@ -1,5 +1,5 @@
-// Resolves HOST[:PORT] arguments, which are an address or a name for the resolver, and selects the interfaces of this machine that a
-// command uses. It sends nothing to the host; exploring is the explorer's job. Invariant: resolving is bounded in time.
+// Resolves HOST[:PORT] arguments, where HOST is an address or a host name, and selects the interfaces of this machine that a command uses.
+// Nothing is sent to the host; exploring is the explorer's job. Invariant: the time for resolving is bounded.
 
 import { lookup } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
@@ -13,16 +13,16 @@ import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/netw
 import { type OptionSpec, usageError } from './command.ts';
 import { HOST_LOOKUP_TIMEOUT_MS } from './limits.ts';
 
-/** A name may have letters of any script, because the resolver accepts them; only text that cannot be a name is refused. */
+/** Matches all text that can be a host name. Letters of any script are allowed, because the resolver accepts them. */
 const NAMED = /^([^\s:/[\]]+)(?::(\d{1,5}))?$/u;
 
-/** Throws E_USAGE for text that is no HOST, E_UNREACHABLE for an unknown name, and E_TIMEOUT. */
+/** Throws E_USAGE if the text is not a HOST, E_UNREACHABLE if the name is unknown, and E_TIMEOUT if the resolver takes too long. */
 export async function resolveHost(text: string, port: number, clock: Clock): Promise<DatagramPeer> {
   const endpoint = addressOf(text);
   if (endpoint !== null) return { address: endpoint.address, port: endpoint.port ?? port };
   const [, name, portText] = NAMED.exec(text) ?? [];
   const given = portText === undefined ? port : Number(portText);
-  // Text of digits and dots was meant as an address.
+  // Text that has only digits and dots is a mistyped address, not a name.
   if (name === undefined || /^[\d.]+$/.test(name) || given < 1 || given > PORT_MAX) {
     throw usageError(`Wrong HOST ${text}: give an address or a name, with :PORT or without, such as 192.168.45.10 or big-9:5000`);
   }
@@ -39,7 +39,7 @@ export function parsePort(text: string | null, otherwise: number): number {
 async function addressOfName(name: string, clock: Clock): Promise<string> {
   const late = new Promise<'late'>((resolve) => void clock.after(HOST_LOOKUP_TIMEOUT_MS, () => resolve('late')));
   try {
-    // IPv4 first: exploration uses IPv4.
+    // Prefer IPv4, because exploration uses IPv4.
     const found = await Promise.race([lookup(name, { family: 4 }).catch(() => lookup(name)), late]);
     if (found !== 'late') return found.address;
   } catch (thrown) {

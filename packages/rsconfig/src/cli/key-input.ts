@@ -1,5 +1,5 @@
-// Reads a key from the command line, a file or stdin. The command line is for tests, because `ps` shows it to every user. Invariants: a
-// refused key is never shown, and no more than INPUT_MAX_BYTES of input are kept.
+// Reads a key from the command line, a file or stdin. A key on the command line is for tests only, because `ps` shows it to every user.
+// Invariants: a refused key is never printed, and at most INPUT_MAX_BYTES of input are stored.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { stdin } from 'node:process';
@@ -35,7 +35,7 @@ export async function givenKey(context: CommandContext, name: string, key: strin
 
 function readKeyFile(context: CommandContext, file: string): string {
   try {
-    // Non-blocking matters only for a FIFO without a writer, which reads as empty.
+    // O_NONBLOCK matters only for a FIFO without a writer, which then reads as empty instead of blocking.
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       if ((fstatSync(descriptor).mode & WORLD_READABLE) !== 0) context.note(`Everybody can read the key in ${file}: run chmod 600 ${file}`);

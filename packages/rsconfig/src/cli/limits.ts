@@ -7,10 +7,10 @@ const MIB = 1024 * KIB;
 /** How long rsconfig waits for rsiod to end. */
 export const DAEMON_STOP_WAIT_MS = 60_000;
 
-/** Retries of an edit whose file was changed or is being saved, and the pause before each. */
+/** Number of retries of an edit if another program changed the file or is saving it, and the pause before each retry. */
 export const CONFIG_RETRIES = 40;
 export const CONFIG_RETRY_MS = 25;
-/** Bytes read from a file or stdin that holds one key. */
+/** Maximum number of bytes read from a file or stdin that contains one key. */
 export const INPUT_MAX_BYTES = 4 * KIB;
 
 /** Interval between the two samples from which `rsconfig -m stats` computes rates. */
@@ -24,17 +24,17 @@ export const WAIT_POLL_MS = 500;
 export const VOLUME_PROGRESS_MS = 1_000;
 /** How long the resolver may take for a host name. */
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
-/** Paths that `rsconfig join` tries, one after the other; more than its file can hold. */
+/** Maximum number of paths that `rsconfig join` tries, one after the other. This is more than the configuration file can hold. */
 export const JOIN_PATHS_MAX = 64;
-/** Paths that `rsconfig doctor` tries, one after the other. */
+/** Maximum number of paths that `rsconfig doctor` tries, one after the other. */
 export const DOCTOR_PATHS_MAX = 64;
-/** Layers of devices that are followed down to a network card (VLAN on VLAN on card). */
+/** Maximum number of device layers between a device and its network card, such as VLAN on VLAN on card. */
 export const DEVICE_LAYERS_MAX = 8;
 /** How long doctor waits for each answer of rsiod, which answers immediately unless it hangs. */
 export const DOCTOR_ANSWER_TIMEOUT_MS = 5_000;
 /** How long doctor waits for `ip` or `ss`. */
 export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;
-/** Below these system limits, doctor warns. */
+/** doctor warns if a limit of the system is below these values. */
 export const DOCTOR_OPEN_FILES_MIN = 1_024;
 export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
 /** Number of the first routing table in doctor's remedies. */

@@ -1,5 +1,5 @@
-// The ports of this machine for the explorer and its probes: sockets, clock, random bytes, interfaces and byte counters. explore, join
-// and doctor share them; nothing is decided here.
+// The ports of this machine for the explorer and its probes: sockets, clock, random bytes, interfaces and byte counters. explore, join and
+// doctor share them; this file makes no decisions.
 
 import { randomBytes } from 'node:crypto';
 import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
@@ -18,7 +18,7 @@ export interface MachinePorts {
   readonly clock: Clock;
   readonly sockets: DatagramSockets;
   readonly random: ProbePorts['random'];
-  /** Every address of the machine, in the machine's order. */
+  /** Every address of the machine, in the order in which the system lists them. */
   readonly interfaces: readonly MachineInterface[];
 }
 

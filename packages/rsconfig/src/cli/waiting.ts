@@ -1,13 +1,13 @@
-// --wait: polls until nothing is left to wait for, and shows a progress line on a terminal. What is polled is the command's job.
-// Invariants: it ends in time however long a poll takes; ending it early (Ctrl-C) undoes nothing; the next output starts on a line of its
-// own.
+// --wait: polls until nothing is left to wait for, and shows a progress line on a terminal. The command decides what is polled. Invariants:
+// waiting ends at its time limit, however long a poll takes; ending it early (Ctrl-C) undoes nothing; the next output starts on a line of
+// its own.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural } from '@rsio/common/lib/units';
 import { WAIT_POLL_MS } from './limits.ts';
 
-/** What waiting needs of the process. */
+/** What waiting needs from the process. */
 export interface WaitingPorts {
   /** Replaces the progress line; '' removes it. null: stderr is not a terminal. */
   readonly progress: ((line: string) => void) | null;
@@ -17,7 +17,7 @@ export interface WaitingPorts {
 
 export interface Poll<T> {
   readonly value: T;
-  /** Messages about what is missing; empty: done. */
+  /** Messages about what is still missing; empty: waiting is done. */
   readonly waitsFor: readonly string[];
 }
 
@@ -48,7 +48,7 @@ export async function waitUntil<T>(
       const polling = poll();
       const found = await Promise.race([polling, late, stopped]);
       if (typeof found === 'string') {
-        // No caller awaits this poll any more.
+        // No caller awaits this poll any more, so its error is ignored.
         polling.catch(() => undefined);
         return { how: found, last };
       }
@@ -75,7 +75,7 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
   return escapeControls(`waiting ${Math.floor(elapsedMs / 1_000)} s: ${first}${more}`);
 }
 
-/** Message for stderr after unfinished waiting. `kept`: the state that waiting leaves behind. */
+/** Message for stderr if waiting ended before it was done. `kept`: the state that remains. */
 export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'
     ? `Timed out after ${limitMs / 1_000} s: ${kept}; --wait=T waits longer, rsconfig -m status -v shows what is missing`

@@ -1,5 +1,6 @@
-// Commands that print generated text: `completion bash` and `key new`. The completion receives the command table as a function, because
-// the table contains the completion itself. A key is printed and stored nowhere. Invariant: every letter of a key is equally likely.
+// Commands that print generated text: `completion bash` and `key new`. The completion receives the command table as a function, because the
+// table contains the completion itself. A key is printed, but not stored. Invariant: at each position of a key, every letter is equally
+// likely.
 
 import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
-// Finds the servers that join tries: those in the namespace of the given host that answer exploration, or, if the host does not answer,
-// the one server that accepts a login at its address. Proving each path is trial.ts's job. Invariant: nothing in a discovery datagram
+// Finds the servers that join tries: those in the namespace of the given host that answer exploration, or, if the host does not answer, the
+// one server that accepts a login at the host's address. Proving each path is trial.ts's job. Invariant: nothing in a discovery datagram
 // counts as proved.
 
 import { isIPv6 } from 'node:net';
@@ -31,7 +31,7 @@ export interface ServerToTry {
   readonly server: string;
   readonly serverid: number;
   readonly interfaces: readonly ProbeRemote[];
-  /** Local addresses that received its answer; used if no subnet is common. */
+  /** Local addresses that received the server's answer; used if this machine and the server share no subnet. */
   readonly heardOn: readonly string[];
 }
 
@@ -98,7 +98,7 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   const failures: string[] = [];
   for (const { device, address, prefixLength } of ordered) {
     const candidate = { local: { name: device, address, prefixLength }, remote: { name: 'host', ...host } };
-    // Without the id, the server only reports it; a proof needs it.
+    // If the id is unknown, this attempt only obtains it from the server, because a proof needs the id.
     const report = await probeCandidate(
       candidate,
       namespaceid === null ? null : login,
@@ -115,7 +115,10 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   );
 }
 
-/** Interfaces on the host's subnet come first. The loopback reaches only this machine, and no other interface reaches the loopback. */
+/**
+ * Interfaces on the host's subnet come first. The loopback interface is tried only for a loopback address, and no other interface is tried
+ * for such an address.
+ */
 function inOrderOfHope(interfaces: readonly MachineInterface[], address: string): MachineInterface[] {
   const isHostLoopback = address.startsWith('127.') || address === '::1';
   const isOfUse = (one: MachineInterface): boolean =>
@@ -134,7 +137,7 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
   return new RsError(failureCode ?? 'E_PROTOCOL', `Login at ${shown} failed: ${failure}`);
 }
 
-/** The error if no server accepts the login. A server does not distinguish a wrong name from a wrong key. */
+/** The error if no server accepts the login. It mentions both name and key, because a server does not report which of them is wrong. */
 export function notAccepted(server: string): RsError {
   return new RsError('E_AUTH', `${notAcceptedSentence(server)}; nothing was written`);
 }

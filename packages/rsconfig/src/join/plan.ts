@@ -1,6 +1,6 @@
-// Plans what join writes: proved paths become sections of rscltcfg, in a new file or beside existing sections. Pure: document in,
-// document out. Invariants: existing sections stay; an address that the file has is not written again; a namespace that the file has
-// under another name or key is not changed.
+// Plans what join writes: proved paths become sections of rscltcfg, in a new file or beside existing sections. Pure: document in, document
+// out. Invariants: existing sections stay; an address that is in the file is not added again; a namespace that is in the file under another
+// name or key is not changed.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { printIni } from '@rsio/common/config/ini/ini-document';
@@ -24,7 +24,7 @@ export interface UsablePath {
 
 export interface JoinIdentity {
   readonly namespaceid: number;
-  /** Name of the namespace in the file if it is new there. */
+  /** Name for the namespace if it is new in the file. */
   readonly label: string;
   readonly nodename: string;
   readonly nodekey: string;
@@ -136,7 +136,7 @@ function addServers(
   const config = configOf(document, file);
   const home = config.namespaces.find(({ name }) => name === namespace);
   const taken = new Set(home?.servers.map(({ name }) => name));
-  // The port that a new section without a port would have on any interface of the file.
+  // The ports that a new section without a port would use, one for each interface in the file.
   const ports = config.interfaces.map((one) => targetPort(config, home ?? { port: null }, { port: null }, one));
   for (const { server, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
     const isThere = home?.servers.some(

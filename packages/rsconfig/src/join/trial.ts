@@ -1,6 +1,6 @@
-// Tries every pair of interfaces to the discovered servers: a login and a short measurement each, one after the other. What is written is
-// plan.ts's job. Invariants: every server interface, and every local interface used for discovery, is in a path or has a reason; a key
-// that a server refused is not sent to it again.
+// Tries every pair of a local interface and an interface of a discovered server, one pair after the other, each with a login and a short
+// measurement. plan.ts decides what is written. Invariants: every server interface, and every local interface used for discovery, is in a
+// path or is reported with a reason; a key that a server refused is not sent to it again.
 
 import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/network/candidates';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
@@ -42,7 +42,7 @@ export async function tryServers(
   let left = JOIN_PATHS_MAX;
   for (const server of discovery.servers) {
     const { candidates, leftOut } = pairsOf(target.interfaces, server);
-    // Not identified by its name, because any server can use that name.
+    // Kept for each server and not by its name, because any server can use that name.
     let hasRefused = false;
     for (const { local, remote, reason } of leftOut) {
       if (remote !== null) unused.push(`${remote.name} of ${server.server} (${remote.address}) is not used: ${reason}`);
@@ -73,8 +73,8 @@ export async function tryServers(
 }
 
 /**
- * Pairs on a common subnet. If there are none, a router is in between. Then only the local addresses that received the server's answer
- * are tried, because a route from them exists.
+ * Pairs on a common subnet. If there are none, a router connects the subnets. Then only the local addresses that received the server's
+ * answer are tried, because these addresses have a route.
  */
 function pairsOf(interfaces: readonly MachineInterface[], server: ServerToTry): Pairing<Local, ProbeRemote> {
   const remotes = server.interfaces;
@@ -100,7 +100,7 @@ function probe(
   ports: MachinePorts,
 ): Promise<ProbeReport> {
   const { address, port } = candidate.remote;
-  // The given host address is used as it is, because NAT may translate it.
+  // The address that the user gave is used unchanged, because NAT may translate it.
   const isNamed = address !== host.address || port !== host.port;
   return probeCandidate(candidate, login, { namespaceid, serverid, isNamed }, probePorts(ports, namespacekey));
 }

@@ -60,7 +60,7 @@ function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, secon
 
 /** Rate of a counter between two samples; without an earlier value it counts from zero. */
 export function perSecond(now: number, before: number | undefined, seconds: number): number {
-  // A counter that decreased was restarted.
+  // A counter that decreased has restarted from zero.
   const since = before === undefined || before > now ? now : now - before;
   return seconds > 0 ? since / seconds : 0;
 }

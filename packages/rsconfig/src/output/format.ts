@@ -1,6 +1,6 @@
-// Formats the daemon's answers as text and tables. Pure; warnings about missing objects are warnings.ts. Invariants: a shorter form's
-// lines appear unchanged in the longer form; no control character of a name reaches the terminal; no cell is cut, and no line ends in
-// white space.
+// Formats the daemon's answers as text and tables. Pure; warnings.ts warns about missing objects. Invariants: the lines of a shorter form
+// appear unchanged in the longer form; no control character from a name reaches the terminal; no cell is cut, and no line ends in white
+// space.
 
 import {
   type AttachmentView,
@@ -22,7 +22,7 @@ import { formatTime } from '@rsio/common/log/log-line';
 
 // The forms (TIME as in the log: 2010_09_14-15:02:32 (GMT); an unknown value prints as `-`)
 //
-// -q; after the bar, the number of v's from which the line is shown:
+// -q; v, vv or vvv after the bar is the smallest verbosity at which the line is shown:
 //   000 osl
 //     id: 200                                                               | vv
 //     clt: big-6
@@ -38,7 +38,7 @@ import { formatTime } from '@rsio/common/log/log-line';
 //             holder: venus 192.168.10.7 since TIME   one per holder, or -  | vv
 //
 // -l (empty lines separate volumes that have several lines):
-//   osl:oracle@0                             behind it ` read-only` where it cannot be written
+//   osl:oracle@0                             followed by ` read-only` if it cannot be written
 //       c: /dev/av0/roracle          31457280 blocks,  1 server(s)          | vv
 //       b: /dev/av0/oracle                                                  | v
 //
@@ -209,11 +209,11 @@ function threeDigits(position: number): string {
 const GAP = '  ';
 const RIGHT = '>';
 
-/** The heading, then a line for each row. A heading that starts with `>` (not shown) aligns its column to the right. */
+/** The heading, then a line for each row. A heading that starts with `>` (which is not printed) aligns its column to the right. */
 export function alignColumns(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const isRight = headings.map((heading) => heading.startsWith(RIGHT));
   const shown = headings.map((heading, column) => (isRight[column] === true ? heading.slice(RIGHT.length) : heading));
-  // Widths include the escapes that are printed.
+  // Escape first, because the widths must include the escapes that are printed.
   const table = [shown, ...rows].map((cells) => cells.map(escapeControls));
   const widths = headings.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
   return table.map((cells) =>

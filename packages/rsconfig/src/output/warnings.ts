@@ -12,7 +12,7 @@ import {
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import { endPoint } from './format.ts';
 
-/** Reasons shown per server; rsconfig -m status -v shows all. */
+/** Maximum number of reasons shown per server; rsconfig -m status -v shows all. */
 const REASONS_SHOWN_MAX = 4;
 const CODE_AT_END = / \[(E_[A-Z_]+)\]$/;
 /** Errors that occur if no server answers. */
@@ -34,7 +34,10 @@ function serverWarnings(namespace: NamespaceView, server: ServerView): string[] 
   return [`Server ${server.name} of ${namespace.name} offers no volume to ${namespace.nodename}: see [volume] in its rssrvcfg`];
 }
 
-/** Why a server that answers is not connected, each reason with one of its paths; empty if it does not answer, because `down` says so. */
+/**
+ * The reasons why a server that answers is not connected, each with one of the paths that have it. Empty if the server does not answer,
+ * because its state `down` already says so.
+ */
 function serverErrors({ paths }: ServerView): string {
   const reasons = new Map<string, string>();
   for (const path of paths) {

@@ -1,5 +1,5 @@
-// Complete views of a daemon for the tests of rsconfig. A
-// test changes the part that it is about.
+// Complete views of a daemon for the tests of rsconfig.
+// Each test changes only the part that it checks.
 
 import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/common/control/methods';
 

@@ -1,5 +1,5 @@
-// `namespace add` and `remove`: the namespaces in the client's configuration file, with the servers and volumes below them. Here the
-// administrator knows id, name and key; finding them is join's job.
+// `namespace add` and `remove`: the namespaces in the client's configuration file, with the servers and volumes below them. These commands
+// expect the administrator to know the id, name and key; finding them is the job of join.
 
 import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { defineCommand, usageError } from '../../cli/command.ts';

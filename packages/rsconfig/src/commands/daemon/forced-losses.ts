@@ -1,6 +1,6 @@
-// Reports what force costs the programs that use a volume. For `-d --force` the daemon's events name the losses afterwards; for `stop
-// --force` the daemon's refusal names them beforehand. Deciding what is lost is the daemon's job. Invariant: only losses that the
-// caller's use of force caused are reported.
+// Reports what programs that use a volume lose if it is detached by force. After `-d --force`, the daemon's events list the losses; before
+// `stop --force`, the daemon's refusal lists them. Deciding what is lost is the daemon's job. Invariant: only losses that the caller's use
+// of force caused are reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE } from '@rsio/common/control/methods';
@@ -12,14 +12,14 @@ export async function reportLosses<T>(context: CommandContext, force: boolean, w
   const startedMs = context.clock.wallMs();
   const result = await work();
   if (!force) return result;
-  // The result counts even if the daemon can no longer list its events.
+  // Return the result even if the daemon can no longer list its events.
   const { events } = await context.call('events', { count: EVENTS_KEPT }).catch(() => ({ events: [] }));
   for (const { object, to, reason, atMs } of events)
     if (to === CUT_STATE && atMs >= startedMs) context.note(`Warning: ${object}: ${reason}`);
   return result;
 }
 
-/** Stops the daemon. If it refuses because devices are in use, reports the users and stops it by force. */
+/** Stops the daemon. If the daemon refuses because devices are in use, reports their users and then stops the daemon by force. */
 export async function stopByForce(context: CommandContext): Promise<void> {
   try {
     await context.call('stop', { force: false });

@@ -1,7 +1,7 @@
-// The commands that change the running daemon: `reload`, `restart` and `stop`, and --wait until all paths are up. What a reload may
-// change, and how a restart keeps the devices, is rsiod's job.
-// Invariants: `restart` returns when another process answers than the one that was asked, or one that started after the command, so that
-// it has every earlier change. `stop` returns when no process answers. A path that is not up in time is named on stderr.
+// The commands that change the running daemon: `reload`, `restart` and `stop`, and --wait until all paths are up. What a reload may change,
+// and how a restart keeps the devices, is rsiod's job.
+// Invariants: `restart` returns when the process that answers is not the one that was asked to restart, or started after the command;
+// either way, it has every earlier change. `stop` returns when no process answers. stderr lists the paths that are not up in time.
 
 import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
 import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';
@@ -58,7 +58,7 @@ waits until every path is up; the exit code is 1 if a path is not up in time.`,
   options: { wait: WAIT_OPTION },
   operands: { min: 0, max: 0 },
   run: async (context, { wait }) => {
-    // The monotonic clock starts with this process.
+    // The time at which this process started, because the monotonic clock starts at 0 with the process.
     const commandMs = context.clock.wallMs() - context.clock.monotonicMs();
     let askedPid: number | null = null;
     let hasGap = false;
@@ -72,7 +72,7 @@ waits until every path is up; the exit code is 1 if a path is not up in time.`,
         return { value: pid, waitsFor: [`process ${pid} to end`] };
       } catch (thrown) {
         const { code, message } = toRsError(thrown);
-        // Between two processes, none answers; the keeper holds the pid file.
+        // After one process has ended and before the next is ready, nothing answers, but the keeper still holds the pid file.
         hasGap ||= code === 'E_RESET' || (code === 'E_NOT_RUNNING' && pidFileHolder(context.paths.pidFile) !== null);
         if (askedPid === null && !hasGap) throw thrown;
         return { value: 0, waitsFor: [`rsiod to answer (${message})`] };

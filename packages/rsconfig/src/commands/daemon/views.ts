@@ -1,4 +1,4 @@
-// The commands that only show state: -l, -q, -m status, -m stats and events. format.ts makes the text, warnings.ts the warnings.
+// The commands that only show state: -l, -q, -m status, -m stats and events. format.ts makes the text, and warnings.ts makes the warnings.
 // Invariant: stdout holds only the view; warnings go to stderr and never change the exit code.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';

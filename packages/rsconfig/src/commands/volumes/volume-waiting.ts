@@ -1,7 +1,6 @@
-// Waiting while volumes are attached and detached: -a --wait and -d --wait repeat the request for volumes that were refused for a
-// temporary reason, unreachable servers are named with the last errors of their paths, and a terminal sees a progress line. Polling
-// itself is waiting.ts.
-// Invariants: a successful outcome is final; outcomes keep the order of the first answer; progress never changes a result.
+// Implements -a --wait and -d --wait: repeats the request for volumes that were refused for a temporary reason, lists unreachable servers
+// with the last errors of their paths, and shows a progress line on a terminal. waiting.ts does the polling.
+// Invariants: a successful outcome is final; outcomes keep the order of the first answer; the progress line never changes a result.
 
 import type { AttachOutcome, PathView, ServerView } from '@rsio/common/control/methods';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -14,7 +13,7 @@ import { endPoint, stateName } from '../../output/format.ts';
 
 export interface WaitedOutcomes {
   readonly outcomes: readonly AttachOutcome[];
-  /** Every volume is done. */
+  /** Whether every volume is done. */
   readonly isDone: boolean;
 }
 
@@ -23,7 +22,10 @@ type VolumeRequest = (names: readonly string[]) => Promise<readonly AttachOutcom
 const ATTACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'];
 const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'];
 
-/** Without names: all volumes that the servers offer, once every server is reachable. `server`: only this server; null: all. */
+/**
+ * Attaches the named volumes or, without names, all volumes that the servers offer, once every server is reachable. `server`: only the
+ * volumes of this server; null: those of all servers.
+ */
 export async function attachWaiting(
   context: CommandContext,
   limitMs: number,
@@ -54,7 +56,7 @@ export async function detachWaiting(
 class Rounds {
   private readonly request: VolumeRequest;
   private readonly canPass: readonly string[];
-  /** Requested name -> outcome; null: not requested yet. */
+  /** Outcome of each volume, by its requested name; null: there is no outcome yet. */
   private outcomes: Map<string, AttachOutcome | null>;
   private isWhole: boolean;
 
@@ -65,7 +67,7 @@ class Rounds {
     this.isWhole = names.length === 0;
   }
 
-  /** `isGrowing`: without names, the servers may offer more volumes later. */
+  /** `isGrowing`: no names were given, and the servers may offer more volumes later. */
   async next(isGrowing: boolean): Promise<Poll<readonly AttachOutcome[]>> {
     if (this.isWhole) {
       for (const outcome of await this.request([]))
@@ -117,7 +119,7 @@ export async function unreachableServers({ call }: Pick<CommandContext, 'call'>,
     .map(({ namespace, server }) => ({ sentence: `server ${server.name} of ${namespace} is ${server.state}`, why: reasonsOf(server) }));
 }
 
-/** The message for a line of its own. */
+/** The message in the form of a separate line. */
 export function unreachableMessage({ sentence, why }: UnreachableServer): string {
   return `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}: ${why}: see rsconfig -m status -v`;
 }
@@ -143,7 +145,7 @@ export async function withProgress<T>(
   let isDone = false;
   let timer: Timer;
   const show = async (): Promise<void> => {
-    // A daemon that cannot answer now still answers `work`, or that request reports the time-out.
+    // Ignore errors here: the daemon may still answer `work` later; if it does not, `work` reports the time-out.
     const attached = await call('local', {}).then(
       ({ attachments }) => attachments.length,
       () => null,

@@ -1,7 +1,7 @@
 // Turns samples into the lines that `watch` shows. Pure; watch-screen.ts prints the lines.
 // Invariants: no control character of a name reaches the terminal, and no line is wider than the terminal.
 
-// A terminal is redrawn each second. A pipe gets the lines of the paths, each with the time in front, below one heading:
+// A terminal is redrawn each second. A pipe gets one heading, then each second the path lines, each prefixed with the time:
 //   2 of 2 paths connected   tx 12.3 MB/s   rx 110.2 MB/s   Ctrl-C ends
 //
 //   path                   state     tx/rx   tx MB/s rx MB/s  req/s trip ms  load
@@ -16,9 +16,9 @@ import { escapeControls } from '@rsio/common/lib/printable';
 import { endPoint, stateName } from '../../output/format.ts';
 import type { PathSample, WatchSample } from './watch-sample.ts';
 
-/** Seconds that a plot remembers. */
+/** Number of seconds that a plot covers. */
 const PLOT_SAMPLES_MAX = 60;
-/** Below this rate a path is idle, because heartbeats must not look like load. */
+/** The rate of a full bar is never below this value, because heartbeats must not look like load. */
 const PLOT_FULL_MIN_BYTES_PER_SECOND = 1_000_000;
 const BYTES_PER_MB = 1e6;
 const STATE_WIDTH = 'connected'.length;
@@ -70,7 +70,7 @@ export function terminalPicture(
     ...sample.paths.map((path) => pathLine(path, width, history.plot(path, Math.max(0, columns - fixed), letters))),
     ...(sample.waiting.length === 0 ? [] : ['', ...sample.waiting.map(waitingLine)]),
   ].map((line) => cut(line, columns));
-  // The last row stays free, because a line end there would scroll.
+  // The last row stays free, because a line end there would scroll the screen.
   const room = Math.max(1, rows - 1);
   return lines.length <= room
     ? lines
@@ -150,12 +150,12 @@ function megabytes(bytesPerSecond: number): string {
   return (bytesPerSecond / BYTES_PER_MB).toFixed(1);
 }
 
-/** `15:02:32`, GMT as in the log. */
+/** The time as `15:02:32`, in GMT as in the log. */
 function clockTime(atMs: number): string {
   return /\d\d:\d\d:\d\d/.exec(formatTime(atMs))?.[0] ?? '-';
 }
 
-// Names are ASCII, so that a character is a column.
+// Names are ASCII, so each character takes one column.
 function cut(line: string, columns: number): string {
   return escapeControls(line).slice(0, Math.max(1, columns));
 }

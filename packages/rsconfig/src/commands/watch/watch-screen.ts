@@ -1,7 +1,7 @@
-// The output of `watch`: on a terminal each picture replaces the previous one, on a pipe lines follow each other. Also what watching and
-// --wait need of the process: size and character set of the terminal, and the ending signals.
-// Invariants: the terminal is restored however watching ends, because pictures use its alternate screen; after `off`, the process has its
-// previous signal handlers.
+// The output of `watch`: on a terminal each picture replaces the previous one, on a pipe lines follow each other. The file also supplies
+// what watching and --wait need from the process: size and character set of the terminal, and the signals that end the command. Invariants:
+// the terminal is restored however watching ends, because pictures use its alternate screen; the function that onStop returns removes the
+// signal handlers.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 import { pipeHeading, pipeLines, type PlotHistory, type PlotLetters, terminalPicture } from './watch-picture.ts';

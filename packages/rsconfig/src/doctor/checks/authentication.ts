@@ -1,5 +1,5 @@
-// Checks which server answers at the end of each path: an RSIO server of this namespace that accepts this node's key, with a serverid of
-// its own. Paths without an answer are reach.ts's job. Invariant: a cause is reported once per server, not once per path.
+// Checks which server answers at the end of each path: an RSIO server of this namespace that accepts this node's key and has a serverid
+// that no other server has. Paths without an answer are reach.ts's job. Invariant: a cause is reported once per server, not once per path.
 
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
@@ -11,7 +11,7 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A server refuses a wrong namespace before it identifies itself; its message names it.
+    // A server refuses a wrong namespace before it identifies itself, so its message takes the place of its identity.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!reported.has(key)) failed(findings, facts, path);
@@ -57,7 +57,7 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
     case 'E_TIMEOUT':
     case 'E_PROTOCOL':
     case 'E_RESET':
-      // If the server is known, the message of the failure says more: lost data, or a restarted server.
+      // If the server is known, the message of the failure is more precise: the server lost data or was restarted.
       if (server !== null) break;
       findings.error(
         pathName(path),

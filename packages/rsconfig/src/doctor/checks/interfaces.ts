@@ -1,5 +1,5 @@
-// Checks the interfaces in the file: this machine has their addresses, their cables have a carrier, and each has a cable of its own. The
-// route that traffic takes is routes.ts's job.
+// Checks the interfaces in the file: this machine has their addresses, their cables have a carrier, and no two interfaces share a cable.
+// The route that traffic takes is routes.ts's job.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -50,7 +50,7 @@ function missing(findings: FindingList, facts: DoctorFacts, { name, address }: C
   findings.error(`interface ${name}`, what, locationOf(file, { type: 'interface', name }, 'address'), remedy);
 }
 
-/** The address is set on a device that is down or has no carrier. */
+/** Reports an address on a device that is down or has no carrier. */
 function switchedOff(findings: FindingList, { file }: DoctorFacts, name: string, { device, address, isUp }: SilentAddress): void {
   const what = `${device}, which has ${address}, ${isUp ? 'has no carrier' : 'is down'}`;
   const remedy = isUp ? 'plug in its cable, or enable its switch port' : 'bring it up';

@@ -7,7 +7,7 @@ import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { pathName } from '../facts/naming.ts';
 
-/** Findings that other checks report, or that are no fault: a server may be configured not to answer exploration. */
+/** Findings that other checks report or that are not faults. For example, a server may be configured not to answer exploration. */
 const REPORTED_ELSEWHERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];
 const ERRORS: readonly FindingKind[] = ['same-id', 'contradiction'];
 
@@ -41,7 +41,10 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
   findings.warning(pathName(path), what, `device ${own.device}`, remedy, [`ip link set dev ${own.device} mtu ${goes}`]);
 }
 
-/** No discovery datagram returned: exploration is off, the address is IPv6, or the datagram was too large. TCP's packet size is used. */
+/**
+ * Uses the packet size that TCP agreed on, for a path on which no discovery datagram was answered. Exploration is off, the address is IPv6,
+ * or the datagram was too large.
+ */
 function agreedSize(findings: FindingList, path: PathFacts, device: string, ownBytes: number): void {
   const { tcpMtuBytes, address } = path;
   if (tcpMtuBytes === null) {

@@ -1,5 +1,5 @@
-// Checks that each server interface is reachable from its local interface, with a remedy for each kind of failure. Which server answers
-// is proof.ts's job. Invariant: only interfaces.ts reports a missing address or cable of this machine.
+// Checks that each server interface is reachable from its local interface, with a remedy for each kind of failure. Which server answers is
+// authentication.ts's job. Invariant: only interfaces.ts reports a missing address or cable of this machine.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
@@ -37,7 +37,10 @@ export function checkReach(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-/** True if the file has an address that this machine lacks and that is probably in this subnet; then that is the fault. */
+/**
+ * True if the file has an address that this machine lacks and that is probably in the subnet of `address`; the missing address is then the
+ * fault.
+ */
 function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
   const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;
   return (file.config?.interfaces ?? []).some(

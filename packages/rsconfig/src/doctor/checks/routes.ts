@@ -1,6 +1,6 @@
-// Checks which network card the traffic of each path leaves and arrives by, from the kernel's routes and from byte counters during a
-// short burst. With two cards in one subnet, Linux sends all traffic through the first and answers ARP for both on either; the remedy
-// binds each address to its card. Invariant: a measurement overrides the routing table.
+// Checks which network card the traffic of each path leaves and arrives by, from the kernel's routes and from byte counters during a short
+// burst. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer ARP requests for either
+// address; the remedy binds each address to its card. Invariant: a measurement overrides the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
@@ -9,7 +9,7 @@ import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { listOf, pathName } from '../facts/naming.ts';
 
-/** A path whose local address is on a card, and the card that its traffic really leaves by. */
+/** A path, the card that has its local address, and the card through which its traffic really leaves. */
 interface Way {
   readonly path: PathFacts;
   readonly own: MachineInterface;
@@ -70,7 +70,7 @@ interface Fault {
   readonly where: string;
 }
 
-/** The server is in another subnet, and traffic does not use the router of the path's own card. */
+/** Reports a path to another subnet whose traffic does not use the router of the path's own card. */
 function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, own }: Way, { object, what, where }: Fault): void {
   const router = path.local.includes(':') ? undefined : machine.routers[own.device];
   const ip = path.local.includes(':') ? 'ip -6' : 'ip';
@@ -90,7 +90,7 @@ function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, 
   findings.error(object, what, where, remedy, router === undefined ? [] : commands);
 }
 
-/** Answers arrive on another card, because this machine answered ARP for the address there. */
+/** Reports that answers arrive on another card, because this machine answered ARP for the address on that card. */
 function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   const arrivesBy = path.report?.arrivesBy ?? null;
   if (arrivesBy === null || arrivesBy === own.device || arrivesBy === 'lo') return;
@@ -112,8 +112,8 @@ function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): Machin
 }
 
 /**
- * Makes each card answer ARP only for its own address. The server keeps its old entry while traffic flows; an ARP request from the
- * right card corrects it.
+ * Commands that make each card answer ARP only for its own address. The server keeps its old ARP entry while traffic flows; an ARP request
+ * from the right card corrects that entry.
  */
 function arpCommands(devices: readonly string[]): string[] {
   return [
@@ -123,7 +123,7 @@ function arpCommands(devices: readonly string[]): string[] {
   ];
 }
 
-/** A routing table for each local address. */
+/** Commands that give each local address its own routing table. */
 function keepToCards({ machine }: DoctorFacts, cards: readonly MachineInterface[]): string[] {
   const isFour = cards.every(({ address }) => !address.includes(':'));
   const ip = isFour ? 'ip' : 'ip -6';

@@ -1,5 +1,5 @@
 // Checks the attached volumes: waiting I/O, failing storage of a server, and file systems on devices that are gone. Why a server is
-// unreachable is the job of reach.ts and proof.ts.
+// unreachable is the job of reach.ts and authentication.ts.
 
 import { waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';

@@ -33,13 +33,13 @@ export interface DoctorFacts {
 
 export interface FileFacts {
   readonly path: string;
-  /** null: the file could not be read; `trouble` has the reason. */
+  /** null: the file could not be read, and `trouble` has the reason. */
   readonly document: IniDocument | null;
   readonly trouble: { readonly code: string; readonly message: string } | null;
   /** Faults that make the file unusable. Line 0: the file as a whole. */
   readonly problems: readonly { readonly line: number; readonly message: string }[];
   readonly warnings: readonly ConfigWarning[];
-  /** null exactly if there is trouble or a problem. */
+  /** null exactly if `trouble` is set or `problems` is not empty. */
   readonly config: RscltConfig | null;
   /** Permission bits; null: unknown. */
   readonly mode: number | null;
@@ -48,11 +48,13 @@ export interface FileFacts {
 
 export interface MachineFacts {
   readonly interfaces: readonly MachineInterface[];
-  /** Device, such as a VLAN -> its card; a device without an entry is a card itself, or has several. */
+  /**
+   * The card below each device, such as a VLAN, by name of the device. A device without an entry is a card itself, or has several cards.
+   */
   readonly standsOn: Readonly<Record<string, string>>;
   /** Numbers of the routing tables in use. */
   readonly tables: readonly number[];
-  /** Device -> its IPv4 router to other subnets; a device without an entry has none. */
+  /** The IPv4 router to other subnets, by name of the device. A device without an entry has no router. */
   readonly routers: Readonly<Record<string, string>>;
 }
 
@@ -64,7 +66,7 @@ export interface SilentAddress {
 }
 
 export interface VolumesFacts {
-  /** Volumes whose storage fails according to rsiod's events, and has not recovered. */
+  /** Volumes whose storage failed according to rsiod's events and has not recovered. */
   readonly failing: readonly { readonly volume: string; readonly sinceMs: number; readonly reason: string }[];
   /** File systems on devices whose volume is no longer attached. */
   readonly deadMounts: readonly { readonly mountPoint: string; readonly device: string }[];
@@ -80,7 +82,7 @@ export interface PathFacts {
   readonly port: number;
   /** The kernel's route from `local` to `address`; null: unknown. */
   readonly route: RouteFacts | null;
-  /** Errno of connecting (ETIMEDOUT: no answer in time); null: connected, or not tried because this machine lacks `local`. */
+  /** Errno of the attempt to connect (ETIMEDOUT: no answer in time); null: connected, or not tried because this machine lacks `local`. */
   readonly unreached: string | null;
   /** Largest packet that TCP agreed on in rsiod's own connection; null: unknown. */
   readonly tcpMtuBytes: number | null;
@@ -89,7 +91,7 @@ export interface PathFacts {
 }
 
 export interface RouteFacts {
-  /** null: there is none. */
+  /** null: there is no route. */
   readonly device: string | null;
 }
 
@@ -110,12 +112,12 @@ export interface DaemonFacts {
   readonly trouble: { readonly code: string; readonly message: string } | null;
   readonly view: DaemonView | null;
   readonly status: StatusView | null;
-  /** Permission bits of the control socket; null: there is none. */
+  /** Permission bits of the control socket; null: there is no socket. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
   /** The process that holds the pid file, even if it does not answer; null: none. */
   readonly livePid: number | null;
-  /** Soft limit of its open files; null: unlimited or unknown. */
+  /** Soft limit of the daemon's open files; null: unlimited or unknown. */
   readonly openFilesMax: number | null;
 }
 

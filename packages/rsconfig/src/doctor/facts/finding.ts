@@ -1,6 +1,6 @@
-// Findings of doctor: one for each thing that it examined, and their text with a summary line. Invariants: an error or a warning has a
-// remedy, and its commands can be run unchanged because addresses and devices are filled in; each command has a line of its own; no
-// control character of a name or a peer's sentence reaches the terminal.
+// Findings of doctor, one for each object that it examined, and their text with a summary line. Invariants: an error or a warning has a
+// remedy whose commands can be run unchanged, because addresses and devices are filled in; each command has a line of its own; no control
+// character from a name or a peer's message reaches the terminal.
 
 import { plural } from '@rsio/common/lib/units';
 import { toText } from '../../output/format.ts';
@@ -14,7 +14,7 @@ export interface Finding {
   /** The subject: a file, an interface, a path, a server. */
   readonly object: string;
   readonly what: string;
-  /** File and line, device or process; null: `object` says it. */
+  /** File and line, device or process; null: `object` is precise enough. */
   readonly where: string | null;
   /** null: nothing to do. */
   readonly remedy: string | null;

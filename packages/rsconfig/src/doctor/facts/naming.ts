@@ -25,7 +25,7 @@ export function listOf(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-/** File and line of a section, or of a key if it is set there. A server section is searched below its namespace. */
+/** File and line of the section, or of the key if the section sets it. A server section is searched below its namespace. */
 export function locationOf(
   file: FileFacts,
   section: { readonly type: string; readonly name: string; readonly namespace?: string },

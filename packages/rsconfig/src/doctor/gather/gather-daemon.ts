@@ -34,7 +34,7 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
   }
 }
 
-/** `daemon`: its facts. If it does not answer, no volume is known, and no mount counts as dead. */
+/** `daemon`: the facts about the daemon. If the daemon does not answer, no volume is known, and no mount counts as dead. */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };
   try {
@@ -47,7 +47,7 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
   }
 }
 
-/** The last storage event of each volume decides. */
+/** Volumes whose storage is failing; the last storage event of each volume decides. */
 function failingIn(events: readonly EventView[]): VolumesFacts['failing'] {
   const last = new Map<string, EventView>();
   for (const event of events) {
@@ -135,7 +135,7 @@ export function deadMounts({ file, devDir, attached }: DeadMountPorts): DeadMoun
     const loop = LOOP.exec(device)?.[1];
     const backing = loop === undefined ? null : file(`/sys/block/${loop}/loop/backing_file`);
     if (backing === null) return false;
-    // After a raw device is removed, its backing file is shown as the root of its own file system.
+    // After a raw device is removed, the kernel shows its backing file as the root of its own file system.
     if (backing === '/') return true;
     const place = backing.replace(/ \(deleted\)$/, '');
     return place.startsWith(`${devDir}/av`) && (place !== backing || !attached.includes(place));

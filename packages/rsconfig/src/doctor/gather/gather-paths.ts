@@ -1,7 +1,7 @@
 // Tries every path: route, connection, then the whole probe, one path after the other, because measurements must not disturb each other.
 // The paths of the file come first, then those that the discovered servers make possible; pairs.ts selects them.
-// Invariant: bounded in number and time. A wrong key is sent to the servers of a namespace once, not once per path, so that the server's
-// limit of failed proofs is not used up.
+// Invariants: the number of attempts and their time are bounded. A wrong key is sent to the servers of a namespace once, not once per path,
+// so that the server's limit on failed proofs is not reached.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
@@ -42,7 +42,7 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, announc
   await tryAll(configured, 'of the file');
   const learned = learnedPairs(config, locals, paths);
   await tryAll(learned, 'that the servers reported');
-  // An interface without a [server] section on its subnet still has a path if the server has an interface there.
+  // An interface without a [server] section on its subnet still has a path if the server has an interface on that subnet.
   const isIdle = ({ type, object }: LeftOutFacts): boolean => type !== 'interface' || paths.every((path) => path.interface !== object);
   return { paths, pathsNotTried, leftOut: [...configured.leftOut.filter(isIdle), ...learned.leftOut] };
 }
@@ -71,7 +71,7 @@ async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connec
     unreachedBy(local.address, remote.address, port),
     own.mtuBytes === null ? null : agreedPacketBytes(local.address, remote.address, port, own.mtuBytes),
   ]);
-  // The kernel stops asking for the address at about the same time.
+  // When connecting times out, the kernel's ARP requests for the address have ended too, so their result is known.
   const isNobody = reason === 'ETIMEDOUT' && route !== null && route.device !== null;
   const unreached = isNobody && (await isUnansweredOnLink(remote.address, route.device)) ? 'EHOSTUNREACH' : reason;
   return { pair, facts: { ...ends, route, unreached, tcpMtuBytes }, canProbe: unreached === null };

@@ -1,7 +1,7 @@
 // What the kernel knows about the network: routes and neighbours through iproute2's `ip`, packet sizes of rsiod's TCP connections through
-// `ss`, and the card below a device through /sys. The packet size of a connection is known even where discovery datagrams fail: a small
-// MTU at the server, IPv6, routers.
-// Invariant: each query is bounded; a missing program or an unexpected answer gives null, and then no check judges it.
+// `ss`, and the card below a device through /sys. The packet size of a connection is known even where discovery datagrams fail because of a
+// small MTU at the server, IPv6 or routers.
+// Invariant: each query is bounded; a missing program or an unexpected answer gives null, which no check judges.
 
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -32,14 +32,14 @@ export async function tablesInUse(): Promise<number[]> {
   return rules.map(({ table }) => Number(table)).filter(Number.isInteger);
 }
 
-/** The IPv4 router of each device; a default route wins. */
+/** The IPv4 router of each device; a default route takes precedence. */
 export async function routersOfDevices(): Promise<Record<string, string>> {
   const answer = await askIp(['-4', 'route', 'show']);
   if (answer === null || answer === 'refused') return {};
   const routers = answer.flatMap(({ dst, dev, gateway }) =>
     typeof dev === 'string' && typeof gateway === 'string' ? [{ isDefault: dst === 'default', entry: [dev, gateway] as const }] : [],
   );
-  // The last entry of a device wins.
+  // Default routes are sorted last, because the last entry of a device wins.
   return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
 }
 
@@ -49,7 +49,7 @@ export async function silentAddresses(): Promise<SilentAddress[]> {
   return answer === null || answer === 'refused' ? [] : answer.flatMap(silentIn);
 }
 
-/** Such addresses of one device in the output of `ip -j address show`. */
+/** The silent addresses of one device in the output of `ip -j address show`. */
 export function silentIn({ ifname, flags, addr_info: addresses }: Rows[number]): SilentAddress[] {
   if (typeof ifname !== 'string' || !Array.isArray(flags) || !Array.isArray(addresses)) return [];
   const isUp = flags.includes('UP');
@@ -81,7 +81,7 @@ function rowsIn(text: string): Rows | null {
   }
 }
 
-/** Headers of IP and TCP, with options. */
+/** Upper bound of the IP and TCP headers with their options. */
 const HEADERS_MAX_BYTES = 120;
 
 /** Packet size of the connections from `local` to an end point. `ownBytes`: MTU of the device that has `local`. */
@@ -95,7 +95,10 @@ export function agreedPacketBytes(local: string, address: string, port: number, 
   });
 }
 
-/** Reads the output of `ss -i`: this end offered `advmss` for `ownBytes`, and a packet carries `mss`. */
+/**
+ * Reads the output of `ss -i`: `advmss` is the size that this end offered for an MTU of `ownBytes`, and `mss` is the size that a packet
+ * carries.
+ */
 export function packetBytesIn(text: string, ownBytes: number): number | null {
   const sizes = [...text.matchAll(/\bmss:(\d+) .*\badvmss:(\d+)/g)].flatMap(([, mss, offered]) => {
     const headersBytes = ownBytes - Number(offered);
@@ -106,7 +109,9 @@ export function packetBytesIn(text: string, ownBytes: number): number | null {
 
 const LOWER = 'lower_';
 
-/** Device -> card, such as a VLAN's; cards themselves, bonds and bridges have no entry. Follows at most DEVICE_LAYERS_MAX layers. */
+/**
+ * The card below each device, such as a VLAN. Cards themselves, bonds and bridges have no entry. Follows at most DEVICE_LAYERS_MAX layers.
+ */
 export function cardsBelow(interfaces: readonly { readonly device: string }[], lowersOf = lowerDevices): Record<string, string> {
   const found: Record<string, string> = {};
   for (const { device } of interfaces) {

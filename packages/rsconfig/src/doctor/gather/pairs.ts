@@ -38,7 +38,7 @@ export function localsOf({ interfaces }: RscltConfig, machine: readonly MachineI
 
 export function configuredPairs(config: RscltConfig, locals: readonly Local[]): Pairs {
   const all = config.namespaces.map((namespace): Pairs => {
-    // Without a server, the warning about the file is enough.
+    // For a namespace without a server, the warning about the file is enough.
     if (namespace.servers.length === 0) return { pairs: [], leftOut: [] };
     const { candidates, leftOut } = considerCandidates(locals, namespace.servers, choiceOf(namespace));
     return {
@@ -61,7 +61,7 @@ export function learnedPairs(config: RscltConfig, locals: readonly Local[], trie
   return { pairs: all.flatMap(({ pairs }) => pairs), leftOut: all.flatMap(({ leftOut }) => leftOut) };
 }
 
-/** One path to each server that has proved itself. */
+/** One path to each server that has proved its identity. */
 function serversMet(namespace: ClientNamespaceConfig, tried: readonly PathFacts[]): PathFacts[] {
   const proved = tried.filter((path) => path.namespace === namespace.name && path.report?.server?.isProved === true);
   const instances = proved.map(({ report }) => report?.server?.instance);
