@@ -112,7 +112,7 @@ describe('rssrvcfg', () => {
       'an address that is none',
       '127.45.0.10',
       '127.45.0.300',
-      /^FILE:9: Wrong value "127\.45\.0\.300" for address: allowed is .*IPv4.*of one host \[E_CONFIG\]$/,
+      /^FILE:9: Wrong value "127\.45\.0\.300" for address: allowed is .*IPv4.*of a single host.* \[E_CONFIG\]$/,
     ],
     ['a size that is none', '1m', '1 megabyte', /^FILE:13: Wrong value "1 megabyte" for size: allowed is /],
     [

@@ -355,7 +355,7 @@ describe('an error', () => {
     const { code, out } = await run(['-d', '--help']);
     expect(code).toBe(0);
     expect(out).toMatch(
-      /^usage: rsconfig -d \[NAME...\] \[--force\] \[--wait\[=T\]\]\n\nDetaches volumes and removes their devices.\n--wait keeps trying [^]*\n {2}-d, --detach /,
+      /^usage: rsconfig -d \[NAME...\] \[--force\] \[--wait\[=T\]\]\n\nDetaches volumes and removes their devices.\nWith --wait, the command keeps trying [^]*\n {2}-d, --detach /,
     );
     expect(out).not.toContain('--read-only');
     expect((await run(['events', '--help'])).out).toMatch(/^usage: rsconfig events\n/);

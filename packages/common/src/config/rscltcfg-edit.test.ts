@@ -215,11 +215,11 @@ describe('refused', () => {
       () => removeConfigSection(sample, { type: 'volume', namespace: 'osl', name: 'v' }),
       'there is no [volume] section',
     ],
-    ['a wrong value', () => setKey(sample, if0, 'address', '10.0.0'), 'Wrong value "10.0.0" for address: allowed is an IPv4'],
+    ['a wrong value', () => setKey(sample, if0, 'address', '10.0.0'), 'Wrong value "10.0.0" for address: allowed is the IPv4'],
     ['a value with a line break', () => setKey(sample, if0, 'address', '10.0.0.1\n[a'), 'Wrong value "10.0.0.1\\n[a" for address'],
     ['an unknown key', () => setKey(sample, if0, 'colour', 'red'), 'No key "colour" in [interface]: allowed are address, port, protocol'],
     ['a key of Object', () => setKey(sample, if0, 'constructor', 'red'), 'No key "constructor" in [interface]'],
-    ['no address', () => addInterface(sample, 'if2', { port: '1' }), 'No address for [interface if2]: it needs an IPv4'],
+    ['no address', () => addInterface(sample, 'if2', { port: '1' }), 'No address for [interface if2]: it needs the IPv4'],
     ['to unset what is required', () => setKey(sample, if0, 'address', null), 'Key address of [interface if0] is required'],
   ])('%s', (_, edit, message) => {
     expect(edit).toThrow(message);

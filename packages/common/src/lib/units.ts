@@ -29,8 +29,9 @@ const NAME = new RegExp(`^[A-Za-z0-9_.-]{1,${NAME_MAX_BYTES}}$`);
 export const SIZE_ALLOWED = 'a whole number of bytes, optionally followed by k, m, g, t or p (powers of 1024)';
 export const DURATION_ALLOWED = 'a whole number followed by ms, s, m or h, such as 200ms or 3s';
 export const NAME_ALLOWED = `1 to ${NAME_MAX_BYTES} of the characters A-Z a-z 0-9 _ . - (but not "." or "..")`;
-export const ADDRESS_ALLOWED = 'an IPv4 address, or an IPv6 address without zone';
-export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128)`;
+export const ADDRESS_ALLOWED = 'an IPv4 address, or an IPv6 address without a zone';
+export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128)';
+export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets if a port follows; port 1 to ${PORT_MAX})`;
 
 /** Throws E_USAGE. `text` null: it is a secret and stays out of the sentence. */

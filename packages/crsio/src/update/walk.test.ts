@@ -109,13 +109,13 @@ test('a wrong value is reported while it is typed, and not accepted', async () =
   const walker = new Walker();
   await walker.choose('Interfaces');
   await walker.choose('Add interface');
-  expect(walker.screen()).toContain('Allowed: an IPv4 address');
+  expect(walker.screen()).toContain('Allowed: the IPv4 address');
   await walker.press({ text: '192.168.300' });
-  expect(walker.screen()).toContain('! Wrong value for address: allowed is an IPv4 address');
+  expect(walker.screen()).toContain('! Wrong value for address: allowed is the IPv4 address');
   await walker.press('enter', 'enter');
   expect(walker.screen(), 'the form stays, on the wrong field').toMatch(/> address \* +\[192\.168\.300 +\] ! wrong/);
   await walker.press('cut-before', 'enter', 'enter');
-  expect(walker.screen()).toContain('! Missing address: needed is an IPv4 address');
+  expect(walker.screen()).toContain('! Missing address: needed is the IPv4 address');
 });
 
 test('conflicts with other sections are reported too: a name in use', async () => {

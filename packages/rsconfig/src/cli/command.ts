@@ -76,7 +76,7 @@ export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
 export type OptionValues = Readonly<Record<string, unknown>>;
 
 export const JSON_OPTION = { kind: 'flag', help: 'print JSON' } as const satisfies OptionSpec;
-export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'show more, with -l, -q and -m status' } as const satisfies OptionSpec;
+export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'with -l, -q and -m status: show more' } as const satisfies OptionSpec;
 
 /** The option --wait of several commands. The help of each of these commands says what the command waits for. */
 export const WAIT_OPTION = {

@@ -24,7 +24,7 @@ export const DOCTOR = defineCommand({
   details: `Checks the file and its permissions, addresses, cables, routes, rsiod, system
 limits, and every path to every server: connection, keys, round trip, packet
 sizes, and the network card in actual use. rsiod need not be running. The exit
-code is 1 if there is an error; warnings alone leave it at 0.`,
+code is 1 if there is an error, and 0 if there are only warnings.`,
   options: { json: { kind: 'flag', help: 'print the findings as JSON' } },
   json: FINDINGS_SHAPE,
   run: async (context, { json }) => {

@@ -32,10 +32,10 @@ export const JOIN = defineCommand({
   details: `Asks HOST for its namespace and interfaces, logs in over every matching pair of
 interfaces, writes the pairs that work to the file, starts rsiod (or makes a
 running one reload the file), and shows the paths. Addresses that cannot be used
-are listed with the reason. Existing entries of the file are kept; a namespace
-that the file already has is completed. If HOST does not answer exploration
-(explore = no), give the number of the namespace with --id. With --wait, join
-waits longer for these paths to come up in rsiod.`,
+are listed with the reason. Existing entries of the file are kept. If the file
+already has the namespace, missing entries are added to it. If HOST does not
+answer exploration (explore = no), give the number of the namespace with --id.
+With --wait, join waits longer for the new paths to come up in rsiod.`,
   options: {
     name: { kind: 'text', value: 'N', help: 'name of this machine on the servers' },
     key: keyOption('key of this machine on the servers'),

@@ -201,7 +201,7 @@ describe('wrong keys and values', () => {
     ],
     [
       '[interface x]\nport = 1',
-      '7 No address in [interface x]: add "address = ..." (an IPv4 address, or an IPv6 address without zone, optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128), of one host)',
+      '7 No address in [interface x]: add "address = ..." (the IPv4 address, or the IPv6 address without a zone, of a single host, optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128))',
     ],
     [
       '[volume v]\npath = /v\nsize = 15gb',
@@ -220,7 +220,7 @@ describe('wrong keys and values', () => {
     ['[volume v]\npath = /v\n= 7', /^9 Unknown key ""/],
     ['[volume v]\npath = /v\nPath = /w', /^9 Unknown key "Path" in \[volume v\]: did you mean path\?/],
     ['[interface x]\naddress = 10.0.0.2:5', /^8 Wrong value "10.0.0.2:5" for address/],
-    ['[interface x]\naddress = 0.0.0.0', /^8 Wrong value "0.0.0.0" for address: .* of one host$/],
+    ['[interface x]\naddress = 0.0.0.0', /^8 Wrong value "0.0.0.0" for address: .* of a single host, /],
     ['[interface x]\naddress = ff02::1', /^8 Wrong value "ff02::1" for address/],
   ])('%j', (text, expected) => {
     expect(problemsBelowHead(text)).toEqual([typeof expected === 'string' ? expected : expect.stringMatching(expected)]);

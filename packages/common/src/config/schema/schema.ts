@@ -89,13 +89,13 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 /** Help texts of keys that occur in several sections. A section that inherits the value adds where the value comes from. */
 const HELP = {
   stall: 'How long I/O waits when no path is left before it fails (forever: it never fails; fail: it fails within 1s)',
-  attach: 'Volumes to attach at start, at reload and when their server connects, unless detached by rsconfig -d since boot',
+  attach: 'Volumes to attach at start, at reload and when their server connects, except those detached by rsconfig -d since boot',
   device: 'Devices of an attached volume (block: block and raw; raw: raw only; nbd-socket: NBD export only; none: no access)',
-  paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: as auto, only to [server] addresses)',
+  paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: as auto, but only to [server] addresses)',
   heartbeat: 'Interval between heartbeats on each path',
   suspect: 'Silence after which the requests of a path are sent again on other paths; must be less than heartbeat',
   dead: 'Silence after which a path is closed and reconnected; must be more than twice the heartbeat',
-  digest: 'Whether frames carry their own CRC-32 checksums, in addition to those of TCP',
+  digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
   logSize: 'Memory per volume for unflushed writes, which are sent again after a server crash (0: writes are written through)',
 } as const;
 
@@ -111,10 +111,10 @@ export const SCHEMA = {
       occurs: 'once',
       help: 'The namespace that this server belongs to. The name is a local label',
       keys: {
-        namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients use the same number'),
+        namespaceid: needed(namespaceid, 'Number of the namespace, the same on all its servers and clients'),
         protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set one; TCP is the only protocol'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of the interfaces that do not set one'),
-        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that sign have the same key'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that sign their requests have the same key'),
         explore: withDefault(
           explore,
           'yes',
@@ -160,7 +160,7 @@ export const SCHEMA = {
           types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
           'Size of the volume. A file is created or grown to this size, never truncated. Required for memory and null',
         ),
-        type: withDefault(volumeType, 'auto', 'Kind of storage; auto chooses file or block by looking at path'),
+        type: withDefault(volumeType, 'auto', 'Kind of storage; auto chooses file or block according to path'),
         blocksize: withDefault(blockSize, '512', 'Block size that clients see, in bytes'),
         readonly: withDefault(types.yesNo, 'no', 'Whether rssrv refuses writes'),
         universe: withDefault(types.integer(0, UNIVERSE_MAX), '0', 'Universe of the volume; the name is unique within it'),
@@ -171,7 +171,7 @@ export const SCHEMA = {
           'no',
           'Whether to serve a file that cannot be locked, because Perl is missing or the file system has no locks',
         ),
-        id: optional(types.uuid, 'Identity of the volume; if unset, rssrv creates one at the first start and keeps it'),
+        id: optional(types.uuid, 'Identity of the volume; if unset, rssrv generates one at the first start and keeps it'),
         'take-over': withDefault(types.mayChoice, 'yes', 'Clients that may take the volume over from another client (yes: all; no: none)'),
         'take-over-force': withDefault(
           types.yesNo,
@@ -180,9 +180,9 @@ export const SCHEMA = {
         ),
         'same-content': optional(
           types.stamp,
-          'Mark of a file or device that has the same content as the one served before; rssrv logs the mark when it is needed',
+          'Mark of a file or device with the same content as the previous one; rssrv logs the mark when you need it',
         ),
-        'test-delay': forTests(testDelays, 'Extra time that operations take; a delay within a range is drawn uniformly'),
+        'test-delay': forTests(testDelays, 'Extra time that operations take; from a range, each delay is chosen uniformly at random'),
         'test-error': forTests(
           testErrors,
           'Operations that fail with an error and are not executed (every N: every Nth operation that matches the rule)',
@@ -191,7 +191,7 @@ export const SCHEMA = {
         'test-throttle': forTests(types.size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Maximum number of bytes read and written per second'),
         'test-lose-unsynced': forTests(
           types.yesNo,
-          'Whether the file or device receives only flushed data; the rest is kept in RUN, where a machine crash loses it',
+          'Whether only flushed data goes to the file or device; other data is kept in RUN, and a machine crash loses it',
         ),
       },
     },
@@ -236,20 +236,23 @@ export const SCHEMA = {
       help: 'A network interface of this machine that paths use',
       keys: {
         address: needed(types.interfaceAddress, 'Address of the interface; /LENGTH overrides the subnet that the machine reports'),
-        port: optional(types.port, 'Port of servers reached through it. Inherited from [namespace], else [defaults]'),
-        protocol: optional(protocol, 'Protocol of its paths. Inherited from [namespace], else [defaults]'),
+        port: optional(
+          types.port,
+          'Port of the servers that are reached through this interface. Inherited from [namespace], else [defaults]',
+        ),
+        protocol: optional(protocol, 'Protocol of the paths of this interface. Inherited from [namespace], else [defaults]'),
       },
     },
     namespace: {
       ...anyNumber,
       help: 'A namespace to log in to. The [server] and [volume] sections below it belong to it',
       keys: {
-        namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients use the same number'),
+        namespaceid: needed(namespaceid, 'Number of the namespace, the same on all its servers and clients'),
         nodename: needed(types.name, 'Name of this machine, as in [clients] on the servers'),
         nodekey: needed(types.keyText, 'Key of this machine, as in [clients] on the servers'),
         namespacekey: optional(types.keyText, 'Key that signs exploration; the servers have the same key'),
-        protocol: optional(protocol, `Protocol of its paths. ${OF_DEFAULTS}`),
-        port: optional(types.port, `Port of its servers. ${OF_DEFAULTS}`),
+        protocol: optional(protocol, `Protocol of the paths to the namespace. ${OF_DEFAULTS}`),
+        port: optional(types.port, `Port of the servers of the namespace. ${OF_DEFAULTS}`),
         stall: optional(stall, `${HELP.stall}. ${OF_DEFAULTS}`),
         attach: optional(types.attachChoice, `${HELP.attach}. ${OF_DEFAULTS}`),
         device: optional(device, `${HELP.device}. ${OF_DEFAULTS}`),

@@ -5,11 +5,10 @@
 import { PORT_MAX } from '../../lib/limits.ts';
 import { KEY_MAX_CHARS, PATH_MAX_BYTES, STORAGE_STAMP_MAX_CHARS } from './limits.ts';
 import {
-  ADDRESS_ALLOWED,
   DURATION_ALLOWED,
   isName,
   NAME_ALLOWED,
-  PREFIXED_ADDRESS_ALLOWED,
+  PREFIX_ALLOWED,
   type PrefixedAddress,
   parseAddress,
   parseDuration,
@@ -95,14 +94,17 @@ export const offOn: ValueType<boolean> = words('boolean', { off: false, on: true
 
 export const name: ValueType<string> = plain('name', NAME_ALLOWED, (text) => parseName(text));
 
+const HOST_ADDRESS_ALLOWED = 'the IPv4 address, or the IPv6 address without a zone, of a single host';
+const HOST_PREFIXED_ALLOWED = `${HOST_ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
+
 /** The address of a single host to connect to. */
-export const address: ValueType<string> = plain('address', `${ADDRESS_ALLOWED}, of one host`, (text) => {
+export const address: ValueType<string> = plain('address', HOST_ADDRESS_ALLOWED, (text) => {
   const parsed = orElse(() => parseAddress(text), text, address.allowed);
   return isSingleHost(parsed) ? parsed : refuse('address', text, address.allowed);
 });
 
 /** The address of an interface of this machine, optionally with a prefix length that overrides the machine's own. */
-export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', `${PREFIXED_ADDRESS_ALLOWED}, of one host`, (text) => {
+export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', HOST_PREFIXED_ALLOWED, (text) => {
   const parsed = orElse(() => parsePrefixedAddress(text), text, interfaceAddress.allowed);
   return isSingleHost(parsed.address) ? parsed : refuse('address', text, interfaceAddress.allowed);
 });

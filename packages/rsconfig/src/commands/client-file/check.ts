@@ -12,8 +12,8 @@ export const CHECK = defineCommand({
   synopsis: 'check [FILE]',
   summary: 'checks the file',
   details: `Prints each fault and each warning with its line number. The exit code is 1 if
-there is a fault. Without FILE, it checks the file that rsiod reads. To check
-the machine and the servers too, use rsconfig doctor.`,
+there is a fault. Without FILE, the command checks the file that rsiod reads. To
+check the machine and the servers too, use rsconfig doctor.`,
   options: { json: JSON_OPTION },
   json: CHECK_SHAPE,
   operands: { min: 0, max: 1 },

@@ -16,10 +16,10 @@ export const INTERFACE_ADD = defineCommand({
   synopsis: 'interface add NAME ADDRESS[/LENGTH] [--port P] [--reload]',
   summary: 'adds an interface of this machine to the file',
   details: `Paths use this interface to reach the servers on its subnet. The subnet is the
-one that the machine reports, unless /LENGTH overrides it. A missing file is
-created.`,
+one that the machine reports, unless /LENGTH overrides it. If the file does not
+exist, the command creates it.`,
   options: {
-    port: { kind: 'text', value: 'P', help: 'port of the servers, instead of the one in the file or 5000' },
+    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the one in the file, else 5000' },
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },

@@ -12,9 +12,9 @@ export const NAMESPACE_ADD = defineCommand({
 [--namespacekey-file F|-] [--port P] [--reload]`,
   summary: 'adds a namespace to the file',
   details: `NAME is a label in this file. --id is the number that all servers of the
-namespace share. nodename and nodekey are those of this machine in [clients] of
-the servers. To add servers, use rsconfig server add; to find them, use rsconfig
-join. A missing file is created.`,
+namespace share. The servers list the nodename and the nodekey of this machine
+under [clients]. To add servers, use rsconfig server add; to find them, use
+rsconfig join. If the file does not exist, the command creates it.`,
   options: {
     id: { kind: 'text', value: 'N', help: 'number of the namespace' },
     nodename: { kind: 'text', value: 'N', help: 'name of this machine on the servers' },
@@ -22,7 +22,7 @@ join. A missing file is created.`,
     'nodekey-file': keyFileOption('key of this machine on the servers'),
     namespacekey: keyOption('key that signs exploration'),
     'namespacekey-file': keyFileOption('key that signs exploration'),
-    port: { kind: 'text', value: 'P', help: 'port of the servers, instead of the one in the file or 5000' },
+    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the one in the file, else 5000' },
     reload: RELOAD_OPTION,
   },
   operands: { min: 1, max: 1 },

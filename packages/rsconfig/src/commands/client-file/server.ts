@@ -10,7 +10,7 @@ import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
 const NAMESPACE = {
   kind: 'text',
   value: 'N',
-  help: 'the server is in namespace N; optional if unambiguous',
+  help: 'namespace of the server; optional if unambiguous',
 } as const;
 
 export const SERVER_ADD = defineCommand({
@@ -22,7 +22,7 @@ export const SERVER_ADD = defineCommand({
 big-9-2. rsiod learns the other interfaces of a server from the server itself.`,
   options: {
     namespace: NAMESPACE,
-    port: { kind: 'text', value: 'P', help: 'port of the servers, instead of the one in the file or 5000' },
+    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the one in the file, else 5000' },
     serverkey: keyOption('key by which the server proves its identity'),
     'serverkey-file': keyFileOption('key by which the server proves its identity'),
     reload: RELOAD_OPTION,

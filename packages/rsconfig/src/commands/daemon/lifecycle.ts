@@ -17,10 +17,10 @@ export const RELOAD = defineCommand({
   call: { by: 'words', words: 'reload' },
   synopsis: 'reload [--wait[=T]]',
   summary: 'makes a running rsiod reload the file',
-  details: `Prints one line for each change. A file with a fault is refused as a whole, and
-so is a change that needs a restart; rsiod then keeps its configuration. --wait
-then waits until every path is up; the exit code is 1 if a path is not up in
-time.`,
+  details: `Prints one line for each change. If the file has a fault, or if a change needs a
+restart, rsiod refuses the whole file and keeps its configuration. With --wait,
+the command also waits until every path is up, and exits with 1 if a path is not
+up in time.`,
   options: { wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.reload.result,
   operands: { min: 0, max: 0 },
@@ -53,8 +53,9 @@ export const RESTART = defineCommand({
   summary: 'restarts a running rsiod while its devices are in use',
   details: `Programs that use the devices wait a moment and see no error; clients of the NBD
 socket must reconnect. The command returns when the new process answers. If a
-restart is already in progress, the command waits for that one. --wait then
-waits until every path is up; the exit code is 1 if a path is not up in time.`,
+restart is already in progress, the command waits for it to finish. With --wait,
+the command also waits until every path is up, and exits with 1 if a path is not
+up in time.`,
   options: { wait: WAIT_OPTION },
   operands: { min: 0, max: 0 },
   run: async (context, { wait }) => {
@@ -96,8 +97,8 @@ export const STOP = defineCommand({
   synopsis: 'stop [--force]',
   summary: 'stops a running rsiod',
   details: `rsiod flushes the volumes and releases them on their servers. The next start
-attaches them again. The stop is refused while a file system or a process uses
-a device: the refusal names it, as the log does after SIGTERM.`,
+attaches them again. rsiod refuses to stop while a file system or a process uses
+a device, and names it in the error; after SIGTERM, rsiod names it in the log.`,
   options: {
     force: { kind: 'flag', help: 'stop even if devices are in use; unwritten data is lost\nand reported' },
   },

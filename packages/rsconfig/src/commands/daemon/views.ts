@@ -49,8 +49,8 @@ export const STATUS = defineCommand({
   call: { by: 'monitor', word: 'status' },
   synopsis: '-m status [-v] [--wait[=T]]',
   summary: 'shows interfaces and paths',
-  details: `--wait waits until every path is up; the exit code is 1 if a path is not up in
-time.`,
+  details: `With --wait, the command waits until every path is up, and exits with 1 if a
+path is not up in time.`,
   options: { verbose: VERBOSE_OPTION, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.status.result,
   run: async (context, { verbose, wait, json }) => {
@@ -69,12 +69,12 @@ export const STATS = defineCommand({
   call: { by: 'monitor', word: 'stats' },
   synopsis: '-m stats',
   summary: 'shows counters, rates and latencies',
-  details: `For each path: requests; requests sent again on this path after another path
-fell silent or failed (resent); READs also sent on this path because another
-path was late (hedged); copies that only measure an idle path (probed); answers
-that arrived after another path had delivered the result (dropped); latencies
-from request to answer; and the data rate in each direction, by which rsiod
-distributes requests.`,
+  details: `Shows for each path: requests; requests sent again on this path after another
+path fell silent or failed (resent); READs also sent on this path because
+another path was late (hedged); copies that only measure an idle path (probed);
+answers that arrived after another path had delivered the result (dropped);
+latencies from request to answer; and the data rate in each direction, which
+rsiod uses to distribute requests.`,
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.stats.result,
   run: async (context, { json }) => {

@@ -22,10 +22,10 @@ export const EXPLORE = defineCommand({
   details: `Explores by broadcast on every interface of this machine that is up, and at the
 address of each HOST, which also finds servers behind a router. Shows the
 interfaces of each server, the local interfaces that received its answer, and
-the faults of rejected answers. A server with explore = no in its rssrvcfg does
-not answer.`,
+why answers were rejected. A server with explore = no in its rssrvcfg does not
+answer.`,
   options: {
-    port: { kind: 'text', value: 'P', help: `port to explore, instead of ${PORT_DEFAULT}` },
+    port: { kind: 'text', value: 'P', help: `port to explore; default: ${PORT_DEFAULT}` },
     interface: INTERFACE_OPTION,
     'namespacekey-file': keyFileOption('key that signs exploration'),
     json: { kind: 'flag', help: 'print the servers as JSON' },

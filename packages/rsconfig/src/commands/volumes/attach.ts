@@ -13,27 +13,29 @@ export const ATTACH = defineCommand({
   call: { by: 'option', option: 'attach', short: 'a', help: 'attach volumes as local devices' },
   synopsis: '-a [NAME...] [--read-only] [--server S]\n[--take-over [--force]] [--wait[=T]]',
   summary: 'attaches volumes as local devices',
-  details: `Without NAME, all volumes offered to this client are attached, and a server that
-is out of reach is an error because its volumes are not known.
+  details: `Without NAME, the command attaches all volumes that are offered to this client.
+An unreachable server is then an error, because its volumes are not known.
 
-A volume has one holder. --take-over takes the named volumes from their holder:
-its I/O fails, its rsiod logs why, and it does not attach them again by itself.
-Data that was acknowledged to the holder is kept. If the server's machine has
-crashed and may have lost writes that the holder has not flushed, the take-over
-is refused until the holder has sent them again. --force does not wait for that
-and loses them, if take-over-force in rssrvcfg(5) permits it.
+Unless a volume is shared, only one client can attach it for writing: its
+holder. --take-over takes the named volumes from their holder. The holder's I/O
+then fails, its rsiod logs why, and it does not attach the volumes again by
+itself. Data that was acknowledged to the holder is kept. If the server's
+machine has crashed and may have lost writes that the holder has not flushed,
+the take-over is refused until the holder has sent them again. With --force, the
+take-over does not wait, and these writes are lost; take-over-force in
+rssrvcfg(5) must permit it.
 
-A volume stays read-only or read-write as it was attached, even if rsiod
-restarts; detach it to change that. -l shows which volumes are read-only.
+An attached volume stays read-only or read-write, even if rsiod restarts. To
+change this, detach the volume. -l shows which volumes are read-only.
 
---wait keeps trying while the server of a volume is out of reach, while no
-server offers the volume, and while another client holds it. Without NAME, it
-waits until every server is in reach.`,
+With --wait, the command keeps trying while the server of a volume is
+unreachable, while no server offers the volume, and while another client holds
+it. Without NAME, it waits until every server is reachable.`,
   options: {
     'read-only': { kind: 'flag', help: 'with -a: attach read-only; several clients may do so' },
-    server: { kind: 'text', value: 'S', help: 'with -a: the volume of server S, if NAME is ambiguous' },
+    server: { kind: 'text', value: 'S', help: 'with -a: attach the volume of server S, if NAME is ambiguous' },
     'take-over': { kind: 'flag', help: 'with -a NAME: take the volume from its holder' },
-    force: { kind: 'flag', help: 'with -a --take-over: even if acknowledged writes are lost' },
+    force: { kind: 'flag', help: 'with -a --take-over: take over even if\nacknowledged writes are lost' },
     wait: WAIT_OPTION,
     json: JSON_OPTION,
   },
@@ -63,9 +65,9 @@ export const DETACH = defineCommand({
   call: { by: 'option', option: 'detach', short: 'd', help: 'detach volumes and remove their devices' },
   synopsis: '-d [NAME...] [--force] [--wait[=T]]',
   summary: 'detaches volumes and removes their devices',
-  details: `--wait keeps trying while a volume is in use, while its I/O or its final flush
-is in progress, and while its server is out of reach.`,
-  options: { force: { kind: 'flag', help: 'with -d: even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
+  details: `With --wait, the command keeps trying while a volume is in use, while its I/O or
+its final flush is in progress, and while its server is unreachable.`,
+  options: { force: { kind: 'flag', help: 'with -d: detach even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,
   completes: `"\${ask[@]}" -l | sed 's/^[^:]*://; s/@.*//'`,

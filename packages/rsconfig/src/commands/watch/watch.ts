@@ -14,10 +14,11 @@ export const WATCH = defineCommand({
   call: { by: 'words', words: 'watch' },
   synopsis: 'watch [--count N] [--ascii]',
   summary: 'shows every path, once per second',
-  details: `For each path: state, both directions, MB/s in each direction, requests/s, round
-trip and a plot of the load. It also shows which volumes wait, and why. On a
-terminal, each second replaces the previous one until Ctrl-C. In a pipe or a
-file, the seconds follow each other. With --json, each second is one line.`,
+  details: `Shows for each path: state, state of each direction, MB/s in each direction,
+requests/s, round trip and a plot of the load. Also shows which volumes wait,
+and why. On a terminal, the display is updated every second until Ctrl-C. In a
+pipe or a file, each second adds new lines. With --json, each second adds one
+line.`,
   options: {
     count: { kind: 'text', value: 'N', help: 'with watch: stop after N seconds' },
     ascii: { kind: 'flag', help: 'with watch: draw with ASCII characters only' },
