@@ -1,6 +1,6 @@
-// Runs the unit tests as on a machine with only Node and the coreutils: PATH is a folder with these alone. A test that needs another
-// program must be skipped with a reason. Arguments replace vitest's `--project unit`. Invariant: the exit code is 0 exactly if nothing
-// failed; the reasons for skips are printed with their counts.
+// Runs the unit tests as on a machine with only Node and the coreutils: PATH is a folder that contains only these programs. A test that
+// needs another program must be skipped with a reason. Arguments replace vitest's `--project unit`. Invariant: the exit code is 0 exactly
+// if nothing failed; the reasons for skips are printed with their counts.
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';

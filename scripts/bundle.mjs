@@ -1,7 +1,8 @@
-// Bundles the compiled modules of each program into one file, which the launchers in bin/ run. Otherwise most calls of rsconfig would
-// spend more time on loading a hundred modules than on their work, and each server process would keep them all (ADR 0016). prepare.mjs
-// compiles and decides when to run this; crsio is not bundled, because its terminal library loads parts by name at run time. Invariant: a
-// program's file is replaced as a whole, so that a process started meanwhile runs the old or the new file.
+// Bundles the compiled modules of each program into one file, which the launchers in bin/ run. Without bundling, most calls of rsconfig
+// would spend more time on loading a hundred modules than on their work, and each server process would keep all modules in memory (ADR
+// 0016). prepare.mjs compiles and decides when to run this; crsio is not bundled, because its terminal library loads parts by name at run
+// time. Invariant: a program's file is replaced as a whole, so that a process that starts during the replacement runs the old or the new
+// file.
 
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

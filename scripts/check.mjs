@@ -1,6 +1,6 @@
-// `npm run check`: every check of the sources that needs no daemon, each step with its time; a red step does not hide the next.
-// `--static` omits the unit tests. Tests with real processes are test.mjs's job. Invariant: the exit code is 0 exactly if every step was
-// green.
+// `npm run check`: every check of the sources that needs no daemon, each step with its time; a failed step does not stop the next.
+// `--static` omits the unit tests. Tests with real processes are test.mjs's job. Invariant: the exit code is 0 exactly if every step
+// passed.
 
 import { spawnSync } from 'node:child_process';
 import { install, ROOT, secondsSince, tool } from './prepare.mjs';

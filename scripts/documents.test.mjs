@@ -31,7 +31,7 @@ function namedIn(text) {
   return [...new Set([...inBackticks, ...asPaths].map(([, path]) => path))];
 }
 
-/** The anchors of a page: its headings, as a code-hosting site makes them. */
+/** The anchors that a code-hosting site makes from the headings of a page. */
 function anchorsOf(text) {
   const headings = text.match(/^#+ .*$/gm) ?? [];
   return headings.map((line) =>

@@ -16,7 +16,7 @@ export function fileNameOf(call) {
   return call.by === 'monitor' ? call.word : call.words.replaceAll(' ', '-');
 }
 
-/** Text of a file in docs/json. An object or list that fits on a line stays on it, so that most properties take one line. */
+/** Text of a file in docs/json. An object or list that fits on one line is written on one line, so that most properties take one line. */
 export function schemaText(schema) {
   return `${pretty(schema, '', 0)}\n`;
 }

@@ -1,5 +1,5 @@
-// Checks the Perl programs with `perl -c` and warnings. The build does so after one of them has changed (prepare.mjs). Their behaviour is
-// tested with the code that runs them.
+// Checks the Perl programs with `perl -c` and warnings. The build runs this check after one of the programs has changed (prepare.mjs).
+// Their behaviour is tested with the code that runs them.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -13,7 +13,7 @@ export function perlFiles(root) {
   return [...packages, 'test/figures/netlab/helpers'].flatMap((folder) => filesOf(root, folder)).sort();
 }
 
-/** Messages of perl about files with errors or warnings; '' if there are none; null without perl. */
+/** Messages of perl about files with errors or warnings; '' if there are none; null if perl is not installed. */
 export function perlProblems(files, command = 'perl') {
   let problems = '';
   for (const file of files) {

@@ -1,5 +1,5 @@
-// Tests the build's check of Perl programs: it finds every program, accepts those in the checkout, and fails for a broken one. The build
-// runs on a copy of its script beside a broken program, because it must end with an error.
+// Tests the build's check of Perl programs: it finds every program, accepts those in the checkout, and fails for a broken one. For the
+// broken program, the check runs in its own process on a temporary folder, because the check must end its process with an error.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -12,7 +12,10 @@ import { fileURLToPath } from 'node:url';
 import { perlFiles, perlProblems } from './perl-files.mjs';
 
 const PNPM = 'pnpm@12.21.0';
-/** Without confirmModulesPurge, pnpm fails without a terminal instead of replacing modules of another pnpm version. */
+/**
+ * With confirmModulesPurge=false, pnpm replaces modules of another pnpm version without asking. If pnpm had to ask, it would fail without a
+ * terminal.
+ */
 const INSTALL = ['--yes', PNPM, 'install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -26,7 +29,9 @@ export const MANUAL_STAMP = join(MANUAL, '.made');
 /** Entry modules that are bundled (scripts/bundle.mjs), by package. */
 export const PROGRAMS = { rssrv: ['main', 'worker', 'logcat'], rsiod: ['main', 'logcat'], rsconfig: ['main'] };
 
-/** The file of a program, two folders below its package like its modules, because it finds its version by that path. */
+/**
+ * The file of a program. Like the modules, this file is two folders below its package, because the program finds its version by that path.
+ */
 export function programFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);
 }
@@ -125,7 +130,7 @@ function makeManual() {
   if (result.status !== 0) fail('The manual pages could not be made: see above', result);
 }
 
-/** Bundles the programs if something was compiled after them. */
+/** Bundles the programs if a source was compiled after the last bundling. */
 function joinPrograms() {
   const compiledAtMs = builtAtMs();
   const files = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry)));

@@ -1,6 +1,6 @@
-// Tests that every file which a bundled program opens beside itself (helpers, version, a worker's program) is where the built program
-// looks. A bundled module has another location than its source, and tests of the module cannot see a wrong path. The helpers' behaviour
-// is tested with the code that starts them. Invariant: a way of locating a file that this test cannot follow fails.
+// Tests that every file that a bundled program finds by its own location (helpers, version, a worker's program) is where the built program
+// looks. A bundled module has another location than its source, and tests of the module cannot see a wrong path. The helpers' behaviour is
+// tested with the code that starts them. Invariant: a way of locating a file that this test cannot follow fails.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -10,11 +10,11 @@ import { joined } from './bundle.mjs';
 import { PROGRAMS, programFile, ROOT } from './prepare.mjs';
 
 const PLACED = /new URL\(([^,]+), import\.meta\.url\)/g;
-/** Libraries, which are resolved by name, and a lookup that finds nothing. */
+/** Uses of the module's own location that open no file: libraries, which are resolved by name, and a comparison. */
 const BY_NAME = /(requireFrom|createRequire\d*)\(import\.meta\.url\)|import\.meta\.url\.endsWith\(/g;
 const HELPER_CALL = /\bhelperFile\d*\(([^)]*)\)/g;
 
-/** Built from the same sources. */
+/** The programs that are built from the same sources. */
 const BUILT = new Set(Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry))));
 
 /** Names of the helpers that a program opens; a computed name is returned as written, and is no file. */

@@ -42,7 +42,7 @@ export function isProduct(path) {
   return /^packages\/[^/]+\/src\/.+\.ts$/.test(path) && !path.endsWith('.test.ts') && !/\/testing\//.test(path);
 }
 
-/** Whether a file supports tests of several packages: it is in test/ and no test itself. */
+/** Whether a file supports tests of several packages: it is in test/ and is not a test itself. */
 function isTestSupport(path) {
   return /^test\/.+\.ts$/.test(path) && !path.endsWith('.test.ts');
 }

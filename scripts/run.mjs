@@ -67,7 +67,7 @@ async function main([name, ...rest]) {
   }
   prepare();
   const { run, entry } = PROGRAMS[name];
-  // pnpm passes the `--` before the arguments on.
+  // Remove the `--` before the arguments, because pnpm passes it on.
   const args = rest.filter((argument) => argument !== '--');
   if (run === 'compiled') await runCompiled(entry, args);
   else runSource(entry, args);

@@ -111,7 +111,7 @@ class Scanner {
     return this.literal(start, raw.slice(1, -1).replace(/\\./g, unescaped));
   }
 
-  /** Yields the texts inside its parts too: `${many ? 'two volumes' : 'one'}`. */
+  /** Yields the template's text, and also the texts inside its expressions: `${many ? 'two volumes' : 'one'}`. */
   *template() {
     const start = this.at;
     const inner = [];

@@ -95,7 +95,7 @@ function* testLineProblems(line) {
 /** A file that a comment names, with or without folders. Patterns and endings alone are no names. */
 const NAMED_FILE = /(?<![\w@./*{-])((?:[\w.-]+\/)*[\w-]+(?:\.test)?\.(?:ts|mjs))\b/g;
 
-/** Comments that name a file which does not exist, as `{path, line, text}`. `sources`: a Map from path to text, of all files. */
+/** Comments that name a file that does not exist, as `{path, line, text}`. `sources`: a Map from path to text, of all files. */
 export function* missingFiles(sources) {
   const known = new Set();
   for (const path of sources.keys()) {

@@ -1,5 +1,5 @@
-// Executes the effects of the model and answers with actions. Files, sockets and rsiod come in as ports, so that tests can supply their
-// own. Invariant: every started effect ends in an action, and nothing is thrown into the event loop.
+// Executes the effects of the model and answers with actions. Files, sockets and rsiod are passed in as ports, so that tests can supply
+// their own. Invariant: every started effect ends in an action, and nothing is thrown into the event loop.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -25,7 +25,7 @@ export interface Ports {
   readonly clock: Clock;
   /** Throws E_RIGHTS, E_CONFIG, E_SYSTEM. */
   readFile(): StoredFile;
-  /** Throws E_CHANGED and the errors of reading. */
+  /** Throws E_CHANGED and the errors of readFile(). */
   saveFile(text: string, before: FileFingerprint | null): StoredFile;
   machine(): readonly MachineInterface[];
   explore(config: RscltConfig, request: ExploreRequest, onFound: (server: FoundServer) => void): Promise<Exploration>;
@@ -36,7 +36,7 @@ export interface Ports {
   /** Tries every pair of interfaces that leads to the server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
-  /** Throws E_SYSTEM if it did not come up. */
+  /** Throws E_SYSTEM if rsiod did not come up. */
   startDaemon(): Promise<void>;
   end(): void;
 }
@@ -135,7 +135,7 @@ async function search(
 ): Promise<Action> {
   const explored = await ports.exploreNamespace(config, namespace, addresses);
   const servers = [...explored.servers];
-  // A silent address may still have a server: a firewall may drop UDP, or exploration may be off.
+  // A silent address may still have a server, because a firewall may drop UDP, or exploration may be off.
   const silent: Finding[] = [];
   for (const address of addresses) {
     if (servers.some(({ interfaces }) => interfaces.some((each) => addressKey(each.address) === addressKey(address)))) continue;
@@ -153,7 +153,7 @@ async function search(
     });
     done.push({ server, examination });
   }
-  // A result over TCP replaces the finding that UDP got no answer.
+  // The result over TCP replaces the finding that nothing answered over UDP.
   const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
   const onTheWay = done.flatMap(({ examination }) => [
     ...examination.findings,

@@ -1,5 +1,5 @@
 // The program crsio: checks the terminal, reads the file, runs a session, and restores the terminal however it ends; main.ts runs it.
-// Invariant: nothing is printed while the screen is shown; messages follow afterwards.
+// Invariant: nothing is printed while the screen is shown; messages are printed afterwards.
 
 import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

@@ -1,5 +1,5 @@
-// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. This serves servers that
-// do not answer exploration, and networks that drop UDP. Trying all interfaces is the job of the search.
+// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. This is for servers that
+// do not answer exploration, and for networks that drop UDP. Trying all interfaces is the job of the search.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';

@@ -33,7 +33,7 @@ import { identifyServer, serverkeyAt } from './server-identification.ts';
 
 const machine = (): MachineInterface[] => machineInterfaces(systemFacts);
 
-/** Whether the file can be written to its folder, or the folder created. */
+/** Whether the file can be written to its folder, or the folder can be created. */
 export function mayWrite(configFile: string): boolean {
   let folder = dirname(configFile);
   while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
@@ -73,7 +73,7 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey },
-        // A given address may be translated by NAT; an address known only from a discovery datagram may not.
+        // `isNamed`: a server that discovery found must itself list the address; an address that the user gave may be translated by NAT.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,

@@ -1,5 +1,5 @@
-// Commands of the user as data: list lines, actions and answers name one, and perform.ts executes it. Invariant: a command refers to
-// objects by their names in the file, never by a position on the screen.
+// The user's commands as data. A list line, an action or an answer contains a command, and perform.ts executes it. Invariant: a command
+// refers to objects by their names in the file, never by a position on the screen.
 
 /** The purpose of a form. `name` null: a new section. */
 export type FormPurpose =

@@ -1,5 +1,5 @@
-// Computes the difference of two texts from their longest common subsequence of lines. Pure. Keys in them are hidden. Invariant: work and
-// memory are bounded by DIFF_CELLS_MAX; a larger change is shown as one removed and one added block.
+// Computes the difference between two texts from their longest common subsequence of lines. Pure. Keys in the texts are hidden. Invariant:
+// work and memory are bounded by DIFF_CELLS_MAX; a larger change is shown as one removed and one added block.
 
 import { DIFF_CELLS_MAX } from '../widgets/limits.ts';
 
@@ -8,7 +8,7 @@ export interface DifferenceLine {
   readonly text: string;
 }
 
-/** All lines of `old` and `now` with their signs. Line ends do not count. */
+/** All lines of `old` and `now` with their signs. Differences in line ends are ignored. */
 export function differenceOf(old: string, now: string): DifferenceLine[] {
   const [before, after] = [linesOf(old), linesOf(now)];
   let head = 0;

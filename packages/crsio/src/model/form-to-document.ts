@@ -1,6 +1,6 @@
-// Applies a form to the document, or adds all interfaces of this machine at once. The edit is made, the reader checks the whole file, and
-// a fault becomes the form's problem. Invariants: the resulting document is one that the reader accepts; an edit is applied as a whole or
-// not at all.
+// Applies a form to the document, or adds all interfaces of this machine at once. After an edit the reader checks the whole file, and a
+// fault in the file becomes the form's problem. Invariants: the resulting document is one that the reader accepts; an edit is applied as a
+// whole or not at all.
 
 import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -55,7 +55,7 @@ export function tryEdit(
   }
 }
 
-// The line number belongs to a file that is not written yet, so it would mislead.
+// Removes the line number, which would mislead because it belongs to a file that is not written yet.
 function withoutLocation(message: string, file: string): string {
   const rest = message.startsWith(`${file}:`) ? message.slice(file.length + 1) : message;
   return rest.replace(/^\d+: /, '').replace(/ \(first in line \d+\)/, '');
@@ -91,7 +91,7 @@ function valuesOf(form: Form): KeyValues {
   return Object.fromEntries(set.map((field) => [field.key, fieldText(field)]));
 }
 
-/** Interfaces of this machine, without the loopback, that the file lacks and has room for. */
+/** Interfaces of this machine, without the loopback, that the file does not have and has room for. */
 export function missingInterfaces(state: State): readonly MachineInterface[] {
   const { interfaces } = configOf(state);
   const known = new Set(interfaces.map(({ address }) => address));

@@ -19,7 +19,7 @@ export interface Field {
   readonly entry: KeyEntry<unknown>;
   readonly edit: LineEdit;
   readonly offers: readonly Offer[];
-  /** Rarely set: shown only with More settings. */
+  /** The field is rarely set, and is shown only with More settings. */
   readonly isMore: boolean;
 }
 
@@ -34,7 +34,7 @@ export interface Form {
   readonly isShown: boolean;
   /** Text of all fields when the form was opened. */
   readonly initial: string;
-  /** Why the form was not accepted, until the next change. */
+  /** Why the form was not accepted; removed by the next change. */
   readonly problem: string | null;
 }
 

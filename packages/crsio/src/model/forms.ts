@@ -24,7 +24,7 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
   return { kind: 'form', purpose, form: formFor(state, purpose) };
 }
 
-/** The section that a form changes; null: it makes a new section, or none. */
+/** The section that a form changes; null: the form makes a new section, or no section. */
 export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':

@@ -1,6 +1,6 @@
-// The whole state of crsio as one value: the edited document, the stack of screens, and the question on top of them. update.ts computes
-// the next state, pages/ and view/ show it. Invariants: the document is always one that the reader accepts, so that it can be saved at
-// any time; the content of a new file does not count as an unsaved change.
+// The whole state of crsio as one value: the edited document, the stack of screens, and the question on top of them. update.ts computes the
+// next state, pages/ and view/ show it. Invariants: the document is always one that the reader accepts, so that it can be saved at any
+// time; the initial content of a new file does not count as an unsaved change.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
@@ -67,7 +67,7 @@ export interface SearchScreen {
   readonly namespace: string;
   /** The current step of the search; null: it has ended. */
   readonly doing: string | null;
-  /** Reports of the servers that are not finished yet. */
+  /** Reports about the servers whose search has not ended yet. */
   readonly reports: readonly ProbeReport[];
   /** Outcome of every interface of every server, after the search has ended. */
   readonly outcomes: readonly ServerOutcome[];
@@ -78,10 +78,10 @@ export interface SearchScreen {
 export interface ServerOutcome {
   readonly server: string;
   readonly address: string;
-  /** Its section, new or existing; null: left out. */
+  /** The section of the interface, new or existing; null: the interface is left out. */
   readonly section: string | null;
   readonly isNew: boolean;
-  /** How it is reached, or why it is not. */
+  /** How the interface is reached, or why it is not reachable. */
   readonly sentences: readonly string[];
 }
 
@@ -91,7 +91,7 @@ export interface StatusScreen {
   readonly run: number;
   readonly before: Sample | null;
   readonly now: Sample | null;
-  /** Why the sample could not be renewed; null: it was renewed. */
+  /** Why the last sample could not be taken; null: it was taken. */
   readonly failure: Failure | null;
 }
 
@@ -151,11 +151,11 @@ export interface State {
   /** The last one is shown. */
   readonly screens: readonly [Screen, ...Screen[]];
   readonly popups: readonly Popup[];
-  /** Message about the last event, until the next key. */
+  /** Message about the last event; removed by the next key. */
   readonly note: string | null;
   /** Set while the file is being written and rsiod reloads it. */
   readonly saving: { readonly isLeaving: boolean } | null;
-  /** Addresses at which servers of a namespace (by id) were found; the search for its servers explores them too. */
+  /** Addresses at which servers were found, by namespaceid. The search for servers of that namespace explores these addresses too. */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
   /** Number of the last started run; actions of older runs are ignored. */
   readonly runs: number;
@@ -220,7 +220,7 @@ export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'sta
   };
 }
 
-/** Shown at the start, and at each attempt to change something. */
+/** The popup that says that the file is read-only. It is shown at the start, and at each attempt to change something. */
 export function readOnlyNotice(file: string): Popup {
   return notice(
     'Read-only',

@@ -1,6 +1,6 @@
 // Input and output of an update: the actions that the model receives, and the next state with the effects to execute. effects.ts executes
-// them. Invariants: an action is plain data about what happened, never about what follows; an effect carries everything that it needs;
-// effects are started in their order. `run` names the effect that an action belongs to.
+// them. Invariants: an action says what happened, never what to do next; an effect contains everything that it needs; effects are started
+// in their order. `run` identifies the effect that an action belongs to.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -51,7 +51,7 @@ export type Action =
   | { readonly kind: 'resized'; readonly size: Size }
   | { readonly kind: 'machine'; readonly interfaces: readonly MachineInterface[] }
   | { readonly kind: 'saved'; readonly stored: StoredFile }
-  /** `theirs`: the file that another program wrote meanwhile. */
+  /** `theirs`: the file that another program wrote after crsio last read or wrote it. */
   | { readonly kind: 'not-saved'; readonly failure: Failure; readonly theirs: StoredFile | null }
   | { readonly kind: 'reloaded'; readonly outcome: ReloadOutcome }
   | { readonly kind: 'file-read'; readonly stored: StoredFile }

@@ -1,5 +1,5 @@
-// F1 texts that belong to no key of the file: how to use crsio. The help of sections and keys comes from the schema (form-page.ts).
-// Invariant: the keys in these texts exist in terminal-input.ts.
+// The help texts (F1) about how to use crsio. The help of sections and keys comes from the schema (form-page.ts). Invariant: every keyboard
+// key in these texts exists in terminal-input.ts.
 
 export const KEYS_HELP = `crsio edits the file that makes this machine a client of RSIO servers.
 

@@ -12,7 +12,7 @@ export interface Row {
   /** Command of F8 and Delete. */
   readonly remove: Command | null;
   readonly isHeading?: boolean;
-  /** The row shows a problem; its text says so too. */
+  /** Whether the row shows a problem. The text of such a row must say so too. */
   readonly isProblem?: boolean;
 }
 
@@ -51,7 +51,7 @@ export function commandRow(command: Command, ...lines: readonly string[]): Row {
 export const EMPTY_ROW: Row = textRow('');
 
 /**
- * Texts in columns two spaces apart, each as wide as its longest cell and at least as wide as given. The last column is cut at its
+ * Texts in columns two spaces apart, each as wide as its longest cell and at least as wide as in `widthsMin`. The last column is cut at its
  * beginning if `room` columns are not enough, because names differ at their ends.
  */
 export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[], room = Number.POSITIVE_INFINITY): string[] {
@@ -67,7 +67,7 @@ export function columnsOf(table: readonly (readonly string[])[], widthsMin: read
   );
 }
 
-/** The text in at most `columns` columns; a cut shows as ~ at its beginning. */
+/** The text in at most `width` columns; if it is cut, ~ takes the place of its beginning. */
 function endOf(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
   const kept = graphemesOf(text);

@@ -1,6 +1,6 @@
-// The status page: paths with directions and rates, volumes with their commands, and the results of a path test. Rates are the difference
-// of two samples. report-text.ts formats measurements.
-// Invariant: signs and numbers carry all information; bars only compare.
+// The status page: paths with directions and rates, volumes with their commands, and the results of a path test. Rates are computed from
+// the difference of two samples. report-text.ts formats measurements.
+// Invariant: symbols and numbers carry all information; bars only make comparing easier.
 
 import { type PathStats, type RepView, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';
@@ -11,10 +11,10 @@ import { STATUS_HELP } from './help-text.ts';
 import { columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, problemRow, type Row, textRow } from './page.ts';
 
 const BAR_COLUMNS = 15;
-/** The states of a path that is up or about to be. */
+/** The states of a path that is up or is coming up. */
 const WELL: ReadonlySet<string> = new Set(['up', 'connecting', 'proving']);
 const BYTES_PER_MB = 1e6;
-/** A slower path does not set the scale of the bars. */
+/** The rate of a full bar is never below this value. */
 const SCALE_MIN_BYTES_PER_SECOND = BYTES_PER_MB;
 
 export function statusPage(state: State, screen: StatusScreen): Page {
@@ -88,7 +88,7 @@ function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, b
   return { received: rate(path.receivedBytes, earlier.receivedBytes), sent: rate(path.sentBytes, earlier.sentBytes) };
 }
 
-/** `[####....]` for a rate; the view replaces # and . by the terminal's signs. */
+/** `[####....]` for a rate; the view replaces # and . by the terminal's characters. */
 function bar(rate: number, scale: number): string {
   const filled = Math.round((rate / scale) * BAR_COLUMNS);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_COLUMNS - filled)}]`;
@@ -104,7 +104,7 @@ interface VolumeLine {
   readonly isAttached: boolean;
 }
 
-/** The common end of the NBD URIs, cut off because it would use the room of the parts that differ. */
+/** Cuts off the end that all NBD URIs share, because it would use the room of the parts that differ. */
 function withoutSocket(device: string): string {
   return device.replace(SOCKET, '');
 }

@@ -18,7 +18,7 @@ export interface DisplayEvents {
   resized(size: Size): void;
 }
 
-/** SGR codes of each style; all are visible on black and on white, and clear without colour. */
+/** SGR codes of each style; all styles are visible on black and on white, and distinct without colour. */
 const SGR: Readonly<Record<Style, string>> = { plain: '', bold: '1', inverse: '7', underline: '4', problem: '1;31' };
 const SGR_WITHOUT_COLOUR = { ...SGR, problem: '1' };
 const PASTE_ON = '\x1b[?2004h';

@@ -1,5 +1,5 @@
-// Checks that there is a terminal that can show screens, and which signs it has. Pure, and called before anything is drawn. Drawing and
-// restoring is display.ts's job.
+// Checks that there is a terminal that can show screens, and finds out which characters and colours it can show. Pure, and called before
+// anything is drawn. Drawing and restoring is display.ts's job.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Charset } from '../widgets/border.ts';
@@ -34,7 +34,10 @@ export function isColoured(env: TerminalFacts['env']): boolean {
   return (env['NO_COLOR'] ?? '') === '' && !MONO.test(env['TERM'] ?? '');
 }
 
-/** Unicode line characters if the locale has them, by POSIX's order LC_ALL, LC_CTYPE, LANG. */
+/**
+ * Unicode line characters if the locale has them. As in POSIX, the first variable that is set among LC_ALL, LC_CTYPE and LANG names the
+ * locale.
+ */
 export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';
   return !forceAscii && /utf-?8/i.test(locale) ? 'unicode' : 'ascii';

@@ -26,7 +26,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
   'S-tab': 'backtab',
   return: 'enter',
   escape: 'escape',
-  // Two keys that arrived in one read.
+  // Two Escape keys that arrived in one read.
   'M-escape': 'escape',
   backspace: 'backspace',
   delete: 'delete',
@@ -59,7 +59,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
 };
 const PASTE_BEGINS = '[200~';
 const PASTE_ENDS = '[201~';
-/** Escape, which may also be the start of a key sequence. */
+/** Escape followed by the start of a key sequence. */
 const ESCAPED_CODES = ['\x1b\x1b[', '\x1b\x1bO'];
 
 export class TerminalInput {

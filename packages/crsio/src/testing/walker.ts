@@ -1,5 +1,5 @@
-// A user at crsio without a terminal: presses keys, types, and reads the screen as text. Behind it are a file in memory, and servers and
-// an rsiod that the test scripts. Everything between the keyboard and these ports is the product.
+// A user at crsio without a terminal: presses keys, types, and reads the screen as text. The file is in memory, and the test determines the
+// answers of the servers and of rsiod. Everything between the keyboard and these ports is production code.
 
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -18,19 +18,19 @@ import type { KeyName } from '../widgets/keys.ts';
 
 const FILE = '/etc/rscltcfg';
 
-/** The answers of the walker's world; a test may change them at any time. */
+/** The file, the answers and the errors that crsio meets in a test; the test may change them at any time. */
 export interface World {
   /** null: there is no file. */
   file: string | null;
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
-  /** Answer of an address that did not answer exploration. */
+  /** The result of identifying the server, over TCP, at an address that did not answer exploration. */
   ask: (address: string) => IdentifiedServer;
-  /** Thrown by saving. */
+  /** The error that saving throws; null: none. */
   saveError: RsError | null;
   isWritable: boolean;
-  /** Thrown by starting rsiod. */
+  /** The error that starting rsiod throws; null: none. */
   startError: RsError | null;
   /** Answers of rsiod by method; null: it is not running. */
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
@@ -86,7 +86,7 @@ export class Walker {
     }
   }
 
-  /** Chooses the line of a list that contains the text, with the keyboard. */
+  /** Uses the keyboard to choose the list line that contains the text. */
   async choose(label: string): Promise<void> {
     const seen = new Set<string>();
     for (let marked = this.#marked(); !marked.includes(label); marked = this.#marked()) {
@@ -187,7 +187,7 @@ function fingerprintOf(text: string | null): { digest: string } | null {
   return text === null ? null : { digest: text };
 }
 
-/** Waits until every started effect that needs no time has ended. */
+/** Waits until every started effect has ended, except effects that wait for the clock. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

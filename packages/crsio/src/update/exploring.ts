@@ -37,7 +37,7 @@ export function findNamespace(state: State, request: ExploreRequest): Step {
   return step({ ...base, runs: run }, { kind: 'explore', run, config, request });
 }
 
-/** A server was found, or answered on another path. */
+/** Shows a server that was found, or that answered on another path. */
 export function found(state: State, run: number, server: FoundServer): Step {
   return onFound(state, run, (screen) => {
     const isSame = (other: FoundServer): boolean =>
@@ -52,7 +52,7 @@ export function explored(state: State, run: number, { servers, findings }: Explo
   return onFound(state, run, (screen) => ({ ...screen, isRunning: false, servers, findings }));
 }
 
-/** Puts the found server's namespace into a login form: the one below, if that is for a new namespace. */
+/** Puts the found server's namespace into the login form below this screen if that form is for a new namespace, or else into a new form. */
 export function takeFound(state: State, index: number): Step {
   const screen = topScreen(state);
   const server = screen.kind === 'found' ? screen.servers[index] : undefined;
@@ -132,7 +132,7 @@ export function searched(state: State, run: number, servers: readonly SearchedSe
   return step(withTop({ ...state, document }, { ...screen, doing: null, reports: [], outcomes, findings }));
 }
 
-/** A run failed as a whole. */
+/** Ends a run that failed as a whole. */
 export function runFailed(state: State, run: number, failure: Failure): Step {
   const popup = notice('Failed', `${failure.message} [${failure.code}]`);
   const screen = topScreen(state);

@@ -1,5 +1,5 @@
-// Executes commands of list lines, actions and answers to questions. Invariant: a command that asks first has a second command behind its
-// question, which does the work.
+// Executes commands of list lines, actions and answers to questions. Invariant: if a command asks the user first, its question offers a
+// second command, which does the work.
 
 import { acceptForm, addAllInterfaces, removeSection } from '../model/form-to-document.ts';
 import type { Command, Removable } from '../model/command.ts';
@@ -75,7 +75,7 @@ const EDITS: readonly Command['do'][] = [
   'overwrite',
 ];
 
-/** Commands that are allowed for a read-only file. */
+/** Whether the command is refused for a read-only file. */
 function isEdit(command: Command): boolean {
   return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
 }
@@ -169,7 +169,7 @@ function saveAll(state: State, isLeaving: boolean): Step {
   return topScreen(accepted.state).kind === 'form' ? accepted : save(accepted.state, isLeaving);
 }
 
-/** Works from a login form too, which is accepted first. */
+/** Finds the servers of the current namespace. A login form is accepted first. */
 function findServersHere(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind === 'form') {
@@ -207,7 +207,7 @@ function removalQuestion(what: Removable): Popup {
   };
 }
 
-/** Asks before a changed form is dropped; an unchanged one closes immediately. */
+/** Closes a form. If the form was changed, asks before discarding it. */
 export function dropForm(state: State, screen: FormScreen): Step {
   if (!isTouched(screen.form)) return step(popScreen(state));
   return step(

@@ -1,5 +1,5 @@
-// Saving, rereading and leaving: the only ways to lose work, each of which asks first. Invariant: a file that another program changed is
-// overwritten only after the user has seen the difference and confirmed.
+// Saving, rereading and leaving: the only ways to lose unsaved changes, so each of them asks first. Invariant: a file that another program
+// changed is overwritten only after the user has seen the difference and confirmed.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -51,7 +51,7 @@ export function notSaved(state: State, failure: Failure, theirs: StoredFile | nu
   );
 }
 
-/** The file is written and rsiod was asked to reload it. After Save and leave, crsio leaves now unless the reload failed. */
+/** Continues after the file was written and rsiod was asked to reload it. After Save and leave, crsio ends now unless the reload failed. */
 export function reloaded(before: State, outcome: ReloadOutcome): Step {
   const saved = `Saved ${before.configFile}`;
   const state: State = { ...before, saving: null };
@@ -74,7 +74,7 @@ export function reloaded(before: State, outcome: ReloadOutcome): Step {
   }
 }
 
-/** Whether the file is enough for rsiod to reach a volume. */
+/** Whether the file has everything that rsiod needs to reach a volume. */
 function isComplete(state: State): boolean {
   const { interfaces, namespaces } = configOf(state);
   return interfaces.length > 0 && namespaces.some(({ servers }) => servers.length > 0);
@@ -92,7 +92,7 @@ function startQuestion({ startCommand }: State): Popup {
   };
 }
 
-/** Asks first if that would lose changes. */
+/** Reads the file again; asks first if changes would be lost. */
 export function readAgain(state: State): Step {
   if (!isUnsaved(state)) return step(state, { kind: 'read-file' });
   const choices = [
@@ -102,7 +102,7 @@ export function readAgain(state: State): Step {
   return step(pushPopup(state, { title: 'Reread the file', text: 'Your changes are not saved', choices, focus: 1 }));
 }
 
-/** Replaces the document by the current file, if the reader accepts it. */
+/** Replaces the document with the current file if the reader accepts it. */
 export function fileRead(state: State, stored: StoredFile): Step {
   try {
     parseRscltConfig(stored.text, state.configFile);

@@ -1,6 +1,6 @@
-// The step of the model: state and action give the next state and effects. Pure, so that whole sessions are tested without a terminal. It
-// also selects the menu line of the user's next step. Invariant: while the terminal is too small to show the effect of a key, keys only
-// leave, and only if nothing is unsaved.
+// Computes the next state and the effects from the current state and an action. Pure, so that whole sessions are tested without a terminal.
+// It also selects the menu line for the user's next step. Invariant: while the terminal is too small to show what a key does, the only
+// thing that a key can do is leave, and only if nothing is unsaved.
 
 import type { Command } from '../model/command.ts';
 import { focused, pressForm } from '../model/form.ts';

@@ -41,7 +41,7 @@ export function detach(state: State, volume: string): Step {
   return step({ ...state, note: `Detaching ${volume} ...` }, { kind: 'detach', volume });
 }
 
-/** A volume was attached or detached; the status page shows it immediately. */
+/** Continues after a volume was attached or detached; the status page shows the change immediately. */
 export function done(state: State, sentence: string): Step {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   if (screen?.kind !== 'status') return step({ ...state, note: sentence });

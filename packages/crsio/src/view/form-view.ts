@@ -1,5 +1,5 @@
 // Draws a form: labels, fields with their value or default, and the buttons.
-// Also makes the hint below about the focused field.
+// Also makes the hint about the focused field, which is shown below the form.
 
 import { fieldProblem, fieldText, type Field, focusable, focused, type Form } from '../model/form.ts';
 import type { Signs } from '../widgets/border.ts';

@@ -1,6 +1,6 @@
 // Draws a whole screen: title line, framed page or form, hint, key line, and questions on top. Pure: state in, canvas and cursor position
 // out.
-// Invariant: a terminal below 80x24 shows only the message that says so.
+// Invariant: a terminal below 80x24 shows only the message that it is too small.
 
 import { focused, type Form } from '../model/form.ts';
 import { isUnsaved, type State, topScreen } from '../model/state.ts';
@@ -50,7 +50,7 @@ export function drawState(state: State, signs: Signs): Drawn {
 function drawHint(canvas: Canvas, row: number, words: { readonly style: 'plain' | 'bold' | 'problem'; readonly text: string }): void {
   const width = canvas.size.columns - 2;
   const lines = wrap(words.text, width);
-  // The cut mark says that there is more; F1 shows all of it.
+  // The cut mark shows that the text is longer; F1 shows the whole text.
   const cut = lines.length > HINT_ROWS ? [...lines.slice(0, HINT_ROWS - 1), lines.slice(HINT_ROWS - 1).join(' ')] : lines;
   for (const [index, line] of cut.entries()) canvas.put(row + index, 1, fit(line, width), words.style);
 }

@@ -45,7 +45,7 @@ function linesOf(row: Row, isMarked: boolean, columns: number, signs: Signs): Li
   });
 }
 
-/** A line that starts with the problem sign is a problem, whatever its row. */
+/** A line that starts with the problem sign is drawn as a problem, whatever its row is. */
 function styleOf({ isHeading, isProblem }: Row, line: string): Line['style'] {
   if (isProblem === true || /^ *! /.test(line)) return 'problem';
   return isHeading === true ? 'bold' : 'plain';

@@ -43,7 +43,7 @@ export function lastPopupTop(popup: Popup, size: Size): number {
   return Math.max(0, wrap(popup.text, innerWidth(popup)).length - bodyRows(size));
 }
 
-/** Stays within the frame of the page, so that hint and key line remain visible. */
+/** Lines of the popup's body. The popup stays within the frame of the page, so that hint and key line remain visible. */
 function bodyRows(size: Size): number {
   return pageSize(size).rows;
 }

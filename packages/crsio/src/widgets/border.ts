@@ -6,7 +6,7 @@ import { textWidth, truncate } from './text-width.ts';
 
 export type Charset = 'unicode' | 'ascii';
 
-/** Signs that differ between the two character sets. */
+/** Symbols that differ between the two character sets. */
 export interface Signs {
   readonly horizontal: string;
   readonly vertical: string;

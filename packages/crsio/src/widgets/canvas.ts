@@ -5,7 +5,10 @@
 import { escapeControls } from '@rsio/common/lib/printable';
 import { graphemesOf, graphemeWidth } from './text-width.ts';
 
-/** Colour alone never carries information: each style also differs in brightness, inversion or underline, or has a word or sign. */
+/**
+ * Colour alone never carries information: each style also differs in brightness, reverse video or underlining, or its text includes a word
+ * or symbol.
+ */
 export type Style = 'plain' | 'bold' | 'inverse' | 'underline' | 'problem';
 
 export interface Size {

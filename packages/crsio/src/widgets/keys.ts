@@ -1,5 +1,5 @@
-// Inputs of the user as the model receives them. terminal-input.ts maps the terminal's bytes to keys. Invariant: everything in crsio can
-// be done with these.
+// Inputs of the user as the model receives them. terminal-input.ts maps the terminal's bytes to keys. Invariant: these inputs are enough to
+// use everything in crsio.
 
 export type KeyName =
   | 'up'

@@ -1,5 +1,5 @@
-// One line of edited text as a value: every key makes a new one. It knows no screen; editWindow() returns the visible part and the
-// cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no control characters and at most
+// One line of edited text as a value: every key makes a new value. The screen is unknown here; editWindow() returns the visible part and
+// the cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no control characters and at most
 // FIELD_TEXT_MAX_CHARS.
 
 import { FIELD_TEXT_MAX_CHARS } from './limits.ts';
@@ -22,7 +22,9 @@ export function editedText(edit: LineEdit): string {
   return edit.graphemes.join('');
 }
 
-/** Inserts typed or pasted text at the cursor; of several lines, only the first that is not blank, trimmed. */
+/**
+ * Inserts typed or pasted text at the cursor. If the text has several lines, only the first line that is not blank is inserted, trimmed.
+ */
 export function insertText(edit: LineEdit, text: string): LineEdit {
   const lines = text.split(/[\r\n]+/);
   const inserted = clean(lines.length > 1 ? (lines.find((line) => line.trim() !== '') ?? '').trim() : text);
