@@ -151,8 +151,8 @@ export class ClientHandshake {
   }
 
   /**
-   * The caller may report the error and try again later. It may trust the error as the server's statement only if the context has `proved`.
-   * A session that accepts no further path sends BYE instead of WELCOME.
+   * Throws if the frame is a REFUSE or a BYE. The caller may report the error and try again later. The error provably comes from the server
+   * only if `proved` is true in its context. A session that accepts no further path is refused with BYE instead of WELCOME.
    */
   private throwIfRefused(frame: Buffer, isBehindProof: boolean): void {
     const op = frame[0];

@@ -38,7 +38,10 @@ export interface ProofLimit {
   readonly livingSecret: Buffer | null;
 }
 
-/** To send before closing: `refuseFrame(refusal)`. `logReason` is only for the server's log. */
+/**
+ * The reason to reject a client. The caller sends `refuseFrame(refusal)` and closes the connection. `logReason` is only for the server's
+ * log.
+ */
 export interface Refusal {
   readonly kind: 'refuse';
   readonly code: ErrorCode;
@@ -157,8 +160,8 @@ export class ServerHandshake {
 
   // A join carries two macs. The key J of the first needs the session's secret, which is lost with the session. With that mac alone, the
   // server could not verify a PROOF for a lost session and would have to send E_NO_SESSION to any peer. Every PROOF therefore ends in a mac
-  // under K that covers everything before it. The attempt limit counts this mac, and after it the server sends E_NO_SESSION only to the
-  // node itself. The mac under J then distinguishes the process that began the session from another one with the same nodekey.
+  // under K that covers everything before it. The attempt limit counts failures of this second mac, and only a node that passes it is sent
+  // E_NO_SESSION. The mac under J then distinguishes the process that began the session from another process with the same nodekey.
   private joinSession(
     agreed: Agreed,
     proof: Proof,

@@ -14,19 +14,19 @@ export const PROOF_TIMEOUT_MS = 5_000;
  */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
 /**
- * Wrong proofs of one node from one address: this many at once, then one in each FAILED_PROOF_EACH_MS. A known machine is counted
+ * Permitted wrong proofs of one node from one address: this many at once, then one in each FAILED_PROOF_EACH_MS. A known machine is counted
  * separately.
  */
 export const FAILED_PROOFS_AT_ONCE = 10;
 export const FAILED_PROOF_EACH_MS = 3_000;
 /**
- * Wrong proofs of one node from all addresses together: this many at once, then one in each FAILED_PROOF_OF_NODE_EACH_MS. Known machines
- * are neither counted nor delayed by this limit.
+ * Permitted wrong proofs of one node from all addresses together: this many at once, then one in each FAILED_PROOF_OF_NODE_EACH_MS. Known
+ * machines are neither counted nor delayed by this limit.
  */
 export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;
 /**
- * Number of entries that each of the limits on wrong proofs remembers. Beyond it, a new name inherits the debt of the entry that owes
- * least.
+ * Number of entries that each of the limits on wrong proofs remembers. When more are needed, a new entry replaces the one whose allowance
+ * would be complete again first, and starts with the same used-up allowance.
  */
 export const FAILED_PROOFS_REMEMBERED_MAX = 4096;

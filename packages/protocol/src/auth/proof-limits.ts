@@ -1,6 +1,7 @@
-// How often a proof may be wrong before the next one must wait. Failures are counted by node name and address, never by address alone, so
-// that the failures of one node never block another. The listener decides what happens to a connection that must wait. Invariants: memory is
-// bounded; forgetting never allows more guesses, because a new name in a full table inherits the debt of the entry that owes least.
+// Limits how often a proof may be wrong before the next one must wait. Failures are counted by node name and address, never by address
+// alone, so that the failures of one node never block another. The listener decides what happens to a connection that must wait.
+// Invariants: memory is bounded. Removing an entry never allows more guesses: a new name in a full table replaces the entry whose allowance
+// would be complete again first, and starts with the same used-up allowance.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { sourceKey } from '@rsio/common/lib/subnet';
@@ -33,7 +34,7 @@ export class AttemptLimit {
     this.buckets.set(key, bucket);
   }
 
-  /** Time until this key may try again, ms; 0: it may try now. */
+  /** Time in ms until this key may try again. 0: it may try now. */
   waitMs(key: string): number {
     return this.bucketOf(key).waitMs(this.clock.monotonicMs());
   }

@@ -11,7 +11,7 @@ import type { PathTransport } from './path-transport.ts';
 export interface ConnectionEvents {
   bodyBegins(header: Header): void;
   frame(header: Header, body: Buffer, offset: number): void;
-  /** All frames of one receive event have been passed on: time to flush. */
+  /** All frames of one receive event have been passed on, so the owner should flush its output. */
   received(): void;
   /** A send has completed: there may be room for more output. */
   drained(): void;
@@ -67,7 +67,7 @@ export class Connection {
     this.transport.send(buffer, start, lengthBytes, done);
   }
 
-  /** The peer has not read so much output that the connection must be closed. The owner checks it after each event. */
+  /** True if the peer has left so much output unread that the connection must be closed. The owner checks this after each event. */
   get hasOverflowed(): boolean {
     return this.encoder.queuedBytes > OUTPUT_HARD_MAX_BYTES;
   }

@@ -1,6 +1,7 @@
-// Heartbeats of one path, seen from one end: when to send PING, what the answers show about each direction, and the round trip.
-// Pure over the times it is given. A PING carries how many PINGs its sender has received, so that each side can distinguish its sending
-// direction (tx) from its receiving direction (rx). Any byte shows that we hear the peer; only an answer or a PONG proves that it hears us.
+// Heartbeats of one path, seen from one end: when to send PING, what the answers show about each direction, and the round trip. Reads no
+// clock: the caller passes every time. A PING carries the number of PINGs that its sender has received, so that each side can distinguish
+// its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the peer; only an answer or a PONG proves that
+// it hears us.
 
 import type { Direction } from '@rsio/common/lib/path-states';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
@@ -19,7 +20,7 @@ const SRTT_GAIN_DOWN = 1 / 2;
 
 /** The peer's report about the requests that it executes. */
 export interface StorageReport {
-  /** Age of the oldest one at the time of the report, ms; 0: none. */
+  /** Age of the oldest executing request at the time of the report, in ms. 0: no request is executing. */
   readonly oldestMs: number;
   /** When the report was received. */
   readonly atMs: number;
@@ -28,11 +29,11 @@ export interface StorageReport {
 export class Heartbeat {
   /** The newest report from a PING or PONG; null: none received. */
   storageReport: StorageReport | null = null;
-  /** May change at any time; the next PING is due by the new value. */
+  /** May be changed at any time. When the next PING is due then follows the new value. */
   intervalMs: number;
   private sent = 0;
   private heard = 0;
-  /** Number of the last answered PING: a second PONG for it measures nothing. */
+  /** Number of the last PING that was answered. A second PONG for the same PING measures no round trip. */
   private ponged = 0;
   /** Number of our PINGs that the peer reports as received. */
   private peerHeard = 0;
@@ -53,7 +54,7 @@ export class Heartbeat {
     this.tripsFromMs = nowMs;
   }
 
-  /** Smoothed round trip, ms; null before the first answer. */
+  /** Smoothed round trip in ms. null: no answer has been received yet. */
   get roundTripMs(): number | null {
     return this.smoothedMs;
   }
@@ -73,7 +74,7 @@ export class Heartbeat {
     return Math.max(this.proofMs, this.peerHeardMs);
   }
 
-  /** Any byte shows that the peer is alive. */
+  /** Something was received. Any byte shows that the peer is alive. */
   received(nowMs: number): void {
     this.receivedMs = nowMs;
   }
@@ -95,7 +96,7 @@ export class Heartbeat {
     return nowMs - this.sentAtMs >= this.intervalMs;
   }
 
-  /** Time since the last PING was sent. */
+  /** Time since the last PING was sent, in ms. */
   sinceSentMs(nowMs: number): number {
     return nowMs - this.sentAtMs;
   }
@@ -115,7 +116,7 @@ export class Heartbeat {
     return { number: ping.number, clockMs: ping.clockMs, heard: this.heard, oldestMs, generation };
   }
 
-  /** A PONG was received: returns the round trip, ms, or null if it measures none. Ignores a PONG without a PING of ours. */
+  /** A PONG was received: returns the round trip in ms, or null if the PONG measures none. Ignores a PONG without a PING of ours. */
   onPong(pong: HeartbeatMessage, nowMs: number): number | null {
     this.noteHeard(pong.heard, nowMs);
     if (pong.number > this.sent || pong.number <= this.ponged) return null;
@@ -128,7 +129,7 @@ export class Heartbeat {
     return tripMs;
   }
 
-  /** Whether our output arrives, judged by what the peer shows to have received; unknown while nothing is received from it. */
+  /** Whether our output reaches the peer, judged by what the peer reports as received. Unknown while nothing is received from the peer. */
   tx(nowMs: number): Direction {
     if (this.rx(nowMs) === 'fail') return '-';
     return this.isOld(this.lastHeardMs, nowMs) ? 'fail' : 'ok';
@@ -142,7 +143,10 @@ export class Heartbeat {
     return { tx: this.tx(nowMs), rx: this.rx(nowMs) };
   }
 
-  /** The directions that had failed when the path ended; a direction that worked says nothing about the next connection. */
+  /**
+   * The directions that had failed when the path ended. A direction that worked is left out, because that says nothing about the next
+   * connection.
+   */
   failures(nowMs: number): Directions {
     const { tx, rx } = this.directions(nowMs);
     return { tx: tx === 'fail' ? tx : '-', rx: rx === 'fail' ? rx : '-' };

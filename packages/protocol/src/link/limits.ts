@@ -19,7 +19,10 @@ export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
 export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
 export const RECEIVE_BUFFER_BYTES = 256 * KIB;
 
-/** Silent heartbeats after which a direction of a path is shown as failed. It is shorter than `dead`, so that it shows before the path ends. */
+/**
+ * Number of heartbeats without a sign of life after which one direction of a path is displayed as failed. This takes less time than `dead`,
+ * so that the failure is displayed before the path ends.
+ */
 export const DIRECTION_FAIL_HEARTBEATS = 2;
 export const CONNECT_TIMEOUT_MS = 3_000;
 /** Time that a closed connection may take to send its remaining output. */
@@ -29,5 +32,7 @@ export const SERVER_DEAD_AFTER_MS = 15_000;
 
 /** The server syncs writes by itself after this time, so that errors of the kernel's write-back are noticed. */
 export const SELF_SYNC_MS = 5_000;
-/** Time that an attach with a take-over may take: the server syncs the volume and may have to end the old holder's process first. */
+/**
+ * Time limit of an attach with a take-over: the server syncs the volume and may first have to end the process that serves the old holder.
+ */
 export const TAKE_OVER_WAIT_MS = 45_000;

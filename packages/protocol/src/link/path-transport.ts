@@ -5,7 +5,10 @@ import type { BatchSender } from '../wire/encoder.ts';
 
 export interface TransportEvents {
   onBytes(buffer: Buffer, offset: number, lengthBytes: number): void;
-  /** The peer closed, or an error: called at most once, never from within a call of the transport, never after `destroy` or `end`. */
+  /**
+   * The peer has closed the stream, or the stream has failed. Called at most once, never from within a call of the transport, never after
+   * `destroy` or `end`.
+   */
   onClosed(reason: string): void;
 }
 
@@ -24,8 +27,8 @@ export interface PathTransport extends BatchSender {
 /** Creates outgoing transports. */
 export interface Connector {
   /**
-   * Connects from `localAddress`. Calls exactly one of the two callbacks, later, and none after `cancel`. A reason is an errno name and a
-   * sentence for people.
+   * Connects from `localAddress`. Calls exactly one of the two callbacks, never before `connect` returns, and none after `cancel`. A reason
+   * is an errno name and a sentence for people.
    */
   connect(
     localAddress: string,

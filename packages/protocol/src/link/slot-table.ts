@@ -11,8 +11,8 @@ import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 
 /**
- * `new`: execute it. `executing`: a copy, answered when the execution ends. `done`: a copy; answer it now from the slot, or read again.
- * `stale`: drop it. `violation`: a correct client does not send this.
+ * `new`: execute the request. `executing`: a copy, answered when the execution ends. `done`: a copy; answer it now from the slot, or repeat
+ * the READ. `stale`: drop it. `violation`: a correct client does not send this.
  */
 export type Receipt = 'new' | 'executing' | 'done' | 'stale' | 'violation';
 
@@ -31,13 +31,15 @@ interface Entry {
   resultAux: number;
   startedMs: number;
   bodyBytes: number;
-  /** The first path that is owed the answer, or NOBODY. Further ones are rare, and emptying an array costs an allocation. */
+  /**
+   * The first path that is owed the answer, or NOBODY. Further paths are rare, and emptying an array for each request costs an allocation.
+   */
   owedFirst: number;
   readonly owedMore: number[];
 }
 
 const NOBODY = -1;
-/** Op of a request that the client abandoned before it arrived here: it is unknown. */
+/** Stands for the unknown op of a request that the client abandoned before the request arrived here. */
 const ANY_OP = 0;
 
 export class SlotTable {
@@ -96,7 +98,7 @@ export class SlotTable {
         entry.count === header.count);
     if (!isSame) return 'violation';
     if (entry.state === 'done') return 'done';
-    // Two unanswered copies of one tag on one path (S2).
+    // S2 forbids two unanswered copies of one tag on one path.
     if (entry.owedFirst === path || entry.owedMore.includes(path)) return 'violation';
     entry.owedMore.push(path);
     return 'executing';
@@ -130,8 +132,8 @@ export class SlotTable {
   }
 
   /**
-   * The client has abandoned the request with this tag. If it has arrived, it ends normally. Otherwise it counts as received and answered
-   * STALE: a late copy gets that answer and is not executed. False: a correct client does not name this tag.
+   * The client has abandoned the request with this tag. A request that has already arrived ends normally. Otherwise it counts as received
+   * and answered STALE: a late copy gets that answer and is not executed. Returns false for a tag that a correct client does not name.
    */
   abandon(slot: number, seq: number, handle: number): boolean {
     const entry = this.entries[slot];
@@ -162,7 +164,7 @@ export class SlotTable {
     return entry;
   }
 
-  /** Age of the oldest executing request, ms; 0: none. */
+  /** Age of the oldest executing request, in ms. 0: no request is executing. */
   oldestMs(nowMs: number): number {
     if (this.executingSlots === 0) return 0;
     let oldest = 0;
@@ -170,7 +172,7 @@ export class SlotTable {
     return oldest;
   }
 
-  /** Whether anything of this handle is executing, apart from the request in `exceptSlot`. */
+  /** True if any request of this handle is executing, apart from the request in `exceptSlot`. */
   isExecuting(handle: number, exceptSlot: number): boolean {
     return this.entries.some((entry, slot) => slot !== exceptSlot && entry.state === 'executing' && entry.handle === handle);
   }

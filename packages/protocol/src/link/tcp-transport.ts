@@ -1,5 +1,5 @@
-// The TCP transport. Received bytes arrive in one static buffer per socket (Node's `onread`), which makes large writes cheap; a socket that
-// cannot have one uses 'data' events. Knows nothing about frames. noDelay is always set.
+// The TCP transport. Received bytes arrive in one static buffer per socket (Node's `onread`), which makes large writes cheap. A socket that
+// cannot have such a buffer uses 'data' events. The transport knows nothing about frames, and always sets noDelay.
 
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -100,7 +100,7 @@ export function adoptSocket(socket: net.Socket): PathTransport {
   const handle = owned._handle;
   if (handle === null || socket.readableLength > 0) return dataTransport(socket);
   owned._handle = null;
-  // Whatever `reading` says: a socket from another process is already being read, and starting twice is an error (EALREADY).
+  // Stop reading whatever `reading` says: a socket from another process is already being read, and starting twice fails (EALREADY).
   handle.readStop?.();
   handle.reading = false;
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
@@ -121,8 +121,9 @@ export function adoptSocket(socket: net.Socket): PathTransport {
 }
 
 /**
- * Stops reading permanently, so that the socket can be sent to another process. If it were only paused, Node would continue to read into its
- * own buffer, and these bytes would be lost. False: bytes have been received already, and the socket cannot be handed over.
+ * Stops reading permanently, so that the socket can be sent to another process. If the socket were only paused, Node would continue to read
+ * into its own buffer, and those bytes would be lost. Returns false if bytes have already been received, because the socket then cannot be
+ * handed over.
  */
 export function stopReading(socket: net.Socket): boolean {
   socket.pause();

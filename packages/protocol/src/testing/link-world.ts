@@ -1,6 +1,6 @@
 // A dispatcher over links of given rates in virtual time, with users that keep a number of requests in flight: measures the effect of
 // choosing paths. Nothing is encoded and no byte is moved. A link serves its requests one after another, in each direction separately, and
-// stalls when told to. Judging the outcome is the test's job. Invariant: everything follows from the given numbers, nothing from real time.
+// can be stalled. Judging the outcome is the test's job. Invariant: everything follows from the given numbers, nothing from real time.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -78,7 +78,7 @@ function isBefore(one: Event, other: Event): boolean {
   return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 }
 
-/** One direction of a link. A request waits for its turn, takes its time, and travels. */
+/** One direction of a link. A request waits for its turn, is transmitted, and then travels. */
 class Lane {
   bytesPerMs: number;
   stillUntilMs = 0;
@@ -114,7 +114,7 @@ class Lane {
 class Processor {
   /** Time for one request, in ms. */
   requestMs = 0;
-  /** Time before each batch in which other programs use the processor, in ms. */
+  /** Time in ms, before each batch, during which other programs use the processor. */
   awayMs: () => number = () => 0;
   private readonly agenda: Agenda;
   private readonly waiting = new Map<number, (() => void)[]>();
@@ -252,7 +252,7 @@ export class ModelUser implements RequestEvents {
     for (let index = 0; index < depth; index++) this.submit();
   }
 
-  /** Starts counting now. */
+  /** Resets the counters, so that counting starts now. */
   reset(): void {
     this.bytesDone = 0;
     this.tripsMs = [];

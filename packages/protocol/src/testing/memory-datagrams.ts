@@ -1,5 +1,6 @@
 // In-memory datagrams: sockets on addresses, and a delay for each datagram. Several sockets may share an address and port, as on a
-// broadcast address; each receives. Judging is the test's job, which can also lose datagrams and refuse addresses.
+// broadcast address; each of them then receives every datagram. Judging is the test's job, which can also lose datagrams and refuse
+// addresses.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';

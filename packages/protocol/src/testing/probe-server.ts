@@ -35,7 +35,7 @@ export class ProbeServer {
   openConnections = 0;
   /** Highest slot used. */
   mostSlot = 0;
-  /** A WRITE contained bytes other than zero. */
+  /** True if a WRITE contained bytes other than zero. */
   hasLeaked = false;
   private readonly ways: ProbeServerWays;
   private readonly random: SeededRandom;

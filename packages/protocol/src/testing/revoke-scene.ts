@@ -49,7 +49,7 @@ export class RevokeScene {
     this.settle();
   }
 
-  /** Opened under handle 7. Its first events are discarded. */
+  /** Returns a scene whose attachment is open under handle 7. The events up to then are discarded. */
   static opened(paths = 1): RevokeScene {
     const world = new RevokeScene(paths);
     world.answerOpen({ handle: 7 });

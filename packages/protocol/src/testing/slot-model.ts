@@ -1,7 +1,7 @@
-// Both ends of the slot rules, Slots and Fences against SlotTable, over paths that deliver bytes when the test says. Each direction is a
-// FIFO, and either end may close a path at any time. The server may still read what a closed path carried. Moves are chosen by numbers.
-// Judged: a request is executed at most once and never after its answer was delivered. No correct peer is accused. After all faults end,
-// everything is answered and every slot is free.
+// Both ends of the slot rules, Slots and Fences against SlotTable, over paths that deliver bytes when the test says so. Each direction is a
+// FIFO, and either end may close a path at any time. The server may still read what a closed path carried. Moves are chosen by numbers. The
+// model checks that a request is executed at most once and never after its answer was delivered, that no correct peer is accused, and that
+// after all faults have ended everything is answered and every slot is free.
 
 import { Fences } from '../client/fences.ts';
 import { Request } from '../client/requests/request.ts';

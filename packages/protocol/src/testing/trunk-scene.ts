@@ -1,5 +1,5 @@
-// A trunk with its supervisors over an in-memory network; the test plays the server. The server's answers, and their timing, are the test's
-// job.
+// A trunk with its supervisors over an in-memory network. The test plays the server and decides what the server answers, and when. The
+// scene records the events of trunk and supervisors; judging them is the test's job.
 
 import type { RsError } from '@rsio/common/lib/errors';
 import type { PathState } from '@rsio/common/lib/path-states';

@@ -106,8 +106,8 @@ export function writeMessageHeader(
 }
 
 /**
- * Length of the body that follows this header. -1: no such frame (unknown op, or a body larger than any frame may have). The reader checks
- * whether the sender may send this op, and the limits of messages.
+ * Length of the body that follows this header. -1: there is no such frame (unknown op, or a body larger than any frame may have). The
+ * reader must check whether the sender may send this op, and the limits of messages.
  */
 export function bodyLengthBytes(header: Header): number {
   const entry = frameEntry(header.op);

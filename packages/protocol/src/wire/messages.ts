@@ -1,5 +1,6 @@
-// The bodies of message frames: their fields. message-codec.ts encodes and decodes them, guards.ts defines the allowed values.
-// MessagePack without records. A value that does not have exactly its form is refused with the name of the field, never with its content.
+// The fields of the bodies of message frames. message-codec.ts encodes and decodes them, guards.ts defines the allowed values. The bodies
+// are MessagePack without records. A value that does not have exactly the required form is refused; the error names the field, never its
+// content.
 
 /** HELLO. Flags and layouts of frames beyond version 1 exist only if both sides named their feature. */
 export interface Hello {
@@ -7,11 +8,11 @@ export interface Hello {
   readonly features: readonly string[];
   readonly namespaceid: number;
   readonly node: string;
-  /** Number from the client's state directory that only grows. */
+  /** Number from the client's state directory. It never decreases. */
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Random id of the client process; null: a peer of the first builds. */
+  /** Random id of the client process. null: the peer is one of the first builds. */
   readonly process: string | null;
   readonly interface: string;
   readonly nonce: Uint8Array;
@@ -29,7 +30,7 @@ export interface Challenge {
 
 /** PROOF. Its macs follow: 32 bytes, or 64 if it joins a session (auth/handshake-frames.ts). */
 export interface Proof {
-  /** Session to join; null: start a new one. */
+  /** The session to join. null: start a new one. */
   readonly session: Uint8Array | null;
   /** Numbers of the paths that this client considers dead. */
   readonly dead: readonly number[];
@@ -52,13 +53,13 @@ export interface Welcome {
   readonly generation: number;
 }
 
-/** BYE, and the text of REFUSE. `code` is one of lib/errors.ts, or a newer one, which is shown unchanged. */
+/** BYE, and the text of REFUSE. `code` is a code of lib/errors.ts, or a newer one, which is displayed unchanged. */
 export interface Farewell {
   readonly code: string;
   readonly sentence: string;
 }
 
-/** REFUSE. `mac`: after a valid PROOF, the mac of the code under K; null: the sender is not authenticated. */
+/** REFUSE. `mac`: after a valid PROOF, the mac of the code under K. null: the sender is not authenticated. */
 export interface Refuse extends Farewell {
   readonly mac: Buffer | null;
 }
@@ -69,7 +70,7 @@ export interface Heartbeat {
   readonly clockMs: number;
   /** Number of PINGs that the sender has received on this path. */
   readonly heard: number;
-  /** In a PONG of a server: age of the oldest executing request, ms; 0: none. */
+  /** In a PONG of a server: age of the oldest executing request, in ms. 0: no request is executing. */
   readonly oldestMs: number;
   /** Generation of the server's list; 0 from a client. */
   readonly generation: number;
@@ -122,7 +123,7 @@ export interface OpenRequest {
   readonly universe: number;
   readonly readonly: boolean;
   readonly take: Take;
-  /** Identity under which this client had the volume open; null: it had not. If the hold is another one now, the answer is TAKEN. */
+  /** Identity under which this client had the volume open. null: it did not. If another hold has replaced that one, the answer is TAKEN. */
   readonly resume: string | null;
 }
 
@@ -151,7 +152,7 @@ export const IOCTL = {
   IDENTIFY: 1,
   /** Request: ExtentsRequest; answer: ExtentsAnswer. */
   EXTENTS: 2,
-  /** The client has recovered all earlier requests: H3 does not wait for it any more. */
+  /** The client has recovered all earlier requests: H3 no longer waits for this client. */
   SETTLED: 3,
 } as const;
 
@@ -173,7 +174,7 @@ export interface ExtentsRequest {
 
 export const EXTENT = { DATA: 0, HOLE: 1 } as const;
 
-/** Extents from the requested lba on, in order, without gaps; they may cover less than requested, but not nothing. */
+/** Extents from the requested lba on, in order, without gaps. They may cover less than requested, but are never empty. */
 export interface ExtentsAnswer {
   /** Pairs: sectors, state (EXTENT). */
   readonly extents: readonly number[];

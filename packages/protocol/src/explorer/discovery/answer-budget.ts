@@ -34,7 +34,7 @@ export class AnswerBudget {
     return this.sources.size;
   }
 
-  /** Takes one answer from the budget and returns true, or returns false. `nowMs` comes from a monotonic clock. */
+  /** Takes one answer from the budget. Returns false if the budget does not permit one. `nowMs` comes from a monotonic clock. */
   mayAnswer(address: string, isKnown: boolean, nowMs: number): boolean {
     // A peer that forges a known source address uses up only the budget of that address, not the budget of its signed requests.
     const source = this.sourceOf(isKnown ? `known ${address}` : address);

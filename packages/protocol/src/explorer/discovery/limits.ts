@@ -30,5 +30,5 @@ export const DISCOVERY_BURST_KNOWN = 256;
 export const DISCOVERY_RATE_KNOWN = 64;
 /** While answers are scarce, a source that received one within this time may have to wait. */
 export const DISCOVERY_SCARCE_MS = 10_000;
-/** Number of addresses whose answers a server counts. Beyond it, the server forgets the address that asked least recently. */
+/** Number of addresses whose answers a server counts. When more ask, the server removes the address that asked least recently. */
 export const DISCOVERY_SOURCES_MAX = 4_096;

@@ -12,7 +12,7 @@ export interface DatagramPeer {
 }
 
 export interface DatagramSocket {
-  /** `failed`: the kernel did not send the datagram (no route, too large). Not being called does not prove that the datagram arrives. */
+  /** `failed`: called if the kernel did not send the datagram (no route, too large). Without that call, the datagram may still get lost. */
   send(datagram: Buffer, to: DatagramPeer, failed: (reason: string) => void): void;
   close(): void;
 }

@@ -32,7 +32,7 @@ interface InterfaceAddress {
   readonly prefixLength: number;
 }
 
-/** Sources of the facts. Tests supply their own. */
+/** Sources of what this module reports. Tests supply their own. */
 export interface InterfaceFacts {
   /** Addresses of the interfaces that are running. */
   addresses(): readonly InterfaceAddress[];

@@ -39,7 +39,7 @@ const ANONYMOUS = { nodekey: '', serverkey: null };
 export class ProbeLink implements ConnectionEvents {
   readonly connection: Connection;
   private readonly clock: Clock;
-  /** Covers the whole probe, because a server could keep each single wait short. */
+  /** Limits the whole probe, because a server could prolong it even though each single wait is short. */
   private readonly deadline: Timer;
   private waiting: Waiting | null = null;
   private closedBy: RsError | null = null;
@@ -125,7 +125,7 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Passes frames to a taker until it resolves. Rejects if the taker throws, if the connection ends, or with E_TIMEOUT and the text
+   * Passes frames to a taker until the taker resolves. Rejects if the taker throws, if the connection ends, or with E_TIMEOUT and the text
    * `silence` if no frame arrives for PROBE_ANSWER_TIMEOUT_MS.
    */
   async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameReceiver): Promise<T> {

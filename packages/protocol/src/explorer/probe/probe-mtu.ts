@@ -17,7 +17,7 @@ export interface MtuResult {
    * Largest MTU that got through. null: the server does not answer discovery datagrams, or not ours, or routers make the result uncertain.
    */
   readonly bytes: number | null;
-  /** Next larger MTU that was tried, at most the interface's own, and did not get through. */
+  /** The next larger MTU that was tried and did not get through; at most the interface's own MTU. */
   readonly failedBytes: number | null;
 }
 

@@ -83,7 +83,7 @@ export interface ProbeReport {
   readonly failureCode: ErrorCode | null;
   /** Time until TCP connected. null: it did not connect. */
   readonly connectMs: number | null;
-  /** Time from then to CHALLENGE, or with login data to WELCOME. null: the handshake did not get that far. */
+  /** Time from the TCP connection to CHALLENGE, or with login data to WELCOME. null: the handshake did not get that far. */
   readonly handshakeMs: number | null;
   readonly server: ProbedServer | null;
   /** Shortest of several round trips. */

@@ -1,6 +1,7 @@
 // Probes one candidate path: reachability, handshake, round trip, rate in both directions, MTU, and the device that really carries the
-// data, which Linux's routing decides and the byte counters show. Pairing interfaces is examine.ts' job. Invariants: a probe never becomes a
-// path or a session and ends in bounded time; its report holds every failure beside what was measured, and no device unless it is certain.
+// data, which Linux's routing decides and the byte counters show. Pairing interfaces is examine.ts' job. Invariants: a probe never becomes
+// a path or a session and ends in bounded time. Its report includes every failure beside the measurements, and names a device only if that
+// device is certain.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
