@@ -17,7 +17,7 @@ interface Named {
 
 const NAME_FORM = /^[A-Za-z0-9_.-]{1,63}$/;
 
-/** `configured`: `path =` of the volume, or null. Throws E_VOLUME for a name that cannot be a file name. */
+/** `configured`: the value of the volume's key `path`, or null. Throws E_VOLUME for a name that cannot be a file name. */
 export function devicePlaces(root: string, devDir: string, { name, universe }: Named, configured: string | null): DevicePlaces {
   if (configured !== null) {
     const block = root + path.posix.resolve('/', configured);

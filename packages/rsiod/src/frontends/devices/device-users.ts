@@ -1,7 +1,7 @@
-// The users of a volume's devices, as text for people: mount points (also in other mount namespaces), stacked devices, swap and processes. They
-// are found by one walk through /proc and /sys, which all requests share that come before it begins, because many volumes may be taken away at
-// once. Users that /proc does not show make the removal of the device fail later. Invariants: only files that the kernel answers from memory
-// are read, so that no device of ours is touched; a request never gets a result from before the request.
+// The users of a volume's devices, as text for people: mount points (also in other mount namespaces), stacked devices, swap and processes.
+// One walk through /proc and /sys finds them. All requests that come before a walk begins share it, because many volumes may be detached at
+// once. A user that /proc does not show makes the later removal of the device fail. Invariants: this file reads only files that the kernel
+// answers from memory, so that it touches no device of ours; a request never gets a result from before the request.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
 
 export interface UsedDevices {
   readonly rawFile: string;
-  /** `/dev/loop3`, or null. */
+  /** `/dev/loop3`; null: there is no block device. */
   readonly loop: string | null;
 }
 
@@ -39,11 +39,11 @@ function someOf(processes: readonly string[]): string[] {
 }
 
 export interface MachineUse {
-  /** Path of a file -> processes that have it open, as `process 4711 (dd)`. */
+  /** Key: path of a file. Value: the processes that have the file open, as `process 4711 (dd)`. */
   readonly openFiles: ReadonlyMap<string, readonly string[]>;
-  /** Device number `7:3` -> mount points, here and in the mount namespaces of other processes. */
+  /** Key: device number, as `7:3`. Value: its mount points, here and in the mount namespaces of other processes. */
   readonly mounts: ReadonlyMap<string, readonly string[]>;
-  /** Path of a file -> loop devices that are backed by it. */
+  /** Key: path of a file. Value: the loop devices that the file backs. */
   readonly loops: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -69,7 +69,7 @@ async function look(): Promise<MachineUse> {
     }
     // This process never opens a device of its own.
     if (looked > DEVICE_USERS_LOOKED_MAX || pid === String(process.pid)) continue;
-    // One process per turn of the loop: asynchronous calls for each file would cost ten times as much.
+    // One process per event-loop turn, with synchronous calls, because asynchronous calls for each file would cost ten times as much.
     const descriptors = numbersIn(`/proc/${pid}/fd`);
     looked += descriptors.length;
     const files = new Set(descriptors.map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)).filter((target) => target.startsWith('/')));
@@ -95,7 +95,7 @@ async function addMounts(mounts: Lists, process: string, whose: string): Promise
   for (const { device, mountPoint } of table) mounts.add(device, `mount point ${mountPoint}${whose}`);
 }
 
-/** The mount namespace of a process; '': it is not visible, or the process is gone. */
+/** The mount namespace of a process. An empty string means that the namespace is not visible or the process is gone. */
 function setOfMounts(pid: string): string {
   return linkOf(`/proc/${pid}/ns/mnt`);
 }

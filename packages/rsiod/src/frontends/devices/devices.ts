@@ -1,6 +1,7 @@
-// The device frontend: raw devices (FUSE) and block devices (loop) of the attached volumes. Decides which devices a volume gets, and makes and
-// takes them away. volume-devices.ts does that for one volume, inherited-devices.ts handles devices of the previous process. Invariants: operations
-// on one volume run one at a time; no two volumes have the same path; without force no device is taken away while it is in use.
+// The device frontend: raw devices (FUSE) and block devices (loop) of the attached volumes. Decides which devices a volume gets, and
+// creates and removes them. volume-devices.ts does that for one volume; inherited-devices.ts handles devices of the previous process.
+// Invariants: operations on one volume run one at a time; no two volumes have the same path; without force no device is removed while it is
+// in use.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -25,13 +26,13 @@ export interface DeviceFrontendPorts {
   readonly devDir: string;
   /** Distinguishes our mounts from those of other daemons. */
   readonly runDir: string;
-  /** What this machine has now. */
+  /** The device support that this machine has now. */
   readonly facts: () => DeviceFacts;
-  /** What the configuration says now. */
+  /** The settings of a volume in the current configuration. */
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
-  /** `osl:oracle@0` */
+  /** The label of a volume, as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
-  /** Devices that the keeper holds, and those that the previous process has left. */
+  /** The devices that the keeper holds, and the devices that the previous process has left. */
   readonly kept: KeptDevices;
   readonly events: FrontendEvents;
 }
@@ -74,7 +75,7 @@ export class DeviceFrontend implements Frontend {
     return this.made.get(volume)?.shown ?? null;
   }
 
-  /** Takes away what a crash has left, and starts to serve the devices that the keeper has held. */
+  /** Removes devices that a crash has left, and starts to serve the devices that the keeper has held. */
   async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
@@ -96,12 +97,12 @@ export class DeviceFrontend implements Frontend {
     return this.left.list.map(({ volume }) => volume);
   }
 
-  /** The keeper's note names the incarnation. */
+  /** Updates the keeper's note, because the note contains the incarnation. */
   incarnationChanged(volume: FrontendVolume): void {
     this.made.get(volume)?.note();
   }
 
-  /** Devices serve until each is taken away, so that file systems on them can write what they have. */
+  /** Does nothing: each device is served until it is removed, so that file systems on it can write their data. */
   close(): Promise<void> {
     return Promise.resolve();
   }
@@ -117,7 +118,7 @@ export class DeviceFrontend implements Frontend {
     await this.nodes.settle();
   }
 
-  /** Makes the devices that the configuration wants. Never throws with `device = auto`. */
+  /** Creates the devices that the configuration wants. Never throws with `device = auto`. */
   async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
       const { log, settingsOf, facts, label } = this.ports;
@@ -160,8 +161,8 @@ export class DeviceFrontend implements Frontend {
   }
 
   /**
-   * Takes the devices away. Without `force` throws E_IN_USE when they are in use. With `force` their users get I/O errors, and data that they have
-   * not written is lost.
+   * Removes the devices. Without `force`, throws E_IN_USE when they are in use. With `force`, their users get I/O errors, and data that
+   * they have not written is lost.
    */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     await this.inTurn(volume, async () => {
@@ -199,7 +200,7 @@ export class DeviceFrontend implements Frontend {
     this.claims.delete(volume);
   }
 
-  /** Resumes the device that the previous process has left. False: there is none that can be resumed. */
+  /** Resumes the device that the previous process has left. False: there is no device that can be resumed. */
   private async resume(volume: FrontendVolume): Promise<boolean> {
     const { kept, log, label } = this.ports;
     const device = kept.leftOf(volume);
@@ -217,7 +218,7 @@ export class DeviceFrontend implements Frontend {
       log.error(
         `${label(volume)}: the server's storage has started a new incarnation while rsiod was not running, so that unflushed writes may be lost: check the data`,
       );
-    // Not awaited, because it may take long and other volumes must be attached.
+    // Not awaited, because it may take long and other volumes must be attached in that time.
     void devices.resume(volume, () => this.made.get(volume) === devices);
     return true;
   }

@@ -1,6 +1,6 @@
-// Devices that an earlier process has left. Devices of a crash without a keeper are cleared away; devices that the keeper held are served until
-// their volumes are attached again and devices.ts resumes them. Invariant: each held device is taken once, by its own volume, or released, and
-// its I/O waits until then.
+// Devices that an earlier process has left. Devices of a crash without a keeper are removed. Devices that the keeper held are served until
+// their volumes are attached again and devices.ts resumes them. Invariant: each held device is either taken once, by its own volume, or
+// released, and its I/O waits until then.
 
 import { closeSync } from 'node:fs';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
@@ -17,7 +17,7 @@ import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
-  /** Prefix of the source, in the mount table, of every raw device of a daemon with the same RUN. */
+  /** In the mount table, the source of every raw device of a daemon with the same RUN begins with this prefix. */
   readonly sourcePrefix: string;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
@@ -36,7 +36,10 @@ export class InheritedDevices {
     return [...this.waiting.values()];
   }
 
-  /** Takes away what a crashed daemon with the same RUN has left. A file system on such a device is dead, and the administrator must unmount it. */
+  /**
+   * Removes devices that a crashed daemon with the same RUN has left. A file system on such a device is dead, and the administrator must
+   * unmount it.
+   */
   async clean(): Promise<void> {
     const { clock, log, kept, sourcePrefix, events } = this.ports;
     const ours = (await mountTable().catch(() => [])).filter(({ type, source }) => type === RAW_TYPE && source.startsWith(sourcePrefix));
@@ -62,14 +65,14 @@ export class InheritedDevices {
     }
   }
 
-  /** Takes a device, to resume or to release it. null: it was taken before. */
+  /** Takes a device in order to resume or release it. null: the device was taken before. */
   take(device: LeftDevice): VolumeDevices | null {
     const devices = this.waiting.get(device) ?? null;
     this.waiting.delete(device);
     return this.ports.kept.take(device) ? devices : null;
   }
 
-  /** Releases the device of a volume that will not be attached again: its users get I/O errors. Without `force` throws E_IN_USE. */
+  /** Releases the device of a volume that will not be attached again; its users get I/O errors. Without `force`, throws E_IN_USE. */
   async release(device: LeftDevice, why: string, force: boolean): Promise<void> {
     const { note } = device;
     const users = await deviceUsers({ rawFile: note.raw, loop: note.loop?.device ?? null });
@@ -115,7 +118,7 @@ export class InheritedDevices {
   }
 }
 
-/** The block device has the name of the raw device without its r. */
+/** The path of the block device: that of the raw device without the leading r of the name. */
 function blockBeside(rawFile: string): string {
   const at = rawFile.lastIndexOf('/') + 1;
   return rawFile.slice(0, at) + rawFile.slice(at + 1);

@@ -1,6 +1,6 @@
-// Warns of swap space on a volume. To swap out, the kernel needs this process, which may itself need the memory that is being swapped out, so
-// that the machine can hang for ever. rsiod cannot refuse swap space, so it reports each one once. Invariant: only files that the kernel
-// answers from memory are read, so that no device of ours is touched.
+// Warns of swap space on a volume. To swap out, the kernel needs this process, which may itself need the memory that is being swapped out,
+// so the machine can hang forever. rsiod cannot refuse swap space, so it reports each one once. Invariant: this file reads only files that
+// the kernel answers from memory, so that it touches no device of ours.
 
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -10,11 +10,11 @@ import { type MountEntry, mountTable, unescaped } from '../system/mount-table.ts
 
 /** A volume and its block device. */
 export interface SwapTarget {
-  /** `osl:oracle@0` */
+  /** The label of the volume, as `osl:oracle@0`. */
   readonly label: string;
-  /** `/dev/loop3` */
+  /** Path of the block device, as `/dev/loop3`. */
   readonly device: string;
-  /** The device number, `7:3`; null: the device is gone. */
+  /** The device number, as `7:3`; null: the device is gone. */
   readonly number: string | null;
 }
 
@@ -24,7 +24,10 @@ export interface SwapWatchPorts {
   readonly report: (label: string, sentence: string) => void;
 }
 
-/** Which swap space is on which volume. `text`: /proc/swaps. Partitions, and files of file systems on a device, count, too. */
+/**
+ * Finds the swap spaces that are on volumes. `text`: the content of /proc/swaps. Swap on a partition of the device, or in a file of a file
+ * system on it, counts, too.
+ */
 export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: readonly MountEntry[]): { label: string; swap: string }[] {
   const files = text
     .split('\n')
@@ -67,7 +70,7 @@ export class SwapWatch {
   private async look(): Promise<void> {
     const devices = this.ports.devices();
     const text = devices.length === 0 ? '' : await readFile('/proc/swaps', 'utf8').catch(() => '');
-    // The first line names the columns.
+    // The first line is a heading.
     if (text.trimEnd().split('\n').length < 2) return this.reported.clear();
     const targets = await Promise.all(devices.map(async (one) => ({ ...one, number: await ofBlock(one.device, 'dev') })));
     const found = swapsOn(text, targets, await mountTable().catch(() => []));

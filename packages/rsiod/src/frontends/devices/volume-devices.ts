@@ -1,6 +1,6 @@
-// The devices of one volume: the raw device, the block device on it, and the keeper's hold on them. devices.ts decides which devices a volume
-// gets and whether they may be taken away. Invariants: devices that were only made in part are taken away again; the keeper's note describes
-// the existing devices; a device that was taken away is not held any more.
+// The devices of one volume: the raw device, the block device on top of the raw device, and the keeper's hold on both. devices.ts decides
+// which devices a volume gets and whether they may be removed. Invariants: when creating the devices fails partway, the created ones are
+// removed again; the keeper's note describes the existing devices; the keeper does not hold a removed device.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -21,13 +21,13 @@ import { RawDevice, type RawDeviceOptions } from '../fuse/raw-device.ts';
 export interface VolumeDevicesPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** `osl:oracle@0` */
+  /** The label of a volume, as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
   /** The source of a volume's raw device in the mount table. */
   readonly sourceOf: (volume: FrontendVolume) => string;
-  /** Shared by all raw devices. */
+  /** Buffers that all raw devices share. */
   readonly buffers: FuseBuffers;
-  /** Holds them, so that they outlive this process. */
+  /** Lets the keeper hold the devices, so that they outlive this process. */
   readonly kept: KeptDevices;
   readonly nodes: LoopNodes;
 }
@@ -46,9 +46,9 @@ export class VolumeDevices {
   private shownVolume: FrontendVolume;
   private rawDevice!: RawDevice;
   private loop: LoopDevice | null = null;
-  /** Queues I/O until the volume is attached again; null: this process has made the devices. */
+  /** Queues I/O until the volume is attached again; null: this process has created the devices. */
   private readonly standIn: StandInVolume | null;
-  /** The keeper's id of the raw device; null: it is not held. */
+  /** The keeper's id of the raw device; null: the keeper does not hold the device. */
   private keptId: number | null = null;
   private isUnmounted = false;
 
@@ -59,7 +59,7 @@ export class VolumeDevices {
     this.ports = ports;
   }
 
-  /** Makes the devices. When it throws, none of them exists. */
+  /** Creates the devices. After an exception none of them exists. */
   static async make(
     volume: FrontendVolume,
     kind: 'block' | 'raw',
@@ -81,7 +81,7 @@ export class VolumeDevices {
     return made;
   }
 
-  /** Devices that the previous process has left, for a volume that is not attached again yet. Call `serveOn` next. */
+  /** Adopts devices that the previous process has left, for a volume that is not attached again yet. Call `serveOn` next. */
   static adopt({ note, fd, id }: LeftDevice, standIn: StandInVolume, ports: VolumeDevicesPorts): VolumeDevices {
     const made = new VolumeDevices(standIn, standIn, { raw: note.raw, block: note.block }, ports);
     made.rawDevice = RawDevice.adopt(made.rawOptions(), fd, note.file);
@@ -103,18 +103,21 @@ export class VolumeDevices {
     return this.isUnmounted;
   }
 
-  /** null: the devices are gone. */
+  /** The paths of the devices; null: the devices are gone. */
   get shown(): ShownDevices | null {
     if (this.isUnmounted) return null;
     return { raw: this.places.raw, block: this.loop === null ? null : this.places.block };
   }
 
-  /** `/dev/loop3`; null: there is no block device. */
+  /** The loop device, as `/dev/loop3`; null: there is no block device. */
   get loopDevice(): string | null {
     return this.loop?.device ?? null;
   }
 
-  /** The kernel sends requests under way again. They and new ones wait for the volume; requests that need no server are answered. */
+  /**
+   * Starts to serve adopted devices. The kernel sends unanswered requests again. These and new requests wait for the volume, except that
+   * requests that need no server are answered.
+   */
   serveOn(): void {
     try {
       this.rawDevice.serveOn();
@@ -124,11 +127,14 @@ export class VolumeDevices {
     }
   }
 
-  /** Lets the keeper hold the devices, if the kernel can send unanswered requests again; otherwise these would hang for ever after a crash. */
+  /**
+   * Lets the keeper hold the devices if the kernel can send unanswered requests again. If it cannot, those requests would hang forever
+   * after a crash.
+   */
   async hold(): Promise<void> {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
     this.keptId = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
-    // Meanwhile it may have been unmounted, or its owner changed.
+    // During the wait, the device may have been unmounted, or its owner may have changed.
     if (this.isUnmounted) await this.unkeep();
     else this.note();
   }
@@ -138,17 +144,17 @@ export class VolumeDevices {
     if (this.keptId !== null) this.ports.kept.note(this.keptId, this.asNote());
   }
 
-  /** Takes no more requests, because another process will continue with them. */
+  /** Takes no more requests, because another process will continue to serve the devices. */
   pause(): void {
     this.rawDevice.pause();
   }
 
-  /** All I/O on the devices gets errors from now on. */
+  /** From now on all I/O on the devices gets errors. */
   fail(): void {
     this.rawDevice.fail();
   }
 
-  /** Shows the new size of the volume. */
+  /** Grows the devices to the new size of the volume. */
   async grow(): Promise<void> {
     if (this.isUnmounted) return;
     await this.rawDevice.grow();
@@ -163,8 +169,9 @@ export class VolumeDevices {
   }
 
   /**
-   * Resumes the devices with the attached volume. Acknowledged writes that were not flushed were in the replay log of the previous process, which is
-   * lost. So the volume is flushed before requests under way are executed again. `isTheirs`: the devices were not taken away meanwhile.
+   * Resumes the devices with the attached volume. The replay log of the previous process, with the acknowledged but unflushed writes, is
+   * lost. So the volume is flushed before unanswered requests are executed again. `isTheirs`: the devices have not been removed in the
+   * meantime.
    */
   async resume(volume: FrontendVolume, isTheirs: () => boolean): Promise<void> {
     const { log, label, clock } = this.ports;
@@ -173,7 +180,7 @@ export class VolumeDevices {
     if (status !== STATUS.OK)
       log.error(`${label(volume)}: writes that were not flushed before rsiod restarted may be lost: ${statusEntry(status).sentence}`);
     try {
-      // The waiting I/O has got errors.
+      // The devices were removed, and the waiting I/O got errors.
       if (!isTheirs()) return;
       const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
       this.standIn?.become(volume);
@@ -181,7 +188,8 @@ export class VolumeDevices {
       if (isSame) this.note();
       log.info(`${label(volume)} is resumed, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
       await this.repairLoop();
-      // Two programs for each of a thousand volumes would take seconds. After a crash before the note, the next process grows the device.
+      // Growing runs two programs, which would take seconds for a thousand volumes. After a crash before the note is written, the next
+      // process grows the device.
       if (isSame) return;
       await this.grow();
       this.note();
@@ -190,7 +198,10 @@ export class VolumeDevices {
     }
   }
 
-  /** Removes the devices in order. False: it failed, and `abandon` must follow. With `force`, stalled I/O fails after DEVICE_FORCE_MS. */
+  /**
+   * Removes the block device, then the raw device. With `force`, stalled I/O fails after DEVICE_FORCE_MS, and false means that the removal
+   * failed and `abandon` must follow.
+   */
   async removed(force: boolean): Promise<boolean> {
     const timer = force ? this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail()) : null;
     try {
@@ -200,7 +211,7 @@ export class VolumeDevices {
       return true;
     } catch (thrown) {
       if (force) return false;
-      // The raw device was still in use: everything stays.
+      // The raw device was still in use, so both devices stay.
       await this.repairLoop();
       throw thrown;
     } finally {
@@ -208,14 +219,14 @@ export class VolumeDevices {
     }
   }
 
-  /** Lets file systems on the block device write their data, within DEVICE_FORCE_MS. */
+  /** Gives file systems on the block device up to DEVICE_FORCE_MS to write their data. */
   async written(): Promise<void> {
     const timer = this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail());
     await this.loop?.sync().catch(() => undefined);
     timer.cancel();
   }
 
-  /** Takes the devices away from their users, which get I/O errors. */
+  /** Removes the devices even while they are in use; their users get I/O errors. */
   async abandon(): Promise<void> {
     this.rawDevice.fail();
     this.standIn?.giveUp();
@@ -255,7 +266,7 @@ export class VolumeDevices {
       buffers,
       clock,
       warn: (sentence) => log.warn(sentence),
-      // Changes while it is being made are in the first note.
+      // Changes while the device is being created are part of the first note.
       fileChanged: () => this.note(),
       gone: (reason) => {
         this.isUnmounted = true;

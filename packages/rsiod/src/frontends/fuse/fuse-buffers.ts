@@ -1,6 +1,6 @@
-// Buffers for requests and data of all raw devices: large ones for reads from the descriptor and for long data, small ones for the rest. In both
-// the data begins at the offset of a WRITE's data, so that a WRITE is sent from where it was received, and a READ's reply header fits before
-// the data. Invariant: idle memory is bounded here, memory in use by each session.
+// Buffers for requests and data of all raw devices: large ones for reads from the descriptor and for long data, small ones for the rest. In
+// both, the data begins where a WRITE's data begins. So a WRITE is sent from the buffer that received it, and a READ's reply header fits
+// before the data. Invariant: this file bounds the idle memory, and each session bounds the memory that it uses.
 
 import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from './limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
@@ -16,22 +16,22 @@ export class FuseBuffers {
   private idleBytes = 0;
   private taken = 0;
 
-  /** Buffers in use. */
+  /** Number of buffers in use. */
   get inUse(): number {
     return this.taken;
   }
 
-  /** Room for `dataBytes` (at most FUSE_DATA_MAX_BYTES) from DATA_OFFSET on; the content is undefined. */
+  /** Returns a buffer with room for `dataBytes` (at most FUSE_DATA_MAX_BYTES) from DATA_OFFSET on. Its content is undefined. */
   take(dataBytes: number): Buffer {
     return dataBytes <= FUSE_COPY_MAX_BYTES ? this.pop(this.small, SMALL_BYTES) : this.takeLarge();
   }
 
-  /** Room for any request. */
+  /** Returns a buffer with room for any request. */
   takeLarge(): Buffer {
     return this.pop(this.large, LARGE_BYTES);
   }
 
-  /** Returns a buffer. */
+  /** Gives a buffer back to the pool. */
   giveBack(buffer: Buffer): void {
     this.taken--;
     if (this.idleBytes + buffer.length > FUSE_POOLED_BYTES_MAX) return;

@@ -1,5 +1,5 @@
-// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Input from the kernel is checked, too: any bytes have
-// a defined result. fuse-session.ts decides what a request means.
+// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Input from the kernel is checked, too, so that
+// any bytes have a defined result. fuse-session.ts decides what a request means.
 //
 //   request   | length 4 | opcode 4 | unique 8 | inode 8 | uid 4 | gid 4 | pid 4 | extensions 2 | 0 2 | body, data of a WRITE
 //   reply     | length 4 | error 4  | unique 8 | body, data of a READ
@@ -32,8 +32,8 @@ export class FuseHeader {
 }
 
 /**
- * `good`: the header is filled, and the body is long enough for its opcode (unless that is unknown).
- * `short`: the request can be answered, but its body cannot be read. `bad`: it cannot even be answered.
+ * `good`: the header is filled, and the body is long enough for the opcode (unless the opcode is unknown). `short`: the request can be
+ * answered, but its body cannot be decoded. `bad`: the request cannot even be answered.
  */
 export type HeaderVerdict = 'good' | 'short' | 'bad';
 
@@ -51,17 +51,17 @@ export function readHeader(bytes: Buffer, lengthBytes: number, into: FuseHeader)
   return 'good';
 }
 
-/** Offset of READ, WRITE, FALLOCATE and LSEEK. It is not exact beyond 2^53, which is past the end of every volume. */
+/** The offset in a READ, WRITE, FALLOCATE or LSEEK. It is not exact beyond 2^53, which is past the end of every volume. */
 export function readOffset(bytes: Buffer): number {
   return readUint64(bytes, REQUEST_HEADER_BYTES + 8);
 }
 
-/** Size of READ and WRITE. */
+/** The size in a READ or WRITE. */
 export function readSize(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 16);
 }
 
-/** open(2) flags of the file of a WRITE. */
+/** The open(2) flags of the file to which a WRITE goes. */
 export function readWriteFlags(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 32);
 }
@@ -79,7 +79,7 @@ export function readWhence(bytes: Buffer): number {
 }
 
 export interface SetAttr {
-  /** Which fields are valid: SET of fuse-constants.ts. */
+  /** Which fields are valid; the bits are SET of fuse-constants.ts. */
   readonly valid: number;
   readonly sizeBytes: number;
   readonly mode: number;
@@ -98,7 +98,7 @@ export function readSetAttr(bytes: Buffer): SetAttr {
   };
 }
 
-/** Whether an INTERRUPT means the request with this header. */
+/** Whether an INTERRUPT applies to the request with this header. */
 export function isInterruptOf(bytes: Buffer, { uniqueLow, uniqueHigh }: FuseHeader): boolean {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES) === uniqueLow && bytes.readUInt32LE(REQUEST_HEADER_BYTES + 4) === uniqueHigh;
 }
@@ -108,7 +108,7 @@ export interface InitOffer {
   readonly minor: number;
   readonly maxReadaheadBytes: number;
   readonly flags: number;
-  /** It can send requests again that were read and not answered. */
+  /** The kernel can send requests again that were read but not answered. */
   readonly canResend: boolean;
 }
 
@@ -125,7 +125,7 @@ export function readInit(bytes: Buffer): InitOffer {
   };
 }
 
-/** The negotiated version and flags; null: the kernel is too old, or has another protocol. */
+/** Negotiates version and flags; null: the kernel is too old, or uses another protocol. */
 export function agree({
   major,
   minor,
@@ -136,7 +136,7 @@ export function agree({
   return { minor: Math.min(minor, MINOR_MAX), flags: flags & wanted };
 }
 
-// --- replies: each is written from `at` on and returns where it ends
+// --- replies: each function writes from `at` on and returns where the reply ends
 
 export function writeReplyHeader(into: Buffer, at: number, to: FuseHeader, errno: number, bodyBytes: number): number {
   into.writeUInt32LE(REPLY_HEADER_BYTES + bodyBytes, at);
@@ -146,7 +146,7 @@ export function writeReplyHeader(into: Buffer, at: number, to: FuseHeader, errno
   return at + REPLY_HEADER_BYTES;
 }
 
-/** Lets the kernel send each unanswered request again. Written at the start of `into`. */
+/** Writes, at the start of `into`, the notification that makes the kernel send each unanswered request again. */
 export function writeResend(into: Buffer): number {
   into.fill(0, 0, REPLY_HEADER_BYTES);
   into.writeUInt32LE(REPLY_HEADER_BYTES, 0);
@@ -189,7 +189,7 @@ export interface FileAttr {
   readonly gid: number;
 }
 
-/** Valid for 0 s, so that programs always get the current size. */
+/** The attributes are valid for 0 s, so that programs always get the current size. */
 export function writeAttrReply(into: Buffer, to: FuseHeader, attr: FileAttr): number {
   const header = writeReplyHeader(into, 0, to, 0, ATTR_REPLY_BYTES - REPLY_HEADER_BYTES);
   into.fill(0, header, ATTR_REPLY_BYTES);

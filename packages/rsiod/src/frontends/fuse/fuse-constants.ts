@@ -41,21 +41,21 @@ export const BODY_BYTES: Readonly<Partial<Record<number, number>>> = {
 };
 
 export const MAJOR = 7;
-/** Oldest (Linux 4.20) and newest minor that is spoken: the older one of ours and the kernel's is agreed on. */
+/** The oldest (Linux 4.20) and the newest supported minor version. Both sides use the older of our newest version and the kernel's. */
 export const MINOR_MIN = 28;
 export const MINOR_MAX = 40;
 
 export const INIT_FLAG = { ASYNC_READ: 1 << 0, BIG_WRITES: 1 << 5, ASYNC_DIO: 1 << 15, MAX_PAGES: 1 << 22, EXTENDED: 1 << 30 } as const;
 /** Flags of the second flags field. */
 export const INIT_FLAG2 = { HAS_RESEND: 1 << 7 } as const;
-/** Notifications to the kernel, in the field of the error. */
+/** Codes of notifications to the kernel, which are in the field of the error. */
 export const NOTIFY = { RESEND: 7 } as const;
 export const OPEN_FLAG = { DIRECT_IO: 1 << 0, KEEP_CACHE: 1 << 1, NOFLUSH: 1 << 5, PARALLEL_DIRECT_WRITES: 1 << 6 } as const;
-/** Flags of valid fields in SETATTR. */
+/** Flags in SETATTR that say which fields are valid. */
 export const SET = { MODE: 1 << 0, UID: 1 << 1, GID: 1 << 2, SIZE: 1 << 3, FH: 1 << 6 } as const;
 export const FALLOCATE = { KEEP_SIZE: 1 << 0, PUNCH_HOLE: 1 << 1, ZERO_RANGE: 1 << 4 } as const;
 export const SEEK = { DATA: 3, HOLE: 4 } as const;
-/** Of open(2), as the kernel passes them. */
+/** Flags of open(2), as the kernel passes them. */
 export const O_ACCMODE = 3;
 export const O_DSYNC = 0o10000;
 
@@ -75,12 +75,12 @@ export const ERRNO = {
 
 export const REQUEST_HEADER_BYTES = 40;
 export const REPLY_HEADER_BYTES = 16;
-/** In front of the data of a WRITE. */
+/** Bytes before the data of a WRITE. */
 export const WRITE_PREFIX_BYTES = REQUEST_HEADER_BYTES + 40;
-/** The longest reply but that of a READ. */
+/** Length of the longest reply other than the reply to a READ. */
 export const ATTR_REPLY_BYTES = REPLY_HEADER_BYTES + 104;
 
-/** A regular file; the permission bits go with it. */
+/** File type "regular file" of a mode; the permission bits are added to it. */
 export const MODE_REGULAR = 0o100000;
 export const MODE_PERMISSIONS = 0o7777;
 /** The file is the root of its file system. */

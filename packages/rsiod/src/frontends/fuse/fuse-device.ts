@@ -1,7 +1,7 @@
-// The descriptor of one raw device: reads requests from it and writes replies to it. Driven by epoll if a pipe handle of Node accepts the
-// descriptor (undocumented, so every step is checked), otherwise by one pending read, which occupies a thread of the pool. The descriptor may
-// come from another process. Invariants: a read gets a new buffer when the session keeps the last one; after `close` nothing is received and
-// nothing is written to the descriptor.
+// The descriptor of one raw device: reads requests from it and writes replies to it. Uses epoll if a pipe handle of Node accepts the
+// descriptor (undocumented, so every step is checked), otherwise one pending read, which occupies a thread of the pool. The descriptor may
+// come from another process. Invariants: the next read gets a new buffer when the session keeps the last one; after `close` nothing is
+// received and nothing is written to the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
@@ -28,19 +28,19 @@ export function openFuse(): number {
 
 export interface FuseDeviceOptions {
   readonly buffers: FuseBuffers;
-  /** One request in `bytes`; true: the session keeps the buffer. */
+  /** Called with one request in `bytes`. Returns true when the session keeps the buffer. */
   readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
-  /** More than one request is under way, so that others may have arrived. */
+  /** Whether more than one request is under way, in which case further requests may have arrived. */
   readonly isBusy: () => boolean;
-  /** The device was unmounted, or its connection was aborted. Called at most once, not after `close`. */
+  /** The device was unmounted, or its connection was aborted. Called at most once, and not after `close`. */
   readonly gone: (reason: string) => void;
-  /** False: never uses a pipe's handle. */
+  /** False: the device never uses a pipe handle. */
   readonly usesPoll?: boolean;
 }
 
 export class FuseDevice implements FusePort {
   private readonly options: FuseDeviceOptions;
-  /** Of /dev/fuse. */
+  /** The descriptor of /dev/fuse. */
   readonly fd: number;
   private buffer: Buffer;
   private socket: Socket | null = null;
@@ -48,14 +48,14 @@ export class FuseDevice implements FusePort {
   private isPaused = false;
   private isClosed = false;
 
-  /** `fd`: of /dev/fuse, mounted; the device owns it from now on. */
+  /** `fd`: a descriptor of /dev/fuse that is mounted. The device owns it from now on. */
   constructor(fd: number, options: FuseDeviceOptions) {
     this.fd = fd;
     this.options = options;
     this.buffer = options.buffers.takeLarge();
   }
 
-  /** Starts to receive. Call it after the mount, because the kernel refuses reads before. */
+  /** Starts to receive. Call this after the mount, because the kernel refuses earlier reads. */
   start(): void {
     this.socket = this.options.usesPoll === false ? null : this.polled();
     if (this.socket === null) this.readOn();
@@ -67,13 +67,13 @@ export class FuseDevice implements FusePort {
     try {
       writeSync(this.fd, bytes, start, end - start);
     } catch (thrown) {
-      // ENOENT: the kernel has abandoned the request. ENODEV: the device was unmounted, which the next read reports, too.
+      // ENOENT: the kernel has abandoned the request. ENODEV: the device was unmounted, and the next read reports that, too.
       const errno = errnoName(thrown);
       if (errno !== 'ENOENT' && errno !== 'ENODEV') this.end(`a reply was refused: ${errno ?? String(thrown)}`);
     }
   }
 
-  /** Before `start`: lets the kernel send requests again that another process has read and not answered. Throws E_SYSTEM. */
+  /** Makes the kernel send requests again that another process has read but not answered. Call this before `start`. Throws E_SYSTEM. */
   resend(): void {
     const bytes = Buffer.alloc(REPLY_HEADER_BYTES);
     try {
@@ -99,7 +99,7 @@ export class FuseDevice implements FusePort {
     if (this.isClosed) return;
     this.isClosed = true;
     if (this.socket !== null) this.socket.destroy();
-    // A pending read has the buffer and the descriptor until the device is unmounted.
+    // A pending read uses the buffer and the descriptor until the device is unmounted.
     else if (!this.isReading) closeSync(this.fd);
     if (this.socket !== null || !this.isReading) this.options.buffers.giveBack(this.buffer);
   }
@@ -133,8 +133,8 @@ export class FuseDevice implements FusePort {
   }
 
   /**
-   * Reads further requests that have arrived. epoll reports one request per turn of the loop, and a trunk that gets one request at a time sends
-   * one at a time. The last, empty read throws an exception, which is cheap only without a stack trace.
+   * Reads further requests that have arrived. epoll reports one request per event-loop turn, and a trunk that gets one request at a time
+   * sends one at a time. The last read finds no request and throws an exception, which is cheap only without a stack trace.
    */
   private drain(): void {
     const { stackTraceLimit } = Error;
@@ -146,7 +146,7 @@ export class FuseDevice implements FusePort {
         this.received(lengthBytes);
       }
     } catch (thrown) {
-      // EAGAIN: no more requests. Other errors come again when the loop reads.
+      // EAGAIN: no more requests. Other errors occur again in the next regular read.
       if (errnoName(thrown) === undefined) throw thrown;
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
@@ -177,7 +177,7 @@ export class FuseDevice implements FusePort {
   }
 }
 
-/** A pipe handle with the descriptor; null: impossible with this Node. */
+/** A pipe handle with the descriptor; null: this version of Node cannot create one. */
 function pollHandle(fd: number): object | null {
   const server = createServer();
   server.on('error', () => undefined);
@@ -187,7 +187,7 @@ function pollHandle(fd: number): object | null {
   if (typeof listening !== 'object' || listening === null) return null;
   const PipeHandle: unknown = listening.constructor;
   if (typeof PipeHandle !== 'function') return null;
-  // 0: a plain stream, neither a server nor one that passes descriptors.
+  // The argument 0 means a plain stream, neither a server nor a stream that passes descriptors.
   const handle: unknown = Reflect.construct(PipeHandle, [0]);
   if (typeof handle !== 'object' || handle === null) return null;
   const open: unknown = Reflect.get(handle, 'open');

@@ -1,10 +1,10 @@
-// Statuses of the data plane as error numbers that programs get from read(2), write(2) and fsync(2) on a raw device.
-// There is no room for messages: the events and the log have them.
+// Statuses of the data plane as error numbers that programs get from read(2), write(2) and fsync(2) on a raw device. An error number has no
+// message; the messages are in the events and the log.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ERRNO } from './fuse-constants.ts';
 
-/** Statuses without their own number, also unknown ones of newer peers, become EIO. */
+/** Statuses without an error number, including unknown statuses of newer peers, become EIO. */
 export function fuseErrno(status: Status): number {
   switch (status) {
     case STATUS.OK:

@@ -19,11 +19,11 @@ export class FuseRequest implements VolumeIo {
   mustKeepAllocated = false;
 
   readonly header = new FuseHeader();
-  /** The request seeks data or a hole, from its position on; null: it does not seek. */
+  /** What the request seeks from its position on; null: it is not a seek. */
   seeks: 'data' | 'hole' | null = null;
-  /** The kernel has its answer, although the volume is not done. */
+  /** The kernel already has the answer, although the volume is not done. */
   isAnswered = false;
-  /** Set when its program was interrupted. */
+  /** The timer of the early answer, set when the program of the request was interrupted; null: it was not interrupted. */
   interrupted: Timer | null = null;
   private readonly completed: (request: FuseRequest, status: Status) => void;
 
@@ -40,7 +40,7 @@ export class FuseRequest implements VolumeIo {
     return this.seeks !== null || this.op === 'read';
   }
 
-  /** Resets the object. Returns its data buffer; null: it had none. */
+  /** Resets the object and returns its data buffer; null: it had no buffer. */
   clear(): Buffer | null {
     const { buffer } = this;
     this.interrupted?.cancel();

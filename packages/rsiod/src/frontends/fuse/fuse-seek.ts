@@ -1,5 +1,5 @@
-// Finds the next data or the next hole of a volume, for lseek(2), by requesting extents piece by piece.
-// Invariant: everything that is not known to be a hole is data, so that a copy may copy too much but never too little.
+// Finds the next data or the next hole of a volume, for lseek(2), by requesting extents piece by piece. Invariant: everything that is not
+// known to be a hole counts as data, so that a copy may contain too much but never too little.
 
 import { FUSE_SEEK_BYTES } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -7,11 +7,11 @@ import type { FrontendVolume, Extent } from '../../volumes/frontend-volume.ts';
 
 export interface Sought {
   readonly status: Status;
-  /** null: there is no data from there on. */
+  /** null: there is no data from the start position on. */
   readonly positionBytes: number | null;
 }
 
-/** `fromBytes` is within the volume. There is always a hole: at the end of the volume. */
+/** `fromBytes` must be within the volume. A hole is always found, because the end of the volume counts as one. */
 export function seek(volume: FrontendVolume, fromBytes: number, what: 'data' | 'hole', done: (sought: Sought) => void): void {
   const endBytes = volume.sizeBytes;
   const request = (at: number): void => {
@@ -20,7 +20,7 @@ export function seek(volume: FrontendVolume, fromBytes: number, what: 'data' | '
       if (status !== STATUS.OK) return done({ status, positionBytes: null });
       const { found, behind } = lookIn(extents, at, what);
       if (found !== null) return done({ status, positionBytes: Math.max(fromBytes, found) });
-      // An empty answer would be requested again for ever.
+      // After an empty answer the same extents would be requested again without end.
       if (behind === at || behind >= endBytes) return done({ status, positionBytes: what === 'data' ? null : endBytes });
       request(behind);
     });

@@ -1,7 +1,7 @@
-// The requests of the kernel to one raw device: passes them to the volume and answers them. Sans-I/O: the owner of the descriptor passes in the
-// bytes that were read. The volume checks requests, except for properties of files (end, permissions, holes). Invariants: each request that
-// needs an answer gets exactly one, also after `stop`; a buffer is returned exactly once, and never while the volume has it; a change is never
-// answered before the volume is done with it, except by `stop`, whose caller abandons the requests under way.
+// The requests of the kernel to one raw device: passes them to the volume and answers them. Sans-I/O: the owner of the descriptor passes in
+// the bytes that it has read. The volume checks requests, except for properties of files (end, permissions, holes). Invariants: each
+// request that needs an answer gets exactly one, also after `stop`; a buffer is returned exactly once, and never while the volume uses it;
+// a change is never answered before the volume is done with it, except by `stop`, whose caller abandons the requests under way.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -65,14 +65,14 @@ export interface FusePort {
   resume(): void;
 }
 
-/** Properties of the file that the kernel and this process have exchanged: the next process that serves the file needs them. */
+/** Properties of the file that the kernel and this process have agreed on. The next process that serves the file needs them. */
 export interface FuseFile {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Wall clock. */
+  /** When the device was created, wall clock. */
   readonly madeMs: number;
-  /** The kernel can send requests again that were read and not answered. */
+  /** The kernel can send requests again that were read but not answered. */
   readonly canResend: boolean;
 }
 
@@ -81,13 +81,13 @@ export interface FuseSessionOptions {
   readonly port: FusePort;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
-  /** From the process that served it before; null: the device is new. */
+  /** The properties from the process that served the file before; null: the device is new. */
   readonly file?: FuseFile | null;
   /** `file` has changed. */
   readonly fileChanged?: () => void;
-  /** INIT was answered. `refusal`: why the kernel cannot be used; null: it can. */
+  /** INIT was answered. `refusal`: why this kernel cannot be used; null: it can be used. */
   readonly agreed?: (refusal: string | null) => void;
-  /** A request cannot be decoded or has caused an exception. */
+  /** A request cannot be decoded, or has caused an exception. */
   readonly broken: (reason: string) => void;
 }
 
@@ -118,12 +118,12 @@ export class FuseSession {
     return this.current;
   }
 
-  /** Requests that the volume is not done with. */
+  /** Number of requests that the volume is not done with. */
   get underWay(): number {
     return this.active.size;
   }
 
-  /** Takes one request, as it was read, in a large buffer. True: the session keeps the buffer and returns it later. */
+  /** Takes one request as it was read into a large buffer. True: the session keeps the buffer and returns it later. */
   receive(bytes: Buffer, lengthBytes: number): boolean {
     const { header } = this;
     const verdict = readHeader(bytes, lengthBytes, header);
@@ -133,7 +133,7 @@ export class FuseSession {
       } catch (thrown) {
         this.mistaken(thrown);
         if (needsReply(header.opcode)) this.fail(header, ERRNO.EIO);
-        // The volume may have the buffer.
+        // The volume may still use the buffer, so the session keeps it.
         return true;
       }
     }
@@ -178,7 +178,7 @@ export class FuseSession {
     }
   }
 
-  /** Requests that do not need the volume. */
+  /** Answers requests that do not need the volume. */
   private answerAtOnce(bytes: Buffer, header: FuseHeader): void {
     switch (header.opcode) {
       case OPCODE.INIT:
@@ -196,7 +196,7 @@ export class FuseSession {
       case OPCODE.STATFS:
         this.answer(writeStatfsReply(this.small, header, this.volume.sizeBytes, this.volume.blockSizeBytes));
         break;
-      // Nothing is cached here, so that closing has nothing to write.
+      // Nothing is cached here, so there is nothing to write when the file is closed.
       case OPCODE.FLUSH:
       case OPCODE.RELEASE:
       case OPCODE.DESTROY:
@@ -249,8 +249,8 @@ export class FuseSession {
   }
 
   /**
-   * The size never changes: O_TRUNC has no effect, as for a block device, and any other size is refused. Owner and permissions hold as long
-   * as the device exists.
+   * The size never changes: O_TRUNC has no effect, as for a block device, and any other size is refused. A changed owner or mode lasts as
+   * long as the device exists.
    */
   private setAttr(bytes: Buffer, header: FuseHeader): void {
     const { valid, sizeBytes, mode, uid, gid } = readSetAttr(bytes);
@@ -261,7 +261,7 @@ export class FuseSession {
         return;
       }
     }
-    // Recorded before the answer, because the program may rely on it then.
+    // The change is recorded before the answer, because the program may rely on it after the answer.
     this.change({
       ...((valid & SET.MODE) === 0 ? {} : { mode: MODE_REGULAR | (mode & MODE_PERMISSIONS) }),
       ...((valid & SET.UID) === 0 ? {} : { uid }),
@@ -290,7 +290,7 @@ export class FuseSession {
     }
   }
 
-  /** Writes are short at the end of the volume and fail behind it, as for a block device. */
+  /** Writes are short at the end of the volume and fail beyond it, as for a block device. */
   private write(bytes: Buffer, header: FuseHeader): boolean {
     const { buffers } = this.options;
     const position = readOffset(bytes);
@@ -313,7 +313,7 @@ export class FuseSession {
     return isKept;
   }
 
-  /** A hole must read as zeroes, which DISCARD does not promise. So a ZERO is used that may make a hole. */
+  /** A hole must read as zeroes, which DISCARD does not promise. So the session uses a ZERO that may make a hole. */
   private fallocate(bytes: Buffer, header: FuseHeader): void {
     const { lengthBytes, mode } = readFallocate(bytes);
     const isHole = mode === (FALLOCATE.PUNCH_HOLE | FALLOCATE.KEEP_SIZE);
@@ -352,7 +352,7 @@ export class FuseSession {
 
   /**
    * The program of a request was interrupted and may want to end. A query is answered after a while, so that the program can end while I/O
-   * stalls. A change is not, because it may still be executed, over later writes.
+   * stalls. A change is not answered early, because it may still be executed, over later writes.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {
@@ -372,7 +372,7 @@ export class FuseSession {
     request.op = op;
     request.positionBytes = positionBytes;
     request.lengthBytes = lengthBytes;
-    // Submitted first because it may throw, and a request that was not taken never comes back.
+    // Submitted before it is counted, because `submit` may throw, and then the request is never done.
     this.volume.submit(request);
     this.active.add(request);
     this.bytesOut += request.buffer.length;

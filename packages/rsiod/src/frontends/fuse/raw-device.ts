@@ -1,6 +1,6 @@
-// One raw device: a FUSE file system that consists of one file, mounted on a regular file. fuse-session.ts answers requests, fuse-device.ts owns
-// the descriptor. Invariants: this process never touches the file while it is mounted, because it would wait for itself; only child processes
-// do. After a failure neither a mount nor the file is left.
+// One raw device: a FUSE file system that consists of one file, mounted on a regular file. fuse-session.ts answers requests; fuse-device.ts
+// owns the descriptor. Invariants: this process never touches the file while it is mounted, because it would wait for itself; only child
+// processes touch it. After a failure neither the mount nor the file remains.
 
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
@@ -22,14 +22,14 @@ export const RAW_TYPE = 'fuse.rsio';
 export interface RawDeviceOptions {
   readonly volume: FrontendVolume;
   readonly file: string;
-  /** Its source in the mount table. */
+  /** The source of the raw device in the mount table. */
   readonly source: string;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
   readonly warn: (sentence: string) => void;
   /** `file` has changed. */
   readonly fileChanged: () => void;
-  /** Another program has unmounted it. */
+  /** Another program has unmounted the device. */
   readonly gone: (reason: string) => void;
 }
 
@@ -40,7 +40,7 @@ export class RawDevice {
   private isEnding = false;
   private hasGone = false;
   private settle: (refusal: string | null) => void = () => undefined;
-  /** The result of the kernel's INIT; null: success. */
+  /** The result of INIT: why the kernel cannot be used; null: success. */
   private readonly agreement = new Promise<string | null>((resolve) => (this.settle = resolve));
 
   private constructor(options: RawDeviceOptions, fd: number, before: FuseFile | null) {
@@ -82,13 +82,13 @@ export class RawDevice {
         await runCommand(clock, 'mount', ['-i', '-t', RAW_TYPE, '-o', how, source, file], fd);
       } catch (thrown) {
         closeSync(fd);
-        // A mount that took too long may still have succeeded.
+        // A mount that has timed out may still have succeeded.
         await unmountLazily(clock, file);
         throw thrown;
       }
       const made = new RawDevice(options, fd, null);
       made.device.start();
-      // The kernel's first request says what it can do.
+      // The kernel's first request (INIT) states its version and features.
       const refusal = await within(clock, DEVICE_COMMAND_TIMEOUT_MS, made.agreement);
       if (refusal === null) return made;
       await made.abandon();
@@ -99,23 +99,23 @@ export class RawDevice {
     }
   }
 
-  /** A device of an earlier process: `fd` is its descriptor, `before` its note. Call `serveOn` next. */
+  /** Adopts a device of an earlier process. `fd`: its descriptor; `before`: its file properties from the note. Call `serveOn` next. */
   static adopt(options: RawDeviceOptions, fd: number, before: FuseFile): RawDevice {
     return new RawDevice(options, fd, before);
   }
 
-  /** Lets the kernel send unanswered requests again, and answers all requests from now on. Throws E_SYSTEM. */
+  /** Makes the kernel send unanswered requests again, and answers all requests from now on. Throws E_SYSTEM. */
   serveOn(): void {
     this.device.resend();
     this.device.start();
   }
 
-  /** Another program has unmounted it. */
+  /** Whether another program has unmounted the device. */
   get isGone(): boolean {
     return this.hasGone;
   }
 
-  /** Of /dev/fuse. */
+  /** The descriptor of /dev/fuse. */
   get fd(): number {
     return this.device.fd;
   }
@@ -125,8 +125,8 @@ export class RawDevice {
   }
 
   /**
-   * Tells the kernel the current size of the volume. The size is set, not queried: the kernel does not keep the answer to a query when a write
-   * has ended meanwhile, and then reads beyond the old size return nothing.
+   * Tells the kernel the current size of the volume. For a writable volume the size is set instead of queried: if a write ended during a
+   * query, the kernel would discard the answer, and reads beyond the old size would return nothing.
    */
   async grow(): Promise<void> {
     const { clock, file, volume } = this.options;
@@ -134,12 +134,12 @@ export class RawDevice {
     await runCommand(clock, command[0] ?? '', [...command.slice(1), file]);
   }
 
-  /** Takes no more requests; those that were taken continue. */
+  /** Takes no more requests. Requests that were already taken continue. */
   pause(): void {
     this.device.pause();
   }
 
-  /** Unmounts it while requests are still answered. Throws E_IN_USE. */
+  /** Unmounts the device while requests are still answered. Throws E_IN_USE. */
   async remove(): Promise<void> {
     const { file, clock } = this.options;
     this.isEnding = true;
@@ -156,13 +156,13 @@ export class RawDevice {
     await removeFile(file);
   }
 
-  /** All requests, also those under way, end with an error from now on. */
+  /** From now on all requests, including those under way, end with an error. */
   fail(): void {
     this.isEnding = true;
     this.session.stop();
   }
 
-  /** Unmounts it lazily and fails its users' I/O. */
+  /** Unmounts the device lazily and fails the I/O of its users. */
   async abandon(): Promise<void> {
     const { file, clock } = this.options;
     this.fail();
@@ -183,7 +183,7 @@ function within(clock: Clock, ms: number, agreement: Promise<string | null>): Pr
   });
 }
 
-/** Unmounts lazily: new users cannot find it, and it is gone when its last user has ended. */
+/** Unmounts the file lazily: new users cannot find the mount, and it disappears when the last user has closed it. */
 export async function unmountLazily(clock: Clock, file: string): Promise<void> {
   if (await isMounted(file)) await runCommand(clock, 'umount', ['-i', '-l', file]);
 }
@@ -200,7 +200,7 @@ async function isMounted(file: string): Promise<boolean> {
   return (await mountTable()).some(({ mountPoint }) => mountPoint === file);
 }
 
-/** Creates the mount point; an existing empty file was left by a crash. */
+/** Creates the mount point. Accepts an existing empty file, because a crash may have left it. */
 async function makeMountPoint(file: string): Promise<void> {
   if (await isMounted(file)) throw new RsError('E_IN_USE', `Something is mounted on ${file}: unmount it, or set path = for this volume`);
   try {

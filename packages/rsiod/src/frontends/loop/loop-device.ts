@@ -1,5 +1,5 @@
-// One block device: a loop device with direct I/O on a raw device, and a link to it at the volume's path. The kernel does the I/O.
-// Invariant: a loop device is touched only while our file backs it, because a detached loop device may already have another user.
+// One block device: a loop device with direct I/O on a raw device, and a link to the loop device at the volume's path. The kernel does the
+// I/O. Invariant: a loop device is touched only while our file backs it, because a detached loop device may already have another user.
 
 import { lstat, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -12,11 +12,11 @@ import type { LoopNodes } from './loop-nodes.ts';
 
 export interface LoopDeviceOptions {
   readonly clock: Clock;
-  /** The file that backs it. */
+  /** The file that backs the loop device. */
   readonly rawFile: string;
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
-  /** The link to it. */
+  /** Path of the link to the loop device. */
   readonly node: string;
   readonly nodes: LoopNodes;
 }
@@ -24,12 +24,12 @@ export interface LoopDeviceOptions {
 const LOOP_FORM = /^\/dev\/loop\d+$/;
 
 export class LoopDevice {
-  /** `/dev/loop3` */
+  /** Path of the loop device, as `/dev/loop3`. */
   readonly device: string;
   private readonly options: LoopDeviceOptions;
   /** The kernel's sequence number of this use; null before Linux 5.15. */
   readonly sequence: string | null;
-  /** Its node in /dev was created for it, and is removed with it. */
+  /** The node in /dev was created for this device and is removed with it. */
   readonly isNew: boolean;
 
   private constructor(options: LoopDeviceOptions, { device, sequence, isNew = false }: LoopNote) {
@@ -46,14 +46,14 @@ export class LoopDevice {
     const flags = ['--direct-io=on', '--sector-size', String(blockSizeBytes), ...(options.readonly ? ['--read-only'] : [])];
     const find = (): Promise<string> => runCommand(clock, 'losetup', ['--find', '--show', ...flags, rawFile]);
     const { device, isNew } = await nodes.watch(find).catch(async (thrown: unknown) => {
-      // A losetup that took too long may still have made a device.
+      // A losetup that has timed out may still have made a device.
       for (const made of await loopDevicesOn(rawFile)) await runCommand(clock, 'losetup', ['--detach', made]);
       throw noLoopDevice(rawFile, toRsError(thrown));
     });
     const loop = new LoopDevice(options, { device, sequence: await ofBlock(device, 'diskseq'), isNew });
     try {
       if (!LOOP_FORM.test(device)) throw new RsError('E_SYSTEM', `losetup made ${device}, which is no loop device`);
-      // Without direct I/O the kernel would cache pages, and need this process to write them when memory is short.
+      // Without direct I/O the kernel would cache pages, and would need this process to write them when memory is short.
       if ((await ofLoop(device, 'dio')) !== '1')
         throw new RsError('E_SYSTEM', `Loop device ${device} cannot do direct I/O on ${rawFile}: use device = raw, or nbd-socket`);
       await symlink(device, node);
@@ -64,12 +64,12 @@ export class LoopDevice {
     }
   }
 
-  /** A device that another process has made; it may be gone. */
+  /** Adopts a device that another process has made. The device may be gone. */
   static adopt(options: LoopDeviceOptions, note: LoopNote): LoopDevice {
     return new LoopDevice(options, note);
   }
 
-  /** Whether the loop device still is the one that was made. */
+  /** Whether the loop device is still the one that was made. */
   async isOurs(): Promise<boolean> {
     const behind = await ofLoop(this.device, 'backing_file');
     // The path alone is not reliable, because the kernel shortens it when the raw device is unmounted.
@@ -79,24 +79,24 @@ export class LoopDevice {
     );
   }
 
-  /** Makes a new one after this one was removed. Throws as `make`. */
+  /** Makes a new device after this one was removed. Throws the errors of `make`. */
   async again(): Promise<LoopDevice> {
     return await LoopDevice.make(this.options);
   }
 
-  /** Takes over the current size of the raw device. */
+  /** Grows the loop device to the current size of the raw device. */
   async grow(): Promise<void> {
     if (await this.isOurs()) await runCommand(this.options.clock, 'losetup', ['--set-capacity', this.device]);
   }
 
-  /** Syncs the file systems that are mounted on it in this mount namespace. */
+  /** Syncs the file systems that are mounted from the device in this mount namespace. */
   async sync(): Promise<void> {
     const number = await ofBlock(this.device, 'dev');
     const mounted = (await mountTable()).filter(({ device }) => device === number);
     for (const { mountPoint } of mounted) await runCommand(this.options.clock, 'sync', ['--file-system', mountPoint]);
   }
 
-  /** Detaches it. Throws E_IN_USE when it is open; then it disappears when it is closed. */
+  /** Detaches the loop device. Throws E_IN_USE when it is open; it then disappears when its last user closes it. */
   async remove(): Promise<void> {
     const { clock, node, nodes } = this.options;
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
@@ -109,7 +109,7 @@ export class LoopDevice {
     await removeLink(node);
   }
 
-  /** Removes the link and detaches it; the kernel removes it after its last user has closed it. */
+  /** Removes the link and detaches the loop device, which the kernel removes after its last user has closed it. */
   async abandon(): Promise<void> {
     const { clock, node, nodes } = this.options;
     await removeLink(node);
@@ -126,19 +126,19 @@ export function noLoopDevice(rawFile: string, { message, context }: RsError): Rs
   return new RsError('E_SYSTEM', `No free loop device for ${rawFile} (${cause}): see losetup --list, or use device = raw`);
 }
 
-/** Backing files and their loop devices, with the kernel's names. */
+/** Lists backing files and their loop devices, with the kernel's names. */
 export async function loopDevices(): Promise<(readonly [file: string, device: string])[]> {
   const names = (await readdir('/sys/block').catch(() => [])).filter((name) => name.startsWith('loop'));
   const found = await Promise.all(names.map(async (name) => [await ofLoop(`/dev/${name}`, 'backing_file'), `/dev/${name}`] as const));
   return found.flatMap(([file, device]) => (file === null ? [] : [[file, device] as const]));
 }
 
-/** Loop devices that are backed by a file. */
+/** Lists the loop devices that a file backs. */
 export async function loopDevicesOn(file: string): Promise<string[]> {
   return (await loopDevices()).flatMap(([behind, device]) => (behind === file ? [device] : []));
 }
 
-/** Removes a link to a loop device, and nothing else. */
+/** Removes `node` if it is a link to a loop device, and never anything else. */
 export async function removeLink(node: string): Promise<void> {
   const target = await readlink(node).catch(() => '');
   if (LOOP_FORM.test(target)) await unlink(node).catch(() => undefined);
@@ -148,7 +148,7 @@ export function baseName(device: string): string {
   return device.slice(device.lastIndexOf('/') + 1);
 }
 
-/** Removes a link that a crash has left: its loop device has no backing file, or ours. Throws E_IN_USE when something else is there. */
+/** Removes a link that a crash has left. Its loop device has no backing file, or has ours. Throws E_IN_USE when something else is there. */
 async function clearPlace(node: string, rawFile: string): Promise<void> {
   const target = await readlink(node).catch(() => '');
   const behind = LOOP_FORM.test(target) ? await ofLoop(target, 'backing_file') : '';
@@ -161,12 +161,12 @@ async function clearPlace(node: string, rawFile: string): Promise<void> {
     throw new RsError('E_IN_USE', `${node} exists already and is no device of rsiod: move it away, or set path = for this volume`);
 }
 
-/** An attribute of a loop device; null: it has no backing file. Does not touch the backing file. */
+/** Reads an attribute of a loop device without touching the backing file; null: there is no backing file. */
 async function ofLoop(device: string, what: 'backing_file' | 'dio'): Promise<string | null> {
   return await ofBlock(device, `loop/${what}`);
 }
 
-/** An attribute of a block device; `dev`: its number, `7:3`. null: there is none. */
+/** Reads an attribute of a block device; `dev` is its number, as `7:3`. null: there is no such device or attribute. */
 export async function ofBlock(device: string, what: string): Promise<string | null> {
   return await readFile(`/sys/block/${baseName(device)}/${what}`, 'utf8').then(
     (text) => text.replace(/\n$/, ''),

@@ -1,7 +1,7 @@
-// The nodes of loop devices in /dev. losetup creates a node when none is free, but nothing removes it, and a thousand nodes slow down each later
-// losetup. So nodes that were created for our devices are removed when they are unused (helpers/loop-nodes.pl; without Perl they stay).
-// Invariants: no node is removed while a device of ours is being made, which may just have found it free; nodes that existed before, and nodes
-// in use, stay; attempts and waits are bounded.
+// The nodes of loop devices in /dev. losetup creates a node when none is free, but nothing removes it, and a thousand nodes slow down every
+// later losetup. So nodes that were created for our devices are removed when they are unused (helpers/loop-nodes.pl; without Perl they
+// stay). Invariants: no node is removed while a device of ours is being made, because losetup may just have found that node free; nodes
+// that existed before, and nodes in use, stay; attempts and waits are bounded.
 
 import { readdir } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -24,12 +24,12 @@ export interface LoopNodesPorts {
 export class LoopNodes {
   private readonly ports: LoopNodesPorts;
   private readonly looks: SharedLook<ReadonlySet<string>>;
-  /** Number of a node -> remaining attempts. */
+  /** Key: number of a free node. Value: remaining attempts to remove it. */
   private readonly free = new Map<number, number>();
   private making = 0;
   private removing: Promise<void> | null = null;
   private timer: Timer | null = null;
-  /** A failure to remove nodes was reported. */
+  /** Whether a failure to remove nodes was reported. */
   private isReported = false;
 
   constructor(ports: LoopNodesPorts) {
@@ -49,7 +49,10 @@ export class LoopNodes {
     });
   }
 
-  /** Runs `make`, which returns the device (`/dev/loop3`) that it made; `isNew`: its node was created with it. */
+  /**
+   * Runs `make`, which returns the path of the device that it made, as `/dev/loop3`. `isNew`: the node was created together with the
+   * device.
+   */
   async watch(make: () => Promise<string>): Promise<{ readonly device: string; readonly isNew: boolean }> {
     while (this.removing !== null) await this.removing;
     this.making++;
@@ -63,7 +66,7 @@ export class LoopNodes {
     }
   }
 
-  /** The device has no backing file, or soon will not. */
+  /** Called when the device has no backing file any more, or soon will have none. */
   release(device: string): void {
     this.free.set(numberOf(device), LOOP_NODES_TRIES);
     this.wait();
@@ -103,13 +106,13 @@ export class LoopNodes {
     const gone = new Set(await this.ports.remove(numbers).catch((thrown: unknown) => this.abandon(thrown, numbers)));
     for (const number of numbers) {
       const tries = (this.free.get(number) ?? 0) - 1;
-      // To the end of the list, so that others are tried first.
+      // Moves the node to the end of the list, so that others are tried first.
       this.free.delete(number);
       if (tries > 0 && !gone.has(number)) this.free.set(number, tries);
     }
   }
 
-  /** Reports the first failure, for example without Perl, and gives up on these nodes. */
+  /** Reports the first failure, for example that Perl is missing, and gives up on these nodes. */
   private abandon(thrown: unknown, numbers: readonly number[]): readonly number[] {
     if (!this.isReported) {
       const { message } = toRsError(thrown);

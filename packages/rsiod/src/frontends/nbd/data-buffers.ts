@@ -1,6 +1,6 @@
-// Buffers for the data of requests, pooled by size class, so that a warm data path allocates nothing. Shared by all connections.
-// Each has room for a reply header before the data, so that a READ's answer leaves from the memory that it was read into.
-// Idle memory is bounded and returned to the system when it was not needed for a time; memory-budget.ts bounds the memory in use.
+// Buffers for the data of requests, pooled by size class, so that a warm data path allocates nothing. All connections share them. Each
+// buffer has room for a reply header before the data, so that a READ's answer is sent from the memory into which the data was read. Idle
+// memory is bounded, and is returned to the system when it has not been needed for a while; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { assert } from '@rsio/common/lib/assert';
@@ -15,7 +15,7 @@ const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);
 assert(DATA_OFFSET >= DATA_CHUNK_PREFIX_BYTES, 'A reply header must fit in front of the data');
 
 export class DataBuffer {
-  /** Room for a header, then the data. */
+  /** The whole memory: room for a header, then the data. */
   readonly memory: Buffer;
   /** A view of the data, created once: most requests fill their size class and need no view of their own. */
   readonly data: Buffer;
@@ -32,31 +32,33 @@ export class DataBuffers {
   private taken = 0;
   private readonly clock: Clock | null;
   private looking: Timer | null = null;
-  /** The least idle memory since the last look, which nothing has needed. */
+  /** The least idle memory since the last check: this much was never needed in that time. */
   private unneededBytes = 0;
 
-  /** `clock` null: idle memory is never returned to the system. */
+  /** If `clock` is null, idle memory is never returned to the system. */
   constructor(clock: Clock | null = null) {
     this.clock = clock;
     for (let bits = 0; bits <= LARGEST_BITS; bits++) this.idle.push([]);
   }
 
-  /** Buffers in use. */
+  /** Number of buffers in use. */
   get inUse(): number {
     return this.taken;
   }
 
-  /** Idle memory. */
+  /** Bytes of idle memory. */
   get pooledBytes(): number {
     return this.idleBytes;
   }
 
-  /** Memory of a buffer for `lengthBytes` of data. */
+  /** Bytes of memory that a buffer for `lengthBytes` of data has. */
   static memoryBytes(lengthBytes: number): number {
     return DATA_OFFSET + 2 ** classBits(lengthBytes);
   }
 
-  /** A buffer for at least `lengthBytes` (at most NBD_REQUEST_MAX_BYTES) of data; its content is undefined. */
+  /**
+   * Returns a buffer for at least `lengthBytes` of data, where `lengthBytes` is at most NBD_REQUEST_MAX_BYTES. Its content is undefined.
+   */
   take(lengthBytes: number): DataBuffer {
     const bits = classBits(lengthBytes);
     const pooled = this.idle[bits]?.pop();
@@ -67,7 +69,7 @@ export class DataBuffers {
     return pooled;
   }
 
-  /** Returns a buffer of `take`. */
+  /** Gives a buffer of `take` back to the pool. */
   giveBack(buffer: DataBuffer): void {
     this.taken--;
     if (this.idleBytes + buffer.memory.length > NBD_POOLED_BYTES_MAX) {
@@ -96,7 +98,7 @@ export class DataBuffers {
     });
   }
 
-  /** The largest first. */
+  /** Frees idle memory, the largest buffers first. */
   private shrink(bytes: number): void {
     let left = bytes;
     for (let bits = LARGEST_BITS; bits >= SMALLEST_BITS; bits--) {
@@ -116,8 +118,9 @@ function classBits(lengthBytes: number): number {
 }
 
 /**
- * Returns the memory to the system soon. Memory that is only unreferenced stays until old objects are collected, which may take hours in an idle
- * process. Memory that moves to a new, unreferenced object is freed with the next young objects.
+ * Returns the memory to the system soon. Memory that is merely unreferenced stays until the garbage collector collects old objects, which
+ * may take hours in an idle process. Memory that was moved to a new, unreferenced object is freed with the next collection of young
+ * objects.
  */
 function freeMemory({ memory }: DataBuffer): void {
   const { buffer } = memory;

@@ -1,8 +1,8 @@
-// One bound for the memory of all requests of the NBD frontend. At the bound, connections take turns: first come, first served, one request a
-// turn. Pure. A connection that holds nothing always gets room for one small request, and for a large one as long as the reserve lasts. So
-// connections that keep their memory for ever (a volume hangs, a client does not read) cannot starve the others. Invariants: at most the limit,
-// the reserve and one small request for each connection are taken; each taken byte is given back once; waiting users are called when there may
-// be room.
+// One bound for the memory of all requests of the NBD frontend. At the bound, connections take turns: first come, first served, one request
+// per turn. Pure. A connection that holds no memory always gets room for one small request, and for a large one as long as the reserve
+// lasts. So connections that never give their memory back (a volume hangs, a client does not read) cannot starve the others. Invariants: at
+// most the limit, the reserve and one small request for each connection are taken; each taken byte is given back once; waiting users are
+// called when there may be room.
 
 export interface BudgetUser {
   /** There may be room now: the user calls `take` again if it still needs memory. */
@@ -11,23 +11,23 @@ export interface BudgetUser {
 
 export interface BudgetBounds {
   readonly limitBytes: number;
-  /** Beyond the limit, for large requests of users that hold nothing. */
+  /** Bytes beyond the limit, for large requests of users that hold no memory. */
   readonly reserveBytes: number;
-  /** The size of a small request at most. */
+  /** Maximum size of a small request. */
   readonly smallBytes: number;
 }
 
 export class MemoryBudget {
-  /** Currently taken. */
+  /** Bytes that are currently taken. */
   usedBytes = 0;
   private readonly bounds: BudgetBounds;
   private readonly schedule: (fire: () => void) => void;
   private readonly waiting: BudgetUser[] = [];
-  /** The user that was called and has not called `take` yet. */
+  /** The user that was called and has not called `take` since. */
   private turn: BudgetUser | null = null;
   private isScheduled = false;
 
-  /** `schedule` calls back once, later, so that no user is called from within another connection's work. */
+  /** `schedule` calls `fire` once, later, so that no user is called while another connection is working. */
   constructor(bounds: BudgetBounds, schedule: (fire: () => void) => void) {
     this.bounds = bounds;
     this.schedule = schedule;
@@ -37,7 +37,9 @@ export class MemoryBudget {
     return this.waiting.length;
   }
 
-  /** `isAlone`: the user holds nothing. False: no room; the user is called when there may be. */
+  /**
+   * Takes memory for a user. `isAlone`: the user holds no memory. False: there is no room, and the user is called when there may be room.
+   */
   take(user: BudgetUser, bytes: number, isAlone: boolean): boolean {
     const isTurn = this.waiting.length === 0 || this.turn === user;
     this.turn = null;
@@ -58,7 +60,7 @@ export class MemoryBudget {
     this.wakeLater();
   }
 
-  /** The user does not wait any more. */
+  /** Removes the user from the waiting ones. */
   forget(user: BudgetUser): void {
     if (this.waiting.length === 0) return;
     const at = this.waiting.indexOf(user);

@@ -1,6 +1,6 @@
-// Extents of a volume -> descriptors of base:allocation: pairs of (length, flags), as many as one reply carries. Pure. Volumes know whole
-// blocks only, but a client may start at any byte: `headBytes` of the first extents lie before its range. Invariants: the list is never empty
-// and never longer than the range; neighbours of one kind are merged. A hole of a volume reads as zeros.
+// Turns extents of a volume into descriptors of base:allocation: pairs of (length, flags), as many as one reply carries. Pure. Volumes
+// report whole blocks only, but a client may start at any byte: the first `headBytes` of the extents lie before its range. Invariants: the
+// list is never empty and never longer than the range; neighbours of one kind are merged. A hole of a volume reads as zeros.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import type { Extent } from '../../volumes/frontend-volume.ts';
@@ -9,10 +9,12 @@ import { type ReplyAddress, writeChunkHeader } from './wire/nbd-codec.ts';
 
 const DESCRIPTOR_BYTES = 8;
 
-/** The largest BLOCK_STATUS reply. */
+/** Length of the largest BLOCK_STATUS reply. */
 export const BLOCK_STATUS_MAX_BYTES = CHUNK_HEADER_BYTES + 4 + EXTENTS_PER_ANSWER_MAX * DESCRIPTOR_BYTES;
 
-/** Pairs of bytes and flags for the `lengthBytes` that begin `headBytes` after the start of `extents`; `one`: only the first pair. */
+/**
+ * Returns pairs of length and flags for the `lengthBytes` that begin `headBytes` after the start of `extents`. `one`: only the first pair.
+ */
 export function allocationDescriptors(extents: readonly Extent[], headBytes: number, lengthBytes: number, one: boolean): number[] {
   const most = one ? 1 : EXTENTS_PER_ANSWER_MAX;
   const pairs: number[] = [];
@@ -29,11 +31,11 @@ export function allocationDescriptors(extents: readonly Extent[], headBytes: num
     else break;
     left -= bytes;
   }
-  // "Allocated" is always a correct answer.
+  // Without extents the whole range is reported as allocated, which is always a correct answer.
   return pairs.length > 0 ? pairs : [lengthBytes, 0];
 }
 
-/** Returns the position behind the chunk. */
+/** Writes the chunk and returns the position after it. */
 export function writeBlockStatus(into: Buffer, at: number, to: ReplyAddress, descriptors: readonly number[]): number {
   let behind = writeChunkHeader(into, at, to, CHUNK.BLOCK_STATUS, 4 + descriptors.length * 4);
   behind = into.writeUInt32BE(ALLOCATION_CONTEXT_ID, behind);

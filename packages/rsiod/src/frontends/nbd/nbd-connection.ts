@@ -1,6 +1,6 @@
-// One NBD connection from greeting to end: which decoder gets the bytes, when the socket is read, and when the connection ends. Sans-I/O.
-// Options are handled in nbd-handshake.ts, requests in nbd-transmission.ts. Invariant: a bug that one connection runs into ends that connection
-// only (docs/adr/0022); a failed assertion ends the process, as everywhere.
+// One NBD connection from greeting to end: decides which decoder gets the bytes, when the socket is read, and when the connection ends.
+// Sans-I/O. nbd-handshake.ts handles options, nbd-transmission.ts requests. Invariant: a bug that one connection runs into ends that
+// connection only (docs/adr/0022); a failed assertion ends the process, as everywhere.
 //
 //   haggling --GO, EXPORT_NAME--> serving --DISC, end of input, drain()--> draining --all answered--> closed --volume done--> finished
 //      `---ABORT, end, bad bytes---------------------------------------------------------------------'
@@ -21,7 +21,7 @@ export interface ConnectionEvents {
   broken(reason: string): void;
   /** The connection is closed because of a bug in rsiod. Called once. */
   failed(thrown: unknown): void;
-  /** The connection is closed, and the volume and the socket have nothing of it any more. Called once. */
+  /** The connection is closed, and neither the volume nor the socket uses its requests and buffers any more. Called once. */
   finished(): void;
 }
 
@@ -40,13 +40,13 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   private readonly options = new NbdOptionDecoder(this);
   private phase: Phase = 'haggling';
   private running: Serving | null = null;
-  /** Bytes that were received and not taken yet; while there are any, the transport is paused. */
+  /** Bytes that were received but not taken yet. While there are any, the transport is paused. */
   private rest: Buffer | null = null;
   private restAt = 0;
   private hasInputEnded = false;
   private isEnded = false;
   private hasFailed = false;
-  /** A handshake answer is on its way. Options are taken one by one, so that a client cannot pile up answers. */
+  /** A handshake answer is being sent. Until it has left, no further option is taken, so that a client cannot pile up answers. */
   private isAnswering = false;
 
   constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
@@ -60,7 +60,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.transport.write(greeting(), () => {});
   }
 
-  /** Bytes of the client; the caller may re-use them when this returns. */
+  /** Takes bytes from the client. The caller may re-use `bytes` when this returns. */
   receive(bytes: Buffer, start: number, end: number): void {
     try {
       const at = this.take(bytes, start, end);
@@ -73,7 +73,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** The client sends no more. Its requests are executed and answered. */
+  /** The client has closed its sending side. Its requests are still executed and answered. */
   inputEnd(): void {
     this.hasInputEnded = true;
     try {
@@ -83,7 +83,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Takes no more requests, answers those under way, and closes. */
+  /** Takes no more requests, answers the requests under way, and closes. */
   drain(): void {
     if (!this.isAccepting()) return;
     this.phase = 'draining';
@@ -98,7 +98,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.transport.destroy();
   }
 
-  /** The transport is closed, by either side. */
+  /** Called when either side has closed the transport. */
   closed(): void {
     if (this.phase === 'closed' || this.phase === 'finished') return;
     this.phase = 'closed';
@@ -112,7 +112,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Ends the connection after an exception in any event; requests that the volume has come back later. */
+  /** Ends the connection after an exception in any event. Requests that are still in the volume are done later. */
   failed(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     if (this.hasFailed || this.phase === 'finished') return;
@@ -147,7 +147,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   roomAgain(): void {
     if (this.rest === null || !this.isAccepting()) return;
-    // A held header has been received completely: feeding no bytes offers it again.
+    // A held header is already complete in the decoder: feeding an empty range offers the header again.
     if (this.running?.decoder.isHolding === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
     this.restAt = this.take(this.rest, this.restAt, this.rest.length);
     if (!this.isAccepting() || this.restAt < this.rest.length || this.isBlocked()) return;
@@ -179,7 +179,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     return this.running === null ? this.isAnswering : this.running.decoder.isHolding;
   }
 
-  /** Feeds the decoder of the phase, which may change meanwhile. Returns the position after the bytes that were taken. */
+  /** Feeds the decoder of the current phase; the phase may change during the call. Returns the position after the bytes that were taken. */
   private take(bytes: Buffer, start: number, end: number): number {
     let at = start;
     while (at < end && this.isAccepting() && !this.isBlocked()) {

@@ -1,6 +1,6 @@
-// The NBD frontend: a Unix socket on which attached volumes are exported. No other file here uses sockets. The protocol is in nbd-connection.ts,
-// the socket's path in daemon/unix-socket.ts and its group in socket-group.ts. Invariant: a connection counts against NBD_CONNECTIONS_MAX,
-// and as a user of its volume, until none of its requests is in the volume.
+// The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. The protocol is in
+// nbd-connection.ts, the socket's path in daemon/unix-socket.ts and its group in socket-group.ts. Invariant: a connection counts against
+// NBD_CONNECTIONS_MAX, and as a user of its volume, until none of its requests is in the volume.
 
 import { createServer, type Server, Socket } from 'node:net';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -38,15 +38,15 @@ export interface NbdFrontendLog {
 
 export interface NbdFrontendOptions {
   readonly socketPath: string;
-  /** Group that may use the socket (nbd-group); null: only the owner. */
+  /** The group that may use the socket (nbd-group); null: only the owner may. */
   readonly group: string | null;
-  /** In the order in which clients see them; only those that are shown are exported. */
+  /** The attached volumes in the order in which clients see them. Only volumes that are shown are exported. */
   readonly attached: () => readonly FrontendVolume[];
-  /** Whether the configuration lets a volume be exported, now. */
+  /** Whether the current configuration lets a volume be exported. */
   readonly mayExport: (volume: FrontendVolume) => boolean;
   readonly log: NbdFrontendLog;
   readonly clock: Clock;
-  /** False: never moves a connection's handle, so that it does not receive in place (withReceiveBuffer). */
+  /** False: a connection's handle is never moved, so that the connection does not receive in place (withReceiveBuffer). */
   readonly receiveInPlace?: boolean;
 }
 
@@ -71,10 +71,10 @@ export class NbdFrontend implements Frontend {
   private readonly exports: NbdVolumes;
   private readonly data: DataBuffers;
   private readonly pools: NbdPools;
-  /** One for all sockets, because received bytes are taken before the next read. */
+  /** One buffer for all sockets, because received bytes are taken before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
-  /** Connections beyond the limit, which get a message before they are closed. */
+  /** Connections beyond the limit. They get a message before they are closed. */
   private readonly refused = new Set<Client>();
   private readonly lines: RateLimitedLog;
   private refusals = 0;
@@ -122,7 +122,7 @@ export class NbdFrontend implements Frontend {
     return { raw: null, block: `nbd+unix:///${exportName(volume)}?socket=${this.options.socketPath}` };
   }
 
-  /** NBD clients are not notified when a volume grows: they see its size when they connect. */
+  /** Does nothing: NBD clients are not notified when a volume grows; they learn the size when they connect. */
   grown(): Promise<void> {
     return Promise.resolve();
   }
@@ -135,7 +135,7 @@ export class NbdFrontend implements Frontend {
     return Promise.resolve(count === 0 ? [] : [`${count} NBD connection${count === 1 ? '' : 's'} to ${this.options.socketPath}`]);
   }
 
-  /** No new client finds it. Connections that use it go on: the volume fails their I/O when it is detached. */
+  /** Hides the volume from new clients. Existing connections to it continue until the volume is detached and fails their I/O. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     const users = force ? [] : await this.usersOf(volume);
     if (users.length > 0) throw inUse(users);
@@ -146,7 +146,7 @@ export class NbdFrontend implements Frontend {
     await this.hide(volume, true);
   }
 
-  /** Connections end with the process that has accepted them: nothing is left of an earlier one. */
+  /** Does nothing: connections end with the process that accepted them, so an earlier process has left none. */
   release(): Promise<void> {
     return Promise.resolve();
   }
@@ -163,7 +163,7 @@ export class NbdFrontend implements Frontend {
     return Promise.resolve();
   }
 
-  /** Takes no more requests, answers what is under way, and closes all connections within NBD_STOP_TIMEOUT_MS. */
+  /** Takes no more requests, answers the requests under way, and closes all connections within NBD_STOP_TIMEOUT_MS. */
   async close(): Promise<void> {
     const { server } = this;
     this.server = null;
@@ -176,7 +176,7 @@ export class NbdFrontend implements Frontend {
     this.lines.close();
   }
 
-  /** Pooled buffers in use; 0 when no request is under way. */
+  /** Number of pooled buffers in use; 0 when no request is under way. */
   get buffersInUse(): number {
     return this.pools.data.inUse + this.pools.batches.inUse;
   }
@@ -199,7 +199,7 @@ export class NbdFrontend implements Frontend {
     } else this.refuse(socket);
   }
 
-  /** A client that only sees its connection closed would think that the socket is broken. */
+  /** Sends a message before closing, because otherwise the client would take the socket for broken. */
   private refuse(socket: Socket): void {
     const sentence = `${this.clients.size} NBD connections are open, which is the limit: close one of them`;
     this.reportRefusal(sentence);
@@ -270,9 +270,9 @@ export class NbdFrontend implements Frontend {
 type Receive = (bytes: Buffer, end: number) => void;
 
 /**
- * The accepted connection as a socket that receives into `buffer`. Node offers this for outgoing connections only, so the handle is moved to a
- * new socket. This works on Node 20, 22 and 24 but is undocumented, so every step is checked. It saves an allocation and a copy per read,
- * which matters for writes. Undefined: not possible here, and `accepted` is unchanged.
+ * The accepted connection as a socket that receives into `buffer`. Node offers this for outgoing connections only, so the handle is moved
+ * to a new socket. This works on Node 20, 22 and 24 but is undocumented, so every step is checked. Receiving in place saves an allocation
+ * and a copy per read, which matters for writes. Undefined: this version of Node does not allow it, and `accepted` is unchanged.
  */
 function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
   const handle: unknown = Reflect.get(accepted, '_handle');
@@ -284,7 +284,7 @@ function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): 
   const options = { handle, allowHalfOpen: true, manualStart: true, onread: { buffer, callback } };
   const moved = new Socket(options);
   if (Reflect.get(moved, '_handle') !== handle) return undefined;
-  // Without its handle the old socket closes nothing; destroying it removes it from the server's count.
+  // Without its handle the old socket closes nothing. It is destroyed so that the server no longer counts it.
   Reflect.set(accepted, '_handle', null);
   accepted.destroy();
   return moved;
@@ -302,7 +302,7 @@ function transportOf(socket: Socket): NbdTransport {
     uncork: () => socket.uncork(),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    // Closes both directions, so that a client that keeps its side open cannot keep the connection.
+    // Closes both directions, so that a client that keeps its side open cannot keep the connection open.
     end: () => void socket.end(() => socket.destroy()),
     destroy: () => void socket.destroy(),
   };

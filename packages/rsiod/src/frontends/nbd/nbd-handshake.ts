@@ -1,5 +1,5 @@
-// Option negotiation: (client flags | option) -> bytes of the answer and the next step. No sockets, no framing. Keeps what was negotiated:
-// structured replies, and the volume for which base:allocation was selected.
+// Option negotiation: takes the client's flags or an option and returns the answer's bytes and the next step. No sockets, no framing. Keeps
+// what was negotiated: structured replies, and the volume for which base:allocation was selected.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { findExport } from './wire/export-names.ts';
@@ -13,7 +13,7 @@ export interface NbdVolumes {
   readonly refusal?: string;
 }
 
-/** What was negotiated. */
+/** The result of the negotiation. */
 export interface Transmission {
   readonly volume: FrontendVolume;
   readonly isStructured: boolean;
@@ -25,7 +25,7 @@ export interface Transmission {
 
 export interface HandshakeStep {
   readonly reply: Buffer | null;
-  /** Read another option, close once the reply is out, or start the transmission. */
+  /** What the connection does next: read another option, close after the reply has been sent, or start the transmission. */
   readonly next: 'option' | 'close' | Transmission;
 }
 
@@ -47,7 +47,7 @@ export class NbdHandshake {
   private hasZeroes = true;
   private isStructured = false;
   private allocationOf: FrontendVolume | null = null;
-  /** Volumes whose block sizes the client has requested. */
+  /** Volumes for which the client has requested the block sizes. */
   private readonly sizesKnown = new Set<FrontendVolume>();
 
   constructor(volumes: NbdVolumes) {
@@ -60,7 +60,7 @@ export class NbdHandshake {
     return { reply: null, next: 'option' };
   }
 
-  /** `data` is null when the option is longer than NBD_OPTION_MAX_BYTES. */
+  /** Handles one option. `data` is null when the option is longer than NBD_OPTION_MAX_BYTES. */
   option(option: number, data: Buffer | null): HandshakeStep {
     if (option === OPTION.ABORT) return { reply: optionReply(option, OPTION_REPLY.ACK), next: 'close' };
     const { refusal } = this.volumes;
@@ -127,7 +127,7 @@ export class NbdHandshake {
   }
 
   private setContexts(option: number, data: Buffer): HandshakeStep {
-    // An earlier selection is void even when this option fails.
+    // The option cancels an earlier selection, even when the option itself fails.
     this.allocationOf = null;
     if (!this.isStructured)
       return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');

@@ -1,5 +1,5 @@
-// One request of an NBD client while it is under way: the VolumeIo that the volume sees, and the fields that its answer needs.
-// Objects are re-used within their connection, and their callbacks are created once per object.
+// One request of an NBD client while it is under way: the VolumeIo that the volume sees, and the fields that its answer needs. Objects are
+// re-used within their connection, and their callbacks are created once per object.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
@@ -17,7 +17,7 @@ export interface NbdRequestEvents {
 }
 
 export class NbdRequest implements VolumeIo, LargeReply {
-  // As the volume sees it.
+  // The fields of VolumeIo, as the volume sees them.
   op: VolumeOp = 'read';
   positionBytes = 0;
   lengthBytes = 0;
@@ -27,21 +27,21 @@ export class NbdRequest implements VolumeIo, LargeReply {
   mustKeepAllocated = false;
   readonly anyRange: boolean;
 
-  // As the client sent it.
+  // The fields of the request, as the client sent them.
   type: number = COMMAND.READ;
   cookieHigh = 0;
   cookieLow = 0;
   offsetHigh = 0;
   offsetLow = 0;
   isFirstExtentOnly = false;
-  /** BLOCK_STATUS: bytes by which the volume's range begins before the client's. */
+  /** For BLOCK_STATUS: number of bytes between the start of the volume's range and the start of the client's range. */
   headBytes = 0;
-  /** Bytes of data that count against the bound of its connection. */
+  /** Bytes of data that count against the limit of the connection. */
   dataBytes = 0;
 
-  /** The pooled buffer that `buffer` is a part of; null: the request has no data. */
+  /** The pooled buffer that contains `buffer`; null: the request has no data. */
   held: DataBuffer | null = null;
-  /** Header and data of a large reply. */
+  /** A large reply: header and data. */
   reply: Buffer = NO_BUFFER;
   readonly sent: (failed?: Error | null) => void;
   readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
@@ -59,7 +59,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.events.completed(this, status);
   }
 
-  /** The request stores data, so that a failure past the end is ENOSPC. */
+  /** Whether the request stores data, in which case an access past the end fails with ENOSPC. */
   get needsRoom(): boolean {
     return this.type === COMMAND.WRITE || this.type === COMMAND.WRITE_ZEROES;
   }
@@ -95,7 +95,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   }
 }
 
-/** The volume's operation; BLOCK_STATUS uses `extents` instead. */
+/** Returns the volume's operation for a command. BLOCK_STATUS has none: it uses `extents`. */
 function opOf(type: number): VolumeOp {
   switch (type) {
     case COMMAND.WRITE:

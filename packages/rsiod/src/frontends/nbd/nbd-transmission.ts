@@ -1,7 +1,8 @@
-// The transmission phase of one connection: passes requests from the decoder to the volume, and outcomes back as replies. Bytes are the job of
-// nbd-codec.ts, checks of request-rules.ts and the volume, sending of reply-output.ts, and the connection's state of nbd-connection.ts.
-// Invariants: a request counts from its header until its reply has left or never will; its data buffer returns to the pool exactly once, and
-// never while the volume or the socket has it, also when the connection has ended meanwhile. Callbacks pass exceptions to `events.failed` only.
+// The transmission phase of one connection: passes requests from the decoder to the volume, and outcomes back as replies. nbd-codec.ts
+// handles bytes, request-rules.ts and the volume check requests, reply-output.ts sends, and nbd-connection.ts keeps the connection's state.
+// Invariants: a request counts from its header until its reply has left or never will; its data buffer returns to the pool exactly once,
+// and never while the volume or the socket uses it, even if the connection has ended by then. Callbacks pass exceptions to `events.failed`
+// only.
 
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -28,23 +29,23 @@ import { type ReplyOutputEvents, ReplyOutput } from './reply-output.ts';
 import { hasData, refusalOf } from './request-rules.ts';
 
 export interface TransmissionEvents {
-  /** The client asked to disconnect: answer the requests under way, then close. */
+  /** The client has asked to disconnect: the owner must answer the requests under way, then close. */
   disconnectRequested(): void;
   badRequest(magic: number): void;
-  /** A reply has left: a held request may be taken now. */
+  /** A reply has left, so a held request may be taken now. */
   roomAgain(): void;
   /** No request is under way any more. */
   settled(): void;
-  /** An exception in an event that has no other handler: the connection must end, and `fail` must be called. */
+  /** An event handler threw, and nothing else catches the exception: the owner must end the connection and call `fail`. */
   failed(thrown: unknown): void;
 }
 
-/** Shared by all connections. */
+/** Pools and scheduling that all connections share. */
 export interface NbdPools {
   readonly data: DataBuffers;
   readonly batches: BatchPool;
   readonly budget: MemoryBudget;
-  /** Calls `fire` once, at the end of this turn of the event loop. */
+  /** Calls `fire` once, at the end of this event-loop turn. */
   readonly schedule: (fire: () => void) => void;
 }
 
@@ -57,18 +58,18 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private readonly events: TransmissionEvents;
   private readonly data: DataBuffers;
   private readonly budget: MemoryBudget;
-  /** Taken from the budget and not given back yet. */
+  /** Bytes that were taken from the budget and not given back yet. */
   private heldBytes = 0;
   private readonly output: ReplyOutput;
   private readonly idle: NbdRequest[] = [];
   /** The WRITE whose payload is being received. */
   private receiving: NbdRequest | null = null;
   private requestsOut = 0;
-  /** Those of them that the volume has. */
+  /** Of the requests in `requestsOut`, the number that are in the volume. */
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
-  /** After an exception only the requests that the volume has are counted. */
+  /** `fail` was called: from then on only the requests in the volume are counted. */
   private hasFailed = false;
 
   constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
@@ -79,7 +80,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
   }
 
-  /** Requests whose replies have not left. */
+  /** Number of requests whose replies have not left. */
   get underWay(): number {
     return this.hasFailed ? this.inVolume : this.requestsOut;
   }
@@ -111,7 +112,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
       this.payloadTarget = request.buffer;
       return 'payload';
     }
-    // There is no cache that could make a later READ faster, and doing nothing is allowed.
+    // rsiod has no cache that could make a later READ faster, and the protocol allows CACHE to do nothing.
     if (header.type === COMMAND.CACHE) this.answerDone(request);
     else this.execute(request);
     return 'next';
@@ -128,7 +129,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.events.badRequest(magic);
   }
 
-  /** The budget may have memory for a held request. */
+  /** Called when the budget may have memory for a held request. */
   roomAgain(): void {
     try {
       if (!this.isDead) this.events.roomAgain();
@@ -137,7 +138,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     }
   }
 
-  /** No more input comes: a WRITE whose payload is incomplete is never executed. */
+  /** Called when no more input comes. A WRITE whose payload is incomplete is never executed. */
   noMoreInput(): void {
     this.budget.forget(this);
     const request = this.receiving;
@@ -146,7 +147,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.drop(request);
   }
 
-  /** The connection is gone: nothing is answered any more. Requests that the volume has come back later. */
+  /** Called when the connection is gone: no request is answered any more. Requests in the volume are done later. */
   die(): void {
     this.isDead = true;
     this.budget.forget(this);
@@ -154,7 +155,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.output.close();
   }
 
-  /** After `events.failed`: no request is answered or re-used. */
+  /** Called after `events.failed`: from now on no request is answered or re-used. */
   fail(): void {
     this.hasFailed = true;
     this.isDead = true;
@@ -181,7 +182,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.inVolume--;
     try {
       if (this.isDead) this.drop(request);
-      // If the server cannot tell holes, everything counts as allocated, so that a copy does not fail.
+      // If the server cannot report holes, everything counts as allocated, so that a copy does not fail.
       else if (status === STATUS.OK || status === STATUS.UNSUPPORTED) this.answerExtents(request, status === STATUS.OK ? extents : []);
       else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
     } catch (thrown) {
@@ -202,8 +203,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   left(requests: number, dataBytes: number, failed: boolean): void {
     this.requestsOut -= requests;
     this.bytesOut -= dataBytes;
-    // Only a reply that was really sent lets more requests in. Otherwise requests that a vanished client left in the socket
-    // would be executed late, after those of its successor.
+    // Only a reply that was really sent admits further requests. Otherwise requests that a vanished client left in the socket would be
+    // executed late, after the requests of its successor.
     if (!failed && !this.isDead) this.events.roomAgain();
     if (this.underWay === 0) this.events.settled();
   }
@@ -215,11 +216,11 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private execute(request: NbdRequest): void {
     if (request.type === COMMAND.BLOCK_STATUS) this.requestExtents(request);
     else this.agreed.volume.submit(request);
-    // Counted after the call that may throw, because a request that was not taken never comes back.
+    // Counted after the call, because the call may throw, and then the request is never done.
     this.inVolume++;
   }
 
-  /** Requests the extents of all blocks that the range touches, because volumes know whole blocks only. */
+  /** Requests the extents of all blocks that the range touches, because volumes report whole blocks only. */
   private requestExtents(request: NbdRequest): void {
     const { volume } = this.agreed;
     const { positionBytes, lengthBytes } = request;
@@ -262,7 +263,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     return writeDataChunkPrefix(into, at, request, request.offsetHigh, request.offsetLow, request.lengthBytes);
   }
 
-  /** Success without data. A simple reply is shorter, and allowed even if structured replies were negotiated. */
+  /** Answers with success and without data. A simple reply is shorter, and is allowed even if structured replies were negotiated. */
   private answerDone(request: NbdRequest): void {
     const batch = this.output.room(SIMPLE_REPLY_BYTES);
     this.output.commit(writeSimpleReply(batch.bytes, batch.fill, request, 0), request.dataBytes);
@@ -294,7 +295,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
 
   private recycle(request: NbdRequest): void {
     const buffer = request.releaseBuffer();
-    // After a failure it is unknown whether the volume or the socket still has the buffer.
+    // After a failure it is unknown whether the volume or the socket still uses the buffer.
     if (this.hasFailed) return;
     if (buffer !== null) {
       const { length } = buffer.memory;

@@ -1,25 +1,25 @@
-// The port between a connection and its socket, and the pooled buffers in which small replies leave together.
-// Only nbd-frontend.ts uses sockets.
+// The port between a connection and its socket, and the pooled buffers in which small replies are sent together. Only nbd-frontend.ts uses
+// sockets.
 
 import { ObjectPool } from '@rsio/common/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 
 export interface NbdTransport {
-  /** `sent` is called once, later, when the bytes are no longer needed: they were written, or (`failed`) never will be. */
+  /** Calls `sent` once, later, when the bytes are no longer needed: they were written, or (with `failed`) never will be. */
   write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
-  /** Writes between `cork` and `uncork` leave in one system call. */
+  /** Writes between `cork` and `uncork` are sent in one system call. */
   cork(): void;
   uncork(): void;
-  /** Until `resume` nothing is received. */
+  /** Receives nothing until `resume`. */
   pause(): void;
   resume(): void;
-  /** Sends what was written, then closes. */
+  /** Sends everything that was written, then closes. */
   end(): void;
   /** Closes at once. */
   destroy(): void;
 }
 
-/** A buffer of small replies on its way out, with the counts that it returns to the connection when it has left. */
+/** A buffer of small replies, with the counts that are returned to the connection when the buffer has been sent. */
 export class ReplyBatch {
   readonly bytes = Buffer.allocUnsafeSlow(NBD_BATCH_BYTES);
   fill = 0;
@@ -33,7 +33,7 @@ export class ReplyBatch {
   }
 }
 
-/** Idle batches, shared by all connections. */
+/** Idle batches, which all connections share. */
 export class BatchPool extends ObjectPool<ReplyBatch> {
   constructor() {
     super(

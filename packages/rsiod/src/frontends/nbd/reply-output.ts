@@ -1,15 +1,15 @@
-// The output of one connection: small replies are gathered in a batch, large ones leave from their own buffers, all with one system call per
-// turn of the event loop. Invariant: each request is counted out exactly once, by `left`, when its reply has left or never will.
+// The output of one connection: small replies are gathered in a batch, large ones are sent from their own buffers, all with one system call
+// per event-loop turn. Invariant: `left` counts out each request exactly once, when its reply has been sent or never will be.
 
-// When to send: completions come in bursts, several per event of a path and several paths per turn, each burst in its own event. A microtask
-// would run between two such events. setImmediate runs once after all of them, in the same turn, so it adds no latency at queue depth 1.
-// While NBD_BATCHES_SENDING_MAX batches are on their way, further replies stay in the open batch. So a client that reads slowly gets
-// fuller batches, and a client that reads nothing holds no more memory than its requests allow.
+// When to send: completions arrive in bursts. One event of a path brings several completions, and one event-loop turn may have an event for
+// each of several paths. A microtask would run between two such events. setImmediate runs once after all of them, in the same turn, so it
+// adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent, further replies stay in the open batch. So a
+// client that reads slowly gets fuller batches, and a client that reads nothing holds no more memory than its requests allow.
 
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
 
-/** A reply that leaves from its own buffer. */
+/** A reply that is sent from its own buffer. */
 export interface LargeReply {
   /** Header and data. */
   readonly reply: Buffer;
@@ -17,9 +17,9 @@ export interface LargeReply {
 }
 
 export interface ReplyOutputEvents {
-  /** Replies to `requests` requests with `dataBytes` of data in total have left, or (`failed`) never will. */
+  /** Replies to `requests` requests, with `dataBytes` of data in total, have been sent, or (with `failed`) never will be. */
   left(requests: number, dataBytes: number, failed: boolean): void;
-  /** An exception in an event of the loop. */
+  /** An event handler of this class threw an exception. */
   failed(thrown: unknown): void;
 }
 
@@ -49,14 +49,14 @@ export class ReplyOutput {
     this.schedule = schedule;
   }
 
-  /** The batch with room for a reply of `replyBytes` at its `fill`; `commit` completes the reply. */
+  /** Returns the batch that has room for a reply of `replyBytes` at its `fill`. `commit` completes the reply. */
   room(replyBytes: number): ReplyBatch {
     if (this.open !== null && this.open.fill + replyBytes > NBD_BATCH_BYTES) this.sendBatch();
     this.open ??= this.batches.take();
     return this.open;
   }
 
-  /** The open batch now ends at `fill` and answers one more request, with `dataBytes` of data. */
+  /** Completes a reply: the open batch now ends at `fill` and answers one more request, with `dataBytes` of data. */
   commit(fill: number, dataBytes: number): void {
     const batch = this.open;
     if (batch === null) return;
@@ -66,13 +66,13 @@ export class ReplyOutput {
     this.wake();
   }
 
-  /** Sends a reply from its own buffer with this turn's others. */
+  /** Sends a reply from its own buffer, together with the other replies of this turn. */
   sendLarge(reply: LargeReply): void {
     this.large.push(reply);
     this.wake();
   }
 
-  /** The connection is gone: replies that the transport does not have are dropped and counted out. */
+  /** Called when the connection is gone: drops the replies that were not passed to the transport, and counts them out. */
   close(): void {
     this.isClosed = true;
     const batch = this.open;
@@ -106,7 +106,7 @@ export class ReplyOutput {
     if (batch === null) return;
     this.open = null;
     this.sending++;
-    // One view and one closure per batch, not per reply.
+    // This creates one view and one closure per batch, not per reply.
     this.transport.write(batch.bytes.subarray(0, batch.fill), (failed) => {
       this.sending--;
       try {

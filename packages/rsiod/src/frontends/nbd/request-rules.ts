@@ -1,5 +1,5 @@
-// Which requests of an NBD client reach the volume: checks form, flags, size and what was negotiated. Pure. The volume checks range, alignment
-// and rights. Invariant: a request that is refused here is answered without touching the volume.
+// Decides which requests of an NBD client reach the volume: checks form, flags, size and the result of the negotiation. Pure. The volume
+// checks range, alignment and rights. Invariant: a request that is refused here is answered without touching the volume.
 
 import { NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
@@ -25,7 +25,7 @@ const REFUSAL = {
   STATUS: { errno: NBD_ERRNO.EINVAL, sentence: 'No metadata context was selected' },
 } as const satisfies Record<string, Refusal>;
 
-/** Flags that a command may have; undefined: there is no such command. FUA is legal everywhere. */
+/** The flags that a command may have; undefined: there is no such command. FUA is legal in every command. */
 function legalFlags(type: number, agreed: Transmission): number | undefined {
   switch (type) {
     case COMMAND.READ:
@@ -45,7 +45,7 @@ function legalFlags(type: number, agreed: Transmission): number | undefined {
   }
 }
 
-/** Why a request is not passed to the volume; null: it is. */
+/** Why a request is not passed to the volume; null: it is passed. */
 export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refusal | null {
   const { type, flags, lengthBytes } = header;
   const legal = legalFlags(type, agreed);
@@ -54,10 +54,10 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   if (type === COMMAND.FLUSH) return lengthBytes === 0 && header.offsetHigh === 0 && header.offsetLow === 0 ? null : REFUSAL.FLUSH;
   if (lengthBytes === 0) return REFUSAL.EMPTY;
   const { canDiscard, readonly, sizeBytes } = agreed.volume;
-  // A read-only volume answers READ_ONLY itself, which is the better reason.
+  // A read-only volume answers READ_ONLY itself, which is the more helpful reason.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
-  // Making a hole is fast. Whether the storage can zero fast without one is unknown here.
+  // Making a hole is fast. Whether the storage can zero fast without making a hole is unknown here.
   const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
   if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
   if (type === COMMAND.BLOCK_STATUS && !agreed.hasAllocation) return REFUSAL.STATUS;
@@ -67,7 +67,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   return null;
 }
 
-/** READ and WRITE: their length is a length of data and bounded. */
+/** Whether a command is READ or WRITE, whose length is a length of data and is limited. */
 export function hasData(type: number): boolean {
   return type === COMMAND.READ || type === COMMAND.WRITE;
 }

@@ -1,5 +1,5 @@
-// Access to the NBD socket: its owner, or (nbd-group) a group. daemon/unix-socket.ts makes the socket.
-// Invariant: the socket is never open to another group than the configured one, not even for a moment.
+// Access to the NBD socket: only its owner may use it, or (with nbd-group) also a group. daemon/unix-socket.ts creates the socket.
+// Invariant: the socket is never open to a group other than the configured one, not even for a moment.
 
 import { chmodSync, chownSync, readFileSync } from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';
@@ -7,7 +7,10 @@ import { RsError } from '@rsio/common/lib/errors';
 const GROUP_FILE = '/etc/group';
 const MODE_GROUP = 0o660;
 
-/** Opens the socket to a group (nbd-group). Throws E_CONFIG (no such group) and E_RIGHTS (this process may not change the group). */
+/**
+ * Opens the socket to a group (nbd-group). Throws E_CONFIG when there is no such group, and E_RIGHTS when this process may not change the
+ * socket's group.
+ */
 export function openToGroup(path: string, group: string, groupFile = GROUP_FILE): void {
   const gid = groupId(group, groupFile);
   if (gid === undefined) {
@@ -16,7 +19,7 @@ export function openToGroup(path: string, group: string, groupFile = GROUP_FILE)
     });
   }
   try {
-    // The owner stays unchanged. The group comes first, because the mode must never open the socket to another group.
+    // The owner stays unchanged. The group is set before the mode, so that the mode never opens the socket to another group.
     chownSync(path, -1, gid);
     chmodSync(path, MODE_GROUP);
   } catch (thrown) {
@@ -24,7 +27,7 @@ export function openToGroup(path: string, group: string, groupFile = GROUP_FILE)
   }
 }
 
-/** Group number by name, from a file in the format of group(5). */
+/** Looks up a group's number by name in a file in the format of group(5); undefined: there is no such group. */
 export function groupId(group: string, groupFile: string): number | undefined {
   for (const line of readFileSync(groupFile, 'utf8').split('\n')) {
     const [name, , gid] = line.split(':');

@@ -1,12 +1,13 @@
-// Which devices show a volume, given the configuration and what this machine has, which is checked each time because modules come and go.
-// Invariant: `auto` always finds a way, with the reason why it is no block device; a device that was requested by name is refused instead.
+// Decides which devices show a volume, given the configuration and the device support of this machine. The support is checked each time,
+// because modules can be loaded and unloaded. Invariant: `auto` always finds a way, and says why if it is not a block device; a device that
+// was requested by name is refused if it is impossible.
 
 import { existsSync } from 'node:fs';
 import type { DeviceChoice } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 
 export interface DeviceFacts {
-  /** The daemon's files are below a root of its own. */
+  /** The daemon has its own root, which contains all its files. */
   readonly hasOwnRoot: boolean;
   readonly isRoot: boolean;
   readonly hasFuse: boolean;
@@ -15,7 +16,7 @@ export interface DeviceFacts {
 
 export interface ChosenDevice {
   readonly kind: 'block' | 'raw' | 'nbd-socket' | 'none';
-  /** Why it is not a block device; null: it is one, or another one was requested. */
+  /** Why the volume gets no block device; null: it gets one, or another device was requested. */
   readonly why: string | null;
 }
 
@@ -23,7 +24,7 @@ const NO_ROOT = 'rsiod does not run as root';
 const NO_FUSE = 'there is no /dev/fuse (modprobe fuse)';
 const NO_LOOP = 'there is no /dev/loop-control (modprobe loop)';
 
-/** Throws E_RIGHTS and E_SYSTEM when the requested device is impossible. */
+/** Chooses the device of a volume. Throws E_RIGHTS and E_SYSTEM when the requested device is impossible. */
 export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse, hasLoop }: DeviceFacts): ChosenDevice {
   switch (wanted) {
     case 'none':
@@ -38,7 +39,7 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
         throw new RsError('E_SYSTEM', `device = block is not possible, because ${NO_LOOP}: load it, or use raw`);
       return { kind: wanted, why: null };
     case 'auto':
-      // Several daemons with their own roots, for example in tests, share the loop devices of the machine.
+      // Several daemons with their own roots, for example in tests, would share the loop devices of the machine.
       if (hasOwnRoot)
         return {
           kind: 'nbd-socket',

@@ -3,7 +3,7 @@
 
 const KIB = 1024;
 
-/** Timeout of mount, umount and losetup, and of the disappearance of a device after them. */
+/** Timeout of mount, umount and losetup, and of the wait for a device to disappear afterwards. */
 export const DEVICE_COMMAND_TIMEOUT_MS = 10_000;
-/** Bytes kept of such a command's output. */
+/** Maximum number of bytes kept from the output of such a command. */
 export const DEVICE_COMMAND_OUTPUT_MAX_BYTES = 64 * KIB;

@@ -1,22 +1,22 @@
-// The mount table of /proc/self/mountinfo. The kernel answers from memory, so that no mounted file system is touched, in particular none of
-// ours, whose requests this process would have to answer. Invariant: lines that are not understood are left out.
+// The mount table of /proc/self/mountinfo. The kernel answers from memory and touches no mounted file system. That matters for our own
+// mounts, because this process would have to answer their requests. Invariant: lines that cannot be parsed are left out.
 
 import { readFile } from 'node:fs/promises';
 
 export interface MountEntry {
-  /** Number of the mounted device or file system: `7:3`. */
+  /** Number of the mounted device or file system, as `7:3`. */
   readonly device: string;
   readonly mountPoint: string;
   readonly type: string;
   readonly source: string;
 }
 
-/** `process`: the process whose mounts are read, because it may have its own mount namespace. */
+/** `process`: the process whose mounts are read. It may have its own mount namespace. */
 export async function mountTable(process = 'self'): Promise<MountEntry[]> {
   return parseMountTable(await readFile(`/proc/${process}/mountinfo`, 'utf8'));
 }
 
-/** In order of mounting. */
+/** Returns the mounts in the order in which they were mounted. */
 export function parseMountTable(text: string): MountEntry[] {
   return text.split('\n').flatMap((line) => {
     const fields = line.split(' ');

@@ -1,5 +1,5 @@
-// A look at the machine that is shared by all requests that come before it begins.
-// Invariant: a request never gets a result from before the request.
+// One look at the machine, shared by all requests that come before it begins. Invariant: a request never gets a result from before the
+// request, so a request that comes during a look waits for the next one.
 
 export class SharedLook<T> {
   private readonly look: () => Promise<T>;

@@ -1,5 +1,5 @@
-// The kernel's side of a raw device for tests: makes requests byte by byte, from the kernel's description and not with our codec, and keeps the
-// replies. Detects a request that is answered twice.
+// The kernel's side of a raw device for tests: makes requests byte by byte, from the kernel's description and not with our codec, and keeps
+// the replies. Detects a request that is answered twice.
 
 import { assert } from '@rsio/common/lib/assert';
 import { FuseBuffers } from '../fuse-buffers.ts';
@@ -31,7 +31,7 @@ export class Kernel implements FusePort {
     this.isPaused = false;
   }
 
-  /** Returns the name of the request. */
+  /** Sends a request and returns its `unique` number. */
   send(session: FuseSession, opcode: number, body: Buffer = Buffer.alloc(0)): number {
     const unique = this.unique;
     this.unique += 2;
@@ -44,7 +44,7 @@ export class Kernel implements FusePort {
     return unique;
   }
 
-  /** As one read of the descriptor. */
+  /** Passes the bytes to the session as one read of the descriptor. */
   feed(session: FuseSession, bytes: Buffer): void {
     const buffer = this.buffers.takeLarge();
     bytes.copy(buffer);
@@ -52,7 +52,7 @@ export class Kernel implements FusePort {
   }
 }
 
-/** A body of fields: `[value, bytes]`. */
+/** Builds a body from fields, each given as `[value, bytes]`. */
 export function body(...fields: readonly (readonly [value: number, bytes: 4 | 8])[]): Buffer {
   return Buffer.concat(
     fields.map(([value, bytes]) => {

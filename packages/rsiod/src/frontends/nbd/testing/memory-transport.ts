@@ -1,4 +1,4 @@
-// An NbdTransport in memory: written bytes stay until the test lets them leave, which reveals buffers that are re-used too early.
+// An NbdTransport in memory. Written bytes are not copied until the test lets them leave, which reveals buffers that are re-used too early.
 // The test passes input to the connection itself.
 
 import type { NbdTransport } from '../nbd-transport.ts';
@@ -9,7 +9,7 @@ interface Pending {
 }
 
 export class MemoryTransport implements NbdTransport {
-  /** Everything that has left. */
+  /** All data that has been sent. */
   readonly left: Buffer[] = [];
   /** The number of system calls that a socket would have made. */
   calls = 0;
@@ -55,7 +55,7 @@ export class MemoryTransport implements NbdTransport {
     this.destroyed = true;
   }
 
-  /** Lets up to `most` writes leave. Their current content counts, as with a socket. */
+  /** Sends up to `most` writes, with the content that they have now, as a socket does. */
   deliver(most = Number.POSITIVE_INFINITY): void {
     for (let i = 0; i < most; i++) {
       const pending = this.waiting.shift();
@@ -70,7 +70,7 @@ export class MemoryTransport implements NbdTransport {
     for (const { sent } of this.waiting.splice(0)) sent(new Error('EPIPE'));
   }
 
-  /** Returns and removes the data that has left. */
+  /** Returns and removes the data that has been sent. */
   takeLeft(): Buffer {
     return Buffer.concat(this.left.splice(0));
   }

@@ -1,5 +1,5 @@
-// A FrontendVolume in memory for the tests of frontends: checks requests as a volume must, completes them when the test says (`schedule`), and
-// detects forbidden uses: changing a request that the volume has, or submitting it twice.
+// A FrontendVolume in memory for the tests of frontends: checks requests as a volume must, completes them when the test says so
+// (`schedule`), and detects forbidden uses: changing a request that is in the volume, or submitting it twice.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -13,7 +13,7 @@ export interface MemoryVolumeOptions {
   readonly blockSizeBytes?: number;
   readonly readonly?: boolean;
   readonly canDiscard?: boolean;
-  /** Calls back later; setImmediate by default. */
+  /** Calls `fire` later; setImmediate by default. */
   readonly schedule?: (fire: () => void) => void;
 }
 
@@ -31,7 +31,7 @@ export class MemoryVolume implements FrontendVolume {
   /** Operations in order of arrival, with their flags. */
   readonly seen: string[] = [];
   underWay = 0;
-  /** The status with which the next requests end instead of being executed. */
+  /** Unless OK, the next requests end with this status instead of being executed. */
   fail: Status = STATUS.OK;
   private readonly schedule: (fire: () => void) => void;
   private readonly allocated: Uint8Array;

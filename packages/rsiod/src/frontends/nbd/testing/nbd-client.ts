@@ -1,5 +1,5 @@
-// The client's side of NBD for tests, written independently of the server's codec, so that both cannot have the same mistake. Pure.
-// Invariant: bytes that the NBD protocol does not allow throw; they are never skipped.
+// The client's side of NBD for tests, written independently of the server's codec, so that both cannot contain the same mistake. Pure.
+// Invariant: bytes that the NBD protocol does not allow cause an exception; they are never skipped.
 
 export const REQUEST_MAGIC = 0x25609513;
 
@@ -23,13 +23,13 @@ export function u16(...values: number[]): Buffer {
   return bytes;
 }
 
-/** Data of INFO and GO. */
+/** Builds the data of INFO and GO. */
 export function named(name: string, asked: readonly number[] = []): Buffer {
   const text = Buffer.from(name);
   return Buffer.concat([u32(text.length), text, u16(asked.length, ...asked)]);
 }
 
-/** Data of LIST_META_CONTEXT and SET_META_CONTEXT. */
+/** Builds the data of LIST_META_CONTEXT and SET_META_CONTEXT. */
 export function contexts(name: string, queries: readonly string[]): Buffer {
   const text = Buffer.from(name);
   const parts = queries.flatMap((query) => [u32(Buffer.byteLength(query)), Buffer.from(query)]);
@@ -62,7 +62,7 @@ export interface OptionAnswer {
   readonly data: Buffer;
 }
 
-/** Splits the answers to options; throws when the bytes are not exactly answers. */
+/** Splits bytes into answers to options. Throws when the bytes are not a whole number of valid answers. */
 export function optionAnswers(bytes: Buffer): OptionAnswer[] {
   const answers: OptionAnswer[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -84,7 +84,7 @@ export interface Reply {
   readonly data: Buffer;
 }
 
-/** Splits replies; `readBytes`: length of the data behind the simple reply to a READ, by cookie. */
+/** Splits bytes into replies. `readBytes` maps a READ's cookie to the length of the data after its simple reply. */
 export function replies(bytes: Buffer, readBytes: ReadonlyMap<number, number> = new Map()): Reply[] {
   const found: Reply[] = [];
   for (let at = 0; at < bytes.length; ) {

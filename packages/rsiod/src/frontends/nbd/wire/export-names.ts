@@ -1,5 +1,5 @@
-// Names under which attached volumes are exported, and the lookup of a client's name. Pure. `namespace/volume` (`namespace/volume@U` when the
-// universe is not 0) always works, `volume` when it is unique, and the empty name when there is only one volume.
+// Names under which attached volumes are exported, and the lookup of a name from a client. Pure. `namespace/volume` (`namespace/volume@U`
+// when the universe is not 0) always works, `volume` works when it is unique, and the empty name when there is only one volume.
 
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 
@@ -8,7 +8,7 @@ const NAME_SHOWN_MAX_CHARS = 200;
 
 export type ExportLookup = { readonly volume: FrontendVolume } | { readonly volume: null; readonly problem: string };
 
-/** The name in LIST and INFO_NAME. */
+/** The name of a volume in LIST and INFO_NAME. */
 export function exportName(volume: FrontendVolume): string {
   const name = `${volume.namespace}/${volume.name}`;
   return volume.universe === 0 ? name : `${name}@${volume.universe}`;
@@ -23,7 +23,7 @@ export function exportDescription(volume: FrontendVolume): string {
   return `Volume ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
 }
 
-/** The volume that `name` means, or a message why it means none, with the exported names. */
+/** Returns the volume that `name` means, or a message that says why it means none and lists the exported names. */
 export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
   const found = candidates(volumes, name);
   const first = found[0];

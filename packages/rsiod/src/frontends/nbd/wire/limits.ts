@@ -8,34 +8,43 @@ const MIB = 1024 * KIB;
 
 export const NBD_CONNECTIONS_MAX = 256;
 /**
- * Number of further connections that are refused with a message, and how long each may take. Connections beyond these are closed without a
- * message.
+ * Number of connections beyond the limit that are refused with a message at a time, and how long each may take. Any further connection is
+ * closed without a message.
  */
 export const NBD_REFUSED_MAX = 16;
 export const NBD_REFUSED_TIMEOUT_MS = 5_000;
 /** Minimum interval between log lines about refused connections. */
 export const NBD_REFUSED_LOG_MS = 60_000;
 export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
-/** Number of requests, and bytes of them, that one NBD connection may have in flight. Beyond it, the connection is not read. */
+/**
+ * Number of requests, and bytes of their data, that one NBD connection may have in flight. Beyond it, rsiod does not read from the
+ * connection.
+ */
 export const NBD_REQUESTS_OUT_MAX = 256;
 export const NBD_BYTES_OUT_MAX = 64 * MIB;
-/** Maximum data of one NBD option. A longer option is discarded while it arrives, and refused. */
+/** Maximum data of one NBD option. A longer option is discarded on arrival and refused. */
 export const NBD_OPTION_MAX_BYTES = 16 * KIB;
-/** Replies with less data than this are copied into the batch. Others are sent from their own buffer. */
+/** Replies with less data than this are copied into the batch. Other replies are sent from their own buffers. */
 export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
-/** Bytes received from an NBD client at once. With this size the first WRITEs of a burst are sent while the next arrive. */
+/**
+ * Maximum number of bytes received from an NBD client at once. With this size rsiod sends the first WRITEs of a burst while the next ones
+ * arrive.
+ */
 export const NBD_RECEIVE_BYTES = 128 * KIB;
-/** Copied replies that the NBD frontend sends together. A Unix socket accepts about 200 KiB at once. */
+/** Maximum bytes of copied replies that the NBD frontend sends together. A Unix socket accepts about 200 KiB at once. */
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
- * Bytes of all NBD connections' requests together. Beyond it each connection may have one request in flight; a large one then uses
- * NBD_FRONTEND_RESERVE_BYTES.
+ * Limit for the bytes of all NBD connections' requests together. Beyond it, each connection may have one request in flight, and a large
+ * request then uses NBD_FRONTEND_RESERVE_BYTES.
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
-/** Idle data buffers that the NBD frontend keeps for all connections. Buffers that stay unused for NBD_POOLED_LOOK_MS are released. */
+/**
+ * Maximum bytes of idle data buffers that the NBD frontend keeps for all connections. Buffers that stay unused for NBD_POOLED_LOOK_MS are
+ * released.
+ */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;
 export const NBD_POOLED_LOOK_MS = 5_000;
-/** Number of batches in transit to one NBD client at which further replies are collected until one batch has left. */
+/** With this many batches in transit to one NBD client, further replies are collected until one batch has been sent. */
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */
@@ -44,8 +53,8 @@ export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
 export const NBD_STOP_TIMEOUT_MS = 5_000;
 
 /**
- * Bytes beyond NBD_FRONTEND_BYTES_MAX for connections that have nothing else in flight and request more than NBD_SMALL_BYTES_MAX. Smaller
- * requests are always allowed on such connections.
+ * Bytes beyond NBD_FRONTEND_BYTES_MAX for large requests (more than NBD_SMALL_BYTES_MAX) of connections that have nothing else in flight.
+ * Smaller requests are always allowed on such connections.
  */
 export const NBD_FRONTEND_RESERVE_BYTES = 256 * MIB;
 export const NBD_SMALL_BYTES_MAX = MIB;

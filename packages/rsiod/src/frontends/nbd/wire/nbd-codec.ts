@@ -10,7 +10,7 @@ import { CHUNK, CHUNK_FLAG_DONE, CHUNK_HEADER_BYTES, MAGIC, REQUEST_HEADER_BYTES
 
 const U32 = 2 ** 32;
 
-/** 64-bit values are kept as two halves: a cookie is only returned, and an offset may be larger than any exact number. */
+/** 64-bit values are stored as two halves, because a cookie is only returned, and an offset may be too large for an exact number. */
 export interface NbdRequestHeader {
   readonly flags: number;
   readonly type: number;
@@ -22,19 +22,20 @@ export interface NbdRequestHeader {
 }
 
 /**
- * What follows a header. `hold`: nothing now, offer it again with the next feed. `next`: another header. `payload`: lengthBytes go to
- * `payloadTarget` at `payloadOffset`. `drop`: lengthBytes of payload are skipped. `stop`: nothing more is read.
+ * What the decoder does after a header. `hold`: it takes nothing more and offers the header again with the next feed. `next`: another
+ * header follows. `payload`: lengthBytes go to `payloadTarget` at `payloadOffset`. `drop`: lengthBytes of payload are skipped. `stop`:
+ * nothing more is decoded.
  */
 export type HeaderVerdict = 'hold' | 'next' | 'payload' | 'drop' | 'stop';
 
 export interface RequestSink {
-  /** `header` is re-used: valid during the call only. */
+  /** A header is complete. The object is re-used, so `header` is valid during the call only. */
   header(header: NbdRequestHeader): HeaderVerdict;
   payloadTarget: Buffer;
   payloadOffset: number;
   /** The payload of the header that was last accepted with `payload` is complete. */
   payload(): void;
-  /** The bytes are no request, so that nothing after them can be decoded. */
+  /** The bytes are not a request, so nothing after them can be decoded. */
   badRequest(magic: number): void;
 }
 
@@ -152,21 +153,21 @@ export class NbdRequestDecoder {
 }
 
 /**
- * An offset as a number of bytes. One that no volume reaches becomes VOLUME_MAX_BYTES, which is block-aligned and, with any length,
- * past the end of every volume: so it is refused for that and for nothing else.
+ * An offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. That is block-aligned and,
+ * with any length, past the end of every volume, so the request is refused for this reason only.
  */
 export function offsetBytes(high: number, low: number): number {
   const bytes = high * U32 + low;
   return bytes > VOLUME_MAX_BYTES ? VOLUME_MAX_BYTES : bytes;
 }
 
-/** Who a reply is for. */
+/** The request to which a reply belongs. */
 export interface ReplyAddress {
   readonly cookieHigh: number;
   readonly cookieLow: number;
 }
 
-/** Each function below returns the position behind what it wrote. */
+/** This and each function below returns the position after the bytes that it wrote. */
 export function writeSimpleReply(into: Buffer, at: number, to: ReplyAddress, errno: number): number {
   into.writeUInt32BE(MAGIC.SIMPLE_REPLY, at);
   into.writeUInt32BE(errno, at + 4);
@@ -175,7 +176,7 @@ export function writeSimpleReply(into: Buffer, at: number, to: ReplyAddress, err
   return at + SIMPLE_REPLY_BYTES;
 }
 
-/** A final chunk's header; `payloadBytes` must follow. */
+/** Writes the header of a final chunk; a payload of `payloadBytes` must follow. */
 export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, type: number, payloadBytes: number): number {
   into.writeUInt32BE(MAGIC.STRUCTURED_REPLY, at);
   into.writeUInt16BE(CHUNK_FLAG_DONE, at + 4);
@@ -186,7 +187,7 @@ export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, typ
   return at + CHUNK_HEADER_BYTES;
 }
 
-/** Header and offset before the data of a READ that is answered in one chunk. */
+/** Writes the header and the offset that precede the data of a READ that is answered in one chunk. */
 export function writeDataChunkPrefix(
   into: Buffer,
   at: number,
@@ -201,7 +202,7 @@ export function writeDataChunkPrefix(
   return behind + 8;
 }
 
-/** Bytes of an error chunk with this message. */
+/** Length of an error chunk with this message. */
 export function errorChunkBytes(sentence: Buffer, withOffset: boolean): number {
   return CHUNK_HEADER_BYTES + 6 + sentence.length + (withOffset ? 8 : 0);
 }
@@ -211,7 +212,7 @@ export function writeErrorChunk(into: Buffer, at: number, to: ReplyAddress, errn
   return writeErrorPayload(into, payload, errno, sentence);
 }
 
-/** An error chunk with the offset of the error, for READs. */
+/** Writes an error chunk with the offset of the error, which READs use. */
 export function writeOffsetErrorChunk(
   into: Buffer,
   at: number,

@@ -1,7 +1,7 @@
 // Numbers of the NBD protocol (fixed newstyle) that this frontend uses, with the names of the protocol's document.
 // Only numbers: nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
 
-/** 64-bit numbers are kept as two halves, because the data path uses no bigint. */
+/** 64-bit numbers are stored as two halves, because the data path uses no bigint. */
 export const MAGIC = {
   INIT: Buffer.from('NBDMAGIC', 'latin1'),
   OPTION: Buffer.from('IHAVEOPT', 'latin1'),
@@ -67,9 +67,9 @@ export const OPTION_REPLY_HEADER_BYTES = 20;
 export const REQUEST_HEADER_BYTES = 28;
 export const SIMPLE_REPLY_BYTES = 16;
 export const CHUNK_HEADER_BYTES = 20;
-/** Header and offset before the data of an OFFSET_DATA chunk: the longest prefix of read data. */
+/** Length of header and offset before the data of an OFFSET_DATA chunk. No other prefix of read data is longer. */
 export const DATA_CHUNK_PREFIX_BYTES = CHUNK_HEADER_BYTES + 8;
-/** Zeroes at the end of an EXPORT_NAME answer, unless the client declined them. */
+/** Number of zeroes at the end of an EXPORT_NAME answer, unless the client declined them. */
 export const EXPORT_NAME_PADDING_BYTES = 124;
 
 export const PREFERRED_BLOCK_BYTES = 4096;

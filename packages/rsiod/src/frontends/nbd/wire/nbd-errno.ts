@@ -1,4 +1,4 @@
-// The only table from statuses to the error numbers of NBD. NBD has eight error numbers: statuses without their own number become EIO.
+// The only table that maps statuses to the error numbers of NBD. NBD has eight error numbers: statuses without their own number become EIO.
 // Structured replies also carry the status's message.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -37,8 +37,8 @@ const BY_STATUS = {
 } as const satisfies Record<Status, number>;
 
 /**
- * NBD error number of a status. Past the end, WRITE and WRITE_ZEROES (`needsRoom`) get ENOSPC, all others (TRIM too) EINVAL. Unknown statuses
- * of newer peers become EIO.
+ * The NBD error number of a status. Past the end of the volume, WRITE and WRITE_ZEROES (`needsRoom`) get ENOSPC, and all other commands,
+ * including TRIM, get EINVAL. Unknown statuses of newer peers become EIO.
  */
 export function nbdErrno(status: Status, needsRoom: boolean): number {
   if (status === STATUS.PAST_END && needsRoom) return NBD_ERRNO.ENOSPC;

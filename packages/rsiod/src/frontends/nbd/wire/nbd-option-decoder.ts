@@ -1,5 +1,6 @@
-// Bytes of the handshake -> events: the client's flags, then options. Sans-I/O; takes bytes in any pieces. nbd-handshake.ts handles the options.
-// Invariant: at most NBD_OPTION_MAX_BYTES of one option are kept; longer data is dropped while it is received, and `data` is null then.
+// Turns bytes of the handshake into events: the client's flags, then options. Sans-I/O; takes bytes in any pieces. nbd-handshake.ts handles
+// the options. Invariant: at most NBD_OPTION_MAX_BYTES of one option are stored; longer data is dropped while it is received, and `data` is
+// then null.
 //
 //   flags (u32), then again and again:   "IHAVEOPT" | option (u32) | length (u32) | data
 
@@ -10,7 +11,7 @@ export interface OptionSink {
   clientFlags(flags: number): void;
   /** `data` is valid during the call only; null: the option was too long. */
   option(option: number, data: Buffer | null): void;
-  /** The bytes are no option, so that nothing after them can be decoded. */
+  /** The bytes are not an option, so nothing after them can be decoded. */
   badOption(): void;
 }
 
@@ -30,8 +31,8 @@ export class NbdOptionDecoder {
   }
 
   /**
-   * Takes bytes up to the end of one event at most, so that the caller can answer before the next one, or give the rest to
-   * another decoder. Returns the position after the bytes that were taken.
+   * Takes bytes up to the end of at most one event, so that the caller can answer before the next one, or pass the rest to another decoder.
+   * Returns the position after the bytes that were taken.
    */
   feed(bytes: Buffer, start: number, end: number): number {
     switch (this.state) {

@@ -1,5 +1,5 @@
-// Answers of the handshake as bytes. Pure; allocates freely, because a connection needs each of them once.
-// Only layouts: nbd-handshake.ts decides which answer is right.
+// Encodes the answers of the handshake. Pure; allocates freely, because a connection needs each answer only once. This file defines layouts
+// only; nbd-handshake.ts decides which answer is right.
 //
 //   reply:   0x0003e889045565a9 | option (u32) | type (u32) | length (u32) | data
 
@@ -56,7 +56,7 @@ export function metaContextReply(option: number, id: number): Buffer {
   return optionReply(option, OPTION_REPLY.META_CONTEXT, Buffer.concat([number, Buffer.from(ALLOCATION_CONTEXT, 'latin1')]));
 }
 
-/** What this frontend can do with a volume. DF is offered with structured replies only. */
+/** The transmission flags: what this frontend can do with a volume. DF is offered with structured replies only. */
 export function transmissionFlags(volume: FrontendVolume, structured: boolean): number {
   const flag = TRANSMISSION_FLAG;
   let flags: number = flag.HAS_FLAGS | flag.SEND_FLUSH | flag.SEND_FUA | flag.CAN_MULTI_CONN | flag.SEND_CACHE;
@@ -67,8 +67,8 @@ export function transmissionFlags(volume: FrontendVolume, structured: boolean): 
 }
 
 /**
- * INFO and GO, without the final ACK. Size, flags and block sizes are always sent, because a client that does not know the block size would
- * send requests that are refused. Name and description are sent on request.
+ * The answers to INFO and GO, without the final ACK. Size, flags and block sizes are always sent, because a client that does not know the
+ * block size would send requests that are refused. Name and description are sent on request.
  */
 export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, kinds: ReadonlySet<number>): Buffer[] {
   const info = (type: number, payload: Buffer): Buffer => {
