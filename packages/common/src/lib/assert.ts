@@ -1,5 +1,6 @@
-// Assertions are for our own mistakes: a failed assertion ends the process, and its supervisor restarts it. Input from a peer or a person is
-// never asserted: an RsError (errors.ts) refuses it, and the process continues.
+// Assertions detect mistakes in our own code. A failed assertion ends the process, and the supervisor of the process restarts it. Input
+// from a peer or a person is never checked with an assertion: the code refuses wrong input with an RsError (errors.ts), and the process
+// continues.
 
 export class AssertionError extends Error {}
 
@@ -7,7 +8,7 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
-/** For a branch of a switch that is unreachable by its types. */
+/** For a branch of a switch that is unreachable according to the types. */
 export function unreachable(value: never): never {
   throw new AssertionError(`Unreachable value ${String(value)}`);
 }

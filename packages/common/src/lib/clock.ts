@@ -1,5 +1,5 @@
-// Time as a port: everything that waits or measures takes a Clock, so that tests and the simulator control time.
-// Monotonic milliseconds are for intervals; wall-clock milliseconds are only for people (logs, "since").
+// Time as a port: all code that waits or measures time takes a Clock, so that tests and the simulator control time.
+// Use monotonic time for intervals. Wall-clock time is only for display to people (logs, "since").
 
 export interface Timer {
   cancel(): void;
@@ -10,9 +10,9 @@ export interface Clock {
   monotonicMs(): number;
   /** Milliseconds since 1970-01-01 UTC; may jump. */
   wallMs(): number;
-  /** Calls `fire` once, `delayMs` from now, unless the timer is cancelled before. */
+  /** Calls `fire` once, `delayMs` from now, unless the timer is cancelled first. */
   after(delayMs: number, fire: () => void): Timer;
-  /** Calls `fire` once, after the code that runs now and before the next event. */
+  /** Calls `fire` once, after the code that is running and before the next event. */
   soon(fire: () => void): void;
 }
 
@@ -23,6 +23,6 @@ export const systemClock: Clock = {
     const timeout = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(timeout) };
   },
-  // Not queueMicrotask, because it allocates an async resource and a bound function for each call, and this runs for every pump.
+  // nextTick and not queueMicrotask, because queueMicrotask allocates an async resource and a bound function at each of many calls.
   soon: (fire) => process.nextTick(fire),
 };

@@ -1,5 +1,5 @@
-// Errors that people see. Each has a stable code and a kind.
-// The data plane does not use them: there, an outcome is a status number (wire/status.ts).
+// Errors that people see. Each error has a stable code and a kind.
+// The data plane does not use these errors: its results are status numbers (wire/status.ts).
 
 export type ErrorKind = 'usage' | 'config' | 'rights' | 'network' | 'peer' | 'volume' | 'state' | 'system' | 'internal';
 
@@ -7,7 +7,7 @@ interface ErrorEntry {
   kind: ErrorKind;
 }
 
-/** Every stable error code. Codes are never reused. docs/HACKING.md shows how to add one. */
+/** All error codes. A code is stable and is never reused. docs/HACKING.md shows how to add one. */
 export const ERRORS = {
   E_USAGE: { kind: 'usage' },
   E_CONFIG: { kind: 'config' },
@@ -50,8 +50,8 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /**
- * An error for people. `message` is a sentence without full stop: what happened, to what, and after a colon what to do.
- * `context` holds the same facts for programs.
+ * An error for people. `message` is a sentence without a full stop that says what happened, to what, and, after a colon, what to do.
+ * `context` has the same facts for programs.
  */
 export class RsError extends Error {
   readonly code: ErrorCode;
@@ -67,7 +67,7 @@ export class RsError extends Error {
   }
 }
 
-/** Turns anything thrown into an RsError; a Node system error keeps its errno name in the sentence. */
+/** Turns any thrown value into an RsError. For a Node system error, the message includes the errno name. */
 export function toRsError(thrown: unknown): RsError {
   if (thrown instanceof RsError) return thrown;
   if (thrown instanceof Error) {
@@ -84,7 +84,7 @@ export function errnoName(thrown: unknown): string | undefined {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
-/** What to do about a system error whose cause is a limit of the machine; null: that depends on the operation. */
+/** What to do about a system error that is caused by a limit of the machine. null: the remedy depends on the operation. */
 export function errnoRemedy(errno: string | undefined): string | null {
   switch (errno) {
     case 'ENOSPC':

@@ -1,11 +1,11 @@
-// Limits that both the configuration and the wire use, and sizes of text. The unit is in the name.
+// Limits that both the configuration and the wire protocol use, and limits for the length of text. Units are in the names.
 // The src/limits.ts of the packages above assert relations to these bounds.
 
 const MIB = 1024 * 1024;
 
 export const SECTOR_BYTES = 512;
 export const BODY_MAX_BYTES = MIB;
-/** Volumes must be addressable by a double without loss. */
+/** Maximum size of a volume. A double can represent every byte offset up to this size exactly. */
 export const VOLUME_MAX_BYTES = 2 ** 53 - MIB;
 
 export const INTERFACES_MAX = 8;
@@ -13,7 +13,9 @@ export const NAME_MAX_BYTES = 63;
 
 export const UNIVERSE_MAX = 3;
 
-/** Before the proof, IPv6 addresses with this many common leading bits count as one source, because a host with one of them has them all. */
+/**
+ * Before a peer has proved its identity, IPv6 addresses with this many equal leading bits count as one source: one host can use them all.
+ */
 export const SOURCE_PREFIX_LENGTH_6 = 64;
 
 export const PORT_MAX = 65_535;

@@ -1,16 +1,16 @@
-// Subnet arithmetic on IPv4 and IPv6 addresses. Pure; the explorer derives candidate paths from it.
-// Invariant: addresses of different families never share a subnet, not even an IPv4 address written as IPv6 (::ffff:a.b.c.d).
+// Subnet arithmetic on IPv4 and IPv6 addresses. Pure. The explorer uses it to find candidate paths.
+// Invariant: addresses of different families are never in the same subnet, not even an IPv4 address written as IPv6 (::ffff:a.b.c.d).
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
 import { assert } from './assert.ts';
 
-/** Hosts under test share 127/8. It counts as /24, so that they have several subnets. */
+/** Prefix length of addresses in 127/8. Tests run several hosts there, and /24 gives them several subnets. */
 const LOOPBACK_PREFIX_LENGTH = 24;
 
 /**
- * The effective prefix length of an address of this machine: the one given in the file (`A/LEN`), else /24 in 127/8, else that of the
- * interface with the address; null if none is known.
+ * The effective prefix length of an address of this machine: the length given in the file (`A/LEN`), else 24 for an address in 127/8, else
+ * the length that the interface with the address reports. null: no length is known.
  */
 export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
   if (given !== null) return given;
@@ -40,19 +40,19 @@ export function networkOf(address: string, prefixLength: number): string {
   return `${groups.join(':').replace(/(^|:)0(:0)+$/, '::')}/${prefixLength}`;
 }
 
-/** The same text for all spellings of an address, for use as a key. */
+/** A text that is the same for all spellings of an address, for use as a key. */
 export function addressKey(address: string): string {
   // IPv4 addresses have only one spelling.
   return isIPv4(address) ? address : Buffer.from(addressBytes(address)).toString('hex');
 }
 
-/** The source that counts as one peer before its proof: an IPv4 address, or the network of an IPv6 address with or without a zone. */
+/** The source by which an unproven peer is counted: its IPv4 address, or the network of its IPv6 address (with or without a zone). */
 export function sourceKey(address: string): string {
   const [plain = ''] = address.split('%');
   return isIPv6(plain) ? networkOf(plain, SOURCE_PREFIX_LENGTH_6) : plain;
 }
 
-/** Whether the address is neither unspecified nor multicast nor broadcast. */
+/** Whether the address can be that of a single host: it is not an unspecified, multicast or broadcast address. */
 export function isSingleHost(address: string): boolean {
   const bytes = addressBytes(address);
   const first = bytes[0] ?? 0;
@@ -60,12 +60,12 @@ export function isSingleHost(address: string): boolean {
   return first !== 0xff && bytes.some((byte) => byte !== 0);
 }
 
-/** 127/8. */
+/** Whether the address is in 127/8. */
 export function isLoopback4(address: string): boolean {
   return isIPv4(address) && address.startsWith('127.');
 }
 
-/** The 4 or 16 bytes of an address without zone. The caller has checked that it is valid. */
+/** The 4 or 16 bytes of an address without a zone. The caller has checked that the address is valid. */
 function addressBytes(address: string): readonly number[] {
   if (isIPv4(address)) return address.split('.').map(Number);
   const [head = '', tail] = address.split('::');

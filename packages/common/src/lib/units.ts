@@ -1,6 +1,6 @@
-// Sizes, durations, names and addresses as people write and read them: text to numbers (bytes, ms), and back. Pure.
-// Only the form is checked here; ranges are the caller's job. A refusal is an RsError E_USAGE whose `context.allowed` says what is allowed, so
-// that callers can put it into their own sentence. Invariant: parse(print(value)) === value.
+// Parses and prints sizes, durations, names and addresses as people write them. Sizes become bytes, durations become ms. Pure. These
+// functions check only the form; checking ranges is the caller's job. Wrong text throws RsError E_USAGE. Its `context.allowed` says what is
+// allowed, so that callers can use that text in their own messages. Invariant: parse(print(value)) === value.
 
 import { isIP } from 'node:net';
 import { NAME_MAX_BYTES, PORT_MAX } from './limits.ts';
@@ -34,26 +34,26 @@ export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IP
 export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets if a port follows; port 1 to ${PORT_MAX})`;
 
-/** Throws E_USAGE. `text` null: it is a secret and stays out of the sentence. */
+/** Throws E_USAGE. `text`: the refused text, or null for a secret, which the message must not show. */
 export function refuse(what: string, text: string | null, allowed: string): never {
   const shown = text === null ? '' : ` ${quoteText(text)}`;
   throw new RsError('E_USAGE', `Wrong ${what}${shown}: allowed is ${allowed}`, { allowed });
 }
 
-/** Text from elsewhere for a message: quoted, with escaped control characters, cut to QUOTED_MAX_CHARS. */
+/** Prepares text from a peer, file or person for a message: cuts it to QUOTED_MAX_CHARS, quotes it and escapes control characters. */
 export function quoteText(text: string): string {
-  // JSON does not escape C1 controls and the marks that change the direction of text.
+  // JSON.stringify does not escape C1 controls or the marks that change the direction of text.
   return escapeControls(JSON.stringify(text.length > QUOTED_MAX_CHARS ? `${text.slice(0, QUOTED_MAX_CHARS)}...` : text));
 }
 
-/** A decimal whole number without sign; undefined for any other text, and above 2^53. */
+/** Parses a decimal whole number without a sign. Returns undefined for any other text, and for numbers of 2^53 or more. */
 export function parseWhole(text: string): number | undefined {
   if (!/^\d{1,16}$/.test(text)) return undefined;
   const value = Number(text);
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** `15g` -> bytes. Units k m g t p in either case, or none. Throws E_USAGE. */
+/** `15g` -> bytes. The unit is optional: k, m, g, t or p, in upper or lower case. Throws E_USAGE. */
 export function parseSize(text: string): number {
   const match = /^(\d+)([kmgtp]?)$/i.exec(text);
   const count = parseWhole(match?.[1] ?? '');
@@ -70,7 +70,7 @@ export function printSize(sizeBytes: number): string {
   return unit === undefined ? String(sizeBytes) : `${sizeBytes / unit[1]}${unit[0]}`;
 }
 
-/** `200ms`, `3s`, `10m`, `1h` -> ms. A unit is needed. Throws E_USAGE. */
+/** `200ms`, `3s`, `10m`, `1h` -> ms. The unit is required. Throws E_USAGE. */
 export function parseDuration(text: string): number {
   const match = /^(\d+)(ms|s|m|h)$/.exec(text);
   const count = parseWhole(match?.[1] ?? '');
@@ -91,12 +91,12 @@ export function isName(text: string): boolean {
   return NAME.test(text) && text !== '.' && text !== '..';
 }
 
-/** Returns the name. Throws E_USAGE; `what` names it in the message. */
+/** Returns the name if it is valid, else throws E_USAGE. `what` is the word for the name in the error message. */
 export function parseName(text: string, what = 'name'): string {
   return isName(text) ? text : refuse(what, text, NAME_ALLOWED);
 }
 
-/** The IP address without brackets around it. Throws E_USAGE. */
+/** Returns the IP address without the brackets that may be around an IPv6 address. Throws E_USAGE. */
 export function parseAddress(text: string): string {
   const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
   const family = bare.includes('%') ? 0 : isIP(bare);
@@ -110,7 +110,7 @@ export interface PrefixedAddress {
   readonly prefixLength: number | null;
 }
 
-/** `A` or `A/LEN`. Throws E_USAGE. */
+/** Parses `A` or `A/LEN`. Throws E_USAGE. */
 export function parsePrefixedAddress(text: string): PrefixedAddress {
   const slash = text.indexOf('/');
   const address = accepted(() => parseAddress(slash < 0 ? text : text.slice(0, slash)));
@@ -128,7 +128,7 @@ export interface Endpoint {
   readonly port: number | null;
 }
 
-/** `ADDRESS[:PORT]`; an IPv6 address before a port is in brackets. Throws E_USAGE. */
+/** Parses `ADDRESS` or `ADDRESS:PORT`. Before a port, an IPv6 address must be in brackets. Throws E_USAGE. */
 export function parseEndpoint(text: string): Endpoint {
   const whole = accepted(() => parseAddress(text));
   if (whole !== undefined) return { address: whole, port: null };
@@ -139,7 +139,7 @@ export function parseEndpoint(text: string): Endpoint {
   return { address, port };
 }
 
-/** `ADDRESS:PORT` with brackets around IPv6; only the address if `port` is null. */
+/** Prints `ADDRESS:PORT`, with brackets around an IPv6 address, or only the address if `port` is null. */
 export function printEndpoint(address: string, port: number | null): string {
   if (port === null) return address;
   return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
@@ -154,7 +154,7 @@ function accepted<T>(parse: () => T): T | undefined {
   }
 }
 
-/** `1 volume`, `2 volumes`, `3 addresses`. */
+/** A count with its noun: `1 volume`, `2 volumes`, `3 addresses`. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }

@@ -1,9 +1,9 @@
-// The version that all programs show. Every package carries the version of the workspace.
-// It is read from package.json on demand, so that it is written in one place only.
+// The version that all programs show. Every package has the version of the workspace.
+// The version is read from package.json at each call, so that no second copy of the number exists in the code.
 
 import { readFileSync } from 'node:fs';
 
-/** `0.1.0`. */
+/** The version, such as `0.1.0`. */
 export function programVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const { version } = JSON.parse(text) as { version: string };

@@ -1,5 +1,5 @@
-// Buffers by size class (powers of two from 4 KiB to the largest body), because allocating costs more than copying.
-// Invariant: a buffer has one owner, which gives it back once, after the last read or write of it.
+// A pool of reusable buffers in size classes (powers of two from 4 KiB to the largest body), because allocating a buffer costs more than
+// copying. Invariant: a buffer has one owner, which gives the buffer back once, after its last read or write.
 
 import { BODY_MAX_BYTES } from '../lib/limits.ts';
 
@@ -11,13 +11,13 @@ export class BufferPool {
   private readonly keepBytes: number;
   private keptBytes = 0;
 
-  /** `keepBytes`: idle memory that is kept for reuse; the rest is garbage. */
+  /** `keepBytes`: maximum total size of idle buffers. Buffers beyond it are left to the garbage collector. */
   constructor(keepBytes: number) {
     this.keepBytes = keepBytes;
     for (let shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) this.free.push([]);
   }
 
-  /** A buffer of at least `lengthBytes`: its length is that of its size class, or exactly `lengthBytes` beyond the largest class. */
+  /** Returns a buffer with the length of the smallest size class that fits, or with exactly `lengthBytes` if no class is large enough. */
   take(lengthBytes: number): Buffer {
     const index = classOf(lengthBytes);
     const list = this.free[index];

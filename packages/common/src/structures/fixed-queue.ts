@@ -1,5 +1,5 @@
-// A first-in-first-out queue over a ring of fixed capacity: it allocates nothing after the constructor.
-// The caller decides before `push` what to do when the queue is full. Invariant: a removed item is not referenced any more.
+// A first-in-first-out queue in a ring buffer of fixed capacity. Adding and removing items allocates nothing.
+// Before `push`, the caller must check whether the queue is full. Invariant: the queue keeps no reference to a removed item.
 
 import { assert } from '../lib/assert.ts';
 

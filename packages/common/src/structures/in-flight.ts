@@ -1,8 +1,8 @@
-// Counts operations in flight and reports when the last one has ended, so that their owner can close what they use.
-// Allocates nothing for an operation. What may start, and when, is the owner's decision.
+// Counts operations in flight and reports when the last one has ended, so that the owner can then close the resources that operations use.
+// Counting an operation allocates nothing. The owner decides which operations may start, and when.
 
 export class InFlight {
-  /** Operations that have begun and not ended. */
+  /** Number of operations that have begun and not ended. */
   count = 0;
   private idle: (() => void)[] = [];
 

@@ -1,5 +1,6 @@
-// Idle objects of one kind, kept for reuse because they own memory that costs more to allocate than to keep.
-// Invariant: an object has one owner, which gives it back once; at most `keptMax` idle objects are kept, the rest is garbage.
+// A pool of objects of one kind. Idle objects are kept for reuse, because they own memory that is expensive to allocate.
+// Invariant: an object has one owner, which gives the object back once; the pool keeps at most `keptMax` idle objects, and further ones are
+// left to the garbage collector.
 
 export class ObjectPool<T> {
   private readonly idle: T[] = [];
@@ -15,7 +16,7 @@ export class ObjectPool<T> {
     this.reset = reset;
   }
 
-  /** Objects taken and not given back. */
+  /** Number of objects that were taken and not given back. */
   get inUse(): number {
     return this.taken;
   }

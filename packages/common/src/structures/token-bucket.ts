@@ -1,43 +1,44 @@
-// A token bucket: so many tokens at once, and after that one in each interval. It holds a single time, that at which it is full again.
-// Pure over the times it is given, which never go back. What a token stands for, and what happens without one, is the caller's decision.
+// A token bucket. A full bucket has `atOnce` tokens, and one token returns in each interval. The only state is the time at which the bucket
+// is full again. The class reads no clock: callers pass times, which must never go backwards. The caller decides what a token permits, and
+// what happens if there is none.
 
 export interface BucketSize {
-  /** Tokens of a full bucket. */
+  /** Number of tokens in a full bucket. */
   readonly atOnce: number;
-  /** Time in which one token comes back, ms. */
+  /** Time in ms after which one token returns. */
   readonly eachMs: number;
 }
 
 export class TokenBucket {
-  /** The bucket is full from then on; it was taken from beyond its tokens when that is further away than all of them take. */
+  /** The time from which on the bucket is full. If it is more than `atOnce * eachMs` away, more tokens were taken than there were. */
   fullAtMs: number;
   private readonly size: BucketSize;
 
-  /** Full, unless `fullAtMs` is later. */
+  /** The bucket starts full, unless `fullAtMs` is in the future. */
   constructor(size: BucketSize, fullAtMs = Number.NEGATIVE_INFINITY) {
     this.size = size;
     this.fullAtMs = fullAtMs;
   }
 
-  /** Tokens in the bucket, with fractions; negative when it owes some. */
+  /** Number of tokens in the bucket, with fractions. Negative if more tokens were taken than there were. */
   tokens(nowMs: number): number {
     const { atOnce, eachMs } = this.size;
     return atOnce - Math.max(0, this.fullAtMs - nowMs) / eachMs;
   }
 
-  /** Share of the tokens that is left; 0 when there is less than one. */
+  /** The tokens left as a share of a full bucket; 0 if less than one token is left. */
   level(nowMs: number): number {
     const tokens = this.tokens(nowMs);
     return tokens < 1 ? 0 : tokens / this.size.atOnce;
   }
 
-  /** Time until there is a token, ms; 0: there is one. */
+  /** Time in ms until a token is available; 0: one is available now. */
   waitMs(nowMs: number): number {
     const { atOnce, eachMs } = this.size;
     return Math.max(0, this.fullAtMs - (atOnce - 1) * eachMs - nowMs);
   }
 
-  /** Takes a token, also one that is not there. */
+  /** Takes a token, even if none is available. */
   take(nowMs: number): void {
     this.fullAtMs = Math.max(nowMs, this.fullAtMs) + this.size.eachMs;
   }

@@ -1,5 +1,5 @@
-// A program that starts as rssrv and rsiod do, for the tests of daemon-process: `node daemon-fixture.ts MODE FOLDER [--foreground]`.
-// It writes its events line by line into FOLDER/events, because a background daemon has no other output.
+// A program that starts in the same way as rssrv and rsiod, for the tests of daemon-process: `node daemon-fixture.ts MODE FOLDER
+// [--foreground]`. It writes its events as lines to FOLDER/events, because a background daemon has no other output.
 // Modes: run; slow (never ready, ends on request); hang (never ready, never ends); fail; crash; quit.
 
 import { appendFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Reads the project's documents for tests that compare them with the code, so that a page cannot drift from the code.
-// Supports only the Markdown of our pages: headings, tables, code blocks.
+// Reads the project's documents for tests that compare them with the code, so that the documents stay in step with the code.
+// Supports only the Markdown that the documents use: headings, tables, code blocks.
 
 import { readFileSync } from 'node:fs';
 
@@ -25,7 +25,7 @@ function sectionOf(page: string, heading: string): string {
   return lines.slice(from + 1, to < 0 ? lines.length : to).join('\n');
 }
 
-/** The cells of the first table below a heading, row by row, without the head. */
+/** The cells of the first table below a heading, row by row, without the table's header row. */
 export function tableOf(page: string, heading: string): string[][] {
   const lines = sectionOf(page, heading).split('\n');
   const from = lines.findIndex((line) => line.startsWith('|'));

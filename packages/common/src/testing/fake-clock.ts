@@ -1,5 +1,6 @@
-// A clock that stops until the test moves it. Timers fire in order of their time, ties in order of creation.
-// Invariant: a timer sees its own time as now, and a timer that it starts fires in the same move if it falls due.
+// A clock whose time changes only when the test moves it. Timers fire in the order of their due times; timers due at the same time fire in
+// the order of creation. Invariant: while a timer fires, the clock shows the timer's due time. If it starts another timer that falls due
+// within the same move, that timer also fires in this move.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 
@@ -27,7 +28,7 @@ export class FakeClock implements Clock {
     return this.startWallMs + this.nowMs;
   }
 
-  /** Sets the machine's clock forward or back by this much. */
+  /** Moves the wall clock by `byMs`, forwards or backwards, as if the machine's clock was set. */
   jumpWall(byMs: number): void {
     this.startWallMs += byMs;
   }
@@ -51,7 +52,7 @@ export class FakeClock implements Clock {
     return this.pending.length;
   }
 
-  /** Advances time by `durationMs`, and fires every timer that falls due meanwhile. */
+  /** Advances time by `durationMs`, and fires every timer that falls due within that time. */
   advance(durationMs: number): void {
     const endMs = this.nowMs + durationMs;
     for (;;) {

@@ -1,19 +1,19 @@
-// External programs that a test needs from its machine. Without the program the test is skipped, with the package to install.
-// Invariant: no test fails, or waits, for a missing program.
+// Checks for external programs that a test needs on the machine. If one is missing, the test is skipped with a message that names the
+// package to install. Invariant: no test fails or waits because a program is missing.
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'vitest';
 
-/** Program -> Debian package that contains it. */
+/** For each program, the Debian package that contains it. */
 const PACKAGES = { awk: 'mawk', bash: 'bash', flock: 'util-linux', perl: 'perl-base', sed: 'sed' } as const;
 
-/** In a test, or for all tests of a file in beforeEach. */
+/** Skips the test if a program is missing. Call it in a test, or in beforeEach for all tests of a file. */
 export function needPrograms(context: TestContext, ...programs: readonly (keyof typeof PACKAGES)[]): void {
   for (const program of programs) context.skip(!isProgramThere(program), `needs ${program}: install ${PACKAGES[program]}`);
 }
 
-/** The path of the program as a shell finds it. */
+/** Whether a shell would find the program in PATH. */
 export function isProgramThere(program: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && isExecutable(join(folder, program)));
 }

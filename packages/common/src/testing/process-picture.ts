@@ -1,6 +1,6 @@
-// State that test files in one process share: folder, permissions, umask, environment, listeners, and the properties of Node's globals. A
-// picture before and one after show the changes that were left. Modules and reports are the job of unit-setup.ts. State within libraries is not
-// covered.
+// Records the state that test files in one process share: working directory, user and groups, umask, environment, listeners, and the
+// properties of Node's globals. Comparing a picture before a file with one after it shows what the file left changed. unit-setup.ts reports
+// changes and resets modules. State inside libraries is not covered.
 
 import childProcess from 'node:child_process';
 import crypto from 'node:crypto';
@@ -11,10 +11,10 @@ import net from 'node:net';
 import os from 'node:os';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
-// Wraps process.chdir when it is loaded.
+// Loaded here because loading it replaces process.chdir, which would otherwise look like a change by a test.
 import 'node:worker_threads';
 
-/** Objects that a test might add properties to, which all later files of the process would see. */
+/** Objects to which a test might add properties. All later test files of the process would see these properties. */
 const OBJECTS: Readonly<Record<string, object>> = {
   globalThis,
   process,
@@ -48,7 +48,7 @@ const OBJECTS: Readonly<Record<string, object>> = {
   'timers/promises': timersPromises,
 };
 
-/** The state that all code of this process shares, by name: a value, or the accessor of a property that has one. */
+/** The state that all code of this process shares. For each name, the value, or the getter if the property has one. */
 export function picture(): Map<string, unknown> {
   const seen = new Map<string, unknown>();
   for (const [name, object] of Object.entries(OBJECTS)) {
@@ -62,7 +62,7 @@ export function picture(): Map<string, unknown> {
   return seen.set('folder', process.cwd()).set('mask', process.umask()).set('rights', String(rights));
 }
 
-/** Node replaces the accessor of a lazily loaded library by its value. */
+/** Equal values count as the same, and so do a getter and its value, because Node replaces the getter when it loads a library lazily. */
 function isSame(before: unknown, after: unknown): boolean {
   return (
     Object.is(before, after) ||
@@ -70,7 +70,7 @@ function isSame(before: unknown, after: unknown): boolean {
   );
 }
 
-/** Names of changed entries. `before` is the earlier picture. */
+/** Names of the entries that have changed since the picture `before`. */
 export function changedSince(before: ReadonlyMap<string, unknown>): string[] {
   const after = picture();
   return [...new Set([...before.keys(), ...after.keys()])].filter((name) => !isSame(before.get(name), after.get(name)));

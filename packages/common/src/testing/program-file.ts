@@ -1,6 +1,6 @@
-// Bundles programs for tests that start them from their sources: into one file, once. A start that transforms every module costs four times
-// the processor time. Requests to the program are the test's job. Invariant: the file is made from the current sources, lies as deep below
-// package.json as the source, and is removed when the tests of the calling file have ended.
+// For tests that start a program: bundles the program's sources into one file, once per test file. A start that transforms every module
+// takes four times the CPU time. The test itself sends requests to the program. Invariant: the bundle is made from the current sources, is
+// as deep below package.json as the source, and is removed when the tests of the calling file have ended.
 
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,10 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll } from 'vitest';
 
-/** CommonJS libraries need `require`, which an ES module does not have. */
+/** Defines `require`, which bundled CommonJS libraries need and which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
-/** `source`, a module in the src folder of a package, as a file for node: its name, once the tests run. `libraries` are left out of it. */
+/**
+ * Bundles `source`, a module in the src folder of a package, without `libraries`. Returns a function that gives the file's name in tests.
+ */
 export function useProgram(source: URL, libraries: readonly string[] = []): () => string {
   const name = fileURLToPath(source);
   const packageFolder = name.slice(0, name.lastIndexOf('/src/'));

@@ -1,5 +1,5 @@
-// Texts of the server's file for tests: its shortest form, with additions of a test. The manual's sample belongs to the reader's own test, and
-// files for real daemons to test/support.
+// Texts of the server's configuration file for tests: the shortest valid file, and what a test adds to it. The manual's sample is in
+// rssrvcfg.test.ts, and files for real daemons are in test/support.
 
 interface SmallOptions {
   /** Further lines of [namespace]. */
@@ -11,7 +11,7 @@ interface SmallOptions {
   readonly more?: string;
 }
 
-/** The shortest file that a server starts with: no volumes, no clients. */
+/** The shortest file with which a server starts. It has no volumes and no clients. */
 export function smallRssrvcfg({ namespace = '', server = '', addresses = ['192.168.45.10'], more = '' }: SmallOptions = {}): string {
   const interfaces = addresses.map((address, index) => `[interface if${index + 1}]\naddress = ${address}\n`).join('');
   return `[namespace osl]\nnamespaceid = 200\n${namespace}[server big-9]\nserverid = 1\n${server}${interfaces}${more}`;

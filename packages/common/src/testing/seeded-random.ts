@@ -1,5 +1,5 @@
-// Random numbers from a seed, so that a failure is reproducible: every random choice of a test uses one of these.
-// Choosing and printing the seed is the test's job. Not for secrets.
+// Random numbers from a seed. Every random choice in a test uses this class, so that failures can be reproduced.
+// The test chooses and prints the seed. Not for secrets.
 
 export class SeededRandom {
   private state: number;
@@ -30,7 +30,7 @@ export class SeededRandom {
     return list[this.int(0, list.length - 1)]!;
   }
 
-  /** The unpredictable bytes of a handshake. */
+  /** Random bytes, for use where a handshake needs unpredictable bytes. */
   readonly bytes = (lengthBytes: number): Buffer => {
     const bytes = Buffer.alloc(lengthBytes);
     for (let at = 0; at < lengthBytes; at++) bytes[at] = this.int(0, 255);

@@ -1,5 +1,5 @@
-// A clock whose process can be stopped, as under SIGSTOP or a long garbage collection. Time goes on, and timers that fall due meanwhile fire
-// in order when the process continues. The time itself comes from the clock below.
+// A clock that simulates a process that stops for a while, as after SIGSTOP or during a long garbage collection. During the stall, time
+// continues but no timer fires. Timers that fell due fire in order when the process continues. The time comes from another clock, `below`.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 
