@@ -23,7 +23,7 @@ const MAY_IMPORT = {
 };
 const PROGRAMS = ['rssrv', 'rsiod', 'rsconfig', 'crsio'];
 
-/** The problems of a tree: path -> modules that the file imports. */
+/** The problems of a made-up tree. `tree`: path -> modules that the file imports. */
 function found(tree) {
   const sources = new Map(
     Object.entries(tree).map(([path, modules]) => [path, modules.map((one) => `import { a } from '${one}';\n`).join('')]),

@@ -18,7 +18,7 @@ import type { Action, Effect, ReloadOutcome } from './model/step.ts';
 import type { IdentifiedServer } from './server-identification.ts';
 import { STATUS_REFRESH_MS } from './widgets/limits.ts';
 
-/** Called after each pair of interfaces. */
+/** Called after each pair of interfaces has been tried. */
 type OnReport = (report: ProbeReport, done: number, total: number) => void;
 
 export interface Ports {

@@ -58,7 +58,7 @@ function serverOf({ namespaceid, name }: ClientNamespaceConfig, { server, candid
   if (server === null || server.interfaces === null) return null;
   const { address, port } = candidate.remote;
   const isListed = server.interfaces.some((each) => addressKey(each.address) === addressKey(address) && each.port === port);
-  // If NAT translates addresses, the requested address is valid too.
+  // The requested address is valid even if the server does not list it, because NAT may translate addresses.
   const all = isListed ? server.interfaces : [{ name: 'asked', address, port }, ...server.interfaces];
   const interfaces = all.map((each) => ({ ...each, linkMbps: null, mtuBytes: null }));
   const { server: itsName, serverid, instance } = server;

@@ -25,7 +25,7 @@ export function overview(): string {
   ].join('\n');
 }
 
-/** `rsconfig COMMAND --help`; covers several commands if it names a family. */
+/** The text of `rsconfig COMMAND --help`. It describes several commands if COMMAND is the first word of several commands. */
 export function helpOf(commands: readonly Command[]): string {
   const lines = commands.flatMap((command) => [
     ...modeLines(command),

@@ -1,5 +1,5 @@
-// The program rsconfig: its ports, and the way from a command line to a command; main.ts runs it. A request that the daemon refuses as a
-// whole throws, and the program frame prints the error line.
+// The program rsconfig: supplies the ports, and runs the command that the command line selects; main.ts starts it. If the daemon refuses a
+// whole request, the command throws, and the program frame prints the error line.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';

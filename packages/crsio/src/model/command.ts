@@ -1,7 +1,7 @@
 // The user's commands as data. A list line, an action or an answer contains a command, and perform.ts executes it. Invariant: a command
 // refers to objects by their names in the file, never by a position on the screen.
 
-/** The purpose of a form. `name` null: a new section. */
+/** The purpose of a form. If `name` is null, the form is for a new section. */
 export type FormPurpose =
   | { readonly kind: 'interface'; readonly name: string | null }
   | { readonly kind: 'namespace'; readonly name: string | null }
@@ -12,7 +12,7 @@ export type FormPurpose =
 /** The address that is explored in addition to the broadcasts, and the key. */
 export interface ExploreRequest {
   readonly address: string | null;
-  /** null: the port in [defaults]. */
+  /** The port to explore; null: the port in [defaults]. */
   readonly port: number | null;
   readonly namespacekey: string | null;
 }

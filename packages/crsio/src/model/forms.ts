@@ -92,7 +92,7 @@ function namedForm(
   return formOf(title, [nameSpec, ...specsOf(schema[purpose.kind].keys, section, FIRST_KEYS[purpose.kind], addresses)]);
 }
 
-/** `first` null: all fields are shown. */
+/** The fields of a section. `first`: the keys that are shown first; null: all fields are shown. */
 function specsOf(keys: KeyTable, section: IniSection | null, first: readonly string[] | null, addresses: readonly Offer[]): FieldSpec[] {
   return Object.entries(keys).map(([key, entry]) => ({
     key,

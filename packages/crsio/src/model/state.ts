@@ -25,7 +25,7 @@ export interface Failure {
 /** The file as it was last read or written. */
 export interface StoredFile {
   readonly text: string;
-  /** null: there is no file. */
+  /** The fingerprint of the file; null: there is no file. */
   readonly fingerprint: FileFingerprint | null;
 }
 
@@ -99,7 +99,7 @@ export interface TestScreen {
   readonly kind: 'test';
   readonly focus: number;
   readonly run: number;
-  /** null: the test is running. */
+  /** The results as lines of text; null: the test is still running. */
   readonly lines: readonly string[] | null;
 }
 

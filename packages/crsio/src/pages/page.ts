@@ -7,9 +7,9 @@ import type { Choice } from '../model/state.ts';
 
 export interface Row {
   readonly lines: readonly string[];
-  /** Command of Enter; null: the row is only text. */
+  /** The command that Enter executes; null: the row is only text. */
   readonly command: Command | null;
-  /** Command of F8 and Delete. */
+  /** The command that F8 and Delete execute. */
   readonly remove: Command | null;
   readonly isHeading?: boolean;
   /** Whether the row shows a problem. The text of such a row must say so too. */

@@ -83,12 +83,12 @@ function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, b
   const seconds = before === null ? 0 : (now.atMs - before.atMs) / 1000;
   const isSame = earlier?.interface === path.interface && earlier.address === path.address && earlier.port === path.port;
   if (earlier === undefined || !isSame || seconds <= 0) return { received: 0, sent: 0 };
-  // A counter that decreased was restarted.
+  // A counter that decreased has restarted from zero.
   const rate = (current: number, previous: number): number => (current < previous ? 0 : (current - previous) / seconds);
   return { received: rate(path.receivedBytes, earlier.receivedBytes), sent: rate(path.sentBytes, earlier.sentBytes) };
 }
 
-/** `[####....]` for a rate; the view replaces # and . by the terminal's characters. */
+/** `[####....]` for a rate; the view replaces # and . with the terminal's characters. */
 function bar(rate: number, scale: number): string {
   const filled = Math.round((rate / scale) * BAR_COLUMNS);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_COLUMNS - filled)}]`;

@@ -20,7 +20,7 @@ const FILE = '/etc/rscltcfg';
 
 /** The file, the answers and the errors that crsio meets in a test; the test may change them at any time. */
 export interface World {
-  /** null: there is no file. */
+  /** The text of the configuration file; null: there is no file. */
   file: string | null;
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
@@ -32,7 +32,7 @@ export interface World {
   isWritable: boolean;
   /** The error that starting rsiod throws; null: none. */
   startError: RsError | null;
-  /** Answers of rsiod by method; null: it is not running. */
+  /** The answers of rsiod by method; null: rsiod is not running. */
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
 }
 

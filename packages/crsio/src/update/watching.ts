@@ -53,7 +53,7 @@ export function failed(state: State, what: string, failure: Failure): Step {
   return step(pushPopup({ ...state, note: null }, notice(what, `${failure.message} [${failure.code}]`)));
 }
 
-/** The status page of this run, anywhere in the stack; null: it was left. */
+/** The status page of this run, anywhere in the stack; null: the user has left the page. */
 function statusOf(state: State, run: number) {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   return screen?.kind === 'status' && screen.run === run ? screen : null;

@@ -7,9 +7,9 @@ import type { Canvas, Size } from '../widgets/canvas.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
 
 const WIDTH_MAX = 66;
-/** Frame and one space on each side. */
+/** Columns of the frame and of one space, on both sides. */
 const SIDES = 4;
-/** Below the title line. */
+/** A popup starts below the title line. */
 const FIRST_ROW = 1;
 
 export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {

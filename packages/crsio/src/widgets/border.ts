@@ -56,9 +56,9 @@ export const HINT_ROWS = 3;
 /** Lines outside the page: title, keys, two of the frame, and the hint. */
 const OTHER_ROWS = 4 + HINT_ROWS;
 
-/** The frame and a space on each side. */
+/** Columns of the frame and of one space, on both sides. */
 const SIDE_COLUMNS = 4;
-/** `> ` before the marked row. */
+/** Columns of the `> ` before the marked row. */
 export const MARK_COLUMNS = 2;
 
 /** The room a page has on a terminal of this size. */

@@ -32,7 +32,7 @@ interface GivenByKind {
   readonly count: number;
   readonly text: string | null;
   readonly list: readonly string[];
-  /** Milliseconds; null: do not wait. */
+  /** How long to wait, in milliseconds; null: do not wait. */
   readonly wait: number | null;
 }
 

@@ -20,7 +20,8 @@ export function keyFileOption(whose: string): OptionSpec & { readonly kind: 'tex
 }
 
 /**
- * The key given as `--NAME` or `--NAME-file`; null: neither is given. Throws E_USAGE (both, or not one line), E_RIGHTS, E_SYSTEM.
+ * The key given with `--NAME` or `--NAME-file`; null: neither option is given. Throws E_USAGE (both options, or not one line), E_RIGHTS,
+ * E_SYSTEM.
  */
 export async function givenKey(context: CommandContext, name: string, key: string | null, file: string | null): Promise<string | null> {
   if (key !== null && file !== null) throw usageError(`--${name} and --${name}-file exclude each other: give one`);

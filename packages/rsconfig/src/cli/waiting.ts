@@ -23,7 +23,7 @@ export interface Poll<T> {
 
 export interface WaitResult<T> {
   readonly how: 'done' | 'late' | 'stopped';
-  /** The last completed poll; null: none completed. */
+  /** The last completed poll; null: no poll was completed. */
   readonly last: Poll<T> | null;
 }
 

@@ -23,7 +23,7 @@ export interface JoinTarget {
   readonly interfaces: readonly MachineInterface[];
   readonly login: ProbeLogin;
   readonly namespacekey: string | null;
-  /** null: taken from the host's answer. */
+  /** Id of the namespace; null: the id is taken from the host's answer. */
   readonly namespaceid: number | null;
 }
 
@@ -44,7 +44,7 @@ export interface Discovery {
   readonly findings: readonly Finding[];
 }
 
-/** Throws E_UNREACHABLE, E_NAMESPACE (the id must be given), and the error of a failed login at the host. */
+/** Throws E_UNREACHABLE, E_NAMESPACE (the user must give the id), and the error of a failed login at the host. */
 export async function discover(target: JoinTarget, ports: MachinePorts): Promise<Discovery> {
   const { host, interfaces, namespacekey, namespaceid } = target;
   const { clock, sockets, random } = ports;
@@ -84,7 +84,7 @@ async function askByTcp(target: JoinTarget, findings: readonly Finding[], ports:
     );
   }
   const listed = server.interfaces;
-  // If NAT translates addresses, the given address is valid too.
+  // The given address is valid even if the server does not list it, because NAT may translate addresses.
   const isListed = listed.some(({ address, port }) => address === host.address && port === host.port);
   const interfaces = isListed ? listed : [{ name: 'given', ...host }, ...listed];
   const one = { server: server.server, serverid: server.serverid, interfaces, heardOn: [local] };

@@ -110,7 +110,7 @@ export interface UnreachableServer {
   readonly why: string;
 }
 
-/** `only`: name of the only server to consider; null: all. */
+/** The servers that cannot be reached. `only`: the name of the only server to consider; null: consider all servers. */
 export async function unreachableServers({ call }: Pick<CommandContext, 'call'>, only: string | null): Promise<UnreachableServer[]> {
   const { namespaces } = await call('query', { refresh: false });
   const servers = namespaces.flatMap(({ name, servers: own }) => own.map((server) => ({ namespace: name, server })));

@@ -61,7 +61,7 @@ export function jsonScreen(write: Write): WatchScreen {
 }
 
 export interface WatchPorts {
-  /** null: stdout is not a terminal that can be drawn on. */
+  /** Returns the size of the terminal; null: stdout is not a terminal that can be drawn on. */
   readonly terminal: (() => TerminalSize) | null;
   readonly isUnicode: boolean;
   /** Calls `stop` on Ctrl-C, SIGTERM or SIGHUP; returns a function that removes the handlers. */

@@ -32,7 +32,7 @@ line.`,
 });
 
 interface WatchOptions {
-  /** Number of seconds; null: until the user ends it. */
+  /** Number of seconds to watch; null: watch until the user ends it. */
   readonly count: number | null;
   readonly ascii: boolean;
   readonly json: boolean;

@@ -11,7 +11,7 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A server refuses a wrong namespace before it identifies itself, so its message takes the place of its identity.
+    // A server refuses a wrong namespace before it identifies itself, so the text of its refusal is used instead of its identity.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!reported.has(key)) failed(findings, facts, path);

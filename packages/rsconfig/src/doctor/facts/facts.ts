@@ -36,7 +36,7 @@ export interface FileFacts {
   /** null: the file could not be read, and `trouble` has the reason. */
   readonly document: IniDocument | null;
   readonly trouble: { readonly code: string; readonly message: string } | null;
-  /** Faults that make the file unusable. Line 0: the file as a whole. */
+  /** Faults that make the file unusable. Line 0 stands for the file as a whole. */
   readonly problems: readonly { readonly line: number; readonly message: string }[];
   readonly warnings: readonly ConfigWarning[];
   /** null exactly if `trouble` is set or `problems` is not empty. */
@@ -86,12 +86,12 @@ export interface PathFacts {
   readonly unreached: string | null;
   /** Largest packet that TCP agreed on in rsiod's own connection; null: unknown. */
   readonly tcpMtuBytes: number | null;
-  /** null: not probed. */
+  /** The report of the probe; null: the path was not probed. */
   readonly report: ProbeReport | null;
 }
 
 export interface RouteFacts {
-  /** null: there is no route. */
+  /** The device that the route leaves by; null: there is no route. */
   readonly device: string | null;
 }
 

@@ -16,7 +16,7 @@ export interface Finding {
   readonly what: string;
   /** File and line, device or process; null: `object` is precise enough. */
   readonly where: string | null;
-  /** null: nothing to do. */
+  /** What to do; null: there is nothing to do. */
   readonly remedy: string | null;
   /** Shell commands to run as root, in this order. */
   readonly commands: readonly string[];
