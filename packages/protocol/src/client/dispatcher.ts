@@ -90,7 +90,7 @@ export class Dispatcher {
     return { sent, waiting: attachment.abandon(sent) };
   }
 
-  /** Pairs of slot and seq: the abandoned requests of a handle. */
+  /** Returns the abandoned requests of a handle as pairs of slot and seq. */
   fencedTags(handle: number): number[] {
     return this.slots.tagsOf(handle);
   }

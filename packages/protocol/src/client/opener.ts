@@ -175,7 +175,7 @@ export class Opener {
     }
     const before = attachment.volume;
     const unfit = attachment.whyUnfit(answer);
-    // The identity also includes whether the volume is shared. While it is shared, a changed identity does not show that another client had
+    // The identity also tells whether the volume is shared. While it is shared, a changed identity does not prove that another client had
     // it.
     if (before !== null && before.identity !== answer.identity && (unfit === null || !answer.shared)) {
       // A server without `resume` grants a volume again even if another client has had it meanwhile.

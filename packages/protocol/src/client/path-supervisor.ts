@@ -98,7 +98,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private shortConnections = 0;
   /** When the next attempt would be due without probation. */
   private retryAtMs = 0;
-  /** Directions of the last connection when it ended. */
+  /** Directions of the last connection at the moment when it ended. */
   private lastDirections: Directions = UNKNOWN_DIRECTIONS;
   private timer: Timer | null = null;
   private connecting: { cancel(): void } | null = null;
@@ -145,7 +145,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     return this.path === null ? this.backoff.retries + this.keyBackoff.retries : 0;
   }
 
-  /** Directions of the connection; without one, the directions that had failed when the last one ended. */
+  /** Directions of the current connection. Without one: the directions that had failed when the last connection ended. */
   get directions(): Directions {
     return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
   }
@@ -317,7 +317,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.forgiveSessionEnd();
   }
 
-  /** A path that failed together with its session, or shortly before it, did not cause the end of the session. */
+  /** Does not count the last failure if the session ended with it or shortly after it, because the path then did not cause the failure. */
   private forgiveSessionEnd(): void {
     const last = this.recentDeaths.at(-1);
     const session = this.trunk?.session?.id;

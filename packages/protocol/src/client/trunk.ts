@@ -52,11 +52,11 @@ interface Session {
   readonly serverInstance: string;
   readonly slots: number;
   readonly windowBytes: number;
-  /** The server supports REVOKE. */
+  /** True if the server supports REVOKE. */
   readonly canRevoke: boolean;
 }
 
-/** How a connection authenticates: as the first path of a session, as a further path of it, or not now. */
+/** How a connection authenticates: as the first path of a session (`first`), as a further path (`join`), or not yet (`wait`). */
 export type Presentation = { kind: 'first' } | { kind: 'join'; session: Buffer; secret: Buffer; dead: number[] } | { kind: 'wait' };
 
 export class Trunk implements PathEvents, LivenessEvents {
@@ -93,14 +93,13 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.dispatcher.attachments;
   }
 
-  /** Nothing is sent any more; submitted requests fail. */
+  /** True if the trunk has ended: nothing is sent any more, and submitted requests fail. */
   get isEnded(): boolean {
     return this.hasEnded;
   }
 
   /**
-   * Changes the times of liveness, also for existing paths. Silence is counted from now on, because the old times may have allowed more of
-   * it.
+   * Changes the times of liveness, also for existing paths. Silence is counted from now on, because the old times may have permitted more.
    */
   setTimes(times: LivenessTimes): void {
     if (isDeepStrictEqual(times, this.times)) return;

@@ -27,7 +27,7 @@ export interface StorageReport {
 }
 
 export class Heartbeat {
-  /** The newest report from a PING or PONG; null: none received. */
+  /** The newest report from a PING or PONG. null: none has been received. */
   storageReport: StorageReport | null = null;
   /** May be changed at any time. When the next PING is due then follows the new value. */
   intervalMs: number;

@@ -37,11 +37,11 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** Added to the kind of a request that waits for the storage. */
+/** Value added to the kind of a request that waits for the storage. */
 const HELD = 2;
 
 export class PathLoad {
-  /** `receiving`: READ data to come. `sending`: WRITE data sent. */
+  /** `receiving`: READ data that is still to arrive. `sending`: WRITE data sent. */
   readonly receiving: RateMeter;
   readonly sending: RateMeter;
   requests = 0;

@@ -62,7 +62,7 @@ export class Path implements ConnectionEvents {
   /** The frames of this event, or an answer that is still arriving, prove that the server receives our frames. */
   private isProof = false;
   private isAnswerComing = false;
-  /** Parts of unfinished answers (flag MORE), by slot, and their total size. */
+  /** Key: slot. Value: parts of its unfinished answer (flag MORE). The next field is the total size of all parts. */
   private readonly parts = new Map<number, Buffer[]>();
   private partsBytes = 0;
   private readonly events: PathEvents;
@@ -161,7 +161,7 @@ export class Path implements ConnectionEvents {
   }
 
   /**
-   * Keeps one part of a message answer. Returns false if further parts follow, or if the path was closed because the parts are too large.
+   * Stores one part of a message answer. Returns false if further parts follow, or if the path was closed because the parts are too large.
    */
   keepPart(header: Header, body: Buffer, offset: number): boolean {
     this.partsBytes += header.length + ANSWER_PART_COST_BYTES;
@@ -175,7 +175,7 @@ export class Path implements ConnectionEvents {
     return (header.flags & FLAG.MORE) === 0;
   }
 
-  /** Removes and returns the parts kept for a slot's answer. */
+  /** Removes and returns the stored parts of a slot's answer. */
   takeParts(slot: number): Buffer[] {
     const parts = this.parts.get(slot) ?? [];
     for (const part of parts) this.partsBytes -= part.length + ANSWER_PART_COST_BYTES;
@@ -198,7 +198,7 @@ export class Path implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** Sends BYE and closes: the client ends, and its server need not keep the session. */
+  /** Sends BYE and closes the path: the client ends, and its server need not keep the session. */
   bye(code: string, sentence: string): void {
     this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
     this.connection.finish(sentence);

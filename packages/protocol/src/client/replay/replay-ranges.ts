@@ -1,4 +1,4 @@
-// The zeroed and discarded ranges of the replay log. They have no data, so each costs only its record. Sorted by first sector. A newer
+// The zeroed and discarded ranges of the replay log, sorted by first sector. They have no data, so each costs only its record. A newer
 // change cuts or splits the older ranges that it overlaps. The maximum number of ranges is replay-log.ts' job. Invariant: no two ranges
 // share a sector.
 
@@ -23,7 +23,7 @@ export class ReplayRanges {
     return this.list.reduce((sum, { begin, end }) => sum + end - begin, 0);
   }
 
-  /** In ascending order. Valid only until the next change. */
+  /** The ranges in ascending order. Valid only until the next change. */
   get all(): readonly ReplayRange[] {
     return this.list;
   }

@@ -67,7 +67,7 @@ export class Slots {
     return this.hedgedCount;
   }
 
-  /** Data requests leave the reserved slots to LIST, OPEN, CLOSE and FLUSH. */
+  /** True if a slot is free for such a request. Data requests leave the reserved slots to LIST, OPEN, CLOSE and FLUSH. */
   hasRoom(reserved: boolean): boolean {
     return this.free.length > (reserved ? 0 : SLOTS_RESERVED);
   }
@@ -170,8 +170,8 @@ export class Slots {
   }
 
   /**
-   * The server will execute nothing of this handle any more and has the seq of each of its slots. Returns the bytes that they used in the
-   * window.
+   * The server will execute nothing of this handle any more and has recorded the seq of each of its slots. Returns the bytes of the window
+   * that these slots used.
    */
   revoked(handle: number): number {
     let freedBytes = 0;
@@ -241,7 +241,7 @@ export class Slots {
 function removeValue(list: number[], value: number): boolean {
   const at = list.indexOf(value);
   if (at < 0) return false;
-  // pop(), because assigning the length costs more than all the rest.
+  // Use pop(), because assigning the length costs more than all the rest.
   const last = list.pop()!;
   if (at < list.length) list[at] = last;
   return true;
