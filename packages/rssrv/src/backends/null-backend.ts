@@ -1,5 +1,5 @@
-// A volume without storage: reads return zeros, writes are discarded. For measuring the protocol without storage. Because its data is lost at once,
-// it exists only with `type = null`.
+// A volume without storage, for measurements of the protocol alone: reads return zeros, writes are discarded. Because all data is lost at
+// once, it is used only with `type = null`.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
-// Opens the backend of a volume that the listener has settled. The one place that knows all types. volume-storage.ts detects the type, creates,
-// extends and locks.
+// Opens the backend of a volume whose type and size the listener has settled. This is the only module that knows all types.
+// volume-storage.ts detects the type, and creates and extends files; file-locks.ts locks them.
 
 import { unreachable } from '@rsio/common/lib/assert';
 import type { Backend } from './io/backend.ts';
@@ -10,7 +10,7 @@ import { openBlockDevice, openMemory, openRegularFile } from './files/opened-fil
 import { NullBackend } from './null-backend.ts';
 import { ThreadShareBackend } from './thread-share-backend.ts';
 
-/** Throws E_VOLUME naming volume, path and errno if the storage cannot be opened or is not what the listener found. */
+/** Opens the backend. Throws E_VOLUME naming volume, path and errno if the storage cannot be opened or is not what the listener found. */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   return withFaults(sharing(await openStorage(volume, ports), volume, ports), volume, ports);
 }

@@ -1,5 +1,5 @@
-// Log lines about failing storage: volume, file, error and remedy. The client has its status by then. Invariant: however many requests fail, there is
-// one line for the first failure of a kind, then at most one per STORAGE_ERRORS_LOG_MS.
+// Log lines about failing storage, with volume, file, error and remedy. The client itself gets only a status. Invariant: however many
+// requests fail, there is one line for the first failure of each kind, then at most one per STORAGE_ERRORS_LOG_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoRemedy } from '@rsio/common/lib/errors';
@@ -14,7 +14,7 @@ export class StorageErrorLog {
   private readonly volume: ServedVolume;
   private readonly clock: Clock;
   private readonly log: Log;
-  /** Kind -> failures that were not logged yet; a kind that is missing is logged at once. */
+  /** Kind -> number of failures not logged yet. A failure of a kind without an entry is logged at once. */
   private readonly unreported = new Map<string, number>();
 
   constructor(volume: ServedVolume, clock: Clock, log: Log) {
@@ -23,7 +23,7 @@ export class StorageErrorLog {
     this.log = log;
   }
 
-  /** `errno`: as a backend reports it. */
+  /** Counts a failure, and logs it if it is the first of its kind. `errno`: as reported by a backend. */
   note(operation: BackendOperation, errno: string): void {
     const kind = `${operation} ${errno}`;
     const count = this.unreported.get(kind);

@@ -1,6 +1,6 @@
-// A backend that uses no more than its volume's share of the worker's threads (thread-shares.ts): further operations wait here, and other volumes
-// find a thread although this one's storage hangs. The backend inside does the rest. The slots of the callers bound the queue. Invariant: the queue
-// is empty at close, because its caller closes it after all answers.
+// A backend that uses no more than its volume's share of the worker's threads (thread-shares.ts). Further operations wait here, so that
+// other volumes get a thread even if the storage of this one hangs. The inner backend executes the operations. The slots of the callers
+// bound the queue. Invariant: the queue is empty at close, because the caller closes the backend only after all answers.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './io/backend.ts';
@@ -47,7 +47,10 @@ export class ThreadShareBackend implements Backend {
     this.run(done, (end) => this.inner.write(source, offset, lengthBytes, positionBytes, fua, end));
   }
 
-  /** One sync runs at a time (flush-gate.ts): flushes that wait for it must not occupy the threads of reads. */
+  /**
+   * Flushes do not wait for a thread here: only one sync runs at a time (flush-gate.ts), and the flushes that wait for it must not occupy
+   * the threads of reads.
+   */
   flush(done: IoDone): void {
     this.inner.flush(done);
   }
@@ -73,7 +76,7 @@ export class ThreadShareBackend implements Backend {
   private run(done: IoDone, start: (end: IoDone) => void): void {
     this.lane.run((ended) =>
       start((status) => {
-        // Answer first: an answer that starts another operation finds its place in the queue.
+        // Answer first, so that an operation started by the answer is queued before the thread is given back.
         done(status);
         ended();
       }),

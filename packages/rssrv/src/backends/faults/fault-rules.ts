@@ -1,6 +1,6 @@
-// Faults that are injected into the operations of a volume under test: delay, pause, throttle or failure. Pure: time, chance and the files that
-// switch a fault on are ports. faulty-backend.ts counts operations in and out. Invariant: each operation passes once, with null (execute it) or with
-// the errno that is its result.
+// Faults that are injected into the operations of a volume under test: delay, pause, throttle or failure. Pure: time, random numbers and
+// the files that switch faults on are ports. faulty-backend.ts counts operations in and out. Invariant: `passed` is called once for each
+// operation, with null (execute it) or with the errno that is its result.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -9,17 +9,17 @@ import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
 export type FaultOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;
-/** Calls `passed` at once or later. A flush has no range: 0, 0. */
+/** Calls `passed` at once or later. For a flush, which has no range, position and length are 0. */
 export type Fault = (operation: FaultOperation, positionBytes: number, lengthBytes: number, passed: Passed) => void;
 
 export interface FaultPorts {
   readonly clock: Clock;
-  /** Uniform in [0, 1). */
+  /** A random number, uniform in [0, 1). */
   readonly random: () => number;
   readonly isThere: (file: string) => boolean;
 }
 
-/** Delays add up over all matching rules. */
+/** Delays each operation by the sum of all matching rules. */
 export function delay(rules: readonly TestDelay[], { clock, random, isThere }: FaultPorts): Fault {
   return (operation, _positionBytes, _lengthBytes, passed) => {
     const fitting = rules.filter((rule) => isFor(rule, operation) && isOn(rule, isThere));
@@ -30,8 +30,8 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: F
 }
 
 /**
- * The first rule that is due decides. As with real storage, a flush that has failed is never OK again until the volume is opened again, because the
- * extent of the loss is unknown.
+ * Fails an operation if a rule is due; the first such rule decides. As with real storage, once a flush has failed, no flush succeeds until
+ * the volume is opened again, because the extent of the loss is unknown.
  */
 export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);
@@ -60,7 +60,7 @@ export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   };
 }
 
-/** Reads and writes pass one after the other, each when the earlier bytes have had their time. */
+/** Limits the rate of reads and writes. They pass one after the other, each once the time for all earlier bytes has elapsed. */
 export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   let freeMs = 0;
   return (operation, _positionBytes, lengthBytes, passed) => {

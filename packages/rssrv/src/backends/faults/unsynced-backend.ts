@@ -1,6 +1,6 @@
-// A backend whose storage gets only flushed or FUA writes. The rest waits in an UnsyncedStore, where a crash of the machine loses it
-// (docs/HACKING.md, Faults of a volume). Invariants: a read sees the newest data; a flush that is OK has made durable what was answered before it;
-// what was answered later stays unsynced.
+// A backend whose storage receives only flushed or FUA writes. Other writes wait in an UnsyncedStore, and a crash of the machine loses them
+// (docs/HACKING.md, Faults of a volume). Invariants: a read sees the newest data; a successful flush makes durable all writes answered
+// before it; writes answered later stay unsynced.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -22,13 +22,13 @@ export class UnsyncedBackend implements Backend {
   private readonly gate: FlushGate;
   private readonly inFlight = new InFlight();
 
-  /** `released`: called after close, when the store is no longer needed. */
+  /** `released` is called after the backend is closed, when the store is no longer needed. */
   constructor(inner: Backend, store: UnsyncedStore, onError: BackendPorts['onError'], released: () => void) {
     this.inner = inner;
     this.store = store;
     this.onError = onError;
     this.released = released;
-    // The storage knows only a part of the content, so its extents mean nothing; it reports its own errors.
+    // The storage has only a part of the content, so its extents mean nothing. The inner backend reports its own errors.
     this.capabilities = { ...inner.capabilities, canDiscard: false, canExtents: false };
     this.gate = new FlushGate(
       (end) => this.sync(end),
@@ -56,7 +56,7 @@ export class UnsyncedBackend implements Backend {
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
-    // Collect them now: data that a flush moves to the storage during this read is seen in one place or the other.
+    // Collect the pieces now, so that data which a flush moves to the storage during this read is seen in one place or the other.
     const pieces = this.store.overlapping(positionBytes, lengthBytes);
     const end = this.begin(done);
     this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {
@@ -84,7 +84,7 @@ export class UnsyncedBackend implements Backend {
     this.gate.flush(this.begin(done));
   }
 
-  /** Leaves the range unchanged, as storage without holes may. */
+  /** Leaves the range unchanged, as storage without support for holes may. */
   discard(_positionBytes: number, _lengthBytes: number, done: IoDone): void {
     setImmediate(this.begin(done), STATUS.OK);
   }
@@ -130,7 +130,7 @@ export class UnsyncedBackend implements Backend {
   private sync(end: IoEnd): void {
     const { upTo } = this.store;
     this.store.takeTurn((over) => {
-      // Pieces that a FUA write has overtaken are not among them.
+      // The store no longer has pieces that a FUA write has overtaken.
       bring(this.inner, this.store.until(upTo), 0, (status) => {
         const errno = status === STATUS.OK ? this.store.forget(upTo) : statusEntry(status).errno;
         over();

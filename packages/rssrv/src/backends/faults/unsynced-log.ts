@@ -1,7 +1,7 @@
-// The file in RUN with the unsynced writes of one volume. They outlive the process that took them, as a kernel's cache does, and a boot, which clears
-// RUN, loses them. Also syncs them for the listener when no client has the volume open. Only one process writes the file at a time, that of the
-// writing holder. Invariants: the next process finds what `append` reported as written; a record that a kill cut off is removed before the next
-// append; the file is removed only when its writes are durable.
+// The file in RUN with the unsynced writes of one volume. Like a kernel's cache, it outlives the process that accepted the writes. A boot
+// clears RUN and so loses the writes. This module also syncs them for the listener when no client has the volume open. Only one process
+// writes the file at a time: the worker of the client with the writing hold. Invariants: the next process finds what `append` reported as
+// written; a record that was cut off by a kill is removed before the next append; the file is removed only when its writes are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -15,7 +15,7 @@ import fs from 'node:fs';
 
 const MODE = 0o600;
 
-/** The records of a log; empty if it is missing. Throws errors of node:fs. */
+/** The records of a log, or none if the log is missing. Throws errors of node:fs. */
 export function readLog(file: string): readonly UnsyncedRecord[] {
   try {
     return decodeRecords(fs.readFileSync(file)).records;
@@ -26,7 +26,7 @@ export function readLog(file: string): readonly UnsyncedRecord[] {
 }
 
 export class UnsyncedLog {
-  /** The records that it had when it was opened. */
+  /** The records that the log had when it was opened. */
   readonly found: readonly UnsyncedRecord[];
   private readonly file: string;
   private readonly location: string;
@@ -44,17 +44,17 @@ export class UnsyncedLog {
     if (records.length === 0) this.append(placeRecord(location));
   }
 
-  /** Returns the errno name of a failure, after which the record is not in the file, or null. */
+  /** Returns null, or the errno name of a failure. After a failure the record is not in the file. */
   append(record: UnsyncedRecord): string | null {
     const bytes = encodeRecord(record);
     const errno = writeWholeSync(this.descriptor, bytes, 0, bytes.length, this.length);
     if (errno === null) this.length += bytes.length;
-    // A partial record, also one cut off by a kill, must not be read as the beginning of the next.
+    // A partial record, even one cut off by a kill, must not be read as the beginning of the next record.
     fs.ftruncateSync(this.descriptor, this.length);
     return errno;
   }
 
-  /** Replaces all records by these pieces. Returns the errno name of a failure, after which the log is unchanged, or null. */
+  /** Replaces all records with these pieces. Returns null, or the errno name of a failure. After a failure the log is unchanged. */
   replace(pieces: readonly UnsyncedPiece[]): string | null {
     const records = [placeRecord(this.location), ...pieces.map(recordOf)];
     const bytes = Buffer.concat(records.map(encodeRecord));
@@ -81,7 +81,7 @@ function recordOf({ positionBytes, lengthBytes, data }: UnsyncedPiece): Unsynced
   return { kind: data === null ? RECORD.ZERO : RECORD.WRITE, positionBytes, lengthBytes, data };
 }
 
-/** Moves the log to the storage. `handle`: the storage, open for writing. Throws errors of node:fs. */
+/** Writes the content of the log to the storage, and removes the log. `handle`: the storage, open for writing. Throws errors of node:fs. */
 export async function syncUnsynced(logFile: string, handle: FileHandle): Promise<void> {
   for (const { positionBytes, lengthBytes, data } of writesOf(readLog(logFile)).pieces) {
     if (data === null) await writeZeros(handle, positionBytes, lengthBytes);

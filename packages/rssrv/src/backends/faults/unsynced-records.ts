@@ -13,7 +13,7 @@ export interface UnsyncedRecord {
   readonly kind: RecordKind;
   readonly positionBytes: number;
   readonly lengthBytes: number;
-  /** For WRITE and PLACE. */
+  /** Data of a WRITE or a PLACE; null for other kinds. */
   readonly data: Buffer | null;
 }
 
@@ -34,7 +34,7 @@ export function placeRecord(location: string): UnsyncedRecord {
   return { kind: RECORD.PLACE, positionBytes: 0, lengthBytes: data.length, data };
 }
 
-/** `goodBytes`: where the first incomplete record begins. */
+/** `goodBytes`: the position at which the first incomplete record begins. */
 export function decodeRecords(bytes: Buffer): { readonly records: readonly UnsyncedRecord[]; readonly goodBytes: number } {
   const records: UnsyncedRecord[] = [];
   let at = 0;
@@ -53,16 +53,16 @@ export function decodeRecords(bytes: Buffer): { readonly records: readonly Unsyn
 
 export interface CrashedSector {
   readonly positionBytes: number;
-  /** SECTOR_BYTES long. */
+  /** The sector's content, SECTOR_BYTES long. */
   readonly data: Buffer;
 }
 
-/** Probabilities that an unsynced sector survives a crash: from none to all. */
+/** Probabilities that an unsynced sector survives a crash, from none to all. */
 const SURVIVAL = [0, 0.1, 0.5, 0.9, 1];
 
 /**
- * What a crash leaves in the storage: for each unsynced sector one of its contents, or, if it is not in the list, none of them. `random`:
- * uniform in [0, 1).
+ * What a crash leaves in the storage: for each unsynced sector in the list, one of the contents written to it. Of a sector that is not in
+ * the list, no write survives. `random`: returns a number uniform in [0, 1).
  */
 export function crashed(records: readonly UnsyncedRecord[], random: () => number): readonly CrashedSector[] {
   const contents = new Map<number, Buffer[]>();

@@ -1,6 +1,6 @@
-// The unsynced writes of one volume with their log, shared by all backends of the volume in this process, because two handles have one content.
-// unsynced-backend.ts has the storage. Invariants: pieces and log agree; writes to the storage take turns, so that no flush restores data that a FUA
-// write has overtaken.
+// The unsynced writes of one volume with their log, shared by all backends of the volume in this process, because all its handles have the
+// same content. unsynced-backend.ts owns the storage. Invariants: pieces and log agree; writes to the storage take turns, so that no flush
+// overwrites a newer FUA write with older data.
 
 import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
@@ -27,12 +27,12 @@ export class UnsyncedStore {
     this.bytes = bytesOf(this.writes);
   }
 
-  /** A sync is due before more is taken. */
+  /** Whether a sync is needed before the store can take more writes. */
   get isFull(): boolean {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** The last piece that a flush requested now has to cover. */
+  /** The last piece that a flush requested now must cover. */
   get upTo(): number {
     return this.writes.last;
   }
@@ -45,7 +45,7 @@ export class UnsyncedStore {
     return this.writes.pieces.length === 0 ? [] : this.writes.overlapping(positionBytes, lengthBytes);
   }
 
-  /** `data` is copied; null: zeros. Returns the errno name of a failure, after which nothing was added, or null. */
+  /** Adds a write. `data` is copied; null means zeros. Returns null, or the errno name of a failure. After a failure nothing was added. */
   add(positionBytes: number, lengthBytes: number, data: Buffer | null): string | null {
     const own = data === null ? null : Buffer.from(data);
     const errno = this.log.append({ kind: own === null ? RECORD.ZERO : RECORD.WRITE, positionBytes, lengthBytes, data: own });
@@ -55,7 +55,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** The storage has newer data in this range, durably. */
+  /** Removes a range, because the storage durably has newer data there. */
   cut(positionBytes: number, lengthBytes: number): string | null {
     if (this.overlapping(positionBytes, lengthBytes).length === 0) return null;
     const errno = this.log.append({ kind: RECORD.CUT, positionBytes, lengthBytes, data: null });
@@ -63,7 +63,10 @@ export class UnsyncedStore {
     return errno;
   }
 
-  /** The storage has all pieces up to this one, durably. Returns the errno name of a failure, after which nothing is forgotten, or null. */
+  /**
+   * Removes all pieces up to this one, because the storage durably has them. Returns null, or the errno name of a failure. After a failure
+   * nothing was removed.
+   */
   forget(upTo: number): string | null {
     const errno = this.log.replace(this.writes.pieces.filter(({ number }) => number > upTo));
     if (errno !== null) return errno;
@@ -72,7 +75,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** Runs `task` when no other one is running. */
+  /** Runs `task` when no other task is running. */
   takeTurn(task: (end: () => void) => void): void {
     this.waiting.push(task);
     if (!this.isBusy) this.next();
@@ -93,7 +96,7 @@ function bytesOf({ pieces }: UnsyncedWrites): number {
   return pieces.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
 }
 
-/** The writes that the records of a log leave unsynced. */
+/** The writes that are still unsynced according to the records of a log. */
 export function writesOf(records: readonly UnsyncedRecord[]): UnsyncedWrites {
   const writes = new UnsyncedWrites();
   for (const { kind, positionBytes, lengthBytes, data } of records) {

@@ -1,13 +1,13 @@
-// Writes of one volume that its storage does not have yet, because no flush has requested them: what a crash of the machine loses. Pure;
-// unsynced-log.ts keeps them, unsynced-backend.ts has the storage. Invariant: the storage with all pieces laid over it in order is what a read must
-// see.
+// Writes of one volume that its storage does not have yet, because no flush has requested it. A crash of the machine loses them. Pure;
+// unsynced-log.ts stores the writes, unsynced-backend.ts owns the storage. Invariant: a read must see the storage with all pieces laid over
+// it in order.
 
 export interface UnsyncedPiece {
-  /** Grows from piece to piece; parts of a piece that was split share it. */
+  /** Increases from piece to piece. The parts of a split piece have the same number. */
   readonly number: number;
   readonly positionBytes: number;
   readonly lengthBytes: number;
-  /** Null: zeros. */
+  /** Null means zeros. */
   readonly data: Buffer | null;
 }
 
@@ -20,7 +20,7 @@ export class UnsyncedWrites {
     return this.list;
   }
 
-  /** Number of the newest piece; 0: there was none. */
+  /** Number of the newest piece; 0: there was no piece yet. */
   get last(): number {
     return this.lastNumber;
   }
@@ -30,7 +30,7 @@ export class UnsyncedWrites {
     this.list.push({ number: ++this.lastNumber, positionBytes, lengthBytes, data });
   }
 
-  /** The storage has newer data in this range. */
+  /** Removes a range, because the storage has newer data there. */
   cut(positionBytes: number, lengthBytes: number): void {
     const endBytes = positionBytes + lengthBytes;
     this.list = this.list.flatMap((piece) => {
@@ -40,7 +40,7 @@ export class UnsyncedWrites {
     });
   }
 
-  /** The storage has these pieces, durably. */
+  /** Removes pieces that the storage durably has. */
   forget(upTo: number): void {
     this.list = this.list.filter(({ number }) => number > upTo);
   }
@@ -52,7 +52,7 @@ export class UnsyncedWrites {
   }
 }
 
-/** Lays pieces over data that was read from `positionBytes` on into `target`. */
+/** Lays pieces over the data in `target`, which was read from `positionBytes` on. */
 export function layOver(
   pieces: readonly UnsyncedPiece[],
   target: Buffer,

@@ -1,5 +1,5 @@
-// Wraps the backend of a volume in the faults of its `test-...` keys; without such keys the backend stays as it is. The one place that knows all
-// faults. Order from outside: pause, delay, throttle, errors, then unsynced writes.
+// Wraps the backend of a volume in the faults of its `test-...` keys. Without such keys it returns the backend unchanged. This is the only
+// module that knows all faults. Order from outside: pause, delay, throttle, errors, then unsynced writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
@@ -14,10 +14,10 @@ import { UnsyncedLog } from './unsynced-log.ts';
 import { UnsyncedStore } from './unsynced-store.ts';
 
 const RANDOM_STEPS = 2 ** 32;
-/** By the path of the log. */
+/** Path of the log -> store, with its number of users. */
 const stores = new Map<string, { readonly store: UnsyncedStore; users: number }>();
 
-/** Throws E_VOLUME; the backend is closed then. */
+/** On failure it closes the backend and throws E_VOLUME. */
 export async function withFaults(backend: Backend, volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const { test } = volume;
   if (test === undefined) return backend;

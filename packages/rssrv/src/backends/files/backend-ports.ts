@@ -1,5 +1,5 @@
-// What a backend needs from outside: time, the helpers that the backends of a process share, and a report of system errors, of which its caller sees
-// only a status.
+// What a backend needs from outside: time, the helpers that the backends of a process share, and a way to report system errors, because its
+// caller gets only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RangeHelper } from '../ranges/range-helper.ts';

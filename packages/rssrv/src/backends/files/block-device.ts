@@ -1,5 +1,5 @@
-// Facts of Linux about a block device, from /sys/dev/block. Read only; knows no volumes. opened-file.ts and volume-storage.ts open devices and act on
-// these facts.
+// Facts about a block device, from /sys/dev/block (Linux). This module only reads, and knows nothing of volumes. opened-file.ts and
+// volume-storage.ts open devices and act on these facts.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
 export interface BlockDeviceFacts {
   readonly sizeBytes: number;
-  /** The device can zero ranges, which is how it makes holes. */
+  /** The device can zero ranges, which is also how holes are made on it. */
   readonly canPunch: boolean;
 }
 
@@ -26,12 +26,12 @@ export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/bloc
 }
 
 function canZeroRanges(directory: string): boolean {
-  // A partition uses its disk's queue; the link must be resolved before `..`.
+  // A partition uses the queue of its disk. The link must be resolved before `..`.
   for (const queue of ['queue', '../queue']) {
     try {
       return Number(fs.readFileSync(`${fs.realpathSync(directory)}/${queue}/write_zeroes_max_bytes`, 'latin1')) > 0;
     } catch {
-      // Missing: try the next path; without any, the device counts as unable.
+      // The file is missing: try the next path. If there is none, the device counts as unable to zero ranges.
     }
   }
   return false;

@@ -1,6 +1,7 @@
-// The backend for everything with a descriptor: regular files, block devices, files in memory. opened-file.ts opens them, range-operations.ts makes
-// holes, file-end.ts detects truncation. Invariants: data that is returned was read whole; a flush that is OK covers every write that had ended
-// before it was requested, in a file that was whole then; after `close` resolves, no system call of this backend is running.
+// The backend for all storage with a descriptor: regular files, block devices, files in memory. opened-file.ts opens them,
+// range-operations.ts makes holes, file-end.ts detects truncation. Invariants: data is returned only if it was read completely; a
+// successful flush covers every write that had ended before the flush was requested, in a file that was not truncated then; after `close`
+// resolves, no system call of this backend is running.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';
@@ -19,16 +20,16 @@ import type { BackendOperation, BackendPorts } from './backend-ports.ts';
 export interface FileBackendParts {
   readonly type: 'file' | 'block' | 'memory';
   readonly descriptor: number;
-  /** The same file opened with O_DSYNC, for FUA; null: read-only, or in memory. */
+  /** The same file opened with O_DSYNC, for FUA. Null for read-only storage and storage in memory. */
   readonly syncedDescriptor: number | null;
   readonly sizeBytes: number;
   readonly readonly: boolean;
-  /** Null: always at once. */
+  /** Decides whether a call runs at once; null: every call does. */
   readonly inline: InlinePolicy | null;
   readonly range: RangeFile | null;
 }
 
-/** Replaces a closed descriptor, whose number may be another file's by now. */
+/** Replaces a closed descriptor, whose number may already belong to another file. */
 const CLOSED = -1;
 
 export class FileBackend implements Backend {
@@ -125,7 +126,7 @@ export class FileBackend implements Backend {
     const end = this.begin('extents', (status) => done(status, status === STATUS.OK ? pairs : []));
     this.ranges.extents(positionBytes, lengthBytes, (errno, found) => {
       pairs = found;
-      // The part that a file lacks is not a hole.
+      // The missing part of a truncated file is not a hole.
       if (errno === null) this.end.check(end);
       else end(errno);
     });
@@ -152,7 +153,7 @@ export class FileBackend implements Backend {
     }
   }
 
-  /** Makes durable what was written before the call. */
+  /** Makes all writes before the call durable. */
   private sync(end: IoEnd): void {
     if (this.syncedDescriptor === null) {
       this.end.check(end);
@@ -165,8 +166,8 @@ export class FileBackend implements Backend {
   }
 
   /**
-   * Runs work that may extend the file. If it could restore the size of a truncated file, the size is checked first. A truncated file is left as it
-   * is.
+   * Runs work that may extend the file. If the work could restore the size of a truncated file, the size is checked first. A truncated file
+   * is left unchanged.
    */
   private whenWhole(positionBytes: number, lengthBytes: number, end: IoEnd, work: () => void): void {
     if (!this.end.touches(positionBytes, lengthBytes) && !this.end.isCut) {
@@ -179,7 +180,7 @@ export class FileBackend implements Backend {
     });
   }
 
-  /** Counts an operation in; the returned function counts it out and answers. */
+  /** Counts an operation as begun. The returned function answers it and counts it as ended. */
   private begin(operation: BackendOperation, done: IoDone): IoEnd {
     this.enter();
     return (errno) => this.ended.add(() => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno)));
@@ -192,7 +193,7 @@ export class FileBackend implements Backend {
   }
 
   private leave(done: IoDone, status: Status): void {
-    // Answer first: an answer that starts another operation (a flush after a zero) keeps the backend open.
+    // Answer first: if the answer starts another operation (such as a flush after a zero), that keeps the backend open.
     done(status);
     this.inFlight.end();
     this.parts.inline?.poolEnded();
@@ -210,7 +211,7 @@ export class CompletionGroup {
 
   add(end: () => void): void {
     this.ends.push(end);
-    // Immediates run after all callbacks of operations that have ended by now.
+    // setImmediate runs after the callbacks of all operations that have already ended.
     if (this.ends.length === 1) setImmediate(() => this.callAll());
   }
 

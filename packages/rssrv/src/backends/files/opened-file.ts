@@ -1,6 +1,6 @@
-// Opens the storage of a volume and makes its file backend: a regular file (at once while it is cached), a block device (it starts in the thread
-// pool, because it is seldom cached) or a file in memory (always at once, without sync). A FileKind has the differences. Errors name volume and path,
-// and leave nothing open.
+// Opens the storage of a volume and creates its file backend. Calls on a regular file run at once while it is cached, calls on a block
+// device start in the thread pool because it is seldom cached, and calls on a file in memory always run at once, without sync. A FileKind
+// describes these differences. Errors name the volume and the path. After an error nothing stays open.
 
 import type { BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
@@ -18,9 +18,9 @@ import fs from 'node:fs';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** Nothing needs a sync: there is no O_DSYNC descriptor, and a flush does nothing. */
+  /** The storage needs no sync: there is no O_DSYNC descriptor, and a flush does nothing. */
   readonly isVolatile: boolean;
-  /** Size of the open file in bytes, and whether it supports holes. Throws an RsError if it is of another kind. */
+  /** Size of the open file in bytes, and whether it supports holes. Throws an RsError if the file is of another kind. */
   readonly inspect: (stats: BigIntStats) => { readonly sizeBytes: number; readonly canPunch: boolean | 'probe' };
 }
 
@@ -35,8 +35,8 @@ function fstat(descriptor: number): Promise<BigIntStats> {
 }
 
 /**
- * Opens `volume.path` as the given kind. Throws E_VOLUME if it cannot be opened, is not the listener's file, is of another kind, or is shorter than
- * the volume, so that reads past its end would fail one by one.
+ * Opens `volume.path` as the given kind. Throws E_VOLUME if the file cannot be opened, is not the listener's file, is of another kind, or
+ * is shorter than the volume (otherwise reads past its end would fail one by one).
  */
 export async function openFile(volume: ServedVolume, kind: FileKind, ports: BackendPorts): Promise<FileBackend> {
   const { path } = volume;
@@ -80,14 +80,16 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
   }
 }
 
-/** Two descriptors that were opened by name one after the other must be of one file; otherwise FUA writes would go elsewhere. */
+/**
+ * Checks that two descriptors, opened by name one after the other, refer to the same file. Otherwise FUA writes would go to another file.
+ */
 async function assertSame(name: string, path: string, first: number, second: number): Promise<void> {
   const [a, b] = await Promise.all([fstat(first), fstat(second)]);
   if (a.dev === b.dev && a.ino === b.ino) return;
   throw new RsError('E_VOLUME', `${path} of volume ${name} was replaced while it was being opened: try again`, { volume: name, path });
 }
 
-/** Neither the content nor the lock of this file is that of the volume. */
+/** The error if another file is at the path: neither its content nor its lock is that of the volume. */
 function replaced(name: string, path: string): RsError {
   return new RsError(
     'E_VOLUME',

@@ -1,12 +1,12 @@
-// The narrow interface of every backend and every wrapper around one. Range, alignment and rights were validated before: a backend only executes.
-// Reads and writes come in two forms: `try...` runs at once on this thread when the storage is fast (cached); otherwise the caller uses the thread
-// pool.
+// The narrow interface of every backend and every wrapper around one. Range, alignment and rights were validated before, so a backend only
+// executes. Reads and writes come in two forms: `try...` runs at once on this thread if the storage is fast (cached); otherwise the caller
+// uses `read` or `write`, which run in the thread pool.
 
 import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
 import type { FileEnd } from './file-end.ts';
 
-/** Result of `tryRead` and `tryWrite`: nothing was done, use `read` or `write`. */
+/** Result of `tryRead` and `tryWrite` if nothing was done. Use `read` or `write` then. */
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
@@ -24,23 +24,26 @@ export interface BackendCapabilities {
 }
 
 export interface Backend {
-  /** Size when it was opened. The storage may grow later; the new part can then be used. */
+  /** Size of the storage when it was opened. The storage may grow later, and the new part can then be used. */
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
-  /** The end of the storage; undefined: it cannot change. Truncated storage answers everything with VOLUME_UNAVAILABLE from then on. */
+  /**
+   * Watches the end of the storage; undefined: the end cannot change. Once the storage is found truncated, every operation returns
+   * VOLUME_UNAVAILABLE.
+   */
   readonly end?: FileEnd | undefined;
   /** Reads into `target` at once; on WOULD_WAIT `target` is unchanged. Positions and lengths in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Writes at once, never FUA; on WOULD_WAIT nothing was written. */
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
-  /** Reads in the thread pool; `target` belongs to the backend until `done`, which is never called before the call returns. */
+  /** Reads in the thread pool. `target` belongs to the backend until `done`, which is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
-  /** Everything written before the call is durable when `done` gets OK. */
+  /** Makes all writes before the call durable. They are durable when `done` gets OK. */
   flush(done: IoDone): void;
-  /** The content of the range becomes undefined or zero, in steps of bounded time. */
+  /** Discards the range, in steps of bounded time. Its content becomes undefined or zero. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;
-  /** The range reads as zeros afterwards, in steps of bounded time. `keepAllocated`: no hole is punched. */
+  /** Zeroes the range, in steps of bounded time. It reads as zeros afterwards. `keepAllocated`: no hole is punched. */
   zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void;
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void;
   /** Resolves when nothing of this backend is running. */

@@ -1,6 +1,6 @@
-// Runs one sync at a time for all waiting flushes (group commit). A flush covers everything written before it, so a flush that arrives during a sync
-// waits for the next one. A failed sync is remembered: the kernel reports a lost write once per descriptor and would report OK at the next sync, so
-// no later flush of this backend is OK.
+// Runs one sync at a time for all waiting flushes (group commit). A flush covers everything written before it, so a flush that arrives
+// during a sync waits for the next one. A failed sync is remembered, and no later flush of this backend succeeds, because the kernel
+// reports a lost write only once per descriptor: the next sync would succeed.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
@@ -25,7 +25,7 @@ export class FlushGate {
     this.soon = soon;
   }
 
-  /** `done` is never called before this returns. */
+  /** Requests a sync. `done` is never called before this returns. */
   flush(done: IoDone): void {
     if (this.failure !== STATUS.OK) {
       this.soon(() => done(this.failure));
@@ -44,12 +44,13 @@ export class FlushGate {
       if (errno !== null) {
         this.failure = statusOf(errno);
         this.onError(errno);
-        // Writes that these flushes wait for may be among the lost ones.
+        // The lost writes may include some that the waiting flushes must cover, so fail these flushes, too.
         covered.push(...this.waiting);
         this.waiting = [];
       }
       const status = this.failure;
-      // Start the next sync first: an answer may request another flush, which must not start a second sync beside it.
+      // Start the next sync before answering, because an answer may request another flush, which must not start a second sync at the same
+      // time.
       if (this.waiting.length > 0) this.start();
       for (const done of covered) done(status);
     });

@@ -1,7 +1,7 @@
-// Decides whether a read or write may run at once on the event loop or must use the thread pool. Whether data is cached cannot be known, so each call
-// on the loop is timed. One slow call proves little, because on a busy machine the process may just not have been scheduled. A second slow call in
-// which the process slept has waited for the storage: the next requests use the pool. While the pool gets no answers, nothing runs on the loop,
-// because a call that hangs there stops the whole process. Pure: time and sleeps are ports.
+// Decides whether a read or write may run at once on the event loop or must use the thread pool. It cannot be known whether data is cached,
+// so each call on the loop is timed. One slow call proves little, because on a busy machine the process may simply not have been scheduled.
+// But if the process slept during a second slow call, that call waited for the storage, and the next requests use the pool. While calls in
+// the pool do not end, nothing runs on the loop, because a call that hangs there stops the whole process. Pure: time and sleeps are ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
@@ -10,17 +10,20 @@ export class InlinePolicy {
   private readonly clock: Clock;
   private readonly sleeps: () => number;
   private poolRequestsLeft: number;
-  /** Calls that are still watched, also after a run in the pool, where one slow call is enough for the next run. */
+  /**
+   * Number of further calls that are watched after a slow call or after a run in the pool. One slow call among them is enough for the next
+   * run in the pool.
+   */
   private watchedCallsLeft: number;
   private startedMs = 0;
   private sleptBefore = 0;
-  /** Calls in the pool, and when the last of them ended; if none has ended, when the first one began. */
+  /** Number of calls in the pool, and the time when the last one ended or, if none has ended yet, when the first one began. */
   private pooled = 0;
   private movedMs = 0;
 
   /**
-   * `start`: `pool` for storage that is usually slow; it is tried on the loop after a first run of requests. `sleeps`: how often this process has
-   * slept; 0 if unknown, and then every slow call counts.
+   * `start`: `pool` for storage that is usually slow. Calls are then tried on the loop only after a first run of requests in the pool.
+   * `sleeps`: how often this process has slept, or 0 if unknown, in which case every slow call counts.
    */
   constructor(clock: Clock, start: 'sync' | 'pool', sleeps: () => number) {
     this.clock = clock;
@@ -29,7 +32,7 @@ export class InlinePolicy {
     this.watchedCallsLeft = start === 'pool' ? SLOW_CALL_WATCHED_CALLS : 0;
   }
 
-  /** A call goes to the pool, for any reason. */
+  /** Call it when a call goes to the pool, for any reason. */
   poolBegan(): void {
     if (this.pooled++ === 0) this.movedMs = this.clock.monotonicMs();
   }
@@ -51,7 +54,7 @@ export class InlinePolicy {
     return true;
   }
 
-  /** The call permitted by `mayRunInline` has ended. `lengthBytes`: its length. */
+  /** Call it when the call permitted by `mayRunInline` has ended. `lengthBytes`: the length of that call. */
   inlineEnded(lengthBytes: number): void {
     const tookUs = (this.clock.monotonicMs() - this.startedMs) * 1000;
     const isWatched = this.watchedCallsLeft > 0;

@@ -1,5 +1,5 @@
-// Complete reads and writes at a position, on this thread or in the thread pool. Short transfers are continued; a file that ends early has its own
-// error. Knows descriptors and errno names, but no volumes.
+// Complete reads and writes at a position, on this thread or in the thread pool. Short transfers are continued. A file that ends early is
+// reported with an error of its own. This module knows descriptors and errno names, but no volumes.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -15,17 +15,17 @@ export function statusOf(errno: string): Status {
   return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
 }
 
-/** The error for a write that transfers nothing and reports nothing; retrying would never end. */
+/** The error for a write that transfers nothing and reports no error. Retrying it could go on forever. */
 const NOTHING_WRITTEN = 'EIO';
 
-/** Errno name of a failed system call; anything else is a bug and is rethrown. */
+/** Errno name of a failed system call. Any other error is a bug and is rethrown. */
 function systemErrno(thrown: unknown): string {
   const errno = errnoName(thrown);
   if (errno === undefined) throw thrown;
   return errno;
 }
 
-/** Fills `target` from `offset` with `lengthBytes` of the file at `positionBytes`. Returns the errno name, or null. */
+/** Reads `lengthBytes` of the file at `positionBytes` into `target` at `offset`. Returns null, or the errno name of a failure. */
 export function readWholeSync(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
   try {
     let moved = fs.readSync(fd, target, offset, lengthBytes, positionBytes);
@@ -40,7 +40,10 @@ export function readWholeSync(fd: number, target: Buffer, offset: number, length
   }
 }
 
-/** Writes `lengthBytes` of `source` from `offset` at `positionBytes`. Returns the errno name (a part may be written then), or null. */
+/**
+ * Writes `lengthBytes` of `source` from `offset` to the file at `positionBytes`. Returns null, or the errno name of a failure, after which
+ * a part may have been written.
+ */
 export function writeWholeSync(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
   try {
     let moved = fs.writeSync(fd, source, offset, lengthBytes, positionBytes);

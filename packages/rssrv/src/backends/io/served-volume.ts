@@ -1,9 +1,9 @@
-// What the listener tells a worker about a volume: plain data, sent over the channel between the processes. Type, size and id are settled; the worker
-// decides nothing about them.
+// What the listener tells a worker about a volume: plain data, sent over the channel between the processes. The listener has settled type,
+// size and id; the worker decides nothing about them.
 
 import type { VolumeTests } from '@rsio/common/config/schema/types';
 
-/** A volume that has grown; its storage has grown before. */
+/** A volume that has grown. Its storage was extended before. */
 export interface GrownVolume {
   readonly id: string;
   readonly sizeBytes: number;
@@ -11,7 +11,7 @@ export interface GrownVolume {
 
 /** Faults to inject for tests. */
 export interface ServedTests extends VolumeTests {
-  /** The file for its unsynced writes; null: writes are not held back. */
+  /** The file for the volume's unsynced writes; null: writes are not held back. */
   readonly unsyncedFile: string | null;
 }
 
@@ -21,20 +21,23 @@ export interface ServedVolume {
   /** UUID in lower case. */
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
-  /** File or device with the content (memory: the listener's file in memory); null: none. */
+  /** File or device with the content (`type = memory`: the listener's file in memory); null: there is none. */
   readonly path: string | null;
-  /** The file or device that the listener found there and has locked (storageName): no other is served from that path. Undefined: not checked. */
+  /**
+   * Name (storageName) of the file or device that the listener found at the path and has locked. No other is served from that path.
+   * Undefined: not checked.
+   */
   readonly storage?: string;
   /** A multiple of `blockSizeBytes`, at least one block. */
   readonly sizeBytes: number;
   readonly blockSizeBytes: 512 | 4096;
   readonly readonly: boolean;
   readonly shared: boolean;
-  /** Clients that may take it over; null: all of them. */
+  /** Clients that may take the volume over; null: all clients. */
   readonly takeOver: readonly string[] | null;
-  /** Even if writes acknowledged to the holder are lost. */
+  /** Whether they may do so even if writes acknowledged to the holder are lost. */
   readonly takeOverForce: boolean;
-  /** Names of clients that may use it; null: all. */
+  /** Names of the clients that may use the volume; null: all clients. */
   readonly clients: readonly string[] | null;
   readonly test?: ServedTests;
 }

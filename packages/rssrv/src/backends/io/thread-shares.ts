@@ -1,8 +1,8 @@
-// Shares the worker's storage threads among volumes, because a call that hangs keeps its thread. A volume gets another thread only while it has fewer
-// than are free, so that one is always left for the next volume, however many hang. Pure: counts calls and starts them. Invariant: each call is
-// started exactly once, in the order of its volume, and its share is returned when it ends.
+// Shares the worker's storage threads among volumes, because a call that hangs keeps its thread. A volume gets another thread only while
+// more threads are free than it already has, so that a thread is always left for the next volume, however many volumes hang. Pure: counts
+// calls and starts them. Invariant: each call is started exactly once, in the order of its volume, and its share is returned when it ends.
 
-/** Starts a call; `ended` is called once, when its thread is free again. */
+/** Starts a call. `ended` is called once, when the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
 
 export class ThreadShares {
@@ -15,7 +15,7 @@ export class ThreadShares {
     this.free = threads;
   }
 
-  /** The lane of a volume, shared by all sessions that have it open; `leave` it when the backend is closed. */
+  /** The lane of a volume, shared by all sessions that have the volume open. Call `leave` when the backend is closed. */
   enter(volumeId: string): ThreadLane {
     const lane = this.lanes.get(volumeId) ?? new ThreadLane(this);
     this.lanes.set(volumeId, lane);
@@ -41,7 +41,7 @@ export class ThreadShares {
     this.waiting.add(lane);
   }
 
-  /** A thread is free. Waiting lanes take turns: a lane that got a thread goes behind those that did not. */
+  /** A thread has become free: offers it to the waiting lanes in turn. A lane that gets a thread moves behind those that do not. */
   given(): void {
     this.free++;
     if (this.waiting.size === 0) return;
@@ -63,7 +63,7 @@ export class ThreadLane {
     this.shares = shares;
   }
 
-  /** Starts the call now, or when the volume may have another thread. */
+  /** Starts the call now, or as soon as the volume may have another thread. */
   run(call: ThreadCall): void {
     if (this.queue.length === 0 && this.shares.mayTake(this.held)) {
       this.start(call);

@@ -1,12 +1,12 @@
-// A child process that answers each line with one line, one at a time. One that does not answer in time is killed. Knows nothing about the meaning of
-// the lines. Invariant: `null` (no answer) is reported only when the line cannot be executing any more; for the line that the child has, this is
-// after its death, however long that takes.
+// A child process that answers each line with one line, one at a time. A child that does not answer in time is killed. This module does not
+// know what the lines mean. Invariant: `null` (no answer) is reported only when the line cannot be executing any more. For the line that
+// was already sent, this is after the child has exited, however long that takes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 
-/** The answer, or null: the process is gone. */
+/** Gets the answer, or null if the process is gone. */
 export type LineAnswer = (line: string | null) => void;
 
 interface Question {
@@ -19,7 +19,7 @@ export interface LineProcessOptions {
   readonly args: readonly string[];
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Called once if it ends without being told to. */
+  /** Called once if the process ends without being told to. */
   readonly onLost: (reason: string) => void;
 }
 
@@ -39,17 +39,17 @@ export class LineProcess {
     this.child = this.start();
   }
 
-  /** False once it is gone or was told to end: every question is answered with null. */
+  /** False once the process is gone or was told to end. Every further question is then answered with null. */
   get isAlive(): boolean {
     return this.lostReason === null && !this.isEnding;
   }
 
-  /** Nothing of it is running. */
+  /** Whether the process has exited. */
   get isGone(): boolean {
     return this.hasExited;
   }
 
-  /** Sends one line (without its end); `answer` is never called before this returns. */
+  /** Sends one line (without a newline). `answer` is never called before this returns. */
   ask(line: string, answer: LineAnswer): void {
     if (!this.isAlive) {
       setImmediate(answer, null);
@@ -59,7 +59,7 @@ export class LineProcess {
     this.next();
   }
 
-  /** Ends it after its answers to the lines so far. */
+  /** Ends the process once it has answered all lines so far. */
   end(): void {
     this.isEnding = true;
     if (this.asked === null) this.child?.stdin?.end();
@@ -67,14 +67,14 @@ export class LineProcess {
 
   private start(): ChildProcess | null {
     try {
-      // stderr is inherited on purpose: when the worker's stderr reaches its end, nothing of the child is running either.
+      // stderr is inherited on purpose, so that the end of the worker's stderr shows that the child has exited, too.
       const child = spawn(this.options.command, this.options.args, {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: { ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }), LC_ALL: 'C' },
       });
       child.on('error', (error) => this.lose(error.message));
       child.on('close', (code, signal) => this.closed(`it ended with ${signal ?? `status ${code ?? 'unknown'}`}`));
-      // If no descriptors are left, there are no pipes. A broken pipe is followed by `close`, which tells more.
+      // If no descriptors are left, there are no pipes. Ignore a broken pipe, because `close` follows and gives the reason.
       child.stdin?.on('error', () => undefined);
       child.stdout?.setEncoding('latin1');
       child.stdout?.on('data', (text: string) => this.receive(text));
@@ -118,7 +118,10 @@ export class LineProcess {
     this.asked = null;
   }
 
-  /** Accepts no more lines. Those that the child has not seen are answered at once, the one that it has after its death. */
+  /**
+   * Accepts no more lines. Lines that were not yet sent to the child are answered at once, and the line that was sent is answered after the
+   * child has exited.
+   */
   private lose(reason: string): void {
     if (this.lostReason !== null) return;
     this.lostReason = reason;

@@ -1,7 +1,7 @@
-// Holes, zeroed ranges and extents: kernel calls that Node does not have, made by one perl child per process (helpers/ranges.pl). It starts with the
-// first attached file and ends with the last. While it cannot help (no perl, an unknown architecture, killed because it did not answer), every answer
-// is LOST and the backend does without it; it is restarted on demand after a growing delay. Invariant: there is one child at a time, even while a
-// killed one hangs in the storage.
+// Holes, zeroed ranges and extents: kernel calls that Node does not have, made by one perl child per process (helpers/ranges.pl). It starts
+// with the first attached file and ends with the last. While it is unavailable (no perl, an unknown architecture, or killed because it did
+// not answer), every answer is LOST and backends use their fallbacks. It is restarted on demand after a growing delay. Invariant: there is
+// only one child at a time, even while a killed one hangs in the storage.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -12,24 +12,24 @@ import { LineProcess } from './line-process.ts';
 
 import util from 'node:util';
 
-/** Pseudo errno: the helper is gone, and nothing that it was asked for is running. */
+/** Pseudo errno: the helper is gone, and no operation requested of it is running. */
 export const LOST = 'LOST';
 
-/** `found`: pairs (bytes, 0 data or 1 hole) from the requested position on; may cover less than requested. */
+/** `found`: pairs (bytes, 0 data or 1 hole) from the requested position on; the pairs may cover less than requested. */
 export type RangeExtents = (errno: string | null, found: readonly number[]) => void;
 
 export interface RangeHelperPorts {
   readonly clock: Clock;
-  /** The helper cannot be used for at least `retryMs`; null: never. For the log. */
+  /** The helper cannot be used for at least `retryMs` (null: never again). For the log. */
   readonly onLost: (reason: string, retryMs: number | null) => void;
-  /** It can be used again. */
+  /** The helper can be used again. */
   readonly onBack?: () => void;
-  /** Default: `perl` in PATH. */
+  /** The program to run. Default: `perl` in PATH. */
   readonly command?: string;
   readonly architecture?: string;
 }
 
-/** The helper's answer for a file that it has not opened (EBADF). */
+/** The errno (EBADF) with which the helper answers if it has not opened the file. */
 const UNKNOWN_FILE = 9;
 
 type Numbers = (errno: string | null, values: readonly number[]) => void;
@@ -37,10 +37,10 @@ type Numbers = (errno: string | null, values: readonly number[]) => void;
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** Attached files by number, each with the line that opens it. */
+  /** Number of each attached file -> the words of the line that opens it. */
   private readonly files = new Map<number, readonly (string | number)[]>();
   private losses = 0;
-  /** When the current one was started; no other is started before `notBeforeMs`. */
+  /** When the current child was started. No other is started before `notBeforeMs`. */
   private startedMs = 0;
   private notBeforeMs = 0;
   private isLost = false;
@@ -52,13 +52,13 @@ export class RangeHelper {
   }
 
   /**
-   * Passes the file behind the descriptor `fd` of this process to the helper. `canPunch`: true or false if known (block devices), else `probe`. Null:
-   * the helper cannot be used.
+   * Passes the file behind the descriptor `fd` of this process to the helper. `canPunch`: true or false if known (block devices), otherwise
+   * `probe`. Resolves with null if the helper cannot be used.
    */
   async attach(fd: number, writable: boolean, canPunch: boolean | 'probe'): Promise<RangeFile | null> {
     const id = ++this.lastId;
     this.attached++;
-    // Through /proc it is the same file even if its name means another one by now.
+    // The path through /proc leads to the same file even if its name now belongs to another one.
     const words = [
       'open',
       id,
@@ -79,7 +79,7 @@ export class RangeHelper {
     });
   }
 
-  /** For RangeFile only. `answer` is never called before this returns. */
+  /** Used by RangeFile only. `answer` is never called before this returns. */
   ask(words: readonly (string | number)[], answer: Numbers): void {
     const child = this.started();
     if (child === null) {
@@ -93,7 +93,7 @@ export class RangeHelper {
       }
       this.recovered();
       const [errno = 0, ...values] = line.split(' ').map(Number);
-      // The helper does not know the file: it could not reopen it after a restart.
+      // The helper does not know the file, because it could not reopen the file after a restart.
       if (errno === UNKNOWN_FILE) answer(LOST, []);
       else answer(errno === 0 ? null : util.getSystemErrorName(-errno), values);
     });
@@ -104,7 +104,7 @@ export class RangeHelper {
     return this.ports.clock.monotonicMs();
   }
 
-  /** For RangeFile only: one file less. */
+  /** Used by RangeFile only. Removes a file that was detached. */
   detached(id: number): void {
     this.files.delete(id);
     this.attached--;
@@ -154,7 +154,7 @@ export class RangeHelper {
   }
 }
 
-/** One attached file. Positions and lengths in bytes; nothing is called back before a call returns. */
+/** One attached file. Positions and lengths are in bytes. No callback is called before the call that takes it returns. */
 export class RangeFile {
   private readonly helper: RangeHelper;
   private readonly id: number;
@@ -203,7 +203,7 @@ const CALLS: Readonly<Record<string, { readonly fallocate: number; readonly prct
   arm64: { fallocate: 47, prctl: 167 },
 };
 
-/** Arguments for perl; null: the system call numbers of this architecture are unknown. */
+/** Arguments for perl, or null if the system call numbers of this architecture are unknown. */
 export function rangeScriptArguments(architecture: string, parentPid: number): readonly string[] | null {
   const calls = CALLS[architecture];
   if (calls === undefined) return null;

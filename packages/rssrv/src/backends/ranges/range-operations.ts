@@ -1,7 +1,7 @@
-// DISCARD, ZERO and extents of one descriptor, through the range helper or without it (zeros are written, a discard does nothing, everything counts
-// as data). Long ranges are done in steps off the event loop; their length follows the time they take, so that steps stay short on any storage and
-// terabytes need few of them. Invariants: the fallback for a range starts only after the helper's call for it has ended; a sector counts as a hole
-// only if all of it is one.
+// DISCARD, ZERO and extents of one descriptor, through the range helper or, without it, by fallbacks: zeros are written, a discard does
+// nothing, everything counts as data. Long ranges are processed in steps off the event loop. The length of the steps is adapted to the time
+// they take, so that steps are short on any storage and even terabytes need few of them. Invariants: the fallback for a range starts only
+// after the helper's call for that range has ended; a sector counts as a hole only if all its bytes are in holes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -11,9 +11,9 @@ import { type IoEnd, writeWhole } from '../io/positioned-io.ts';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
 
-/** Errors of storage that does not support the operation: it is not tried again. */
+/** Errors of storage that does not support the operation. The operation is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
-/** Failures that leave the range unchanged. A discard is only a hint and succeeds then. */
+/** Failures that leave the range unchanged. A discard is only a hint, so it succeeds nevertheless. */
 const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
 
 const ZEROS = { buffer: null as Buffer | null };
@@ -25,7 +25,7 @@ function zeros(): Buffer {
 
 type Step = (positionBytes: number, lengthBytes: number, end: IoEnd) => void;
 
-/** Like `inSteps`, with steps whose length follows the time they take. */
+/** Like `inSteps`, but adapts the length of the steps to the time they take. */
 function inMeasuredSteps(
   positionBytes: number,
   lengthBytes: number,
@@ -43,7 +43,10 @@ function inMeasuredSteps(
   });
 }
 
-/** Runs `step` piece by piece until one fails; `end` is never called before this returns if that holds for `step`. */
+/**
+ * Runs `step` piece by piece until one fails. `end` is never called before this returns, provided that `step` also never calls back before
+ * it returns.
+ */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, stepBytes);
   step(positionBytes, pieceBytes, (errno) => {
@@ -64,7 +67,8 @@ export class RangeOperations {
     this.descriptor = descriptor;
     this.range = range;
     this.mayPunch = range?.canPunch === true;
-    // Zeroing cannot be probed: past the end of a file it would allocate space. So it is tried.
+    // Zeroing cannot be probed: a probe would have to zero past the end of the file, and that would allocate space. So the first ZERO tries
+    // it.
     this.mayZero = this.mayPunch;
   }
 
@@ -127,7 +131,7 @@ export class RangeOperations {
   }
 }
 
-/** Appends an extent, or extends the last one if the state is equal. */
+/** Appends an extent, or extends the last extent if the state is the same. */
 function append(pairs: number[], sectors: number, state: ExtentState): void {
   if (sectors <= 0) return;
   const last = pairs.length - 1;
@@ -136,9 +140,10 @@ function append(pairs: number[], sectors: number, state: ExtentState): void {
 }
 
 /**
- * Converts byte extents into sector extents. `found`: pairs (bytes, 0 data or 1 hole) from `positionBytes` on, which may cover less or more than
- * `lengthBytes`. Returns pairs (sectors, EXTENT) from the same position, at most `lengthBytes`, up to the last whole sector known, without gaps,
- * empty pairs or equal neighbours; if nothing is known, one DATA extent. Both lengths are multiples of a sector.
+ * Converts byte extents into sector extents. `found`: pairs (bytes, 0 data or 1 hole) from `positionBytes` on, which may cover less or more
+ * than `lengthBytes`. Returns pairs (sectors, EXTENT) from the same position up to the last whole sector that is known, at most
+ * `lengthBytes`. They have no gaps, no empty pairs, and no neighbours with the same state. If nothing is known, it returns one DATA extent.
+ * `positionBytes` and `lengthBytes` are multiples of a sector.
  */
 export function extentPairs(positionBytes: number, lengthBytes: number, found: readonly number[]): number[] {
   const pairs: number[] = [];
@@ -173,7 +178,7 @@ export class StepSize {
   /** A step of this length took `ms`. */
   took(lengthBytes: number, ms: number): void {
     if (ms > STEP_SLOW_MS) this.sizeBytes = Math.max(STEP_MIN_BYTES, this.sizeBytes / 2);
-    // The short rest of a range says nothing about a whole step.
+    // A short last step of a range says nothing about a whole step.
     else if (ms < STEP_FAST_MS && lengthBytes >= this.sizeBytes) this.sizeBytes = Math.min(STEP_MAX_BYTES, this.sizeBytes * 2);
   }
 }
