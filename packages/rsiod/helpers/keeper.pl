@@ -1,10 +1,10 @@
 #!/usr/bin/perl
-# The keeper: the parent of rsiod's working process. It is a Perl program because Node cannot copy a descriptor from another process, and needs
-# more memory. It holds a copy of each raw device's descriptor, and restarts its child with them when the child ends without a farewell. It never
-# touches the devices. keeper/keeper-choice.ts starts it and defines its arguments.
-# Invariants: the child never outlives the keeper (parent-death signal); a dropped descriptor is closed before anything else is read; a child
-# that ends repeatedly is restarted with growing pauses, and finally not any more; only a child that runs or sleeps without an answer is killed,
-# never one that was stopped or waits in the kernel; the log shows how a child ended, with its last output.
+# The keeper: the parent of rsiod's working process. It is a Perl program because Node cannot copy a descriptor from another process and
+# needs more memory than Perl. It holds a copy of each raw device's descriptor, and if the child ends without a farewell, starts another one
+# and passes the copies to it. It never touches the devices. keeper/keeper-choice.ts starts it and defines its arguments. Invariants: the
+# child never outlives the keeper (parent-death signal); a dropped descriptor is closed before anything else is read; a child that ends
+# repeatedly is restarted with growing pauses, a limited number of times; a child that does not answer is killed only if it runs or sleeps,
+# never if it was stopped or waits in the kernel; the log shows how a child ended, with its last output.
 
 #   child -> keeper                                  keeper -> child
 #   ready watched  up: an end without farewell is a  kept FD ID NOTE   for each held descriptor, at the start
@@ -28,11 +28,11 @@ syscall($prctl + 0, 15, $name, 0, 0, 0);
 # In the foreground the keeper ends with its parent.
 if ($bound) { syscall($prctl + 0, 1, 15, 0, 0, 0); }
 else { chdir '/'; }
-# Other processes' memory may have to be written through the child before it is free, so the keeper should be killed last.
+# Before other processes' memory can be freed, the kernel may have to write it through the child. So the keeper should be killed last.
 if (open(my $score, '>', '/proc/self/oom_score_adj')) { syswrite($score, "-900"); close $score; }
 my ($child, $ending, $is_ready, $life, $why, $pause, $quick) = (0, 0, 0, 0, '-', 0, 0);
 my (%kept, $link, $input, $is_watched, $rest, $silence, $held);
-# In the background stderr has no reader, so that the child's last output is kept for the log.
+# In the background stderr has no reader, so the keeper stores the child's last output for the log.
 my ($last_max, $errors, $last, $kills) = (2000, undef, '', 0);
 $SIG{PIPE} = 'IGNORE';
 for my $signal (qw(TERM INT HUP)) {
@@ -139,7 +139,7 @@ sub hear {
   elsif ($verb eq 'again' || $verb eq 'farewell') { $ending = $verb; }
 }
 
-# Reads and handles all received lines; false when no more can come.
+# Reads and handles all received lines. False: no more lines can come.
 sub drain {
   my $got = sysread($link, $input, 65536, length $input);
   return $! == POSIX::EINTR() ? 1 : 0 if !defined $got;
@@ -147,7 +147,7 @@ sub drain {
   return $got > 0;
 }
 
-# Reads the child's stderr; false when no more can come.
+# Reads the child's stderr. False: no more output can come.
 sub read_errors {
   my $got = sysread($errors, my $bytes, 65536);
   return $! == POSIX::EINTR() ? 1 : 0 if !defined $got;
@@ -178,7 +178,7 @@ sub report_end {
   complain("The working process (pid $pid) $how$memory$output");
 }
 
-# One more second without input. Seconds are counted, because a clock also runs while the machine is suspended.
+# Called after one more second without input. The keeper counts seconds, because a clock also runs while the machine is suspended.
 sub watch {
   # Without held devices nothing would be gained by killing a child that may still recover.
   return if !$is_watched || !%kept;
@@ -223,7 +223,7 @@ while (1) {
     }
   }
   1 while $open && do { my $readable = ''; vec($readable, fileno($link), 1) = 1; select($readable, undef, undef, 0) > 0 } && drain();
-  # A process that the child started may keep the other end open for ever, so that only available output is read.
+  # A process that the child started may keep the other end open forever, so the keeper reads only available output.
   1 while $is_heard && do { my $readable = ''; vec($readable, fileno($errors), 1) = 1; select($readable, undef, undef, 0) > 0 } && read_errors();
   $pid = $child;
   $child = 0;

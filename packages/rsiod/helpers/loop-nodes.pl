@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Removes nodes of loop devices from /dev (LOOP_CTL_REMOVE), because Node has no ioctl. Arguments: their numbers. Prints those that are gone.
-# Invariant: the kernel removes only nodes without a file behind them that no process has open.
+# Removes nodes of loop devices from /dev (LOOP_CTL_REMOVE), because Node has no ioctl. Arguments: the numbers of the nodes. Prints the
+# numbers of those that are gone. Invariant: the kernel removes only nodes without a file behind them that no process has open.
 use strict;
 use warnings;
 

@@ -1,5 +1,6 @@
-// The client daemon: connects namespaces on the network side with attached volumes and their frontends, and with the control socket. Wiring only:
-// control-handlers.ts answers the control methods, frontends/ shows volumes. Invariant: parts are started and stopped here, in a fixed order.
+// The client daemon: connects namespaces on the network side with attached volumes and their frontends, and with the control socket. This
+// file only connects parts: control-handlers.ts answers the control methods, frontends/ shows volumes. Invariant: parts are started and
+// stopped here, in a fixed order.
 
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -54,18 +55,18 @@ export interface ClientDaemonOptions {
   readonly paths: RsiodPaths;
   readonly identity: Identity;
   readonly clock: Clock;
-  /** Start of this process, wall clock. */
+  /** Wall-clock time at which this process started. */
   readonly beganMs: number;
   readonly log: DaemonLog;
   /** Reports a warning to the process that started the daemon, and to the log. */
   readonly warn: (sentence: string) => void;
-  /** The keeper, by which devices outlive this process, and what the previous process has left; null: there is none. */
+  /** The keeper, which lets devices outlive this process, and everything that the previous process has left; null: there is no keeper. */
   readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
-  /** Why this machine cannot have a keeper; null: it can. */
+  /** Why this machine cannot run a keeper; null: it can. */
   readonly keeperLack: string | null;
-  /** Calls `handOver` and ends this process, so that its keeper starts another one. */
+  /** Calls `handOver` and ends this process, so that the keeper starts another one. */
   readonly restart: () => Promise<void>;
-  /** Ends this process as SIGTERM does. */
+  /** Ends this process in the same way as SIGTERM does. */
   readonly stop: () => void;
 }
 
@@ -124,7 +125,9 @@ export class ClientDaemon {
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
   }
 
-  /** Resolves when paths were tried, the wanted volumes are attached and the sockets are open. Throws when a socket cannot be opened. */
+  /**
+   * Resolves when every path was tried, the wanted volumes are attached and the sockets are open. Throws when a socket cannot be opened.
+   */
   async start(): Promise<void> {
     const { paths, log, warn } = this.options;
     const { warning } = this.unkept(this.config);
@@ -150,8 +153,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Before another process continues in place of this one: takes no more requests, ends and flushes those under way as far as possible within
-   * HAND_OVER_WAIT_MS. The next process executes the rest again. Nothing is detached.
+   * Called before another process continues in place of this one: takes no more requests. As far as possible within HAND_OVER_WAIT_MS,
+   * completes the requests under way and flushes the volumes. The next process executes the remaining requests again. Nothing is detached.
    */
   async handOver(): Promise<void> {
     const { clock, log } = this.options;
@@ -162,12 +165,12 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** Why this daemon does not end, because its devices are in use and no force is used; null: it may end. */
+  /** Why this daemon refuses to end without force: its devices are in use. null: it may end. */
   async refusal(): Promise<string | null> {
     return this.isForced ? null : await whyInUse(this.attachments.list, this.frontends);
   }
 
-  /** Detaches volumes, and ends paths and sockets. Bounded in time even if servers do not answer. */
+  /** Detaches volumes and closes paths and sockets. Bounded in time even if servers do not answer. */
   async stop(reason: string): Promise<void> {
     this.state = 'ending';
     this.attached.stop();
@@ -180,17 +183,17 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** SIGHUP: reopens the log and reloads the configuration; the result is in the log and the events. */
+  /** Handles SIGHUP: reopens the log and reloads the configuration. The log and the events show the result. */
   hangUp(): void {
     this.options.log.reopen();
-    // While the daemon starts, its first configuration counts.
+    // While the daemon starts, it uses its first configuration; the reload follows.
     if (this.state === 'starting') this.isReloadRequested = true;
     if (this.state !== 'running') return;
     try {
       this.reload();
     } catch (thrown) {
       const error = toRsError(thrown);
-      // All other errors were logged by the reload.
+      // The reload itself has logged all other errors.
       if (error.kind === 'internal') this.options.log.error(`The configuration was not reloaded: ${error.message}`, { error: thrown });
     }
   }
@@ -217,7 +220,7 @@ export class ClientDaemon {
     });
   }
 
-  /** Namespaces that continue are changed in place, so that their paths, sessions and volumes are kept. */
+  /** Applies a configuration. Namespaces that continue are changed in place, so that their paths, sessions and volumes stay. */
   private take(next: RscltConfig): void {
     const { identity, log } = this.options;
     const before = this.namespaces;
@@ -243,14 +246,14 @@ export class ClientDaemon {
     void this.attachments.attachWanted(true).then(() => this.attached.record());
   }
 
-  /** Attaches what was attached before the start, in the same mode, then what the configuration wants. */
+  /** Attaches the volumes that were attached before the start, in the same mode, then those that the configuration wants. */
   private async attachAgain(isVerbose = false): Promise<void> {
     await this.attached.restore();
     await this.attachments.attachWanted(isVerbose);
     await this.attached.record();
   }
 
-  /** Releases devices of volumes that were just being attached or detached when the previous process ended. */
+  /** Releases devices of volumes that the previous process was attaching or detaching when it ended. */
   private async releaseUnknown(): Promise<void> {
     const isAwaited = (volume: VolumeIdentity): boolean =>
       this.attached.awaited.some((one) => labelOf(one) === labelOf(volume) && one.id === volume.id);
@@ -283,7 +286,7 @@ export class ClientDaemon {
     return keeper === null ? withoutKeeper(config, deviceFacts(paths.root), keeperLack) : { obstacle: null, warning: null };
   }
 
-  /** Reports sections that no path leads to, because no connection attempt would explain them. */
+  /** Reports server sections without a path, because no failed connection attempt would explain why they do not work. */
   private reportUnreached(report: (sentence: string) => void): void {
     for (const { leftOut } of this.namespaces) {
       for (const { name, address, position, reason } of leftOut)
@@ -317,7 +320,7 @@ export class ClientDaemon {
       socketPath: paths.nbdSocket,
       group: config.nbdGroup,
       attached: () => this.attachments.list,
-      // A volume that got its devices before the configuration said `none` is exported as long as it has them.
+      // A volume that got its devices before the configuration was changed to `none` is exported as long as it has the devices.
       mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
       log,
       clock,
@@ -336,7 +339,7 @@ export class ClientDaemon {
 
   private interfaceChanged(event: InterfaceEvent): void {
     this.notifications.interfaceChanged(event);
-    // A new address may be on another subnet than before.
+    // A new address may be on a different subnet.
     const locals = this.localsOf(this.config);
     if (!isDeepStrictEqual(locals, this.locals)) {
       this.locals = locals;
@@ -401,9 +404,9 @@ export class ClientDaemon {
     });
   }
 
-  /** Restarts after the answer is sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
+  /** Restarts the daemon after the answer has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
   private restart(): void {
-    // The next process reads program and configuration later, so that one restart serves all requests.
+    // The next process reads the program and the configuration later, so one restart serves all requests.
     if (this.state === 'restarting') return;
     if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
     if (this.options.keeper === null)
@@ -412,7 +415,7 @@ export class ClientDaemon {
     this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.restart());
   }
 
-  /** Stops after the answer is sent. Throws E_IN_USE. */
+  /** Stops the daemon after the answer has been sent. Throws E_IN_USE. */
   private async end(isForced: boolean): Promise<void> {
     this.isForced ||= isForced;
     const refusal = await this.refusal();

@@ -34,9 +34,9 @@ interface Setup {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly foreground: boolean;
-  /** The keeper of this process; null: there is none. */
+  /** The keeper of this process; null: it has no keeper. */
   readonly above: { readonly fd: number; readonly life: number } | null;
-  /** Why this machine cannot have a keeper; null: it can. */
+  /** Why this machine cannot run a keeper; null: it can. */
   readonly keeperLack: string | null;
 }
 
@@ -71,7 +71,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     log.info('Restarting, as requested by rsconfig restart');
     hasEnded = true;
     await client.handOver();
-    // After SIGTERM no other process may follow.
+    // After SIGTERM the keeper must not start another process.
     if (isStopping) return;
     link?.again();
     process.exit(0);
@@ -82,7 +82,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     paths,
     identity,
     clock: systemClock,
-    // The monotonic clock counts from the start of the process.
+    // The monotonic clock starts with the process, so the difference is the time of the start.
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     log,
     warn,
@@ -109,7 +109,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   link?.farewell();
 }
 
-/** A restarted process has no terminal, so that it logs a refused configuration. */
+/** Reads the configuration. A restarted process has no terminal, so it logs a refused configuration. */
 function configOf(paths: RsiodPaths, life: number): RscltConfig {
   try {
     return loadRscltConfig(paths.configFile);
@@ -131,7 +131,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // Children of this process have no keeper.
+    // Removed from the environment, because children of this process have no keeper.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

@@ -1,11 +1,11 @@
-// Batches reports that many volumes cause at the same time, because a server with a thousand volumes went or came. The texts of single reports
-// are in notifications.ts. Invariant: each report is written, or counted in a summary within BATCHED_LINES_MS.
+// Batches reports that many volumes cause at the same time, because a server with a thousand volumes became unreachable or came back. The
+// texts of single reports are in notifications.ts. Invariant: each report is written, or counted in a summary within BATCHED_LINES_MS.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {
-  /** Lines that were written, up to BATCHED_LINES_NAMED_MAX, and lines that are only counted. */
+  /** Number of lines that were written, up to BATCHED_LINES_NAMED_MAX, and number of lines that are only counted. */
   written: number;
   counted: number;
   readonly writeCounted: (count: number) => void;
@@ -13,14 +13,14 @@ interface Kind {
 
 export class BatchedLines {
   private readonly clock: Clock;
-  /** By the common part of their lines; forgotten after BATCHED_LINES_MS. */
+  /** Key: the text that the lines of one kind have in common. An entry is removed after BATCHED_LINES_MS. */
   private readonly kinds = new Map<string, Kind>();
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
-  /** Calls `write` now, or `writeCounted` later for all that are only counted. */
+  /** Calls `write` now, or later calls `writeCounted` once for all lines of this kind that are only counted. */
   add(kind: string, write: () => void, writeCounted: (count: number) => void): void {
     let known = this.kinds.get(kind);
     if (known === undefined) {
@@ -44,7 +44,7 @@ export class BatchedLines {
 export class IncarnationEvents {
   private readonly clock: Clock;
   private readonly report: (server: string, message: string) => void;
-  /** Server -> labels. */
+  /** Key: server. Value: labels of its volumes. */
   private readonly volumes = new Map<string, string[]>();
   private timer: Timer | null = null;
 

@@ -1,5 +1,5 @@
-// The methods of rsiod's control socket: each is passed to the part that executes it, or answered by views.ts. control-server.ts owns the socket.
-// Invariant: nothing is decided here; the part that owns the state decides about a change.
+// The methods of rsiod's control socket: each request is passed to the part that executes it, or answered by views.ts. control-server.ts
+// owns the socket. Invariant: nothing is decided here; the part that owns the state decides about a change.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
@@ -29,11 +29,11 @@ export interface ControlHandlersPorts {
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
   readonly frontends: Frontends;
-  /** Returns a text for each change. Throws when nothing was changed. */
+  /** Reloads the configuration and returns a text for each change. Throws when the reload failed and changed nothing. */
   readonly reload: () => string[];
-  /** Throws E_SHUTTING_DOWN and E_SYSTEM. */
+  /** Restarts the daemon. Throws E_SHUTTING_DOWN and E_SYSTEM. */
   readonly restart: () => void;
-  /** Throws E_IN_USE. */
+  /** Stops the daemon. Throws E_IN_USE. */
   readonly end: (isForced: boolean) => Promise<void>;
 }
 

@@ -1,6 +1,7 @@
-// Client notifications: each change is reported as an event for `rsconfig events` and as a line of the log. Reacting to changes is the daemon's
-// job. The list of events is bounded, and the oldest is dropped first. Invariants: each change is reported once, with the same text in both
-// places; repeated attempts on a path that fail for the same reason are one event, and every other change of a path is reported.
+// Client notifications: each change is reported as an event for `rsconfig events` and as a line of the log. Reacting to changes is the
+// daemon's job. The list of events is bounded: beyond the limit, the oldest event is removed. Invariants: each change is reported once,
+// with the same text in both places; repeated attempts on a path that fail for the same reason are one event, and every other change of a
+// path is reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
@@ -41,12 +42,12 @@ export class Notifications {
     return this.events.last(count);
   }
 
-  /** An event without a line in the log. */
+  /** Adds an event without a line in the log. */
   add(object: string, from: string, to: string, reason: string): void {
     this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
   }
 
-  /** The path's namespace logs its errors. */
+  /** Adds an event for a change of a path's state. Errors of the path are logged by its namespace. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
     const path = `path ${local.name} ${remote.address}/${port}`;
     if (this.pathEvents.isEvent(path, from, to, reason)) this.add(path, from, to, reason);
@@ -59,7 +60,7 @@ export class Notifications {
     this.log.warn(sentence);
   }
 
-  /** Reports once each time that a volume's I/O waits, is abandoned or resumes, and how its storage fails. */
+  /** Reports, once for each change, that a volume's I/O waits, is abandoned or resumes, or that its storage fails. */
   stalled(volume: Volume, event: VolumeEvent): void {
     const { from, to, sentence } = stallNotification(volume, event, this.clock);
     if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
@@ -76,7 +77,7 @@ export class Notifications {
     );
   }
 
-  /** The volume was taken from its users by force; rsconfig shows this event to the administrator. */
+  /** Reports that the volume was taken from its users by force. rsconfig shows this event to the administrator. */
   cut(volume: Volume, sentence: string): void {
     this.add(`volume ${labelOf(volume)}`, 'attached', CUT_STATE, sentence);
     this.log.warn(`${labelOf(volume)}: ${sentence}`);
@@ -127,12 +128,12 @@ export class Notifications {
   }
 }
 
-/** The label, because another namespace or universe may have a volume of the same name. */
+/** The label, not only the name, because another namespace or universe may have a volume with the same name. */
 function volumeOf({ namespace }: Server, { name, universe }: Attachment): string {
   return `volume ${labelOf({ namespace, name, universe })}`;
 }
 
-/** What happens to writes that were answered before the new incarnation; null: all of them are flushed. */
+/** Describes what happens to writes that the server acknowledged before the new incarnation; null: all of them were flushed. */
 function sentAgain({ phase, log }: Attachment): string | null {
   if (phase !== 'replaying' || log === null) return null;
   const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
@@ -154,7 +155,7 @@ export class EventList {
 }
 
 export class PathEvents {
-  /** By path: why its last attempt failed; absent: it was up since, or was not tried yet. */
+  /** Key: a path. Value: why its last attempt failed. A path that was up since then or was not tried yet has no entry. */
   private readonly failures = new Map<string, string>();
 
   isEvent(path: string, from: PathState, to: PathState, reason: string): boolean {

@@ -1,6 +1,6 @@
-// The control method `probe`: measures the daemon's paths one after the other, on separate connections. The explorer's probe.ts measures one.
-// Invariants: the paths themselves are not touched; one request runs at a time, and ends before its client stops waiting; a key that was
-// refused once is not tried again.
+// The control method `probe`: measures the daemon's paths one after the other, on separate connections. The explorer's probe.ts measures a
+// single path. Invariants: the daemon's own connections are not touched; one request runs at a time, and ends before its client stops
+// waiting; a key that was refused once is not tried again.
 
 import { isIP } from 'node:net';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
@@ -17,7 +17,7 @@ import type { Server } from '../network/server.ts';
 type Request = ControlMethods['probe']['params'];
 type Answer = ControlMethods['probe']['result'];
 
-/** Measures one candidate; the explorer's, or a test's. */
+/** Measures one candidate. Implemented by the explorer, and by tests. */
 export type Probe = (
   candidate: ProbeCandidate,
   login: ProbeLogin | null,
@@ -27,7 +27,7 @@ export type Probe = (
 
 type ProbedRoute = Pick<Route, 'local' | 'remote' | 'port'> & { readonly server: Pick<Server, 'serverid'> | null };
 
-/** What a probe needs of a namespace. */
+/** What a probe needs from a namespace. */
 export interface ProbedNamespace {
   readonly config: Pick<ClientNamespaceConfig, 'namespaceid' | 'nodename' | 'nodekey' | 'namespacekey'>;
   readonly routes: readonly ProbedRoute[];
@@ -49,7 +49,7 @@ export class PathProbes {
     this.ports = ports;
   }
 
-  /** Throws E_USAGE (no path has these names) and E_LIMIT (another request is under way). */
+  /** Measures the requested paths. Throws E_USAGE when no path has these names, and E_LIMIT while another request is under way. */
   async measure(request: Request): Promise<Answer> {
     if (this.isBusy) throw new RsError('E_LIMIT', 'Paths are being measured already: try again in a minute');
     this.isBusy = true;

@@ -1,5 +1,5 @@
-// The daemon's state in the form of the control methods (common's control/methods.ts), and the texts of stalls. Layout is the job of rsconfig.
-// Invariant: views only read; they never change the daemon.
+// The daemon's state in the form of the control methods (common's control/methods.ts), and the texts about stalls. Layout is the job of
+// rsconfig. Invariant: views only read; they never change the daemon.
 
 import {
   type AttachmentView,
@@ -52,7 +52,7 @@ interface ServerGroup {
   readonly sections: ClientServerConfig[];
 }
 
-/** Sections that lead to the same server are one group; a section whose server was never met is a group of its own. */
+/** Groups the sections: sections that lead to the same server form one group, and a section whose server was never met forms its own. */
 function serverGroups(namespace: Namespace): ServerGroup[] {
   const groups: ServerGroup[] = [];
   const byServer = new Map<Server, ServerGroup>();
@@ -106,12 +106,12 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
   };
 }
 
-/** The addresses of the sections, then those that were learned. */
+/** The addresses of the sections, then the learned addresses. */
 function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig[], routes: readonly Route[]): ServerView['addresses'] {
   const named = sections.map(({ name, address, port, position }) => ({
     section: name,
     address,
-    // A section without a route has the port that a route would use.
+    // For a section without a route, this is the port that a route would use.
     port: routes.find(({ remote }) => remote.position === position)?.port ?? namespace.portOf(port),
   }));
   const learned = routes.filter(({ remote }) => remote.position === null);
@@ -136,7 +136,7 @@ export function attachmentView(volume: Volume, shown: ShownAs | null, servers: n
   };
 }
 
-/** Why the volume cannot send I/O now; null: it can. */
+/** Why the volume cannot send I/O now; null: it can send. */
 function waitsFor(volume: Volume): string | null {
   const { attachment, trunk, stall } = volume;
   if (trunk.paths.length === 0) {
@@ -147,7 +147,7 @@ function waitsFor(volume: Volume): string | null {
   return attachment.phase === 'ready' ? null : attachment.reason;
 }
 
-/** The reason of a storage stall that was reported; null: there is none. */
+/** The reason for the storage stall that was reported; null: no stall was reported. */
 function storageStallOf(volume: Volume, clock: Clock): string | null {
   const { waitingSinceMs, storageStall, trunk, serverText } = volume;
   if (waitingSinceMs === null || storageStall.reportedSinceMs !== waitingSinceMs) return null;
@@ -243,7 +243,7 @@ function logView(volume: Volume, clock: Clock): LogView[] {
   return [{ volume: labelOf(volume), dataBytes, rangeBytes, usedBytes, sizeBytes, ...times }];
 }
 
-/** Sections keep their positions in the file; learned addresses follow, in order of namespaces and servers. */
+/** Numbers the remote ends: sections have their positions in the file; learned addresses follow, in order of namespaces and servers. */
 function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, number> {
   const positions = new Map<Route, number>();
   let next = namespaces.reduce((sum, { config }) => sum + config.servers.length, 0);
@@ -262,7 +262,7 @@ function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
-  // I/O waits for a server that reports that it is slow, whatever the policy.
+  // While the server reports that it is slow, I/O waits whatever the policy, so there is no deadline to show.
   const untilMs = volume.stall.serverMessage === null ? volume.stall.untilMs : null;
   return [
     {

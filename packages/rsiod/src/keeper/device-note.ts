@@ -1,5 +1,6 @@
-// The note that the keeper keeps with each device: everything that the next process needs to resume it. One line of JSON. Another version of
-// this program may have written it, so it is checked when it is read. Pure. Invariant: a note that is not completely valid is refused.
+// The note that the keeper stores with each device: everything that the next process needs to resume the device, as one line of JSON.
+// Another version of this program may have written the note, so it is checked when it is read. Pure. Invariant: a note that is not
+// completely valid is refused.
 
 import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import type { FuseFile } from '../frontends/fuse/fuse-session.ts';
@@ -13,21 +14,24 @@ export interface DeviceNote {
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly canDiscard: boolean;
-  /** Paths of the raw and the block device. */
+  /** Paths of the raw device and of the block device. */
   readonly raw: string;
   readonly block: string;
   readonly loop: LoopNote | null;
   readonly file: FuseFile;
-  /** Incarnation of the server's storage: in another one, unflushed writes are lost, because the replay log has ended with its process. */
+  /**
+   * Incarnation of the server's storage. If it has changed, unflushed writes are lost, because the replay log ended with the process that
+   * owned it.
+   */
   readonly life: string;
 }
 
 export interface LoopNote {
-  /** `/dev/loop3` */
+  /** Path of the loop device, as `/dev/loop3`. */
   readonly device: string;
   /** The kernel's sequence number of this use of the device; null: unknown. */
   readonly sequence: string | null;
-  /** Its node in /dev was created with it; absent in notes of older releases. */
+  /** Whether the node in /dev was created together with the loop device. Absent in notes of older releases. */
   readonly isNew?: boolean;
 }
 
@@ -35,7 +39,7 @@ export function writeDeviceNote(note: DeviceNote): string {
   return JSON.stringify(note);
 }
 
-/** null: not a valid note. */
+/** Decodes a note; null: the text is not a valid note. */
 export function readDeviceNote(text: string): DeviceNote | null {
   try {
     const value: unknown = JSON.parse(text);

@@ -1,5 +1,6 @@
-// Releases devices that the previous process has left and that no volume will resume: several at a time, within STOP_WAIT_MAX_MS.
-// inherited-devices.ts releases one of them. Invariant: a device that cannot be released is logged and delays nothing; the next start clears it.
+// Releases devices that the previous process has left and that no volume will resume. Several are released at a time, all within
+// STOP_WAIT_MAX_MS. inherited-devices.ts releases a single device. Invariant: a device that cannot be released is logged and delays
+// nothing; the next start clears it.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -11,7 +12,7 @@ import type { LeftDevice } from './kept-devices.ts';
 export interface ReleasePorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** By force: users of the device get I/O errors. */
+  /** Releases one device by force; its users get I/O errors. */
   readonly release: (device: LeftDevice) => Promise<void>;
 }
 

@@ -1,6 +1,6 @@
-// Whether rsiod gets a keeper, and how the keeper is started. rsiod gets one wherever it may ever have devices, because they must outlive its
-// working process. What the keeper does is in helpers/keeper.pl. Invariants: without a keeper rsiod works the same, except that its devices
-// end with it; the keeper gets all its settings as arguments and reads no configuration.
+// Decides whether rsiod gets a keeper, and how the keeper is started. rsiod gets one wherever it may ever have devices, because devices
+// must outlive its working process. helpers/keeper.pl defines what the keeper does. Invariants: without a keeper rsiod works the same,
+// except that its devices end with it; the keeper gets all its settings as arguments and reads no configuration.
 
 import { accessSync, constants } from 'node:fs';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
@@ -20,20 +20,20 @@ import {
 
 import path from 'node:path';
 
-/** Whether volumes may be shown by devices with this configuration, on this machine as it is now. */
+/** Whether this configuration may show volumes as devices, given the current device support of this machine. */
 export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean {
   return facts.isRoot && (devicesOf(config).some(isDevice) || (facts.hasFuse && !facts.hasOwnRoot && devicesOf(config).includes('auto')));
 }
 
 /**
- * Whether rsiod is started below a keeper: also when a device can come later, by a reload or a loaded module. With a root of its own, only
- * `device = block` or `raw` makes devices, and a reload that asks for them later is refused.
+ * Whether rsiod is started below a keeper. That is also the case when a device may be created later, after a reload or after a module is
+ * loaded. With its own root, only `device = block` or `raw` creates devices, and a later reload that asks for them is refused.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
   return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));
 }
 
-/** Of each namespace, and of each volume that has a section. */
+/** The device settings of each namespace, and of each volume that has a section. */
 function devicesOf({ namespaces }: RscltConfig): DeviceChoice[] {
   return namespaces.flatMap((one) => [one.device, ...one.volumes.map(({ name }) => effectiveVolume(one, name).device)]);
 }
@@ -42,11 +42,11 @@ function isDevice(choice: DeviceChoice): boolean {
   return choice === 'block' || choice === 'raw';
 }
 
-/** What a daemon without a keeper reports about a configuration. */
+/** The consequences of a configuration for a daemon without a keeper. */
 export interface WithoutKeeper {
-  /** Why a reload of this configuration is refused; null: it is not. */
+  /** Why a reload of this configuration is refused; null: it is accepted. */
   readonly obstacle: string | null;
-  /** A warning for the administrator; null: none. */
+  /** A warning for the administrator; null: there is no warning. */
   readonly warning: string | null;
 }
 
@@ -60,7 +60,7 @@ export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: str
   return { obstacle: null, warning: mayHaveDevices(config, facts) ? warning : null };
 }
 
-/** The descriptor of the keeper's link, and the number of this process among its children; null: there is no keeper. */
+/** The descriptor of the link to the keeper, and the number of this process among the keeper's children; null: there is no keeper. */
 export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: number; readonly life: number } | null {
   const [fd, life] = (environment[KEEPER_VARIABLE] ?? '').split(' ').map(Number);
   return fd !== undefined && life !== undefined && Number.isInteger(fd) && life > 0 ? { fd, life } : null;
@@ -74,7 +74,7 @@ export interface KeeperSetup {
   readonly node: string;
 }
 
-/** The keeper to start under; a string: why this machine cannot have one. */
+/** The keeper below which rsiod is started. If this machine cannot have one, a string with the reason. */
 export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKeeper | string {
   const perl = findProgram('perl', process.env['PATH'] ?? '');
   if (perl === null) return 'perl is missing (install it)';
@@ -83,7 +83,7 @@ export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKee
   if (argumentsFor([], null, false) === null) return `its system calls on ${process.arch} are unknown (use device = nbd-socket)`;
   return {
     childNumber: life,
-    // Later children have another working folder, so --root is passed as an absolute path.
+    // Later children have a different working directory, so --root is passed as an absolute path.
     wrap: (command, starterFd, isBound) => [
       perl,
       ...(argumentsFor([...command, '--root', root === '' ? '/' : root], starterFd, isBound) ?? []),
@@ -104,7 +104,7 @@ function findProgram(name: string, folders: string): string | null {
   return candidates.map((folder) => path.join(folder, name)).find(isProgram) ?? null;
 }
 
-/** Number of the system call prctl by architecture; the pidfd calls have the same numbers everywhere. */
+/** Key: architecture. Value: number of the system call prctl. The pidfd calls have the same numbers everywhere. */
 const PRCTL: Readonly<Record<string, number>> = { x64: 157, arm64: 167 };
 
 export interface KeeperCommand {
@@ -113,13 +113,13 @@ export interface KeeperCommand {
   /** Descriptor of the channel to the process that starts the daemon; null: there is none. */
   readonly starterFd: number | null;
   readonly logFile: string;
-  /** For the log. */
+  /** The client's name for log lines. */
   readonly node: string;
   /** The program that the keeper runs, with its arguments. */
   readonly command: readonly string[];
 }
 
-/** Arguments for perl; null: the system call numbers of this architecture are unknown. */
+/** Returns the arguments for perl; null: the system call numbers of this architecture are unknown. */
 export function keeperArguments(architecture: string, { isBound, starterFd, logFile, node, command }: KeeperCommand): string[] | null {
   const prctl = PRCTL[architecture];
   if (prctl === undefined) return null;

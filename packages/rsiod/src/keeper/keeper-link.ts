@@ -1,6 +1,6 @@
-// The working process's side of the link to its keeper, which holds copies of its descriptors. The lines of the link are described in
-// helpers/keeper.pl. Invariants: what the previous process left is complete before `begun` resolves; when the keeper is gone this process ends
-// too, because another daemon could start; each question is answered, or fails, within KEEPER_ANSWER_MS.
+// The working process's side of the link to its keeper, which holds copies of its descriptors. helpers/keeper.pl describes the lines of the
+// link. Invariants: everything that the previous process has left is complete before `begun` resolves; when the keeper is gone, this
+// process ends too, because another daemon could start; each question is answered, or fails, within KEEPER_ANSWER_MS.
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -8,7 +8,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limits.ts';
 
-/** Environment variable with the link's descriptor. The keeper sets it for its child, which removes it. */
+/** Environment variable with the number of the link's descriptor. The keeper sets it for its child, and the child removes it. */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';
 
 /** A descriptor that the previous process has left. */
@@ -22,13 +22,13 @@ export interface Inheritance {
   readonly kept: readonly Kept[];
   /** Number of this process among the keeper's children, from 1. */
   readonly life: number;
-  /** How the previous process ended: `signal 9`. */
+  /** How the previous process ended, as `signal 9`. */
   readonly why: string;
 }
 
 export interface KeeperLinkPorts {
   readonly clock: Clock;
-  /** The keeper is gone, so that only this process still holds the descriptors. */
+  /** The keeper is gone, so only this process still holds the descriptors. */
   readonly lost: () => void;
 }
 
@@ -48,7 +48,7 @@ export class KeeperLink {
   private nextId = 1;
   private inheritance: ((inheritance: Inheritance) => void) | null = null;
 
-  /** `fd`: from KEEPER_VARIABLE. */
+  /** `fd`: the descriptor named by KEEPER_VARIABLE. */
   constructor(fd: number, ports: KeeperLinkPorts) {
     this.ports = ports;
     this.fd = fd;
@@ -59,12 +59,12 @@ export class KeeperLink {
     this.socket.on('close', () => ports.lost());
   }
 
-  /** Resolves with what the previous process has left. Call it once. */
+  /** Resolves with everything that the previous process has left. Call this once. */
   begun(): Promise<Inheritance> {
     return new Promise((resolve) => (this.inheritance = resolve));
   }
 
-  /** From now on the keeper treats an end without farewell, and an event loop that hangs, as a crash. */
+  /** From now on the keeper treats as a crash that this process ends without farewell, or that its event loop hangs. */
   ready(): void {
     // The link must not keep the process alive.
     this.socket.unref();
@@ -93,12 +93,12 @@ export class KeeperLink {
     this.held.delete(id);
   }
 
-  /** This process ends, and the keeper must start another one at once. */
+  /** Tells the keeper that this process ends and that another one must be started at once. */
   again(): void {
     this.send('again');
   }
 
-  /** This process ends, and the keeper must end, too. */
+  /** Tells the keeper that this process ends and that the keeper must end, too. */
   farewell(): void {
     this.send('farewell');
   }
@@ -111,14 +111,14 @@ export class KeeperLink {
     });
   }
 
-  /** The line is written when this returns, because the process may end right after it. */
+  /** Writes the line before it returns, because the process may end right afterwards. */
   private send(line: string): void {
     const bytes = Buffer.from(`${line}\n`);
     for (let at = 0; at < bytes.length; ) {
       try {
         at += writeSync(this.fd, bytes, at);
       } catch (thrown) {
-        // EAGAIN: tries again. The buffer holds hundreds of lines, and the keeper only reads them.
+        // EAGAIN: tries again. The buffer holds hundreds of lines, and the keeper has little to do besides reading them.
         if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN')) return;
       }
     }

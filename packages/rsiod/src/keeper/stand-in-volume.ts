@@ -1,6 +1,6 @@
-// A stand-in for the volume of a device that the previous process has left, until the volume is attached again. It has the volume's properties
-// and queues its I/O. So the device answers requests that need no server, and waiting I/O can be interrupted. path-stall.ts decides how long I/O
-// waits. Invariant: every I/O is either passed on once, in order of arrival, or ends with an error.
+// A stand-in for the volume of a device that the previous process has left, until the volume is attached again. The stand-in has the
+// volume's properties and queues its I/O. So the device can answer requests that need no server, and waiting I/O can be interrupted.
+// path-stall.ts decides how long I/O waits. Invariant: every I/O is either passed on once, in order of arrival, or ends with an error.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -27,14 +27,14 @@ export class StandInVolume implements FrontendVolume {
     this.stall.standing('halted', false);
   }
 
-  /** The volume is attached: waiting I/O is submitted, and later I/O goes to the volume directly. */
+  /** Called when the volume is attached: submits the waiting I/O. Later I/O goes to the volume directly. */
   become(volume: FrontendVolume): void {
     this.volume = volume;
     this.stall.standing('ready', false);
     this.end(volume);
   }
 
-  /** The volume will not be attached again: waiting I/O ends with an error. */
+  /** Called when the volume will not be attached again: ends the waiting I/O with an error. */
   giveUp(): void {
     this.stall.standing('over', false);
     this.end(null);

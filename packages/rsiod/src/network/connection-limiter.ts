@@ -1,6 +1,6 @@
-// Limits how many connections are set up at the same time. A client that starts thousands of paths at once would have no time for the handshakes,
-// and its peers would time out one after the other. An attempt that takes long loses its turn but continues, so that silent addresses delay no
-// others. Invariant: waiting attempts get a turn in order of arrival, and no timer runs while none waits.
+// Limits how many connections are set up at the same time. A client that started thousands of paths at once would have no time for the
+// handshakes, and its peers would time out one after the other. An attempt that takes long loses its turn but continues, so that addresses
+// that do not answer delay no others. Invariant: waiting attempts get a turn in order of arrival, and no timer runs while none waits.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
@@ -8,7 +8,7 @@ import type { Connector } from '@rsio/protocol/link/path-transport';
 
 export class ConnectionLimiter {
   private readonly clock: Clock;
-  /** Start of each turn, the oldest first. */
+  /** Key: the attempt that has a turn. Value: the start of the turn. The oldest turn comes first. */
   private readonly turns = new Map<object, number>();
   private readonly waiting = new Map<object, () => void>();
   private timer: Timer | null = null;
@@ -17,20 +17,20 @@ export class ConnectionLimiter {
     this.clock = clock;
   }
 
-  /** Calls `go` at the turn of `who`: now, or later. */
+  /** Calls `go` when `who` gets a turn, which may be now. */
   enter(who: object, go: () => void): void {
     this.waiting.set(who, go);
     this.admit();
   }
 
-  /** The turn of `who` is over, or it does not need one any more. */
+  /** Ends the turn of `who`, or removes `who` from the waiting attempts. */
   leave(who: object): void {
     this.waiting.delete(who);
     this.turns.delete(who);
     this.admit();
   }
 
-  /** A connector whose connections wait for the turn of `who`, which lasts until `leave`. */
+  /** Returns a connector whose connections wait until `who` gets a turn. The turn lasts until `leave`. */
   connector(who: object, inner: Connector): Connector {
     return {
       connect: (localAddress, address, port, opened, failed) => {

@@ -10,7 +10,7 @@ import path from 'node:path';
 export interface Identity {
   readonly machine: string;
   readonly boot: string;
-  /** Unique for this run of the daemon, because a copy of the machine may have the same other values. */
+  /** Unique for this run of the daemon, because the other values may be the same on a copy of the machine. */
   readonly process: string;
   readonly instance: number;
 }
@@ -26,7 +26,7 @@ const FORM: StateForm<Kept> = {
   remedy: "restore it, or move it away and detach this node's volumes at the servers",
 };
 
-/** Reads the identity and increases the instance durably, before it is used. Throws E_SYSTEM with the file's name. */
+/** Reads the identity, and increases the instance number durably before it is used. Throws E_SYSTEM with the file's name. */
 export async function nextIdentity(stateDir: string): Promise<Identity> {
   let kept: Kept = { machine: randomUUID(), instance: 0 };
   const file = new StateFile<Kept>(path.join(stateDir, 'identity.json'), FORM, () => kept);

@@ -1,5 +1,5 @@
-// The client's interfaces for path planning: the configured ones, completed by the subnets of the machine. Pure.
-// Invariant: an address that the machine has lost keeps its last subnet, so that its paths wait for it and do not change.
+// The client's interfaces for path planning: the configured ones, completed by the subnets of the machine. Pure. Invariant: an address that
+// the machine has lost keeps its last subnet, so that its paths stay the same and wait for the address.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';

@@ -1,6 +1,7 @@
-// One namespace of the configuration: its routes, each with a supervisor that keeps a path up, and the servers that were met over them.
-// route-plan.ts decides which routes are wanted. This class starts and retires supervisors accordingly, when the servers' lists, the client's
-// interfaces or the configuration change. Invariant: a server is identified by its serverid; all paths to it belong to its one trunk.
+// One namespace of the configuration: its routes, each with a supervisor that keeps a path up, and the servers that were met over the
+// routes. route-plan.ts decides which routes are wanted. This class starts and retires supervisors accordingly, when the servers' lists,
+// the client's interfaces or the configuration change. Invariant: a server is identified by its serverid; all paths to it belong to its one
+// trunk.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -41,13 +42,13 @@ import { ConnectionLimiter } from './connection-limiter.ts';
 
 /** A wanted path and its supervisor. */
 export interface Route extends RouteEnds {
-  /** The ends never change, but their names may. */
+  /** The ends of a route never change, but their names may. */
   local: LocalInterface;
   remote: RemoteEnd;
   readonly supervisor: PathSupervisor;
-  /** The server met over it; null before the first CHALLENGE. */
+  /** The server that was met over this route; null before the first CHALLENGE. */
   server: Server | null;
-  /** The name that the server claimed there, proved or not. */
+  /** The name that the server claimed over this route, whether proved or not. */
   serverName: string;
 }
 
@@ -63,7 +64,7 @@ export interface NamespacePorts {
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
 }
 
-/** The configuration of a namespace. All of it may change at runtime, except name, namespaceid and nodename. */
+/** The configuration of a namespace. Everything except name, namespaceid and nodename may change at runtime. */
 export interface NamespaceSetup {
   readonly whole: Pick<RscltConfig, 'defaultPort'>;
   readonly config: ClientNamespaceConfig;
@@ -74,7 +75,7 @@ export class Namespace {
   readonly servers = new Map<number, Server>();
   /** The wanted paths, in order of the plan. */
   routes: readonly Route[] = [];
-  /** End points without a route, and why. */
+  /** End points without a route, with the reasons. */
   leftOut: readonly LeftOut[] = [];
   private setup: NamespaceSetup;
   private readonly identity: Identity;
@@ -100,7 +101,7 @@ export class Namespace {
     });
   }
 
-  /** Number of servers that have proved their identity here; there is at most one unproven server for each path. */
+  /** Number of servers in this namespace that have proved their identity. Each path has at most one unproven server in addition. */
   get provedServers(): number {
     return [...this.servers.values()].filter(({ isProved }) => isProved).length;
   }
@@ -114,7 +115,7 @@ export class Namespace {
     for (const route of this.routes) route.supervisor.start();
   }
 
-  /** Every path was tried, and every connected server has sent its list. */
+  /** Whether every path was tried and every connected server has sent its list. */
   get isSettled(): boolean {
     const isOpen = ({ supervisor: { state, retries, lastError } }: Route): boolean =>
       state === 'down' ? lastError === null : (state === 'connecting' || state === 'proving') && retries === 0;
@@ -132,13 +133,13 @@ export class Namespace {
     this.lines.close();
   }
 
-  /** Applies a new configuration, or new facts about the client's interfaces. Paths that are still wanted continue. */
+  /** Applies a new configuration or changed facts about the client's interfaces. Paths that are still wanted continue. */
   change(setup: NamespaceSetup): void {
     this.setup = setup;
     const { heartbeatMs, suspectMs, deadMs } = setup.config;
     for (const { trunk } of this.servers.values()) trunk.setTimes({ heartbeatMs, suspectMs, deadMs });
     this.follow();
-    // A key that was wrong may be right now.
+    // A key that was refused before may be correct now.
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
@@ -150,7 +151,7 @@ export class Namespace {
     );
   }
 
-  /** The proven servers that sections lead to, by position of the section; also when no path of the section is wanted now. */
+  /** Key: position of a section. Value: the proven server to which the section leads, even when no path of the section is wanted now. */
   serversBySection(): ReadonlyMap<number, Server> {
     const { whole, config, locals } = this.setup;
     const found = new Map<number, Server>();
@@ -171,14 +172,17 @@ export class Namespace {
     return found;
   }
 
-  /** The servers in order of the configuration, which does not depend on which of them answered first. */
+  /** The servers in the order of the configuration, so that the order does not depend on which server answered first. */
   get orderedServers(): Server[] {
     const found = this.serversBySection();
     const led = this.config.servers.flatMap(({ position }) => found.get(position) ?? []);
     return [...new Set([...led, ...this.servers.values()])];
   }
 
-  /** The interface of an address has changed: its paths react at once, without waiting for silence or for their back-off. */
+  /**
+   * Called when the interface of an address has changed. The paths of the address react at once, without waiting for a time-out or for
+   * their back-off.
+   */
   interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
     for (const { local, supervisor } of this.routes) {
       if (local.address !== address) continue;
@@ -188,13 +192,13 @@ export class Namespace {
     }
   }
 
-  /** The target port of a section with this port (null: none), from the first interface. */
+  /** The target port of a section with this port (null: the section has none), as seen from the first interface. */
   portOf(sectionPort: number | null): number {
     const { whole, config, locals } = this.setup;
     return targetPort(whole, config, { port: sectionPort }, locals[0] ?? { portGiven: null });
   }
 
-  /** Makes the routes those of the plan. Does nothing when they are so already. */
+  /** Adapts the routes to the plan. Does nothing when they already match. */
   private follow(): void {
     this.followTimer?.cancel();
     this.followTimer = null;
@@ -208,7 +212,10 @@ export class Namespace {
     this.forgetServers();
   }
 
-  /** Delayed, so that routes do not change during a loop over them, and many paths that come up together cause one plan. */
+  /**
+   * Schedules `follow`. The delay keeps routes from changing during a loop over them, and lets many paths that come up together cause only
+   * one plan.
+   */
   private wantFollow(): void {
     if (this.state === 'running') this.followTimer ??= this.ports.clock.after(ROUTES_FOLLOW_MS, () => this.follow());
   }
@@ -245,7 +252,7 @@ export class Namespace {
     return found?.reason ?? (remote.serverid === null ? 'it was removed from the configuration' : 'its server does not list it any more');
   }
 
-  /** Forgets servers without routes and without attached volumes. */
+  /** Removes servers without routes and without attached volumes. */
   private forgetServers(): void {
     for (const server of [...this.servers.values()]) this.forgetUnused(server);
   }
@@ -284,7 +291,7 @@ export class Namespace {
         const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
         if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
         else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
-        // Only an attempt that failed with this error concerns the server.
+        // The server is informed only of an attempt that failed with `lastError` itself.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());
@@ -295,20 +302,20 @@ export class Namespace {
     });
   }
 
-  /** The server has proved its identity at this end point, so that no other server is there. */
+  /** The server has proved its identity at this end point, so no other server is there. */
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
     for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);
     server?.proved(serverName, key);
   }
 
-  /** When a server's last path is gone, its other paths do not wait for back-off or probation. */
+  /** When a server's last path is lost, its other paths do not wait for back-off or probation. */
   private pathLost(lost: Route): void {
     if (lost.server === null || lost.server.isConnected) return;
     for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.retrySoon();
   }
 
-  /** Hastens all paths of a server that is not heard. Paths that are up are not touched. */
+  /** Lets all paths of a server from which nothing is received retry soon. Paths that are up are not touched. */
   private hastenAll(server: Server): void {
     for (const route of this.routes) if (route.server === server) route.supervisor.retrySoon();
   }
@@ -326,7 +333,7 @@ export class Namespace {
     const before = route.server;
     route.server = server;
     route.serverName = challenge.server;
-    // An address that answers as another server each time causes at most one unproven server.
+    // If an address answers as a different server each time, only one unproven server is kept for it.
     if (before !== null && !before.isProved) this.forgetUnused(before);
     return server.trunk;
   }

@@ -1,6 +1,6 @@
-// Which paths a namespace should have: a pure plan from the configuration and the interfaces that the servers report. namespace.ts starts and
-// ends the paths. Invariants: at most one route for each pair of end points; a section whose address no server ever reported is the
-// administrator's decision and stays; a server's list never removes the last path that is up to this server.
+// Which paths a namespace should have: a pure plan from the configuration and the interfaces that the servers report. namespace.ts starts
+// and ends the paths. Invariants: at most one route for each pair of end points; a section whose address no server has ever reported stays,
+// because the administrator decided so; a server's list never removes the last path to this server that is up.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -23,9 +23,9 @@ export interface RemoteEnd {
   readonly name: string;
   readonly address: string;
   readonly serverkey: string | null;
-  /** Position among the file's `[server]` sections; null: no section names it. */
+  /** Position among the file's `[server]` sections; null: no section names this end. */
   readonly position: number | null;
-  /** The server that reports it and must answer there; null: a section names it, and any server may answer. */
+  /** The server that reports this end and must answer there; null: a section names this end, and any server may answer. */
   readonly serverid: number | null;
 }
 
@@ -35,28 +35,28 @@ export interface RouteEnds {
   readonly port: number;
 }
 
-/** An end point without a route, and why. */
+/** An end point without a route, and the reason. */
 export interface LeftOut {
   readonly name: string;
   readonly address: string;
   readonly port: number | null;
-  /** Position of its section; null: it has none. */
+  /** Position of its section; null: it has no section. */
   readonly position: number | null;
-  /** For people: the reason, then after a colon what to do. */
+  /** Text for people: the reason, then after a colon what to do. */
   readonly reason: string;
 }
 
-/** What the plan needs of a server. */
+/** What the plan needs to know about a server. */
 export interface ServerPicture {
   readonly serverid: number;
   readonly name: string;
-  /** Its current report. */
+  /** The interfaces in its current report. */
   readonly interfaces: readonly ServerInterface[];
   /** Keys of the end points that it has ever reported. */
   readonly named: ReadonlySet<string>;
   /** Keys of the end points at which it has proved its identity. */
   readonly metAt: ReadonlySet<string>;
-  /** Routes whose path to it is up. */
+  /** Routes whose path to this server is up. */
   readonly living: readonly RouteEnds[];
 }
 
@@ -72,17 +72,20 @@ export interface RoutePlan {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** The same key for an address and port, however the address is written. */
+/** Returns the key of an address and port. It is the same for all spellings of the address. */
 export function endPointKey(address: string, port: number): string {
   return `${addressKey(address)}/${port}`;
 }
 
-/** The key of both ends of a route. */
+/** Returns the key of a route, which covers both ends. */
 export function routeKey({ local, remote, port }: RouteEnds): string {
   return `${addressKey(local.address)} ${endPointKey(remote.address, port)}`;
 }
 
-/** The plan is stable: after it was applied it is planned again. So a server that would lose its last path has no influence on it. */
+/**
+ * The plan is stable: planning again after it was applied gives the same plan. To that end, a server that would lose its last path has no
+ * influence on the plan.
+ */
 export function planRoutes(situation: RouteSituation): RoutePlan {
   const { wanted, leftOut } = planOnce(situation);
   const keys = new Set(wanted.map(routeKey));
@@ -104,7 +107,7 @@ function planOnce(situation: RouteSituation): RoutePlan {
   return { wanted: [...plan.wanted.values()], leftOut: plan.leftOut };
 }
 
-/** The sections by their end points; the port may depend on the client's interface. */
+/** Maps the key of each end point to its section. The port of a section may depend on the client's interface. */
 export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituation, 'servers'>): Map<string, ClientServerConfig> {
   const sections = new Map<string, ClientServerConfig>();
   for (const section of config.servers) {
@@ -114,8 +117,8 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 }
 
 /**
- * The first section that leads to a server; null: none does, and the server's own report does not count. A section leads to a server that was
- * met there or has reported that end point.
+ * Returns the first section that leads to a server; null: none does, so the server's own report does not count. A section leads to a server
+ * if the server was met at its end point or has reported that end point.
  */
 export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
   const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);
@@ -127,11 +130,14 @@ class Plan {
   readonly leftOut: LeftOut[] = [];
   private readonly situation: RouteSituation;
   private readonly sections: ReadonlyMap<string, ClientServerConfig>;
-  /** Number of wanted routes to an end point. */
+  /** Key: an end point. Value: the number of wanted routes to it. */
   private readonly atEndPoint = new Map<string, number>();
   /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
-  /** Serverids by end points that a connected server reports and has proved: another server's report of them does not count. */
+  /**
+   * Key: an end point that a connected server reports and at which it has proved its identity. Value: its serverid. Another server's report
+   * of this end point does not count.
+   */
   private readonly proved: ReadonlyMap<string, number>;
 
   constructor(situation: RouteSituation) {
@@ -164,7 +170,7 @@ class Plan {
     for (const one of server.interfaces) this.addInterface(server, section, one, room);
   }
 
-  /** Drops end points that a server reports no more, as long as it keeps another path. */
+  /** Drops end points that a server no longer reports, as long as the server keeps another path. */
   dropUnlisted(): void {
     const { servers } = this.situation;
     const owners = new Map(servers.flatMap((server) => server.living.map((route) => [routeKey(route), server] as const)));
@@ -183,7 +189,7 @@ class Plan {
     }
   }
 
-  /** If no path that is up to a server is wanted, its learned paths stay until another one is up. */
+  /** If no path to a server that is up is wanted any more, the server's learned paths stay until another path is up. */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;
     if (living.some((route) => this.wanted.has(routeKey(route))) || sectionOf(this.sections, server) === null) return;
@@ -213,7 +219,7 @@ class Plan {
     if (reason !== null) this.leftOut.push({ name: remote.name, address, port, position: null, reason });
   }
 
-  /** False: there is no room. */
+  /** Adds a route to the plan. False: there is no room. */
   private take(route: RouteEnds, room: { left: number }): boolean {
     if (this.wanted.has(routeKey(route))) return true;
     if (room.left <= 0) return false;
@@ -230,13 +236,13 @@ class Plan {
     this.atEndPoint.set(endPoint, (this.atEndPoint.get(endPoint) ?? 0) + 1);
   }
 
-  /** Reported by this server once, and by none now. */
+  /** Whether this server has reported the end point before, but no server reports it now. */
   private isUnlisted({ remote, port }: RouteEnds, { serverid, named }: ServerPicture): boolean {
     const key = endPointKey(remote.address, port);
     return !this.listed.has(key) && (remote.serverid === serverid || named.has(key));
   }
 
-  /** A path to it is up and stays, whatever it does not report any more. */
+  /** Whether a path to the server is up and stays, even when the end points that the server no longer reports are dropped. */
   private hasLastingPath(server: ServerPicture): boolean {
     return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
   }

@@ -1,6 +1,6 @@
-// One server as this client knows it: its trunk, its name, its volumes and interfaces. It exists from the first CHALLENGE on, which also shows
-// that a configured address leads to it. Invariants: its list is that of the current session, unless `isListed` is false; its interfaces are
-// the newest that it has reported; an attached volume is never smaller than in its list.
+// One server as this client knows it: its trunk, its name, its volumes and interfaces. The object exists from the first CHALLENGE on, which
+// also shows that a configured address leads to this server. Invariants: its list is the list of the current session, unless `isListed` is
+// false; its interfaces are the newest that it has reported; an attached volume is never smaller than in its list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -28,20 +28,20 @@ export interface ServerEvents {
 }
 
 export interface ServerPorts extends ServerEvents {
-  /** The client's name of the namespace. */
+  /** The client's name for the namespace. */
   readonly namespace: string;
-  /** The client's name at the server. */
+  /** The name by which the server knows this client. */
   nodename(): string;
-  /** No path receives anything, although requests are out. */
+  /** No path receives anything, although requests are in flight. */
   allQuiet(server: Server): void;
-  /** Its reported interfaces have changed. */
+  /** The interfaces that the server reports have changed. */
   interfacesChanged(server: Server): void;
 }
 
-/** The id of a hold that no server has given. */
+/** The id of a hold that no server has ever granted. */
 const NO_HOLD = 'none';
 
-/** Adds a key; beyond END_POINTS_REMEMBERED_MAX the oldest is forgotten. */
+/** Adds a key. Beyond END_POINTS_REMEMBERED_MAX keys, the oldest is removed. */
 export function remember(keys: Set<string>, key: string): void {
   keys.delete(key);
   keys.add(key);
@@ -56,27 +56,27 @@ export class Server {
   name: string;
   volumes: readonly VolumeEntry[] = [];
   private listedById: ReadonlyMap<string, VolumeEntry> = new Map();
-  /** Its list has been read in this session. */
+  /** The server's list has been read in this session. */
   isListed = false;
-  /** The interfaces of its newest report. */
+  /** The interfaces in the server's newest report. */
   interfaces: readonly ServerInterface[] = [];
-  /** End points that it has ever reported, as far as they are remembered. */
+  /** End points that the server has ever reported, limited by END_POINTS_REMEMBERED_MAX. */
   readonly named = new Set<string>();
-  /** End points at which it has proved itself. */
+  /** End points at which the server has proved its identity, with the same limit. */
   readonly metAt = new Set<string>();
-  /** It has proved its identity once; until then its name is unproven. */
+  /** The server has proved its identity at least once. Until then its name is unproven. */
   isProved = false;
-  /** Why this client may not connect to it again, for people; null: it may. */
+  /** Why this client may not connect to the server again, as text for people; null: it may. */
   replaced: string | null = null;
   readonly trunk: Trunk;
   readonly opener: Opener;
   private readonly clock: Clock;
   private readonly ports: ServerPorts;
-  /** Generations of its list in this session: the newest announced one, and that of `interfaces`. */
+  /** Generations of the server's list in this session: the newest announced one, and the one of `interfaces`. */
   private newestGeneration = 0;
   private interfacesGeneration = 0;
   private isListRequested = false;
-  /** Attachments whose first OPEN was under way when a list came: the list may be newer than the answer. */
+  /** Attachments whose first OPEN was under way when a list arrived. The list may be newer than the answer to the OPEN. */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
 
@@ -122,7 +122,10 @@ export class Server {
     return this.trunk.paths.length > 0;
   }
 
-  /** A connection to it failed. An error that ends all I/O for good counts only when the server has proved that it sent it (R5). */
+  /**
+   * Called when a connection to the server failed. An error that ends all I/O for good counts only when the server has proved that it sent
+   * the error (R5).
+   */
   connectionFailed(error: RsError): void {
     if (error.context['proved'] !== true) return;
     if (error.code === 'E_REPLACED') this.replace(error.message);
@@ -130,14 +133,18 @@ export class Server {
     if (error.code === 'E_DRAINING') for (const { events: watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
   }
 
-  /** Another instance of this node has replaced this one at the server: all I/O ends with an error, and nothing new is started. */
+  /**
+   * Called when another instance of this node has replaced this one at the server. All I/O ends with an error, and nothing new is started.
+   */
   replace(sentence: string): void {
     if (this.replaced !== null) return;
     this.replaced = `Server ${this.name} serves another rsiod instead of this one (${sentence}): if this machine must have the volumes, stop rsiod there and restart it here`;
     this.opener.failAll(STATUS.TAKEN, this.replaced);
   }
 
-  /** A connection claims to lead to this server, which is not proved yet. Throws when another server seems to use the same id. */
+  /**
+   * Called when a connection claims to lead to this server but has not proved it yet. Throws when another server seems to use the same id.
+   */
   meet({ server, instance }: Challenge): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
     const { session, paths, isHeard } = this.trunk;
@@ -148,7 +155,7 @@ export class Server {
         `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
       );
     }
-    // After a restart of the server its old process, and so the old paths, would be gone.
+    // After a restart of the server its old process, and therefore every old path, would be gone.
     if (isHeard) {
       throw new RsError(
         'E_PROTOCOL',
@@ -157,14 +164,14 @@ export class Server {
     }
   }
 
-  /** It has proved its identity at an end point, with this name. */
+  /** Called when the server has proved its identity at an end point, with this name. */
   proved(name: string, endPoint: string): void {
     this.name = name;
     this.isProved = true;
     remember(this.metAt, endPoint);
   }
 
-  /** Requests the list; resolves when it is there, after `waitMs`, or when more than LIST_WAITERS_MAX calls wait for it. */
+  /** Requests the list. Resolves when the list has arrived, after `waitMs`, or when more than LIST_WAITERS_MAX calls wait for the list. */
   refresh(waitMs: number): Promise<void> {
     if (!this.isConnected) return Promise.resolve();
     return new Promise((resolve) => {
@@ -182,8 +189,9 @@ export class Server {
   }
 
   /**
-   * The server's reason why a volume that it has is not in its list; null: it has no such volume for this client, or does not answer in time. The
-   * OPEN names a hold that no client has, so that it does not open a volume that was added meanwhile.
+   * Asks the server why a volume that it has is not in its list. Resolves with null when the server has no such volume for this client or
+   * does not answer in time. The request is an OPEN with a hold that no client has, so that it does not open a volume that was added after
+   * the list.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);
@@ -208,11 +216,11 @@ export class Server {
     callSession(this.trunk, { op: OP.LIST, attachment: null }, ({ status, bodies }) => {
       this.isListRequested = false;
       try {
-        // An answer that cannot be read breaks the path that brought it, and what is known stays.
+        // An answer that cannot be decoded breaks the path over which it came, and the current list stays.
         if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
       } finally {
         for (const waiter of [...this.listWaiters]) waiter();
-        // It changed again while the question was on its way.
+        // The list changed again while the request was in transit.
         if (this.newestGeneration > generation) this.requestList();
       }
     });
@@ -220,7 +228,7 @@ export class Server {
 
   private takeList(parts: readonly ListAnswer[]): void {
     this.volumes = parts.flatMap(({ volumes }) => volumes);
-    // The first of an id counts.
+    // If several volumes have the same id, the first one counts.
     this.listedById = new Map(this.volumes.toReversed().map((volume) => [volume.id, volume]));
     this.isListed = true;
     for (const attachment of this.trunk.attachments) this.growTo(attachment);
@@ -229,7 +237,7 @@ export class Server {
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
   }
 
-  /** An attached volume has the size of the list, because an answer to OPEN may be older than a list that came over another path. */
+  /** Grows an attached volume to its size in the list, because an answer to OPEN may be older than a list that came over another path. */
   private growTo(attachment: Attachment): void {
     const { volume } = attachment;
     if (!this.isListed || volume === null) return;
@@ -238,9 +246,10 @@ export class Server {
   }
 
   /**
-   * Verifies handles that may have been revoked, because a client without I/O would not notice. These are handles of volumes that this client may
-   * not hold any more (the list may be older than the hold), and of volumes whose storage may have lost writes that only the log has. A list may
-   * also be newer than an answer to OPEN that comes after it. Later handles are verified by SETTLED.
+   * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. These are handles of volumes
+   * that this client may no longer hold (the list may be older than the hold), and of volumes whose storage may have lost writes that only
+   * the replay log has. A list may also be newer than an answer to OPEN that arrives after it. Handles that are opened later are verified
+   * by SETTLED.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {
@@ -255,7 +264,10 @@ export class Server {
     if (!isHeld || attachment.log?.isEmpty === false) this.opener.verify(attachment);
   }
 
-  /** Ignores an older list, which came over a slower path, and a list without interfaces, because it must contain that of the path. */
+  /**
+   * Ignores an older list, which came over a slower path. Also ignores a list without interfaces, because a valid list contains at least
+   * the interface of the path.
+   */
   private takeInterfaces(interfaces: readonly ServerInterface[], generation: number): void {
     if (interfaces.length === 0 || generation < this.interfacesGeneration) return;
     this.interfacesGeneration = generation;

@@ -1,5 +1,5 @@
-// The warnings at the start of rsiod about servers without a path: the server's own error if it answered, otherwise that none is in reach. Pure.
-// Invariant: a server that answered with an error is never reported as out of reach.
+// The warnings at the start of rsiod about servers without a path: the server's own error if it answered, otherwise that no server is
+// reachable. Pure. Invariant: a server that answered with an error is never reported as unreachable.
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
@@ -10,15 +10,15 @@ export interface TriedPath {
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  /** This path, or another one of the server that it leads to, is up. */
+  /** Whether this path, or another path to the same server, is up. */
   readonly isConnected: boolean;
   readonly error: RsError | null;
 }
 
-/** Errors without an answer of a server. */
+/** Errors that occur without an answer from a server. */
 const WITHOUT_ANSWER: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
-/** Warnings for the prompt; none when every server has a path. */
+/** Returns warnings for the prompt; none when every server has a path. */
 export function unreachableServers(namespace: string, paths: readonly TriedPath[]): string[] {
   const refusals = new Set<string>();
   for (const { name, address, port, isConnected, error } of paths) {

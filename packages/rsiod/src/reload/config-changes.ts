@@ -1,5 +1,5 @@
-// The differences between the current configuration and a new one, as text for people, and which of them cannot change at runtime.
-// Pure; the daemon applies the rest. Invariant: no text contains a secret key.
+// The differences between the current configuration and a new one, as text for people, and the reasons why some of them cannot be applied
+// at runtime. Pure; the daemon applies the others. Invariant: no text contains a secret key.
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
@@ -12,14 +12,14 @@ import type {
 } from '@rsio/common/config/schema/types';
 import { printDuration, printSize } from '@rsio/common/lib/units';
 
-/** Shown by an event as OBJECT: FROM -> TO. */
+/** One difference, which an event shows as OBJECT: FROM -> TO. */
 export interface ConfigChange {
   readonly object: string;
   readonly from: string;
   readonly to: string;
 }
 
-/** How the values of a kind of section are printed; null: a secret. */
+/** How the values of one kind of section are printed; null: the value is a secret. */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
@@ -72,7 +72,7 @@ const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBy
   logTotalBytes: ['log-total', size],
 };
 
-/** All differences in order of the file; a new or removed section is one difference. */
+/** Returns all differences in the order of the file. A new or removed section is one difference. */
 export function configChanges(before: RscltConfig, after: RscltConfig): ConfigChange[] {
   return [
     ...valueChanges('defaults', DEFAULTS, before, after),
@@ -91,12 +91,17 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
   ];
 }
 
-/** True when a namespace can continue with the other configuration, because its sessions are logged in as the same node of the same namespace. */
+/**
+ * Whether a namespace can continue with the other configuration, because its sessions are logged in as the same node of the same namespace.
+ */
 export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
   return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;
 }
 
-/** Why the other configuration cannot be applied at runtime, with remedies. `inUse`: labels of a namespace's attached volumes. */
+/**
+ * Returns the reasons why the other configuration cannot be applied at runtime, each with a remedy. `inUse` returns the labels of a
+ * namespace's attached volumes.
+ */
 export function changeObstacles(before: RscltConfig, after: RscltConfig, inUse: (namespace: string) => readonly string[]): string[] {
   const sentences: string[] = [];
   if (before.nbdGroup !== after.nbdGroup) sentences.push('nbd-group cannot change at runtime: restore it, or restart rsiod');

@@ -1,5 +1,6 @@
-// Reloads the configuration while the daemon runs: completely or not at all, with events and log lines in both cases. config-changes.ts knows
-// what cannot change at runtime; the daemon applies the rest. Invariant: nothing has changed when `reloadConfig` throws.
+// Reloads the configuration while the daemon runs: completely or not at all, with events and log lines in both cases. config-changes.ts
+// decides which differences cannot be applied at runtime; the daemon applies the others. Invariant: if `reloadConfig` throws, nothing has
+// changed.
 
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -15,16 +16,19 @@ export interface ReloaderPorts {
   readonly config: () => RscltConfig;
   /** Labels of a namespace's attached volumes. */
   readonly inUse: (namespace: string) => readonly string[];
-  /** Servers with attached volumes that could not be reached any more. */
+  /** Servers with attached volumes that the client could no longer reach with the next configuration. */
   readonly lostBy: (next: RscltConfig) => readonly { readonly namespace: string; readonly server: string }[];
-  /** Other reasons against it, with remedies. */
+  /** Other reasons against the next configuration, each with a remedy. */
   readonly obstacles: (next: RscltConfig) => readonly string[];
   readonly take: (next: RscltConfig) => void;
   /** Adds an event. */
   readonly note: (object: string, from: string, to: string, reason: string) => void;
 }
 
-/** Returns a text for each change. Throws E_CONFIG and other errors of reading, and E_IN_USE when something cannot change now. */
+/**
+ * Returns a text for each change. Throws E_CONFIG and other errors from reading the configuration, and E_IN_USE when a change is not
+ * possible now.
+ */
 export function reloadConfig(ports: ReloaderPorts): string[] {
   const { file, log, note } = ports;
   const next = acceptable(ports);

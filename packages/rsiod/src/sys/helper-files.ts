@@ -1,9 +1,9 @@
-// The paths of the Perl programs that rsiod runs: files below helpers/ of this package. The callers start them.
-// Invariant: the path is right both from this folder of the sources and from the bundled program, so this file must not move deeper.
+// The paths of the Perl programs that rsiod runs: files below helpers/ of this package. The callers start them. Invariant: the relative
+// path must be right both from this source folder and from the bundled program, so this file must not move to a deeper folder.
 
 import { fileURLToPath } from 'node:url';
 
-/** This file has the same distance to helpers/ as the bundled program. */
+/** The relative path works because this file and the bundled program are equally deep below the parent of helpers/. */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));
 }

@@ -1,13 +1,13 @@
-// The state of the interfaces with the client's addresses, and its changes. Pure; the watcher provides the facts. Reads lines of iproute2 with
-// -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines and unknown fields. Invariant: each change of an address or
-// a carrier is reported once; an address that was absent at the first look is "back" when it is first seen.
+// The state of the interfaces with the client's addresses, and its changes. Pure; the watcher provides the facts. Parses lines of iproute2
+// with -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines and unknown fields. Invariant: each change of an
+// address or a carrier is reported once; an address that was absent at the first look is "back" when it appears for the first time.
 
 export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back';
 
 export interface InterfaceEvent {
   readonly address: string;
   readonly change: InterfaceChange;
-  /** For people. */
+  /** The change as a sentence for people. */
   readonly sentence: string;
 }
 
@@ -16,7 +16,7 @@ interface Known {
   readonly isThere: boolean;
 }
 
-/** Loopback addresses need no interface that lists them, and have no carrier to lose. */
+/** Whether the address is watched. Loopback addresses are not: they work even when no interface lists them, and have no carrier to lose. */
 export function isWatched(address: string): boolean {
   return !address.startsWith('127.') && address !== '::1';
 }
@@ -25,7 +25,7 @@ export class InterfaceTable {
   private addresses: ReadonlySet<string> = new Set();
   private readonly known = new Map<string, Known>();
   private readonly carriers = new Map<string, boolean>();
-  /** There was a complete look: what is unknown was absent then. */
+  /** Whether there was a complete look. An address that is still unknown was absent then. */
   private hasLooked = false;
 
   constructor(addresses: Iterable<string>) {
@@ -41,7 +41,7 @@ export class InterfaceTable {
     this.addresses = new Set([...addresses].filter(isWatched));
   }
 
-  /** Takes the facts of a look; an address that is not among them may still exist. */
+  /** Takes the facts of a look and returns the changes. An address that is not among the facts may still exist. */
   takeLook(facts: readonly IpFact[]): InterfaceEvent[] {
     const events = facts.flatMap((fact) => this.take(fact));
     this.hasLooked = true;
@@ -53,7 +53,7 @@ export class InterfaceTable {
     return fact.kind === 'link' ? this.takeLink(fact.device, fact.hasCarrier) : this.takeAddress(fact.device, fact.address, fact.isThere);
   }
 
-  /** Takes a complete list: an address that is not in it is gone. */
+  /** Takes a complete list and returns the changes. An address that is not in the list is gone. */
   takeAll(facts: readonly IpFact[]): InterfaceEvent[] {
     const listed = new Set(facts.map((fact) => (fact.kind === 'address' ? fact.address : '')));
     const missing = [...this.known].filter(([address, { isThere }]) => isThere && !listed.has(address));
@@ -74,9 +74,9 @@ export class InterfaceTable {
 
   private takeAddress(device: string, address: string, isThere: boolean): InterfaceEvent[] {
     const before = this.known.get(address);
-    // The address moved to another device: the removal may be reported after the addition.
+    // The address moved to another device, and the removal from the old device may be reported after the addition.
     if (!isThere && before !== undefined && before.device !== device) return [];
-    // Of addresses that are not watched only existing ones are kept, because they may be watched later.
+    // Existing addresses are stored even if they are not watched, because they may be watched later.
     if (isThere || this.addresses.has(address)) this.known.set(address, { device, isThere });
     else this.known.delete(address);
     const wasThere = before === undefined ? !this.hasLooked : before.isThere;
@@ -100,7 +100,7 @@ const LINE = /^(?:\[[A-Z]+\])?(Deleted )?\d+: ([^\s:@]+)(?:@[^\s:]+)?(:?)\s+(.*)
 const FLAGS = /^<([A-Z0-9_,-]*)>/;
 const ADDRESS = /^inet6? ([0-9a-fA-F.:]+)/;
 
-/** The fact of a line; null: the line has none. */
+/** Returns the fact that a line states; null: the line states none. */
 export function readIpLine(line: string): IpFact | null {
   const [, deleted, device, colon, rest] = LINE.exec(line) ?? [];
   if (device === undefined || rest === undefined) return null;

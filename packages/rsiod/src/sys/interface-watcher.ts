@@ -8,13 +8,13 @@ import type { Log } from '@rsio/common/log/log';
 import { type InterfaceEvent, InterfaceTable, type IpFact, readIpLine } from './interface-table.ts';
 import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
 
-/** What the watcher needs of the machine; sys/machine-interfaces.ts has the real source. */
+/** What the watcher needs from the machine. sys/machine-interfaces.ts has the real implementation. */
 export interface InterfaceSource {
-  /** Starts `ip monitor`; `ended` is called once, with `isAbsent` when there is no such program. */
+  /** Starts `ip monitor`. Calls `ended` once, with `isAbsent` true when there is no such program. */
   monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void };
-  /** Lines of `ip address` and `ip link`; throws when ip fails. */
+  /** Returns the lines of `ip address` and `ip link`. Throws when `ip` fails. */
   list(): Promise<string[]>;
-  /** The same from /sys and the C library: addresses of interfaces that are up, and all carriers. */
+  /** Returns facts from /sys and the C library instead: addresses of interfaces that are up, and all carriers. */
   look(): IpFact[];
 }
 
@@ -39,7 +39,7 @@ export class InterfaceWatcher {
     this.ports = ports;
   }
 
-  /** Starts, unless there are only loopback addresses. */
+  /** Starts watching, unless there are only loopback addresses. */
   start(): void {
     if (this.table.isEmpty) return;
     this.isRunning = true;
@@ -88,7 +88,7 @@ export class InterfaceWatcher {
     );
   }
 
-  /** A look does not see every address, so that none is reported as gone. */
+  /** A look does not see every address, so it reports no address as gone. */
   private look(): void {
     this.report(this.table.takeLook(this.ports.source.look()));
   }

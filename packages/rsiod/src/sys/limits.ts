@@ -3,9 +3,12 @@
 
 export const STOP_WAIT_MAX_MS = 45_000;
 
-/** Number of volumes attached or detached at a time if there are many. Each may run mount and losetup. */
+/** Maximum number of volumes that are attached or detached at a time. It is limited because each may run mount and losetup. */
 export const VOLUMES_AT_ONCE = 16;
-/** Interval at which carriers are checked if no program reports changes. Requests on a path without carrier are moved within 100 ms. */
+/**
+ * Interval at which rsiod checks carriers if no program reports changes. It is short so that requests on a path without carrier move within
+ * 100 ms.
+ */
 export const CARRIER_POLL_MS = 100;
 export const MONITOR_RESTART_MIN_MS = 100;
 export const MONITOR_RESTART_MAX_MS = 30_000;

@@ -1,5 +1,5 @@
-// The machine's interfaces as a source for the watcher: iproute2 as a child process, or /sys and the C library without it.
-// interface-table.ts reads the lines. Invariant: the monitor ends when rsiod ends, in any way.
+// The machine's interfaces as a source for the watcher: iproute2 as a child process, or without it /sys and the C library.
+// interface-table.ts parses the lines. Invariant: the monitor ends when rsiod ends, however rsiod ends.
 
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -13,7 +13,10 @@ import type { InterfaceSource } from './interface-watcher.ts';
 import { IP_LIST_TIMEOUT_MS } from './limits.ts';
 import path from 'node:path';
 
-/** The shell watches its input for `ip monitor`, which does not: the input ends when rsiod is gone, and then the shell ends the monitor. */
+/**
+ * `ip monitor` does not notice that rsiod is gone. So the shell reads its own input, which ends when rsiod is gone, and then ends the
+ * monitor.
+ */
 const MONITOR_SCRIPT = `command -v ip >/dev/null || exit 127
 exec 3<&0
 ip -o monitor address link &
@@ -44,7 +47,7 @@ export const machineInterfaces: InterfaceSource = {
       ended(reason, isAbsent);
     };
     child.on('error', (error) => end(error.message, errnoName(error) === 'ENOENT'));
-    // Without a free descriptor there is no child and no stream, although the types say so.
+    // Without a free descriptor, child.pid and the streams are undefined, although their types do not allow that.
     if (child.pid !== undefined) {
       createInterface({ input: child.stdout }).on('line', onLine);
       child.stdin.on('error', () => undefined);
@@ -58,7 +61,7 @@ export const machineInterfaces: InterfaceSource = {
     };
   },
 
-  // Addresses first, because a lost carrier is reported for known addresses only.
+  // Addresses come first, because a lost carrier is reported for known addresses only.
   list: async () => [...(await linesOf('address')), ...(await linesOf('link'))],
 
   look() {
@@ -69,13 +72,13 @@ export const machineInterfaces: InterfaceSource = {
       const links = readdirSync(NET_DIR).map((device): IpFact => ({ kind: 'link', device, hasCarrier: hasCarrier(device) }));
       return [...addresses, ...links];
     } catch {
-      // Both need a free descriptor. The next look finds what this one missed.
+      // Both sources need a free descriptor. The next look finds the facts that this one missed.
       return [];
     }
   },
 };
 
-/** Reading `carrier` of an interface that is down is an error. */
+/** Reads whether the interface has a carrier. For an interface that is down, reading the file `carrier` fails. */
 function hasCarrier(device: string): boolean {
   try {
     const isDown = readFileSync(path.join(NET_DIR, device, 'operstate'), 'utf8').trim() === 'down';

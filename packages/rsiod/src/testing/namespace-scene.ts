@@ -1,4 +1,4 @@
-// A namespace of two interfaces over a network in memory with a scripted server, which reports interfaces, sends lists and loses paths on
+// A namespace with two interfaces on a network in memory, with a scripted server that reports interfaces, sends lists and loses paths on
 // request. For the tests of namespace.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -22,11 +22,11 @@ export const LOCALS = ['192.168.10.1', '192.168.20.1'];
 export const REMOTES = ['192.168.10.9', '192.168.20.9'];
 
 interface SceneOptions {
-  /** Lines of the namespace's section. */
+  /** Additional lines for the namespace's section. */
   readonly keys?: string;
-  /** Remotes with a section; default: all. */
+  /** Number of remotes that have a section; by default all. */
   readonly sections?: number;
-  /** Remotes in the server's list. */
+  /** Names of the remotes in the server's list. */
   readonly names?: readonly string[];
 }
 
@@ -73,12 +73,12 @@ export class NamespaceScene {
     return { whole: config, config: config.namespaces[0]!, locals };
   }
 
-  /** Routes as `if0 big-9-0 up`. */
+  /** The routes, each as `if0 big-9-0 up`. */
   get routes(): string[] {
     return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
   }
 
-  /** The server changes its list and announces that on a path; the client requests the list on any path. */
+  /** Makes the server change its list and announce that on one path. The client then requests the list on any path. */
   list(names: readonly string[]): void {
     this.server.interfaces = named(names);
     this.server.generation++;
@@ -108,7 +108,7 @@ export class NamespaceScene {
     this.server.paths[lastNumber]!.connection.close('reset', true);
   }
 
-  /** The first path ends so often that it is put on probation. */
+  /** Makes the first path fail so often that it is put on probation. */
   flap(): void {
     for (let times = 0; times < PROBATION_DEATHS; times++) {
       this.reset(0);

@@ -1,5 +1,6 @@
-// A program that looks at the machine's interfaces without a free descriptor, for sys/machine-interfaces.test.ts; it prints each result as a
-// line of JSON. One file without loader, because a start through the loader took eight of the test's fifteen seconds on a busy machine.
+// A program that looks at the machine's interfaces without a free descriptor, for sys/machine-interfaces.test.ts. It prints each result as
+// a line of JSON. The program is one file that runs without a loader, because a start through the loader took eight of the test's fifteen
+// seconds on a busy machine.
 
 import { openSync, writeSync } from 'node:fs';
 import { systemFacts } from '@rsio/protocol/explorer/network/interfaces';
@@ -14,7 +15,7 @@ function takeAll(): void {
   try {
     for (;;) openSync('/dev/null', 'r');
   } catch {
-    // No descriptor is left.
+    // All descriptors are in use now.
   }
 }
 
