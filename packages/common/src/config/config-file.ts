@@ -11,14 +11,14 @@ import type { ConfigProblem } from './reader/findings.ts';
 import { examineRscltConfig } from './reader/rscltcfg.ts';
 import type { ConfigWarning } from './schema/types.ts';
 
-/** Identifies one content of a file. */
+/** Identifies the content that a file has at one time. */
 export interface FileFingerprint {
   readonly digest: string;
 }
 
 export interface ConfigSource {
   readonly document: IniDocument;
-  /** null: there is no file, and the document is empty. */
+  /** The fingerprint of the file; null: there is no file, and the document is empty. */
   readonly fingerprint: FileFingerprint | null;
   /** Warnings about the permissions of the file. */
   readonly warnings: readonly ConfigWarning[];

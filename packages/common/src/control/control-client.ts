@@ -19,7 +19,7 @@ export interface CallOptions {
 }
 
 const REQUEST_ID = 1;
-/** Id of the greeting: a request that precedes one that may take long, and shows whether the daemon answers at all. */
+/** Id of the greeting. The client sends it before a request that may take long, to find out whether the daemon answers at all. */
 const GREETING_ID = 0;
 
 /**

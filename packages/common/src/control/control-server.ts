@@ -1,7 +1,8 @@
 // A daemon's control socket. It receives JSON requests, one per line, calls the daemon's handlers, and sends the answers in the order of
 // completion. methods.ts defines the shapes of parameters and results. While CONTROL_REQUESTS_OUT_MAX requests of a connection are
-// unanswered, or their answers unread, the server does not read from it, so that requests to a slow daemon do not pile up. Invariant: while
-// a connection is open, every complete request on it is answered exactly once; handlers see only parameters of the declared shape.
+// unanswered, or their answers unread, the server does not read from the connection, so that requests to a slow daemon do not pile up.
+// Invariant: while a connection is open, every complete request on it is answered exactly once; handlers see only parameters of the
+// declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { listenOnSocket } from '../daemon/unix-socket.ts';

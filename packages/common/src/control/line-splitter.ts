@@ -1,5 +1,5 @@
 // Cuts the bytes of a control connection into lines, for both ends.
-// A line longer than the limit ends the stream, because no byte after it can be interpreted. No more of the line is stored.
+// A line longer than the limit ends the stream, because no byte after it can be interpreted. Nothing more of that line is stored.
 
 const LINE_END = 0x0a;
 

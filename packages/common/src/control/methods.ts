@@ -215,7 +215,8 @@ const LEFT_OUT = object(
 );
 
 /**
- * The result of the method `daemon`. It is given whatever version a client requests, so no field may ever be removed or change its meaning.
+ * The result of the method `daemon`. Daemons give this result for every version that a client may request, so no field may ever be removed
+ * or change its meaning.
  */
 const DAEMON = object({
   program: text(),

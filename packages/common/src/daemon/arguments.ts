@@ -18,7 +18,7 @@ type Values<O extends Options> = {
 export interface ProgramSpec<O extends Options> {
   readonly name: string;
   /**
-   * Text of --help: the synopsis and the program's own options, with a line end at the end. The common options are appended to the text. If
+   * Text of --help: the synopsis and the program's own options, ending with a newline. The common options are appended to the text. If
    * `help` is a function, it receives the other arguments of the command line and may throw E_USAGE.
    */
   readonly help: string | ((values: Values<O>, words: readonly string[]) => string);

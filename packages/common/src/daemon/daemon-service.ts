@@ -25,7 +25,9 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
   };
 }
 
-/** Runs `work`. Logs an error before it throws it, because a daemon in the background, or one that was restarted, may have no terminal. */
+/**
+ * Runs `work`, and logs its error before throwing it, because a daemon in the background, or one that was restarted, may have no terminal.
+ */
 export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Promise<void> {
   try {
     await work();

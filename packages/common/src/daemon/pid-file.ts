@@ -98,7 +98,7 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
       if (linkExclusively(finished, path)) return undefined;
       const found = readIfThere(path);
       if (found === undefined) continue;
-      // If the owner is to be the parent process, an earlier child has already taken the path for it.
+      // Here `own` is the parent process, and an earlier child has already taken the path for the parent.
       if (own.pid !== process.pid && found === serialize(own)) return undefined;
       const owner = parse(found);
       if (owner !== undefined && isAlive(owner)) return owner;
@@ -113,7 +113,10 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
   throw new RsError('E_SYSTEM', `Pid file ${path} keeps changing: find the other program that writes it`);
 }
 
-/** Called only by the holder of the claim for `stale`. If another process was faster, the content differs: returns false, to try again. */
+/**
+ * Only the holder of the claim for `stale` calls this. Returns false if another process has already changed the file; the caller tries
+ * again.
+ */
 function replaceStale(path: string, stale: string, finished: string, claim: string): boolean {
   try {
     if (readIfThere(path) !== stale) return false;

@@ -1,6 +1,6 @@
 // Parses and prints sizes, durations, names and addresses as people write them. Sizes become bytes, durations become ms. Pure. These
-// functions check only the form; checking ranges is the caller's job. Wrong text throws RsError E_USAGE. Its `context.allowed` says what is
-// allowed, so that callers can use that text in their own messages. Invariant: parse(print(value)) === value.
+// functions check only the form; checking ranges is the caller's job. For wrong text they throw an RsError E_USAGE. Its `context.allowed`
+// says what is allowed, and callers can use it in their own messages. Invariant: parse(print(value)) === value.
 
 import { isIP } from 'node:net';
 import { NAME_MAX_BYTES, PORT_MAX } from './limits.ts';
@@ -34,7 +34,7 @@ export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IP
 export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets if a port follows; port 1 to ${PORT_MAX})`;
 
-/** Throws E_USAGE. `text`: the refused text, or null for a secret, which the message must not show. */
+/** Throws E_USAGE. `text`: the wrong text, or null for a secret, which the message must not show. */
 export function refuse(what: string, text: string | null, allowed: string): never {
   const shown = text === null ? '' : ` ${quoteText(text)}`;
   throw new RsError('E_USAGE', `Wrong ${what}${shown}: allowed is ${allowed}`, { allowed });
@@ -106,7 +106,7 @@ export function parseAddress(text: string): string {
 
 export interface PrefixedAddress {
   readonly address: string;
-  /** null: none given. */
+  /** null: the text has no prefix length. */
   readonly prefixLength: number | null;
 }
 
@@ -124,7 +124,7 @@ export function parsePrefixedAddress(text: string): PrefixedAddress {
 
 export interface Endpoint {
   readonly address: string;
-  /** null: none given. */
+  /** null: the text has no port. */
   readonly port: number | null;
 }
 

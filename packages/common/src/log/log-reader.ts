@@ -1,6 +1,6 @@
-// Reads a daemon's log for people: its last lines and, on request, new lines as they arrive. Following continues when the log is rotated
-// (another file gets its name) or truncated. log-line.ts formats the lines. Invariants: memory is bounded, however long a line is; each
-// complete line is printed once, in order.
+// Reads a daemon's log for people: its last lines and, on request, new lines as they arrive. Following continues when the log is rotated (a
+// new file gets the name of the log) or truncated. log-line.ts formats the lines. Invariants: memory is bounded, however long a line is;
+// each complete line is printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';

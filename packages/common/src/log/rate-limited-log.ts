@@ -31,7 +31,9 @@ export class RateLimitedLog {
     this.maxLines = maxLines;
   }
 
-  /** Calls `write`, or only counts the line. `name` begins the sentence that reports how many lines were omitted. */
+  /**
+   * Calls `write`, or only counts the line if the limit is reached. `name` begins the sentence that reports how many lines were omitted.
+   */
   note(name: string, write: () => void): void {
     const kind = this.kindOf(name);
     if (kind.logged < this.maxLines || this.log.isDebug === true) {

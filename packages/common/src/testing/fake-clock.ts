@@ -28,7 +28,7 @@ export class FakeClock implements Clock {
     return this.startWallMs + this.nowMs;
   }
 
-  /** Moves the wall clock by `byMs`, forwards or backwards, as if the machine's clock was set. */
+  /** Moves the wall clock by `byMs`, forwards or backwards, as if the machine's clock had been set. */
   jumpWall(byMs: number): void {
     this.startWallMs += byMs;
   }

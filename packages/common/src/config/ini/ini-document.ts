@@ -34,7 +34,10 @@ export interface IniSection {
   readonly name: string | null;
   /** Line number of the header, from 1. */
   readonly line: number;
-  /** null: the header is correct. A faulty header begins a section too, so that its lines do not count for the section above. */
+  /**
+   * What is wrong with the header; null: nothing. A faulty header begins a section too, so that its lines do not count for the section
+   * above.
+   */
   readonly fault: HeaderFault | null;
   readonly contents: readonly IniContent[];
 }

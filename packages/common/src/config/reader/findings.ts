@@ -8,7 +8,7 @@ import type { ConfigWarning } from '../schema/types.ts';
 export interface ConfigProblem {
   /** Line number from 1; 0: the problem concerns the whole file. */
   readonly line: number;
-  /** `what is wrong: what is allowed` */
+  /** The form is `what is wrong: what is allowed`. */
   readonly message: string;
 }
 
@@ -29,7 +29,7 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** Warns if `key` is short. `what` names the key in the warning. null: there is no key, and no warning. */
+  /** Warns if `key` is short. `what` names the key in the warning. A `key` of null means that there is no key, and gives no warning. */
   warnOfShortKey(line: number, what: string, key: string | null): void {
     if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
     this.warn(

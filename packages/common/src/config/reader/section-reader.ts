@@ -44,7 +44,7 @@ export class SectionReader<K extends KeyTable> {
     }
   }
 
-  /** The value of a key, or its default if the file does not set it, or null if it has no default. */
+  /** The value of a key, or its default if the file sets no correct value, or null if it has no default. */
   value<N extends keyof K & string>(key: N): ValueOf<K[N]> {
     const entry = this.#keys[key];
     assert(entry !== undefined, `No key ${key} in the schema of [${this.section.type}]`);
@@ -118,7 +118,7 @@ export class SectionReader<K extends KeyTable> {
   }
 }
 
-/** `[interface if1]`, for messages. */
+/** The header of the section as messages show it, such as `[interface if1]`. */
 export function headerOf(section: IniSection): string {
   const header = section.name === null ? section.type : `${section.type} ${section.name}`;
   return `[${quoteText(header).slice(1, -1)}]`;

@@ -23,7 +23,7 @@ export const STORAGE_STAMP_MAX_CHARS = 128;
 
 export const PORT_DEFAULT = 5_000;
 export const KEY_MAX_CHARS = 256;
-/** Length of a key made by `rsconfig key new`: more than 150 bits from 30 letters. */
+/** Length of a key that `rsconfig key new` makes. With an alphabet of 30 letters, this is more than 150 bits. */
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;

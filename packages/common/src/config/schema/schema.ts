@@ -42,7 +42,7 @@ export interface KeyEntry<T> {
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
 
 export interface SectionEntry {
-  /** The header has a name: `[interface NAME]`. */
+  /** Whether the header has a name, as in `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
   /** The type of section to which this section belongs, and below which it must stand; null: it belongs to no other section. */
@@ -315,7 +315,7 @@ export function schemaRows(file: ConfigFileName): readonly SchemaRow[] {
   );
 }
 
-/** `[interface NAME]` or `[defaults]`. */
+/** The form of a section's header: `[interface NAME]` or `[defaults]`. */
 export function sectionForm(type: string, entry: SectionEntry): string {
   return entry.hasName ? `[${type} NAME]` : `[${type}]`;
 }

@@ -18,7 +18,7 @@ const ERROR = new RegExp(
 );
 const OPERATION_ALLOWED = `OP is one of ${OPERATIONS.join(', ')}`;
 
-/** `write 20ms, flush 5ms-50ms while /run/slow` */
+/** For example `write 20ms, flush 5ms-50ms while /run/slow` */
 export const testDelays: ValueType<readonly TestDelay[]> = rules(
   'delays',
   `OP TIME[-TIME][ while FILE] separated by commas; ${OPERATION_ALLOWED}; TIME is 1ms to ${printDuration(TEST_DELAY_MAX_MS)}`,
@@ -30,7 +30,7 @@ export const testDelays: ValueType<readonly TestDelay[]> = rules(
   },
 );
 
-/** `write every 100 EIO, read 2048-4095 EIO, flush EIO while /run/broken` */
+/** For example `write every 100 EIO, read 2048-4095 EIO, flush EIO while /run/broken` */
 export const testErrors: ValueType<readonly TestError[]> = rules(
   'errors',
   `OP[ SECTOR-SECTOR][ every N] ERRNO[ while FILE] separated by commas; ${OPERATION_ALLOWED}; ERRNO is one of ${ERRNOS.join(', ')}`,

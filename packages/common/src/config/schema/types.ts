@@ -31,7 +31,7 @@ export interface ServerVolumeConfig {
   readonly blockSizeBytes: 512 | 4096;
   readonly readonly: boolean;
   readonly universe: number;
-  /** null: all clients. */
+  /** Clients that may see and attach the volume; null: all clients. */
   readonly clients: readonly string[] | null;
   readonly shared: boolean;
   /** Clients that may take the volume over from another client; null: all clients that may attach it. */
@@ -40,7 +40,7 @@ export interface ServerVolumeConfig {
   /** Whether rssrv serves the volume even if its file cannot be locked; undefined: no. */
   readonly unlocked?: boolean;
   readonly id: string | null;
-  /** Mark of a file or device that has the same content as the one served before; null: none. */
+  /** Mark of a file or device that has the same content as the one served before; null: no mark is set. */
   readonly sameContent: string | null;
   /** Faults to inject into the volume's storage; undefined: none. */
   readonly test?: VolumeTests;
@@ -61,7 +61,7 @@ export interface TestError {
   readonly operation: TestOperation;
   /** First and last sector (of 512 bytes) of the range that the rule applies to; null: the rule applies to the whole volume. */
   readonly sectors: readonly [number, number] | null;
-  /** N: every Nth operation that matches the rule fails. */
+  /** With value N, every Nth operation that matches the rule fails. */
   readonly every: number;
   readonly errno: string;
   readonly whileFile: string | null;
