@@ -88,7 +88,7 @@ function reportBug(error: Error, report: (code: string, message: string) => void
   report(code, `crsio failed: ${message}: ${(error.stack ?? '').split('\n').slice(1, 4).join(' ').trim()}`);
 }
 
-/** Throws for a file that the reader refuses: the first problem is the error, the others are notes. */
+/** Throws if the reader refuses the file. The first problem becomes the error, and the other problems are printed as notes. */
 function checkFile({ text, fingerprint }: StoredFile, file: string, note: (sentence: string) => void): void {
   if (fingerprint === null) return;
   try {

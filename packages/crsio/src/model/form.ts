@@ -89,7 +89,7 @@ export function isTouched(form: Form): boolean {
   return sumOf(form.fields) !== form.initial;
 }
 
-/** The problem of the field, or null. An empty field is a problem only if `mustBeThere`. */
+/** The problem of the field, or null. An empty field is a problem only if `mustBeThere` is true. */
 export function fieldProblem(field: Field, mustBeThere: boolean): string | null {
   const text = fieldText(field);
   if (text === '') return field.entry.isRequired && mustBeThere ? `Missing ${field.key}: needed is ${field.entry.type.allowed}` : null;

@@ -13,7 +13,7 @@ export function reportSentence(report: ProbeReport): string {
   return `${from}: ${facts(report).join(', ')}`;
 }
 
-/** The same for a path that rsiod measured. */
+/** The measurement of a path by rsiod, in the same form. */
 export function probeSentences(view: ProbeView): string[] {
   const ends = `${view.interface} ${view.localAddress} -> ${view.address}/${view.port}`;
   if (view.error !== null) return [ends, `    ${view.error.message} [${view.error.code}]`];

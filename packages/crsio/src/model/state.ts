@@ -65,7 +65,7 @@ export interface SearchScreen {
   readonly focus: number;
   readonly run: number;
   readonly namespace: string;
-  /** The current step of the search; null: it has ended. */
+  /** The current step of the search; null: the search has ended. */
   readonly doing: string | null;
   /** Reports about the servers whose search has not ended yet. */
   readonly reports: readonly ProbeReport[];
@@ -126,7 +126,7 @@ export interface Choice {
   readonly command: Command;
 }
 
-/** A popup over the screen until it is answered or closed. Without choices it only shows text. */
+/** A popup, which covers part of the screen until the user answers or closes it. Without choices it only shows text. */
 export interface Popup {
   readonly title: string;
   readonly text: string;

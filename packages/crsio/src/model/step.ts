@@ -23,7 +23,7 @@ export function step(state: State, ...effects: readonly Effect[]): Step {
 }
 
 export type Effect =
-  /** Writes the file. `before`: its expected current content; null: it must not exist. */
+  /** Writes the file. `before`: the expected current content of the file; null: the file must not exist. */
   | { readonly kind: 'save'; readonly text: string; readonly before: FileFingerprint | null }
   | { readonly kind: 'read-file' | 'reload-daemon' | 'look-at-machine' | 'start-daemon' }
   | { readonly kind: 'explore'; readonly run: number; readonly config: RscltConfig; readonly request: ExploreRequest }

@@ -9,7 +9,7 @@ import { WAIT_POLL_MS } from './limits.ts';
 
 /** What waiting needs from the process. */
 export interface WaitingPorts {
-  /** Replaces the progress line; '' removes it. null: stderr is not a terminal. */
+  /** Replaces the progress line; '' removes the line. null: stderr is not a terminal, so there is no progress line. */
   readonly progress: ((line: string) => void) | null;
   /** Calls `stop` on Ctrl-C, SIGTERM or SIGHUP; returns a function that removes the handlers. */
   readonly onStop: (stop: () => void) => () => void;

@@ -1,6 +1,6 @@
 // `doctor`: examines the file, the machine, each path and the daemon, and reports what is wrong, where, and the remedy. gather/ collects
-// the facts, checks/ judges them in the order in which faults must be repaired: file, machine, network, server, daemon. Invariant: the exit
-// code is 1 exactly if there is an error.
+// the facts, and checks/ judges them in the order in which faults must be repaired: file, machine, network, server, daemon. Invariant: the
+// exit code is 1 exactly if there is an error.
 
 import { defineCommand, printJson } from '../cli/command.ts';
 import { FINDINGS_SHAPE } from '../cli/json-shapes.ts';

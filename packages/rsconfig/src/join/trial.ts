@@ -42,7 +42,7 @@ export async function tryServers(
   let left = JOIN_PATHS_MAX;
   for (const server of discovery.servers) {
     const { candidates, leftOut } = pairsOf(target.interfaces, server);
-    // Kept for each server and not by its name, because any server can use that name.
+    // Each server has its own flag, not an entry under its name, because any server can use that name.
     let hasRefused = false;
     for (const { local, remote, reason } of leftOut) {
       if (remote !== null) unused.push(`${remote.name} of ${server.server} (${remote.address}) is not used: ${reason}`);

@@ -67,7 +67,7 @@ function olderFile(findings: FindingList, { file, rootOption }: DoctorFacts, { v
 /** Paths that doctor could use but that are not up in the daemon. */
 function disagreements(findings: FindingList, { paths, daemon }: DoctorFacts): void {
   for (const path of paths) {
-    // After a server has refused the key, the other paths are tried without a key, and such a connection proves nothing.
+    // After a server has refused the key, the other paths are tried without a key, and a connection without a key proves nothing.
     if (path.report === null || path.report.failureCode !== null || path.report.server?.isProved !== true) continue;
     const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
     const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);

@@ -42,8 +42,8 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
 }
 
 /**
- * Uses the packet size that TCP agreed on, for a path on which no discovery datagram was answered. Exploration is off, the address is IPv6,
- * or the datagram was too large.
+ * Uses the packet size that TCP agreed on, because no discovery datagram was answered: exploration is off, the address is IPv6, or the
+ * datagram was too large.
  */
 function agreedSize(findings: FindingList, path: PathFacts, device: string, ownBytes: number): void {
   const { tcpMtuBytes, address } = path;

@@ -1,4 +1,4 @@
-// Checks which network card the traffic of each path leaves and arrives by, from the kernel's routes and from byte counters during a short
+// Checks through which network card the traffic of each path leaves and arrives, by the kernel's routes and by byte counters during a short
 // burst. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer ARP requests for either
 // address; the remedy binds each address to its card. Invariant: a measurement overrides the routing table.
 

@@ -1,4 +1,4 @@
-// The facts that doctor judges: the file, the machine, each tried path, the daemon. gather.ts collects them, checks/ judges them.
+// The facts that doctor judges: the file, the machine, each tried path, the daemon. gather.ts collects them, and checks/ judges them.
 // Invariant: plain data; an unknown fact is null, and a check does not judge what is unknown.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
@@ -19,7 +19,7 @@ export interface DoctorFacts {
   readonly silent: readonly SilentAddress[];
   /** Every pair that is a path according to the file or to a server's own list, at most DOCTOR_PATHS_MAX. */
   readonly paths: readonly PathFacts[];
-  /** Number of pairs beyond that limit. */
+  /** Number of pairs that were not tried because of DOCTOR_PATHS_MAX. */
   readonly pathsNotTried: number;
   readonly leftOut: readonly LeftOutFacts[];
   /** Findings of exploration: duplicate serverids, rejected answers, and so on. */
