@@ -34,7 +34,7 @@ const PHASES: StateTable<AttachmentPhase> = {
 export interface AttachmentEvents {
   /** The standing of the attachment may have changed. */
   standingChanged(): void;
-  /** The server reports that it is slow, with this sentence. */
+  /** The server reports that it is slow; `sentence` is the text of the report. */
   serverIsSlow(sentence: string): void;
 }
 
@@ -328,7 +328,7 @@ export class Attachment {
     this.overlaps.leave(request, () => {});
   }
 
-  /** R2 (i): if the incarnation is not the one of the log, sends the whole log again before everything else. */
+  /** R2 (i): if the storage's incarnation differs from the log's, sends the whole log again before everything else. */
   private replay(incarnation: string): void {
     const replay = this.log?.opened(incarnation) ?? null;
     if (replay !== null) {

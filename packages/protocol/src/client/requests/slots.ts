@@ -67,7 +67,9 @@ export class Slots {
     return this.hedgedCount;
   }
 
-  /** True if a slot is free for such a request. Data requests leave the reserved slots to LIST, OPEN, CLOSE and FLUSH. */
+  /**
+   * True if a slot is free. `reserved`: the request may use the reserved slots, which data requests leave to LIST, OPEN, CLOSE and FLUSH.
+   */
   hasRoom(reserved: boolean): boolean {
     return this.free.length > (reserved ? 0 : SLOTS_RESERVED);
   }
