@@ -4,11 +4,11 @@
 # Invariant: it never outlives its parent (parent-death signal, and the end of its input).
 #
 #   open ID PATH writable|readonly known|probe   ->  0 canPunch canExtents
-#   punch ID POSITION LENGTH                     ->  0            punches a hole; the size stays
-#   zero ID POSITION LENGTH                      ->  0            zeroes the range; it stays allocated
+#   punch ID POSITION LENGTH                     ->  0            punches a hole; the file keeps its size
+#   zero ID POSITION LENGTH                      ->  0            zeroes the range, which stays allocated
 #   extents ID POSITION END PAIRS                ->  0 (LENGTH 0|1)...   0: data, 1: hole; lengths in bytes, from POSITION on
 #   close ID                                     ->  0
-# On failure the answer is the errno number alone.
+# On failure the answer is only the errno number.
 #
 # Fallocate modes: 1 keep size, 2 punch hole, 16 zero range. Seek: 3 data, 4 hole; errno 6 (ENXIO): no data from here on.
 # The probe punches past the end of a regular file, where no data can be lost.

@@ -1,5 +1,5 @@
 // Syncs the storage behind descriptor 3, for volumes/storage-syncs.ts. On failure it prints the errno's name and exits with 1. The parent
-// process limits its time and acts on a failure.
+// process stops waiting after a time limit, and handles failures.
 const { fdatasyncSync } = require('node:fs');
 
 try {

@@ -1,5 +1,5 @@
-// rssrv: serves volumes to clients. Parses arguments, loads the configuration and runs as a daemon; the listener does the work. Invariant: the shell
-// prompt comes back only when clients can connect.
+// rssrv: serves volumes to clients. It parses arguments, loads the configuration and runs as a daemon; the listener does the work.
+// Invariant: the start command returns only when clients can connect.
 
 import './limits.ts';
 
@@ -73,7 +73,7 @@ runProgram(
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
       const missing = await missingAddresses(interfaces);
-      // With one working address a start serves on that one and retries the others.
+      // If at least one address works, a start serves on that address and retries the others.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
       const filesWarning = openFilesWarning(config, openFilesLimit());
       const warnings = [

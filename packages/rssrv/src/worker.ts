@@ -1,6 +1,6 @@
-// The process of one client's session, or of several (`processes` in rssrvcfg). It passes messages of the channel to the right session, and owns what
-// sessions share: log, buffers, the range helper. It exits when the listener says so, or when the channel closes, because it must not go on without
-// its listener (S10).
+// The process of one client's session, or of several (`processes` in rssrvcfg). It passes messages from the channel to the right session,
+// and owns what its sessions share: the log, the buffers and the range helper. It exits when the listener tells it to, or when the channel
+// closes, because it must not continue without its listener (S10).
 
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
@@ -17,7 +17,7 @@ import { SessionHost } from './workers/session-host.ts';
 
 class WorkerProcess {
   private readonly hosts = new Map<string, SessionHost>();
-  /** Node of each session, by session id. */
+  /** Session id -> node of the session. */
   private readonly nodes = new Map<string, string>();
   private log: DaemonLog | null = null;
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
@@ -48,7 +48,10 @@ class WorkerProcess {
     }
   }
 
-  /** The listener is gone: finishes and flushes what is in progress, starts nothing new, and does not wait for storage that hangs. */
+  /**
+   * Ends the process after the listener is gone: finishes and flushes I/O in progress, starts nothing new, and waits at most
+   * WORKER_DRAIN_TIMEOUT_MS for storage that hangs.
+   */
   listenerLost(): void {
     systemClock.after(WORKER_DRAIN_TIMEOUT_MS, () => process.exit(1));
     void Promise.all([...this.hosts.values()].map((host) => host.listenerLost())).then(() => exitSoon(0));
@@ -62,7 +65,7 @@ class WorkerProcess {
     const host = this.hosts.get(session);
     if (host !== undefined) host.receive(message, socket);
     else if (message.type === 'begin') this.begin(session, message);
-    // The session has ended meanwhile.
+    // The session has already ended.
     else socket?.destroy();
   }
 
@@ -97,7 +100,7 @@ function logOf({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLo
   return openLog({ file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined });
 }
 
-/** Messages that are being sent go out first. */
+/** Exits after a short wait, so that messages being sent still leave the process. */
 function exitSoon(code: number): void {
   systemClock.after(WORKER_FAREWELL_MS, () => process.exit(code));
 }
@@ -106,7 +109,7 @@ nameProcess('rssrv: standby');
 const worker = new WorkerProcess();
 process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
 process.on('disconnect', () => worker.listenerLost());
-// The listener decides: a terminal's Ctrl-C reaches the whole process group.
+// Ignore SIGINT, because a terminal's Ctrl-C reaches the whole process group. The listener decides when this process ends.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 worker.send({ type: 'ready' });

@@ -1,6 +1,7 @@
-// The addresses on which a server receives discovery datagrams, the interfaces that answer each, and the addresses of clients that have proved
-// themselves. Pure; discovery-service.ts has the sockets. Invariants: no address and port twice, so that a request is received once however many
-// interfaces share a subnet; the known addresses are bounded, and grant no right: an address is no proof.
+// The addresses on which a server receives discovery datagrams, the interfaces that answer on each of them, and the addresses of clients
+// that have proved themselves. Pure; discovery-service.ts owns the sockets. Invariants: no pair of address and port occurs twice, so that a
+// request is received once however many interfaces share a subnet; the number of known addresses is bounded, and a known address grants no
+// rights, because it proves nothing.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -11,13 +12,16 @@ import { KNOWN_ADDRESSES_MAX } from './limits.ts';
 export interface DiscoveryAddress {
   readonly address: string;
   readonly port: number;
-  /** A socket on a unicast address receives no broadcasts, so there is one for each. */
+  /** Whether this is a broadcast address. A socket on a unicast address receives no broadcasts, so each has its own socket. */
   readonly isBroadcast: boolean;
-  /** Name of the interface it belongs to; of several in one subnet, the first. */
+  /** Name of the interface to which the address belongs. If several in one subnet share it, the first of them. */
   readonly interfaceName: string;
 }
 
-/** Empty with `explore = no`. An interface with its own port also answers there, because probes ask at the port of the paths. */
+/**
+ * The addresses to receive on, or none with `explore = no`. An interface with its own port also answers on that port, because probes ask on
+ * the port of the paths.
+ */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];
   const addresses = new Map<string, DiscoveryAddress>();
@@ -29,7 +33,8 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
   for (const one of config.interfaces.filter(({ address }) => isIPv4(address))) {
     add(one.address, port, false, one.name);
     add(one.address, one.port, false, one.name);
-    // Not the broadcast address of `A/LEN`: the machine receives broadcasts of its own subnets only.
+    // Use the machine's broadcast address instead of the one computed from `A/LEN`, because the machine receives broadcasts only for its
+    // own subnets.
     const broadcast = interfaceOf(one.address, machine)?.broadcast ?? null;
     if (broadcast !== null) add(broadcast, port, true, one.name);
   }
@@ -37,8 +42,8 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
 }
 
 /**
- * Addresses that answer a request sent to a broadcast address, best first: those in the subnet of the sender, then others with this broadcast
- * address. On the loopback all subnets have the same one.
+ * Addresses that answer a request sent to a broadcast address, best first: those in the subnet of the sender, then others with this
+ * broadcast address. On the loopback, all subnets have the same broadcast address.
  */
 export function answeringAddresses(
   broadcast: string,

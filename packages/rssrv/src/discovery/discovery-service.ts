@@ -1,5 +1,5 @@
-// Answers discovery datagrams on UDP sockets, as the configuration demands, through the pure responder. It never touches workers or sessions.
-// Invariant: a problem with UDP is a warning; the server serves its clients all the same.
+// Answers discovery datagrams on the UDP sockets that the configuration requires, by means of the pure responder. It never touches workers
+// or sessions. Invariant: a problem with UDP is only a warning, and the server serves its clients nevertheless.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -18,7 +18,7 @@ export interface DiscoveryPorts {
   readonly sockets: DatagramSockets;
   /** The machine's current interfaces. */
   machine(): MachineInterface[];
-  /** Identifies this run of the listener: 32 hex digits. */
+  /** Identifies this run of the listener, as 32 hex digits. */
   readonly instance: string;
 }
 
@@ -27,7 +27,7 @@ interface BoundSocket {
   readonly socket: DatagramSocket;
 }
 
-/** A request for another namespace says nothing about this server or the network. */
+/** Outcomes that are not logged. A request for another namespace indicates no problem of this server or the network. */
 const ORDINARY: ReadonlySet<DiscoveryOutcome> = new Set(['answered', 'namespace']);
 
 export class DiscoveryService {
@@ -48,7 +48,7 @@ export class DiscoveryService {
     this.ports = ports;
   }
 
-  /** Opens and closes sockets to match `config`. Returns a warning for each that failed; never rejects. */
+  /** Opens and closes sockets to match `config`. Resolves with a warning for each socket that failed, and never rejects. */
   follow(config: RssrvConfig): Promise<string[]> {
     const followed = this.following
       .then(() => this.followNow(config))
@@ -57,7 +57,7 @@ export class DiscoveryService {
     return followed;
   }
 
-  /** A client has proved itself from this address. */
+  /** Records that a client has proved itself from this address. */
   proved(address: string): void {
     this.known.proved(address);
   }
@@ -117,7 +117,7 @@ export class DiscoveryService {
 
   private onDatagram(at: DiscoveryAddress, datagram: Buffer, from: DatagramPeer): void {
     const nowMs = this.ports.clock.monotonicMs();
-    // Link speeds and MTUs change while the server runs, and cables are plugged in later.
+    // Read the interfaces again, because link speeds and MTUs change while the server runs, and cables are plugged in later.
     if (nowMs - this.machineAtMs > DISCOVERY_FACTS_MS) this.refresh();
     const answer = this.responder?.answerTo(datagram, from.address, nowMs) ?? null;
     if (answer === null) this.dropsTimer ??= this.ports.clock.after(DISCOVERY_DROPS_LOG_MS, () => this.reportDrops());
@@ -127,7 +127,7 @@ export class DiscoveryService {
       });
   }
 
-  /** The socket that answers: a socket on a broadcast address can only receive. */
+  /** The socket that sends the answer. A socket on a broadcast address can only receive. */
   private answeringSocket(at: DiscoveryAddress, from: DatagramPeer): DatagramSocket | undefined {
     const { address, port, isBroadcast } = at;
     if (!isBroadcast) return this.sockets.get(addressKeyOf(address, port))?.socket;
@@ -135,7 +135,7 @@ export class DiscoveryService {
     return addresses.map((one) => this.sockets.get(addressKeyOf(one, port))?.socket).find((socket) => socket !== undefined);
   }
 
-  /** Reads the machine's interfaces for the answers. */
+  /** Reads the machine's interfaces and updates the answers. */
   private refresh(): void {
     const { config } = this;
     if (config === null) return;
@@ -162,7 +162,7 @@ export class DiscoveryService {
     };
   }
 
-  /** Logs what was dropped since the last report, at most once in DISCOVERY_DROPS_LOG_MS. */
+  /** Logs how many datagrams were dropped since the last report, at most once per DISCOVERY_DROPS_LOG_MS. */
   private reportDrops(): void {
     this.dropsTimer = null;
     const parts: string[] = [];

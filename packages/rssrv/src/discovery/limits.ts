@@ -1,4 +1,4 @@
-// Bounds of rssrv's exploration/ folder. Units are in the names.
+// Bounds of rssrv's discovery/ folder. Units are in the names.
 // src/limits.ts asserts relations to bounds of other folders.
 
 export const KNOWN_ADDRESSES_MAX = 4_096;

@@ -1,5 +1,5 @@
-// The listener's probe connections: how many there may be, and their ends. probe-session.ts does the work of one. Invariant: after an error of
-// `admit` the socket is untouched and still belongs to the caller.
+// The listener's probe connections: limits their number, and ends them. probe-session.ts does the work of one connection. Invariant: if
+// `admit` throws, the socket is untouched and still belongs to the caller.
 
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
@@ -20,9 +20,9 @@ export class ProbeConnections {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly lines: RateLimitedLog;
-  /** Open probes with the node that measures. */
+  /** Open probe -> node that measures. */
   private readonly open = new Map<ProbeSession, string>();
-  /** Separate pools: data of probes never reaches anything else. */
+  /** Probes have separate pools, so that their data never reaches anything else. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
 
   constructor(clock: Clock, log: Log, lines = new RateLimitedLog(clock, log)) {
@@ -31,7 +31,10 @@ export class ProbeConnections {
     this.log = log;
   }
 
-  /** Takes a proven, paused socket that negotiated a probe. Throws E_PROTOCOL or E_LIMIT; then the socket still belongs to the caller. */
+  /**
+   * Takes a proven, paused socket that negotiated a probe. Throws E_PROTOCOL or E_LIMIT, in which case the socket still belongs to the
+   * caller.
+   */
   admit(socket: Socket, proven: Proven, interfaceName: string, list: Pick<ListAnswer, 'interfaces' | 'generation'>): void {
     if (proven.kind === 'join') throw new RsError('E_PROTOCOL', 'A probe cannot join a session: prove it without one');
     if (this.open.size >= PROBE_CONNECTIONS_MAX) {

@@ -1,6 +1,7 @@
-// The server's end of a probe connection, on which a client measures a path with the frames that paths carry. Sans-I/O over a PathTransport, in the
-// listener's process. Invariants: it touches no session, worker, hold or volume; READ returns zeros and WRITE discards its data; time, bytes and
-// requests are bounded, and data is sent in turns, so that a probe does not delay the listener.
+// The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. Sans-I/O over a
+// PathTransport, in the listener's process. Invariants: it touches no session, worker, hold or volume; READ returns zeros and WRITE
+// discards its data; time, bytes and requests are bounded, and data is sent in bounded amounts per event-loop turn, so that a probe does
+// not delay the listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -30,7 +31,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 export interface ProbePorts {
   readonly clock: Clock;
   readonly pools: ConnectionPools;
-  /** Called once. `bytes`: sum of both directions. */
+  /** Called once. `bytes`: the sum of both directions. */
   closed(reason: string, bytes: number): void;
 }
 
@@ -51,9 +52,9 @@ export class ProbeSession implements ConnectionEvents {
   private readonly reads = new FixedQueue<Header>(PROBE_SLOTS);
   private readonly deadline: Timer;
   private turn: Timer | null = null;
-  /** READ data sent in this turn. */
+  /** Bytes of READ data sent in this turn of the event loop. */
   private turnBytes = 0;
-  /** Requests in this receive event. */
+  /** Number of requests in this receive event. */
   private requests = 0;
 
   /** Sends WELCOME. */
@@ -86,7 +87,8 @@ export class ProbeSession implements ConnectionEvents {
   bodyBegins(): void {}
 
   frame(header: Header, body: Buffer, offset: number): void {
-    // A slot is reused only after its answer, and answers leave between events: a burst of small frames is not a measurement.
+    // A slot is reused only after its answer, and answers are sent only between receive events. So a longer burst of small frames is not a
+    // measurement.
     if (++this.requests > PROBE_SLOTS) {
       this.violation(`More than ${PROBE_SLOTS} requests came at once`);
       return;
@@ -144,8 +146,8 @@ export class ProbeSession implements ConnectionEvents {
   }
 
   /**
-   * Answers as much as the client reads and the turn allows. A turn belongs to the event loop, so that a send which ends at once does not start
-   * another one.
+   * Answers as many READs as the client's reading and the limit per turn permit. A turn is one of the event loop, so that a send that
+   * completes at once does not begin a new turn.
    */
   private answerReads(): void {
     const { encoder } = this.connection;
@@ -153,7 +155,7 @@ export class ProbeSession implements ConnectionEvents {
       const { slot, seq, lba, count } = this.reads.shift()!;
       const bytes = count * SECTOR_BYTES;
       const at = encoder.beginIo(bytes);
-      // Do not leak the buffer's earlier content.
+      // Overwrite the buffer's earlier content, so that it does not leak.
       encoder.buffer.fill(0, at, at + bytes);
       encoder.endIo(OP.READ | ANSWER, 0, STATUS.OK, slot, seq, lba, count, bytes);
       this.turnBytes += bytes;

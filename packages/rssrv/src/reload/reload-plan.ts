@@ -1,5 +1,6 @@
-// Decides what a changed rssrvcfg means for a running server: what can be applied now, or every reason why nothing is. Pure. volume-plan.ts decides
-// about volumes; the listener handles sockets, sessions and the log. Invariants: one refusal refuses the whole file, and no message shows a key.
+// Decides what a changed rssrvcfg means for a running server: what can be applied now, or every reason why nothing is applied. Pure.
+// volume-plan.ts decides about volumes; the listener handles sockets, sessions and the log. Invariants: if any part is refused, the whole
+// file is refused; no message shows a key.
 
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -12,22 +13,22 @@ export interface ReloadPlan {
   readonly opened: readonly ServerInterfaceConfig[];
   /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
-  /** The list for clients changes: names, addresses, ports or their order. */
+  /** Whether the list for clients changes in names, addresses, ports or their order. */
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Names of clients whose key has changed: a session by the old key may not be the client's. */
+  /** Names of clients whose key has changed. A session that was proved with the old key may not belong to the client. */
   readonly rekeyedClients: readonly string[];
   readonly volumes: VolumePlan;
-  /** For the log: descriptions of the changes; empty if nothing has changed. */
+  /** Descriptions of the changes, for the log. Empty if nothing has changed. */
   readonly changes: readonly string[];
-  /** Warnings that the old file did not cause. */
+  /** Warnings about the new file that did not apply to the old one. */
   readonly newWarnings: RssrvConfig['warnings'];
 }
 
 export interface ReloadRefusal {
   readonly kind: 'refuse';
-  /** One for each section that cannot change while the server runs. */
+  /** One sentence for each section that cannot change while the server runs. */
   readonly sentences: readonly string[];
 }
 
@@ -65,7 +66,7 @@ export function reloadPlan(
   };
 }
 
-/** One text for all spellings of an interface's address, with its port. */
+/** A key that is the same for all spellings of an interface's address, with its port. */
 export function endpointKey({ address, port }: Pick<ServerInterfaceConfig, 'address' | 'port'>): string {
   return `${addressKey(address)} ${port}`;
 }

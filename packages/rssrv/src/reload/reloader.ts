@@ -1,5 +1,5 @@
-// SIGHUP: reads the configuration again and applies it, whole or not at all; the log has every outcome. reload-plan.ts decides what changes, the
-// listener applies it. Invariant: one reload runs at a time, and a file is always read after the last SIGHUP.
+// On SIGHUP, reads the configuration again and applies all of it or nothing. Every outcome is logged. reload-plan.ts decides what changes,
+// and the listener applies it. Invariants: one reload runs at a time; after the last SIGHUP, the file is always read once more.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
@@ -15,15 +15,15 @@ export interface ReloadPorts {
   current(): RssrvConfig;
   /** Reads the file. Throws if it is invalid or unreadable. */
   load(): RssrvConfig;
-  /** The status of a volume of the configuration in force. */
+  /** The status of a volume in the configuration in force. */
   standingOf(volume: ServerVolumeConfig): VolumeStanding;
-  /** Throws if the plan cannot be applied; nothing is changed then. */
+  /** Applies the plan. If it cannot, it throws and changes nothing. */
   apply(plan: ReloadPlan, next: RssrvConfig): Promise<void>;
   /** Sets the level of this log and of the workers' logs. */
   setLevel(level: LogLevel): void;
 }
 
-/** The levels of the file, most verbose first. */
+/** Log levels, the most verbose first. */
 const LEVELS: readonly string[] = ['trace', ...LOG_LEVELS, 'fatal'];
 const KEPT = 'the server keeps its current configuration';
 
@@ -36,7 +36,7 @@ export class Reloader {
     this.ports = ports;
   }
 
-  /** Reloads now, or again after the reload in progress. */
+  /** Reloads now or, if a reload is in progress, once more after it. */
   ask(): void {
     this.isAskedAgain = true;
     this.running ??= this.run().finally(() => {
@@ -81,7 +81,7 @@ export class Reloader {
   }
 }
 
-/** Whether `level` logs more than `other`: a reload is logged if either level permits it. */
+/** Whether `level` logs more than `other`. Needed because a reload is logged if either the old or the new level permits it. */
 function isMore(level: string, other: string): boolean {
   return LEVELS.indexOf(level) < LEVELS.indexOf(other);
 }

@@ -1,9 +1,9 @@
-// Location of the helper programs, mostly in perl, for what Node cannot do. They are files below helpers/ of this package, so that ps shows their
-// names. Their users start them.
+// Location of the helper programs, most of them in perl, that do what Node cannot do. They are files below helpers/ of this package, so
+// that ps shows their names. The modules that use them start them.
 
 import { fileURLToPath } from 'node:url';
 
-/** This file is as deep in the sources as the bundled program, so the relative path is the same. */
+/** The source file and the bundled program are at the same depth in the package, so the relative path is the same for both. */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));
 }

@@ -1,5 +1,5 @@
-// Shared by the tests of backends: a directory with a volume in it, and promises for the callbacks.
-// The test that created the directory removes it.
+// Shared by the tests of backends: a directory that contains a volume, and promises in place of callbacks. The test that created the
+// directory removes it.
 
 import { STORAGE_THREADS } from '../workers/limits.ts';
 import { ThreadShares } from '../backends/io/thread-shares.ts';

@@ -1,5 +1,5 @@
-// Ports of an OPEN (holds.ts) for which everything succeeds at once: the volume exists, and so on.
-// The tests of take-overs replace the steps that are to fail.
+// Ports of an OPEN (holds.ts) with which every step succeeds at once; for example, the volume exists. The tests of take-overs replace the
+// steps that must fail.
 
 import type { GrantPorts } from '../holds/holds.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';

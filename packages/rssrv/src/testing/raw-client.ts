@@ -1,5 +1,5 @@
-// A test's client against a real session: paths are admitted without a handshake, requests have any slot, seq and flags, and every
-// received frame is recorded.
+// A test client for a real session: paths are admitted without a handshake, requests may have any slot, seq and flags, and every received
+// frame is recorded.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
@@ -20,12 +20,12 @@ export interface Tag {
   readonly seq: number;
 }
 
-/** Storage whose operations end when the test calls for it; `begun` lists them in order. */
+/** Storage whose operations end only when the test ends them. `begun` lists them in order. */
 export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];
   isClosed = false;
-  /** READs and WRITEs without FUA run at once. */
+  /** Whether READs and WRITEs without FUA run at once. */
   isFast = false;
   fill = 0;
 
@@ -75,7 +75,7 @@ export const AT = { name: 'if0', address: '127.45.0.10', port: 5000 };
 
 export class RawPath {
   readonly connection: Connection;
-  /** Received frames: `WRITE answer 1/1 status 0`. */
+  /** Received frames as text, such as `WRITE answer 1/1 status 0`. */
   readonly heard: string[] = [];
   readonly bodies: Buffer[] = [];
   closedReason: string | null = null;
@@ -122,13 +122,13 @@ export class SessionScene {
   readonly storage = new HeldStorage();
   readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
   readonly released: string[] = [];
-  /** Volumes with a failed sync. */
+  /** Volumes for which the session reported a failed sync. */
   readonly lost: string[] = [];
-  /** Volumes whose storage was found truncated. */
+  /** Volumes for which the session reported truncated storage. */
   readonly cut: string[] = [];
   /** Lines of the log. */
   readonly logged: string[] = [];
-  /** Why the session should end. */
+  /** Reasons for which the session asked to be ended. */
   readonly ends: string[] = [];
   readonly session: Session;
 
@@ -173,7 +173,7 @@ export class SessionScene {
     return new RawPath(link);
   }
 
-  /** Delivers everything in transit and lets promises run. */
+  /** Delivers all frames in transit and lets promises run. */
   async turn(): Promise<void> {
     for (let times = 0; times < 3; times++) {
       this.clock.advance(1);
@@ -181,7 +181,7 @@ export class SessionScene {
     }
   }
 
-  /** Opens the volume over `path` in slot 255; the handle is 1. */
+  /** Opens the volume over `path` in slot 255. The handle is 1. */
   async open(path: RawPath): Promise<void> {
     path.message(OP.OPEN, { slot: 255, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
     await this.turn();

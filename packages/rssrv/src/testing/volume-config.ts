@@ -1,5 +1,5 @@
-// A parsed `[volume]` section for tests. It is complete;
-// a test changes only the settings that it is about.
+// A complete, parsed `[volume]` section for tests. Each test
+// changes only the settings that it checks.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 
