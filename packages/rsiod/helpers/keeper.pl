@@ -15,14 +15,15 @@
 #   alive             the answer to `alive?`
 #   again             restart the child at once when it has ended
 #   farewell          do not restart it
-# Notes and WHY have no line ends; only the child interprets notes.
+# Notes and WHY contain no line ends. Only the child interprets notes.
 
 use strict;
 use POSIX ();
 use Socket;
 my ($prctl, $bound, $starter, $file, $node, $lives, $settled, $shortest, $longest, $quiet, $patience, @command) = @ARGV;
 my ($pidfd_open, $pidfd_getfd) = (434, 438);
-# The name that pgrep finds. The arguments are unchanged, so that ps shows the command; a longer name would overwrite the environment.
+# The process name that pgrep finds. The arguments stay unchanged, so that ps shows the command and a longer name does not overwrite the
+# environment.
 my $name = "rsiod: keeper\0";
 syscall($prctl + 0, 15, $name, 0, 0, 0);
 # In the foreground the keeper ends with its parent.
@@ -61,7 +62,7 @@ sub answer {
   }
 }
 
-# In the child: arranges the standard descriptors, the starter's channel (if any), the link and the held descriptors without gaps.
+# Runs in the child: moves the starter's channel (if any), the link and the held descriptors to the numbers from 3 on, without gaps.
 sub arrange {
   my @wanted = @_;
   my ($highest) = sort { $b <=> $a } (@wanted, 3 + @wanted);
@@ -155,14 +156,14 @@ sub read_errors {
   return $got > 0;
 }
 
-# Number of processes that the kernel has killed for lack of memory.
+# Returns the number of processes that the kernel has killed for lack of memory.
 sub kills {
   open(my $counts, '<', '/proc/vmstat') or return 0;
   while (<$counts>) { return $1 if /^oom_kill (\d+)/; }
   return 0;
 }
 
-# The name of a signal on this machine.
+# Returns the name of a signal on this machine.
 sub name_of {
   my ($signal) = @_;
   no warnings 'once';
@@ -180,7 +181,7 @@ sub report_end {
 
 # Called after one more second without input. The keeper counts seconds, because a clock also runs while the machine is suspended.
 sub watch {
-  # Without held devices nothing would be gained by killing a child that may still recover.
+  # Without held devices there is no reason to kill a child that may still recover.
   return if !$is_watched || !%kept;
   if ($silence < 0) {
     return if ++$rest < $quiet;

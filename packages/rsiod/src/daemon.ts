@@ -302,7 +302,7 @@ export class ClientDaemon {
     return whole.namespaces.map((config) => ({ whole, config, locals }));
   }
 
-  /** The only place that knows the frontends by name. The first one names a volume's device. */
+  /** Creates the frontends; no other code names them individually. The first one in the list names a volume's device. */
   private makeFrontends(): Frontends {
     const { config, paths, clock, log, keeper } = this.options;
     const settingsOf = (volume: Pick<FrontendVolume, 'namespace' | 'name'>): EffectiveVolume => effectiveVolumeOf(this.config, volume);

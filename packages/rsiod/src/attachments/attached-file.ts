@@ -15,7 +15,7 @@ export interface KeptVolume {
   readonly id: string;
   /** The requested mode. It does not change when the server offers the volume read-only for a while. */
   readonly readonly: boolean;
-  /** The server through which it was attached, which may still execute its requests. */
+  /** The server from which the volume was attached. It may still execute requests to the volume. */
   readonly serverid: number;
   readonly server: string;
 }

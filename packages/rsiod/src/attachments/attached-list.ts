@@ -132,7 +132,7 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** Writes the attached and the awaited volumes to the file. */
+  /** Writes the attached volumes and the awaited volumes to the file. */
   async record(): Promise<void> {
     if (this.atEnd !== null) return;
     this.hasChanged = false;

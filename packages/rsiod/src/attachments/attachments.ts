@@ -86,7 +86,7 @@ export class Attachments {
   readonly detached = new Set<string>();
   /** Memory shared by all replay logs. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
-  /** The limit of all replay logs together. */
+  /** The common limit of all replay logs. */
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
   readonly logTrimmer: LogTrimmer;
 

@@ -1,7 +1,7 @@
 // Bounds of rsiod's attachments/ folder. Units are in the names.
 // src/limits.ts asserts relations to bounds of other folders.
 
-/** How long rsconfig -a and -d wait for the server, and how long a requested list may take. */
+/** How long `rsconfig -a` and `rsconfig -d` wait for the server, and how long the client waits for a list that it has requested. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
 /** Time for flushing and closing all volumes when the daemon ends. */

@@ -1,6 +1,7 @@
-// The volumes that the servers offer, the meaning of a name, and the server from which a volume is attached. Two offers are the same volume only
-// if their ids are equal. Invariants: a name that fits two volumes is refused with both candidates, never guessed; a volume that a client
-// holds at one server is attached from that server or not at all; the list of offers is always what the servers report now.
+// The volumes that the servers offer. This file decides which volume a name means, and from which server a volume is attached. Two offers
+// are of the same volume only if their ids are equal. Invariants: a name that fits two volumes is refused with both candidates, never
+// guessed; a volume that a client holds at one server is attached from that server or not at all; the list of offers is always what the
+// servers report now.
 
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -23,12 +24,12 @@ export interface Offer {
 /** An offer with the facts that decide from which server the volume is attached. */
 export interface HeldOffer extends Offer {
   readonly serverid: number;
-  /** A read-only server cannot conflict with others. */
+  /** The server offers the volume read-only, so it cannot conflict with other servers. */
   readonly readonly: boolean;
   readonly holders: readonly Holder[];
 }
 
-/** One volume and every server that offers it, in order of the configuration. */
+/** One volume and every server that offers it, in the order of the configuration. */
 export interface Choice<O extends Offer> {
   readonly label: string;
   readonly offers: readonly O[];

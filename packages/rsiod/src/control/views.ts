@@ -154,7 +154,7 @@ function storageStallOf(volume: Volume, clock: Clock): string | null {
   return storageStallReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
 }
 
-/** The event and text for a change of a volume's I/O. */
+/** The event and its text for a change of the state of a volume's I/O. */
 export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
   const limit = policy === 'forever' ? null : printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy);

@@ -67,7 +67,7 @@ export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: numb
 }
 
 export interface KeeperSetup {
-  /** The number of this process among the children of a keeper; 0: there is no keeper yet. */
+  /** The number of this process among the children of its keeper; 0: there is no keeper yet. */
   readonly life: number;
   readonly root: string;
   readonly logFile: string;
@@ -108,7 +108,7 @@ function findProgram(name: string, folders: string): string | null {
 const PRCTL: Readonly<Record<string, number>> = { x64: 157, arm64: 167 };
 
 export interface KeeperCommand {
-  /** The keeper ends with its parent. */
+  /** Whether the keeper ends when its parent ends. */
   readonly isBound: boolean;
   /** Descriptor of the channel to the process that starts the daemon; null: there is none. */
   readonly starterFd: number | null;

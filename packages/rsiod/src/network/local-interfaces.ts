@@ -6,7 +6,7 @@ import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/netw
 import { prefixLengthOf } from '@rsio/common/lib/subnet';
 import type { LocalInterface } from './route-plan.ts';
 
-/** `before`: the previous result. */
+/** `before`: the previous result of this function. */
 export function localInterfaces(
   configured: readonly ClientInterfaceConfig[],
   machine: readonly MachineInterface[],

@@ -94,7 +94,7 @@ export class Namespace {
     this.follow();
   }
 
-  /** The result of each path so far. */
+  /** The result so far of trying each path. */
   get tried(): TriedPath[] {
     return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
       return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };

@@ -52,9 +52,9 @@ export interface ServerPicture {
   readonly name: string;
   /** The interfaces in its current report. */
   readonly interfaces: readonly ServerInterface[];
-  /** Keys of the end points that it has ever reported. */
+  /** Keys of the end points that the server has ever reported. */
   readonly named: ReadonlySet<string>;
-  /** Keys of the end points at which it has proved its identity. */
+  /** Keys of the end points at which the server has proved its identity. */
   readonly metAt: ReadonlySet<string>;
   /** Routes whose path to this server is up. */
   readonly living: readonly RouteEnds[];

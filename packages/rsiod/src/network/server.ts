@@ -23,7 +23,7 @@ export interface ServerEvents {
   opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void;
   openFailed(server: Server, attachment: Attachment, status: number, sentence: string): void;
   openWaits(server: Server, attachment: Attachment, sentence: string): void;
-  /** An attached volume is larger than its `fromBytes`. */
+  /** An attached volume has grown from `fromBytes` to its current size. */
   grown(server: Server, attachment: Attachment, fromBytes: number): void;
 }
 
@@ -129,7 +129,7 @@ export class Server {
   connectionFailed(error: RsError): void {
     if (error.context['proved'] !== true) return;
     if (error.code === 'E_REPLACED') this.replace(error.message);
-    // The server waits for something to end: a hanging storage call, or the previous session.
+    // The server is waiting for a hanging storage call, or for the previous session, to end.
     if (error.code === 'E_DRAINING') for (const { events: watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
   }
 

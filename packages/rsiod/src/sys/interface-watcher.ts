@@ -1,6 +1,6 @@
-// Watches the interfaces of the client's addresses. A child process `ip monitor` reports changes, and is restarted with growing pauses when it
-// ends; without iproute2 the carriers in /sys are polled. interface-table.ts interprets the facts, and the owner reacts to changes.
-// Invariant: after each start of the monitor everything is listed once, so that no change is missed.
+// Watches the interfaces of the client's addresses. A child process `ip monitor` reports changes, and is restarted with growing pauses when
+// it ends. Without iproute2, this file polls the carriers in /sys. interface-table.ts interprets the facts, and the owner reacts to
+// changes. Invariant: after each start of the monitor all addresses and links are listed once, so that no change is missed.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

@@ -13,13 +13,13 @@ export const COUNT_MAX = 0xffff;
 export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
-/** Length of a file name without folders, as in the kernel. */
+/** Maximum length of a file name without folders; the kernel has the same limit. */
 export const FILE_NAME_MAX_BYTES = 255;
 /** With `stall = fail`: time to reconnect, or to open the volume again, before I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
 /**
- * Interval at which a halted volume checks the time. A check that is late by more than STALL_LATE_MS shows that this process was not
- * running.
+ * Interval at which a halted volume checks the time. If a check is late by more than STALL_LATE_MS, this process was not running for a
+ * while.
  */
 export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;

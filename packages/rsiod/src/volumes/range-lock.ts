@@ -43,7 +43,7 @@ export class RangeLock {
     if (this.waiting === 0) return NOBODY;
     const free: RangeEntry[] = [];
     this.unblock(entry, from, entry.isExclusive ? 'all' : 'exclusive', free);
-    // An entry that proceeds no longer blocks others that are not exclusive: the list grows while it is walked.
+    // An entry that proceeds no longer blocks entries that are not exclusive. Those are appended to `free` during this loop.
     for (const gone of free) if (!gone.isExclusive) this.unblock(gone, gone.behind, 'plain', free);
     return free;
   }

@@ -10,7 +10,7 @@ export type StorageStallEvent = 'stands-still' | 'moves';
 
 /** The state of the volume at one check; times in monotonic ms. */
 export interface StorageStallLook {
-  /** The volume has a path and is open. */
+  /** Whether the volume has a path and is open. */
   readonly isReady: boolean;
   /** Since when I/O is outstanding without any completion; null: no I/O is outstanding. */
   readonly waitingSinceMs: number | null;
@@ -33,7 +33,7 @@ export function judgeStorageStall(
   { isReady, waitingSinceMs }: StorageStallLook,
   nowMs: number,
 ): { readonly state: StorageStallState; readonly event: StorageStallEvent | null } {
-  // path-stall.ts reports why the volume is not ready, and that it is ready again.
+  // Not reported here: path-stall.ts reports why the volume is not ready, and when it is ready again.
   if (!isReady) return { state: storageStallStart(nowMs), event: null };
   const wasAway = nowMs - before.lookedMs > 2 * SLOW_STORAGE_LOOK_MS;
   const state = { ...before, lookedMs: nowMs, countsFromMs: wasAway ? nowMs : before.countsFromMs };

@@ -230,7 +230,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     this.stall.serverIsSlow(message);
   }
 
-  /** Answers all outstanding I/O with OUTCOME_UNKNOWN. Later I/O waits until the server cannot execute the abandoned requests any more. */
+  /** Answers all outstanding I/O with OUTCOME_UNKNOWN. Later I/O waits until the server can no longer execute the abandoned requests. */
   abandon(): void {
     for (const entry of this.byteRanges.abandon(STATUS.OUTCOME_UNKNOWN)) {
       assert(entry instanceof Gathering, 'An entry of a byte range is abandoned as a change');

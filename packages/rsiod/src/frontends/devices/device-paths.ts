@@ -1,5 +1,5 @@
-// The paths of a volume's devices: /dev/avN/NAME and /dev/avN/rNAME, where N is the universe, or as configured with `path`. Pure.
-// Invariant: a name from a server never leads out of the folder.
+// The paths of a volume's devices: the configured `path`, otherwise /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure.
+// Invariant: a name from a server never leads to a path outside the folder.
 
 import path from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';

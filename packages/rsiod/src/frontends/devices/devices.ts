@@ -223,7 +223,7 @@ export class DeviceFrontend implements Frontend {
     return true;
   }
 
-  /** Throws E_IN_USE when another volume has these paths. */
+  /** Reserves the paths of a volume's devices. Throws E_IN_USE when another volume has these paths. */
   private claim(volume: FrontendVolume, path: string | null): DevicePlaces {
     const { root, devDir, label } = this.ports;
     const places = devicePlaces(root, devDir, volume, path);

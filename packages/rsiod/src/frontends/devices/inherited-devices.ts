@@ -86,7 +86,7 @@ export class InheritedDevices {
     else this.ports.log.warn(sentence);
   }
 
-  /** Drops held devices that are not mounted any more, and those whose notes cannot be read. Serves the others. */
+  /** Drops held devices that are no longer mounted and devices whose notes cannot be read. Serves the others. */
   private async dropStale(ours: readonly MountEntry[]): Promise<void> {
     const { kept, log } = this.ports;
     for (const { id, fd } of kept.unreadable.splice(0)) {

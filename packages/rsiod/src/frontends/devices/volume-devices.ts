@@ -98,7 +98,7 @@ export class VolumeDevices {
     return this.shownVolume;
   }
 
-  /** The administrator or another program has unmounted the raw device. */
+  /** Whether the administrator or another program has unmounted the raw device. */
   get isGone(): boolean {
     return this.isUnmounted;
   }

@@ -26,7 +26,7 @@ const TWO_32 = 2 ** 32;
 export class FuseHeader {
   lengthBytes = 0;
   opcode = 0;
-  /** The kernel's id of the request, in two halves, because the data path uses no bigint. */
+  /** The kernel's id of the request, as two halves because the data path uses no bigint. */
   uniqueHigh = 0;
   uniqueLow = 0;
 }
@@ -174,7 +174,7 @@ export function writeInitReply(into: Buffer, to: FuseHeader, reply: InitReply): 
   into.writeUInt16LE(reply.backgroundMax, at + 16);
   into.writeUInt16LE(reply.backgroundMax, at + 18);
   into.writeUInt32LE(reply.writeMaxBytes, at + 20);
-  // Times are whole nanoseconds.
+  // The granularity of times is 1 ns.
   into.writeUInt32LE(1, at + 24);
   into.writeUInt16LE(reply.pagesMax, at + 28);
   return at + bodyBytes;
@@ -228,7 +228,7 @@ export function writeSeekReply(into: Buffer, to: FuseHeader, offsetBytes: number
   return at + 8;
 }
 
-/** A full file system with one file. The block size is also the smallest discard of the loop device. */
+/** Describes a full file system with one file. The loop device uses the block size as the smallest size of a discard. */
 export function writeStatfsReply(into: Buffer, to: FuseHeader, sizeBytes: number, blockSizeBytes: number): number {
   const bodyBytes = 80;
   const at = writeReplyHeader(into, 0, to, 0, bodyBytes);

@@ -1,5 +1,5 @@
 // Numbers of the kernel's FUSE protocol (7.28 and later) that raw devices use, with the names of the kernel's header. All fields are
-// little-endian, like the supported machines. Only numbers: fuse-session.ts decides what a request means for a volume.
+// little-endian, like the supported machines. This file contains only numbers; fuse-session.ts decides what a request means for a volume.
 
 export const OPCODE = {
   FORGET: 2,

@@ -35,7 +35,7 @@ export class FuseRequest implements VolumeIo {
     this.completed(this, status);
   }
 
-  /** The request changes nothing, so that it may be answered before the volume is done. */
+  /** Whether the request changes nothing, so that it may be answered before the volume is done. */
   get isQuery(): boolean {
     return this.seeks !== null || this.op === 'read';
   }

@@ -57,7 +57,7 @@ import { fuseErrno } from './fuse-errno.ts';
 import { FuseRequest } from './fuse-request.ts';
 import { type Sought, seek } from './fuse-seek.ts';
 
-/** Sends replies, and pauses reading. */
+/** What the session needs from the owner of the descriptor: it sends replies and pauses reading. */
 export interface FusePort {
   /** Sends one complete reply; the caller may re-use the bytes when this returns. */
   reply(bytes: Buffer, start: number, end: number): void;
@@ -413,7 +413,7 @@ export class FuseSession {
     request.isAnswered = true;
   }
 
-  /** The volume is done with the request. */
+  /** Called when the volume is done with the request. */
   private finish(request: FuseRequest, errno: number): void {
     if (!request.isAnswered) this.fail(request.header, errno);
     this.active.delete(request);

@@ -69,7 +69,7 @@ export class RawDevice {
     });
   }
 
-  /** Throws E_IN_USE when the path is taken, E_SYSTEM when the system refuses. */
+  /** Throws E_IN_USE when the path already exists, and E_SYSTEM when the system refuses. */
   static async make(options: RawDeviceOptions): Promise<RawDevice> {
     const { file, source, clock, volume } = options;
     await makeMountPoint(file);

@@ -27,7 +27,7 @@ export class LoopDevice {
   /** Path of the loop device, as `/dev/loop3`. */
   readonly device: string;
   private readonly options: LoopDeviceOptions;
-  /** The kernel's sequence number of this use; null before Linux 5.15. */
+  /** The kernel's sequence number of this use of the loop device; null before Linux 5.15. */
   readonly sequence: string | null;
   /** The node in /dev was created for this device and is removed with it. */
   readonly isNew: boolean;
@@ -39,7 +39,7 @@ export class LoopDevice {
     this.isNew = isNew;
   }
 
-  /** Throws E_IN_USE when the path is taken, E_SYSTEM when there is no free loop device or it cannot do direct I/O. */
+  /** Throws E_IN_USE when the path already exists, and E_SYSTEM when there is no free loop device or when it cannot do direct I/O. */
   static async make(options: LoopDeviceOptions): Promise<LoopDevice> {
     const { clock, rawFile, blockSizeBytes, node, nodes } = options;
     await clearPlace(node, rawFile);
@@ -120,7 +120,7 @@ export class LoopDevice {
 
 /** The error when losetup has made no device. */
 export function noLoopDevice(rawFile: string, { message, context }: RsError): RsError {
-  // The message already has a remedy.
+  // The message already contains a remedy.
   if (context['isLate'] === true) return new RsError('E_SYSTEM', `No free loop device for ${rawFile}: ${message}`);
   const cause = message.replace('losetup: ', '').replace(`${rawFile}: `, '');
   return new RsError('E_SYSTEM', `No free loop device for ${rawFile} (${cause}): see losetup --list, or use device = raw`);

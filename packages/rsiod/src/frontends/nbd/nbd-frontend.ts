@@ -94,8 +94,8 @@ export class NbdFrontend implements Frontend {
   }
 
   /**
-   * Listens. Throws E_SOCKET_PATH (path too long), E_ALREADY_RUNNING (another process listens there),
-   * E_CONFIG and E_RIGHTS (the group), E_SYSTEM.
+   * Opens the socket. Throws E_SOCKET_PATH (the path is too long), E_ALREADY_RUNNING (another process listens there), E_CONFIG and E_RIGHTS
+   * (see openToGroup), and E_SYSTEM.
    */
   async start(): Promise<void> {
     const { socketPath, group, log } = this.options;

@@ -17,7 +17,7 @@ export interface NbdVolumes {
 export interface Transmission {
   readonly volume: FrontendVolume;
   readonly isStructured: boolean;
-  /** BLOCK_STATUS with base:allocation is allowed. */
+  /** The client may use BLOCK_STATUS with base:allocation. */
   readonly hasAllocation: boolean;
   /** The client did not negotiate block sizes, so it may use any range of bytes. */
   readonly mayUseAnyRange: boolean;

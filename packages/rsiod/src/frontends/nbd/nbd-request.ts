@@ -85,7 +85,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.buffer = held.data;
   }
 
-  /** Releases the data buffer and returns it; null: there is none. */
+  /** Releases the data buffer and returns it; null: the request has no buffer. */
   releaseBuffer(): DataBuffer | null {
     const { held } = this;
     this.held = null;

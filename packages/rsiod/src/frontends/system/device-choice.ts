@@ -52,7 +52,7 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
   }
 }
 
-/** `root`: the root of the daemon's files; '' is the real root. */
+/** `root`: the root folder of the daemon's files. An empty string means the real root. */
 export function deviceFacts(root: string): DeviceFacts {
   return {
     hasOwnRoot: root !== '',

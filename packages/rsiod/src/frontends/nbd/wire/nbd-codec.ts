@@ -33,7 +33,7 @@ export interface RequestSink {
   header(header: NbdRequestHeader): HeaderVerdict;
   payloadTarget: Buffer;
   payloadOffset: number;
-  /** The payload of the header that was last accepted with `payload` is complete. */
+  /** The payload of the last header that the sink answered with `payload` is complete. */
   payload(): void;
   /** The bytes are not a request, so nothing after them can be decoded. */
   badRequest(magic: number): void;
@@ -62,7 +62,7 @@ export class NbdRequestDecoder {
     this.sink = sink;
   }
 
-  /** A header is waiting for the sink to take it. */
+  /** Whether a header is waiting for the sink to take it. */
   get isHolding(): boolean {
     return this.state === 'held';
   }

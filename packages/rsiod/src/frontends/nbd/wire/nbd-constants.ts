@@ -1,5 +1,5 @@
-// Numbers of the NBD protocol (fixed newstyle) that this frontend uses, with the names of the protocol's document.
-// Only numbers: nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
+// Numbers of the NBD protocol (fixed newstyle) that this frontend uses, with the names of the protocol's document. This file contains only
+// numbers; nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
 
 /** 64-bit numbers are stored as two halves, because the data path uses no bigint. */
 export const MAGIC = {
