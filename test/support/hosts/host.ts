@@ -95,10 +95,11 @@ export class Host {
       .filter((pid) => pid !== process.pid && this.owns(pid));
   }
 
-  /** All messages of a daemon's log so far, one per line, without time and level. */
+  /** All messages of a daemon's log so far, one per line, without time and level. A line that is not fully written yet is left out. */
   log(program: DaemonProgram): string {
     return textOrEmpty(daemonPaths(this.root, program).logFile)
       .split('\n')
+      .slice(0, -1)
       .filter((line) => line !== '')
       .map(messageOf)
       .join('\n');
