@@ -70,7 +70,7 @@ export interface Opening {
   readonly losers: readonly Hold[];
   /** The hold of another instance of this node, or null. */
   readonly replaced: Hold | null;
-  /** The holder has nothing to recover. */
+  /** Whether the holder has nothing to recover. */
   readonly isSettled: boolean;
   /** A loser may have written, so the volume must be synced first. */
   readonly needsSync: boolean;

@@ -40,7 +40,7 @@ export interface GrantPorts {
   revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
   /** Makes all writes to the volume durable. Throws if some may be lost. */
   sync(volume: ServedVolume): Promise<void>;
-  /** Writes to the volume may be lost: its storage starts a new incarnation. */
+  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Whether the client's session still exists, so that the answer can be sent. */
   isWanted(): boolean;
@@ -78,7 +78,7 @@ export class Holds {
     }));
   }
 
-  /** Throws E_SYSTEM if the file cannot be used. */
+  /** Loads the file. Throws E_SYSTEM if it cannot be used. */
   async load(): Promise<void> {
     const content = await this.file.load();
     if (content === null) return;

@@ -35,9 +35,9 @@ export interface AdmissionPorts {
   beginMessage(node: string): ToSession;
   /** Whether the configuration still names this client. It may have changed since the client proved itself. */
   isClient(node: string): boolean;
-  /** A session reports that writes to a volume may be lost. */
+  /** Called when a session reports that writes to a volume may be lost. */
   lost(volumeId: string): void;
-  /** A session reports that the storage of a volume was truncated. */
+  /** Called when a session reports that the storage of a volume was truncated. */
   cut(volumeId: string): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
@@ -80,7 +80,7 @@ export class Admissions {
     return [...this.byNode.values()];
   }
 
-  /** For the handshake: the secret of the session that this node may join. */
+  /** The secret of the session that this node may join, for the handshake. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served !== undefined && !served.workerSession.isGone && served.id === Buffer.from(session).toString('hex')
@@ -241,7 +241,7 @@ export class Admissions {
     );
   }
 
-  /** The client that may still be active for a node, and for how long it has been silent; null: none. */
+  /** The client that may still be active for a node, and how long it has been silent. Null if there is none. */
   private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
     const nowMs = this.ports.clock.monotonicMs();
     const session = this.byNode.get(node) ?? this.departed.get(node);

@@ -10,7 +10,10 @@ import { plural } from '@rsio/common/lib/units';
 
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 
-/** The soft limit of this process, which its children inherit; null: none or unknown. Node has already raised it to the hard limit. */
+/**
+ * The soft limit of this process, which its children inherit, or null if there is none or it is unknown. Node has already raised it to the
+ * hard limit.
+ */
 export function openFilesLimit(text: string | null = readLimits()): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(text ?? '')?.[1];
   return soft === undefined ? null : Number(soft);

@@ -16,7 +16,7 @@ export class DescriptorWatch {
   /** When the shortage began, and when it was last reported; null: there is no shortage. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
-  /** `tryOpen`: opens a file and closes it; returns the errno name of a failure, or null. */
+  /** `tryOne` opens and closes a file, and returns the errno name of a failure, or null. */
   constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;

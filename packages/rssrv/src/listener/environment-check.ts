@@ -70,7 +70,7 @@ function asFailure(thrown: unknown): string {
   return `${message} [${code}]`;
 }
 
-/** Binds a datagram socket to any port: the configured port may be in use by rssrv itself. */
+/** Checks an address by binding a datagram socket to any port, because the configured port may be in use by a running rssrv. */
 function missingAddress(config: ServerInterfaceConfig): Promise<RsError | null> {
   const { address } = config;
   return new Promise((resolve) => {

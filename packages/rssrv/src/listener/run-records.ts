@@ -17,12 +17,12 @@ interface WorkerRecord {
 }
 
 interface Content {
-  /** Created with the file; files of earlier versions have none. */
+  /** Random id created with the file. Files of earlier versions have none. */
   readonly run?: string;
   readonly workers: readonly WorkerRecord[];
   /** Volume id -> number of unclean ends. */
   readonly lives: Readonly<Record<string, number>>;
-  /** Unclean ends of a listener, which affect every volume. */
+  /** Number of unclean ends of a listener, which affect every volume. */
   readonly listenerEnds: number;
 }
 
@@ -93,7 +93,7 @@ export class RunRecords {
     await this.file.save();
   }
 
-  /** Writes to the volume may be lost: its storage starts a new incarnation. */
+  /** Starts a new incarnation of a volume's storage, because writes may be lost. */
   async incarnationEnded(volumeId: string): Promise<void> {
     this.incarnations.set(volumeId, (this.incarnations.get(volumeId) ?? 0) + 1);
     await this.file.save();

@@ -31,7 +31,7 @@ export interface UnprovenConnectionPorts {
   readonly secretOf: SecretLookup;
   /** Returns null if a wrong proof for this node from this address would still be within the limit. */
   limitOf(hello: Hello): ProofLimit | null;
-  /** The socket is paused, has no listeners, and belongs to the callee. */
+  /** Called for a proven connection. The socket is paused, has no listeners, and belongs to the callee. */
   proven(socket: Socket, proven: Proven): void;
   /** `hello` is null if no HELLO was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;

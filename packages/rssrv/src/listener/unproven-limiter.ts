@@ -26,7 +26,10 @@ export interface UnprovenLimiterPorts {
   currentSecretOf(node: string): Buffer | null;
   /** Whether this machine has proved before that it is this node. */
   isKnown(claim: Claim): boolean;
-  /** The socket is paused and belongs to the callee. `isOutdated`: the configuration has changed since its HELLO. */
+  /**
+   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated`: the interface or the node's key has
+   * changed since HELLO.
+   */
   proven(socket: Socket, proven: Proven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
 

@@ -9,7 +9,7 @@ import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/
 
 export interface ReloadPlan {
   readonly kind: 'apply';
-  /** Interfaces to listen on from now on. */
+  /** Interfaces on which the server begins to listen. */
   readonly opened: readonly ServerInterfaceConfig[];
   /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
@@ -32,7 +32,7 @@ export interface ReloadRefusal {
   readonly sentences: readonly string[];
 }
 
-/** `old`: the configuration in force; `next`: the new file; `standingOf`: the status of a volume of `old`. */
+/** `old`: the configuration in force; `next`: the new file; `standingOf`: returns the status of a volume of `old`. */
 export function reloadPlan(
   old: RssrvConfig,
   next: RssrvConfig,

@@ -49,7 +49,7 @@ export class ReExecutions {
     return 'begun';
   }
 
-  /** A run has ended: returns the paths that wait for its answer, in order of arrival. */
+  /** Removes a run that has ended, and returns the paths that wait for its answer, in order of arrival. */
   end({ slot, seq }: Header): readonly number[] {
     const tag = tagOf(slot, seq);
     const run = this.runs.get(tag);

@@ -18,15 +18,15 @@ export interface OpenVolume {
   readonly readonly: boolean;
   /** Every write goes to stable storage before it is answered, because several clients may write. */
   readonly isWriteThrough: boolean;
-  /** Epoch of its grant; grants up to an epoch are revoked together. */
+  /** Epoch of the handle's grant. Grants up to an epoch are revoked together. */
   readonly epoch: number;
-  /** Incarnation of the storage when it was granted. */
+  /** Incarnation of the storage when the handle was granted. */
   readonly incarnation: string;
   /** The usable size in bytes, which grows with the volume. */
   sizeBytes: number;
   /** The handle is being closed or was revoked: nothing new starts on it. */
   isClosing: boolean;
-  /** Something was written after the last sync began. */
+  /** Whether anything was written after the last sync began. */
   hasUnsynced: boolean;
   /** Operations in progress. */
   readonly inFlight: InFlight;

@@ -5,7 +5,7 @@
 export class Revokes {
   /** All handles that were ever revoked in this session. Their numbers are not used again. */
   private readonly seen = new Set<number>();
-  /** Paths that wait for REVOKED, by handle. */
+  /** Handle -> paths that wait for REVOKED. */
   private readonly owed = new Map<number, Set<number>>();
 
   /**

@@ -24,13 +24,13 @@ import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from '.
 
 /** The listener's facts about a proven connection. */
 export interface Admission {
-  /** For WELCOME, in hex. */
+  /** The key for WELCOME, in hex. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  /** The server's interface on which it arrived. */
+  /** The server's interface on which the connection arrived. */
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
-  /** The client may send REVOKE. */
+  /** Whether the client may send REVOKE. */
   readonly mayRevoke: boolean;
   /** Numbers of the paths that the client considers dead. */
   readonly dead: readonly number[];
@@ -51,7 +51,7 @@ export interface ServerPathEvents {
   relieve(): void;
   /** False: the session's paths have so many unread answers in total that this path must wait until `takeWaiting` is called. */
   hasRoom(): boolean;
-  /** A send on one of its paths has completed. */
+  /** Called when a send on a path has completed. */
   drained(): void;
   pathClosed(path: ServerPath, reason: string): void;
 }
@@ -64,7 +64,7 @@ export class ServerPath implements ConnectionEvents {
   readonly number: number;
   readonly connection: Connection;
   readonly arrivedAt: ServerInterface;
-  /** REVOKE was negotiated. */
+  /** Whether REVOKE was negotiated. */
   private readonly mayRevoke: boolean;
   private readonly events: ServerPathEvents;
   private readonly clock: Clock;

@@ -247,7 +247,7 @@ export class SessionVolumes {
     }
   }
 
-  /** OPENs in progress count, too: each may become a handle. */
+  /** OPENs in progress count towards the limits, too, because each may become a handle. */
   private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
     const { opening } = this;
     if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || !this.numbers.hasMoreThan(opening.size)) {

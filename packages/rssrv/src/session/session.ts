@@ -395,7 +395,7 @@ export class Session implements ServerPathEvents {
     });
   }
 
-  /** LIST, OPEN, CLOSE, IOCTL. `first`: the slot's own execution, not one for copies of a finished request. */
+  /** LIST, OPEN, CLOSE, IOCTL. `first`: this is the first execution, not a repeated one for copies of a finished request. */
   private message(header: Header, body: Buffer, offset: number, first: boolean): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));

@@ -12,7 +12,7 @@ import type { OpenVolume } from './request.ts';
 interface Syncing {
   /** When a tick first found unsynced writes on the handle; null: it has none. */
   sinceMs: number | null;
-  /** A sync by the server itself is in progress. */
+  /** Whether a sync by the server itself is in progress. */
   isRunning: boolean;
   isLooking: boolean;
   isLost: boolean;
@@ -23,7 +23,7 @@ export class VolumeSyncs {
   private readonly cut: (open: OpenVolume) => void;
   private readonly known = new WeakMap<OpenVolume, Syncing>();
 
-  /** `cut`: the storage is shorter than the volume, see session-volumes.ts. */
+  /** `cut` reports that the storage is shorter than the volume (see session-volumes.ts). */
   constructor(lost: (volumeId: string) => void, cut: (open: OpenVolume) => void) {
     this.lost = lost;
     this.cut = cut;
@@ -39,7 +39,7 @@ export class VolumeSyncs {
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
-    // The error may belong to an earlier write; only a sync can tell.
+    // The error may belong to an earlier write. Only a sync can tell.
     else if (status !== STATUS.OK) this.sync(open);
   }
 
@@ -52,7 +52,7 @@ export class VolumeSyncs {
     if (syncing.sinceMs !== null && nowMs - syncing.sinceMs >= SELF_SYNC_MS) this.sync(open);
   }
 
-  /** The last sync of a handle on which nothing else is running. */
+  /** Runs the last sync of a handle, on which nothing else is running. */
   async last(open: OpenVolume): Promise<Status> {
     this.begins(open);
     const status = await new Promise<Status>((resolve) => open.backend.flush(resolve));

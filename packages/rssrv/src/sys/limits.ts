@@ -9,6 +9,6 @@ export const STORAGE_SYNCS_MAX = 64;
 /** A take-over waits this long for the sync of its volume. Then the take-over is refused, and the sync continues. */
 export const STORAGE_SYNC_WAIT_MS = 15_000;
 
-/** Maximum number of descriptors for which one helper holds advisory locks. */
+/** Maximum number of descriptors for which one helper takes advisory locks. */
 export const LOCKS_PER_HELPER_MAX = 64;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;

@@ -55,7 +55,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
   };
 }
 
-/** The backend's asynchronous operations as promises of their status. */
+/** The backend's asynchronous operations, each returning a promise of its status. */
 export function promised(backend: Backend) {
   const status = (start: (done: (status: Status) => void) => void): Promise<Status> => new Promise(start);
   return {

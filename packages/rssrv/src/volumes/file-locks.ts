@@ -22,7 +22,7 @@ const LOCK_SHARED = 1;
 const LOCK_EXCLUSIVE = 2;
 const LOCK_UNLOCK = 8;
 
-/** Outcomes in the order of the requests. */
+/** Takes the locks. The outcomes are in the order of the requests. */
 export async function takeLocks(requests: readonly LockRequest[], command = 'perl'): Promise<LockOutcome[]> {
   const outcomes: LockOutcome[] = [];
   for (let start = 0; start < requests.length; start += LOCKS_PER_HELPER_MAX) {

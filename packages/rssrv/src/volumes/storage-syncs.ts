@@ -31,7 +31,7 @@ export class StorageSyncs {
   /** Volume id -> sync in progress. */
   private readonly running = new Map<string, Running>();
 
-  /** `command`: a program with arguments. It syncs descriptor 3; on failure it prints the errno's name and exits with 1. */
+  /** `command`: a program with arguments that syncs descriptor 3. On failure it prints the errno name and exits with 1. */
   constructor(clock: Clock, events: StorageSyncEvents, command: readonly string[] = SYNC_COMMAND) {
     this.clock = clock;
     this.events = events;

@@ -340,7 +340,7 @@ export class VolumeChange {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
 
-  /** Acknowledged writes must not vanish because a key was removed from the configuration. */
+  /** Refuses a volume with unsynced writes in RUN if test-lose-unsynced was removed, so that no acknowledged writes vanish. */
   private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
     const file = this.unsyncedFileOf(id);
     if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;

@@ -65,7 +65,7 @@ export function unlockedSentence({ name }: ServerVolumeConfig, location: string 
   return `${location ?? 'The storage'} of volume ${name} cannot be locked: make sure that no other program uses it`;
 }
 
-/** The administrator has confirmed that the new storage has the content of the old one. */
+/** Whether the administrator has confirmed that the new storage has the content of the old one. */
 export function isConfirmed(volume: ServerVolumeConfig, before: VolumeFacts, now: VolumeFacts): boolean {
   return !isSameStamp(before.stamp, now.stamp) && volume.sameContent === now.stamp;
 }

@@ -91,7 +91,7 @@ export function withIds(
   };
 }
 
-/** Throws E_SYSTEM naming `file` if it cannot be read or parsed. */
+/** Reads volumes.json. Throws E_SYSTEM naming `file` if it cannot be read or parsed. */
 export async function readIdRecords(file: string): Promise<IdRecords> {
   let text: string;
   try {
@@ -152,7 +152,7 @@ function damaged(file: string, what: string, cause?: unknown): RsError {
   );
 }
 
-/** Durable when it resolves. Throws E_SYSTEM naming `file`. */
+/** Writes volumes.json, durably when it resolves. Throws E_SYSTEM naming `file`. */
 export async function writeIdRecords(file: string, { ids, places, sizes, facts }: IdRecords): Promise<void> {
   const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes), facts: sorted(facts) };
   const text = `${JSON.stringify(content, null, 2)}

@@ -51,7 +51,7 @@ export class StorageClaims {
   private readonly byId = new Map<string, ServerVolumeConfig>();
   private readonly byStorage = new Map<string, ServerVolumeConfig>();
 
-  /** Throws E_VOLUME naming the volume that has the id. */
+  /** Throws E_VOLUME if another volume has the id, and names that volume. */
   check(volume: ServerVolumeConfig, id: string): void {
     const other = this.byId.get(id);
     if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');

@@ -52,12 +52,12 @@ export type ToSession =
     };
 
 export type ToWorker =
-  /** `session`: its id in hex. */
+  /** `session`: the id of the session in hex. */
   | { readonly type: 'session'; readonly session: string; readonly message: ToSession }
   | { readonly type: 'reopen-log'; readonly level: string }
   /** The worker answers with `pong` in the next turn of its event loop. */
   | { readonly type: 'ping' }
-  /** No session is left, and none will come: the worker exits. */
+  /** The worker exits, because it has no session and will get none. */
   | { readonly type: 'exit' };
 
 export type SessionRequest =

@@ -40,7 +40,7 @@ export class SessionHost {
   private askNumber = 0;
   private ended: Promise<void> | null = null;
 
-  /** `id`: hex. */
+  /** `id`: the id of the session in hex. */
   constructor(id: string, { interfaces, generation }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
     const { log, helper, threads, pools } = ports;

@@ -53,12 +53,12 @@ export class WorkerSession {
     return this.worker.pid;
   }
 
-  /** The same as its worker's. */
+  /** Same as in the worker. */
   get blockedMs(): number | null {
     return this.isOver ? null : this.worker.blockedMs;
   }
 
-  /** The same as its worker's. */
+  /** Same as in the worker. */
   get usable(): Promise<void> {
     return this.worker.usable;
   }

@@ -49,7 +49,7 @@ export function failure(rules: readonly TestError[], { isThere }: FaultPorts): F
   };
 }
 
-/** No operation passes while `file` exists. */
+/** Holds all operations back while `file` exists. */
 export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   return (_operation, _positionBytes, _lengthBytes, passed) => {
     const look = (): void => {

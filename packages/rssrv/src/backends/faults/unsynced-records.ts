@@ -1,5 +1,5 @@
-// Format of the log of unsynced writes, and what a crash of the machine leaves of them. Pure; unsynced-log.ts has the file.
-// Invariant: only complete records count. The first one names the file or device that the others are for.
+// Format of the log of unsynced writes, and what a crash of the machine leaves of them. Pure; unsynced-log.ts manages the file.
+// Invariant: only complete records count. The first record names the file or device to which the others belong.
 //
 //    0..3     4       5..7   8..13           14..19         20..
 //    RSUW     kind    0      position (48)   length (48)    data of a write, or the name

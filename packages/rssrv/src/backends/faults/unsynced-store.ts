@@ -6,7 +6,7 @@ import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import { type UnsyncedPiece, UnsyncedWrites } from './unsynced-writes.ts';
 
-/** The part of UnsyncedLog that is used here. */
+/** The part of UnsyncedLog that the store uses. */
 export interface RecordLog {
   readonly found: readonly UnsyncedRecord[];
   append(record: UnsyncedRecord): string | null;

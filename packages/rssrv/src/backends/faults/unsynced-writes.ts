@@ -15,7 +15,7 @@ export class UnsyncedWrites {
   private list: UnsyncedPiece[] = [];
   private lastNumber = 0;
 
-  /** In order of their numbers. */
+  /** All pieces, in the order of their numbers. */
   get pieces(): readonly UnsyncedPiece[] {
     return this.list;
   }
@@ -25,7 +25,7 @@ export class UnsyncedWrites {
     return this.lastNumber;
   }
 
-  /** Takes ownership of `data`. */
+  /** Adds a write. The caller must not change `data` afterwards. */
   add(positionBytes: number, lengthBytes: number, data: Buffer | null): void {
     this.list.push({ number: ++this.lastNumber, positionBytes, lengthBytes, data });
   }
@@ -45,7 +45,7 @@ export class UnsyncedWrites {
     this.list = this.list.filter(({ number }) => number > upTo);
   }
 
-  /** Pieces that a read of this range must see over the storage's data. */
+  /** Pieces that a read of this range must lay over the storage's data. */
   overlapping(positionBytes: number, lengthBytes: number): readonly UnsyncedPiece[] {
     const endBytes = positionBytes + lengthBytes;
     return this.list.filter((piece) => piece.positionBytes < endBytes && piece.positionBytes + piece.lengthBytes > positionBytes);

@@ -14,6 +14,6 @@ export interface BackendPorts {
   readonly helper: RangeHelper;
   /** The threads of this process, shared by all open volumes. */
   readonly threads: ThreadShares;
-  /** The storage failed. `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. */
+  /** Called when the storage failed. `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. */
   readonly onError: (operation: BackendOperation, errno: string) => void;
 }

@@ -18,7 +18,7 @@ export function deviceName(rdev: bigint): string {
   return `${major}:${minor}`;
 }
 
-/** Throws the system error if /sys does not know the device. */
+/** Reads the facts about a device. Throws the system error if the device is not in /sys. */
 export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/block'): BlockDeviceFacts {
   const directory = path.join(devicesDirectory, deviceName(rdev));
   const sectors = Number(fs.readFileSync(path.join(directory, 'size'), 'latin1'));

@@ -10,7 +10,7 @@ import type { FileEnd } from './file-end.ts';
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
-/** Extents as pairs (sectors, EXTENT state) from the requested sector on, without gaps; at least one pair when OK. */
+/** Extents are pairs (sectors, EXTENT state) from the requested sector on, without gaps. With status OK there is at least one pair. */
 export type ExtentsDone = (status: Status, extents: number[]) => void;
 export type ExtentState = (typeof EXTENT)[keyof typeof EXTENT];
 
@@ -18,7 +18,7 @@ export interface BackendCapabilities {
   readonly type: 'file' | 'block' | 'memory' | 'null';
   readonly readonly: boolean;
   readonly canDiscard: boolean;
-  /** Zeroing is cheaper than writing zeros. */
+  /** Whether zeroing is cheaper than writing zeros. */
   readonly canZeroFast: boolean;
   readonly canExtents: boolean;
 }
@@ -32,9 +32,9 @@ export interface Backend {
    * VOLUME_UNAVAILABLE.
    */
   readonly end?: FileEnd | undefined;
-  /** Reads into `target` at once; on WOULD_WAIT `target` is unchanged. Positions and lengths in bytes. */
+  /** Reads into `target` at once. On WOULD_WAIT, `target` is unchanged. Positions and lengths are in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
-  /** Writes at once, never FUA; on WOULD_WAIT nothing was written. */
+  /** Writes at once, never with FUA. On WOULD_WAIT, nothing was written. */
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Reads in the thread pool. `target` belongs to the backend until `done`, which is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;

@@ -14,7 +14,7 @@ export class FlushGate {
   private waiting: IoDone[] = [];
   private failure: Status = STATUS.OK;
 
-  /** `sync` makes durable what was written before it was called; `soon` calls back after the current call has returned. */
+  /** `sync` makes all writes before its call durable. `soon` calls a function after the current call has returned. */
   constructor(
     sync: (end: IoEnd) => void,
     onError: (errno: string) => void,

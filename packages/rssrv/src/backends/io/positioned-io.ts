@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 
-/** The errno name of a failure, or null. */
+/** Gets the errno name of a failure, or null. */
 export type IoEnd = (errno: string | null) => void;
 
 /** Pseudo errno: the file ended before the range did, so it was truncated. */

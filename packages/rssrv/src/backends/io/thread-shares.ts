@@ -28,7 +28,7 @@ export class ThreadShares {
     if (lane !== undefined && --lane.users === 0) this.lanes.delete(volumeId);
   }
 
-  /** Whether a lane with this many threads may have another. */
+  /** Whether a lane with this number of threads may have another one. */
   mayTake(held: number): boolean {
     return held < this.free;
   }

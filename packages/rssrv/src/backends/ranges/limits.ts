@@ -4,8 +4,8 @@
 const MIB = 1024 * 1024;
 
 /**
- * Size of the first piece of a long DISCARD or ZERO in the kernel. Pieces faster than STEP_FAST_MS double in size, and pieces slower than
- * STEP_SLOW_MS are halved, within STEP_MIN_BYTES and STEP_MAX_BYTES.
+ * Size of the first piece of a long DISCARD or ZERO in the kernel. The size is doubled after a piece that took less than STEP_FAST_MS, and
+ * halved after one that took more than STEP_SLOW_MS, between STEP_MIN_BYTES and STEP_MAX_BYTES.
  */
 export const ZERO_STEP_BYTES = 16 * MIB;
 export const STEP_MIN_BYTES = MIB;

@@ -99,7 +99,7 @@ export class RangeHelper {
     });
   }
 
-  /** For RangeFile only. */
+  /** Used by RangeFile only. */
   get nowMs(): number {
     return this.ports.clock.monotonicMs();
   }

@@ -175,7 +175,7 @@ export class StepSize {
     return this.sizeBytes;
   }
 
-  /** A step of this length took `ms`. */
+  /** Adapts the size after a step of this length that took `ms` milliseconds. */
   took(lengthBytes: number, ms: number): void {
     if (ms > STEP_SLOW_MS) this.sizeBytes = Math.max(STEP_MIN_BYTES, this.sizeBytes / 2);
     // A short last step of a range says nothing about a whole step.
