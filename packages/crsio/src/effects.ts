@@ -1,5 +1,5 @@
 // Executes the effects of the model and answers with actions. Files, sockets and rsiod are passed in as ports, so that tests can supply
-// their own. Invariant: every started effect ends in an action, and nothing is thrown into the event loop.
+// their own. Invariant: every started effect produces a final action, and no exception reaches the event loop.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -29,14 +29,14 @@ export interface Ports {
   saveFile(text: string, before: FileFingerprint | null): StoredFile;
   machine(): readonly MachineInterface[];
   explore(config: RscltConfig, request: ExploreRequest, onFound: (server: FoundServer) => void): Promise<Exploration>;
-  /** Explores for all servers of a namespace in the file. */
+  /** Searches for all servers of a namespace in the file. */
   exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
   /** Identifies the server at one address over TCP. */
   identify(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
   /** Tries every pair of interfaces that leads to the server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
-  /** Throws E_SYSTEM if rsiod did not come up. */
+  /** Throws E_SYSTEM if rsiod does not come up. */
   startDaemon(): Promise<void>;
   end(): void;
 }
@@ -135,7 +135,7 @@ async function search(
 ): Promise<Action> {
   const explored = await ports.exploreNamespace(config, namespace, addresses);
   const servers = [...explored.servers];
-  // A silent address may still have a server, because a firewall may drop UDP, or exploration may be off.
+  // There may be a server at an address that does not answer, because a firewall may drop UDP or exploration may be off.
   const silent: Finding[] = [];
   for (const address of addresses) {
     if (servers.some(({ interfaces }) => interfaces.some((each) => addressKey(each.address) === addressKey(address)))) continue;

@@ -1,5 +1,5 @@
-// The program crsio: checks the terminal, reads the file, runs a session, and restores the terminal however it ends; main.ts runs it.
-// Invariant: nothing is printed while the screen is shown; messages are printed afterwards.
+// The program crsio: checks the terminal, reads the file, runs a session, and restores the terminal however the session ends; main.ts
+// starts the program. Invariant: nothing is printed while the screen is shown; messages are printed afterwards.
 
 import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -67,7 +67,7 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   );
   const finalMessages: (() => void)[] = [];
   const quit = (message: () => void): void => {
-    // The terminal is restored first, because no error may leave it unusable.
+    // The terminal is restored first, so that no error can leave it unusable.
     display.close();
     finalMessages.push(message);
     leave(1);

@@ -1,5 +1,5 @@
-// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. This is for servers that
-// do not answer exploration, and for networks that drop UDP. Trying all interfaces is the job of the search.
+// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. It finds servers that do
+// not answer exploration, and works on networks that drop UDP. The search tries all interfaces.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -10,7 +10,7 @@ import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { addressKey } from '@rsio/common/lib/subnet';
 
-/** The server at an address, or why it is unknown. */
+/** The server at an address, or the reason why it is unknown. */
 export type IdentifiedServer = { readonly server: FoundServer } | { readonly finding: Finding };
 
 export interface IdentificationRequest {

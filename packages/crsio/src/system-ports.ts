@@ -1,5 +1,5 @@
-// The ports of effects.ts in the real program: the file below the root, this machine's interfaces and sockets, rsiod's control socket.
-// The order of calls is effects.ts's job; each port is one call of a library.
+// Implements the ports of effects.ts for the real program: the file below the root, this machine's interfaces and sockets, and rsiod's
+// control socket. Each port is one library call; effects.ts decides the order of the calls.
 
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';
@@ -33,7 +33,7 @@ import { identifyServer, serverkeyAt } from './server-identification.ts';
 
 const machine = (): MachineInterface[] => machineInterfaces(systemFacts);
 
-/** Whether the file can be written to its folder, or the folder can be created. */
+/** True if the file can be written to its directory, or the directory can be created. */
 export function mayWrite(configFile: string): boolean {
   let folder = dirname(configFile);
   while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
@@ -73,7 +73,8 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey },
-        // `isNamed`: a server that discovery found must itself list the address; an address that the user gave may be translated by NAT.
+        // `isNamed` is true if discovery found the server, which must then list the address itself. NAT may translate an address that the
+        // user gave.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,

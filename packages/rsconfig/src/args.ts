@@ -1,5 +1,5 @@
-// Parses the command line of rsconfig: selects a command of the table, its options and its operands. It neither calls the daemon nor knows
-// a command by name. Invariant: a combination without a meaning is refused as a whole; no part of it is ignored.
+// Parses the command line of rsconfig: finds the command in the table, its options and its operands. It neither calls the daemon nor knows
+// any command by name. Invariant: a meaningless combination is refused as a whole; no part of it is ignored.
 
 import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
 import { assert } from '@rsio/common/lib/assert';
@@ -29,7 +29,7 @@ export interface Chosen {
 /** Throws E_USAGE. */
 export function commandOf(values: OptionValues, positionals: readonly string[]): Chosen {
   const { command, words } = chosenBy(values, positionals);
-  // The other values are options of every program, such as --root.
+  // The remaining values belong to options that every program has, such as --root.
   for (const name of Object.keys(OPTIONS)) {
     if (values[name] !== undefined && modeOf(name) === undefined && !Object.hasOwn(command.options, name)) throw strayOption(name);
   }
@@ -38,8 +38,8 @@ export function commandOf(values: OptionValues, positionals: readonly string[]):
 }
 
 /**
- * The commands whose help was requested. The word `interface` alone selects all `interface` commands; no command selects none. Throws
- * E_USAGE.
+ * The commands whose help was requested. The word `interface` alone selects all `interface` commands; without a command, none is selected.
+ * Throws E_USAGE.
  */
 export function commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command[] {
   if (positionals.length === 0 && !Object.keys(values).some((name) => modeOf(name) !== undefined)) return [];
@@ -49,7 +49,7 @@ export function commandsMeant(values: OptionValues, positionals: readonly string
 
 function chosenBy(values: OptionValues, positionals: readonly string[]): Chosen {
   const { monitor } = values;
-  // Follow the order of the command line, because the message shows the options in that order.
+  // Keep the order of the command line, because the message shows the options in that order.
   const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (modeOf(name) ?? [])));
   if (second !== undefined) throw usageError(`${mode} and ${second} exclude each other: give one`);
   if (typeof monitor === 'string') return { command: monitorCommand(monitor), words: positionals };

@@ -1,5 +1,5 @@
-// The table of all commands, in groups, in the order of the help. A new command is a file in commands/ and a line here. command.ts defines
-// the type of a command.
+// The table of all commands, in groups, in the order of the help. To add a command, add a file in commands/ and a line here. command.ts
+// defines the type of a command.
 
 import type { Command } from './cli/command.ts';
 import { CHECK } from './commands/client-file/check.ts';

@@ -7,7 +7,7 @@ import { COMMANDS, GROUPS } from './command-table.ts';
 const COLUMNS = 80;
 const FORM_COLUMNS = 26;
 const OPTION_COLUMNS = 18;
-/** Options of many commands, shown once at the end of the overview. */
+/** Options that many commands share, shown once at the end of the overview. */
 const SHARED = ['verbose', 'json'];
 
 /** `rsconfig --help`. */
@@ -54,7 +54,7 @@ function indented(text: string, columns: number): string {
   return text.replaceAll('\n', `\n${' '.repeat(columns)}`);
 }
 
-/** Options of the commands that an option such as -q calls; the other commands have their own help. */
+/** Options of the commands that are called by an option such as -q; the other commands have their own help. */
 function optionLines(): string[] {
   const lines: string[] = [];
   for (const command of COMMANDS.filter(({ call }) => call.by !== 'words')) {

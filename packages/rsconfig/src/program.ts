@@ -1,5 +1,5 @@
 // The program rsconfig: supplies the ports, and runs the command that the command line selects; main.ts starts it. If the daemon refuses a
-// whole request, the command throws, and the program frame prints the error line.
+// whole request, the command throws, and the common program code prints the error line.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';

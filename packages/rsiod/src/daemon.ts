@@ -1,6 +1,6 @@
-// The client daemon: connects namespaces on the network side with attached volumes and their frontends, and with the control socket. This
-// file only connects parts: control-handlers.ts answers the control methods, frontends/ shows volumes. Invariant: parts are started and
-// stopped here, in a fixed order.
+// The client daemon: connects namespaces (the network side) with attached volumes, their frontends and the control socket. This file only
+// connects parts: control-handlers.ts answers the control methods, frontends/ shows volumes. Invariant: parts are started and stopped here,
+// in a fixed order.
 
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -60,11 +60,11 @@ export interface ClientDaemonOptions {
   readonly log: DaemonLog;
   /** Reports a warning to the process that started the daemon, and to the log. */
   readonly warn: (sentence: string) => void;
-  /** The keeper, which lets devices outlive this process, and everything that the previous process has left; null: there is no keeper. */
+  /** The keeper, which lets devices outlive this process, and everything left by the previous process; null if there is no keeper. */
   readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
-  /** Why this machine cannot run a keeper; null: it can. */
+  /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;
-  /** Calls `handOver` and ends this process, so that the keeper starts another one. */
+  /** Calls `handOver` and exits, so that the keeper starts another process. */
   readonly restart: () => Promise<void>;
   /** Ends this process in the same way as SIGTERM does. */
   readonly stop: () => void;
@@ -86,7 +86,7 @@ export class ClientDaemon {
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'restarting' | 'ending' = 'starting';
   private isReloadRequested = false;
-  /** True: the daemon ends even if its devices are in use. */
+  /** True if the daemon is to stop even while its devices are in use. */
   private isForced = false;
 
   constructor(options: ClientDaemonOptions) {
@@ -126,7 +126,7 @@ export class ClientDaemon {
   }
 
   /**
-   * Resolves when every path was tried, the wanted volumes are attached and the sockets are open. Throws when a socket cannot be opened.
+   * Resolves when every path has been tried, the wanted volumes are attached and the sockets are open. Throws if a socket cannot be opened.
    */
   async start(): Promise<void> {
     const { paths, log, warn } = this.options;
@@ -153,8 +153,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Called before another process continues in place of this one: takes no more requests. As far as possible within HAND_OVER_WAIT_MS,
-   * completes the requests under way and flushes the volumes. The next process executes the remaining requests again. Nothing is detached.
+   * Called before another process replaces this one: stops taking requests. Completes the requests under way and flushes the volumes as far
+   * as possible within HAND_OVER_WAIT_MS. The next process executes the remaining requests again. Nothing is detached.
    */
   async handOver(): Promise<void> {
     const { clock, log } = this.options;
@@ -165,7 +165,7 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** Why this daemon refuses to end without force: its devices are in use. null: it may end. */
+  /** Reason why this daemon refuses to stop without force: its devices are in use. Null if it may stop. */
   async refusal(): Promise<string | null> {
     return this.isForced ? null : await whyInUse(this.attachments.list, this.frontends);
   }
@@ -183,10 +183,10 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** Handles SIGHUP: reopens the log and reloads the configuration. The log and the events show the result. */
+  /** Handles SIGHUP: reopens the log and reloads the configuration. The result appears in the log and the events. */
   hangUp(): void {
     this.options.log.reopen();
-    // While the daemon starts, it uses its first configuration; the reload follows.
+    // While the daemon is starting, it uses its first configuration. The reload follows.
     if (this.state === 'starting') this.isReloadRequested = true;
     if (this.state !== 'running') return;
     try {
@@ -246,14 +246,14 @@ export class ClientDaemon {
     void this.attachments.attachWanted(true).then(() => this.attached.record());
   }
 
-  /** Attaches the volumes that were attached before the start, in the same mode, then those that the configuration wants. */
+  /** Attaches the volumes that were attached before the start (in the same mode), then the volumes that the configuration wants. */
   private async attachAgain(isVerbose = false): Promise<void> {
     await this.attached.restore();
     await this.attachments.attachWanted(isVerbose);
     await this.attached.record();
   }
 
-  /** Releases devices of volumes that the previous process was attaching or detaching when it ended. */
+  /** Releases devices of volumes that the previous process was attaching or detaching when it exited. */
   private async releaseUnknown(): Promise<void> {
     const isAwaited = (volume: VolumeIdentity): boolean =>
       this.attached.awaited.some((one) => labelOf(one) === labelOf(volume) && one.id === volume.id);
@@ -320,7 +320,7 @@ export class ClientDaemon {
       socketPath: paths.nbdSocket,
       group: config.nbdGroup,
       attached: () => this.attachments.list,
-      // A volume that got its devices before the configuration was changed to `none` is exported as long as it has the devices.
+      // A volume that got its devices before the configuration changed to `none` stays exported as long as it has the devices.
       mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
       log,
       clock,
@@ -328,7 +328,7 @@ export class ClientDaemon {
     return new Frontends([devices, nbd]);
   }
 
-  /** Waits until every path was tried and every connected server has sent its list, or until FIRST_CONTACT_WAIT_MS. */
+  /** Waits until every path has been tried and every connected server has sent its list, but at most FIRST_CONTACT_WAIT_MS. */
   private async firstContact(): Promise<void> {
     const { clock } = this.options;
     const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;

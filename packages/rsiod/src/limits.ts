@@ -1,5 +1,5 @@
-// Asserts how the bounds of rsiod's folders relate to each other and to the bounds of lower packages. The bounds themselves are in each
-// folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does not start.
+// Asserts the relations of the bounds in rsiod's folders to each other and to the bounds of lower packages. The bounds themselves are in
+// each folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does not start.
 
 import '@rsio/protocol/limits';
 

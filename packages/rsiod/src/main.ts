@@ -1,5 +1,5 @@
-// rsiod: makes the volumes of servers usable on this machine. Handles arguments, the configuration and the daemon process; the work is in
-// daemon.ts. Invariant: the instance number is increased before this daemon contacts a server.
+// rsiod: makes servers' volumes usable on this machine. Handles arguments, the configuration and the daemon process; daemon.ts does the
+// work. Invariant: the instance number is increased before this daemon contacts a server.
 
 import './limits.ts';
 
@@ -34,9 +34,9 @@ interface Setup {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly foreground: boolean;
-  /** The keeper of this process; null: it has no keeper. */
+  /** This process's keeper; null if it has no keeper. */
   readonly above: { readonly fd: number; readonly life: number } | null;
-  /** Why this machine cannot run a keeper; null: it can. */
+  /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;
 }
 
@@ -82,7 +82,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     paths,
     identity,
     clock: systemClock,
-    // The monotonic clock starts with the process, so the difference is the time of the start.
+    // The monotonic clock starts with the process, so the difference is the process's start time.
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     log,
     warn,
@@ -131,7 +131,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // Removed from the environment, because children of this process have no keeper.
+    // The variable is removed from the environment, because children of this process have no keeper.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

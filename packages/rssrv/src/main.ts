@@ -73,7 +73,7 @@ runProgram(
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
       const missing = await missingAddresses(interfaces);
-      // If at least one address works, a start serves on that address and retries the others.
+      // If at least one address works, the server starts on it and retries the others.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
       const filesWarning = openFilesWarning(config, openFilesLimit());
       const warnings = [

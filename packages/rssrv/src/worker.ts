@@ -1,6 +1,6 @@
-// The process of one client's session, or of several (`processes` in rssrvcfg). It passes messages from the channel to the right session,
-// and owns what its sessions share: the log, the buffers and the range helper. It exits when the listener tells it to, or when the channel
-// closes, because it must not continue without its listener (S10).
+// A server process with the session of one client, or of several clients (`processes` in rssrvcfg). It passes messages from the channel to
+// the right session, and owns what its sessions share: the log, the buffers and the range helper. It exits when the listener tells it to,
+// or when the channel closes, because it must not continue without its listener (S10).
 
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
@@ -17,7 +17,7 @@ import { SessionHost } from './workers/session-host.ts';
 
 class WorkerProcess {
   private readonly hosts = new Map<string, SessionHost>();
-  /** Session id -> node of the session. */
+  /** Session id -> node to which the session belongs. */
   private readonly nodes = new Map<string, string>();
   private log: DaemonLog | null = null;
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
@@ -49,8 +49,8 @@ class WorkerProcess {
   }
 
   /**
-   * Ends the process after the listener is gone: finishes and flushes I/O in progress, starts nothing new, and waits at most
-   * WORKER_DRAIN_TIMEOUT_MS for storage that hangs.
+   * Ends this process after the listener has exited: finishes and flushes I/O in progress, starts nothing new, and waits for hanging
+   * storage for at most WORKER_DRAIN_TIMEOUT_MS.
    */
   listenerLost(): void {
     systemClock.after(WORKER_DRAIN_TIMEOUT_MS, () => process.exit(1));
@@ -100,7 +100,7 @@ function logOf({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLo
   return openLog({ file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined });
 }
 
-/** Exits after a short wait, so that messages being sent still leave the process. */
+/** Exits after a short wait, in which messages that are being sent can still leave the process. */
 function exitSoon(code: number): void {
   systemClock.after(WORKER_FAREWELL_MS, () => process.exit(code));
 }

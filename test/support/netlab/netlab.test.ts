@@ -15,6 +15,7 @@ import { twoMachines } from './two-machines.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const BURST_BYTES = 4 * 1024 * 1024;
+const BURSTS_MAX = 8;
 const netlab = useNetlab();
 
 async function namespacesOf(pid: number): Promise<string[]> {
@@ -29,14 +30,18 @@ it('joins two machines by two subnets, and traffic uses both cards', async (cont
   await client.host.rsconfigWell('-a', 'oracle');
   const devices = ['eth0', 'eth1'];
   const before = await Promise.all(devices.map((device) => client.counters(device)));
+  const used = async (): Promise<number[]> => {
+    const now = await Promise.all(devices.map((device) => client.counters(device)));
+    return now.flatMap(({ sentBytes, receivedBytes }, index) => [
+      sentBytes - (before[index]?.sentBytes ?? 0),
+      receivedBytes - (before[index]?.receivedBytes ?? 0),
+    ]);
+  };
   const nbd = await NbdIo.open(client.host.rsiodPaths.nbdSocket, 'osl/oracle');
-  await nbd.verify(0, BURST_BYTES);
+  // On a busy machine one burst may find one of the paths slow, and leave it out.
+  for (let burst = 0; burst < BURSTS_MAX && Math.min(...(await used())) <= BURST_BYTES / 8; burst++) await nbd.verify(0, BURST_BYTES);
   nbd.close();
-  for (const [index, device] of devices.entries()) {
-    const { sentBytes, receivedBytes } = await client.counters(device);
-    expect(sentBytes - (before[index]?.sentBytes ?? 0)).toBeGreaterThan(BURST_BYTES / 8);
-    expect(receivedBytes - (before[index]?.receivedBytes ?? 0)).toBeGreaterThan(BURST_BYTES / 8);
-  }
+  for (const bytes of await used()) expect(bytes).toBeGreaterThan(BURST_BYTES / 8);
 });
 
 it('leaves no namespace, root or process behind', async (context) => {

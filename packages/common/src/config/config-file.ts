@@ -1,6 +1,6 @@
-// The client's configuration file as tools read and save it. A fingerprint of the text that was read prevents a tool from overwriting a
-// file that has changed since. Invariant: an edit that adds a problem is never saved. Problems that the file already has do not prevent
-// saving, so that a person can repair a broken file step by step.
+// Reads and saves the client's configuration file for tools. A fingerprint of the text prevents a tool from overwriting a file that has
+// changed since the tool read it. Invariant: an edit that adds a problem is never saved. Existing problems do not prevent saving, so that a
+// person can repair a broken file step by step.
 
 import { createHash } from 'node:crypto';
 import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
@@ -11,14 +11,14 @@ import type { ConfigProblem } from './reader/findings.ts';
 import { examineRscltConfig } from './reader/rscltcfg.ts';
 import type { ConfigWarning } from './schema/types.ts';
 
-/** Identifies the content that a file has at one time. */
+/** Identifies the content of a file at one point in time. */
 export interface FileFingerprint {
   readonly digest: string;
 }
 
 export interface ConfigSource {
   readonly document: IniDocument;
-  /** The fingerprint of the file; null: there is no file, and the document is empty. */
+  /** Fingerprint of the file; null if there is no file. The document is then empty. */
   readonly fingerprint: FileFingerprint | null;
   /** Warnings about the permissions of the file. */
   readonly warnings: readonly ConfigWarning[];
@@ -40,7 +40,7 @@ export interface SavedConfig extends EditFindings {
 }
 
 /**
- * Replaces the file if it still has the fingerprint `before` (null: there was no file). Throws E_CHANGED, E_RIGHTS, E_SYSTEM, or E_CONFIG
+ * Replaces the file if it still has the fingerprint `before` (null if there was no file). Throws E_CHANGED, E_RIGHTS, E_SYSTEM, or E_CONFIG
  * with `context` {file, problems} if the document adds problems. After an error the file is unchanged.
  */
 export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
@@ -69,12 +69,12 @@ function fingerprintOf(text: string): FileFingerprint {
 export interface EditFindings {
   /** Problems that the edit adds. If there are any, the document must not be saved. */
   readonly added: readonly ConfigProblem[];
-  /** Problems that the file had before the edit. Daemons refuse the file until these are fixed. */
+  /** Problems that the file had before the edit. Daemons refuse the file until these problems are fixed. */
   readonly kept: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Compares the problems of two documents. Line numbers are those of `after`. `file` is only the name used in messages. */
+/** Compares the problems of two documents. Line numbers refer to `after`. `file` is used only in messages. */
 export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
   const { problems, warnings } = examineRscltConfig(printIni(after), file);
   const known = new Map<string, number>();
@@ -91,7 +91,7 @@ export function checkEdit(before: IniDocument, after: IniDocument, file: string)
   return { added, kept, warnings };
 }
 
-/** The message without line numbers and a leading count: an edit moves lines, and can turn "9 interfaces" into "10 interfaces". */
+/** The message without line numbers and without a leading count. An edit moves lines, and can turn "9 interfaces" into "10 interfaces". */
 function identityOf({ message }: ConfigProblem): string {
   return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');
 }

@@ -1,18 +1,18 @@
-// The settings that apply to one volume of a client. They come from its [volume] section, else from its [namespace] section, which the
-// reader has completed from [defaults]. No other code combines these sections. Pure. Invariant: a setting of the [volume] section always
-// wins.
+// Determines the settings that apply to one volume on a client. A setting comes from the [volume] section if it is set there, else from the
+// [namespace] section, which the reader has completed from [defaults]. No other code combines these sections. The functions are pure.
+// Invariant: a setting in the [volume] section always wins.
 
 import type { ClientNamespaceConfig, DeviceChoice, RscltConfig, StallPolicy } from './schema/types.ts';
 
 export interface EffectiveVolume {
   readonly stall: StallPolicy;
-  /** Whether rsiod attaches the volume automatically. */
+  /** True if rsiod attaches the volume automatically. */
   readonly attach: boolean;
   readonly device: DeviceChoice;
   /** Maximum size of the volume's replay log. */
   readonly logSizeBytes: number;
   readonly readonly: boolean;
-  /** Path of the volume's block device; null: the default path below the device folder. */
+  /** Path of the volume's block device; null for the default path below the device folder. */
   readonly path: string | null;
 }
 
@@ -28,7 +28,7 @@ const UNCONFIGURED: EffectiveVolume = {
 
 type Settings = Pick<ClientNamespaceConfig, 'stall' | 'attach' | 'device' | 'logSizeBytes' | 'volumes'>;
 
-/** `name`: the volume's name on the server. */
+/** `name`: name of the volume on the server. */
 export function effectiveVolume(namespace: Settings, name: string): EffectiveVolume {
   const own = namespace.volumes.find((volume) => volume.name === name);
   const { attach } = namespace;
@@ -42,7 +42,7 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
   };
 }
 
-/** As effectiveVolume, but finds the namespace by name. If it is not configured, I/O waits forever and devices are made where possible. */
+/** Like effectiveVolume, but finds the namespace by name. If the namespace is not configured, returns UNCONFIGURED. */
 export function effectiveVolumeOf(
   { namespaces }: Pick<RscltConfig, 'namespaces'>,
   volume: { readonly namespace: string; readonly name: string },

@@ -1,5 +1,5 @@
 // Reads a configuration file, warns about unsafe permissions, and passes the text to the parser. No other part of the configuration code
-// reads files. Invariant: the text is the file byte for byte. A file that could not be written back unchanged is refused.
+// reads files. Invariant: the text is the file byte for byte. A file is refused if it could not be written back unchanged.
 
 import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
@@ -13,7 +13,7 @@ import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts'
 const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
 const WRITABLE = { everybody: 0o002, group: 0o020 };
-/** Finds keys in the text. A file without keys, such as a different file that was named by mistake, may be readable by every user. */
+/** Matches text that contains keys. A file without keys may be readable by every user, for example a file that was named by mistake. */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 
 export interface ConfigText {
@@ -35,7 +35,10 @@ export function readConfigFile(path: string): ConfigText {
   return { text, warnings };
 }
 
-/** A user who can change the file controls the daemon, which often runs as root. A user who can read the keys can pose as a client. */
+/**
+ * Returns a warning if the permissions are unsafe, else null. A user who can change the file controls the daemon, which often runs as root.
+ * A user who can read the keys can pose as a client.
+ */
 function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
   const mode = (bits & 0o777).toString(8).padStart(4, '0');
   const remedy = `${path} (mode ${mode}): run chmod 600 ${path}`;
@@ -46,7 +49,7 @@ function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | nul
   return (bits & READABLE.group) === 0 ? null : `Its group can read the keys in ${remedy}`;
 }
 
-/** Reads and parses the file; throws the errors of both steps. `takesTests`: whether rssrv was started with --test. */
+/** Reads and parses the file; throws the errors of both steps. `takesTests`: true if rssrv was started with --test. */
 export function loadRssrvConfig(path: string, takesTests = false): RssrvConfig {
   const { text, warnings } = readConfigFile(path);
   const config = parseRssrvConfig(text, path, takesTests);
@@ -60,7 +63,7 @@ export function loadRscltConfig(path: string): RscltConfig {
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Each warning as a sentence, with file and line unless it is about the whole file. */
+/** Returns each warning as a sentence with the file and, unless the warning is about the whole file, the line. */
 export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
   return warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
 }
@@ -68,7 +71,7 @@ export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
 function readOpened(path: string): { bytes: Buffer; stats: Stats } {
   let descriptor: number | undefined;
   try {
-    // O_NONBLOCK, so that opening a FIFO does not block. The check below then refuses the FIFO.
+    // O_NONBLOCK prevents open from blocking on a FIFO. The check below then refuses the FIFO.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     if (!stats.isFile())
@@ -118,7 +121,7 @@ function decode(bytes: Buffer, path: string): string {
   }
 }
 
-/** The number, from 1, of the first line with bytes that are not UTF-8. */
+/** Number, from 1, of the first line that is not valid UTF-8. */
 function firstBadLine(bytes: Buffer): number {
   const good = bytes.toString('utf8').split('\n');
   const index = good.findIndex((line) => line.includes('\ufffd'));

@@ -1,12 +1,12 @@
-// Every path that the programs use. All paths are below a root prefix, so that one machine can run several "hosts". Does not access the
-// disk. A relative root is resolved against the current directory, so callers must resolve it before they change the directory.
+// Every path that the programs use. All paths are below a root prefix, so that several "hosts" can run on one machine. This file does not
+// access the disk. A relative root is resolved against the current directory, so callers must resolve it before changing the directory.
 
 import { posix } from 'node:path';
 
 export type DaemonProgram = 'rssrv' | 'rsiod';
 
 export interface DaemonPaths {
-  /** The root prefix; '' is the real root. */
+  /** Root prefix; '' for the real root. */
   readonly root: string;
   readonly configFile: string;
   readonly runDir: string;
@@ -14,18 +14,18 @@ export interface DaemonPaths {
   readonly pidFile: string;
   readonly logDir: string;
   readonly logFile: string;
-  /** State that survives a reboot. */
+  /** Folder for state that survives a reboot. */
   readonly stateDir: string;
   readonly devDir: string;
 }
 
 export interface RssrvPaths extends DaemonPaths {
-  /** Holds the ids of volumes for which the configuration sets no id. */
+  /** File with the ids of volumes for which the configuration sets no id. */
   readonly volumesFile: string;
   readonly holdersFile: string;
-  /** Records the workers and the incarnations of volumes. A reboot removes the file. */
+  /** File that records the workers and the incarnations of volumes. A reboot removes the file. */
   readonly recordsFile: string;
-  /** The folder for memory volumes. It is on a memory file system. */
+  /** Folder for memory volumes, on a memory file system. */
   readonly memoryDir: string;
 }
 
@@ -36,7 +36,7 @@ export interface RsiodPaths extends DaemonPaths {
 
 const CONFIG_FILES: Readonly<Record<DaemonProgram, string>> = { rssrv: '/etc/dvsc/rssrvcfg', rsiod: '/etc/rscltcfg' };
 
-/** The absolute prefix without a trailing slash; '' for the real root ('' or '/'). */
+/** Returns the absolute prefix without a trailing slash. For the real root ('' or '/'), returns ''. */
 export function normalizeRoot(root: string): string {
   const absolute = posix.resolve(root === '' ? '/' : root);
   return absolute === '/' ? '' : absolute;

@@ -1,6 +1,6 @@
-// The edits that tools make in /etc/rscltcfg. Each takes a document and returns a new one in which every other byte is unchanged. New
-// sections follow the manual's sample in place and style: interfaces above the first namespace, servers below their namespace. The edits
-// check single names and values against the schema (E_CONFIG). The reader checks combinations before anything is saved (config-file.ts).
+// The edits that tools make in /etc/rscltcfg. Each edit takes a document and returns a new one in which all other bytes are unchanged. New
+// sections follow the manual's sample in position and style: interfaces above the first namespace, servers below their namespace. The edits
+// check single names and values against the schema (E_CONFIG). Combinations are checked before the file is saved (config-file.ts).
 
 import { INTERFACES_MAX } from '../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
@@ -18,7 +18,7 @@ export type SectionRef =
 
 type NamedSectionRef = Exclude<SectionRef, { readonly type: 'defaults' }>;
 
-/** Keys and their values, both as written in the file. */
+/** Keys and values as they are written in the file. */
 export type KeyValues = Readonly<Record<string, string>>;
 /** Keys and their new values; null unsets the key. */
 export type KeyChanges = Readonly<Record<string, string | null>>;
@@ -26,7 +26,7 @@ export type KeyChanges = Readonly<Record<string, string | null>>;
 /** Column of the `=`, counted from 0, as in `protocol      = tcp`. */
 const KEY_COLUMNS = 14;
 
-/** A new file, with only the first section of the manual's sample. */
+/** Returns a new file with only the first section of the manual's sample. */
 export function newRscltcfg(): IniDocument {
   const entries = [
     ['protocol', 'tcp'],
@@ -35,7 +35,9 @@ export function newRscltcfg(): IniDocument {
   return appendSection(parseIni(''), 'defaults', null, entries, { keyColumns: KEY_COLUMNS });
 }
 
-/** Adds an interface below the other interfaces. Without others, it goes below [defaults]; without [defaults], above all sections. */
+/**
+ * Adds an interface below the existing interfaces. If there are none, adds it below [defaults] or, without [defaults], above all sections.
+ */
 export function addInterface(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   const { sections } = document;
   checkRoom(sections, 'interface', INTERFACES_MAX);
@@ -57,14 +59,14 @@ export function addServer(document: IniDocument, namespace: string, name: string
   return addSection(document, { type: 'server', namespace, name }, keys, last ?? home);
 }
 
-/** Sets and unsets keys of a section. Creates a missing [defaults]. */
+/** Sets and unsets keys in a section. Creates the [defaults] section if it is missing. */
 export function changeSection(document: IniDocument, place: SectionRef, changes: KeyChanges): IniDocument {
   let changed = document;
   for (const [key, value] of inSchemaOrder(place, changes)) changed = setKey(changed, place, key, value);
   return changed;
 }
 
-/** Sets a key, or unsets it with null. Creates a missing [defaults]. */
+/** Sets a key; the value null unsets it. Creates the [defaults] section if it is missing. */
 export function setKey(document: IniDocument, place: SectionRef, key: string, value: string | null): IniDocument {
   const entry = keyEntry(place, key);
   if (value !== null) checkValue(key, entry, value);
@@ -91,7 +93,10 @@ export function removeConfigSection(document: IniDocument, place: NamedSectionRe
   return doomed.toReversed().reduce(removeSection, document);
 }
 
-/** Names of the namespaces that have a [server] section named `server`; null: of all namespaces. Omits namespaces without a name. */
+/**
+ * Returns the names of the namespaces that have a [server] section named `server`. If `server` is null, returns the names of all
+ * namespaces. Omits namespaces without a name.
+ */
 export function namespacesWith(document: IniDocument, server: string | null): readonly string[] {
   return document.sections.flatMap(({ type, name }, index) => {
     const isMeant = server === null || belongings(document, index).some((each) => isSection(document, each, 'server', server));
@@ -114,7 +119,7 @@ function addSection(document: IniDocument, place: NamedSectionRef, keys: KeyValu
   return appendSection(document, place.type, place.name, entries, { ...where, keyColumns: KEY_COLUMNS });
 }
 
-/** The index of the section. Throws E_CONFIG unless there is exactly one such section. */
+/** Returns the index of the section. Throws E_CONFIG unless there is exactly one such section. */
 function indexOf(document: IniDocument, place: SectionRef): number {
   const [index, second] = indexesOf(document, place);
   if (index === undefined) throw new RsError('E_CONFIG', `No section ${shown(place)} in the file: ${presentNames(document, place)}`);
@@ -132,7 +137,7 @@ function indexesOf(document: IniDocument, place: SectionRef): number[] {
   return candidates.filter((index) => isSection(document, index, place.type, place.name));
 }
 
-/** Indexes of the [server] and [volume] sections of the namespace section with index `home`. */
+/** Returns the indexes of the [server] and [volume] sections that belong to the namespace section with index `home`. */
 function belongings(document: IniDocument, home: number): number[] {
   const indexes: number[] = [];
   for (let index = home + 1; index < document.sections.length; index++) {
@@ -183,7 +188,7 @@ function checkValue(key: string, { type }: KeyEntry<unknown>, value: string): vo
   }
 }
 
-/** Unknown keys come last. The functions that use the keys refuse them. */
+/** Sorts keys in the order of the schema. Unknown keys come last; the functions that use the keys refuse them. */
 function inSchemaOrder<V>(place: SectionRef, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
   const order = Object.keys(keysOf(place));
   const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);

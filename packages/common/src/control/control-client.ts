@@ -1,6 +1,6 @@
-// Sends one request to a daemon's control socket, for rsconfig, crsio and the tests: connects, asks, receives the answer and closes.
-// Invariants: the promise settles within the time-out; an error says what the person can do; an answer whose version or form differs from
-// methods.ts is an error, and is never misinterpreted.
+// Sends one request to a daemon's control socket and returns the answer. rsconfig, crsio and the tests use it. Invariants: the promise
+// settles within the time-out; an error says what the person can do; an answer whose version or form differs from methods.ts causes an
+// error and is never misinterpreted.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
@@ -13,19 +13,19 @@ import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlM
 import { misfit } from './shape.ts';
 
 export interface CallOptions {
-  /** Default: `waitMs` of the method in CONTROL_METHODS. */
+  /** The default is the method's `waitMs` in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
 
 const REQUEST_ID = 1;
-/** Id of the greeting. The client sends it before a request that may take long, to find out whether the daemon answers at all. */
+/** Id of the greeting. Before a request that may take long, the client sends a greeting to find out whether the daemon answers at all. */
 const GREETING_ID = 0;
 
 /**
- * Sends a request to the daemon that listens on `socketPath`. Throws the daemon's error, or E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT,
- * E_RESET (the connection was closed), E_VERSION (client and daemon are of different releases that do not understand each other),
- * E_PROTOCOL (an invalid answer), E_SOCKET_PATH.
+ * Sends a request to the daemon that listens on `socketPath`. Throws the daemon's error, or E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT, E_RESET
+ * (the connection was closed), E_VERSION (client and daemon belong to incompatible releases), E_PROTOCOL (the answer is invalid) or
+ * E_SOCKET_PATH.
  */
 export async function callControl<M extends ControlMethodName>(
   socketPath: string,
@@ -55,7 +55,7 @@ export async function callControl<M extends ControlMethodName>(
   }
 }
 
-/** The time-out of the whole request, and a shorter time-out for the first answer. */
+/** A time-out for the whole request, and a shorter time-out for the first answer. */
 class Patience {
   endedAfterMs: number | null = null;
   isHeard = false;
@@ -99,7 +99,7 @@ function daemonOf(socketPath: string): Daemon {
   return { name, start: `start it with: ${name}${root === '' ? '' : ` --root ${root}`}` };
 }
 
-/** Sends the requests and returns the answer to the last one. Calls `heard` when the daemon has answered the greeting. */
+/** Sends the requests and returns the answer to the last request. Calls `heard` when the daemon has answered the greeting. */
 function exchange(socket: Socket, requests: string, daemon: Daemon, heard: () => void): Promise<Answer> {
   const splitter = new LineSplitter(CONTROL_ANSWER_MAX_BYTES);
   return new Promise((resolve, reject) => {
@@ -134,7 +134,7 @@ function resultOf(answer: Answer, method: ControlMethodName, daemon: Daemon): un
   const { id, version, result, error } = answer;
   const release = typeof answer['release'] === 'string' ? answer['release'] : null;
   if (id !== REQUEST_ID && !(id === null && error !== undefined)) throw nonsense(daemon);
-  // All releases understand the method `daemon`, so that two different releases can exchange their versions.
+  // All releases understand the method `daemon`, so that client and daemon can exchange their versions even if their releases differ.
   if (version !== CONTROL_VERSION && (method !== 'daemon' || error !== undefined)) throw otherVersion(daemon, version, release);
   if (error !== undefined) throw errorOf(error, daemon, release);
   const trouble = misfit(CONTROL_METHODS[method].result, result);
@@ -170,7 +170,7 @@ function errorOf(value: unknown, daemon: Daemon, release: string | null): RsErro
   const known: ErrorCode = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_INTERNAL';
   const facts = typeof context === 'object' && context !== null ? (context as Record<string, unknown>) : {};
   const sentence = typeof message === 'string' ? message : 'The daemon failed without a reason: check its log';
-  // We send only methods and parameters of our own table, so a daemon that does not know them is of another release.
+  // The client sends only methods and parameters from its own table. A daemon that does not know one of them belongs to another release.
   if (known === 'E_USAGE' && 'unknown' in facts && release !== programVersion()) return notUnderstood(daemon, release, sentence);
   return new RsError(known, sentence, facts);
 }

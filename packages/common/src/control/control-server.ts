@@ -1,8 +1,7 @@
-// A daemon's control socket. It receives JSON requests, one per line, calls the daemon's handlers, and sends the answers in the order of
-// completion. methods.ts defines the shapes of parameters and results. While CONTROL_REQUESTS_OUT_MAX requests of a connection are
-// unanswered, or their answers unread, the server does not read from the connection, so that requests to a slow daemon do not pile up.
-// Invariant: while a connection is open, every complete request on it is answered exactly once; handlers see only parameters of the
-// declared shape.
+// A daemon's control socket. It receives JSON requests, one per line, calls the daemon's handlers, and sends each answer as soon as it is
+// complete. methods.ts defines the shapes of parameters and results. When a connection has CONTROL_REQUESTS_OUT_MAX requests whose answers
+// have not been written, the server stops reading from it, so that requests to a slow daemon do not pile up. Invariant: while a connection
+// is open, every complete request on it is answered exactly once; handlers see only parameters of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { listenOnSocket } from '../daemon/unix-socket.ts';
@@ -66,7 +65,7 @@ class ControlConnection {
   private readonly handlers: Partial<ControlHandlers>;
   private readonly log: Log;
   private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
-  /** Lines that wait because the limit of unanswered requests was reached. */
+  /** Lines that are waiting because the number of unanswered requests has reached its limit. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
   private hasEnded = false;
@@ -126,7 +125,7 @@ class ControlConnection {
   }
 }
 
-/** The answer line for one request line; never rejects. */
+/** Returns the answer line for one request line. Never rejects. */
 async function handleLine(handlers: Partial<ControlHandlers>, line: string, log: Log): Promise<string> {
   let id: RequestId = null;
   try {
@@ -147,7 +146,7 @@ async function handleLine(handlers: Partial<ControlHandlers>, line: string, log:
 interface Request {
   readonly id: RequestId;
   readonly method: string;
-  /** The version that the client speaks. People and scripts may omit it; the daemon then answers in its own version. */
+  /** Version of the interface that the client uses. People and scripts may omit it; the daemon then answers in its own version. */
   readonly version: unknown;
   readonly params: unknown;
 }
@@ -166,7 +165,10 @@ function parseRequest(line: string): Request {
   return { id, method, version, params };
 }
 
-/** Refuses another version, because one side could misinterpret the other. The method `daemon` is the same in all versions. */
+/**
+ * Refuses a request with another version, because client or daemon could misinterpret messages. Accepts any version for the method
+ * `daemon`.
+ */
 function checkVersion({ method, version }: Request): void {
   if (version === undefined || version === CONTROL_VERSION || method === 'daemon') return;
   const asked = typeof version === 'number' ? String(version) : 'that is not a number';
@@ -196,7 +198,7 @@ function answerLine(id: RequestId, answer: { result: unknown } | { error: Return
   return `${JSON.stringify({ id, version: CONTROL_VERSION, release: programVersion(), ...answer })}\n`;
 }
 
-/** The parameters of one request, with defaults filled in. Throws E_USAGE with the method, the key and what is allowed. */
+/** Returns the parameters of one request, with defaults filled in. Throws E_USAGE, which names the method, the key and what is allowed. */
 export function controlParams<M extends ControlMethodName>(method: M, given: unknown): ControlMethods[M]['params'] {
   const params: Readonly<Record<string, Param>> = CONTROL_METHODS[method].params;
   const values = given === undefined ? {} : given;

@@ -1,5 +1,5 @@
-// Cuts the bytes of a control connection into lines, for both ends.
-// A line longer than the limit ends the stream, because no byte after it can be interpreted. Nothing more of that line is stored.
+// Splits the bytes received on a control connection into lines; client and server both use it. If a line exceeds the limit, the stream
+// ends, because no later byte can be interpreted. The rest of that line is not stored.
 
 const LINE_END = 0x0a;
 

@@ -1,19 +1,20 @@
-// THE table of the control interface: the requests to a daemon over RUN/control, how long they may take, and the shapes of the results.
-// Requests and answers are JSON objects, one per line. A request is {id, method, version, params}. An answer is {id, version, release,
-// result}, or has error: {code, message, context} instead of result. rsconfig, crsio, the tests and people with `nc` use the interface.
-// docs/CONTROL.md has the rules for changing it. Times in `...Ms` are wall-clock milliseconds since 1970; durations are in milliseconds or,
-// in `...Us`, in microseconds.
+// THE table of the control interface: the requests that daemons accept on RUN/control, how long each may take, and the shapes of the
+// results. Requests and answers are JSON objects, one per line. A request is {id, method, version, params}. An answer is {id, version,
+// release, result}; after a failure, `error: {code, message, context}` replaces `result`. docs/CONTROL.md has the rules for changing the
+// interface. Times with the suffix Ms are wall-clock milliseconds since 1970. Durations are in milliseconds (suffix Ms) or microseconds
+// (suffix Us).
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from './limits.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, type Shape, text, whole, word } from './shape.ts';
 
 /**
- * Version of the interface. It increases only if a reader of the old version would misinterpret the new one. Additions do not change it.
+ * Version of the interface. It increases only when a reader of the old version would misinterpret the new one. Additions do not increase
+ * it.
  */
 export const CONTROL_VERSION = 1;
 
-/** State in the event that reports the forced detach of a volume in use. The reason of the event says what is lost. */
+/** State in the event that reports the forced detach of a volume in use. The event's reason says what is lost. */
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {
@@ -215,8 +216,8 @@ const LEFT_OUT = object(
 );
 
 /**
- * The result of the method `daemon`. Daemons give this result for every version that a client may request, so no field may ever be removed
- * or change its meaning.
+ * The result of the method `daemon`. Daemons return this result to clients of every version, so no field may ever be removed or change its
+ * meaning.
  */
 const DAEMON = object({
   program: text(),
@@ -252,9 +253,9 @@ export type DaemonView = Of<typeof DAEMON>;
 
 export interface Param<T = unknown> {
   readonly shape: Shape<T>;
-  /** Description of the expected value, for the error about a wrong value. */
+  /** Description of the expected value, used in the error about a wrong value. */
   readonly what: string;
-  /** Value if the request omits the key; undefined: the key is required. */
+  /** Value if the request omits the key; undefined if the key is required. */
   readonly default?: T;
 }
 
@@ -269,7 +270,10 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
 const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a list of names' };
 const yesNo: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
-/** What happens to another holder. `no`: nothing; `over`: it loses the volume; `force`: it loses the volume, even if writes are lost. */
+/**
+ * What happens to another client that holds the volume. `no`: nothing. `over`: it loses the volume. `force`: it loses the volume even if
+ * writes are lost.
+ */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const eventCount: Param<number> = {
   shape: whole(1, EVENTS_KEPT),
@@ -339,7 +343,7 @@ export type ControlMethods = {
 };
 
 /**
- * Says what the I/O of a volume waits for. `waitsFor` from rsiod is a phrase (`a path to server big-9`) or a sentence (`The server ...`).
+ * Says what I/O on a volume is waiting for. `waitsFor` from rsiod is a phrase (`a path to server big-9`) or a sentence (`The server ...`).
  */
 export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string {
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;

@@ -1,6 +1,6 @@
-// A shape describes, as data, a value that crosses the control socket or that rsconfig prints with --json. The TypeScript types, the check
-// of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. methods.ts and rsconfig define the shapes. Invariant:
-// a reader accepts the fields and words that a later release may add, and no other deviation.
+// A shape is a description, as data, of a value that is sent over the control socket or that rsconfig prints with --json. The TypeScript
+// types, the check of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. methods.ts and rsconfig define the
+// shapes. Invariant: a reader accepts fields and words that a later release may have added, but no other deviation.
 
 /** `T`: the type of the values that have this shape. */
 export interface Shape<T = unknown> {
@@ -32,7 +32,7 @@ export function text(help: string | null = null): Shape<string> {
   return { form: { kind: 'text', isFilled: false }, help };
 }
 
-/** Text that is not empty. */
+/** Non-empty text. */
 export function filledText(help: string | null = null): Shape<string> {
   return { form: { kind: 'text', isFilled: true }, help };
 }
@@ -75,8 +75,8 @@ export interface ObjectShape<F extends Fields> extends Shape<ValuesOf<F>> {
 }
 
 /**
- * Why `value` does not have this shape, such as `paths[2].state is not text`; null: the value has the shape. Unknown fields and words are
- * accepted unless `strictness` is `exactly`, because a later release may have added them.
+ * Says why `value` does not have this shape, for example `paths[2].state is not text`; null if it has the shape. Unknown fields and words
+ * are accepted unless `strictness` is `exactly`, because a later release may have added them.
  */
 export function misfit(shape: Shape, value: unknown, strictness: 'open' | 'exactly' = 'open', place = ''): string | null {
   const { form } = shape;

@@ -1,6 +1,6 @@
-// Starts rsiod as a person would: with systemctl if rsiod's unit is installed, else with the launcher next to the one that is running, so
-// that both belong to the same installation. Returns when rsiod is ready, or reports why it is not. Invariant: the start ends within
-// bounded time, and all of rsiod's messages are passed on.
+// Starts rsiod as a person would: with systemctl if rsiod's unit is installed, else with the rsiod launcher next to the running launcher,
+// so that both belong to the same installation. Returns once rsiod is ready, or reports why it is not ready. Invariants: the attempt ends
+// within bounded time; all of rsiod's messages are passed on.
 
 import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../daemon/limits.ts';
 
-/** Longer than the time-out that the daemon itself has for its start. */
+/** Exceeds the daemon's own time-out for starting. */
 const TIMEOUT_MS = DAEMON_START_TIMEOUT_MS + 2 * DAEMON_END_GRACE_MS;
 /** This folder exists only if systemd manages this machine. */
 const SYSTEMD = '/run/systemd/system';
@@ -17,11 +17,11 @@ const UNITS = ['/etc/systemd/system/rsiod.service', '/usr/lib/systemd/system/rsi
 interface StartCommand {
   readonly program: string;
   readonly args: readonly string[];
-  /** A hint for the person after a successful start; null: none. */
+  /** A hint for the person after a successful start; null if there is none. */
   readonly remark: string | null;
 }
 
-/** Starts rsiod and passes each of its messages to `note`. Throws E_SYSTEM if rsiod did not start. */
+/** Starts rsiod and passes each of its messages to `note`. Throws E_SYSTEM if rsiod does not start. */
 export async function startDaemon(root: string, note: (sentence: string) => void): Promise<void> {
   const { program, args, remark } = startCommand(root, process.argv[1], existsSync);
   const failure = await new Promise<Error | null>((resolve) => {

@@ -1,5 +1,5 @@
-// The command line that all programs share: options, --root, --help, --version, and exit codes (0 success, 1 failure, 2 wrong usage). An
-// error is one line on stderr: `program: what happened: what to do [E_CODE]`. Each program's own work is its `main`. Invariant: an error
+// Command-line handling for all programs: options, --root, --help, --version, and exit codes (0 success, 1 failure, 2 wrong usage). An
+// error is one line on stderr: `program: what happened: what to do [E_CODE]`. Each program does its own work in `main`. Invariant: an error
 // line contains no control characters from a file, a peer or a person.
 
 import { resolve } from 'node:path';
@@ -18,15 +18,15 @@ type Values<O extends Options> = {
 export interface ProgramSpec<O extends Options> {
   readonly name: string;
   /**
-   * Text of --help: the synopsis and the program's own options, ending with a newline. The common options are appended to the text. If
-   * `help` is a function, it receives the other arguments of the command line and may throw E_USAGE.
+   * Text for --help: the synopsis and the program's own options, ending with a newline. The common options are appended to it. If `help` is
+   * a function, it receives the other command-line arguments and may throw E_USAGE.
    */
   readonly help: string | ((values: Values<O>, words: readonly string[]) => string);
-  /** As for `parseArgs` of node:util. */
+  /** Options in the form that `parseArgs` from node:util expects. */
   readonly options: O;
-  /** Options whose value is optional and follows a `=`: `--wait` (the value is ''), `--wait=5m`. `--wait 5m` is refused. */
+  /** Options with an optional value after `=`. `--wait` (value '') and `--wait=5m` are accepted; `--wait 5m` is refused. */
   readonly bare?: readonly string[];
-  /** Whether the program accepts arguments that are not options. */
+  /** True if the program accepts arguments that are not options. */
   readonly takesPositionals: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface Invocation<O extends Options> {
 /** Returns the exit code; undefined means 0. If it throws, the error is reported, and the exit code is 2 for E_USAGE, else 1. */
 export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
 
-/** What a program needs from its environment. The process provides it, or a test. */
+/** What a program needs from its environment. Either the process or a test provides it. */
 export interface ProgramPorts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -61,10 +61,10 @@ const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; defa
   --version         print the version and exit
 `;
 
-/** Runs `main` as the program of this process and sets the exit code. After success, the process ends when nothing keeps it running. */
+/** Runs `main` as the program of this process and sets the exit code. After success, the process exits once nothing keeps it running. */
 export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
-  // EPIPE on stdout means that the reader has closed the pipe (`| head`). This is not an error, so end quietly. Errors on stderr are
-  // ignored, because a daemon must continue when its terminal has closed.
+  // EPIPE on stdout means that the reader has closed the pipe (`| head`). This is not an error, so exit quietly. Errors on stderr are
+  // ignored, because a daemon must keep running after its terminal has closed.
   process.stdout.on('error', (error) => {
     const errno = errnoName(error);
     if (errno === 'EPIPE') process.exit(process.exitCode ?? 0);
@@ -80,7 +80,8 @@ export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: Progra
   };
   void executeProgram(spec, main, surroundings).then((code) => {
     process.exitCode = code;
-    // Timers and sockets of a daemon that failed could keep the process running, so end it. Writes to files and pipes have completed.
+    // Exit explicitly, because a failed daemon's timers and sockets could keep the process running. Writes to files and pipes have
+    // completed.
     if (code !== 0) process.exit();
   });
 }
@@ -131,7 +132,7 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
   }
 }
 
-/** A number or a time after a bare option. The person means the value of the option, but parseArgs would return it as a name. */
+/** A number or a time after a bare option. The person meant it as the option's value, but parseArgs would return it as a name. */
 const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
 
 function refuseLooseValue(program: string, argv: readonly string[], bare: readonly string[]): void {
@@ -154,7 +155,7 @@ function withBareValues(argv: readonly string[], bare: readonly string[]): strin
   return argv.map((word, at) => (isBare(word, at) ? `${word}=` : word));
 }
 
-/** Node's messages about a command line, and our replacements. They name options as a person writes them: `-n, --lines`. */
+/** Node's messages about wrong command lines, and our replacements. The replacements name options as people write them: `-n, --lines`. */
 const USAGE_SENTENCES: readonly (readonly [nodes: RegExp, ours: string])[] = [
   [/^Unknown option '([^']*)'/, 'Unknown option $1'],
   [/^Unexpected argument '([^]*)'\. This command/, 'Unexpected argument $1'],
@@ -169,7 +170,7 @@ function usageSentence(thrown: unknown): string {
     const [found] = nodes.exec(text) ?? [];
     if (found !== undefined) return found.replace(nodes, ours);
   }
-  // If a version of Node has another message, use only its first sentence, which says what is wrong. The rest is advice that does not fit.
+  // Other Node versions may have other messages. Use only the first sentence, which says what is wrong; the rest is unsuitable advice.
   const [sentence = text] = text.split(/\.\s/, 1);
   return sentence.replace(/\.$/, '').replaceAll("'", '');
 }

@@ -1,6 +1,6 @@
-// The starting process of a background daemon, which keeps the terminal. It starts the program again as a detached child and waits until
-// the child is ready. daemon-process.ts is the child's side. The child sends messages: a warning, ready, or the error that made it fail.
-// Invariant: when the returned promise settles, either the child is ready, or it has ended with its whole process group.
+// Code for the process that starts a background daemon and keeps the terminal. It starts the same program as a detached child and waits
+// until the child is ready. The child, implemented in daemon-process.ts, sends messages: a warning, ready, or the error that made it fail.
+// Invariant: when the returned promise settles, either the child is ready or its whole process group has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
@@ -8,10 +8,13 @@ import type { Clock, Timer } from '../lib/clock.ts';
 import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 
-/** Environment variable that marks the child. The child unsets it, so that programs that it starts do not act as a background child. */
+/**
+ * Environment variable that marks the child. The child unsets the variable so that programs started by it do not act as background
+ * children.
+ */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
 
-/** The child's descriptor of the channel to the starting process. */
+/** Descriptor, in the child, of the channel to the starting process. */
 export const STARTER_FD = 3;
 
 export type StartMessage =
@@ -22,15 +25,15 @@ export type StartMessage =
 export interface BackgroundStart {
   /** Name of the program for error messages. */
   readonly program: string;
-  /** The program and its arguments. Its descriptor STARTER_FD is the channel to this process. */
+  /** The program and its arguments. The program's descriptor STARTER_FD is the channel to this process. */
   readonly command: readonly string[];
-  /** Called with each warning of the child. A warning is a sentence. */
+  /** Called with each warning from the child. A warning is a sentence. */
   readonly note: (sentence: string) => void;
 }
 
 /**
- * Resolves when the child is ready. Rejects with the child's own error, or with E_INTERNAL if the child ended without a message. If the
- * child is not ready after DAEMON_START_TIMEOUT_MS, ends it and rejects with E_TIMEOUT.
+ * Resolves when the child is ready. Rejects with the child's own error, or with E_INTERNAL if the child exited without a message. If the
+ * child is not ready after DAEMON_START_TIMEOUT_MS, kills it and rejects with E_TIMEOUT.
  */
 export function startInBackground(start: BackgroundStart, clock: Clock): Promise<void> {
   const [program = '', ...args] = start.command;
@@ -71,7 +74,7 @@ export function startInBackground(start: BackgroundStart, clock: Clock): Promise
         resolve();
       }
     });
-    // `close` and not `exit`, because `exit` may be emitted before the last message has been read.
+    // Listen for `close`, because `exit` may be emitted before the last message has been read.
     child.on('close', (code, signal) => {
       deadline.cancel();
       reject(

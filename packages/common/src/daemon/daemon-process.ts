@@ -1,6 +1,6 @@
-// How rssrv and rsiod start and end: in the foreground, or as a detached child that reports to the terminal from which it was started. A
-// pid file ensures that there is one daemon per root. Signals become calls of hooks. Arguments, logs and the actual work are the program's
-// job. Invariant: the shell prompt returns only when the daemon is ready, or when the daemon has reported why it failed and has ended.
+// Starts and stops rssrv and rsiod: in the foreground, or as a detached child that reports to the terminal from which it was started. A pid
+// file ensures that there is one daemon per root. Signals are turned into hook calls. Arguments, logs and the actual work are the program's
+// job. Invariant: the shell prompt returns only when the daemon is ready, or when it has reported why it failed and has exited.
 
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -9,17 +9,17 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { acquirePidFile } from './pid-file.ts';
 
-/** What `main` of a program can do with the process that it runs in. */
+/** What a program's `main` can do with the process in which it runs. */
 export interface Daemon {
-  /** Pid of the previous owner of the pid file in this boot, if it was killed or crashed and so did not release the file; else null. */
+  /** Pid of the pid file's previous owner if it died in this boot without releasing the file; else null. */
   readonly leftBy: number | null;
   /** Reports that the daemon is ready, so that the shell prompt returns. Further calls do nothing. */
   ready(): void;
   /** Writes a sentence to the caller's terminal. After `ready`, a daemon in the background has no terminal and must use the log. */
   warn(sentence: string): void;
   /**
-   * Sets the hook that is called on each SIGTERM or SIGINT. If one has already arrived, the hook is called at once. In the background, the
-   * hook is also called if the starting process ends before the daemon is ready.
+   * Sets the hook that is called on each SIGTERM or SIGINT. If a signal has already arrived, the hook is called at once. In the background,
+   * the hook is also called if the starting process exits before the daemon is ready.
    */
   onStop(hook: (reason: string) => void): void;
   /** Sets the hook that is called on each later SIGHUP. */
@@ -33,32 +33,32 @@ export interface DaemonOptions {
   readonly pidFile: string;
   /** Writes one line to the caller's terminal. */
   readonly note: (sentence: string) => void;
-  /** The keeper: a parent process that can restart the daemon. null: the daemon has no keeper. */
+  /** The keeper, a parent process that can restart the daemon; null if the daemon has no keeper. */
   readonly keeper?: DaemonKeeper | null;
-  /** Runs until the daemon has ended. If it rejects before `ready`, the caller's terminal shows the error. */
+  /** Its promise settles when the daemon has finished. If it rejects before `ready`, the caller's terminal shows the error. */
   readonly main: (daemon: Daemon) => Promise<void>;
 }
 
 export interface DaemonKeeper {
-  /** The number of this process among the keeper's children, from 1; 0: there is no keeper yet. */
+  /** Number, from 1, of this process among the keeper's children; 0 if there is no keeper yet. */
   readonly childNumber: number;
   /**
-   * The command that runs `command` below a keeper. The keeper's first child receives the descriptor `starterFd` (null: none).
-   * `isBound`: the keeper ends when this process ends.
+   * Returns the command that runs `command` below a keeper. The keeper's first child receives the descriptor `starterFd`, unless it is
+   * null. If `isBound` is true, the keeper exits when this process exits.
    */
   wrap(command: readonly string[], starterFd: number | null, isBound: boolean): string[];
 }
 
 /**
- * Runs `main` in this process (in the foreground, or if this is the background child), or else starts this program in the background with
- * the same arguments. Paths must be absolute, because the working directory of the child is `/`. Resolves when main has ended, or when the
- * child is ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error of main.
+ * Runs `main` in this process (in the foreground, or if this is the background child), or starts this program in the background with the
+ * same arguments. Paths must be absolute, because the working directory of the child is `/`. Resolves when `main` has finished or the child
+ * is ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
  */
 export async function startDaemon(options: DaemonOptions, clock: Clock = systemClock): Promise<void> {
   const { program, note, foreground, keeper = null } = options;
   const starter = { warn: note, ready: () => {} };
   if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
-  // A daemon that its keeper has restarted has no terminal to report to, so it runs here, like a daemon in the foreground.
+  // A daemon restarted by its keeper has no terminal to report to, so it runs in this process, like a daemon in the foreground.
   if ((keeper?.childNumber ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
   const [node = '', script = ''] = process.argv;
   const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
@@ -66,7 +66,7 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
   return startInBackground({ program, note, command: keeper?.wrap(command, STARTER_FD, false) ?? command }, clock);
 }
 
-/** Runs the daemon below a keeper in the foreground: passes signals on to the keeper, and ends when the keeper ends. */
+/** Runs the daemon below a keeper in the foreground. Passes signals on to the keeper, and returns or exits when the keeper exits. */
 async function runBelow(program: string, command: readonly string[]): Promise<void> {
   const [first = '', ...rest] = command;
   const child = spawn(first, rest, { stdio: 'inherit' });
@@ -95,7 +95,7 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
   process.chdir('/');
   let isHeard = true;
   const send = (message: StartMessage, then?: () => void) => {
-    // If the starter has ended, the `disconnect` event has already asked the daemon to stop.
+    // If the starting process has exited, the `disconnect` event has already asked the daemon to stop.
     if (isHeard && process.connected) process.send?.(message, undefined, undefined, () => then?.());
     else then?.();
   };
@@ -106,7 +106,7 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
   const hooks = new SignalHooks();
   const onUncaught = (thrown: unknown) => fail(thrown);
   const onStarterGone = () => hooks.stopFor('its starter went away');
-  // An exception outside main ends the process and does not reach the catch below.
+  // An exception outside `main` terminates the process and does not reach the catch below.
   process.on('uncaughtExceptionMonitor', onUncaught);
   process.on('disconnect', onStarterGone);
   const leave = () => {
@@ -137,7 +137,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   const isKept = life > 0;
   const pidFile = acquirePidFile(resolve(options.pidFile), options.program, isKept ? process.ppid : process.pid);
   const atExit = () => pidFile.release();
-  // If there is a keeper, it owns the pid file until it ends.
+  // If there is a keeper, it owns the pid file until the keeper exits.
   if (!isKept) process.on('exit', atExit);
   let isReady = false;
   const daemon: Daemon = {
@@ -161,7 +161,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   }
 }
 
-/** Turns signals into calls of hooks. A request to stop that arrives before its hook is set is stored until then. */
+/** Turns signals into hook calls. If a request to stop arrives before the stop hook is set, the request is stored until then. */
 class SignalHooks {
   private stopReason: string | undefined;
   private stop: ((reason: string) => void) | undefined;

@@ -1,6 +1,6 @@
-// The part of a run that rssrv and rsiod have in common: where warnings go, the log lines at start and end, and the order of the steps.
-// Processes and signals are the job of daemon-process.ts, and the actual work is the job of the service.
-// Invariant: the daemon is ready only after the service has started, and the log is closed only after the service has stopped.
+// What rssrv and rsiod have in common while they run: where warnings go, the log lines at start and stop, and the order of the steps.
+// daemon-process.ts handles processes and signals; the service does the actual work. Invariant: the daemon is ready only after the service
+// has started, and the log is closed only after the service has stopped.
 
 import type { Daemon } from './daemon-process.ts';
 import { toRsError } from '../lib/errors.ts';
@@ -11,9 +11,11 @@ export interface Service {
   start(): Promise<void>;
   /** Stops the service. `reason`: a sentence for connected peers. */
   stop(reason: string): Promise<void>;
-  /** A sentence that says why the service must not end now; null: it may end. A service without this method may always end. */
+  /**
+   * Returns a sentence that says why the service must not stop now, or null if it may stop. A service without this method may always stop.
+   */
   refusal?(): Promise<string | null>;
-  /** Called on SIGHUP: reopens the logs, reads the configuration again, and logs the result. */
+  /** Called on SIGHUP. Reopens the logs, rereads the configuration, and logs the result. */
   reload(): void;
 }
 
@@ -25,9 +27,7 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
   };
 }
 
-/**
- * Runs `work`, and logs its error before throwing it, because a daemon in the background, or one that was restarted, may have no terminal.
- */
+/** Runs `work`. Logs an error from it before rethrowing the error, because a background or restarted daemon may have no terminal. */
 export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -39,14 +39,14 @@ export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Pro
   }
 }
 
-/** Logs that the previous daemon crashed, if it did. If its keeper was killed too, only the next daemon can report the crash. */
+/** Logs that the previous daemon crashed, if it did. If the keeper was also killed, only the next daemon can report the crash. */
 export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
   if (leftBy !== null) log.warn(`The previous ${program} (pid ${leftBy}) was killed or crashed: the lines above, and dmesg, may say why`);
 }
 
 /**
- * Runs the service until it receives and accepts a request to stop, then closes the log. `farewell`: the reason for `stop`. Rejects if
- * `start` does.
+ * Runs the service until it receives and accepts a request to stop, then closes the log. `farewell`: the reason that `stop` receives.
+ * Rejects if `start` rejects.
  */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
   const stops = new Stops(daemon);
@@ -67,7 +67,7 @@ export async function runService(daemon: Daemon, log: DaemonLog, service: Servic
   log.close();
 }
 
-/** Requests to stop, with their reasons. If several requests arrive before `next` is called, only the last is returned. */
+/** Collects requests to stop, with their reasons. If several arrive before `next` is called, `next` returns only the last. */
 class Stops {
   private waiting: ((reason: string) => void) | null = null;
   private reason: string | null = null;

@@ -1,5 +1,5 @@
-// The program behind rsclogcat and rsslogcat, which print the logs of rsiod and rssrv. log-reader.ts reads the log.
-// Invariant: a program that follows the log ends with exit code 0 on SIGINT.
+// The program behind rsclogcat and rsslogcat, which print the logs of rsiod and rssrv. log-reader.ts reads the log. Invariant: a program
+// that is following the log exits with code 0 on SIGINT.
 
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
 import { systemClock } from '../lib/clock.ts';

@@ -1,8 +1,8 @@
 // Ensures that there is one daemon per root. The pid file contains only the pid, so that `kill $(cat pid)` is safe. The lock file next to
-// it identifies its owner even after crashes, reboots and reuse of pids: it contains pid, start time (clock ticks, /proc/PID/stat) and boot
-// id. Invariant: at most one live process holds a path. A process writes a complete file and links it exclusively as the lock, so a lock is
-// never partial. To replace a stale lock, a process must first take, in the same way, a claim for exactly that lock's content, so that two
-// starting processes never both replace it.
+// it contains pid, start time (clock ticks, /proc/PID/stat) and boot id. It therefore identifies its owner even after crashes, reboots and
+// reuse of pids. Invariant: at most one live process holds a path. A process writes a complete file and then links it exclusively as the
+// lock, so a lock is never partial. Before a process replaces a stale lock, it links a claim for that lock's content in the same way, so
+// that two starting processes never both replace the lock.
 
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { bootId, startTicksOf } from './process-facts.ts';
 
-/** An attempt fails only if another process has made progress. Each claim that a crash left behind adds one level of claims. */
+/** An attempt fails only if another process has made progress. Each claim left behind by a crash adds one level of claims. */
 const ATTEMPTS_MAX = 16;
 const CLAIM_DEPTH_MAX = 4;
 
@@ -21,16 +21,16 @@ interface Owner {
 }
 
 export interface PidFile {
-  /** Pid of the previous owner, if it ended in this boot without releasing the file; else null. */
+  /** Pid of the previous owner if it died in this boot without releasing the file; else null. */
   readonly leftBy: number | null;
   /** Removes the pid file and the lock if the owner still holds them. May be called twice. */
   release(): void;
 }
 
 /**
- * Takes `path` for process `pid` (this process, or its parent, which outlives it) and creates the folder. A parent that already holds
- * `path` may take it again. Throws E_ALREADY_RUNNING with pid and file if another live process holds `path`, E_RIGHTS if this user may not
- * write there, else E_SYSTEM.
+ * Takes `path` for process `pid`, which is this process or its longer-living parent. Creates the folder. A child may take `path` for a
+ * parent that already holds it. Throws E_ALREADY_RUNNING with pid and file if another live process holds `path`, E_RIGHTS if this user may
+ * not write there, or E_SYSTEM.
  */
 export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
   const own = describe(pid);
@@ -61,7 +61,7 @@ export function acquirePidFile(path: string, program: string, pid: number = proc
   return { leftBy: isLeft ? (before?.pid ?? null) : null, release: () => release(path, own) };
 }
 
-/** Pid of the live process that holds `path`; null: no process holds it, or its lock cannot be read. */
+/** Returns the pid of the live process that holds `path`; null if no process holds it or the lock cannot be read. */
 export function pidFileHolder(path: string): number | null {
   try {
     const owner = parse(readFileSync(lockOf(path), 'utf8'));
@@ -88,7 +88,7 @@ function writeNumber(path: string, own: Owner): void {
   }
 }
 
-/** Takes the lock or claim `path` for `own`. Returns undefined after success, else the live owner. */
+/** Takes the lock or claim `path` for `own`. Returns undefined on success, else the live owner. */
 function take(path: string, own: Owner, depth: number): Owner | undefined {
   if (depth > CLAIM_DEPTH_MAX) throw new RsError('E_SYSTEM', `Too many stale claims next to ${path}: remove them`);
   const finished = `${path}.${own.pid}`;
@@ -114,8 +114,8 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
 }
 
 /**
- * Only the holder of the claim for `stale` calls this. Returns false if another process has already changed the file; the caller tries
- * again.
+ * Replaces a stale lock. The caller must hold the claim for `stale`. Returns false if another process has already changed the file; the
+ * caller then tries again.
  */
 function replaceStale(path: string, stale: string, finished: string, claim: string): boolean {
   try {
@@ -134,7 +134,7 @@ function release(path: string, own: Owner): void {
     rmSync(path, { force: true });
     rmSync(lock, { force: true });
   } catch (thrown) {
-    // At exit no error can be reported. If a file remains, the next start recognizes it as stale.
+    // No error can be reported at exit. If a file remains, the next start recognizes it as stale.
     if (errnoName(thrown) === undefined) throw thrown;
   }
 }
@@ -175,7 +175,7 @@ function isAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && isHidden(owner.pid);
 }
 
-/** /proc may be mounted so that it hides the processes of other users. A hidden process counts as alive. */
+/** Depending on its mount options, /proc hides other users' processes. A hidden process counts as alive. */
 function isHidden(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,7 +1,7 @@
-// Replaces a file that belongs to a person, either completely or not at all. The new file has the owner and mode of the old one. If the
-// file is a symbolic link, its target is replaced. The temporary file next to it is also the lock: only the process that created it may
-// save, and the rename both publishes the text and releases the lock. The caller checks the text and whether the old file has changed.
-// Invariant: after a failure, the old file is unchanged and no temporary file remains.
+// Replaces a file owned by a person, either completely or not at all. The new file has the owner and mode of the old file. If the file is a
+// symbolic link, its target is replaced. The temporary file is also the lock: only the process that created it may save. The rename both
+// publishes the text and releases the lock. The caller checks the text, and checks whether the old file has changed. Invariant: after a
+// failure, the old file is unchanged and no temporary file remains.
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { targetOf } from './symlink-target.ts';
 
-/** The functions of node:fs that this file uses. A test can replace them, for example to simulate a full disk. */
+/** The node:fs functions that this file uses. A test can replace them, for example to simulate a full disk. */
 export type FileSystem = Pick<
   typeof nodeFs,
   | 'closeSync'

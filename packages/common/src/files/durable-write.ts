@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Makes changes to a directory's entries durable, such as the creation or renaming of a file. Throws system errors. */
+/** Makes changes to directory entries durable, such as the creation or renaming of a file. Throws system errors. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -15,7 +15,10 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors; the old content then remains. */
+/**
+ * Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors, and then leaves the old content in
+ * place.
+ */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const directory = path.dirname(file);
   await mkdir(directory, { recursive: true });

@@ -1,6 +1,7 @@
-// A small JSON state file with a version, and type guards for the values in it. The file is read once, at start, and replaced durably at
-// each change, one change after the other. The owner of a file defines its fields. Invariants: a change is on disk when its promise
-// resolves; a file that cannot be interpreted is refused and never replaced; content that the next start would refuse is never written.
+// A small JSON state file with a version, and type guards for the values in it. The file is read once, at start. It is replaced durably at
+// each change; changes are written one at a time. The code that owns a state file defines its fields. Invariants: once the promise for a
+// change has resolved, the change is on disk; a file that cannot be interpreted is refused and never replaced; content that the next start
+// would refuse is never written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -10,9 +11,12 @@ import { replaceFile } from './durable-write.ts';
 export interface StateForm<T> {
   readonly version: number;
   readonly accepts: (content: unknown) => content is T;
-  /** For each earlier version, a function that converts its content. It returns null if the content does not have that version's form. */
+  /**
+   * For each earlier version, a function that converts content of that version. It returns null if the content does not have the version's
+   * form.
+   */
   readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
-  /** What the administrator can do if the file cannot be used. The text follows a colon. */
+  /** What the administrator can do if the file cannot be used. In messages, this text follows a colon. */
   readonly remedy: string;
 }
 
@@ -20,11 +24,11 @@ export class StateFile<T> {
   private readonly path: string;
   private readonly form: StateForm<T>;
   private readonly current: () => T;
-  /** The next write, while it has not started; null: no write waits. */
+  /** The next write, until it starts; null if no write is waiting. */
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
-  /** `current` is called when a write starts and returns the content to write. */
+  /** `current` returns the content to write. It is called when a write starts. */
   constructor(path: string, form: StateForm<T>, current: () => T) {
     this.path = path;
     this.form = form;
@@ -64,8 +68,8 @@ export class StateFile<T> {
   }
 
   /**
-   * Writes the current content. All calls before the next write starts share that write. Throws E_SYSTEM with the file, also if the content
-   * could not be loaded again. After an error, the old content remains.
+   * Writes the current content. All calls before the next write starts share that write. Throws E_SYSTEM with the file if the write fails
+   * or if the next start could not load the content. After an error, the old content remains.
    */
   save(): Promise<void> {
     const write = async (): Promise<void> => {
@@ -121,7 +125,7 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
-/** Whether the value is a whole number that a double can represent exactly. */
+/** Returns true if the value is a whole number that a double can represent exactly. */
 export function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }

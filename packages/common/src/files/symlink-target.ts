@@ -1,6 +1,6 @@
-// Finds the target of symbolic links to a configuration file and checks the owners. The owner of a link or of its target controls what the
-// daemons do, often as root. Reading and writing are the jobs of load-config.ts and config-replacement.ts.
-// Invariant: links are followed only if root or the user owns each link and the target.
+// Follows symbolic links to a configuration file and checks who owns the links and the target. These owners control what the daemons do,
+// often as root. load-config.ts and config-replacement.ts read and write the file. Invariant: links are followed only if root or the user
+// owns each link and the target.
 
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -16,8 +16,8 @@ export interface LinkFileSystem {
 const ROOT_UID = 0;
 
 /**
- * The target of the links, even if it does not exist; `file` itself if it is not a link. Throws E_SYSTEM (too many links), E_RIGHTS
- * (owner).
+ * Returns the target of the links, even if it does not exist; `file` itself if it is not a link. Throws E_SYSTEM if there are too many
+ * links, or E_RIGHTS if an owner is not trusted.
  */
 export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: number) => boolean = isRootOrUser): string {
   let target = path.resolve(file);
@@ -33,7 +33,7 @@ export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: numb
   throw new RsError('E_SYSTEM', `More than ${CONFIG_LINKS_MAX} symbolic links lead from ${file}: replace the links with the file itself`);
 }
 
-/** Whether the uid is trusted: root, the user of this process or, under sudo, the user who called sudo. */
+/** Returns true if the uid is trusted: root, the user of this process or, under sudo, the user who called sudo. */
 function isRootOrUser(uid: number): boolean {
   return uid === ROOT_UID || uid === process.geteuid?.() || String(uid) === process.env['SUDO_UID'];
 }

@@ -1,6 +1,6 @@
-// Assertions detect mistakes in our own code. A failed assertion ends the process, and the supervisor of the process restarts it. Input
+// Assertions detect mistakes in our own code. A failed assertion terminates the process, and the process's supervisor restarts it. Input
 // from a peer or a person is never checked with an assertion: the code refuses wrong input with an RsError (errors.ts), and the process
-// continues.
+// keeps running.
 
 export class AssertionError extends Error {}
 

@@ -1,5 +1,5 @@
 // Back-off: the waiting time grows with each attempt, from a minimum to a maximum. Jitter prevents many clients from retrying at the same
-// moment. This class only computes times and has no timer and no source of randomness. The caller does the waiting.
+// moment. This class only computes times; it has no timer and no source of randomness. The caller does the waiting.
 
 export class Backoff {
   private readonly minMs: number;
@@ -9,7 +9,7 @@ export class Backoff {
   private failures = 0;
   private intervalMs = 0;
 
-  /** `random` returns numbers uniformly distributed in [0, 1). It is a parameter so that a test can use a seeded generator. */
+  /** `random` returns uniformly distributed numbers in [0, 1). It is a parameter so that a test can pass a seeded generator. */
   constructor(minMs: number, maxMs: number, random: () => number, growth = 2) {
     this.minMs = minMs;
     this.maxMs = maxMs;
@@ -22,8 +22,8 @@ export class Backoff {
   }
 
   /**
-   * Time in ms to wait before the next attempt: 3/4 of the interval to the whole interval. The interval starts at minMs, and each later
-   * call multiplies it by `growth`, up to maxMs.
+   * Returns the time in ms to wait before the next attempt: between 3/4 of the interval and the whole interval. The interval starts at
+   * minMs. Each later call multiplies it by `growth`, up to maxMs.
    */
   nextMs(growth = this.growth): number {
     this.intervalMs = this.failures === 0 ? this.minMs : Math.min(this.maxMs, this.intervalMs * growth);

@@ -1,18 +1,18 @@
-// Time as a port: all code that waits or measures time takes a Clock, so that tests and the simulator control time.
-// Use monotonic time for intervals. Wall-clock time is only for display to people (logs, "since").
+// The interface to time. All code that waits or measures time takes a Clock, so that tests and the simulator can control time. Use
+// monotonic time for intervals. Wall-clock time is only for display to people (logs, "since").
 
 export interface Timer {
   cancel(): void;
 }
 
 export interface Clock {
-  /** Milliseconds since an arbitrary start; never goes backwards. */
+  /** Milliseconds since an arbitrary starting point; never goes backwards. */
   monotonicMs(): number;
   /** Milliseconds since 1970-01-01 UTC; may jump. */
   wallMs(): number;
   /** Calls `fire` once, `delayMs` from now, unless the timer is cancelled first. */
   after(delayMs: number, fire: () => void): Timer;
-  /** Calls `fire` once, after the code that is running and before the next event. */
+  /** Calls `fire` once, after the current code returns and before the next event. */
   soon(fire: () => void): void;
 }
 
@@ -23,6 +23,6 @@ export const systemClock: Clock = {
     const timeout = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(timeout) };
   },
-  // nextTick and not queueMicrotask, because queueMicrotask allocates an async resource and a bound function at each of many calls.
+  // nextTick, because queueMicrotask would allocate an async resource and a bound function at each call, and calls are frequent.
   soon: (fire) => process.nextTick(fire),
 };

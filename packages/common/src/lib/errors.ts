@@ -1,5 +1,5 @@
-// Errors that people see. Each error has a stable code and a kind.
-// The data plane does not use these errors: its results are status numbers (wire/status.ts).
+// Errors that people see. Each error has a stable code and a kind. The data plane does not use these errors; it uses status numbers
+// (wire/status.ts).
 
 export type ErrorKind = 'usage' | 'config' | 'rights' | 'network' | 'peer' | 'volume' | 'state' | 'system' | 'internal';
 
@@ -7,7 +7,7 @@ interface ErrorEntry {
   kind: ErrorKind;
 }
 
-/** All error codes. A code is stable and is never reused. docs/HACKING.md shows how to add one. */
+/** All error codes. A code never changes and is never reused. docs/HACKING.md shows how to add one. */
 export const ERRORS = {
   E_USAGE: { kind: 'usage' },
   E_CONFIG: { kind: 'config' },
@@ -51,7 +51,7 @@ export type ErrorCode = keyof typeof ERRORS;
 
 /**
  * An error for people. `message` is a sentence without a full stop that says what happened, to what, and, after a colon, what to do.
- * `context` has the same facts for programs.
+ * `context` contains the same facts for programs.
  */
 export class RsError extends Error {
   readonly code: ErrorCode;
@@ -77,14 +77,14 @@ export function toRsError(thrown: unknown): RsError {
   return new RsError('E_INTERNAL', String(thrown));
 }
 
-/** The errno name (`ENOENT`) of a Node system error, else undefined. */
+/** Returns the errno name (such as `ENOENT`) of a Node system error; undefined for any other value. */
 export function errnoName(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
   const code: unknown = thrown.code;
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
-/** What to do about a system error that is caused by a limit of the machine. null: the remedy depends on the operation. */
+/** Says what to do about a system error caused by a limit of the machine; null if the remedy depends on the operation. */
 export function errnoRemedy(errno: string | undefined): string | null {
   switch (errno) {
     case 'ENOSPC':

@@ -1,5 +1,5 @@
-// Limits that both the configuration and the wire protocol use, and limits for the length of text. Units are in the names.
-// The src/limits.ts of the packages above assert relations to these bounds.
+// Limits that both the configuration and the wire protocol use, and limits on text lengths. Units are in the names. Packages that depend on
+// this one assert relations to these bounds in their src/limits.ts.
 
 const MIB = 1024 * 1024;
 
@@ -14,7 +14,8 @@ export const NAME_MAX_BYTES = 63;
 export const UNIVERSE_MAX = 3;
 
 /**
- * Before a peer has proved its identity, IPv6 addresses with this many equal leading bits count as one source: one host can use them all.
+ * Before a peer has proved its identity, IPv6 addresses that share this many leading bits count as one source, because a single host can
+ * use all of them.
  */
 export const SOURCE_PREFIX_LENGTH_6 = 64;
 

@@ -6,7 +6,7 @@ const CONTROL = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** The text with every control character written as `\n`, `\r`, `\t`, `\xHH` or `\uHHHH`. */
+/** Returns the text with every control character written as `\n`, `\r`, `\t`, `\xHH` or `\uHHHH`. */
 export function escapeControls(text: string): string {
   return text.replace(CONTROL, (character) => {
     const code = character.charCodeAt(0);

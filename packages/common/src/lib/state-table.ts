@@ -1,11 +1,11 @@
-// State machines as tables. A table lists the allowed moves in one place, and an assertion fails at any other move.
-// The state machine itself stores its state and defines what happens at a move.
+// State machines as tables. A table lists all allowed transitions; any other transition fails an assertion. The state machine itself stores
+// its state and defines what happens at a transition.
 
 import { assert } from './assert.ts';
 
 export type StateTable<S extends string> = Readonly<Record<S, readonly S[]>>;
 
-/** Throws unless the table allows the move `from` -> `to`. `object` is the name of the machine in the error message. */
+/** Throws unless the table allows the transition `from` -> `to`. `object` is the name of the machine in the error message. */
 export function checkMove<S extends string>(table: StateTable<S>, from: S, to: S, object: string): void {
   assert(table[from].includes(to), `${object}: no move from ${from} to ${to}`);
 }

@@ -1,23 +1,23 @@
-// Subnet arithmetic on IPv4 and IPv6 addresses. Pure. The explorer uses it to find candidate paths.
-// Invariant: addresses of different families are never in the same subnet, not even an IPv4 address written as IPv6 (::ffff:a.b.c.d).
+// Subnet arithmetic on IPv4 and IPv6 addresses. The functions are pure. The explorer uses them to find candidate paths. Invariant:
+// addresses of different families are never in the same subnet, not even an IPv4 address written as IPv6 (::ffff:a.b.c.d).
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
 import { assert } from './assert.ts';
 
-/** Prefix length of addresses in 127/8. Tests run several hosts there, and /24 gives them several subnets. */
+/** Prefix length for addresses in 127/8. Tests run several simulated hosts there, and /24 gives them several subnets. */
 const LOOPBACK_PREFIX_LENGTH = 24;
 
 /**
- * The effective prefix length of an address of this machine: the length given in the file (`A/LEN`), else 24 for an address in 127/8, else
- * the length that the interface with the address reports. null: no length is known.
+ * Returns the effective prefix length of one of this machine's addresses: the length given in the file (`A/LEN`), else 24 for an address in
+ * 127/8, else the length that the interface with this address reports; null if no length is known.
  */
 export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
   if (given !== null) return given;
   return isLoopback4(address) ? LOOPBACK_PREFIX_LENGTH : ofInterface;
 }
 
-/** Whether `other` is in the subnet of `address` with this prefix length. */
+/** Returns true if `other` is in the subnet that `address` and this prefix length define. */
 export function isSameSubnet(address: string, prefixLength: number, other: string): boolean {
   const left = addressBytes(address);
   const right = addressBytes(other);
@@ -30,7 +30,7 @@ export function isSameSubnet(address: string, prefixLength: number, other: strin
   return true;
 }
 
-/** The subnet of an address, as `192.168.45.0/24`. */
+/** Returns the subnet of an address, in the form `192.168.45.0/24`. */
 export function networkOf(address: string, prefixLength: number): string {
   const bytes = addressBytes(address).map(
     (byte, index) => byte & (0xff << Math.min(8, Math.max(0, (index + 1) * 8 - prefixLength))) & 0xff,
@@ -40,19 +40,22 @@ export function networkOf(address: string, prefixLength: number): string {
   return `${groups.join(':').replace(/(^|:)0(:0)+$/, '::')}/${prefixLength}`;
 }
 
-/** A text that is the same for all spellings of an address, for use as a key. */
+/** Returns a text that is the same for all spellings of an address and can be used as a key. */
 export function addressKey(address: string): string {
   // IPv4 addresses have only one spelling.
   return isIPv4(address) ? address : Buffer.from(addressBytes(address)).toString('hex');
 }
 
-/** The source by which an unproven peer is counted: its IPv4 address, or the network of its IPv6 address (with or without a zone). */
+/**
+ * Returns the source under which an unproven peer is counted: its IPv4 address, or the network of its IPv6 address (with or without a
+ * zone).
+ */
 export function sourceKey(address: string): string {
   const [plain = ''] = address.split('%');
   return isIPv6(plain) ? networkOf(plain, SOURCE_PREFIX_LENGTH_6) : plain;
 }
 
-/** Whether the address can be that of a single host: it is not an unspecified, multicast or broadcast address. */
+/** Returns true if the address can belong to a single host: it is not an unspecified, multicast or broadcast address. */
 export function isSingleHost(address: string): boolean {
   const bytes = addressBytes(address);
   const first = bytes[0] ?? 0;
@@ -60,12 +63,12 @@ export function isSingleHost(address: string): boolean {
   return first !== 0xff && bytes.some((byte) => byte !== 0);
 }
 
-/** Whether the address is in 127/8. */
+/** Returns true if the address is in 127/8. */
 export function isLoopback4(address: string): boolean {
   return isIPv4(address) && address.startsWith('127.');
 }
 
-/** The 4 or 16 bytes of an address without a zone. The caller has checked that the address is valid. */
+/** Returns the 4 or 16 bytes of an address without a zone. The caller must check beforehand that the address is valid. */
 function addressBytes(address: string): readonly number[] {
   if (isIPv4(address)) return address.split('.').map(Number);
   const [head = '', tail] = address.split('::');

@@ -1,6 +1,6 @@
-// Parses and prints sizes, durations, names and addresses as people write them. Sizes become bytes, durations become ms. Pure. These
-// functions check only the form; checking ranges is the caller's job. For wrong text they throw an RsError E_USAGE. Its `context.allowed`
-// says what is allowed, and callers can use it in their own messages. Invariant: parse(print(value)) === value.
+// Parses and prints sizes, durations, names and addresses as people write them. Sizes become bytes, durations become ms. The functions are
+// pure. They check only the form; callers check ranges. For wrong text they throw an RsError E_USAGE. Its `context.allowed` says what is
+// allowed; callers can use it in their own messages. Invariant: parse(print(value)) === value.
 
 import { isIP } from 'node:net';
 import { NAME_MAX_BYTES, PORT_MAX } from './limits.ts';
@@ -34,13 +34,15 @@ export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IP
 export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets if a port follows; port 1 to ${PORT_MAX})`;
 
-/** Throws E_USAGE. `text`: the wrong text, or null for a secret, which the message must not show. */
+/** Throws E_USAGE. `text`: the wrong text; null if the text is a secret, which the message must not show. */
 export function refuse(what: string, text: string | null, allowed: string): never {
   const shown = text === null ? '' : ` ${quoteText(text)}`;
   throw new RsError('E_USAGE', `Wrong ${what}${shown}: allowed is ${allowed}`, { allowed });
 }
 
-/** Prepares text from a peer, file or person for a message: cuts it to QUOTED_MAX_CHARS, quotes it and escapes control characters. */
+/**
+ * Prepares text from a peer, file or person for use in a message: cuts it to QUOTED_MAX_CHARS, quotes it and escapes control characters.
+ */
 export function quoteText(text: string): string {
   // JSON.stringify does not escape C1 controls or the marks that change the direction of text.
   return escapeControls(JSON.stringify(text.length > QUOTED_MAX_CHARS ? `${text.slice(0, QUOTED_MAX_CHARS)}...` : text));
@@ -53,7 +55,7 @@ export function parseWhole(text: string): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** `15g` -> bytes. The unit is optional: k, m, g, t or p, in upper or lower case. Throws E_USAGE. */
+/** Parses a size such as `15g` into bytes. The unit is optional: k, m, g, t or p, in upper or lower case. Throws E_USAGE. */
 export function parseSize(text: string): number {
   const match = /^(\d+)([kmgtp]?)$/i.exec(text);
   const count = parseWhole(match?.[1] ?? '');
@@ -64,13 +66,13 @@ export function parseSize(text: string): number {
   return sizeBytes;
 }
 
-/** Bytes -> the shortest exact text, such as `15g`. */
+/** Prints a size in bytes as the shortest exact text, such as `15g`. */
 export function printSize(sizeBytes: number): string {
   const unit = sizeBytes === 0 ? undefined : SIZE_UNITS.find(([, factor]) => sizeBytes % factor === 0);
   return unit === undefined ? String(sizeBytes) : `${sizeBytes / unit[1]}${unit[0]}`;
 }
 
-/** `200ms`, `3s`, `10m`, `1h` -> ms. The unit is required. Throws E_USAGE. */
+/** Parses a duration such as `200ms`, `3s`, `10m` or `1h` into ms. The unit is required. Throws E_USAGE. */
 export function parseDuration(text: string): number {
   const match = /^(\d+)(ms|s|m|h)$/.exec(text);
   const count = parseWhole(match?.[1] ?? '');
@@ -81,7 +83,7 @@ export function parseDuration(text: string): number {
   return durationMs;
 }
 
-/** Whole ms -> the shortest exact text, such as `10m`. */
+/** Prints a duration in whole ms as the shortest exact text, such as `10m`. */
 export function printDuration(durationMs: number): string {
   const unit = durationMs === 0 ? undefined : DURATION_UNITS.find(([, factor]) => durationMs % factor === 0);
   return unit === undefined ? `${durationMs}ms` : `${durationMs / unit[1]}${unit[0]}`;
@@ -96,7 +98,7 @@ export function parseName(text: string, what = 'name'): string {
   return isName(text) ? text : refuse(what, text, NAME_ALLOWED);
 }
 
-/** Returns the IP address without the brackets that may be around an IPv6 address. Throws E_USAGE. */
+/** Returns the IP address. Removes the brackets that may surround an IPv6 address. Throws E_USAGE. */
 export function parseAddress(text: string): string {
   const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
   const family = bare.includes('%') ? 0 : isIP(bare);
@@ -106,7 +108,7 @@ export function parseAddress(text: string): string {
 
 export interface PrefixedAddress {
   readonly address: string;
-  /** null: the text has no prefix length. */
+  /** null if the text has no prefix length. */
   readonly prefixLength: number | null;
 }
 
@@ -124,7 +126,7 @@ export function parsePrefixedAddress(text: string): PrefixedAddress {
 
 export interface Endpoint {
   readonly address: string;
-  /** null: the text has no port. */
+  /** null if the text has no port. */
   readonly port: number | null;
 }
 
@@ -154,7 +156,7 @@ function accepted<T>(parse: () => T): T | undefined {
   }
 }
 
-/** A count with its noun: `1 volume`, `2 volumes`, `3 addresses`. */
+/** Returns a count with its noun: `1 volume`, `2 volumes`, `3 addresses`. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }

@@ -1,7 +1,7 @@
 // Appends whole lines to a file. The caller never waits and never gets an error. One asynchronous write is in progress at a time, and lines
-// that arrive during a write form the next batch. log.ts decides what the lines say and reports failures. Invariants: a write contains only
-// whole lines and uses O_APPEND, so that several processes can share the file; LOG_BUFFER_MAX_BYTES bounds the memory; a failure loses
-// lines, but never ends the process.
+// that arrive during a write form the next batch. log.ts composes the lines and reports failures. Invariants: each write consists of whole
+// lines and uses O_APPEND, so that several processes can share the file; LOG_BUFFER_MAX_BYTES limits the memory; a failure may lose lines,
+// but never terminates the process.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,9 +10,9 @@ import { LOG_BUFFER_MAX_BYTES } from './limits.ts';
 const LOG_MODE = 0o640;
 
 export interface AppendFileEvents {
-  /** Called for every failed open or write. */
+  /** Called after every failed open or write. */
   failed(error: Error): void;
-  /** Called when a write succeeds after lines were dropped. `lines`: how many. */
+  /** Called when a write succeeds after lines were dropped. `lines`: number of dropped lines. */
   recovered(lines: number): void;
 }
 
@@ -50,7 +50,7 @@ export class AppendFile {
     });
   }
 
-  /** Opens the file again, for use after log rotation. */
+  /** Reopens the file. Used after log rotation. */
   reopen(): void {
     if (this.isWriting) {
       this.needsReopen = true;
@@ -63,7 +63,7 @@ export class AppendFile {
     this.descriptor = fresh;
   }
 
-  /** Writes all waiting lines before it returns. For use when the process ends. */
+  /** Writes all waiting lines before returning. Used when the process exits. */
   flushSync(): void {
     if (this.descriptor === null) return;
     const bytes = this.takePending();

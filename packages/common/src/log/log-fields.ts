@@ -1,5 +1,5 @@
-// Keeps keys out of the log. Every field of every log record passes through this file.
-// Invariant: the result is plain data of bounded depth, without secrets and without the bytes of buffers.
+// Keeps keys out of the log. Every field of every log record passes through this file. Invariant: the result is plain data of limited depth
+// and contains neither secrets nor buffer contents.
 
 import { LOG_FIELD_DEPTH_MAX } from './limits.ts';
 
@@ -17,10 +17,10 @@ const SECRETS: ReadonlySet<string> = new Set([
   'mac',
   'proof',
 ]);
-/** Names that the record itself uses. If a field has such a name, `_` is appended to the name. */
+/** Names that the record itself uses. If a field has one of these names, `_` is appended to it. */
 const RESERVED: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'node']);
 
-/** A copy of the record's fields that is safe to log. */
+/** Returns a copy of the record's fields that is safe to log. */
 export function cleanFields(fields: LogFields): Record<string, unknown> {
   const clean: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {

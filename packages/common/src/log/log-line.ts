@@ -24,10 +24,10 @@ export function formatTime(wallMs: number): string {
   return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;
 }
 
-/** Formats a time in the time zone of this machine, as `2010_09_14-17:02:32 (+02:00)`. */
+/** Formats a time in this machine's time zone, as in `2010_09_14-17:02:32 (+02:00)`. */
 export function formatLocalTime(wallMs: number): string {
   const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
-  // The time must still be a valid Date after the shift.
+  // The shifted time must still be a valid Date.
   const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
   const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
     String(part).padStart(2, '0'),
@@ -35,7 +35,7 @@ export function formatLocalTime(wallMs: number): string {
   return formatTime(shiftedMs).replace('GMT', `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`);
 }
 
-/** The formatted line of one record, without a line end. `timeText` formats the time of the record. */
+/** Returns one record as a formatted line without a line end. `timeText` formats the record's time. */
 export function formatLogLine(line: string, timeText: (wallMs: number) => string = formatTime): string {
   const record = parseRecord(line);
   if (record === undefined) return escapeControls(line);

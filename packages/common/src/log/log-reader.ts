@@ -1,6 +1,6 @@
-// Reads a daemon's log for people: its last lines and, on request, new lines as they arrive. Following continues when the log is rotated (a
-// new file gets the name of the log) or truncated. log-line.ts formats the lines. Invariants: memory is bounded, however long a line is;
-// each complete line is printed once, in order.
+// Prints a daemon's log for people: its last lines and, on request, new lines as they arrive. A reader continues to follow the log when it
+// is rotated (a new file takes over its name) or truncated. log-line.ts formats the lines. Invariants: memory is limited, however long a
+// line is; each complete line is printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
@@ -14,13 +14,13 @@ export interface LogReaderOptions {
   readonly file: string;
   /** The daemon that writes the log, for error messages. */
   readonly daemon: string;
-  /** Number of last lines to print first; null: all lines. */
+  /** Number of last lines to print first; null for all lines. */
   readonly lines: number | null;
   readonly follow: boolean;
-  /** Whether to show times in the time zone of this machine; default: in GMT. */
+  /** True to show times in this machine's time zone. By default, times are in GMT. */
   readonly isLocal?: boolean;
   readonly clock: Clock;
-  /** Called with formatted lines, line ends included. */
+  /** Called with formatted lines, including their line ends. */
   readonly out: (text: string) => void;
 }
 
@@ -38,7 +38,7 @@ export class LogReader {
     this.options = options;
   }
 
-  /** Prints the log. Returns at the end of the file or, if it follows the log, after stop(). Throws E_NO_LOG, E_RIGHTS, E_SYSTEM. */
+  /** Prints the log. Returns at the end of the file or, when following the log, after stop(). Throws E_NO_LOG, E_RIGHTS, E_SYSTEM. */
   async run(): Promise<void> {
     let handle = await this.open();
     try {
@@ -127,7 +127,7 @@ export class LogReader {
   }
 }
 
-/** Cuts bytes into lines; keeps only the first LOG_LINE_MAX_BYTES of a longer line. */
+/** Splits bytes into lines; keeps only the first LOG_LINE_MAX_BYTES of a longer line. */
 class LineCutter {
   private held: Buffer[] = [];
   private heldBytes = 0;
@@ -159,13 +159,13 @@ class LineCutter {
     const kept = bytes.subarray(0, room);
     if (kept.length < bytes.length) this.isCut = true;
     if (kept.length === 0) return;
-    // Copied, because the reader overwrites the chunk's buffer with its next read.
+    // Copy the bytes, because the reader's next read overwrites the chunk's buffer.
     this.held.push(Buffer.from(kept));
     this.heldBytes += kept.length;
   }
 }
 
-/** Position in the file where the last `lines` lines begin. A final line without a line end counts as a line. */
+/** Returns the position in the file where the last `lines` lines begin. A final line without a line end counts as a line. */
 async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffer): Promise<number> {
   const { size } = await handle.stat();
   if (lines === 0) return size;
@@ -174,7 +174,7 @@ async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffe
     const start = Math.max(0, end - buffer.length);
     const { bytesRead } = await handle.read(buffer, 0, end - start, start);
     for (let at = bytesRead - 1; at >= 0; at--) {
-      // A line end at the very end of the file begins no further line.
+      // No further line begins after a line end at the very end of the file.
       if (buffer[at] !== LINE_END || start + at === size - 1) continue;
       seen++;
       if (seen === lines) return start + at + 1;

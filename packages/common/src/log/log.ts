@@ -1,6 +1,6 @@
-// The log of a daemon. JSON records (pino) are appended to a file. In the foreground, they are also formatted and written to stderr.
-// Other code uses only the Log interface. log-fields.ts keeps keys out; log-reader.ts and log-line.ts read the log.
-// Invariants: a log that cannot be written never stops the program; no line is logged per I/O.
+// A daemon's log. JSON records (pino) are appended to a file. In the foreground, they are also formatted and written to stderr. Other code
+// uses only the Log interface. log-fields.ts keeps keys out; log-reader.ts and log-line.ts read the log. Invariants: a program never stops
+// because its log cannot be written; no line is logged for each I/O.
 
 import { type Logger, pino } from 'pino';
 import { AppendFile } from './append-file.ts';
@@ -12,22 +12,22 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Log {
-  /** Whether debug lines are written. */
+  /** True if debug lines are written. */
   readonly isDebug?: boolean;
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
   /**
-   * A log that adds these fields to each record. `path` is printed in parentheses (`6-if0-tx0`) and is `main` by default. `node` is printed
-   * before `@rsio` and is the node of the parent log by default.
+   * Returns a log that adds these fields to each record. `path` (such as `6-if0-tx0`; default `main`) is printed in parentheses. `node`
+   * (default: the parent log's node) is printed before `@rsio`.
    */
   child(fields: LogFields & { readonly path?: string; readonly node?: string }): Log;
 }
 
 export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
-  /** Opens the file again, when SIGHUP arrives after log rotation. */
+  /** Reopens the file. Called on SIGHUP, which arrives after log rotation. */
   reopen(): void;
   /** Writes all waiting lines. This also happens when the process exits. */
   flushSync(): void;
@@ -36,13 +36,13 @@ export interface DaemonLog extends Log {
 
 export interface LogOptions {
   readonly file: string;
-  /** Printed before `@rsio`: the client's node name, or the server's name. */
+  /** The client's node name or the server's name. Printed before `@rsio`. */
   readonly node: string;
-  /** Default `info`. */
+  /** The default is `info`. */
   readonly level?: LogLevel;
-  /** Used in the foreground: called with each formatted line, without a line end. */
+  /** Called with each formatted line, without a line end. Used in the foreground. */
   readonly copy?: ((line: string) => void) | undefined;
-  /** Called once if the file cannot be written. Default: stderr. */
+  /** Called once if the file cannot be written. By default, the sentence is written to stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
 }
@@ -77,7 +77,7 @@ export function openLog(options: LogOptions): DaemonLog {
   const log = new PinoLog(root, root);
   const flush = () => sink.flushSync();
   process.on('exit', flush);
-  // The stderr of a background process is discarded, so the reason is written to the log before the process ends.
+  // A background process's stderr is discarded, so the reason is written to the log before the process exits.
   const ends = (thrown: unknown, origin: string): void => {
     const what = origin === 'unhandledRejection' ? 'an unhandled rejection' : 'an uncaught exception';
     log.error(`This process exits because of ${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { error: thrown });
@@ -132,7 +132,7 @@ class PinoLog implements Log {
     return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...(node === undefined ? {} : { node }) }, { level: 'debug' }));
   }
 
-  // Checks the level of the root for children too, because pino copies the level to a child only when it creates the child.
+  // Check the root's level for children too, because pino copies the level to a child only when creating the child.
   private emit(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (!this.root.isLevelEnabled(level)) return;
     if (fields === undefined) this.logger[level]({}, message);
@@ -140,7 +140,7 @@ class PinoLog implements Log {
   }
 }
 
-/** Writes a line to stderr: the usual `copy` of a daemon in the foreground. */
+/** Writes a line to stderr. A daemon in the foreground normally uses this function as `copy`. */
 export function copyToStderr(line: string): void {
   process.stderr.write(`${line}\n`);
 }

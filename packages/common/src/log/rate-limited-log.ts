@@ -1,7 +1,7 @@
 // Limits log lines that peers can cause at will, so that peers cannot fill a disk. Within an interval, at most `maxLines` lines of a kind
-// are logged, and further lines are only counted. At level debug, all lines are logged. A kind is an object and an event, named by the
-// caller. Invariants: the number of omitted lines is reported, at the latest by `close`; memory is bounded; a timer runs only if lines were
-// omitted.
+// are logged, and further lines are only counted. At level debug, all lines are logged. The caller names a kind, which stands for an event
+// on an object. Invariants: `close` or an earlier line reports how many lines were omitted; memory is limited; a timer runs only if lines
+// were omitted.
 
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
@@ -14,7 +14,7 @@ interface Kind {
   leftOut: number;
 }
 
-/** Name of the count that all kinds beyond RATE_LIMITED_KINDS_MAX share. */
+/** Name of the count shared by all kinds beyond RATE_LIMITED_KINDS_MAX. */
 const OTHERS = 'Others';
 
 export class RateLimitedLog {
@@ -32,7 +32,8 @@ export class RateLimitedLog {
   }
 
   /**
-   * Calls `write`, or only counts the line if the limit is reached. `name` begins the sentence that reports how many lines were omitted.
+   * Calls `write`, or only counts the line if the limit has been reached. `name` begins the sentence that reports how many lines were
+   * omitted.
    */
   note(name: string, write: () => void): void {
     const kind = this.kindOf(name);

@@ -1,5 +1,5 @@
 // A pool of reusable buffers in size classes (powers of two from 4 KiB to the largest body), because allocating a buffer costs more than
-// copying. Invariant: a buffer has one owner, which gives the buffer back once, after its last read or write.
+// copying. Invariant: each buffer has one owner. The owner returns the buffer to the pool exactly once, after last reading or writing it.
 
 import { BODY_MAX_BYTES } from '../lib/limits.ts';
 
@@ -11,13 +11,13 @@ export class BufferPool {
   private readonly keepBytes: number;
   private keptBytes = 0;
 
-  /** `keepBytes`: maximum total size of idle buffers. Buffers beyond it are left to the garbage collector. */
+  /** `keepBytes`: maximum total size of idle buffers. Buffers beyond this size are left to the garbage collector. */
   constructor(keepBytes: number) {
     this.keepBytes = keepBytes;
     for (let shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) this.free.push([]);
   }
 
-  /** Returns a buffer with the length of the smallest size class that fits, or with exactly `lengthBytes` if no class is large enough. */
+  /** Returns a buffer as long as the smallest sufficient size class, or of exactly `lengthBytes` if no class is large enough. */
   take(lengthBytes: number): Buffer {
     const index = classOf(lengthBytes);
     const list = this.free[index];

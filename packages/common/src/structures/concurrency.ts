@@ -1,7 +1,7 @@
-// Does the same work for many items, a few at a time. A thousand volumes then neither wait for one another in turn nor start a thousand
-// programs at once. Invariant: the results are in the order of the items.
+// Does the same work for many items, a few at a time. For example, a thousand volumes are not handled one by one, nor do they start a
+// thousand programs at once. Invariant: the results are in the order of the items.
 
-/** Throws the first error that `work` throws. After an error, work that has started continues, but no further work starts. */
+/** Throws the first error that `work` throws. After an error, work in progress continues, but no further work starts. */
 export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, work: (thing: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;

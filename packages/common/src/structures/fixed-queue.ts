@@ -22,7 +22,7 @@ export class FixedQueue<T> {
     return this.count === this.capacity;
   }
 
-  /** The caller has checked that the queue is not full. */
+  /** The caller must check beforehand that the queue is not full. */
   push(item: T): void {
     assert(this.count < this.capacity, `Queue of ${this.capacity} overflows`);
     this.ring[(this.head + this.count) % this.capacity] = item;
@@ -42,7 +42,7 @@ export class FixedQueue<T> {
     return item;
   }
 
-  /** The items, the oldest first. */
+  /** Returns the items, oldest first. */
   toArray(): T[] {
     return Array.from({ length: this.count }, (_unused, index) => this.ring[(this.head + index) % this.capacity] as T);
   }

@@ -1,8 +1,8 @@
-// Counts operations in flight and reports when the last one has ended, so that the owner can then close the resources that operations use.
-// Counting an operation allocates nothing. The owner decides which operations may start, and when.
+// Counts operations in flight and reports when the last one has completed, so that the owner can close the resources that operations use.
+// Counting allocates nothing. The owner decides which operations may start, and when.
 
 export class InFlight {
-  /** Number of operations that have begun and not ended. */
+  /** Number of operations that have begun but not completed. */
   count = 0;
   private idle: (() => void)[] = [];
 

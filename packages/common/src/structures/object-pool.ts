@@ -1,6 +1,6 @@
-// A pool of objects of one kind. Idle objects are kept for reuse, because they own memory that is expensive to allocate.
-// Invariant: an object has one owner, which gives the object back once; the pool keeps at most `keptMax` idle objects, and further ones are
-// left to the garbage collector.
+// A pool of objects of one kind. Idle objects are kept for reuse, because they own memory that is expensive to allocate. Invariants: each
+// object has one owner, which returns it to the pool exactly once; the pool keeps at most `keptMax` idle objects and leaves any others to
+// the garbage collector.
 
 export class ObjectPool<T> {
   private readonly idle: T[] = [];
@@ -9,14 +9,14 @@ export class ObjectPool<T> {
   private readonly reset: (object: T) => void;
   private taken = 0;
 
-  /** `reset` is called on each object that is given back. */
+  /** `reset` is called with each object that is returned to the pool. */
   constructor(keptMax: number, make: () => T, reset: (object: T) => void) {
     this.keptMax = keptMax;
     this.make = make;
     this.reset = reset;
   }
 
-  /** Number of objects that were taken and not given back. */
+  /** Number of objects that have been taken but not returned. */
   get inUse(): number {
     return this.taken;
   }

@@ -1,11 +1,11 @@
-// Collects every bound of every folder by name, for tests that compare documents with the bounds. Reads each limits.ts below packages/.
-// Invariant: no two folders have a bound of the same name.
+// Collects the bounds from each limits.ts below packages/, for tests that compare documents with the bounds. Invariant: no two folders have
+// a bound with the same name, so that the name alone identifies a bound.
 
 import { readdirSync } from 'node:fs';
 
 const PACKAGES = new URL('../../../', import.meta.url);
 
-/** Name and value of each numeric bound. Throws if two folders have a bound of the same name. */
+/** Returns the name and value of each numeric bound. Throws if two folders have a bound with the same name. */
 export async function allLimits(): Promise<ReadonlyMap<string, number>> {
   const files = readdirSync(PACKAGES, { recursive: true, encoding: 'utf8' }).filter((path) => /^[^/]+\/src\/(.+\/)?limits\.ts$/.test(path));
   const bounds = new Map<string, number>();

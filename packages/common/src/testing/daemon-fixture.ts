@@ -1,6 +1,6 @@
-// A program that starts in the same way as rssrv and rsiod, for the tests of daemon-process: `node daemon-fixture.ts MODE FOLDER
-// [--foreground]`. It writes its events as lines to FOLDER/events, because a background daemon has no other output.
-// Modes: run; slow (never ready, ends on request); hang (never ready, never ends); fail; crash; quit.
+// A program that starts in the same way as rssrv and rsiod, for testing daemon-process: `node daemon-fixture.ts MODE FOLDER
+// [--foreground]`. It writes its events as lines to FOLDER/events, because a background daemon has no other output. Modes: run; slow (never
+// ready, exits on request); hang (never ready, never exits); fail; crash; quit.
 
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';

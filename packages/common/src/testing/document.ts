@@ -1,22 +1,22 @@
-// Reads the project's documents for tests that compare them with the code, so that the documents stay in step with the code.
-// Supports only the Markdown that the documents use: headings, tables, code blocks.
+// Reads the project's documents for tests that compare them with the code. Supports only three elements of Markdown: headings, tables and
+// code blocks.
 
 import { readFileSync } from 'node:fs';
 
 const DOCS = new URL('../../../../docs/', import.meta.url);
 const ROOT = new URL('../../../../', import.meta.url);
 
-/** The text of a page, by its name below docs/. */
+/** Returns the text of a page. `name`: path of the page below docs/. */
 export function readDocument(name: string): string {
   return readFileSync(new URL(name, DOCS), 'utf8');
 }
 
-/** The text of a source file, by its path from the root of the project. */
+/** Returns the text of a source file. `path`: path of the file from the root of the project. */
 export function readSource(path: string): string {
   return readFileSync(new URL(path, ROOT), 'utf8');
 }
 
-/** The text between a heading (`### Flags`) and the next heading of any level. Throws if there is no such heading. */
+/** Returns the text between a heading (such as `### Flags`) and the next heading of any level. Throws if there is no such heading. */
 function sectionOf(page: string, heading: string): string {
   const lines = page.split('\n');
   const from = lines.indexOf(heading);
@@ -25,7 +25,7 @@ function sectionOf(page: string, heading: string): string {
   return lines.slice(from + 1, to < 0 ? lines.length : to).join('\n');
 }
 
-/** The cells of the first table below a heading, row by row, without the table's header row. */
+/** Returns the cells of the first table below a heading, row by row, without the header row. */
 export function tableOf(page: string, heading: string): string[][] {
   const lines = sectionOf(page, heading).split('\n');
   const from = lines.findIndex((line) => line.startsWith('|'));
@@ -41,7 +41,7 @@ export function tableOf(page: string, heading: string): string[][] {
   return rows;
 }
 
-/** The lines of every code block below a heading. */
+/** Returns the lines of every code block below a heading. */
 export function codeOf(page: string, heading: string): string[][] {
   const blocks = sectionOf(page, heading).split('```');
   return blocks.filter((_, index) => index % 2 === 1).map((block) => block.split('\n').slice(1, -1));

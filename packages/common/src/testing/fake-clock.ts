@@ -1,6 +1,6 @@
-// A clock whose time changes only when the test moves it. Timers fire in the order of their due times; timers due at the same time fire in
-// the order of creation. Invariant: while a timer fires, the clock shows the timer's due time. If it starts another timer that falls due
-// within the same move, that timer also fires in this move.
+// A clock whose time changes only when the test advances it. Timers fire in the order of their due times; timers due at the same time fire
+// in the order of creation. Invariant: while a timer is firing, the clock shows its due time. If a timer's function starts another timer
+// that falls due during the same advance, that timer also fires during it.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 
@@ -28,7 +28,7 @@ export class FakeClock implements Clock {
     return this.startWallMs + this.nowMs;
   }
 
-  /** Moves the wall clock by `byMs`, forwards or backwards, as if the machine's clock had been set. */
+  /** Moves the wall clock forwards or backwards by `byMs`, as if the machine's clock had been set. */
   jumpWall(byMs: number): void {
     this.startWallMs += byMs;
   }
@@ -52,7 +52,7 @@ export class FakeClock implements Clock {
     return this.pending.length;
   }
 
-  /** Advances time by `durationMs`, and fires every timer that falls due within that time. */
+  /** Advances time by `durationMs` and fires every timer that falls due within that time. */
   advance(durationMs: number): void {
     const endMs = this.nowMs + durationMs;
     for (;;) {

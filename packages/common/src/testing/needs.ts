@@ -1,5 +1,5 @@
-// Checks for external programs that a test needs on the machine. If one is missing, the test is skipped with a message that names the
-// package to install. Invariant: no test fails or waits because a program is missing.
+// Checks whether the external programs that a test needs are installed. If one is missing, the test is skipped with a message that names
+// the package to install. Invariant: no test fails or waits because a program is missing.
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -13,7 +13,7 @@ export function needPrograms(context: TestContext, ...programs: readonly (keyof 
   for (const program of programs) context.skip(!isProgramThere(program), `needs ${program}: install ${PACKAGES[program]}`);
 }
 
-/** Whether a shell would find the program in PATH. */
+/** Returns true if a shell would find the program in PATH. */
 export function isProgramThere(program: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && isExecutable(join(folder, program)));
 }

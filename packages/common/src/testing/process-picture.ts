@@ -1,6 +1,6 @@
 // Records the state that test files in one process share: working directory, user and groups, umask, environment, listeners, and the
-// properties of Node's globals. Comparing a picture before a file with one after it shows what the file left changed. unit-setup.ts reports
-// changes and resets modules. State inside libraries is not covered.
+// properties of Node's globals. Comparing pictures taken before and after a test file shows which changes the file left behind.
+// unit-setup.ts reports changes and resets modules. Pictures do not cover state inside libraries.
 
 import childProcess from 'node:child_process';
 import crypto from 'node:crypto';
@@ -11,10 +11,10 @@ import net from 'node:net';
 import os from 'node:os';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
-// Loaded here because loading it replaces process.chdir, which would otherwise look like a change by a test.
+// Load this module here: loading it replaces process.chdir, which would otherwise look like a change made by a test.
 import 'node:worker_threads';
 
-/** Objects to which a test might add properties. All later test files of the process would see these properties. */
+/** Objects to which a test might add properties. All later test files in the process would see these properties. */
 const OBJECTS: Readonly<Record<string, object>> = {
   globalThis,
   process,
@@ -48,7 +48,10 @@ const OBJECTS: Readonly<Record<string, object>> = {
   'timers/promises': timersPromises,
 };
 
-/** The state that all code of this process shares. For each name, the value, or the getter if the property has one. */
+/**
+ * Returns the state that all code in this process shares. The map contains, for each name, the value, or the getter if the property has
+ * one.
+ */
 export function picture(): Map<string, unknown> {
   const seen = new Map<string, unknown>();
   for (const [name, object] of Object.entries(OBJECTS)) {
@@ -62,7 +65,10 @@ export function picture(): Map<string, unknown> {
   return seen.set('folder', process.cwd()).set('mask', process.umask()).set('rights', String(rights));
 }
 
-/** Equal values count as the same, and so do a getter and its value, because Node replaces the getter when it loads a library lazily. */
+/**
+ * Treats equal values as unchanged. Also treats a getter and its value as unchanged, because Node replaces the getter when it loads a
+ * library lazily.
+ */
 function isSame(before: unknown, after: unknown): boolean {
   return (
     Object.is(before, after) ||
@@ -70,7 +76,7 @@ function isSame(before: unknown, after: unknown): boolean {
   );
 }
 
-/** Names of the entries that have changed since the picture `before`. */
+/** Returns the names of the entries that have changed since the picture `before`. */
 export function changedSince(before: ReadonlyMap<string, unknown>): string[] {
   const after = picture();
   return [...new Set([...before.keys(), ...after.keys()])].filter((name) => !isSame(before.get(name), after.get(name)));

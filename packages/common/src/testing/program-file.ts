@@ -1,6 +1,6 @@
-// For tests that start a program: bundles the program's sources into one file, once per test file. A start that transforms every module
-// takes four times the CPU time. The test itself sends requests to the program. Invariant: the bundle is made from the current sources, is
-// as deep below package.json as the source, and is removed when the tests of the calling file have ended.
+// Bundles a program's sources into one file, once per test file, for tests that start the program. Without a bundle, each start transforms
+// every module and takes four times the CPU time. Invariant: the bundle is made from the current sources, is as deep below package.json as
+// the source, and is removed when the calling file's tests have finished.
 
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,8 @@ import { afterAll, beforeAll } from 'vitest';
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
 /**
- * Bundles `source`, a module in the src folder of a package, without `libraries`. Returns a function that gives the file's name in tests.
+ * Bundles `source`, a module in the src folder of a package. Leaves `libraries` out of the bundle. Returns a function that returns the
+ * bundle's file name; tests call it.
  */
 export function useProgram(source: URL, libraries: readonly string[] = []): () => string {
   const name = fileURLToPath(source);

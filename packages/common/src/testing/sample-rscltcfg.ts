@@ -1,5 +1,6 @@
-// Texts of the client's configuration file for tests. The sample is byte for byte the file in the manual. Edits, commands, join and crsio
-// must all be able to produce it from an empty file, and the reader must accept it. Texts for a single test belong in that test.
+// Client configuration files for tests. The sample is identical, byte for byte, to the file in the manual. Edits, commands, join and crsio
+// must all be able to produce the sample from an empty file, and the reader must accept it. Texts that only one test uses belong in that
+// test.
 
 interface SampleOptions {
   /** Addresses of the client's two interfaces. */
@@ -11,7 +12,7 @@ interface SampleOptions {
   readonly key?: string;
 }
 
-/** The file of a client with two interfaces. It has one namespace, with one server at two addresses. */
+/** Returns the file for a client with two interfaces and one namespace, which has one server with two addresses. */
 export function sampleRscltcfg(options: SampleOptions = {}): string {
   const { near = ['192.168.45.20', '192.168.46.20'], far = ['192.168.45.10', '192.168.46.10'] } = options;
   const { port = 5000, node = 'big-2', key = '0xbig-2' } = options;
@@ -40,7 +41,9 @@ address       = ${far[1]}
 
 export const SAMPLE_RSCLTCFG = sampleRscltcfg();
 
-/** The shortest file with a login and a server. `namespace`: further lines of the [namespace] section; `more`: further sections. */
+/**
+ * Returns the shortest file that has a login and a server. `namespace`: further lines of the [namespace] section; `more`: further sections.
+ */
 export function smallRscltcfg(namespace = '', more = ''): string {
   const login = 'namespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\n';
   return `[interface if0]\naddress = 10.0.1.1\n[namespace osl]\n${login}${namespace}[server s1]\naddress = 10.0.1.9\n${more}`;

@@ -1,5 +1,5 @@
-// Random numbers from a seed. Every random choice in a test uses this class, so that failures can be reproduced.
-// The test chooses and prints the seed. Not for secrets.
+// Random numbers from a seed. Every random choice in a test uses this class, so that failures can be reproduced. The test chooses and
+// prints the seed. The numbers are predictable, so they must not be used for secrets.
 
 export class SeededRandom {
   private state: number;
@@ -8,7 +8,7 @@ export class SeededRandom {
     this.state = seed >>> 0;
   }
 
-  /** Uniform in [0, 1). */
+  /** Returns a uniformly distributed number in [0, 1). */
   unit(): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0;
     let mixed = this.state;
@@ -17,7 +17,7 @@ export class SeededRandom {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from `min` to `max`, both included. */
+  /** Returns a whole number from `min` to `max`, both included. */
   int(min: number, max: number): number {
     return min + Math.floor(this.unit() * (max - min + 1));
   }
@@ -30,7 +30,7 @@ export class SeededRandom {
     return list[this.int(0, list.length - 1)]!;
   }
 
-  /** Random bytes, for use where a handshake needs unpredictable bytes. */
+  /** Returns random bytes. Tests use it in place of a handshake's source of unpredictable bytes. */
   readonly bytes = (lengthBytes: number): Buffer => {
     const bytes = Buffer.alloc(lengthBytes);
     for (let at = 0; at < lengthBytes; at++) bytes[at] = this.int(0, 255);

@@ -1,5 +1,6 @@
-// A clock that simulates a process that stops for a while, as after SIGSTOP or during a long garbage collection. During the stall, time
-// continues but no timer fires. Timers that fell due fire in order when the process continues. The time comes from another clock, `below`.
+// A clock that simulates a process which stops for a while, for example after SIGSTOP or during a long garbage collection. During the
+// stall, time passes but no timer fires. Timers that fell due fire in order when the process continues. The underlying clock `below`
+// provides the time.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 

@@ -1,5 +1,5 @@
-// The user's commands as data. A list line, an action or an answer contains a command, and perform.ts executes it. Invariant: a command
-// refers to objects by their names in the file, never by a position on the screen.
+// The user's commands as data. Each list line, action or answer contains a command, which perform.ts executes. Invariant: a command refers
+// to objects by their names in the file, never by a position on the screen.
 
 /** The purpose of a form. If `name` is null, the form is for a new section. */
 export type FormPurpose =
@@ -9,10 +9,10 @@ export type FormPurpose =
   | { readonly kind: 'defaults' }
   | { readonly kind: 'explore' };
 
-/** The address that is explored in addition to the broadcasts, and the key. */
+/** The key, and the address to explore in addition to the broadcasts. */
 export interface ExploreRequest {
   readonly address: string | null;
-  /** The port to explore; null: the port in [defaults]. */
+  /** The port to explore; null for the port in [defaults]. */
   readonly port: number | null;
   readonly namespacekey: string | null;
 }

@@ -8,7 +8,7 @@ export interface DifferenceLine {
   readonly text: string;
 }
 
-/** All lines of `old` and `now` with their signs. Differences in line ends are ignored. */
+/** All lines of `old` and `now`, each marked as removed, added or unchanged. Differences in line ends are ignored. */
 export function differenceOf(old: string, now: string): DifferenceLine[] {
   const [before, after] = [linesOf(old), linesOf(now)];
   let head = 0;

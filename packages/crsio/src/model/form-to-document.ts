@@ -1,6 +1,6 @@
-// Applies a form to the document, or adds all interfaces of this machine at once. After an edit the reader checks the whole file, and a
-// fault in the file becomes the form's problem. Invariants: the resulting document is one that the reader accepts; an edit is applied as a
-// whole or not at all.
+// Applies a form to the document, or adds all interfaces of this machine at once. After an edit, the reader checks the whole file, and any
+// fault in it is shown as the form's problem. Invariants: the reader accepts the resulting document; an edit is applied as a whole or not
+// at all.
 
 import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -40,7 +40,7 @@ export function removeSection(state: State, what: Removable): { readonly documen
   return tryEdit(state, (document) => removeConfigSection(document, place));
 }
 
-/** Makes an edit if the reader accepts the result. */
+/** Applies an edit if the reader accepts the result. */
 export function tryEdit(
   state: Pick<State, 'document' | 'configFile'>,
   edit: (document: IniDocument) => IniDocument,
@@ -55,7 +55,7 @@ export function tryEdit(
   }
 }
 
-// Removes the line number, which would mislead because it belongs to a file that is not written yet.
+// Removes the line number, which would be misleading because it refers to a file that has not been written yet.
 function withoutLocation(message: string, file: string): string {
   const rest = message.startsWith(`${file}:`) ? message.slice(file.length + 1) : message;
   return rest.replace(/^\d+: /, '').replace(/ \(first in line \d+\)/, '');
@@ -91,7 +91,7 @@ function valuesOf(form: Form): KeyValues {
   return Object.fromEntries(set.map((field) => [field.key, fieldText(field)]));
 }
 
-/** Interfaces of this machine, without the loopback, that the file does not have and has room for. */
+/** Interfaces of this machine, except the loopback, that are missing from the file and for which it has room. */
 export function missingInterfaces(state: State): readonly MachineInterface[] {
   const { interfaces } = configOf(state);
   const known = new Set(interfaces.map(({ address }) => address));

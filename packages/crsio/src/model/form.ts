@@ -1,5 +1,6 @@
-// A form as a value: its fields, the buttons below them, and the focus. The schema says which values a field accepts; relations between
-// fields, and where values are written, are form-to-document.ts's job. Invariant: a form is accepted only if every field is valid by itself.
+// A form as a value: its fields, the buttons below them, and the focus. The schema says which values a field accepts; form-to-document.ts
+// checks relations between fields and decides where values are written. Invariant: a form is accepted only if every field is valid by
+// itself.
 
 import type { KeyEntry } from '@rsio/common/config/schema/schema';
 import { RsError } from '@rsio/common/lib/errors';
@@ -28,13 +29,13 @@ export interface Form {
   readonly fields: readonly Field[];
   /** Index in the result of focusable(). */
   readonly focus: number;
-  /** Whether rarely set fields are shown. */
+  /** True while rarely set fields are shown. */
   readonly isOpen: boolean;
-  /** Whether keys are shown. */
+  /** True while keys are shown. */
   readonly isShown: boolean;
   /** Text of all fields when the form was opened. */
   readonly initial: string;
-  /** Why the form was not accepted; removed by the next change. */
+  /** Why the form was not accepted; cleared by the next change. */
   readonly problem: string | null;
 }
 
@@ -89,7 +90,7 @@ export function isTouched(form: Form): boolean {
   return sumOf(form.fields) !== form.initial;
 }
 
-/** The problem of the field, or null. An empty field is a problem only if `mustBeThere` is true. */
+/** The problem of the field, or null. An empty field counts as a problem only if `mustBeThere` is true. */
 export function fieldProblem(field: Field, mustBeThere: boolean): string | null {
   const text = fieldText(field);
   if (text === '') return field.entry.isRequired && mustBeThere ? `Missing ${field.key}: needed is ${field.entry.type.allowed}` : null;
@@ -102,7 +103,7 @@ export function fieldProblem(field: Field, mustBeThere: boolean): string | null 
   }
 }
 
-/** The form with the focus on its first wrong field and the reason; the same form if all fields are valid. */
+/** Moves the focus to the first wrong field and adds the reason; returns the form unchanged if all fields are valid. */
 export function checkForm(form: Form): Form {
   const wrong = form.fields.find((field) => fieldProblem(field, true) !== null);
   if (wrong === undefined) return { ...form, problem: null };

@@ -1,4 +1,4 @@
-// Defines the forms: their fields come from the schema, their values from the document. Accepting a form is form-to-document.ts's job. Invariant:
+// Defines the forms: the schema supplies the fields, and the document supplies the values. form-to-document.ts accepts a form. Invariant:
 // every key of the schema is in the form of its section.
 
 import type { SectionRef } from '@rsio/common/config/rscltcfg-edit';
@@ -24,7 +24,7 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
   return { kind: 'form', purpose, form: formFor(state, purpose) };
 }
 
-/** The section that a form changes; null: the form makes a new section, or no section. */
+/** The section that a form changes; null if the form makes a new section, or no section. */
 export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':
@@ -92,7 +92,7 @@ function namedForm(
   return formOf(title, [nameSpec, ...specsOf(schema[purpose.kind].keys, section, FIRST_KEYS[purpose.kind], addresses)]);
 }
 
-/** The fields of a section. `first`: the keys that are shown first; null: all fields are shown. */
+/** The fields of a section. `first` lists the keys that are shown first; null to show all fields. */
 function specsOf(keys: KeyTable, section: IniSection | null, first: readonly string[] | null, addresses: readonly Offer[]): FieldSpec[] {
   return Object.entries(keys).map(([key, entry]) => ({
     key,

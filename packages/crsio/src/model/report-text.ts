@@ -1,5 +1,5 @@
-// The measurement of a pair of interfaces as one line of text, for the search screen and for the path test. Values that were not measured
-// are left out.
+// Formats the measurement of a pair of interfaces as one line of text for the search screen and the path test. Values that were not
+// measured are omitted.
 
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import type { ProbeView } from '@rsio/common/control/methods';
@@ -13,7 +13,7 @@ export function reportSentence(report: ProbeReport): string {
   return `${from}: ${facts(report).join(', ')}`;
 }
 
-/** The measurement of a path by rsiod, in the same form. */
+/** Formats rsiod's measurement of a path in that form. */
 export function probeSentences(view: ProbeView): string[] {
   const ends = `${view.interface} ${view.localAddress} -> ${view.address}/${view.port}`;
   if (view.error !== null) return [ends, `    ${view.error.message} [${view.error.code}]`];

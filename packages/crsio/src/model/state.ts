@@ -1,6 +1,6 @@
 // The whole state of crsio as one value: the edited document, the stack of screens, and the question on top of them. update.ts computes the
-// next state, pages/ and view/ show it. Invariants: the document is always one that the reader accepts, so that it can be saved at any
-// time; the initial content of a new file does not count as an unsaved change.
+// next state; pages/ and view/ show it. Invariants: the reader accepts the document at all times, so that it can always be saved; the
+// initial content of a new file does not count as an unsaved change.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
@@ -16,7 +16,7 @@ import type { Size } from '../widgets/canvas.ts';
 import type { Command, ExploreRequest, FormPurpose } from './command.ts';
 import { type Form, isTouched } from './form.ts';
 
-/** An error of an effect, for the user. */
+/** An error in an effect, as shown to the user. */
 export interface Failure {
   readonly code: string;
   readonly message: string;
@@ -25,11 +25,11 @@ export interface Failure {
 /** The file as it was last read or written. */
 export interface StoredFile {
   readonly text: string;
-  /** The fingerprint of the file; null: there is no file. */
+  /** The fingerprint of the file; null if there is no file. */
   readonly fingerprint: FileFingerprint | null;
 }
 
-/** The answers of rsiod at one moment. */
+/** rsiod's answers, all taken at one moment. */
 export interface Sample {
   readonly atMs: number;
   readonly status: StatusView;
@@ -65,20 +65,20 @@ export interface SearchScreen {
   readonly focus: number;
   readonly run: number;
   readonly namespace: string;
-  /** The current step of the search; null: the search has ended. */
+  /** The current step of the search; null once the search has ended. */
   readonly doing: string | null;
-  /** Reports about the servers whose search has not ended yet. */
+  /** Reports about the servers that are still being tried. */
   readonly reports: readonly ProbeReport[];
-  /** Outcome of every interface of every server, after the search has ended. */
+  /** Outcome for every interface of every server, once the search has ended. */
   readonly outcomes: readonly ServerOutcome[];
   readonly findings: readonly Finding[];
 }
 
-/** The outcome of one interface of a server. */
+/** The outcome for one interface of a server. */
 export interface ServerOutcome {
   readonly server: string;
   readonly address: string;
-  /** The section of the interface, new or existing; null: the interface is left out. */
+  /** The interface's section, new or existing; null if the interface is left out. */
   readonly section: string | null;
   readonly isNew: boolean;
   /** How the interface is reached, or why it is not reachable. */
@@ -91,7 +91,7 @@ export interface StatusScreen {
   readonly run: number;
   readonly before: Sample | null;
   readonly now: Sample | null;
-  /** Why the last sample could not be taken; null: it was taken. */
+  /** Why the last sample could not be taken; null if it was taken. */
   readonly failure: Failure | null;
 }
 
@@ -99,7 +99,7 @@ export interface TestScreen {
   readonly kind: 'test';
   readonly focus: number;
   readonly run: number;
-  /** The results as lines of text; null: the test is still running. */
+  /** The results as lines of text; null while the test is still running. */
   readonly lines: readonly string[] | null;
 }
 
@@ -126,7 +126,7 @@ export interface Choice {
   readonly command: Command;
 }
 
-/** A popup, which covers part of the screen until the user answers or closes it. Without choices it only shows text. */
+/** A popup, which covers part of the screen until the user answers or closes it. A popup without choices only shows text. */
 export interface Popup {
   readonly title: string;
   readonly text: string;
@@ -138,17 +138,17 @@ export interface Popup {
 export interface State {
   /** Path of the file, for display. */
   readonly configFile: string;
-  /** If false, the file is only shown, because an edit could not be saved. */
+  /** False if the file can only be shown, because an edit could not be saved. */
   readonly isWritable: boolean;
   /** The command that starts rsiod. */
   readonly startCommand: string;
   readonly size: Size;
   readonly document: IniDocument;
-  /** Text of the document when it last equalled the file. */
+  /** Text of the document at the time when it last equalled the file. */
   readonly clean: string;
   readonly stored: StoredFile;
   readonly machine: readonly MachineInterface[];
-  /** The last one is shown. */
+  /** The stack of screens; the last one is shown. */
   readonly screens: readonly [Screen, ...Screen[]];
   readonly popups: readonly Popup[];
   /** Message about the last event; removed by the next key. */
@@ -157,7 +157,7 @@ export interface State {
   readonly saving: { readonly isLeaving: boolean } | null;
   /** Addresses at which servers were found, by namespaceid. The search for servers of that namespace explores these addresses too. */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
-  /** Number of the last started run; actions of older runs are ignored. */
+  /** Number of the run that was started last; actions from older runs are ignored. */
   readonly runs: number;
 }
 
@@ -194,7 +194,7 @@ export function configOf(state: State): RscltConfig {
   return parseRscltConfig(printIni(state.document), state.configFile);
 }
 
-/** Whether leaving now would lose changes. */
+/** True if leaving now would lose changes. */
 export function isUnsaved(state: State): boolean {
   return printIni(state.document) !== state.clean || isFormTouched(state);
 }
@@ -220,7 +220,7 @@ export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'sta
   };
 }
 
-/** The popup that says that the file is read-only. It is shown at the start, and at each attempt to change something. */
+/** The popup that reports a read-only file. It is shown at the start and whenever the user tries to change something. */
 export function readOnlyNotice(file: string): Popup {
   return notice(
     'Read-only',

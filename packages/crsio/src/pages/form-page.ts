@@ -1,5 +1,5 @@
-// The parts of a form besides its fields: the actions of F7, and the help of
-// F1 from the schema. form-view.ts draws the fields.
+// The parts of a form besides its fields: the actions (F7), and the help (F1),
+// which comes from the schema. form-view.ts draws the fields.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { FormPurpose } from '../model/command.ts';

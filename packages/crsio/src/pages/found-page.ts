@@ -1,7 +1,7 @@
-// The pages of a running search. For namespaces: one entry for each server with its addresses, then the rejected answers. For the servers
-// of a namespace: the tried pairs of interfaces, then the outcome of every interface.
-// Invariants: every interface of every server is listed with its section or with a reason; names from peers are free of control
-// characters, because the wire and the canvas reject them.
+// The pages of a search. The page for namespaces has one entry for each server with its addresses, then the rejected answers. The page for
+// the servers of a namespace shows the tried pairs of interfaces, then the outcome for every interface. Invariants: every interface of
+// every server is listed with its section or with a reason; names from peers are free of control characters, because the wire and the
+// canvas reject them.
 
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
@@ -10,7 +10,7 @@ import type { FoundScreen, SearchScreen, ServerOutcome } from '../model/state.ts
 import { FOUND_HELP, SEARCH_HELP } from './help-text.ts';
 import { ADDRESS_COLUMNS, columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
 
-/** Columns of namespace, id, server and address. */
+/** Widths of the columns for namespace, id, server and address. */
 const COLUMNS = [12, 5, 14, ADDRESS_COLUMNS];
 
 export function foundPage(screen: FoundScreen): Page {

@@ -1,4 +1,4 @@
-// The help texts (F1) about how to use crsio. The help of sections and keys comes from the schema (form-page.ts). Invariant: every keyboard
+// The help texts (F1) on using crsio. The help on sections and their keys comes from the schema (form-page.ts). Invariant: every keyboard
 // key in these texts exists in terminal-input.ts.
 
 export const KEYS_HELP = `crsio edits the file that makes this machine a client of RSIO servers.

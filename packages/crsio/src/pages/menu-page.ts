@@ -1,5 +1,5 @@
-// The first page: the content of the file, and the way to every other page. Its hint names the next step, so that a new file leads to a
-// working client.
+// The first page: shows the content of the file and leads to every other page. Its hint names the next step, so that a user with a new file
+// reaches a working client.
 
 import { plural } from '@rsio/common/lib/units';
 import { configOf, type State } from '../model/state.ts';

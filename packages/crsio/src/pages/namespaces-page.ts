@@ -1,5 +1,5 @@
-// The page with the namespaces in the file, and the page of one namespace with its servers. The secret keys are not shown here; their form
-// shows them on request.
+// The page with the namespaces in the file, and the page of one namespace with its servers. Secret keys are not shown here; the form of the
+// namespace shows them on request.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
-// A list page as a value: its rows, their commands, the actions of F7 and the help of F1. Pages depend only on the state; page-view.ts
-// draws them.
+// A list page as a value: its rows, their commands, the actions (F7) and the help (F1). Pages depend only on the state; page-view.ts draws
+// them.
 
 import { graphemesOf, textWidth } from '../widgets/text-width.ts';
 import type { Command } from '../model/command.ts';
@@ -7,12 +7,12 @@ import type { Choice } from '../model/state.ts';
 
 export interface Row {
   readonly lines: readonly string[];
-  /** The command that Enter executes; null: the row is only text. */
+  /** The command that Enter executes; null if the row is only text. */
   readonly command: Command | null;
   /** The command that F8 and Delete execute. */
   readonly remove: Command | null;
   readonly isHeading?: boolean;
-  /** Whether the row shows a problem. The text of such a row must say so too. */
+  /** True if the row shows a problem. The text of such a row must say so too. */
   readonly isProblem?: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface HelpText {
 export interface Page {
   readonly title: string;
   readonly rows: readonly Row[];
-  /** The actions of F7. */
+  /** The actions that F7 offers. */
   readonly actions: readonly Choice[];
   /** The next step, shown below the page. */
   readonly hint: string;
@@ -51,8 +51,8 @@ export function commandRow(command: Command, ...lines: readonly string[]): Row {
 export const EMPTY_ROW: Row = textRow('');
 
 /**
- * Texts in columns two spaces apart, each as wide as its longest cell and at least as wide as in `widthsMin`. The last column is cut at its
- * beginning if `room` columns are not enough, because names differ at their ends.
+ * Arranges texts in columns two spaces apart. Each column is as wide as its longest cell and at least as wide as in `widthsMin`. If `room`
+ * columns are not enough, the beginning of the last column is cut, because names differ at their ends.
  */
 export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[], room = Number.POSITIVE_INFINITY): string[] {
   const widths = widthsMin.map((least, index) => Math.max(least, ...table.map((cells) => cells[index]?.length ?? 0)));
@@ -67,7 +67,7 @@ export function columnsOf(table: readonly (readonly string[])[], widthsMin: read
   );
 }
 
-/** The text in at most `width` columns; if it is cut, ~ takes the place of its beginning. */
+/** The text in at most `width` columns; if it is cut, ~ replaces its beginning. */
 function endOf(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
   const kept = graphemesOf(text);

@@ -1,5 +1,5 @@
-// Selects the page for the current screen: one function for each kind of list screen. A form has a page too, for its actions and its
-// help. frame.ts draws it.
+// Selects the page for the current screen: one function for each kind of list screen. A form also has a page, for its actions and its help.
+// frame.ts draws the page.
 
 import { type State, topScreen } from '../model/state.ts';
 import { differencePage } from './difference-page.ts';

@@ -1,6 +1,6 @@
-// The status page: paths with directions and rates, volumes with their commands, and the results of a path test. Rates are computed from
-// the difference of two samples. report-text.ts formats measurements.
-// Invariant: symbols and numbers carry all information; bars only make comparing easier.
+// The status page: paths with the state and rate of each direction, volumes with their commands, and the results of a path test. Rates are
+// computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols and numbers carry all information;
+// bars only make comparing easier.
 
 import { type PathStats, type RepView, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';
@@ -14,7 +14,7 @@ const BAR_COLUMNS = 15;
 /** The states of a path that is up or is coming up. */
 const WELL: ReadonlySet<string> = new Set(['up', 'connecting', 'proving']);
 const BYTES_PER_MB = 1e6;
-/** The rate of a full bar is never below this value. */
+/** A full bar stands for at least this rate. */
 const SCALE_MIN_BYTES_PER_SECOND = BYTES_PER_MB;
 
 export function statusPage(state: State, screen: StatusScreen): Page {
@@ -104,7 +104,7 @@ interface VolumeLine {
   readonly isAttached: boolean;
 }
 
-/** Cuts off the end that all NBD URIs share, because it would use the room of the parts that differ. */
+/** Cuts off the ending that all NBD URIs share, which would take up room needed for the parts that differ. */
 function withoutSocket(device: string): string {
   return device.replace(SOCKET, '');
 }
@@ -149,7 +149,7 @@ function firstOf(lines: readonly VolumeLine[], volume: string): number {
   return lines.findIndex((each) => each.volume === volume);
 }
 
-/** Sizes for display: three digits, units of 1024. */
+/** Formats a size for display, with three digits and units of 1024. */
 function sizeText({ blocks, blockSizeBytes }: { readonly blocks: number; readonly blockSizeBytes: number }): string {
   let size = blocks * blockSizeBytes;
   for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {

@@ -1,5 +1,5 @@
-// The terminal, driven by blessed: draws canvases, delivers keys and the size, and restores the terminal. It knows nothing about the
-// content. Invariant: close() restores the terminal, however often and from wherever it is called.
+// The terminal, driven by blessed: draws canvases, delivers keys and the size, and restores the terminal. It does not interpret the
+// content. Invariant: close() restores the terminal, even if it is called repeatedly or at any moment.
 
 import blessed from 'blessed';
 import type { Input } from '../widgets/keys.ts';
@@ -18,7 +18,7 @@ export interface DisplayEvents {
   resized(size: Size): void;
 }
 
-/** SGR codes of each style; all styles are visible on black and on white, and distinct without colour. */
+/** SGR codes of each style; all styles are visible on black and on white, and can be told apart without colour. */
 const SGR: Readonly<Record<Style, string>> = { plain: '', bold: '1', inverse: '7', underline: '4', problem: '1;31' };
 const SGR_WITHOUT_COLOUR = { ...SGR, problem: '1' };
 const PASTE_ON = '\x1b[?2004h';

@@ -1,5 +1,5 @@
-// Checks that there is a terminal that can show screens, and finds out which characters and colours it can show. Pure, and called before
-// anything is drawn. Drawing and restoring is display.ts's job.
+// Checks that the terminal can show screens, and determines which characters and colours it supports. Pure, and called before anything is
+// drawn. display.ts draws on the terminal and restores it.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Charset } from '../widgets/border.ts';
@@ -29,14 +29,14 @@ export function checkTerminal({ isInputTerminal, isOutputTerminal, env }: Termin
 /** Names of monochrome terminals. */
 const MONO = /^(?:vt\d|ansi-m|hp|wy|dumb)|-(?:m|mono)(?:-|$)/;
 
-/** Whether colours may be used: not with NO_COLOR, and not on a monochrome terminal. */
+/** True if colours may be used: NO_COLOR is not set, and the terminal is not monochrome. */
 export function isColoured(env: TerminalFacts['env']): boolean {
   return (env['NO_COLOR'] ?? '') === '' && !MONO.test(env['TERM'] ?? '');
 }
 
 /**
- * Unicode line characters if the locale has them. As in POSIX, the first variable that is set among LC_ALL, LC_CTYPE and LANG names the
- * locale.
+ * Unicode line characters if the locale supports them. As in POSIX, the first variable that is set among LC_ALL, LC_CTYPE and LANG names
+ * the locale.
  */
 export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';

@@ -3,7 +3,7 @@
 
 import type { Input, KeyName } from '../widgets/keys.ts';
 
-/** The used parts of blessed's key event. */
+/** The parts of blessed's key event that crsio uses. */
 export interface KeyEvent {
   readonly name?: string | undefined;
   readonly sequence?: string | undefined;
@@ -26,7 +26,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
   'S-tab': 'backtab',
   return: 'enter',
   escape: 'escape',
-  // Two Escape keys that arrived in one read.
+  // Two presses of Escape that arrived in one read.
   'M-escape': 'escape',
   backspace: 'backspace',
   delete: 'delete',
@@ -66,7 +66,7 @@ export class TerminalInput {
   #pasted: string | null = null;
   #half = '';
 
-  /** The inputs that this event completes: none, one, or two if Escape and a key arrived in one read. */
+  /** The inputs that this event completes: none, one, or (if Escape and another key arrived in one read) two. */
   take(character: string | undefined, event: KeyEvent | undefined): readonly Input[] {
     const input = this.#take(character, event);
     if (input === null) return [];
@@ -90,7 +90,7 @@ export class TerminalInput {
       this.#pasted = null;
       return { kind: 'text', text: pasted };
     }
-    // blessed reports each line end twice, the second time as `enter`.
+    // blessed reports each line end twice; the second report is named `enter`.
     const again = event?.name === 'enter' && event.sequence === '\r';
     if (!again) this.#pasted = pasted + (character ?? '');
     return null;
@@ -107,7 +107,7 @@ function fullName({ name = '', ctrl, meta, shift }: KeyEvent): string {
   return `${ctrl === true ? 'C-' : ''}${meta === true ? 'M-' : ''}${shift === true && name === 'tab' ? 'S-' : ''}${name}`;
 }
 
-/** Excludes arrows, because some terminals send them with an Escape if Alt is held. */
+/** Excludes arrow keys, because some terminals send an Escape before them while Alt is held. */
 function isBehindEscape(event: KeyEvent | undefined): boolean {
   const { name = '', sequence = '' } = event ?? {};
   return ESCAPED_CODES.includes(sequence.slice(0, 3)) && !['up', 'down', 'left', 'right'].includes(name);

@@ -1,12 +1,12 @@
-// Servers and probe reports for tests of the screens. A test gives the
-// addresses; everything else is the same for all.
+// Servers and probe reports for tests of the screens. Each test supplies the
+// addresses; everything else is identical for all tests.
 
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 
 const PORT = 5000;
 
-/** Server big-9 of namespace osl with these addresses, heard on each. */
+/** Server big-9 of namespace osl with these addresses; it answered on each of them. */
 export function foundServer(...addresses: readonly string[]): FoundServer {
   return {
     namespaceid: 200,
@@ -20,7 +20,7 @@ export function foundServer(...addresses: readonly string[]): FoundServer {
   };
 }
 
-/** A pair that was tried: it works, or fails for a reason. */
+/** A pair that was tried: it works, or it fails for the given reason. */
 export function probeReport(local: string, remote: string, failure: string | null = null): ProbeReport {
   return {
     candidate: {

@@ -1,5 +1,5 @@
-// A user at crsio without a terminal: presses keys, types, and reads the screen as text. The file is in memory, and the test determines the
-// answers of the servers and of rsiod. Everything between the keyboard and these ports is production code.
+// Plays a user of crsio without a terminal: presses keys, types, and reads the screen as text. The file is in memory, and the test
+// determines the answers from the servers and from rsiod. Everything between the keyboard and these ports is production code.
 
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -18,21 +18,21 @@ import type { KeyName } from '../widgets/keys.ts';
 
 const FILE = '/etc/rscltcfg';
 
-/** The file, the answers and the errors that crsio meets in a test; the test may change them at any time. */
+/** The file, answers and errors that crsio encounters in a test; the test may change them at any time. */
 export interface World {
-  /** The text of the configuration file; null: there is no file. */
+  /** The text of the configuration file; null if there is no file. */
   file: string | null;
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
-  /** The result of identifying the server, over TCP, at an address that did not answer exploration. */
+  /** The result of identifying, over TCP, the server at an address that did not answer exploration. */
   ask: (address: string) => IdentifiedServer;
-  /** The error that saving throws; null: none. */
+  /** The error that saving throws; null if saving succeeds. */
   saveError: RsError | null;
   isWritable: boolean;
-  /** The error that starting rsiod throws; null: none. */
+  /** The error that starting rsiod throws; null if starting succeeds. */
   startError: RsError | null;
-  /** The answers of rsiod by method; null: rsiod is not running. */
+  /** The answers from rsiod, by method; null if rsiod is not running. */
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
 }
 
@@ -78,7 +78,7 @@ export class Walker {
     return this.#session.state;
   }
 
-  /** Presses keys, or types a `{text}`; then waits until all started effects have ended. */
+  /** Presses keys, or types the text of `{text}`; then waits until all started effects have finished. */
   async press(...inputs: readonly (KeyName | { readonly text: string })[]): Promise<void> {
     for (const input of inputs) {
       this.#session.dispatch(typeof input === 'string' ? { kind: 'key', key: input } : { kind: 'text', text: input.text });
@@ -86,7 +86,7 @@ export class Walker {
     }
   }
 
-  /** Uses the keyboard to choose the list line that contains the text. */
+  /** Uses the keyboard to select the list line that contains the text. */
   async choose(label: string): Promise<void> {
     const seen = new Set<string>();
     for (let marked = this.#marked(); !marked.includes(label); marked = this.#marked()) {
@@ -120,7 +120,7 @@ export class Walker {
       .join('\n');
   }
 
-  /** Text of the question over the screen; null: there is none. */
+  /** Text of the question over the screen; null if there is none. */
   question(): string | null {
     return this.state.popups.at(-1)?.text ?? null;
   }
@@ -187,7 +187,7 @@ function fingerprintOf(text: string | null): { digest: string } | null {
   return text === null ? null : { digest: text };
 }
 
-/** Waits until every started effect has ended, except effects that wait for the clock. */
+/** Waits until every started effect has finished, except effects that wait for the clock. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

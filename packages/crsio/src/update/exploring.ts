@@ -1,5 +1,5 @@
-// Updates of the screens that search: for namespaces, for the servers of one namespace, and the path test. They show results as they
-// arrive. Invariant: a screen that was left receives no more results.
+// Updates the screens of a search for namespaces, of a search for the servers of one namespace, and of the path test. Each screen shows
+// results as they arrive. Invariant: a screen that the user has left receives no more results.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
@@ -37,7 +37,7 @@ export function findNamespace(state: State, request: ExploreRequest): Step {
   return step({ ...base, runs: run }, { kind: 'explore', run, config, request });
 }
 
-/** Shows a server that was found, or that answered on another path. */
+/** Adds a new server, or updates a known server that answered on another path. */
 export function found(state: State, run: number, server: FoundServer): Step {
   return onFound(state, run, (screen) => {
     const isSame = (other: FoundServer): boolean =>
@@ -52,7 +52,10 @@ export function explored(state: State, run: number, { servers, findings }: Explo
   return onFound(state, run, (screen) => ({ ...screen, isRunning: false, servers, findings }));
 }
 
-/** Puts the found server's namespace into the login form below this screen if that form is for a new namespace, or else into a new form. */
+/**
+ * Enters the found server's namespace into the login form below this screen if that form is for a new namespace; otherwise, into a new
+ * form.
+ */
 export function takeFound(state: State, index: number): Step {
   const screen = topScreen(state);
   const server = screen.kind === 'found' ? screen.servers[index] : undefined;
@@ -124,7 +127,7 @@ export function tried(state: State, run: number, report: ProbeReport): Step {
   return onSearch(state, run, (screen) => ({ ...screen, reports: [...screen.reports, report] }));
 }
 
-/** Adds the sections to the document after every pair was tried. */
+/** Adds the sections to the document after every pair has been tried. */
 export function searched(state: State, run: number, servers: readonly SearchedServer[], findings: readonly Finding[]): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'search' || screen.run !== run) return step(state);
@@ -132,7 +135,7 @@ export function searched(state: State, run: number, servers: readonly SearchedSe
   return step(withTop({ ...state, document }, { ...screen, doing: null, reports: [], outcomes, findings }));
 }
 
-/** Ends a run that failed as a whole. */
+/** Ends a run that failed as a whole, such as a search. */
 export function runFailed(state: State, run: number, failure: Failure): Step {
   const popup = notice('Failed', `${failure.message} [${failure.code}]`);
   const screen = topScreen(state);

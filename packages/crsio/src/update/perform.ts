@@ -1,5 +1,5 @@
-// Executes commands of list lines, actions and answers to questions. Invariant: if a command asks the user first, its question offers a
-// second command, which does the work.
+// Executes the commands in list lines, in actions and in answers to questions. Invariant: a command that must first ask the user only opens
+// a question; the answer holds a second command, which does the work.
 
 import { acceptForm, addAllInterfaces, removeSection } from '../model/form-to-document.ts';
 import type { Command, Removable } from '../model/command.ts';
@@ -24,7 +24,7 @@ import { leave, readAgain, save } from './saving.ts';
 import { confirmDetach, attach, detach, openStatus } from './watching.ts';
 
 export function perform(before: State, command: Command): Step {
-  // Every command closes the current question, except those that open another one.
+  // Every command closes the current question, unless the command opens another one.
   const state: State = command.do === 'help' ? before : { ...before, popups: before.popups.slice(0, -1) };
   if (!state.isWritable && isEdit(command)) return step(pushPopup(state, readOnlyNotice(state.configFile)));
   switch (command.do) {
@@ -75,7 +75,7 @@ const EDITS: readonly Command['do'][] = [
   'overwrite',
 ];
 
-/** Whether the command is refused for a read-only file. */
+/** True if the command is refused because the file is read-only. */
 function isEdit(command: Command): boolean {
   return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
 }
@@ -131,7 +131,7 @@ function performOnFile(state: State, command: FileCommand): Step {
   }
 }
 
-/** Applies the form to the document; a new namespace then opens its own screen. */
+/** Applies the form to the document; for a new namespace, its own screen opens. */
 export function accept(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form') return step(state);

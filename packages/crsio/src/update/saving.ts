@@ -1,5 +1,5 @@
-// Saving, rereading and leaving: the only ways to lose unsaved changes, so each of them asks first. Invariant: a file that another program
-// changed is overwritten only after the user has seen the difference and confirmed.
+// Saves and rereads the file, and leaves crsio. Only these steps can lose unsaved changes, so each asks the user first. Invariant: a file
+// that another program changed is overwritten only after the user has seen the difference and confirmed the overwriting.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -27,7 +27,7 @@ export function save(state: State, isLeaving: boolean, before = state.stored.fin
 
 export function saved(state: State, stored: StoredFile): Step {
   const next: State = { ...state, stored, clean: stored.text, note: `Saved ${state.configFile}` };
-  // The saved file equals the document, so nothing is left to compare.
+  // The saved file now equals the document, so nothing is left to compare.
   const screens = next.screens.filter(({ kind }) => kind !== 'difference');
   const [first = next.screens[0], ...others] = screens;
   return step({ ...next, screens: [first, ...others] }, { kind: 'reload-daemon' });
@@ -51,7 +51,10 @@ export function notSaved(state: State, failure: Failure, theirs: StoredFile | nu
   );
 }
 
-/** Continues after the file was written and rsiod was asked to reload it. After Save and leave, crsio ends now unless the reload failed. */
+/**
+ * Continues after the file has been written and rsiod has been asked to reload it. After "Save and leave", crsio exits now unless the
+ * reload failed.
+ */
 export function reloaded(before: State, outcome: ReloadOutcome): Step {
   const saved = `Saved ${before.configFile}`;
   const state: State = { ...before, saving: null };
@@ -74,7 +77,7 @@ export function reloaded(before: State, outcome: ReloadOutcome): Step {
   }
 }
 
-/** Whether the file has everything that rsiod needs to reach a volume. */
+/** True if the file contains everything that rsiod needs to reach a volume. */
 function isComplete(state: State): boolean {
   const { interfaces, namespaces } = configOf(state);
   return interfaces.length > 0 && namespaces.some(({ servers }) => servers.length > 0);
@@ -92,7 +95,7 @@ function startQuestion({ startCommand }: State): Popup {
   };
 }
 
-/** Reads the file again; asks first if changes would be lost. */
+/** Reads the file again, but asks the user first if changes would be lost. */
 export function readAgain(state: State): Step {
   if (!isUnsaved(state)) return step(state, { kind: 'read-file' });
   const choices = [

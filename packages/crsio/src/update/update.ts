@@ -1,6 +1,6 @@
 // Computes the next state and the effects from the current state and an action. Pure, so that whole sessions are tested without a terminal.
-// It also selects the menu line for the user's next step. Invariant: while the terminal is too small to show what a key does, the only
-// thing that a key can do is leave, and only if nothing is unsaved.
+// It also selects the menu line for the user's next step. Invariant: while the terminal is too small to show what a key does, keys can only
+// leave crsio, and only if there are no unsaved changes.
 
 import type { Command } from '../model/command.ts';
 import { focused, pressForm } from '../model/form.ts';
@@ -29,7 +29,7 @@ import { accept, dropForm, perform } from './perform.ts';
 import { fileRead, leave, notSaved, saved, reloaded } from './saving.ts';
 import { done, failed, sampled, sampleDue } from './watching.ts';
 
-/** Lines moved by PageUp and PageDown. */
+/** Number of lines that PageUp and PageDown move. */
 const PAGE_LINES = 10;
 
 export function update(state: State, action: Action): Step {
@@ -201,7 +201,7 @@ function scrolled(top: number, last: number, key: KeyName): number {
 /** Lines of the menu, in order. */
 export const MENU = { interfaces: 0, namespaces: 1, newNamespace: 2, defaults: 3, status: 4, save: 5, leave: 6 } as const;
 
-/** Moves the mark of the menu to the next step; other screens do not change. */
+/** Marks the next step in the menu; other screens do not change. */
 export function atNextStep(state: State): State {
   const screen = topScreen(state);
   return screen.kind === 'menu' ? withTop(state, { ...screen, focus: nextLine(state) }) : state;

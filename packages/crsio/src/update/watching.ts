@@ -1,5 +1,5 @@
-// Updates of the status page: samples of rsiod while the page is shown, and attaching and detaching volumes. Invariant: no samples are
-// taken for a page that was left.
+// Updates the status page: takes samples from rsiod while the page is shown, and attaches and detaches volumes. Invariant: no samples are
+// taken after the user has left the page.
 
 import { type Failure, notice, pushPopup, pushScreen, type Sample, type State, topScreen, withTop } from '../model/state.ts';
 import { type Step, step } from '../model/step.ts';
@@ -28,7 +28,7 @@ export function attach(state: State, volume: string): Step {
   return step({ ...state, note: `Attaching ${volume} ...` }, { kind: 'attach', volume });
 }
 
-/** Asks first, because programs may use the volume. */
+/** Asks first, because programs may be using the volume. */
 export function confirmDetach(state: State, volume: string): Step {
   const choices = [
     { label: `Detach ${volume}`, command: { do: 'detach-now', volume } },
@@ -41,7 +41,7 @@ export function detach(state: State, volume: string): Step {
   return step({ ...state, note: `Detaching ${volume} ...` }, { kind: 'detach', volume });
 }
 
-/** Continues after a volume was attached or detached; the status page shows the change immediately. */
+/** Continues after a volume has been attached or detached; the status page shows the change immediately. */
 export function done(state: State, sentence: string): Step {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   if (screen?.kind !== 'status') return step({ ...state, note: sentence });
@@ -53,7 +53,7 @@ export function failed(state: State, what: string, failure: Failure): Step {
   return step(pushPopup({ ...state, note: null }, notice(what, `${failure.message} [${failure.code}]`)));
 }
 
-/** The status page of this run, anywhere in the stack; null: the user has left the page. */
+/** The status page of this run, anywhere in the stack; null if the user has left the page. */
 function statusOf(state: State, run: number) {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   return screen?.kind === 'status' && screen.run === run ? screen : null;

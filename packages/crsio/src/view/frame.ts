@@ -20,7 +20,7 @@ export interface CursorPosition {
 
 export interface Drawn {
   readonly canvas: Canvas;
-  /** Position of text input; null: the cursor is hidden. */
+  /** Position of text input; null if the cursor is hidden. */
   readonly cursor: CursorPosition | null;
 }
 
@@ -50,7 +50,7 @@ export function drawState(state: State, signs: Signs): Drawn {
 function drawHint(canvas: Canvas, row: number, words: { readonly style: 'plain' | 'bold' | 'problem'; readonly text: string }): void {
   const width = canvas.size.columns - 2;
   const lines = wrap(words.text, width);
-  // The cut mark shows that the text is longer; F1 shows the whole text.
+  // The cut mark shows that the text continues; F1 shows the whole text.
   const cut = lines.length > HINT_ROWS ? [...lines.slice(0, HINT_ROWS - 1), lines.slice(HINT_ROWS - 1).join(' ')] : lines;
   for (const [index, line] of cut.entries()) canvas.put(row + index, 1, fit(line, width), words.style);
 }
@@ -74,7 +74,7 @@ function keysOf(state: State): string {
   return keys.flatMap(([isThere, text]) => (isThere ? [text] : [])).join('   ');
 }
 
-/** Whether F2 and F4 have an effect in this form now. */
+/** True if F2 and F4 currently have an effect in this form. */
 function formKeys(form: Form): { readonly hasSecrets: boolean; readonly hasChoices: boolean } {
   const here = focused(form);
   return {

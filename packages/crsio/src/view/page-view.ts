@@ -1,5 +1,5 @@
-// Draws the rows of a page into an area of the canvas: the marked row is always visible, with as many others as fit. Invariant: rows that
-// can be chosen are cut, so that columns stay aligned; rows that are only text are wrapped.
+// Draws the rows of a page into an area of the canvas: the marked row is always visible, with as many other rows as fit. Invariant: rows
+// that can be chosen are cut, so that columns stay aligned; text-only rows are wrapped.
 
 import type { Row } from '../pages/page.ts';
 import { MARK_COLUMNS, type Signs } from '../widgets/border.ts';
@@ -17,7 +17,7 @@ interface Line {
   readonly style: 'plain' | 'bold' | 'inverse' | 'problem';
 }
 
-/** `focus`: index among the rows that can be chosen; if there are none, the first visible line. */
+/** `focus`: index among the rows that can be chosen; if no row can be chosen, `focus` is the first visible line. */
 export function drawRows(canvas: Canvas, area: Area, rows: readonly Row[], focus: number, signs: Signs): void {
   const { columns, rows: height } = area.size;
   const targets = rows.filter(({ command }) => command !== null);
@@ -32,7 +32,7 @@ export function drawRows(canvas: Canvas, area: Area, rows: readonly Row[], focus
   if (top + height < lines.length) canvas.put(area.row + height - 1, area.column + columns, signs.more.below);
 }
 
-/** The greatest first visible line of a page without choices. */
+/** The furthest position to which a page without choices can be scrolled: its first visible line there. */
 export function lastTop(rows: readonly Row[], { columns, rows: height }: Size): number {
   return Math.max(0, rows.reduce((sum, row) => sum + textsOf(row, columns).length, 0) - height);
 }
@@ -45,13 +45,13 @@ function linesOf(row: Row, isMarked: boolean, columns: number, signs: Signs): Li
   });
 }
 
-/** A line that starts with the problem sign is drawn as a problem, whatever its row is. */
+/** A line that starts with the problem sign is drawn as a problem, whatever kind of row it belongs to. */
 function styleOf({ isHeading, isProblem }: Row, line: string): Line['style'] {
   if (isProblem === true || /^ *! /.test(line)) return 'problem';
   return isHeading === true ? 'bold' : 'plain';
 }
 
-/** Wraps rows that are only text, and cuts rows that can be chosen. */
+/** Wraps text-only rows, and cuts rows that can be chosen. */
 function textsOf({ lines, command }: Row, columns: number): readonly string[] {
   const width = columns - MARK_COLUMNS;
   return command === null ? lines.flatMap((line) => wrapIndented(line, width)) : lines;

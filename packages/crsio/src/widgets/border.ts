@@ -1,5 +1,5 @@
-// Frames around parts of a screen, in the terminal's line characters or in plain ASCII, and the room that a framed page has on a
-// terminal. Invariant: both character sets have the same widths, so that the layout is the same.
+// Frames around parts of a screen, drawn with the terminal's line characters or plain ASCII, and the room inside a framed page. Invariant:
+// characters have equal widths in both sets, so that the layout does not depend on the set.
 
 import type { Canvas, Size } from './canvas.ts';
 import { textWidth, truncate } from './text-width.ts';
@@ -51,14 +51,14 @@ export function drawBorder(canvas: Canvas, row: number, column: number, size: Si
   canvas.put(row + size.rows - 1, column, bottomLeft + signs.horizontal.repeat(inner) + bottomRight);
 }
 
-/** Lines of the hint below the frame. */
+/** Number of lines of the hint below the frame. */
 export const HINT_ROWS = 3;
-/** Lines outside the page: title, keys, two of the frame, and the hint. */
+/** Number of lines outside the page: title, keys, two lines of the frame, and the hint. */
 const OTHER_ROWS = 4 + HINT_ROWS;
 
-/** Columns of the frame and of one space, on both sides. */
+/** Columns that the frame and one space take on both sides together. */
 const SIDE_COLUMNS = 4;
-/** Columns of the `> ` before the marked row. */
+/** Number of columns of the `> ` before the marked row. */
 export const MARK_COLUMNS = 2;
 
 /** The room a page has on a terminal of this size. */
@@ -66,7 +66,7 @@ export function pageSize({ columns, rows }: Size): Size {
   return { columns: columns - SIDE_COLUMNS, rows: rows - OTHER_ROWS };
 }
 
-/** Columns of the text of a row. */
+/** Number of columns for the text of a row. */
 export function rowColumns(size: Size): number {
   return pageSize(size).columns - MARK_COLUMNS;
 }

@@ -1,6 +1,6 @@
-// A picture of the terminal as cells: views draw on it, and the display takes its lines. Pure, so that a screen can be inspected without
-// a terminal. All text is made safe for a terminal here (lib/printable.ts). Invariant: every row has exactly `columns` columns; longer
-// text is cut, never wrapped.
+// A picture of the terminal as cells: views draw on it, and the display sends its lines to the terminal. Pure, so that a screen can be
+// inspected without a terminal. All text is made safe for a terminal here (lib/printable.ts). Invariant: every row has exactly `columns`
+// columns; longer text is cut, never wrapped.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 import { graphemesOf, graphemeWidth } from './text-width.ts';
@@ -16,14 +16,14 @@ export interface Size {
   readonly rows: number;
 }
 
-/** Neighbouring cells of one style. */
+/** Neighbouring cells that have one style. */
 export interface Run {
   readonly style: Style;
   readonly text: string;
 }
 
 interface Cell {
-  /** A grapheme; '' for the second column of a wide one. */
+  /** A grapheme; '' in the second column of a wide grapheme. */
   readonly text: string;
   readonly style: Style;
 }

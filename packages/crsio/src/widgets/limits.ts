@@ -3,11 +3,11 @@
 
 export const SCREEN_COLUMNS_MIN = 80;
 export const SCREEN_ROWS_MIN = 24;
-/** Interval between the status page's samples of rsiod. */
+/** Interval at which the status page takes samples from rsiod. */
 export const STATUS_REFRESH_MS = 1_000;
 export const FIELD_TEXT_MAX_CHARS = 4_096;
 /**
- * Limit on the number of changed lines in one file times that in the other. Up to this limit, the difference is computed line by line;
- * beyond it, all lines of the change are shown.
+ * Limit on the product of the numbers of changed lines in the two files. Up to this limit, the difference is computed line by line; beyond
+ * it, all lines of the change are shown.
  */
 export const DIFF_CELLS_MAX = 4_000_000;

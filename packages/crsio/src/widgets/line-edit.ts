@@ -1,5 +1,5 @@
-// One line of edited text as a value: every key makes a new value. The screen is unknown here; editWindow() returns the visible part and
-// the cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no control characters and at most
+// One line of edited text as a value: every key makes a new value. Nothing here depends on the screen; editWindow() returns the visible
+// part and the cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no control characters and at most
 // FIELD_TEXT_MAX_CHARS.
 
 import { FIELD_TEXT_MAX_CHARS } from './limits.ts';
@@ -8,7 +8,7 @@ import { graphemesOf, textWidth } from './text-width.ts';
 
 export interface LineEdit {
   readonly graphemes: readonly string[];
-  /** Graphemes before the cursor. */
+  /** Number of graphemes before the cursor. */
   readonly cursor: number;
 }
 
@@ -68,7 +68,7 @@ export interface EditWindow {
   readonly cursorColumn: number;
 }
 
-/** The visible part of the line in `width` columns; it contains the cursor, at column `width - 1` at most. */
+/** The part of the line that is visible in `width` columns. It contains the cursor, whose column is at most `width - 1`. */
 export function editWindow(edit: LineEdit, width: number, hidden: string | null): EditWindow {
   const shown = hidden === null ? edit.graphemes : edit.graphemes.map(() => hidden);
   let start = 0;

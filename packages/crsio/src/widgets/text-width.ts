@@ -1,6 +1,6 @@
-// The width of text on a terminal, and text fitted to a width. Works on grapheme clusters, so that a visible character is never cut in
-// two. Escaping control characters is lib/printable.ts's job; they count as width 0. Invariant: fit() returns exactly `width` columns,
-// truncate() at most `width`.
+// Measures the width of text on a terminal, and fits text to a width. Works on grapheme clusters, so that a visible character is never cut
+// in two. Control characters count as width 0; lib/printable.ts escapes them. Invariant: fit() returns exactly `width` columns, truncate()
+// at most `width`.
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
@@ -9,7 +9,7 @@ const WIDE =
   /^(?:[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{17000}-\u{18cff}]|[\u{1b000}-\u{1b2ff}]|[\u{20000}-\u{3fffd}]|\p{Emoji_Presentation})/u;
 const PLAIN = /^[\x20-\x7e]*$/;
 const ZERO = /^(?:\p{Cc}|\p{Cf}|\p{M})+/u;
-// Letters that Unicode joins with the next character, even a space, although they take a column of their own
+// Letters that Unicode joins with the next character (even with a space), although they occupy a separate column
 // (Grapheme_Cluster_Break=Prepend).
 const PREPENDED = /^[\u0d4e\u{111c2}\u{111c3}\u{1193f}\u{11941}\u{11a3a}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]/u;
 
@@ -20,7 +20,7 @@ export function graphemesOf(text: string): string[] {
   return Array.from(segmenter.segment(text), ({ segment }) => segment);
 }
 
-/** Columns of one grapheme cluster: 0, 1 or 2, plus those of joined letters. */
+/** Number of columns of one grapheme cluster: 0, 1 or 2, plus the columns of joined letters. */
 export function graphemeWidth(grapheme: string): number {
   if (PLAIN.test(grapheme)) return grapheme.length;
   const seen = grapheme.replace(ZERO, '');
@@ -54,7 +54,7 @@ export function fit(text: string, width: number): string {
   return cut + ' '.repeat(Math.max(0, width - textWidth(cut)));
 }
 
-/** Lines of at most `width` columns, broken at spaces if possible. Line breaks in the text remain. */
+/** Lines of at most `width` columns, broken at spaces if possible. Line breaks in the text are kept. */
 export function wrap(text: string, width: number): string[] {
   return text.split('\n').flatMap((line) => wrapLine(line, width));
 }

@@ -14,7 +14,7 @@ import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret } from './k
 
 export interface ClientIdentity {
   readonly nodekey: string;
-  /** null: none is set for this server. */
+  /** The server's key; null if none is set for this server. */
   readonly serverkey: string | null;
   readonly hello: Omit<Hello, 'nonce'>;
 }
@@ -119,17 +119,14 @@ export class ClientHandshake {
     return frame;
   }
 
-  /**
-   * Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, E_PROTOCOL, and for a REFUSE the error that it
-   * names.
-   */
+  /** Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, E_PROTOCOL, or the error that a REFUSE names. */
   onWelcome(frame: Buffer): Welcome {
     this.leave('proved');
     this.throwIfRefused(frame, true);
     const body = handshakeBody(frame, OP.WELCOME);
     const messageBytes = Math.max(body.length - MAC_BYTES, 0);
     const message = body.subarray(0, messageBytes);
-    // Check the mac first, so that nothing in an unproven server's body is even decoded.
+    // Check the mac first, so that no part of a body from an unproven server is decoded.
     if (!isValidMac(mac(this.welcomeKey, 'server', this.transcript, message), body.subarray(messageBytes))) {
       throw new RsError(
         'E_AUTH',
@@ -152,7 +149,7 @@ export class ClientHandshake {
 
   /**
    * Throws if the frame is a REFUSE or a BYE. The caller may report the error and try again later. The error provably comes from the server
-   * only if `proved` is true in its context. A session that accepts no further path is refused with BYE instead of WELCOME.
+   * only if `proved` is true in its context. If a session accepts no further path, the server sends BYE instead of WELCOME.
    */
   private throwIfRefused(frame: Buffer, isBehindProof: boolean): void {
     const op = frame[0];
@@ -168,7 +165,7 @@ export class ClientHandshake {
     throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode, proved });
   }
 
-  /** A step begins. If it fails, the handshake is over. */
+  /** Called at the start of each step. If the step fails, the handshake is over. */
   private leave(expected: Stage): void {
     assert(this.stage === expected, `Client handshake: step of stage ${expected} in stage ${this.stage}`);
     this.stage = 'over';

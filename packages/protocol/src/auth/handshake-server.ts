@@ -31,7 +31,7 @@ export type NodeLookup = (node: string) => string | null;
 /** Returns the secret of a session between `node` and this server, or null if there is no such session or it belongs to another node. */
 export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
-/** Restriction on proofs of a node after too many wrong ones. */
+/** Restriction on a node's proofs after too many wrong ones. */
 export interface ProofLimit {
   readonly waitMs: number;
   /** Secret of the node's current session, or null. */
@@ -49,7 +49,7 @@ export interface Refusal {
   /** Set after a valid PROOF, so that the client can verify the origin of the refusal. */
   readonly mac: Buffer | null;
   readonly logReason: string;
-  /** True if the attempt limit must count it. */
+  /** True if this refusal counts towards the attempt limit. */
   readonly isFailedProof: boolean;
 }
 
@@ -130,7 +130,7 @@ export class ServerHandshake {
 
   /**
    * Takes the frame that follows CHALLENGE. Returns a refusal for an invalid proof; throws E_PROTOCOL. Under a limit, only a join of the
-   * node's current session is verified. Its secret cannot be guessed, so wrong proofs of others need not delay it.
+   * node's current session is verified. Its secret cannot be guessed, so wrong proofs from other clients need not delay it.
    */
   onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null = null): Proven | Refusal {
     const agreed = this.agreed;
@@ -188,14 +188,14 @@ export class ServerHandshake {
     return { kind: 'join', session, ...provenBase(agreed, proof, key) };
   }
 
-  /** Reveals nothing about K, because a guess of K does not yield J. Without a session it takes the same steps as with one. */
+  /** The result reveals nothing about K, because a guess of K does not yield J. Without a session, the same steps are taken as with one. */
   private isLivingJoin({ key, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
     const messageBytes = Math.max(proven.length - MAC_BYTES, 0);
     const secret = livingSecret ?? this.random(NONCE_BYTES);
     return isValidMac(mac(joinKey(key, secret), 'join', transcript, proven.subarray(0, messageBytes)), proven.subarray(messageBytes));
   }
 
-  /** Uses the same text for known and unknown names, and for every proof. */
+  /** Refuses a client while a limit applies. The text is the same for known and unknown names, and for every proof. */
   private refuseLimited({ hello }: Agreed, waitMs: number): Refusal {
     const { node } = hello;
     const seconds = Math.ceil(waitMs / 1000);
@@ -203,7 +203,7 @@ export class ServerHandshake {
     return refuse('E_LIMIT', sentence, `node ${node} has failed to prove itself too often, and waits ${seconds} s`);
   }
 
-  /** Uses the same text for an unknown name, a wrong key and a wrong secret. */
+  /** Refuses a wrong proof. The text is the same for an unknown name, a wrong key and a wrong secret. */
   private refuseProof(logReason: string): Refusal {
     const sentence = `Server ${this.identity.server} does not accept this node's proof: check nodename, nodekey and serverkey on both sides`;
     return refuse('E_AUTH', sentence, logReason, true);
@@ -232,7 +232,7 @@ export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode
   return { code, sentence, mac: refuseMac(refuseKey, Buffer.from(transcript, 'hex'), code) };
 }
 
-/** Returns the WELCOME frame. `welcomeKey` and `transcript` are those of `Proven`, hexadecimal, so that any process can build it. */
+/** Returns the WELCOME frame. `welcomeKey` and `transcript` are the hexadecimal values from `Proven`, so that any process can build it. */
 export function buildWelcome(welcomeKey: string, transcript: string, welcome: Welcome): Buffer {
   const body = encodeWelcome(welcome);
   return handshakeFrame(OP.WELCOME, body, mac(Buffer.from(welcomeKey, 'hex'), 'server', Buffer.from(transcript, 'hex'), body));

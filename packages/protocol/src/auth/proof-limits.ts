@@ -1,7 +1,7 @@
 // Limits how often a proof may be wrong before the next one must wait. Failures are counted by node name and address, never by address
 // alone, so that the failures of one node never block another. The listener decides what happens to a connection that must wait.
 // Invariants: memory is bounded. Removing an entry never allows more guesses: a new name in a full table replaces the entry whose allowance
-// would be complete again first, and starts with the same used-up allowance.
+// would be restored first, and starts with as much of its own allowance used up.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { sourceKey } from '@rsio/common/lib/subnet';
@@ -34,12 +34,12 @@ export class AttemptLimit {
     this.buckets.set(key, bucket);
   }
 
-  /** Time in ms until this key may try again. 0: it may try now. */
+  /** Time in ms until this key may try again; 0 if it may try now. */
   waitMs(key: string): number {
     return this.bucketOf(key).waitMs(this.clock.monotonicMs());
   }
 
-  /** Number of keys remembered. */
+  /** Number of keys in the table. */
   get size(): number {
     return this.buckets.size;
   }
@@ -84,7 +84,7 @@ export class ProofLimits {
   private readonly unknown: AttemptLimit;
   private readonly nodes: AttemptLimit;
 
-  /** `isKnown`: this machine has already proved that it is this node. */
+  /** `isKnown` returns true if this machine has already proved that it is this node. */
   constructor(clock: Clock, isKnown: (claim: Claim) => boolean) {
     const ofOne = { atOnce: FAILED_PROOFS_AT_ONCE, eachMs: FAILED_PROOF_EACH_MS };
     this.isKnown = isKnown;

@@ -1,7 +1,7 @@
 // A volume that this client has open over one trunk: its waiting requests, its requests in flight, and their recovery in a new session, or
-// on a new handle after a revoked one. Order of recovery (docs/PROTOCOL.md, R2): the replay log, if the storage has a new incarnation; then
-// unanswered WRITE, ZERO and DISCARD; then all other requests. Invariants: until the phase is `ready`, only requests of the current phase
-// are sent; two overlapping changes are never in flight at the same time (O1).
+// on a new handle after the old one was revoked. Order of recovery (docs/PROTOCOL.md, R2): the replay log, if the storage has a new
+// incarnation; then unanswered WRITE, ZERO and DISCARD; then all other requests. Invariants: until the phase is `ready`, only requests of
+// the current phase are sent; two overlapping changes are never in flight at the same time (O1).
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -40,7 +40,7 @@ export interface AttachmentEvents {
 
 /**
  * `halted`: nothing can be sent. `recovering`: only recovered requests are sent, or the handle is revoked and the server still has requests
- * of that handle. `over`: the attachment has failed or is closed.
+ * for that handle. `over`: the attachment has failed or is closed.
  */
 export type Standing = 'ready' | 'recovering' | 'halted' | 'over';
 
@@ -51,21 +51,22 @@ export class Attachment {
   /** How the first OPEN treats another client's hold. */
   readonly take: Take;
   phase: AttachmentPhase = 'opening';
-  /** The answer to the last OPEN, except that the size never decreases. null: no OPEN has been answered yet. */
+  /** The answer to the last OPEN, except that the size never decreases; null if no OPEN has been answered yet. */
   volume: OpenAnswer | null = null;
   /** Why the attachment is stalled or has failed, for people. */
   reason = 'Not opened yet';
-  /** An OPEN is in flight or scheduled. */
+  /** True while an OPEN is in flight or scheduled. */
   isOpenRequested = false;
   /** Number of the attachment's requests in flight. */
   slotsHeld = 0;
   /** Bytes of the window that these requests use. */
   bytesHeld = 0;
-  /** I/O of the handle was abandoned, and the server has not yet confirmed that none of it can execute any more (S11). */
+  /** True from `fence` until `unfence` or a new session: abandoned I/O of the handle may still be executed (S11). */
   private isFenced = false;
   events: AttachmentEvents | null = null;
   /**
-   * Called when the handle was revoked and nothing is in flight. The callee must not act on the attachment before the call has returned.
+   * Called when the handle has been revoked and nothing is in flight. The callee must not act on the attachment before the call has
+   * returned.
    */
   whenRevoked: (() => void) | null = null;
   /** Called when a replayed request has failed and nothing is in flight. The callee calls `replayAgain` after a delay. */
@@ -80,7 +81,7 @@ export class Attachment {
   /** Unanswered changes of the old session, sent before everything else. */
   private resends: Request[] = [];
   private resendsInFlight = 0;
-  /** Requests answered STALE: not executed, to be sent again on the next handle. */
+  /** Requests that were answered STALE. They were not executed and are sent again on the next handle. */
   private stale: Request[] = [];
   private readonly admission: LogAdmission;
   private readonly replays = new ReplaySender(this);
@@ -104,7 +105,7 @@ export class Attachment {
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
   }
 
-  /** null: there is no log, so every change is durable when it is answered. */
+  /** The replay log; null if there is none. Without a log, every change is durable when it is answered. */
   get log(): ReplayLog | null {
     return this.admission.log;
   }
@@ -167,7 +168,7 @@ export class Attachment {
     return request;
   }
 
-  /** Removes and returns the request that `peek` showed. null: the log has no room for the request, which waits here. */
+  /** Removes and returns the request that `peek` returned. Returns null if the log has no room for the request, which then waits here. */
   next(): Request | null {
     if (this.phase === 'replaying') return this.replays.next();
     const request = this.peek();
@@ -200,7 +201,7 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /** The attachment is closed. Calls `then`, now or later, when none of its requests is in flight. */
+  /** The attachment is closed. Calls `then` as soon as none of its requests is in flight, possibly at once. */
   whenNothingInFlight(then: () => void): void {
     this.nothingInFlight = then;
     this.reportNothingInFlight();
@@ -243,8 +244,9 @@ export class Attachment {
   }
 
   /**
-   * Returns why the pending requests must not be sent to the volume as this OPEN found it, as text for people; null if they may be sent. A
-   * writer continues only if everything can be written again and no other client may have written. A reader needs only the same block size.
+   * Returns null if the pending requests may be sent to the volume that this OPEN answer describes, otherwise the reason, as text for
+   * people. A writer continues only if everything can be written again and no other client can have written. A reader needs only the same
+   * block size.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;
@@ -285,7 +287,8 @@ export class Attachment {
   }
 
   /**
-   * The attachment's I/O is abandoned: removes and returns all waiting requests. `sent`: requests in flight, which no longer block others.
+   * The attachment's I/O is abandoned: removes and returns all waiting requests. `sent`: the requests in flight. They no longer block other
+   * requests.
    */
   abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
@@ -297,7 +300,7 @@ export class Attachment {
     return waiting;
   }
 
-  /** Requests in flight were abandoned. The attachment is not opened again and sends nothing before `unfence` or before another session. */
+  /** Requests in flight were abandoned. Until `unfence` or another session, the attachment is not opened again and sends nothing. */
   fence(): void {
     this.isFenced = true;
     const reason = 'Its I/O was abandoned: waiting until the server has confirmed that none of it can run any more';
@@ -305,7 +308,7 @@ export class Attachment {
     else this.reason = reason;
   }
 
-  /** No request of the fenced handle can execute any more, and the handle is closed. */
+  /** No request of the fenced handle can be executed any more, and the handle is closed. */
   unfence(): void {
     this.isFenced = false;
     this.leaveRevoked();
@@ -365,7 +368,7 @@ export class Attachment {
     request.events?.requestDone(request, status);
   }
 
-  /** Queues unanswered requests to be sent again: changes before everything else. */
+  /** Queues unanswered requests to be sent again, changes first. */
   private recover(unanswered: readonly Request[]): void {
     const all = [...this.stale, ...unanswered];
     this.stale = [];
@@ -376,7 +379,8 @@ export class Attachment {
   }
 
   /**
-   * Opens a new handle only when the server has no request of the revoked one; otherwise an answer could be attributed to the wrong handle.
+   * Opens a new handle only when the server has no more requests for the revoked one; otherwise an answer could be attributed to the wrong
+   * handle.
    */
   private leaveRevoked(): void {
     if (this.phase !== 'revoked' || this.slotsHeld > 0 || this.isFenced) return;

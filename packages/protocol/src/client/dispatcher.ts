@@ -18,7 +18,10 @@ import { choosePath, completionMs, leastBusy, pathToProbe, prepare } from './pat
 import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
-/** Slots or bytes that a volume may hold for each free one, so that it never exceeds VOLUME_SLOT_SHARE of what other volumes leave. */
+/**
+ * Number of slots (or bytes) that a volume may hold for each free one. This keeps the volume within VOLUME_SLOT_SHARE of what other volumes
+ * leave.
+ */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
 export class Dispatcher {
@@ -28,7 +31,7 @@ export class Dispatcher {
   private windowUsedBytes = 0;
   /** LIST, OPEN and CLOSE, which are sent before data and may use the reserved slots. */
   private control: Request[] = [];
-  /** Slots of requests that must be sent again, because no reliable path owes an answer for them. */
+  /** Slots whose requests must be sent again, because no reliable path owes an answer for them. */
   private resends: number[] = [];
   private turn = 0;
   private nowMs = 0;
@@ -49,8 +52,8 @@ export class Dispatcher {
 
   /**
    * A new session begins: requests in flight return to their attachments, and LIST is sent again. OPEN and CLOSE are answered STALE,
-   * whether they were sent or not, because they refer to handles of the old session, whose numbers are reused. `again`: there was an old
-   * session.
+   * whether they were sent or not, because they refer to handles of the old session, whose numbers are reused. `again`: true if there was
+   * an old session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -65,7 +68,7 @@ export class Dispatcher {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
     }
-    // Requests whose attachments were closed while the requests were in flight.
+    // These requests were in flight when their attachments were closed.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.some((one) => one === attachment));
     for (const request of orphans) {
       request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
@@ -74,7 +77,7 @@ export class Dispatcher {
     for (const request of own) if (isOver(request)) request.events?.requestDone(request, STATUS.STALE);
   }
 
-  /** Removes and returns every request, sent or not: the trunk ends. */
+  /** Removes and returns every request, sent or not, because the trunk is ending. */
   takeAll(): Request[] {
     const all = [...this.slots.restart(), ...this.control, ...this.attachments.flatMap((attachment) => attachment.takeAll())];
     this.control = [];
@@ -95,12 +98,12 @@ export class Dispatcher {
     return this.slots.tagsOf(handle);
   }
 
-  /** No abandoned request of this handle can execute any more (S11). */
+  /** No abandoned request of this handle can be executed any more (S11). */
   revoked(handle: number): void {
     this.windowUsedBytes -= this.slots.revoked(handle);
   }
 
-  /** The first path is up, or the last one is gone. */
+  /** The first path has come up, or the last one is gone. */
   setReachable(isReachable: boolean): void {
     for (const attachment of this.attachments) attachment.setReachable(isReachable);
   }
@@ -129,7 +132,7 @@ export class Dispatcher {
     this.resends = this.slots.unserved((path) => good.has(path));
   }
 
-  /** No request from this path can execute any more (S5). */
+  /** No request from this path can be executed any more (S5). */
   fenced(path: number): void {
     this.slots.fenced(path);
   }
@@ -191,7 +194,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** Measures the rate of an idle path by sending it a copy of a request. The answer to the copy is not awaited. */
+  /** Measures the rate of an idle path by sending it a copy of a request. Nothing waits for the answer to the copy. */
   private probe(request: Request, paths: readonly Path[]): void {
     if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
     this.sinceProbe = 0;
@@ -203,7 +206,10 @@ export class Dispatcher {
     this.sendCopy(request, request.slot, path);
   }
 
-  /** Copies READs that are late on their path to another path that has delivered answers meanwhile and is expected to answer soon. */
+  /**
+   * Copies each READ that is late on its path to another path. That path must have delivered answers since, and must be expected to answer
+   * soon.
+   */
   private sendHedges(paths: readonly Path[]): void {
     if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;
     this.hedgeLookMs = this.nowMs;
@@ -219,7 +225,7 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // The request has reached the server but is not completed there, so another path would not be faster.
+    // The request has reached the server but has not been completed there, so another path would not be faster.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
@@ -233,8 +239,9 @@ export class Dispatcher {
   }
 
   /**
-   * Copies requests that are late on every path that carries them to a path that delivers. This is necessary because a path that answers
-   * occasionally never becomes suspect, but could take hours for its queue. As always, a path carries at most one copy of a request.
+   * If a request is late on every path that carries it, copies it to a path that delivers answers. This is necessary because a path that
+   * answers occasionally never becomes suspect, but could take hours to work through its queue. As always, a path carries at most one copy
+   * of a request.
    */
   private sendLate(paths: readonly Path[]): void {
     const sinceMs = this.nowMs - this.lateLookMs;
@@ -257,7 +264,7 @@ export class Dispatcher {
       if (!from.load.isLate(slot, from.heartbeatMs, this.nowMs)) return;
       sentMs = Math.max(sentMs, from.load.sentAtMs(slot));
     }
-    // No reliable path owes an answer: sendResends sends it again.
+    // No reliable path owes an answer, so sendResends sends the request again.
     if (sentMs === Number.NEGATIVE_INFINITY) return;
     const to = choose(paths, copies, request);
     if (to === null || to.isSuspect || to.lastProofMs <= sentMs) return;
@@ -268,7 +275,7 @@ export class Dispatcher {
 
   /**
    * True if there is room and the volume does not exceed its share of what other volumes leave. The share applies even if no other volume
-   * is active, so that another volume finds something left if this one hangs.
+   * is active, so that a volume that becomes active later still finds room if this one hangs.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
@@ -292,7 +299,9 @@ export class Dispatcher {
     path.send(request, slot, this.slots.seqOf(slot), handle, this.nowMs);
   }
 
-  /** The body of an answer arrives in parts. Receives READ data directly into the request's buffer, unless another path already does so. */
+  /**
+   * The body of an answer arrives in parts. Receives READ data directly into the request's buffer, unless another path is already doing so.
+   */
   answerBegins(path: Path, header: Header, paths: readonly Path[]): void {
     const request = this.expected(path, header);
     if (request === null || request.op !== OP.READ) return;
@@ -329,7 +338,10 @@ export class Dispatcher {
     this.finish(request, slot, header.handle);
   }
 
-  /** The request that this answer belongs to; null if its result has already arrived. Closes the path if it owes no such answer (S3). */
+  /**
+   * Returns the request that this answer belongs to, or null if its result has already arrived. Closes the path if it does not owe this
+   * answer (S3).
+   */
   private expected(path: Path, header: Header): Request | null {
     if (!this.slots.owes(header.slot, header.seq, path.number)) {
       path.violation(`${frameName(header.op)} for slot ${header.slot} seq ${header.seq}, of which this path owes none`);
@@ -380,7 +392,10 @@ function pathOf(paths: readonly Path[], number: number): Path | null {
   return null;
 }
 
-/** The request has its result, or nothing waits for it: an answer that another path is still receiving must not write to its buffer. */
+/**
+ * Called when a request has its result or nothing waits for it any more. An answer that is still arriving on another path must then not be
+ * written to the request's buffer.
+ */
 function forgetReceivers(slot: number, paths: readonly Path[]): void {
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;

@@ -1,6 +1,7 @@
 // Dead paths whose end the server has not confirmed yet (S5). For each, the client sends FENCE on a live path, and repeats it on another
-// one if that path dies or is silent, until FENCED arrives. Another object tracks abandoned handles (S11) in the same way, by REVOKE and
-// REVOKED. Invariant: a number is removed only by its answer, by a WELCOME to a join that named it (paths only), or with the session.
+// one if that path dies or is silent, until FENCED arrives. Another object tracks abandoned handles (S11) in the same way, with REVOKE and
+// REVOKED. Invariant: a number is removed only when its answer arrives, when a join that named it gets a WELCOME (paths only), or when the
+// session ends.
 
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 
@@ -10,7 +11,7 @@ export type FencedKind = 'fenced' | 'known' | 'violation';
 export class Fences {
   /** Key: dead path. Value: path on which FENCE was requested, or null. */
   private readonly dead = new Map<number, number | null>();
-  /** Key: live path. Value: dead paths for which the live one owes a FENCED, even if they were confirmed in another way since. */
+  /** Key: live path. Value: dead paths for which the live one owes a FENCED, even if they have since been confirmed in another way. */
   private readonly owed = new Map<number, Set<number>>();
 
   get count(): number {
@@ -70,7 +71,7 @@ export class Fences {
     return this.dead.delete(path);
   }
 
-  /** The dead paths that a PROOF names: those that died first, at most DEAD_PATHS_NAMED_MAX. */
+  /** Returns the dead paths that a PROOF names: at most DEAD_PATHS_NAMED_MAX, beginning with those that died first. */
   named(): number[] {
     return [...this.dead.keys()].slice(0, DEAD_PATHS_NAMED_MAX);
   }

@@ -1,7 +1,7 @@
 // Handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path, and repeats it on another one
-// if that path dies or is silent. The server answers REVOKED when nothing of the handle can execute any more. Slots are the dispatcher's
-// job. Invariant: waiting callers are notified once, after REVOKED or when another session has begun; each REVOKE of a handle names the
-// same tags.
+// if that path dies or is silent. The server answers REVOKED when no request of the handle can be executed any more. Slots are the
+// dispatcher's job. Invariant: waiting callers are notified once, after REVOKED or when another session has begun; each REVOKE of a handle
+// names the same tags.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
@@ -35,7 +35,7 @@ export class HandleFences {
     return true;
   }
 
-  /** Calls `over`, now or later, when no abandoned request of an attachment can execute any more. */
+  /** Calls `over` as soon as no abandoned request of an attachment can be executed any more, possibly at once. */
   whenOver(attachment: Attachment, over: () => void): void {
     for (const fenced of this.byHandle.values()) {
       if (fenced.attachment !== attachment) continue;

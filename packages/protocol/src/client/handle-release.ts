@@ -1,6 +1,6 @@
-// Returns handles to the server, so that the hold of a detached volume ends: sends CLOSE as often as needed, across lost sessions and
-// revoked handles. Which attachments are leaving is the opener's job. Invariants: a caller that waits for the end of a hold is notified
-// once, and of success only if the server has confirmed it; the number of a handle is used only in its own session.
+// Closes handles at the server, so that the hold on a detached volume ends. Sends CLOSE as often as needed, even if sessions are lost or
+// handles are revoked. Which attachments are leaving is the opener's job. Invariants: a caller that waits for the end of a hold is notified
+// once, and success is reported only if the server has confirmed it; the number of a handle is used only in its own session.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -12,7 +12,7 @@ import type { Attachment } from './attachment.ts';
 import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
-/** `problem`: why the server may still have the hold or may have lost writes, for people. null: success. */
+/** `problem`: why the server may still have the hold or may have lost writes, as text for people; null on success. */
 export type Released = (problem: string | null) => void;
 
 /** Statuses with which the server confirms that this client has no hold. */
@@ -35,7 +35,7 @@ export class HandleRelease {
     const { session } = this.trunk;
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status, sentence }) => {
       const reopen = (): void => this.reopenAndRelease(attachment, released, tries + 1);
-      // A server that still executes a request of the handle refuses CLOSE and has closed nothing.
+      // While the server is still executing a request of the handle, it refuses CLOSE and leaves the handle open.
       const again = (): void => {
         if (this.trunk.session === session) this.release(attachment, handle, released, tries + 1);
         else this.reopenAndRelease(attachment, released);
@@ -67,13 +67,14 @@ export class HandleRelease {
     });
   }
 
-  /** An OPEN that was sent only to end the hold was refused. */
+  /** An OPEN that was sent only to end the hold has been refused. */
   refused(attachment: Attachment, status: number, sentence: string, released: Released, tries = 1): void {
     if (NOT_OURS.includes(status)) {
       released(null);
       return;
     }
-    // HELD although the client resumes its hold: another client's new hold may still fail, or the server is an old one.
+    // The server can answer HELD although the client resumes its own hold: another client's new hold may still fail, or the server is an
+    // old one.
     const isHeld = status === STATUS.HELD;
     if (isHeld && attachment.volume === null) {
       released(null);

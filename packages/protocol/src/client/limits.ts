@@ -11,19 +11,19 @@ export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
  * remain for the next one.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
-/** Maximum number of handles being revoked at a time. If one more must be revoked, the client leaves the session. */
+/** Maximum number of handles that are being revoked at the same time. If one more must be revoked, the client leaves the session. */
 export const REVOKES_MAX = 64;
 
 /**
- * One in this many requests is also copied to an unused path to measure its rate. The number is a prime, so that in an application with a
- * fixed pattern it is not always the same request that is copied.
+ * One in this many requests is also copied to an unused path to measure its rate. The number is prime, so that an application with a fixed
+ * access pattern does not always have the same request copied.
  */
 export const RATE_PROBE_SHARE = 31;
 export const HEDGE_LOOK_MS = 10;
 /** Maximum number of late READs copied to a second path at a time. It is lower for a server that grants fewer slots. */
 export const HEDGES_MAX = SLOTS / 16;
 
-/** A server heard within this many heartbeats counts as present: another process that answers under its name is rejected. */
+/** A server counts as present if it was heard within this many heartbeats. Another process that answers under its name is then rejected. */
 export const HEARD_HEARTBEATS = 2;
 /** A path that only waited for the first handshake of its trunk tries again after this time. */
 export const JOIN_RETRY_MS = 100;
@@ -56,8 +56,8 @@ export const UNFIT_RETRY_MS = 5_000;
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;
 /**
- * Attempts to CLOSE a detached volume in one session. An attempt fails if the server answers STALE (the client then repeats it with a new
- * handle) or refuses. After the last attempt the hold remains, and the client reports that.
+ * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server answers STALE (the client then
+ * repeats it with a new handle) or refuses. After the last attempt the hold remains, and the client reports that.
  */
 export const CLOSE_TRIES_MAX = 10;
 export const PROBATION_DEATHS = 3;

@@ -1,8 +1,8 @@
 // Opens the attachments of a trunk, and opens them again in every new session and after a handle was revoked. If the first OPEN is refused,
-// the attachment fails. A later refusal is retried, because the attachment's I/O is stalled, unless another client has taken the volume.
+// the attachment fails. Unless another client has taken the volume, a later refusal is retried, because the attachment's I/O is stalled.
 // Invariants (R1): if the identity of the volume has changed, no request is sent again. Two OPENs of an attachment in one session are
-// REOPEN_RETRY_MS apart. While the volume has another form than at first, one handle stays open to keep the hold. No attachment is opened
-// while an earlier one of its volume is leaving, because the earlier one's CLOSE might end the hold of both.
+// REOPEN_RETRY_MS apart. While the volume's form differs from its original form, one handle stays open to keep the hold. No attachment is
+// opened while an earlier one of its volume is leaving, because the earlier one's CLOSE might end the hold of both.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -37,11 +37,14 @@ class Opening {
   revokedInARow = 0;
   /** SETTLED and IDENTIFY requests in flight; at most one of each. */
   readonly ioctls = new Set<number>();
-  /** IDENTIFY must be sent again: it was wanted while one was in flight, whose answer may be older than the reason for asking. */
+  /**
+   * True if IDENTIFY must be sent again: it was requested while another one was in flight, whose answer may predate the reason for the
+   * request.
+   */
   mustVerifyAgain = false;
-  /** An open handle that is not used, because the volume now has another form. The handle keeps the hold. */
+  /** An open handle that is not in use, because the volume now has another form. The handle keeps the hold. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
-  /** The reason for waiting that was last reported. Prevents a report with every retry, that is, every second. */
+  /** The last reported reason for waiting. It prevents every retry, that is, one each second, from reporting the same reason. */
   reportedReason: string | null = null;
 }
 
@@ -87,8 +90,8 @@ export class Opener {
   }
 
   /**
-   * Ends an attachment: its waiting requests fail, and the client closes the handle at the server if there may be a hold. `closed` is
-   * called at the end, with the problem at the server, if there is one.
+   * Ends an attachment: its waiting requests fail, and the client closes the handle at the server if there may be a hold. Calls `closed` at
+   * the end, with the problem at the server or null.
    */
   close(attachment: Attachment, closed: Released): void {
     const { phase, handle, volume } = attachment;
@@ -108,8 +111,8 @@ export class Opener {
       return;
     }
     const left: Released = (problem) => this.left(attachment, problem);
-    // The server refuses CLOSE while other requests of the handle are executing, so wait until none is in flight. The hold must also stay
-    // while an abandoned request may still execute.
+    // The server refuses CLOSE while other requests of the handle are being executed, so wait until none is in flight. The hold must also
+    // stay while an abandoned request may still be executed.
     const release = (): void => {
       if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);
       else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session)
@@ -134,7 +137,7 @@ export class Opener {
       this.openings.get(attachment)?.retry?.cancel();
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
-    // The requests in flight of leaving attachments were answered when the trunk ended.
+    // The in-flight requests of leaving attachments were answered when the trunk ended.
     for (const attachment of this.leaving.keys()) attachment.forgetInFlight();
   }
 
@@ -175,10 +178,10 @@ export class Opener {
     }
     const before = attachment.volume;
     const unfit = attachment.whyUnfit(answer);
-    // The identity also tells whether the volume is shared. While it is shared, a changed identity does not prove that another client had
-    // it.
+    // The identity also depends on whether the volume is shared. While the volume is shared, a changed identity does not prove that another
+    // client has had it.
     if (before !== null && before.identity !== answer.identity && (unfit === null || !answer.shared)) {
-      // A server without `resume` grants a volume again even if another client has had it meanwhile.
+      // A server without `resume` grants a volume again even if another client has had it in the meantime.
       this.leaving.set(attachment, () => undefined);
       this.handles.release(attachment, answer.handle, (problem) => this.left(attachment, problem));
       this.fail(
@@ -197,7 +200,8 @@ export class Opener {
     attachment.opened(answer);
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.reportedReason = null;
-    // SETTLED is sent when all recovered requests are answered. A SETTLED that still waits from the last handle counts for this one.
+    // SETTLED is sent when all recovered requests have been answered. A SETTLED that is still waiting since the last handle also counts for
+    // this one.
     if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
     const isNewIncarnation = before !== null && before.life !== answer.life;
@@ -205,7 +209,7 @@ export class Opener {
     if (isNewIncarnation || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewIncarnation);
   }
 
-  /** The pending requests must not be sent to the volume in its present form: opens it repeatedly until it has its old form. */
+  /** Opens the volume repeatedly until it has its old form, because the pending requests must not be sent to it in its present form. */
   private waitUntilFit(attachment: Attachment, handle: number, sentence: string): void {
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.spare = { session: this.trunk.session, handle };
@@ -269,7 +273,8 @@ export class Opener {
   }
 
   /**
-   * Writes that the server has acknowledged fail when the client replays them. Nothing else may be sent before them, so the client retries.
+   * Called when the replay of acknowledged writes has failed. Nothing else may be sent before these writes, so the client retries the
+   * replay.
    */
   private replayFailed(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
@@ -315,7 +320,7 @@ export class Opener {
     return false;
   }
 
-  /** The attachment's hold has ended, or a problem is known. None of its requests is in flight. */
+  /** The attachment's hold has ended, or a problem has been found. None of the attachment's requests is in flight. */
   private left(attachment: Attachment, problem: string | null): void {
     const closed = this.leaving.get(attachment);
     this.leaving.delete(attachment);

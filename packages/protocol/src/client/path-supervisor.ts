@@ -1,5 +1,5 @@
 // Keeps one path up between a client interface and a server interface: connects, proves, and passes the connection to the trunk of the
-// server. When the path goes down, starts again: at once after a long connection, otherwise after growing waits. A path that fails too
+// server. When the path goes down, it reconnects: at once after a long connection, otherwise after growing waits. A path that fails too
 // often is put on probation. Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
 //
 //   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
@@ -63,7 +63,7 @@ export interface SupervisorPorts {
   readonly connector: Connector;
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
-  /** The trunk to the server that sent this CHALLENGE. Throws an RsError for a server that must not be used. */
+  /** Returns the trunk to the server that sent this CHALLENGE. Throws an RsError if that server must not be used. */
   trunkFor(supervisor: PathSupervisor, challenge: Challenge): Trunk;
   stateChanged(supervisor: PathSupervisor, from: PathState, to: PathState, reason: string): void;
 }
@@ -88,7 +88,9 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   /** Identity of this client. A changed identity applies from the next connection on. */
   identity: ClientIdentity;
   private readonly backoff: Backoff;
-  /** Back-off while the server rejects this client's key. A retry does not help then, and uses up the node's attempts (see ProofLimits). */
+  /**
+   * Back-off while the server rejects this client's key: retries would not help, but would use up the node's attempts (see ProofLimits).
+   */
   private readonly keyBackoff: Backoff;
   private readonly unit: () => number;
   /** Recent failures that may be the fault of the path, each with the session in which it happened. */
@@ -96,9 +98,9 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private upSinceMs = 0;
   /** Number of consecutive connections shorter than PATH_SETTLED_MS. */
   private shortConnections = 0;
-  /** When the next attempt would be due without probation. */
+  /** When the next attempt would be due if the path were not on probation. */
   private retryAtMs = 0;
-  /** Directions of the last connection at the moment when it ended. */
+  /** State of both directions at the moment when the last connection ended. */
   private lastDirections: Directions = UNKNOWN_DIRECTIONS;
   private timer: Timer | null = null;
   private connecting: { cancel(): void } | null = null;
@@ -106,9 +108,12 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private handshake: ClientHandshake | null = null;
   private challenge: Challenge | null = null;
   private presentation: Presentation | null = null;
-  /** Wait before the next attempt. Set if the current attempt did not fail, but learnt what makes the next one succeed. */
+  /**
+   * Delay until the next attempt, in place of the back-off. It is set if the current attempt ends for a reason that is no error: another
+   * path authenticates first, or the session to join no longer exists. Otherwise it is null, and the back-off applies.
+   */
   private againMs: number | null = null;
-  /** Number of consecutive handshakes without an answer in time. */
+  /** Number of consecutive handshakes in which the server did not answer in time. */
   private lateHandshakes = 0;
 
   constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts) {
@@ -145,25 +150,31 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     return this.path === null ? this.backoff.retries + this.keyBackoff.retries : 0;
   }
 
-  /** Directions of the current connection. Without one: the directions that had failed when the last connection ended. */
+  /** State of both directions of the current connection. Without a connection: the directions that had failed when the last one ended. */
   get directions(): Directions {
     return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
   }
 
-  /** Starts the supervisor, or ends the wait for the next attempt, whatever happened before. */
+  /** Starts the supervisor. If it is waiting for the next attempt, ends that wait, whatever its reason. */
   start(): void {
     if (this.state !== 'down' && this.state !== 'probation') return;
     this.timer?.cancel();
     this.connect();
   }
 
-  /** An attempt is promising or urgent: ends probation. Also ends the wait for the next attempt, unless the last connections were short. */
+  /**
+   * Called when an attempt is promising or urgent. Ends probation, and also the wait for the next attempt unless the last connections were
+   * short.
+   */
   retrySoon(): void {
     if (this.shortConnections === 0) this.start();
     else if (this.state === 'probation') this.retryIn(Math.max(0, this.retryAtMs - this.ports.clock.monotonicMs()));
   }
 
-  /** The route works again, or the key has changed: does the same as `retrySoon`, and restarts an attempt that waits for an answer. */
+  /**
+   * Called when the route works again or the key has changed. Does the same as `retrySoon`, and also restarts an attempt that is waiting
+   * for an answer.
+   */
   routeOpened(): void {
     this.keyBackoff.reset();
     this.connecting?.cancel();
@@ -171,17 +182,17 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     else this.connect();
   }
 
-  /** Another part of the client reports a problem (no carrier): a path that is up becomes suspect. */
+  /** Another part of the client reports a problem, such as a missing carrier. A path that is up becomes suspect. */
   distrust(reason: string): void {
     if (this.path !== null) this.trunk?.distrust(this.path, reason);
   }
 
-  /** Another part of the client reports a failure (the address is gone): a path that is up is reset. */
+  /** Another part of the client reports a failure, such as a removed address. A path that is up is reset. */
   cut(reason: string): void {
     this.path?.connection.close(reason, true);
   }
 
-  /** Ends permanently. */
+  /** Ends the supervisor permanently. */
   retire(reason: string): void {
     if (this.state === 'retired') return;
     this.timer?.cancel();
@@ -219,7 +230,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.send(this.handshake.start());
   }
 
-  /** Time to wait for an answer that requires no work of the server. If the answer was lost, a new connection is faster than waiting. */
+  /** Time to wait for an answer that requires no work on the server. If the answer was lost, a new connection is faster than waiting. */
   private get patienceMs(): number {
     return Math.min(PROOF_TIMEOUT_MS, HANDSHAKE_PATIENCE_MS * 2 ** this.lateHandshakes);
   }
@@ -383,7 +394,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     const { againMs, connection } = this;
     this.againMs = null;
     this.connection = null;
-    // E_LIMIT (too many wrong proofs) is less useful than the earlier error, which tells why the proofs are wrong.
+    // E_LIMIT (too many wrong proofs) is less useful than the earlier error, which says why the proofs are wrong.
     const isLimited = error.code === 'E_LIMIT' && this.keyBackoff.retries > 0;
     if (againMs === null && !isLimited) this.recordError(error, reason);
     const delayMs = againMs ?? this.delayAfter(error.code, isLimited);

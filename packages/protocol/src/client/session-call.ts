@@ -11,7 +11,7 @@ import type { Trunk } from './trunk.ts';
 
 export interface SessionCall {
   readonly op: number;
-  /** The attachment of the volume (IOCTL). null: the request belongs to the session itself. */
+  /** For IOCTL: the attachment of the volume; null if the request belongs to the session itself. */
   readonly attachment: Attachment | null;
   /** For CLOSE: the handle. */
   readonly handle?: number;
@@ -23,7 +23,7 @@ export interface SessionAnswer {
   readonly status: number;
   /** Bodies of the frames of the answer. */
   readonly bodies: readonly Buffer[];
-  /** For people, if the status is not OK; otherwise ''. */
+  /** Message for people if the status is not OK; otherwise ''. */
   readonly sentence: string;
 }
 

@@ -140,7 +140,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.paths.some((path) => path.lastReceivedMs > sinceMs);
   }
 
-  /** The server's newest report, on any live path, about the requests that it executes for this session. */
+  /** The server's newest report, on any live path, about the requests that it is executing for this session. */
   get storageReport(): StorageReport | null {
     let newest: StorageReport | null = null;
     for (const { heartbeat } of this.paths) {
@@ -150,7 +150,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return newest;
   }
 
-  /** The first path of a new session is proven: the requests in flight of the old session are recovered, which S9 makes safe. */
+  /** The first path of a new session is proven. The in-flight requests of the old session are recovered, which is safe because of S9. */
   begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathStatusEvents): Path {
     const again = this.hasHadSession;
     this.hasHadSession = true;
@@ -175,7 +175,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }
 
-  /** A further path is proven. WELCOME is also the FENCED for the dead paths that its PROOF named. */
+  /** A further path is proven. WELCOME also serves as FENCED for the dead paths that the PROOF named. */
   join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathStatusEvents): Path {
     for (const number of named) if (this.fences.confirmed(number)) this.dispatcher.fenced(number);
     const path = this.adopt(connection, welcome.path, observer);
@@ -213,7 +213,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     if (this.session !== null && !this.hasEnded) this.leaveSession(reason);
   }
 
-  /** Calls `unfenced`, now or later, when no abandoned request of an attachment can execute any more. */
+  /** Calls `unfenced` as soon as no abandoned request of an attachment can be executed any more, possibly at once. */
   whenUnfenced(attachment: Attachment, unfenced: () => void): void {
     this.handleFences.whenOver(attachment, unfenced);
   }
@@ -230,7 +230,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.wantPump();
   }
 
-  /** Schedules the pump after the code that runs now, so that all requests of one event leave in one batch. */
+  /** Schedules the pump after the code that is running now, so that all requests of one event leave in one batch. */
   wantPump(): void {
     if (this.isPumpScheduled || this.hasEnded) return;
     this.isPumpScheduled = true;

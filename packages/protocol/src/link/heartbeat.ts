@@ -14,22 +14,22 @@ export interface Directions {
 
 export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 
-/** A longer trip changes the average little and a shorter one much, so that delays of an outage soon lose their effect. */
+/** A longer trip changes the average little and a shorter one much, so that delays caused by an outage soon lose their effect. */
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
-/** The peer's report about the requests that it executes. */
+/** The peer's report about the requests that it is executing. */
 export interface StorageReport {
-  /** Age of the oldest executing request at the time of the report, in ms. 0: no request is executing. */
+  /** Age of the oldest request that was being executed at the time of the report, in ms; 0 if there was none. */
   readonly oldestMs: number;
   /** When the report was received. */
   readonly atMs: number;
 }
 
 export class Heartbeat {
-  /** The newest report from a PING or PONG. null: none has been received. */
+  /** The newest report from a PING or PONG; null if none has been received. */
   storageReport: StorageReport | null = null;
-  /** May be changed at any time. When the next PING is due then follows the new value. */
+  /** May be changed at any time. The next PING is then due according to the new value. */
   intervalMs: number;
   private sent = 0;
   private heard = 0;
@@ -54,7 +54,7 @@ export class Heartbeat {
     this.tripsFromMs = nowMs;
   }
 
-  /** Smoothed round trip in ms. null: no answer has been received yet. */
+  /** Smoothed round trip in ms; null if no answer has been received yet. */
   get roundTripMs(): number | null {
     return this.smoothedMs;
   }
@@ -64,7 +64,7 @@ export class Heartbeat {
     return this.receivedMs;
   }
 
-  /** When the last proof was received that the peer hears us: an answer or a PONG. */
+  /** When an answer or a PONG, which proves that the peer hears us, was last received. */
   get lastProofMs(): number {
     return this.proofMs;
   }
@@ -116,7 +116,7 @@ export class Heartbeat {
     return { number: ping.number, clockMs: ping.clockMs, heard: this.heard, oldestMs, generation };
   }
 
-  /** A PONG was received: returns the round trip in ms, or null if the PONG measures none. Ignores a PONG without a PING of ours. */
+  /** A PONG was received: returns the round trip in ms, or null if the PONG measures none. Ignores a PONG that answers no PING of ours. */
   onPong(pong: HeartbeatMessage, nowMs: number): number | null {
     this.noteHeard(pong.heard, nowMs);
     if (pong.number > this.sent || pong.number <= this.ponged) return null;
@@ -129,7 +129,7 @@ export class Heartbeat {
     return tripMs;
   }
 
-  /** Whether our output reaches the peer, judged by what the peer reports as received. Unknown while nothing is received from the peer. */
+  /** State of our sending direction, judged by what the peer reports as received. It is unknown while nothing is received from the peer. */
   tx(nowMs: number): Direction {
     if (this.rx(nowMs) === 'fail') return '-';
     return this.isOld(this.lastHeardMs, nowMs) ? 'fail' : 'ok';

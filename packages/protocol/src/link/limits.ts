@@ -4,7 +4,7 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Maximum length of a wide DISCARD or ZERO of a client, in MiB, so that a request ends within bounded time. */
+/** Maximum length of a wide DISCARD or ZERO from a client, in MiB, so that a request ends within bounded time. */
 export const WIDE_COUNT_MAX = 1024;
 export const SEQ_MODULUS = 0x10000;
 
@@ -15,7 +15,9 @@ export const PATHS_PER_TRUNK_MAX = 64;
 export const SEGMENT_BYTES = 256 * KIB;
 /** Queued output of one path at which the client holds requests back. A probe with this much unread output is closed. */
 export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
-/** Queued output at which a path to a peer that does not read is closed. The client counts one path, the server all paths of a session. */
+/**
+ * Queued output at which a path is closed because the peer does not read. The client counts one path, the server all paths of a session.
+ */
 export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
 export const RECEIVE_BUFFER_BYTES = 256 * KIB;
 

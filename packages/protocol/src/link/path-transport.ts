@@ -27,8 +27,8 @@ export interface PathTransport extends BatchSender {
 /** Creates outgoing transports. */
 export interface Connector {
   /**
-   * Connects from `localAddress`. Calls exactly one of the two callbacks, never before `connect` returns, and none after `cancel`. A reason
-   * is an errno name and a sentence for people.
+   * Connects from `localAddress`. Calls exactly one of the two callbacks, but never before `connect` returns, and neither after `cancel`. A
+   * reason is an errno name and a sentence for people.
    */
   connect(
     localAddress: string,

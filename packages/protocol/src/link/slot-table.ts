@@ -22,7 +22,7 @@ interface Entry {
   op: number;
   flags: number;
   handle: number;
-  /** Sectors of I/O requests, or words 2 and 3 of message requests: a copy must be the same request. */
+  /** Sectors of I/O requests, or header words 2 and 3 of message requests. They show whether a copy is the same request. */
   lba: number;
   count: number;
   status: number;
@@ -32,7 +32,8 @@ interface Entry {
   startedMs: number;
   bodyBytes: number;
   /**
-   * The first path that is owed the answer, or NOBODY. Further paths are rare, and emptying an array for each request costs an allocation.
+   * The first path that is owed the answer, or NOBODY. Further paths are rare, and emptying an array for each request would cost an
+   * allocation.
    */
   owedFirst: number;
   readonly owedMore: number[];
@@ -71,7 +72,7 @@ export class SlotTable {
     }
   }
 
-  /** Number of requests that were returned as `new` and are not finished. */
+  /** Number of requests that were returned as `new` and are still being executed. */
   get executing(): number {
     return this.executingSlots;
   }
@@ -104,7 +105,7 @@ export class SlotTable {
     return 'executing';
   }
 
-  /** The execution has ended: returns the paths that are owed an answer, in order of arrival. */
+  /** A request has been executed: returns the paths that are owed an answer, in order of arrival. */
   finish(slot: number, status: number, result: Buffer | null = null, resultAux = 0): number[] {
     const entry = this.at(slot);
     assert(entry.state === 'executing', `Slot ${slot} ends while ${entry.state}`);
@@ -164,7 +165,7 @@ export class SlotTable {
     return entry;
   }
 
-  /** Age of the oldest executing request, in ms. 0: no request is executing. */
+  /** Age of the oldest request that is being executed, in ms; 0 if there is none. */
   oldestMs(nowMs: number): number {
     if (this.executingSlots === 0) return 0;
     let oldest = 0;
@@ -172,7 +173,7 @@ export class SlotTable {
     return oldest;
   }
 
-  /** True if any request of this handle is executing, apart from the request in `exceptSlot`. */
+  /** True if any request of this handle is being executed, apart from the request in `exceptSlot`. */
   isExecuting(handle: number, exceptSlot: number): boolean {
     return this.entries.some((entry, slot) => slot !== exceptSlot && entry.state === 'executing' && entry.handle === handle);
   }

@@ -100,7 +100,7 @@ export function adoptSocket(socket: net.Socket): PathTransport {
   const handle = owned._handle;
   if (handle === null || socket.readableLength > 0) return dataTransport(socket);
   owned._handle = null;
-  // Stop reading whatever `reading` says: a socket from another process is already being read, and starting twice fails (EALREADY).
+  // Stop reading regardless of `reading`: a socket from another process is already being read, and starting twice fails (EALREADY).
   handle.readStop?.();
   handle.reading = false;
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);

@@ -1,5 +1,5 @@
-// Pools that track their lent buffers: a test that ends with a lent buffer has found a leak. Returned buffers are overwritten, so that code
-// that still reads them is detected.
+// Pools that track the buffers they lend: if a buffer is still lent at the end of a test, the test has found a leak. Returned buffers are
+// overwritten, to detect code that still reads them.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';

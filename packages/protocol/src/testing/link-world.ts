@@ -1,6 +1,6 @@
-// A dispatcher over links of given rates in virtual time, with users that keep a number of requests in flight: measures the effect of
-// choosing paths. Nothing is encoded and no byte is moved. A link serves its requests one after another, in each direction separately, and
-// can be stalled. Judging the outcome is the test's job. Invariant: everything follows from the given numbers, nothing from real time.
+// Runs a dispatcher in virtual time over links with given rates, with users that keep a fixed number of requests in flight, to measure the
+// effect of path selection. Nothing is encoded, and no data is copied. Each direction of a link serves its requests one after another, and
+// a link can be stalled. The test judges the outcome. Invariant: all results depend only on the given numbers, never on real time.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -78,7 +78,7 @@ function isBefore(one: Event, other: Event): boolean {
   return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 }
 
-/** One direction of a link. A request waits for its turn, is transmitted, and then travels. */
+/** One direction of a link. A request waits for its turn, is transmitted, and then travels to the other end. */
 class Lane {
   bytesPerMs: number;
   stillUntilMs = 0;
@@ -114,7 +114,7 @@ class Lane {
 class Processor {
   /** Time for one request, in ms. */
   requestMs = 0;
-  /** Time in ms, before each batch, during which other programs use the processor. */
+  /** Time in ms during which other programs use the processor before each batch. */
   awayMs: () => number = () => 0;
   private readonly agenda: Agenda;
   private readonly waiting = new Map<number, (() => void)[]>();
@@ -234,7 +234,7 @@ export class ModelPath {
   }
 }
 
-/** Keeps `depth` I/Os of `bytes` in flight, in segments as a volume cuts them. */
+/** Keeps `depth` I/Os of `bytes` bytes in flight, split into segments as a volume would split them. */
 export class ModelUser implements RequestEvents {
   bytesDone = 0;
   tripsMs: number[] = [];
@@ -252,7 +252,7 @@ export class ModelUser implements RequestEvents {
     for (let index = 0; index < depth; index++) this.submit();
   }
 
-  /** Resets the counters, so that counting starts now. */
+  /** Resets the counters. */
   reset(): void {
     this.bytesDone = 0;
     this.tripsMs = [];
@@ -304,7 +304,7 @@ export class LinkWorld {
   private lba = 0;
   private isPumping = false;
 
-  /** `mbits`: rates of the links in both directions, in Mbit/s. */
+  /** `mbits`: rate of each link in either direction, in Mbit/s. */
   constructor(mbits: readonly number[], latencyMs = 0.05) {
     this.paths = mbits.map((mbit, index) => new ModelPath(this, index + 1, bytesPerMs(mbit), latencyMs));
     this.dispatcher.restart(SLOTS, WINDOW_BYTES, '', false);

@@ -1,6 +1,6 @@
-// In-memory datagrams: sockets on addresses, and a delay for each datagram. Several sockets may share an address and port, as on a
-// broadcast address; each of them then receives every datagram. Judging is the test's job, which can also lose datagrams and refuse
-// addresses.
+// In-memory datagrams: sockets are bound to addresses, and each datagram has a delay. Several sockets may share an address and port, as
+// with a broadcast address; each of them then receives every datagram. The test can also lose datagrams and refuse addresses, and judges
+// the outcome.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';

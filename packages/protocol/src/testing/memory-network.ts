@@ -1,5 +1,5 @@
-// An in-memory network of routes. Each leads from one client address to one server address and has links, some of them closed. A test, or a
-// seed, can refuse or ignore connections, reset links, and stall a direction.
+// An in-memory network of routes. Each route leads from one client address to one server address and has links, some of which may be
+// closed. A test, or a seed, can refuse or ignore connections, reset links, and stall one direction of a link.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Connector, PathTransport } from '../link/path-transport.ts';
@@ -17,7 +17,7 @@ export class MemoryRoute {
     this.address = address;
   }
 
-  /** Links with an open end. */
+  /** Links that have an open end. */
   get living(): MemoryLink[] {
     this.links = this.links.filter((link) => !link.isOver);
     return this.links;

@@ -1,7 +1,7 @@
-// An in-memory connection with the properties of a network: bytes take time, arrive in pieces, stall in one direction, and arrive late,
-// even after a close. Like a socket, an end reads the sender's buffer some time after `send`, so that premature reuse of a buffer is
-// detected; received data is overwritten after the handler returns. Invariant: each direction is a stream: nothing overtakes, and only its
-// tail can be lost.
+// An in-memory connection with the properties of a network: bytes take time, arrive in pieces, may stall in one direction, and may arrive
+// late, even after a close. Like a socket, an end reads the sender's buffer some time after `send`, which detects premature reuse of a
+// buffer; received data is overwritten after the handler returns. Invariant: each direction is a stream: bytes arrive in order, and only
+// its tail can be lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { PathTransport, TransportEvents } from '../link/path-transport.ts';
@@ -10,12 +10,12 @@ export interface LinkShape {
   /** `takeMs`: delay until the network has read the bytes of a send. `travelMs`: travel time of these bytes. Both in ms. */
   takeMs(): number;
   travelMs(): number;
-  /** Number of bytes received in the next piece. The rest of the arrived bytes follows `restMs` later. */
+  /** Number of bytes received in the next piece. The remaining bytes follow `restMs` later. */
   cut(lengthBytes: number): number;
   restMs(): number;
 }
 
-/** Nothing takes time, and nothing arrives in pieces. */
+/** A link on which nothing takes time and nothing is split into pieces. */
 export const IDEAL_LINK: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (lengthBytes) => lengthBytes, restMs: () => 0 };
 
 /** Bytes that the network accepts from a sender while the direction is stalled. */
@@ -30,7 +30,7 @@ interface Send {
 }
 
 interface Arrival {
-  /** null: the end of the stream. */
+  /** null marks the end of the stream. */
   bytes: Buffer | null;
   readonly reason: string;
   dueMs: number;
@@ -59,7 +59,7 @@ class Direction {
     this.pump();
   }
 
-  /** Ends sending. `drop`: bytes that the network has not read are discarded, too. */
+  /** Ends sending. `drop` also discards the bytes that the network has not read. */
   close(reason: string, drop: boolean): void {
     const left = this.sends;
     this.sends = [];
@@ -76,7 +76,7 @@ class Direction {
     this.pump();
   }
 
-  /** Discards the bytes in transit and completes the pending sends. */
+  /** Discards the bytes in transit and completes all pending sends. */
   clear(): void {
     this.arrivals.length = 0;
     for (const send of this.sends.splice(0)) this.clock.soon(send.done);
@@ -164,7 +164,7 @@ export class MemoryEnd implements PathTransport {
     this.into = into;
   }
 
-  /** While this is null, nothing is read and the bytes wait. */
+  /** While this is null, no bytes are read; they wait. */
   get events(): TransportEvents | null {
     return this.taker;
   }
@@ -239,7 +239,7 @@ export class MemoryLink {
     this[direction].stand(isStanding);
   }
 
-  /** The network resets the connection. Each end learns of it through its own direction, after the bytes in transit. */
+  /** Resets the connection, as a network may. Each end notices the reset only after it has received the bytes in transit towards it. */
   reset(): void {
     this.there.close('ECONNRESET: the connection was reset', true);
     this.back.close('ECONNRESET: the connection was reset', true);

@@ -1,9 +1,9 @@
-// Complete figures of a path, as a daemon reports them, for tests of what is displayed.
-// Each test changes the figures that it examines.
+// Complete figures for a path, as a daemon reports them. They are used in tests of displayed output. Each test changes the figures that it
+// examines.
 
 import type { PathStats } from '@rsio/common/control/methods';
 
-/** Figures of an unused path. */
+/** Figures for an unused path. */
 export function pathStats(changes: Partial<PathStats> = {}): PathStats {
   const latency = { p50Us: 0, p99Us: 0, maxUs: 0 };
   return {

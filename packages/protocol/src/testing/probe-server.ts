@@ -1,5 +1,5 @@
-// The server's end of probe connections, scripted by a test: it proves itself, answers PINGs, WRITEs and READs, and records the frames that
-// it receives. Deviations from this are the test's job.
+// The server's end of probe connections, scripted by a test: it proves its identity, answers PINGs, WRITEs and READs, and records the
+// frames that it receives. The test scripts any other behaviour.
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
@@ -21,7 +21,7 @@ export interface ProbeServerWays {
   readonly namespaceid: number;
   readonly serverid: number;
   readonly nodekey: string;
-  /** Handles a request instead of the server. Returns false to let the server answer as usual. */
+  /** Called for each request; returns false to let the server answer it as usual. */
   readonly handles: (connection: Connection, header: Header) => boolean;
 }
 
@@ -29,11 +29,11 @@ const NOTHING = Buffer.alloc(SEGMENT_BYTES);
 
 export class ProbeServer {
   readonly interfaces = [{ name: 'if1', address: '192.168.45.10', port: 5000 }];
-  /** Names of the frames of all connections; consecutive equal names appear once. */
+  /** Names of the frames on all connections; consecutive equal names appear once. */
   readonly heard: string[] = [];
   readonly nodes: string[] = [];
   openConnections = 0;
-  /** Highest slot used. */
+  /** Highest slot that a request has used. */
   mostSlot = 0;
   /** True if a WRITE contained bytes other than zero. */
   hasLeaked = false;

@@ -1,5 +1,5 @@
-// Requests for the tests of the replay log. Every sector of a WRITE contains its own position and the number of the write, so that an
-// execution can be identified later. The log and the server are the tests' job.
+// Requests for the tests of the replay log. Every sector of a WRITE contains its own position and the number of the write, so that a test
+// can later tell which write was executed. The tests supply the log and the server.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -11,7 +11,7 @@ import { Request } from '../client/requests/request.ts';
 import { OP } from '../wire/frames.ts';
 import { sectorsOf } from '../wire/header.ts';
 
-/** BLOCK_COST: memory of a log for one block. MARGIN: memory that a log always keeps free. */
+/** BLOCK_COST: memory that a log needs for one block. MARGIN: memory that a log always keeps free. */
 export const BLOCK_COST = REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES;
 export const MARGIN = SLOTS * REPLAY_RANGE_COST_BYTES;
 export const ZEROES = 0;
@@ -29,7 +29,7 @@ export function change(op: number, lba: number, count: number, { flags = 0, id =
   return request;
 }
 
-/** Content of each sector of a request at its execution. */
+/** Content of each sector of a request when it is executed. */
 export function contents(request: Request): [sector: number, value: number][] {
   const found: [number, number][] = [];
   for (let at = 0; at < sectorsOf(request.op, request.flags, request.count); at++) {

@@ -1,5 +1,5 @@
-// A trunk with an opener, an open attachment, and a server that revokes handles, refuses OPENs and loses sessions as the test says. Judging
-// is the tests' job: `waiting` lists the requests that the server has received and not answered.
+// A trunk with an opener, an open attachment, and a server that revokes handles, refuses OPENs and loses sessions when the test requests
+// it. `waiting` lists the requests that the server has received but not answered. The tests judge the outcome.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Attachment } from '../client/attachment.ts';
@@ -49,7 +49,7 @@ export class RevokeScene {
     this.settle();
   }
 
-  /** Returns a scene whose attachment is open under handle 7. The events up to then are discarded. */
+  /** Returns a scene whose attachment is open under handle 7. All events until then are discarded. */
   static opened(paths = 1): RevokeScene {
     const world = new RevokeScene(paths);
     world.answerOpen({ handle: 7 });
@@ -65,7 +65,7 @@ export class RevokeScene {
     return this.scene.server.paths;
   }
 
-  /** Frames of `op` that were received and not answered by the test, oldest first. */
+  /** Frames with this `op` that have been received but not answered by the test, oldest first. */
   open(op: number): { path: ScriptedPath; frame: HeardFrame }[] {
     return this.paths.flatMap((path) =>
       path
@@ -79,7 +79,7 @@ export class RevokeScene {
     return this.paths.flatMap((path) => path.requests(OP.OPEN).map(({ body }) => decodeOpenRequest(body, 0, body.length)));
   }
 
-  /** Received requests without an answer: name and handle, or the name alone. */
+  /** Received requests that have not been answered: each as name and handle, or as the name alone. */
   get waiting(): string[] {
     return [OP.OPEN, OP.CLOSE, OP.IOCTL, OP.READ, OP.WRITE, OP.FLUSH].flatMap((op) =>
       this.open(op).map(({ frame: { header } }) => (op === OP.OPEN ? 'OPEN' : `${NAMES[op]} ${header.handle}`)),

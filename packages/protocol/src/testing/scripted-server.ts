@@ -1,4 +1,4 @@
-// The server's end of connections, scripted by a test. The handshake runs by itself. Then every frame is recorded, and the test decides
+// The server's end of connections, scripted by a test. The handshake is automatic. After it, every frame is recorded, and the test decides
 // every answer.
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
@@ -48,7 +48,7 @@ export class ScriptedPath {
     });
   }
 
-  /** Received requests of one op that have a slot. */
+  /** Received requests with this op that have a slot. */
   requests(op: number): HeardFrame[] {
     return this.heard.filter(({ header }) => header.op === op);
   }
@@ -71,7 +71,7 @@ export class ScriptedPath {
     this.connection.encoder.flush();
   }
 
-  /** Answers the last PING received, even if it was answered before. */
+  /** Answers the last received PING, even if it has already been answered. */
   pong(): void {
     const ping = this.requests(OP.PING).at(-1);
     const heard = this.requests(OP.PING).length;
@@ -112,7 +112,7 @@ export class ScriptedPath {
     this.connection.finish(sentence);
   }
 
-  /** Sends a REFUSE without proof, as any machine on the way could. */
+  /** Sends a REFUSE without proof, as any machine on the network path could. */
   refuseUnproved(code: ErrorCode, sentence: string): void {
     this.raw(refuseFrame({ code, sentence }));
     this.connection.finish(sentence);
@@ -130,17 +130,17 @@ export class ScriptedServer {
   session = Buffer.alloc(16, 1);
   slots = 256;
   digest = true;
-  /** The server supports REVOKE. The test says when it answers REVOKED. */
+  /** True if the server supports REVOKE. The test decides when the server answers with REVOKED. */
   revokes = false;
   /** The list of interfaces in WELCOME. */
   interfaces: readonly ServerInterface[] = [];
   generation = 1;
-  /** Answers every PING at once. Otherwise the test calls `pong`. */
+  /** True if every PING is answered at once; otherwise, the test calls `pong`. */
   answersPings = false;
   instance = 'a'.repeat(32);
   serverid = 1;
   name = 'server';
-  /** Decides about a proven connection. By default it is welcomed at once. */
+  /** Decides how to answer a proven connection. By default, the connection is welcomed at once. */
   decide: (path: ScriptedPath, proven: Proven) => void = (path) => this.welcome(path);
   private readonly random: SeededRandom;
 
@@ -172,7 +172,7 @@ export class ScriptedServer {
     this.paths.push(path);
   }
 
-  /** The server process is gone: its paths are reset, and the next handshake begins a new session. */
+  /** Simulates the death of the server process: its paths are reset, and the next handshake begins a new session. */
   loseSession(): void {
     this.secret = null;
     this.session = Buffer.alloc(16, this.session[0]! + 1);

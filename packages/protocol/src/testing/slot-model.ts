@@ -1,7 +1,7 @@
-// Both ends of the slot rules, Slots and Fences against SlotTable, over paths that deliver bytes when the test says so. Each direction is a
-// FIFO, and either end may close a path at any time. The server may still read what a closed path carried. Moves are chosen by numbers. The
-// model checks that a request is executed at most once and never after its answer was delivered, that no correct peer is accused, and that
-// after all faults have ended everything is answered and every slot is free.
+// Models both ends of the slot rules: Slots and Fences in the client, SlotTable in the server, and paths that deliver bytes when the test
+// requests it. Each direction is a FIFO, and either end may close a path at any time. The server may still read bytes sent before a path
+// was closed. Numbers select the moves. The model checks that a request is executed at most once and never after its answer was delivered,
+// that no correct peer is accused, and that, once all faults are over, every request is answered and every slot is free.
 
 import { Fences } from '../client/fences.ts';
 import { Request } from '../client/requests/request.ts';
@@ -10,7 +10,7 @@ import { Slots } from '../client/requests/slots.ts';
 import { OP } from '../wire/frames.ts';
 import { emptyHeader } from '../wire/header.ts';
 
-/** A rule to break, to check that the model detects it. */
+/** A rule that is broken on purpose, to check that the model detects the violation. */
 export type BrokenRule = 'no-quarantine' | 'no-fence-wait' | 'fenced-early' | 'welcome-early' | 'answer-elsewhere' | 'no-reask';
 
 type Upward =
@@ -25,7 +25,7 @@ interface ModelPath {
   readonly number: number;
   readonly up: Upward[];
   readonly down: Downward[];
-  /** The client has received WELCOME and has not closed the path. */
+  /** True while the client has received WELCOME and has not closed the path. */
   isLiving: boolean;
   isClientClosed: boolean;
   isServerClosed: boolean;
@@ -56,7 +56,7 @@ export class SlotModel {
     this.broken = broken;
   }
 
-  /** Makes one of the currently possible moves. */
+  /** Makes one of the moves that are currently possible. */
   move(choice: number): void {
     const { often, faults } = this.moves();
     const oftenCount = FAULT_RARITY * often.length;
@@ -64,7 +64,7 @@ export class SlotModel {
     (at < oftenCount ? often[at % often.length] : faults[at - oftenCount])!();
   }
 
-  /** Ends all faults: everything in transit arrives and everything is requested again. A correct pair of ends comes to rest. */
+  /** Ends all faults: everything in transit arrives, and unanswered requests are sent again. Two correct ends then become idle. */
   settle(): void {
     for (let round = 0; round < 200 && !this.isAtRest; round++) {
       if (this.living.length === 0) this.connect();
@@ -91,7 +91,7 @@ export class SlotModel {
     return this.paths.filter(({ isLiving }) => isLiving);
   }
 
-  /** The currently possible moves. Each of `often` is as likely as FAULT_RARITY faults. */
+  /** The moves that are currently possible. Each move in `often` is as likely as FAULT_RARITY faults together. */
   private moves(): { readonly often: readonly (() => void)[]; readonly faults: readonly (() => void)[] } {
     const { living, paths } = this;
     const often: (() => void)[] = [];

@@ -1,5 +1,5 @@
-// A trunk with its supervisors over an in-memory network. The test plays the server and decides what the server answers, and when. The
-// scene records the events of trunk and supervisors; judging them is the test's job.
+// A trunk with its supervisors over an in-memory network. The test plays the server: it decides when the server answers, and with what. The
+// scene records the events from the trunk and its supervisors, and the test judges them.
 
 import type { RsError } from '@rsio/common/lib/errors';
 import type { PathState } from '@rsio/common/lib/path-states';
@@ -31,7 +31,7 @@ export const OPEN_ANSWER: OpenAnswer = {
 
 export class TrunkScene implements RequestEvents {
   readonly clock = new FakeClock();
-  /** The client's clock; everything else uses `clock`. */
+  /** The client's clock; all other parts use `clock`. */
   readonly clientClock = new StallingClock(this.clock);
   readonly random = new SeededRandom(1);
   readonly server = new ScriptedServer(this.random);
@@ -48,7 +48,7 @@ export class TrunkScene implements RequestEvents {
   readonly replaced: string[] = [];
   /** Called when a session has begun. */
   whenSession: () => void = () => {};
-  /** Number of times that all paths became quiet. */
+  /** How many times all paths became quiet. */
   quietTimes = 0;
   /** Called when the trunk has ended. */
   whenEnded: (status: number, reason: string) => void = () => {};

@@ -24,7 +24,7 @@ export interface DecoderEvents {
 const NOTHING = Buffer.alloc(0);
 
 export class Decoder {
-  /** Header and body are each followed by a CRC-32. May be changed between frames. */
+  /** True if header and body are each followed by a CRC-32. May be changed between frames. */
   digest = false;
   /** Largest accepted bodies. */
   messageMaxBytes = MESSAGE_MAX_BYTES;
@@ -36,7 +36,7 @@ export class Decoder {
   private readonly trailer = Buffer.alloc(DIGEST_BYTES);
   private stashed = 0;
   private hasStopped = false;
-  // The body that is being received in parts; bodyBytes < 0: none.
+  // The body that is being received in parts; bodyBytes is negative if there is none.
   private bodyBytes = -1;
   private bodyReceived = 0;
   private trailerBytes = 0;

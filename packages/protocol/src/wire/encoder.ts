@@ -43,7 +43,7 @@ export class OutputPool extends ObjectPool<OutputBuffer> {
 const EMPTY = Buffer.alloc(0);
 
 export class Encoder {
-  /** Header and body are each followed by a CRC-32. May be changed only while no output is unflushed. */
+  /** True if header and body are each followed by a CRC-32. May be changed only while no output is unflushed. */
   digest = false;
   private readonly sender: BatchSender;
   private readonly pool: OutputPool;

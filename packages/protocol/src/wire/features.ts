@@ -1,5 +1,5 @@
-// Protocol versions and features of this build, and how a server chooses from what a client offers. The macs of the handshake cover offer and
-// choice, so that an attacker cannot downgrade them. Invariant: the server chooses only what the client has offered.
+// Protocol versions and features of this build, and how a server chooses from what a client offers. The macs of the handshake cover the
+// offer and the choice, so that an attacker cannot downgrade them. Invariant: the server chooses only what the client has offered.
 
 export const PROTOCOL_VERSIONS: readonly number[] = [1];
 

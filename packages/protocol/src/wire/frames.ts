@@ -12,13 +12,13 @@ export interface FrameEntry {
   readonly from: 'client' | 'server' | 'both';
   readonly shape: FrameShape;
   readonly body: IoBody;
-  /** Op of the answer. null: the frame has no answer. A slotted request is answered with its own op and ANSWER set. */
+  /** Op of the answer; null if the frame has no answer. A slotted request is answered with its own op and ANSWER set. */
   readonly answeredBy: number | null;
-  /** The request occupies a slot; handle, slot and seq of its header are used. */
+  /** True if the request occupies a slot; handle, slot and seq of its header are then used. */
   readonly isSlotted: boolean;
   /**
-   * What happens to a copy of a completed request: it is executed again (`copy`) or answered from the slot (`never`). `-`: no slotted
-   * request.
+   * What happens to a copy of a completed request: it is executed again (`copy`) or answered from the slot (`never`). `-` if the frame is
+   * not a slotted request.
    */
   readonly again: 'copy' | 'never' | '-';
   readonly since: number;

@@ -40,7 +40,7 @@ export function integer(min: number, max: number): Guard<number> {
 
 export const counter = integer(0, Number.MAX_SAFE_INTEGER);
 
-/** The number of times that a client was started. */
+/** Number of times that a client has been started. */
 export const clientInstance = integer(0, INSTANCE_MAX);
 
 /** A time or an age in ms; may have a fraction. */

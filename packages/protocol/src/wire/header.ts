@@ -17,7 +17,7 @@ export interface Header {
   seq: number;
   /** I/O frames: first sector. */
   lba: number;
-  /** I/O frames: number of sectors (of MiB with flag WIDE). */
+  /** I/O frames: number of sectors (with flag WIDE: number of MiB). */
   count: number;
   /** Message frames: body bytes. */
   length: number;
@@ -106,7 +106,7 @@ export function writeMessageHeader(
 }
 
 /**
- * Length of the body that follows this header. -1: there is no such frame (unknown op, or a body larger than any frame may have). The
+ * Length of the body that follows this header, or -1 if there is no such frame (unknown op, or a body larger than any frame may have). The
  * reader must check whether the sender may send this op, and the limits of messages.
  */
 export function bodyLengthBytes(header: Header): number {

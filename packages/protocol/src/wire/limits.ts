@@ -40,7 +40,7 @@ export const INTERFACES_NAMED_MAX = 64;
 export const VOLUMES_PER_FRAME_MAX = 1024;
 /** Maximum number of holders of a volume that a message names; the volume may have more. */
 export const HOLDERS_NAMED_MAX = 32;
-/** Short enough for a HELLO with all features to fit before the proof. */
+/** Maximum length of the name of a feature, short enough for a HELLO with all features to fit before the proof. */
 export const FEATURE_NAME_MAX_CHARS = 32;
 /** Maximum length of error codes and addresses. */
 export const SHORT_TEXT_MAX_CHARS = 64;

@@ -42,7 +42,7 @@ function isText(type: number): boolean {
   return (type >= 0xa0 && type <= 0xbf) || (type >= 0xd9 && type <= 0xdb);
 }
 
-/** The offset after the first value of bytes[start, end); -1: it is not a permitted value. */
+/** Returns the offset after the first value of bytes[start, end), or -1 if it is not a permitted value. */
 export function scanValue(bytes: Buffer, start: number, end: number): number {
   return scan(bytes, start, end, 0);
 }

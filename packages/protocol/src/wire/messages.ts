@@ -12,7 +12,7 @@ export interface Hello {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Random id of the client process. null: the peer is one of the first builds. */
+  /** Random id of the client process; null if the peer is one of the first builds. */
   readonly process: string | null;
   readonly interface: string;
   readonly nonce: Uint8Array;
@@ -30,7 +30,7 @@ export interface Challenge {
 
 /** PROOF. Its macs follow: 32 bytes, or 64 if it joins a session (auth/handshake-frames.ts). */
 export interface Proof {
-  /** The session to join. null: start a new one. */
+  /** The session to join; null to start a new one. */
   readonly session: Uint8Array | null;
   /** Numbers of the paths that this client considers dead. */
   readonly dead: readonly number[];
@@ -59,7 +59,7 @@ export interface Farewell {
   readonly sentence: string;
 }
 
-/** REFUSE. `mac`: after a valid PROOF, the mac of the code under K. null: the sender is not authenticated. */
+/** REFUSE. `mac`: after a valid PROOF, the mac of the code under K; null if the sender is not authenticated. */
 export interface Refuse extends Farewell {
   readonly mac: Buffer | null;
 }
@@ -70,7 +70,7 @@ export interface Heartbeat {
   readonly clockMs: number;
   /** Number of PINGs that the sender has received on this path. */
   readonly heard: number;
-  /** In a PONG of a server: age of the oldest executing request, in ms. 0: no request is executing. */
+  /** In a PONG from a server: age of the oldest request that is being executed, in ms; 0 if there is none. */
   readonly oldestMs: number;
   /** Generation of the server's list; 0 from a client. */
   readonly generation: number;
@@ -123,7 +123,10 @@ export interface OpenRequest {
   readonly universe: number;
   readonly readonly: boolean;
   readonly take: Take;
-  /** Identity under which this client had the volume open. null: it did not. If another hold has replaced that one, the answer is TAKEN. */
+  /**
+   * Identity under which this client had the volume open; null if it did not. If another hold has replaced the client's hold, the answer is
+   * TAKEN.
+   */
   readonly resume: string | null;
 }
 

@@ -32,14 +32,14 @@ interface GivenByKind {
   readonly count: number;
   readonly text: string | null;
   readonly list: readonly string[];
-  /** How long to wait, in milliseconds; null: do not wait. */
+  /** How long to wait, in milliseconds; null if the command must not wait. */
   readonly wait: number | null;
 }
 
 type Given<S extends OptionSpec> = GivenByKind[S['kind']];
 export type GivenOptions<O extends OptionSpecs> = { readonly [K in keyof O]: Given<O[K]> };
 
-/** How the command line names a command: `-q`, a word after `-m`, or words such as `interface add`. */
+/** How a command is named on the command line: `-q`, a word after `-m`, or words such as `interface add`. */
 export type CommandCall =
   | { readonly by: 'option'; readonly option: string; readonly short: string; readonly help: string }
   | { readonly by: 'monitor'; readonly word: string }
@@ -56,18 +56,18 @@ export interface CommandSpec<O extends OptionSpecs> {
   readonly options: O;
   /** Shape of the command's output with --json; absent if the command does not take that option. */
   readonly json?: Shape;
-  /** Number of operands; absent: none. */
+  /** Number of operands; absent if the command takes none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
-   * What bash completes as an operand: `files`, or the output of this shell command. In the command, `"${ask[@]}"` runs rsconfig with the
-   * given root, and `"$config"` is the configuration file.
+   * What bash offers as completions of an operand: `files`, or the output of this shell command. In the command, `"${ask[@]}"` runs
+   * rsconfig with the given root, and `"$config"` is the configuration file.
    */
   readonly completes?: string;
   /** Returns the exit code; undefined means 0. */
   readonly run: (context: CommandContext, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
 }
 
-/** A command as the table stores it, without the types of its options. */
+/** A command as stored in the table, without the types of its options. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
   /** `values`: the result of parseArgs. */
   readonly run: (context: CommandContext, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
@@ -78,7 +78,7 @@ export type OptionValues = Readonly<Record<string, unknown>>;
 export const JSON_OPTION = { kind: 'flag', help: 'print JSON' } as const satisfies OptionSpec;
 export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'with -l, -q and -m status: show more' } as const satisfies OptionSpec;
 
-/** The option --wait of several commands. The help of each of these commands says what the command waits for. */
+/** The option --wait of several commands. The help of each command says what that command waits for. */
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
@@ -140,7 +140,7 @@ export function listed(words: readonly string[], last: 'and' | 'or'): string {
 }
 
 export interface CommandContext {
-  /** Calls the daemon. A command that must not wait as long as a measurement may take sets `timeoutMs`. */
+  /** Calls the daemon. A command sets `timeoutMs` if it must not wait for as long as a measurement may take. */
   readonly call: <M extends ControlMethodName>(
     method: M,
     params: ControlMethods[M]['params'],

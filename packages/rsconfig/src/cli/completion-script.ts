@@ -4,7 +4,7 @@
 import { type Command, type CommandCall, type OptionSpec, shownCall } from './command.ts';
 
 const FRAME_OPTIONS = ['--root', '--help', '--version'];
-/** Keeps only names made of characters that are allowed in the configuration file and in names of volumes. */
+/** Keeps only names whose characters are allowed in the configuration file and in volume names. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
 export function bashCompletion(commands: readonly Command[]): string {
@@ -54,7 +54,7 @@ complete -F _rsconfig rsconfig
 `;
 }
 
-/** `-q`, `-qvv` and `--query` call the same command. */
+/** Shell cases for options that call a command. For example, `-q`, `-qvv` and `--query` call the same command. */
 function modeCases(commands: readonly Command[]): string {
   const cases = commands.flatMap(({ call }) =>
     call.by === 'option' ? [`      -${call.short}*|--${call.option}) command=-${call.short} ;;`] : [],
@@ -89,13 +89,13 @@ function namesOf(options: readonly (readonly [string, OptionSpec])[]): string[] 
   return options.map(([name]) => `--${name}`);
 }
 
-/** What may come first on the command line: the options that call a command, and the options of -l, which is the default command. */
+/** The words that may come first on the command line: options that call a command, and the options of -l, which is the default command. */
 function firstOptions(commands: readonly Command[]): string[] {
   const calls = commands.flatMap(({ call }) => (call.by === 'option' ? [`-${call.short}`, `--${call.option}`] : []));
   return [...calls, '-m', '--monitor', ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];
 }
 
-/** The words that may follow each word: `interface` -> `add list remove`. */
+/** The words that may follow a word: `interface` -> `add list remove`. */
 function nextCases(commands: readonly Command[]): string {
   const next = new Map<string, Set<string>>();
   for (const { call } of commands) {

@@ -1,7 +1,7 @@
-// Changes the client's configuration file for the commands: read, edit, save. If another program saves the file between reading and saving,
-// the edit is repeated on the new content. Then it reports the remaining faults of the file and whether a running rsiod uses the
-// change.
-// rscltcfg-edit.ts makes the edits, config-file.ts reads and writes the file, and the commands word the messages about the change.
+// Changes the client's configuration file for the commands: reads, edits and saves it. If another program saves the file between reading
+// and saving, the edit is repeated on the new content. Afterwards, the remaining faults in the file are reported, and whether a running
+// rsiod uses the change. rscltcfg-edit.ts makes the edits, config-file.ts reads and writes the file, and the commands word the messages
+// about the change.
 
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
@@ -14,7 +14,7 @@ import { CONFIG_RETRIES, CONFIG_RETRY_MS } from './limits.ts';
 export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply the change at once' } as const satisfies OptionSpec;
 
 /**
- * Changes the file; a missing or empty file first gets a [defaults] section. Prints the message `done` after saving. Throws the errors of
+ * Changes the file; a missing or empty file first gets a [defaults] section. Prints the text in `done` after saving. Throws the errors of
  * the edit, of saving and (with `isReload`) of the daemon.
  */
 export async function changeConfig(
@@ -32,7 +32,7 @@ export async function changeConfig(
   else await tellOfDaemon(context, isReload);
 }
 
-/** Converts the keys to the form that an edit takes; keys that are null were not given and are omitted. */
+/** Converts the keys to the form that an edit takes. A key that is null was not given and is omitted. */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
 }

@@ -1,5 +1,5 @@
 // Resolves HOST[:PORT] arguments, where HOST is an address or a host name, and selects the interfaces of this machine that a command uses.
-// Nothing is sent to the host; exploring is the explorer's job. Invariant: the time for resolving is bounded.
+// Nothing is sent to the host, because exploring is the explorer's job. Invariant: resolving takes a bounded time.
 
 import { lookup } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
@@ -74,7 +74,7 @@ export function namedInterfaces(interfaces: readonly MachineInterface[], address
   });
 }
 
-/** An interface without broadcast (IPv6, point to point) is used only if a target of its address family is given. */
+/** An interface without broadcast (IPv6 or point-to-point) is used only if a target of its address family is given. */
 export function exploringLocals(interfaces: readonly MachineInterface[], targets: readonly DatagramPeer[]): ExploreLocal[] {
   const isAsked = ({ address, broadcast }: MachineInterface): boolean =>
     broadcast !== null || targets.some((target) => isIPv6(target.address) === isIPv6(address));

@@ -1,5 +1,5 @@
-// Shapes of the --json documents that are not unchanged answers of rsiod; docs/json is generated from them. The shapes of rsiod's answers
-// are in control/methods.ts. docs/json/README.md says how shapes may be extended.
+// Shapes of the --json documents that rsconfig composes itself; docs/json is generated from them. Documents that are unchanged answers from
+// rsiod have their shapes in control/methods.ts. docs/json/README.md says how shapes may be extended.
 
 import { WAITING } from '@rsio/common/control/methods';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';

@@ -1,5 +1,5 @@
 // Reads a key from the command line, a file or stdin. A key on the command line is for tests only, because `ps` shows it to every user.
-// Invariants: a refused key is never printed, and at most INPUT_MAX_BYTES of input are stored.
+// Invariants: a refused key is never printed, and at most INPUT_MAX_BYTES of input are kept in memory.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { stdin } from 'node:process';
@@ -20,8 +20,8 @@ export function keyFileOption(whose: string): OptionSpec & { readonly kind: 'tex
 }
 
 /**
- * The key given with `--NAME` or `--NAME-file`; null: neither option is given. Throws E_USAGE (both options, or not one line), E_RIGHTS,
- * E_SYSTEM.
+ * The key given with `--NAME` or `--NAME-file`; null if neither option is given. Throws E_USAGE (if both options are given, or the input is
+ * not exactly one line), E_RIGHTS, E_SYSTEM.
  */
 export async function givenKey(context: CommandContext, name: string, key: string | null, file: string | null): Promise<string | null> {
   if (key !== null && file !== null) throw usageError(`--${name} and --${name}-file exclude each other: give one`);
@@ -36,7 +36,7 @@ export async function givenKey(context: CommandContext, name: string, key: strin
 
 function readKeyFile(context: CommandContext, file: string): string {
   try {
-    // O_NONBLOCK matters only for a FIFO without a writer, which then reads as empty instead of blocking.
+    // O_NONBLOCK matters only for a FIFO without a writer: it reads as empty instead of blocking.
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       if ((fstatSync(descriptor).mode & WORLD_READABLE) !== 0) context.note(`Everybody can read the key in ${file}: run chmod 600 ${file}`);

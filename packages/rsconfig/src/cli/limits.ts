@@ -4,10 +4,10 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** How long rsconfig waits for rsiod to end. */
+/** How long rsconfig waits for rsiod to exit. */
 export const DAEMON_STOP_WAIT_MS = 60_000;
 
-/** Number of retries of an edit if another program changed the file or is saving it, and the pause before each retry. */
+/** How often an edit is retried if another program has changed the file or is saving it, and the pause before each retry. */
 export const CONFIG_RETRIES = 40;
 export const CONFIG_RETRY_MS = 25;
 /** Maximum number of bytes read from a file or stdin that contains one key. */
@@ -20,17 +20,17 @@ export const WATCH_INTERVAL_MS = 1_000;
 export const WAIT_MS = 60_000;
 export const WAIT_MAX_MS = 604_800_000;
 export const WAIT_POLL_MS = 500;
-/** Interval of the progress line while many volumes are attached. */
+/** Interval between updates of the progress line while many volumes are being attached. */
 export const VOLUME_PROGRESS_MS = 1_000;
 /** How long the resolver may take for a host name. */
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
-/** Maximum number of paths that `rsconfig join` tries, one after the other. This is more than the configuration file can hold. */
+/** Maximum number of paths that `rsconfig join` tries, one after the other. The configuration file can hold fewer. */
 export const JOIN_PATHS_MAX = 64;
 /** Maximum number of paths that `rsconfig doctor` tries, one after the other. */
 export const DOCTOR_PATHS_MAX = 64;
-/** Maximum number of device layers between a device and its network card, such as VLAN on VLAN on card. */
+/** Maximum number of device layers between a device and its network card; a VLAN on a VLAN on a card is an example. */
 export const DEVICE_LAYERS_MAX = 8;
-/** How long doctor waits for each answer of rsiod, which answers immediately unless it hangs. */
+/** How long doctor waits for each answer from rsiod, which answers immediately unless it hangs. */
 export const DOCTOR_ANSWER_TIMEOUT_MS = 5_000;
 /** How long doctor waits for `ip` or `ss`. */
 export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;

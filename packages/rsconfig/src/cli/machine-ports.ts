@@ -1,5 +1,5 @@
-// The ports of this machine for the explorer and its probes: sockets, clock, random bytes, interfaces and byte counters. explore, join and
-// doctor share them; this file makes no decisions.
+// Gives the explorer and its probes access to this machine: sockets, clock, random bytes, interfaces and byte counters. The commands
+// explore, join and doctor share these ports; this file makes no decisions.
 
 import { randomBytes } from 'node:crypto';
 import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';

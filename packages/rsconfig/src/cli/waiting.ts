@@ -1,6 +1,6 @@
 // --wait: polls until nothing is left to wait for, and shows a progress line on a terminal. The command decides what is polled. Invariants:
-// waiting ends at its time limit, however long a poll takes; ending it early (Ctrl-C) undoes nothing; the next output starts on a line of
-// its own.
+// waiting stops at its time limit, however long a poll takes; stopping it early (Ctrl-C) undoes nothing; the next output starts on a new
+// line.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { escapeControls } from '@rsio/common/lib/printable';
@@ -9,7 +9,7 @@ import { WAIT_POLL_MS } from './limits.ts';
 
 /** What waiting needs from the process. */
 export interface WaitingPorts {
-  /** Replaces the progress line; '' removes the line. null: stderr is not a terminal, so there is no progress line. */
+  /** Replaces the progress line; '' removes the line. Null if stderr is not a terminal; no progress is shown then. */
   readonly progress: ((line: string) => void) | null;
   /** Calls `stop` on Ctrl-C, SIGTERM or SIGHUP; returns a function that removes the handlers. */
   readonly onStop: (stop: () => void) => () => void;
@@ -17,17 +17,17 @@ export interface WaitingPorts {
 
 export interface Poll<T> {
   readonly value: T;
-  /** Messages about what is still missing; empty: waiting is done. */
+  /** Messages about what is still missing; empty when waiting is done. */
   readonly waitsFor: readonly string[];
 }
 
 export interface WaitResult<T> {
   readonly how: 'done' | 'late' | 'stopped';
-  /** The last completed poll; null: no poll was completed. */
+  /** The result of the last completed poll; null if no poll was completed. */
   readonly last: Poll<T> | null;
 }
 
-/** Polls until `waitsFor` is empty, the time is over, or the user stops it. Throws what `poll` throws. */
+/** Polls until `waitsFor` is empty, the time limit is reached, or the user stops it. Throws what `poll` throws. */
 export async function waitUntil<T>(
   { clock, waiting }: { readonly clock: Clock; readonly waiting: WaitingPorts },
   limitMs: number,
@@ -48,7 +48,7 @@ export async function waitUntil<T>(
       const polling = poll();
       const found = await Promise.race([polling, late, stopped]);
       if (typeof found === 'string') {
-        // No caller awaits this poll any more, so its error is ignored.
+        // Nothing awaits this poll any more, so its error is ignored.
         polling.catch(() => undefined);
         return { how: found, last };
       }
@@ -75,7 +75,7 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
   return escapeControls(`waiting ${Math.floor(elapsedMs / 1_000)} s: ${first}${more}`);
 }
 
-/** Message for stderr if waiting ended before it was done. `kept`: the state that remains. */
+/** Message for stderr if waiting stopped early. `kept` describes the state that remains. */
 export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'
     ? `Timed out after ${limitMs / 1_000} s: ${kept}; --wait=T waits longer, rsconfig -m status -v shows what is missing`

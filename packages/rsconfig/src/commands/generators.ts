@@ -1,6 +1,6 @@
-// Commands that print generated text: `completion bash` and `key new`. The completion receives the command table as a function, because the
-// table contains the completion itself. A key is printed, but not stored. Invariant: at each position of a key, every letter is equally
-// likely.
+// Commands that print generated text: `completion bash` and `key new`. The completion command receives a function that returns the command
+// table, because the table contains that command. A key is printed but not stored. Invariant: all letters are equally likely at each
+// position of a key.
 
 import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';

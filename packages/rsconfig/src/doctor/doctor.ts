@@ -1,4 +1,4 @@
-// `doctor`: examines the file, the machine, each path and the daemon, and reports what is wrong, where, and the remedy. gather/ collects
+// `doctor`: examines the file, the machine, each path and the daemon, and reports each fault with its location and remedy. gather/ collects
 // the facts, and checks/ judges them in the order in which faults must be repaired: file, machine, network, server, daemon. Invariant: the
 // exit code is 1 exactly if there is an error.
 

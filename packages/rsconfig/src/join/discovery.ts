@@ -1,5 +1,5 @@
-// Finds the servers that join tries: those in the namespace of the given host that answer exploration, or, if the host does not answer, the
-// one server that accepts a login at the host's address. Proving each path is trial.ts's job. Invariant: nothing in a discovery datagram
+// Finds the servers that join tries: servers in the given host's namespace that answer exploration or, if the host does not answer, the one
+// server that accepts a login at the host's address. trial.ts proves each path. Invariant: nothing that a discovery datagram contains
 // counts as proved.
 
 import { isIPv6 } from 'node:net';
@@ -23,7 +23,7 @@ export interface JoinTarget {
   readonly interfaces: readonly MachineInterface[];
   readonly login: ProbeLogin;
   readonly namespacekey: string | null;
-  /** Id of the namespace; null: the id is taken from the host's answer. */
+  /** Id of the namespace; null to take it from the host's answer. */
   readonly namespaceid: number | null;
 }
 
@@ -31,20 +31,20 @@ export interface ServerToTry {
   readonly server: string;
   readonly serverid: number;
   readonly interfaces: readonly ProbeRemote[];
-  /** Local addresses that received the server's answer; used if this machine and the server share no subnet. */
+  /** Local addresses that received the server's answer. They are used if this machine and the server share no subnet. */
   readonly heardOn: readonly string[];
 }
 
 export interface Discovery {
   readonly namespaceid: number;
-  /** Name of the namespace according to the servers; null: unknown. */
+  /** Name of the namespace according to the servers; null if unknown. */
   readonly namespace: string | null;
   /** The server at the given host comes first. */
   readonly servers: readonly ServerToTry[];
   readonly findings: readonly Finding[];
 }
 
-/** Throws E_UNREACHABLE, E_NAMESPACE (the user must give the id), and the error of a failed login at the host. */
+/** Throws E_UNREACHABLE, E_NAMESPACE (the user must give the id), and the error of a failed login to the host. */
 export async function discover(target: JoinTarget, ports: MachinePorts): Promise<Discovery> {
   const { host, interfaces, namespacekey, namespaceid } = target;
   const { clock, sockets, random } = ports;
@@ -98,7 +98,7 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   const failures: string[] = [];
   for (const { device, address, prefixLength } of ordered) {
     const candidate = { local: { name: device, address, prefixLength }, remote: { name: 'host', ...host } };
-    // If the id is unknown, this attempt only obtains it from the server, because a proof needs the id.
+    // If the id is unknown, this attempt only asks the server for it, because no proof is possible without the id.
     const report = await probeCandidate(
       candidate,
       namespaceid === null ? null : login,
@@ -137,7 +137,7 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
   return new RsError(failureCode ?? 'E_PROTOCOL', `Login at ${shown} failed: ${failure}`);
 }
 
-/** The error if no server accepts the login. It mentions both name and key, because a server does not report which of them is wrong. */
+/** The error if no server accepts the login. It mentions both the name and the key, because a server does not report which one is wrong. */
 export function notAccepted(server: string): RsError {
   return new RsError('E_AUTH', `${notAcceptedSentence(server)}; nothing was written`);
 }

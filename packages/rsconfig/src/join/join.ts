@@ -1,4 +1,4 @@
-// `join`: makes a working client from an address, a name and a key. It finds the servers (discovery.ts), proves every path (trial.ts),
+// `join`: sets up a working client, given an address, a name and a key. It finds the servers (discovery.ts), proves every path (trial.ts),
 // writes the file (plan.ts), starts or reloads rsiod, and shows the paths. Invariant: nothing is written before a server has accepted the
 // login, and every unused address is listed with its reason.
 
@@ -144,7 +144,7 @@ async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
   if (plan.added.length > 0) await reloadDaemon(context);
 }
 
-/** Waits briefly for the proved paths; returns false if none of them came up. */
+/** Waits briefly for the proved paths; returns false if none of them comes up. */
 async function showPaths(context: CommandContext, { usable }: Trial, limitMs: number): Promise<boolean> {
   const { call, configFile } = context;
   const missingOf = ({ interfaces }: StatusView): string[] => {

@@ -1,6 +1,6 @@
-// Plans what join writes: proved paths become sections of rscltcfg, in a new file or beside existing sections. Pure: document in, document
-// out. Invariants: existing sections stay; an address that is in the file is not added again; a namespace that is in the file under another
-// name or key is not changed.
+// Plans what join writes: proved paths become sections of rscltcfg, in a new file or beside existing sections. Pure: makes a new document
+// from a given one. Invariants: existing sections stay; an address that is in the file is not added again; a namespace that is in the file
+// under another name or key is not changed.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { printIni } from '@rsio/common/config/ini/ini-document';
@@ -34,15 +34,15 @@ export interface JoinIdentity {
 
 export interface JoinPlan {
   readonly document: IniDocument;
-  /** Descriptions of the new sections; empty: the file already has all of them. */
+  /** Descriptions of the new sections; empty if the file already has all of them. */
   readonly added: readonly string[];
-  /** Interfaces of this machine that exceed the limit of the file. */
+  /** Interfaces of this machine that are left out because the file has reached its limit. */
   readonly leftOut: readonly { readonly device: string; readonly local: string; readonly reason: string }[];
   /** Name of the namespace in the file. */
   readonly namespace: string;
 }
 
-/** Throws E_CONFIG if the file has faults, or has the namespace with another nodename or nodekey. */
+/** Throws E_CONFIG if the file has faults, or lists the namespace under another nodename or nodekey. */
 export function planJoin(old: IniDocument, paths: readonly UsablePath[], identity: JoinIdentity, file: string): JoinPlan {
   const isNew = old.sections.length === 0;
   let document = old.lines.length === 0 ? newRscltcfg() : old;
@@ -136,7 +136,7 @@ function addServers(
   const config = configOf(document, file);
   const home = config.namespaces.find(({ name }) => name === namespace);
   const taken = new Set(home?.servers.map(({ name }) => name));
-  // The ports that a new section without a port would use, one for each interface in the file.
+  // For each interface in the file, the port that a new section would use if it set none.
   const ports = config.interfaces.map((one) => targetPort(config, home ?? { port: null }, { port: null }, one));
   for (const { server, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
     const isThere = home?.servers.some(

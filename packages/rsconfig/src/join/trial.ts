@@ -21,7 +21,7 @@ export interface TriedPath {
 
 export interface Trial {
   readonly usable: readonly TriedPath[];
-  /** Messages about unused interfaces, with the reason. */
+  /** Messages about unused interfaces, each with the reason. */
   readonly unused: readonly string[];
   /** Names of the servers that did not accept the login. */
   readonly refusedBy: readonly string[];
@@ -42,7 +42,7 @@ export async function tryServers(
   let left = JOIN_PATHS_MAX;
   for (const server of discovery.servers) {
     const { candidates, leftOut } = pairsOf(target.interfaces, server);
-    // Each server has its own flag, not an entry under its name, because any server can use that name.
+    // Each server has its own flag instead of an entry under its name, because several servers may claim one name.
     let hasRefused = false;
     for (const { local, remote, reason } of leftOut) {
       if (remote !== null) unused.push(`${remote.name} of ${server.server} (${remote.address}) is not used: ${reason}`);
@@ -73,8 +73,8 @@ export async function tryServers(
 }
 
 /**
- * Pairs on a common subnet. If there are none, a router connects the subnets. Then only the local addresses that received the server's
- * answer are tried, because these addresses have a route.
+ * Pairs on a common subnet. If there are none, a router must connect the subnets; then only the local addresses that received the server's
+ * answer are tried, because they are known to have a route.
  */
 function pairsOf(interfaces: readonly MachineInterface[], server: ServerToTry): Pairing<Local, ProbeRemote> {
   const remotes = server.interfaces;

@@ -1,5 +1,5 @@
-// `-m stats`: counters since the daemon's start, rates between two samples, and latencies. Pure.
-// The command takes the samples; a counter without an earlier sample counts from zero.
+// `-m stats`: counters since the daemon's start, rates between two samples, and latencies. Pure. The command takes the samples; if a
+// counter has no earlier sample, its rate is computed from zero.
 
 //   path: if0 IP(TCP) 192.168.45.10/5000 connected
 //       requests: 1200 total, 100/s  resent: 0  hedged: 2  probed: 0  dropped: 1  deaths: 1  round trip: 0.212 ms
@@ -15,7 +15,7 @@ import { endPoint, roundTrip, stateName, toText } from './format.ts';
 
 const BYTES_PER_MB = 1e6;
 
-/** `before` was taken `elapsedMs` before `now`. An object that only `now` has counts from zero. */
+/** `before` was taken `elapsedMs` before `now`. For an object that is only in `now`, counters start from zero. */
 export function formatStats(before: StatsView, now: StatsView, elapsedMs: number): string {
   const seconds = elapsedMs / 1_000;
   const paths = now.paths.map((path, index) => pathLines(path, earlierPath(before.paths[index], path), seconds));
@@ -58,7 +58,7 @@ function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, secon
   ];
 }
 
-/** Rate of a counter between two samples; without an earlier value it counts from zero. */
+/** Rate of a counter between two samples; a missing earlier value is taken as zero. */
 export function perSecond(now: number, before: number | undefined, seconds: number): number {
   // A counter that decreased has restarted from zero.
   const since = before === undefined || before > now ? now : now - before;

@@ -1,5 +1,5 @@
-// Formats the daemon's answers as text and tables. Pure; warnings.ts warns about missing objects. Invariants: the lines of a shorter form
-// appear unchanged in the longer form; no control character from a name reaches the terminal; no cell is cut, and no line ends in white
+// Formats the daemon's answers as text and tables. Pure; warnings.ts warns about missing objects. Invariants: each line of a shorter form
+// appears unchanged in the longer forms; no control character from a name reaches the terminal; no cell is cut, and no line ends in white
 // space.
 
 import {
@@ -70,7 +70,7 @@ export function formatLocal(attachments: readonly AttachmentView[], verbosity: n
   return toText(verbosity === 0 ? blocks.flat() : blocks.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines])));
 }
 
-/** The line of a successful `-a` (`attached`) or `-d` (`detached`). With `device = none`, no frontend shows the volume. */
+/** The line for a successful `-a` (`attached`) or `-d` (`detached`). With `device = none`, no frontend shows the volume. */
 export function formatOutcome({ volume, device }: AttachOutcome, done: 'attached' | 'detached'): string {
   const none = done === 'attached' ? ' (no device)' : '';
   return toText([`${volume} ${done}${device === null ? none : ` ${device}`}`]);
@@ -152,7 +152,7 @@ function volumeLines(volume: VolumeView, verbosity: number): string[] {
   return [line, `          id: ${volume.id}`, `          mode: ${mode}`, ...(holders.length === 0 ? ['          holder: -'] : holders)];
 }
 
-// A name or count that fills its column moves the rest to the right, so that a space remains.
+// A name or count that fills its column pushes the rest to the right, so that a space remains.
 function padName(name: string): string {
   return `${name} `.padEnd(NAME_WIDTH);
 }
@@ -209,7 +209,7 @@ function threeDigits(position: number): string {
 const GAP = '  ';
 const RIGHT = '>';
 
-/** The heading, then a line for each row. A heading that starts with `>` (which is not printed) aligns its column to the right. */
+/** Returns the heading, then a line for each row. A heading that starts with `>` (which is not printed) aligns its column to the right. */
 export function alignColumns(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const isRight = headings.map((heading) => heading.startsWith(RIGHT));
   const shown = headings.map((heading, column) => (isRight[column] === true ? heading.slice(RIGHT.length) : heading));

@@ -1,5 +1,5 @@
-// Warnings for a view that is empty or incomplete. Pure.
-// Invariant: warnings are messages for stderr, so that stdout keeps its format for programs.
+// Warnings about a view that is empty or incomplete. Pure. Invariant: warnings go to stderr, so that stdout keeps the format that programs
+// expect.
 
 import {
   type AttachmentView,
@@ -15,7 +15,7 @@ import { endPoint } from './format.ts';
 /** Maximum number of reasons shown per server; rsconfig -m status -v shows all. */
 const REASONS_SHOWN_MAX = 4;
 const CODE_AT_END = / \[(E_[A-Z_]+)\]$/;
-/** Errors that occur if no server answers. */
+/** Errors that mean that no server answers. */
 const NO_ANSWER_CODES: ReadonlySet<string> = new Set<ErrorCode>(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
 export function queryWarnings(namespaces: readonly NamespaceView[], configFile: string): string[] {
@@ -35,8 +35,8 @@ function serverWarnings(namespace: NamespaceView, server: ServerView): string[] 
 }
 
 /**
- * The reasons why a server that answers is not connected, each with one of the paths that have it. Empty if the server does not answer,
- * because its state `down` already says so.
+ * The reasons why a server that answers is not connected, each with one of the paths affected. Empty if the server does not answer, because
+ * its state `down` already says so.
  */
 function serverErrors({ paths }: ServerView): string {
   const reasons = new Map<string, string>();

@@ -1,11 +1,11 @@
-// A CommandContext for the tests of single commands: it prints nothing and has no daemon.
-// Each test supplies the parts that it needs.
+// A CommandContext for tests of single commands: it prints nothing and has no
+// daemon. Each test supplies the parts that it needs.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { CommandContext } from '../cli/command.ts';
 
-/** `call` takes any method and returns any result, because the test plays the daemon. */
+/** `call` accepts any method and may return any result, because the test plays the daemon. */
 interface Given extends Partial<Omit<CommandContext, 'call'>> {
   readonly call?: (method: string, params: unknown) => Promise<unknown>;
 }

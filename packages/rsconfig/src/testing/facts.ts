@@ -1,5 +1,5 @@
-// Facts of a client in good order: two interfaces on two cards, one server, rsiod running with its file, whose text is the manual's sample.
-// Each test changes one fact into a fault.
+// Facts about a healthy client: it has two interfaces on two cards and one server, and rsiod is running with the manual's sample file. Each
+// test turns one fact into a fault.
 
 import { parseIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

@@ -1,4 +1,4 @@
-// Complete views of a daemon for the tests of rsconfig.
+// Complete views, as a daemon returns them, for the tests of rsconfig.
 // Each test changes only the part that it checks.
 
 import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/common/control/methods';

@@ -19,12 +19,12 @@ export function isSameRequest(one: AttachRequest, other: AttachRequest): boolean
   return one.readOnly === other.readOnly && one.take === other.take && one.by === other.by;
 }
 
-/** Whether the OPEN asks for read-only access. `isConfigured`: the configuration says `readonly`. */
+/** True if the OPEN asks for read-only access. `isConfigured` is true if the configuration says `readonly`. */
 export function wantsReadonly({ readOnly, by }: AttachRequest, isConfigured: boolean): boolean {
   return readOnly || (by !== 'before' && isConfigured);
 }
 
-/** Throws E_IN_USE when the attached volume was requested in another mode before. `isReadonly`: that earlier mode. */
+/** Throws E_IN_USE if the attached volume was requested in another mode before. `isReadonly` is that earlier mode. */
 export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, isConfigured: boolean): void {
   const wanted = wantsReadonly(ask, isConfigured);
   const matters = ask.by === 'name' || ask.readOnly;

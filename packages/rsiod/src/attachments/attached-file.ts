@@ -1,13 +1,13 @@
-// RUN/attached.json: the list of attached volumes, from which the next daemon attaches them again after a crash or a stop. A boot clears
-// the file together with RUN. attached-list.ts uses the content. Invariants: a daemon starts even if the file is damaged, and reports the
-// damage; a damaged file is renamed, never overwritten.
+// RUN/attached.json: the list of attached volumes. The next daemon uses it to reattach them after a crash or a stop. A reboot clears RUN
+// and this file. attached-list.ts uses the content. Invariants: a daemon starts even if the file is damaged, and reports the damage; a
+// damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
 import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 
-/** A volume that is attached now or will be attached again. */
+/** A volume that is attached now or will be reattached. */
 export interface KeptVolume {
   readonly namespace: string;
   readonly name: string;
@@ -21,7 +21,7 @@ export interface KeptVolume {
 }
 
 export interface AttachedContent {
-  /** Id of the boot in which the file was written. If RUN survives a reboot, the file is ignored after it. */
+  /** Id of the boot during which the file was written. If RUN survives a reboot, the file is then ignored. */
   readonly boot: string;
   readonly attached: readonly KeptVolume[];
   /** Volumes that the administrator has detached, although the configuration may want them attached. Each entry is a label with an id. */
@@ -43,7 +43,7 @@ export class AttachedFile {
     this.file = new StateFile(path, FORM, current);
   }
 
-  /** Returns null when there is no file or the file cannot be used. `warn` reports the latter. */
+  /** Returns null if there is no file or the file cannot be used. In the second case `warn` is called. */
   async load(warn: (sentence: string) => void): Promise<AttachedContent | null> {
     try {
       return await this.file.load();

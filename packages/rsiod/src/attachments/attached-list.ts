@@ -1,7 +1,7 @@
-// The volumes that were attached when the daemon ended. Each is attached again as soon as its server offers it; until then it is "awaited".
-// attached-file.ts handles the file, attachments.ts attaches the volumes. Invariants: only a volume with the same id at the same server
-// comes back; a volume that the administrator has detached, or that another client holds, does not; an outcome is recorded before it is
-// reported.
+// The volumes that were attached when the previous daemon stopped. Each is reattached as soon as its server offers it; until then it is
+// "awaited". attached-file.ts handles the file, attachments.ts attaches the volumes. Invariants: only a volume with the same id at the same
+// server comes back; a volume that the administrator has detached, or that another client holds, does not; an outcome is recorded before it
+// is reported.
 
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -17,7 +17,7 @@ import { severalAtOnce } from '@rsio/common/structures/concurrency';
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 
 interface Attached extends Listed {
-  /** The mode in which the volume was requested and will be requested again. */
+  /** The mode in which the volume was requested and will be requested next time. */
   readonly wantsReadonly: boolean;
 }
 
@@ -25,7 +25,7 @@ interface Offered extends Offer {
   readonly from: { readonly serverid: number };
 }
 
-/** What this file needs from attachments.ts. */
+/** The functions that this file needs from attachments.ts. */
 export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
@@ -42,11 +42,11 @@ export interface AttachedListPorts<V extends Attached> {
   /** Boot id of the machine. After a reboot the configuration alone decides what is attached. */
   readonly boot: string;
   readonly attachments: AttachingPart<V>;
-  /** The server of the volume; null when the server is gone. */
+  /** The volume's server; null if the server is gone. */
   serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
   /**
-   * Removes the devices that an earlier process has left for a volume that will not be attached again. Without `force`, throws E_IN_USE
-   * when they are in use.
+   * Removes the devices that an earlier process has left for a volume that will not be reattached. Without `force`, throws E_IN_USE if they
+   * are in use.
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
   /** Adds an event. */
@@ -68,9 +68,9 @@ export class AttachedList<V extends Attached> {
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
   private timer: Timer | null = null;
-  /** A volume was attached again or abandoned since the file was last written. */
+  /** True if a volume has been reattached or abandoned since the file was last written. */
   private hasChanged = false;
-  /** The content when the daemon began to end. Volumes that are detached later do not count as detached by the administrator. */
+  /** The content when the daemon began to stop. Volumes detached later do not count as detached by the administrator. */
   private atEnd: AttachedContent | null = null;
 
   constructor(ports: AttachedListPorts<V>) {
@@ -84,7 +84,7 @@ export class AttachedList<V extends Attached> {
     });
   }
 
-  /** Reads which volumes the last daemon had attached. If that is impossible, `warn` reports why. */
+  /** Reads which volumes the previous daemon had attached. If that is impossible, `warn` reports why. */
   async load(warn: (sentence: string) => void): Promise<void> {
     const { log, boot, attachments } = this.ports;
     const content = await this.file.load(warn);
@@ -103,7 +103,7 @@ export class AttachedList<V extends Attached> {
     this.timer = null;
     const nowMs = this.ports.clock.monotonicMs();
     await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
-      // The volume was abandoned in the meantime, or is already being attached.
+      // The volume has since been abandoned, or is already being attached.
       if (one.underWay !== null || !this.waiting.includes(one)) return;
       const { server, reason } = this.look(one);
       if (reason !== null) this.wait(one, reason);
@@ -142,14 +142,14 @@ export class AttachedList<V extends Attached> {
     await this.file.save();
   }
 
-  /** Called when the daemon ends. The next daemon attaches the volumes that are attached now. */
+  /** Called when the daemon is stopping. The next daemon attaches the volumes that are attached now. */
   stop(): void {
     this.atEnd ??= this.content();
     this.timer?.cancel();
     this.timer = null;
   }
 
-  /** Checks whether the volume can be attached now; `reason` null means that it can. */
+  /** Checks whether the volume can be attached now. `reason` is null if it can. */
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
@@ -176,7 +176,7 @@ export class AttachedList<V extends Attached> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server);
-    // The administrator has detached the volume in the meantime and waits for this attempt to end.
+    // The administrator has since detached the volume and is waiting for this attempt to end.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
@@ -191,7 +191,7 @@ export class AttachedList<V extends Attached> {
     this.wait(one, error.message);
   }
 
-  /** Reports each reason once. That a server is unreachable is reported by its paths. */
+  /** Reports each reason once. An unreachable server is reported by its paths. */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;

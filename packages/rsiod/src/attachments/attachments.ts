@@ -1,6 +1,5 @@
-// The attached volumes: attaches and detaches them, and has the frontends show them. Volumes that wait for their server after a restart are
-// the job of attached-list.ts. Invariant: a volume is in the list from when the server has opened it until it is flushed and closed, or
-// lost.
+// Attaches and detaches volumes, and makes the frontends show them. attached-list.ts handles volumes that are waiting for their server
+// after a restart. Invariant: a volume is in the list from the time the server has opened it until it has been flushed and closed, or lost.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -46,9 +45,9 @@ export interface AttachmentsPorts {
   readonly log: Log;
   namespaces(): readonly Namespace[];
   readonly frontends: Frontends;
-  /** A volume's I/O waits, resumes or was abandoned, or the volume's storage fails. */
+  /** A volume's I/O is waiting, has resumed or has been abandoned, or the volume's storage is failing. */
   stalled(volume: Volume, event: VolumeEvent): void;
-  /** A volume was detached by force, and data was lost. */
+  /** A volume has been detached by force, and data has been lost. */
   cut(volume: Volume, sentence: string): void;
 }
 
@@ -71,7 +70,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 
 export class Attachments {
   private readonly ports: AttachmentsPorts;
-  /** In the order of the requests, because several volumes are attached at a time and any of them may be opened first. */
+  /** Kept in the order of the requests, because several volumes are attached at a time and any of them may be opened first. */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
@@ -80,13 +79,13 @@ export class Attachments {
   private readonly opening = new Map<string, Opening>();
   private readonly pendingOpens = new Map<Attachment, PendingOpen>();
   /**
-   * Volumes that the administrator has detached or another client has taken, and that were not attached since. The configuration key
+   * Volumes that the administrator has detached or another client has taken, and that have not been attached since. The configuration key
    * `attach` does not apply to them.
    */
   readonly detached = new Set<string>();
   /** Memory shared by all replay logs. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
-  /** The common limit of all replay logs. */
+  /** The limit that all replay logs share. */
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
   readonly logTrimmer: LogTrimmer;
 
@@ -104,7 +103,7 @@ export class Attachments {
     return this.offerList.of(this.ports.namespaces());
   }
 
-  /** Attaches the named volumes, or all if no name is given. Returns one outcome for each, in order. A take-over needs names. */
+  /** Attaches the named volumes, or all volumes if no name is given. Returns one outcome for each, in order. A take-over requires names. */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
@@ -126,9 +125,9 @@ export class Attachments {
   }
 
   /**
-   * Attaches the volumes that the configuration wants attached. Called at a start, at a reload and when a server is met. Skips volumes that
-   * the administrator has detached or another client has taken; `isVerbose` logs that. Skips volumes that no server offers yet without a
-   * message.
+   * Attaches the volumes that the configuration wants attached. Called at startup, on a reload and when a server is first met. Skips
+   * volumes that the administrator has detached or another client has taken; `isVerbose` logs that. Silently skips volumes that no server
+   * offers yet.
    */
   async attachWanted(isVerbose = false): Promise<void> {
     const missing = distinctVolumes(this.offers).filter((choice) => {
@@ -154,7 +153,7 @@ export class Attachments {
     return await severalAtOnce(wanted, VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
   }
 
-  /** Labels of a namespace's volumes that are attached, or are currently being attached or detached. */
+  /** Labels of a namespace's volumes that are attached or are being attached or detached. */
   inUse(namespace: string): string[] {
     const opening = [...this.opening.keys()].map((key) => key.slice(0, key.lastIndexOf(' ')));
     const labels = [...this.volumes.filter((volume) => volume.namespace === namespace).map(labelOf), ...opening];
@@ -172,10 +171,10 @@ export class Attachments {
     }
   }
 
-  /** Detaches all volumes, as far as possible within STOP_WAIT_MS plus STOP_VOLUME_MS for each volume. */
+  /** Detaches as many volumes as possible within STOP_WAIT_MS plus STOP_VOLUME_MS for each volume. */
   async stop(): Promise<void> {
     const { clock, log } = this.ports;
-    // A copy, because detaching removes volumes from the list.
+    // Uses a copy of the list, because detaching removes volumes from it.
     const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true)));
     const waitMs = Math.min(STOP_WAIT_MS + STOP_VOLUME_MS * this.volumes.length, STOP_WAIT_MAX_MS);
     const outcomes = await new Promise<AttachOutcome[] | null>((resolve, reject) => {
@@ -206,7 +205,7 @@ export class Attachments {
     }
   }
 
-  /** Resolves with the reason why a server that has the volume cannot offer it, or with null when no server has it. */
+  /** Resolves with the reason why a server that has the volume cannot offer it, or with null if no server has it. */
   private async whyMissing(name: string, server: string | null): Promise<string | null> {
     const parts = partsOf(name);
     if (parts === null) return null;
@@ -235,7 +234,9 @@ export class Attachments {
     }
   }
 
-  /** If the volume is already being opened in the same mode, the request shares that opening; otherwise it waits for its turn. */
+  /**
+   * If the volume is already being opened in the same mode, the request shares that operation. Otherwise the request waits for its turn.
+   */
   private async openOnce(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const key = keyOf(choice);
     for (let other = this.opening.get(key); other !== undefined; other = this.opening.get(key)) {
@@ -361,7 +362,7 @@ export class Attachments {
     }
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // Otherwise the server could execute requests in flight later, over writes of the next attachment.
+    // Otherwise the server could execute requests in flight later and overwrite data from the next attachment.
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);

@@ -1,6 +1,6 @@
-// The final flush of a volume before it is detached: its I/O ends, then its writes are flushed, each within DETACH_WAIT_MS. attachments.ts
-// decides what happens to the volume when the flush fails. This file also has the texts about data that a forced detach loses and about
-// volumes in use.
+// The final flush of a volume before it is detached: its I/O completes, then its writes are flushed. Each step takes at most
+// DETACH_WAIT_MS. attachments.ts decides what happens to the volume when the flush fails. This file also has the texts about data that a
+// forced detach loses and about volumes in use.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -14,7 +14,7 @@ import type { Volume } from '../volumes/volume.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-/** Waits for the I/O of a volume, then flushes the volume. Throws E_TIMEOUT, and E_VOLUME when the flush fails. */
+/** Waits for a volume's I/O to complete, then flushes the volume. Throws E_TIMEOUT, or E_VOLUME if the flush fails. */
 export async function flushForLast(volume: Volume, label: string, clock: Clock): Promise<void> {
   await withinDetachWait(`finish the I/O of ${label}`, clock, (done) => volume.onIdle(done));
   if (volume.readonly) return;
@@ -42,8 +42,8 @@ export async function flushForLast(volume: Volume, label: string, clock: Clock):
 }
 
 /**
- * Describes what a forced detach loses and what the administrator must still do; null when nothing is lost. `unflushedBytes`: bytes that
- * were acknowledged but not flushed since.
+ * Describes what a forced detach loses and what the administrator must still do; null if nothing is lost. `unflushedBytes` counts
+ * acknowledged bytes that have not been flushed.
  */
 export function lossByForce(users: readonly string[], unflushedBytes: number, serverText: string): string | null {
   const mounts = users.filter((user) => user.startsWith('mount point '));
@@ -59,10 +59,7 @@ export function lossByForce(users: readonly string[], unflushedBytes: number, se
   return parts.length === 0 ? null : parts.join('; ');
 }
 
-/**
- * Describes why the daemon does not end without force: the volumes that are in use, with their users. Resolves with null when none is in
- * use.
- */
+/** Describes why the daemon does not stop without force: the volumes in use and their users. Resolves with null if none is in use. */
 export async function whyInUse(attached: readonly FrontendVolume[], frontends: Frontends): Promise<string | null> {
   const volumes = [...attached, ...frontends.leftVolumes];
   const users = await Promise.all(volumes.map((volume) => frontends.usersAtEnd(volume)));
@@ -72,7 +69,7 @@ export async function whyInUse(attached: readonly FrontendVolume[], frontends: F
   return used.length === 0 ? null : `${used.join('; ')}: end that first, or use rsconfig stop --force`;
 }
 
-/** Flushes all volumes as far as possible within HAND_OVER_WAIT_MS, and logs failures. */
+/** Flushes as many volumes as possible within HAND_OVER_WAIT_MS, and logs failures. */
 export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Log): Promise<void> {
   const flushes = volumes.map((volume) =>
     flushForLast(volume, labelOf(volume), clock).catch((thrown: unknown) => log.warn(`${labelOf(volume)}: ${toRsError(thrown).message}`)),
@@ -86,7 +83,7 @@ export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Lo
   });
 }
 
-/** Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT, whose text names the server's task by `what`. */
+/** Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT with a text in which `what` names the server's task. */
 export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (result: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(DETACH_WAIT_MS, () =>

@@ -1,5 +1,5 @@
-// Flushes replay logs that no application flushes: the largest log when all logs together approach their limit, and each log with old data,
-// so that data that the server has synced by itself (SELF_SYNC_MS) also leaves the client's memory. Each flush is a FLUSH of the log
+// Flushes replay logs that no application flushes: the largest log when all logs together approach their limit, and each log with old data.
+// Data that the server has synced by itself (SELF_SYNC_MS) can then leave the client's memory. Each flush is a FLUSH of the log
 // (docs/PROTOCOL.md, L1 and L2). Invariant: a volume that cannot be flushed now is skipped, so that no volume waits for another.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -31,7 +31,7 @@ export class LogTrimmer {
     total.whenHigh = () => this.wake();
   }
 
-  /** Stops the timer until more is written. */
+  /** Stops the timer until more data is written. */
   stop(): void {
     this.looking?.cancel();
     this.looking = null;
@@ -40,7 +40,7 @@ export class LogTrimmer {
   private wake(): void {
     if (this.isWoken) return;
     this.isWoken = true;
-    // Deferred, so that it does not run within the answer that has triggered it.
+    // The flush is deferred so that it does not begin while the answer that triggered it is being handled.
     this.clock.soon(() => {
       this.isWoken = false;
       this.flushLargest();

@@ -1,7 +1,7 @@
 // The volumes that the servers offer. This file decides which volume a name means, and from which server a volume is attached. Two offers
 // are of the same volume only if their ids are equal. Invariants: a name that fits two volumes is refused with both candidates, never
-// guessed; a volume that a client holds at one server is attached from that server or not at all; the list of offers is always what the
-// servers report now.
+// guessed; a volume that a client holds at one server is attached from that server or not at all; the list of offers always matches the
+// servers' current reports.
 
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -10,7 +10,7 @@ import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 
-/** One volume in the offer of one server. */
+/** One volume offered by one server. */
 export interface Offer {
   readonly namespace: string;
   /** An empty string means that the server does not matter. */
@@ -24,7 +24,7 @@ export interface Offer {
 /** An offer with the facts that decide from which server the volume is attached. */
 export interface HeldOffer extends Offer {
   readonly serverid: number;
-  /** The server offers the volume read-only, so it cannot conflict with other servers. */
+  /** True if the server offers the volume read-only, so that it cannot conflict with other servers. */
   readonly readonly: boolean;
   readonly holders: readonly Holder[];
 }
@@ -40,7 +40,7 @@ export function labelOf(volume: Pick<Offer, 'namespace' | 'name' | 'universe'>):
   return `${volume.namespace}:${volume.name}@${volume.universe}`;
 }
 
-/** Whether both volumes have the same label. */
+/** True if both volumes have the same label. */
 export function isCalledLike(
   one: Pick<Offer, 'namespace' | 'name' | 'universe'>,
   other: Pick<Offer, 'namespace' | 'name' | 'universe'>,
@@ -59,8 +59,8 @@ export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O
 }
 
 /**
- * All volumes of a server, or of every server when `server` is null. Each volume appears once. Throws E_UNKNOWN_VOLUME for a server that
- * offers none.
+ * Returns all volumes that a server offers, or that every server offers if `server` is null. Each volume appears once. Throws
+ * E_UNKNOWN_VOLUME if a server offers none.
  */
 export function volumesOf<O extends Offer>(offers: readonly O[], server: string | null): Choice<O>[] {
   const volumes = distinctVolumes(server === null ? offers : offers.filter((offer) => offer.server === server));
@@ -82,8 +82,8 @@ export function partsOf(name: string): { readonly namespace: string | null; read
 }
 
 /**
- * Returns the volume that `oracle`, `osl:oracle` or `osl:oracle@0` means, among the volumes of `server` (null: of all servers). Throws
- * E_USAGE for a name of another form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
+ * Returns the volume that `oracle`, `osl:oracle` or `osl:oracle@0` means, among the volumes of `server`, or of all servers if `server` is
+ * null. Throws E_USAGE for a name of another form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
@@ -112,8 +112,8 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
 }
 
 /**
- * The refusal to attach a volume beside another one with the same label. Devices are named after their volume, so users could not tell
- * which of the two volumes they write to. `server`: the other volume's server, if known.
+ * The error for attaching a volume beside another one with the same label. Devices are named after their volume, so users could not tell
+ * which of the two volumes they write to. `server` is the other volume's server, if known.
  */
 export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server: string | null): RsError {
   const other = server === null ? '' : ` of server ${server}`;
@@ -126,8 +126,8 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
 /**
  * Chooses the server from which a volume is attached, among those of `choice`. If a client holds the volume at one server, that server is
  * chosen, because other servers do not see its unsynced writes and because it decides about the hold. Otherwise the connected server with
- * the lowest serverid is chosen, so that all clients choose the same one. `all`: every offer, also of servers that are not in `choice`;
- * `node`: this client. Throws E_HELD and E_NO_PATH when the chosen server cannot be asked.
+ * the lowest serverid is chosen, so that all clients choose the same one. `all` holds every offer, including those from servers that are
+ * not in `choice`; `node` is this client. Throws E_HELD and E_NO_PATH when the chosen server cannot be asked.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;

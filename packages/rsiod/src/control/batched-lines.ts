@@ -5,7 +5,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {
-  /** Number of lines that were written, up to BATCHED_LINES_NAMED_MAX, and number of lines that are only counted. */
+  /** Number of written lines (at most BATCHED_LINES_NAMED_MAX), and number of lines that are only counted. */
   written: number;
   counted: number;
   readonly writeCounted: (count: number) => void;

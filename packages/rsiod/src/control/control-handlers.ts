@@ -1,5 +1,5 @@
 // The methods of rsiod's control socket: each request is passed to the part that executes it, or answered by views.ts. control-server.ts
-// owns the socket. Invariant: nothing is decided here; the part that owns the state decides about a change.
+// owns the socket. Invariant: nothing is decided here; the part that owns a state decides how it changes.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';

@@ -1,10 +1,10 @@
 // Bounds of rsiod's control/ folder. Units are in the names.
 // src/limits.ts asserts relations to bounds of other folders.
 
-/** In a series of probes, no probe begins later than this, so that the last one ends before the requesting command times out. */
+/** Latest start of a probe in a series, so that the last probe finishes before the requesting command times out. */
 export const PROBES_TIME_MAX_MS = 40_000;
 
-/** Time from the answer to `restart` or `stop` to the end of the process. */
+/** Time from the answer to `restart` or `stop` until the process exits. */
 export const RESTART_ANSWER_MS = 100;
 
 /**

@@ -1,7 +1,7 @@
-// Client notifications: each change is reported as an event for `rsconfig events` and as a line of the log. Reacting to changes is the
-// daemon's job. The list of events is bounded: beyond the limit, the oldest event is removed. Invariants: each change is reported once,
-// with the same text in both places; repeated attempts on a path that fail for the same reason are one event, and every other change of a
-// path is reported.
+// Client notifications: each change is reported as an event for `rsconfig events` and as a line of the log. The daemon reacts to the
+// changes. The list of events is bounded: beyond the limit, the oldest event is removed. Invariants: each change is reported once, with the
+// same text in both places; repeated attempts on a path that fail for the same reason are one event, and every other change in a path's
+// state is reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
@@ -47,7 +47,7 @@ export class Notifications {
     this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
   }
 
-  /** Adds an event for a change of a path's state. Errors of the path are logged by its namespace. */
+  /** Adds an event for a change in a path's state. The path's errors are logged by its namespace. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
     const path = `path ${local.name} ${remote.address}/${port}`;
     if (this.pathEvents.isEvent(path, from, to, reason)) this.add(path, from, to, reason);
@@ -60,7 +60,7 @@ export class Notifications {
     this.log.warn(sentence);
   }
 
-  /** Reports, once for each change, that a volume's I/O waits, is abandoned or resumes, or that its storage fails. */
+  /** Reports once for each change that a volume's I/O is waiting, has been abandoned or has resumed, or that its storage is failing. */
   stalled(volume: Volume, event: VolumeEvent): void {
     const { from, to, sentence } = stallNotification(volume, event, this.clock);
     if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
@@ -77,7 +77,7 @@ export class Notifications {
     );
   }
 
-  /** Reports that the volume was taken from its users by force. rsconfig shows this event to the administrator. */
+  /** Reports that the volume has been taken from its users by force. rsconfig shows this event to the administrator. */
   cut(volume: Volume, sentence: string): void {
     this.add(`volume ${labelOf(volume)}`, 'attached', CUT_STATE, sentence);
     this.log.warn(`${labelOf(volume)}: ${sentence}`);
@@ -128,12 +128,12 @@ export class Notifications {
   }
 }
 
-/** The label, not only the name, because another namespace or universe may have a volume with the same name. */
+/** Reports use the label instead of the name, because another namespace or universe may have a volume with the same name. */
 function volumeOf({ namespace }: Server, { name, universe }: Attachment): string {
   return `volume ${labelOf({ namespace, name, universe })}`;
 }
 
-/** Describes what happens to writes that the server acknowledged before the new incarnation; null: all of them were flushed. */
+/** Describes what happens to writes that the server acknowledged before the new incarnation; null if all of them were flushed. */
 function sentAgain({ phase, log }: Attachment): string | null {
   if (phase !== 'replaying' || log === null) return null;
   const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
@@ -148,14 +148,14 @@ export class EventList {
     this.kept.push(event);
   }
 
-  /** The last `count`, oldest first. */
+  /** Returns the last `count` events, oldest first. */
   last(count: number): EventView[] {
     return this.kept.toArray().slice(-count);
   }
 }
 
 export class PathEvents {
-  /** Key: a path. Value: why its last attempt failed. A path that was up since then or was not tried yet has no entry. */
+  /** Key: a path. Value: why its last attempt failed. A path that has been up since then, or has not been tried yet, has no entry. */
   private readonly failures = new Map<string, string>();
 
   isEvent(path: string, from: PathState, to: PathState, reason: string): boolean {

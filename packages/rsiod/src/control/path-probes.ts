@@ -1,6 +1,6 @@
 // The control method `probe`: measures the daemon's paths one after the other, on separate connections. The explorer's probe.ts measures a
-// single path. Invariants: the daemon's own connections are not touched; one request runs at a time, and ends before its client stops
-// waiting; a key that was refused once is not tried again.
+// single path. Invariants: the daemon's own connections are not touched; one request is executed at a time, and finishes before its client
+// stops waiting; a key that was refused once is not tried again.
 
 import { isIP } from 'node:net';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
@@ -49,7 +49,7 @@ export class PathProbes {
     this.ports = ports;
   }
 
-  /** Measures the requested paths. Throws E_USAGE when no path has these names, and E_LIMIT while another request is under way. */
+  /** Measures the requested paths. Throws E_USAGE if no path has these names, and E_LIMIT if another request is under way. */
   async measure(request: Request): Promise<Answer> {
     if (this.isBusy) throw new RsError('E_LIMIT', 'Paths are being measured already: try again in a minute');
     this.isBusy = true;

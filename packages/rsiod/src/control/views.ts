@@ -1,5 +1,5 @@
-// The daemon's state in the form of the control methods (common's control/methods.ts), and the texts about stalls. Layout is the job of
-// rsconfig. Invariant: views only read; they never change the daemon.
+// The daemon's state in the form that the control methods use (common's control/methods.ts), and the texts about stalls. rsconfig does the
+// layout. Invariant: views only read; they never change the daemon.
 
 import {
   type AttachmentView,
@@ -136,7 +136,7 @@ export function attachmentView(volume: Volume, shown: ShownAs | null, servers: n
   };
 }
 
-/** Why the volume cannot send I/O now; null: it can send. */
+/** Returns the reason why the volume cannot send I/O now, or null if it can. */
 function waitsFor(volume: Volume): string | null {
   const { attachment, trunk, stall } = volume;
   if (trunk.paths.length === 0) {
@@ -147,14 +147,14 @@ function waitsFor(volume: Volume): string | null {
   return attachment.phase === 'ready' ? null : attachment.reason;
 }
 
-/** The reason for the storage stall that was reported; null: no stall was reported. */
+/** The reason for the reported storage stall; null if no stall has been reported. */
 function storageStallOf(volume: Volume, clock: Clock): string | null {
   const { waitingSinceMs, storageStall, trunk, serverText } = volume;
   if (waitingSinceMs === null || storageStall.reportedSinceMs !== waitingSinceMs) return null;
   return storageStallReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
 }
 
-/** The event and its text for a change of the state of a volume's I/O. */
+/** The event for a change in the state of a volume's I/O, with its text. */
 export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
   const limit = policy === 'forever' ? null : printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy);
@@ -262,7 +262,7 @@ function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
-  // While the server reports that it is slow, I/O waits whatever the policy, so there is no deadline to show.
+  // While the server reports that it is slow, I/O waits regardless of the policy, so there is no deadline to show.
   const untilMs = volume.stall.serverMessage === null ? volume.stall.untilMs : null;
   return [
     {

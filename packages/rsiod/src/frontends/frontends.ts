@@ -1,4 +1,4 @@
-// All frontends of the daemon as one. The preferred frontend comes first in the list: it starts first, names a volume's device, and ends
+// All frontends of the daemon as one. The preferred frontend comes first in the list: it starts first, names a volume's device, and stops
 // last. Invariant: a volume is shown by all frontends or by none of them; showing begins in all of them at once.
 
 import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
@@ -6,7 +6,7 @@ import type { Frontend, ShownAs } from './frontend.ts';
 
 export class Frontends implements Frontend {
   private readonly list: readonly Frontend[];
-  /** The frontends in the order in which they end. */
+  /** The frontends in the order in which they stop. */
   private readonly backwards: readonly Frontend[];
 
   constructor(list: readonly Frontend[]) {
@@ -37,7 +37,7 @@ export class Frontends implements Frontend {
     return { raw, block: all.find((one) => one.block !== null)?.block ?? null };
   }
 
-  /** The volume's device for people: a path or an NBD URI, from the first frontend that shows the volume. null: no frontend shows it. */
+  /** Readable name of the volume's device (a path or an NBD URI) from the first frontend that shows it; null if none does. */
   deviceOf(volume: FrontendVolume): string | null {
     const [preferred] = this.list.flatMap((frontend) => frontend.shownAs(volume) ?? []);
     return preferred?.block ?? preferred?.raw ?? null;
@@ -55,7 +55,7 @@ export class Frontends implements Frontend {
     return await usersIn(this.backwards, volume);
   }
 
-  /** The users because of which the daemon refuses to end without force. */
+  /** The users that make the daemon refuse to stop without force. */
   async usersAtEnd(volume: FrontendVolume): Promise<string[]> {
     return await usersIn(
       this.backwards.filter(({ needsUnused }) => needsUnused),
@@ -63,7 +63,7 @@ export class Frontends implements Frontend {
     );
   }
 
-  /** After an exception call `show`, because some frontends may already have hidden the volume. */
+  /** After an exception, the caller must call `show`, because some frontends may already have hidden the volume. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     for (const frontend of this.backwards) await frontend.hide(volume, force);
   }

@@ -20,18 +20,18 @@ export interface DeviceNote {
   readonly loop: LoopNote | null;
   readonly file: FuseFile;
   /**
-   * Incarnation of the server's storage. If it has changed, unflushed writes are lost, because the replay log ended with the process that
-   * owned it.
+   * Incarnation of the server's storage. If it has changed, unflushed writes are lost, because the replay log was lost with the process
+   * that owned it.
    */
   readonly life: string;
 }
 
 export interface LoopNote {
-  /** Path of the loop device, as `/dev/loop3`. */
+  /** Path of the loop device, such as `/dev/loop3`. */
   readonly device: string;
-  /** The kernel's sequence number of this use of the device; null: unknown. */
+  /** The kernel's sequence number of this use of the device; null if unknown. */
   readonly sequence: string | null;
-  /** Whether the node in /dev was created together with the loop device. Absent in notes of older releases. */
+  /** True if the node in /dev was created together with the loop device. Notes from older releases lack this field. */
   readonly isNew?: boolean;
 }
 
@@ -39,7 +39,7 @@ export function writeDeviceNote(note: DeviceNote): string {
   return JSON.stringify(note);
 }
 
-/** Decodes a note; null: the text is not a valid note. */
+/** Decodes a note; null if the text is not a valid note. */
 export function readDeviceNote(text: string): DeviceNote | null {
   try {
     const value: unknown = JSON.parse(text);

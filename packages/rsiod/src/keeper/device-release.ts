@@ -1,6 +1,6 @@
-// Releases devices that the previous process has left and that no volume will resume. Several are released at a time, all within
-// STOP_WAIT_MAX_MS. inherited-devices.ts releases a single device. Invariant: a device that cannot be released is logged and delays
-// nothing; the next start clears it.
+// Releases devices left by the previous process that no volume will resume. Several are released at a time, all within STOP_WAIT_MAX_MS.
+// inherited-devices.ts releases a single device. Invariant: a device that cannot be released is logged and delays nothing; the next start
+// clears it.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';

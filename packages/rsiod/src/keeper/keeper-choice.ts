@@ -1,5 +1,5 @@
-// Decides whether rsiod gets a keeper, and how the keeper is started. rsiod gets one wherever it may ever have devices, because devices
-// must outlive its working process. helpers/keeper.pl defines what the keeper does. Invariants: without a keeper rsiod works the same,
+// Decides whether rsiod gets a keeper, and how the keeper is started. rsiod gets one if it may ever have devices, because devices must
+// outlive its working process. helpers/keeper.pl defines what the keeper does. Invariants: without a keeper rsiod works in the same way,
 // except that its devices end with it; the keeper gets all its settings as arguments and reads no configuration.
 
 import { accessSync, constants } from 'node:fs';
@@ -20,20 +20,20 @@ import {
 
 import path from 'node:path';
 
-/** Whether this configuration may show volumes as devices, given the current device support of this machine. */
+/** True if this configuration may show volumes as devices with the current device support on this machine. */
 export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean {
   return facts.isRoot && (devicesOf(config).some(isDevice) || (facts.hasFuse && !facts.hasOwnRoot && devicesOf(config).includes('auto')));
 }
 
 /**
- * Whether rsiod is started below a keeper. That is also the case when a device may be created later, after a reload or after a module is
- * loaded. With its own root, only `device = block` or `raw` creates devices, and a later reload that asks for them is refused.
+ * True if rsiod is started under a keeper. This includes the case that a device may be created only later, after a reload or after a module
+ * has been loaded. With its own root, only `device = block` or `raw` creates devices, and a later reload that asks for them is refused.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
   return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));
 }
 
-/** The device settings of each namespace, and of each volume that has a section. */
+/** The device settings for each namespace and for each volume that has a section. */
 function devicesOf({ namespaces }: RscltConfig): DeviceChoice[] {
   return namespaces.flatMap((one) => [one.device, ...one.volumes.map(({ name }) => effectiveVolume(one, name).device)]);
 }
@@ -42,11 +42,11 @@ function isDevice(choice: DeviceChoice): boolean {
   return choice === 'block' || choice === 'raw';
 }
 
-/** The consequences of a configuration for a daemon without a keeper. */
+/** What a configuration means for a daemon without a keeper. */
 export interface WithoutKeeper {
-  /** Why a reload of this configuration is refused; null: it is accepted. */
+  /** Reason why a reload of this configuration is refused; null if it is accepted. */
   readonly obstacle: string | null;
-  /** A warning for the administrator; null: there is no warning. */
+  /** Warning for the administrator; null if there is none. */
   readonly warning: string | null;
 }
 
@@ -60,21 +60,21 @@ export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: str
   return { obstacle: null, warning: mayHaveDevices(config, facts) ? warning : null };
 }
 
-/** The descriptor of the link to the keeper, and the number of this process among the keeper's children; null: there is no keeper. */
+/** The descriptor of the link to the keeper, and the number of this process among the keeper's children; null if there is no keeper. */
 export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: number; readonly life: number } | null {
   const [fd, life] = (environment[KEEPER_VARIABLE] ?? '').split(' ').map(Number);
   return fd !== undefined && life !== undefined && Number.isInteger(fd) && life > 0 ? { fd, life } : null;
 }
 
 export interface KeeperSetup {
-  /** The number of this process among the children of its keeper; 0: there is no keeper yet. */
+  /** The number of this process among its keeper's children; 0 if there is no keeper yet. */
   readonly life: number;
   readonly root: string;
   readonly logFile: string;
   readonly node: string;
 }
 
-/** The keeper below which rsiod is started. If this machine cannot have one, a string with the reason. */
+/** The keeper that rsiod is started under, or a string with the reason if this machine cannot have a keeper. */
 export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKeeper | string {
   const perl = findProgram('perl', process.env['PATH'] ?? '');
   if (perl === null) return 'perl is missing (install it)';
@@ -108,9 +108,9 @@ function findProgram(name: string, folders: string): string | null {
 const PRCTL: Readonly<Record<string, number>> = { x64: 157, arm64: 167 };
 
 export interface KeeperCommand {
-  /** Whether the keeper ends when its parent ends. */
+  /** True if the keeper exits when its parent exits. */
   readonly isBound: boolean;
-  /** Descriptor of the channel to the process that starts the daemon; null: there is none. */
+  /** Descriptor of the channel to the process that starts the daemon; null if there is no channel. */
   readonly starterFd: number | null;
   readonly logFile: string;
   /** The client's name for log lines. */
@@ -119,7 +119,7 @@ export interface KeeperCommand {
   readonly command: readonly string[];
 }
 
-/** Returns the arguments for perl; null: the system call numbers of this architecture are unknown. */
+/** Returns the arguments for perl, or null if the system call numbers on this architecture are unknown. */
 export function keeperArguments(architecture: string, { isBound, starterFd, logFile, node, command }: KeeperCommand): string[] | null {
   const prctl = PRCTL[architecture];
   if (prctl === undefined) return null;

@@ -1,6 +1,6 @@
 // The working process's side of the link to its keeper, which holds copies of its descriptors. helpers/keeper.pl describes the lines of the
-// link. Invariants: everything that the previous process has left is complete before `begun` resolves; when the keeper is gone, this
-// process ends too, because another daemon could start; each question is answered, or fails, within KEEPER_ANSWER_MS.
+// link. Invariants: everything left by the previous process is complete before `begun` resolves; when the keeper is gone, this process
+// exits too, because another daemon could start; each question is answered, or fails, within KEEPER_ANSWER_MS.
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -8,10 +8,10 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limits.ts';
 
-/** Environment variable with the number of the link's descriptor. The keeper sets it for its child, and the child removes it. */
+/** Environment variable that holds the number of the link's descriptor. The keeper sets it for its child, and the child removes it. */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';
 
-/** A descriptor that the previous process has left. */
+/** A descriptor left by the previous process. */
 export interface Kept {
   readonly id: number;
   readonly fd: number;
@@ -22,7 +22,7 @@ export interface Inheritance {
   readonly kept: readonly Kept[];
   /** Number of this process among the keeper's children, from 1. */
   readonly life: number;
-  /** How the previous process ended, as `signal 9`. */
+  /** How the previous process died, for example `signal 9`. */
   readonly why: string;
 }
 
@@ -48,7 +48,7 @@ export class KeeperLink {
   private nextId = 1;
   private inheritance: ((inheritance: Inheritance) => void) | null = null;
 
-  /** `fd`: the descriptor named by KEEPER_VARIABLE. */
+  /** `fd` is the descriptor whose number is in KEEPER_VARIABLE. */
   constructor(fd: number, ports: KeeperLinkPorts) {
     this.ports = ports;
     this.fd = fd;
@@ -59,12 +59,12 @@ export class KeeperLink {
     this.socket.on('close', () => ports.lost());
   }
 
-  /** Resolves with everything that the previous process has left. Call this once. */
+  /** Resolves with everything left by the previous process. Call this once. */
   begun(): Promise<Inheritance> {
     return new Promise((resolve) => (this.inheritance = resolve));
   }
 
-  /** From now on the keeper treats as a crash that this process ends without farewell, or that its event loop hangs. */
+  /** From now on the keeper treats this process as crashed if it exits without farewell or its event loop hangs. */
   ready(): void {
     // The link must not keep the process alive.
     this.socket.unref();
@@ -93,12 +93,12 @@ export class KeeperLink {
     this.held.delete(id);
   }
 
-  /** Tells the keeper that this process ends and that another one must be started at once. */
+  /** Tells the keeper that this process is about to exit and that another one must be started at once. */
   again(): void {
     this.send('again');
   }
 
-  /** Tells the keeper that this process ends and that the keeper must end, too. */
+  /** Tells the keeper that this process is about to exit and that the keeper must exit, too. */
   farewell(): void {
     this.send('farewell');
   }
@@ -111,7 +111,7 @@ export class KeeperLink {
     });
   }
 
-  /** Writes the line before it returns, because the process may end right afterwards. */
+  /** Writes the line before returning, because the process may exit right afterwards. */
   private send(line: string): void {
     const bytes = Buffer.from(`${line}\n`);
     for (let at = 0; at < bytes.length; ) {

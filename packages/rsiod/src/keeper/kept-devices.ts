@@ -1,6 +1,6 @@
-// The devices that the keeper holds: devices of this process, and devices that the previous process has left and whose volumes are not
-// attached again yet. devices.ts operates the devices. Invariants: a device that was left is either taken once, by its own volume, or
-// released; no process holds a released device; without a keeper everything works, but no device outlives this process.
+// The devices that the keeper holds: devices of this process, and devices left by the previous process whose volumes have not been
+// reattached yet. devices.ts operates the devices. Invariants: each leftover device is either taken once, by its own volume, or released;
+// no process holds a released device; without a keeper everything works, but no device outlives this process.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -8,7 +8,7 @@ import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.
 import type { VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { KeeperLink, Kept, Inheritance } from './keeper-link.ts';
 
-/** A device that the previous process has left and this process does not serve yet. Its I/O waits. */
+/** A device left by the previous process that this process does not serve yet. Its I/O is waiting. */
 export interface LeftDevice {
   readonly id: number;
   readonly fd: number;
@@ -19,7 +19,7 @@ export class KeptDevices {
   private readonly link: KeeperLink | null;
   private readonly log: Log;
   private readonly devices: LeftDevice[] = [];
-  /** Devices of another version of rsiod, whose notes this version cannot read. */
+  /** Devices from another version of rsiod, whose notes this version cannot read. */
   readonly unreadable: Kept[] = [];
 
   constructor(link: KeeperLink | null, inheritance: Inheritance | null, log: Log) {
@@ -42,7 +42,7 @@ export class KeptDevices {
     return this.devices.find(isOf) ?? null;
   }
 
-  /** Removes a device from the left devices. False: it was taken before. */
+  /** Removes a device from the leftover devices. Returns false if it has already been taken. */
   take(device: LeftDevice): boolean {
     const at = this.devices.indexOf(device);
     if (at >= 0) this.devices.splice(at, 1);
@@ -50,8 +50,8 @@ export class KeptDevices {
   }
 
   /**
-   * Lets the keeper hold a device, and returns the keeper's id of it. null: the device ends with this process; if there is a keeper, the
-   * reason is logged.
+   * Lets the keeper hold a device, and returns the keeper's id for the device. Returns null if the device will end with this process; if
+   * there is a keeper, the reason is logged.
    */
   async keep(fd: number, note: DeviceNote): Promise<number | null> {
     if (this.link === null) return null;

@@ -4,18 +4,18 @@
 const KIB = 1024;
 
 /**
- * The keeper checks every KEEPER_QUIET_SECONDS that the working process runs. After KEEPER_SILENCE_SECONDS without an answer, the keeper
- * considers the process hung.
+ * Every KEEPER_QUIET_SECONDS the keeper checks that the working process is running. After KEEPER_SILENCE_SECONDS without an answer, the
+ * keeper considers the process hung.
  */
 export const KEEPER_QUIET_SECONDS = 5;
 export const KEEPER_SILENCE_SECONDS = 60;
-/** If the working process ends this many times in a row, each time within KEEPER_SETTLED_MS of its start, it is not restarted. */
+/** Number of consecutive exits of the working process, each within KEEPER_SETTLED_MS of its start, after which it is not restarted. */
 export const KEEPER_STARTS_MAX = 30;
 export const KEEPER_SETTLED_MS = 60_000;
 /** Wait before the second of these restarts, and maximum wait before later ones. The wait doubles each time. */
 export const KEEPER_PAUSE_MIN_MS = 200;
 export const KEEPER_PAUSE_MAX_MS = 5_000;
-/** Timeout of an answer from the keeper. It is short because the keeper has no other work. */
+/** Timeout for an answer from the keeper. It is short because the keeper has no other work. */
 export const KEEPER_ANSWER_MS = 5_000;
 /** Maximum number of descriptors that the keeper holds. Each device needs one. */
 export const KEPT_DEVICES_MAX = 4_096;

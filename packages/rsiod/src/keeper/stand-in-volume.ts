@@ -1,6 +1,6 @@
-// A stand-in for the volume of a device that the previous process has left, until the volume is attached again. The stand-in has the
-// volume's properties and queues its I/O. So the device can answer requests that need no server, and waiting I/O can be interrupted.
-// path-stall.ts decides how long I/O waits. Invariant: every I/O is either passed on once, in order of arrival, or ends with an error.
+// A stand-in for the volume of a device left by the previous process, used until the volume is reattached. The stand-in has the volume's
+// properties and queues its I/O. The device can therefore answer requests that need no server, and waiting I/O can be interrupted.
+// path-stall.ts decides how long I/O waits. Invariant: every I/O either is passed on once, in order of arrival, or fails with an error.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -34,7 +34,7 @@ export class StandInVolume implements FrontendVolume {
     this.end(volume);
   }
 
-  /** Called when the volume will not be attached again: ends the waiting I/O with an error. */
+  /** Called when the volume will not be reattached: ends the waiting I/O with an error. */
   giveUp(): void {
     this.stall.standing('over', false);
     this.end(null);

@@ -1,6 +1,7 @@
-// Limits how many connections are set up at the same time. A client that started thousands of paths at once would have no time for the
-// handshakes, and its peers would time out one after the other. An attempt that takes long loses its turn but continues, so that addresses
-// that do not answer delay no others. Invariant: waiting attempts get a turn in order of arrival, and no timer runs while none waits.
+// Limits how many connections are being set up at the same time. A client that started thousands of paths at once could not keep up with
+// the handshakes, and its peers would time out one after the other. An attempt that takes long loses its turn but continues, so that
+// addresses that do not answer delay no others. Invariant: waiting attempts get a turn in order of arrival, and no timer runs while none
+// waits.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
@@ -17,7 +18,7 @@ export class ConnectionLimiter {
     this.clock = clock;
   }
 
-  /** Calls `go` when `who` gets a turn, which may be now. */
+  /** Calls `go` when `who` gets a turn, possibly at once. */
   enter(who: object, go: () => void): void {
     this.waiting.set(who, go);
     this.admit();

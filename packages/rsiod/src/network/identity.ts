@@ -1,5 +1,5 @@
-// The client's identity towards servers: the machine (a stored id), the boot, and the instance of the daemon (docs/PROTOCOL.md H4).
-// Invariant: the instance number grows with every start and never decreases.
+// The identity that the client presents to servers: the machine (a stored id), the boot, and the instance of the daemon (docs/PROTOCOL.md
+// H4). Invariant: the instance number grows with every start and never decreases.
 
 import { randomUUID } from 'node:crypto';
 import { bootId } from '@rsio/common/daemon/process-facts';

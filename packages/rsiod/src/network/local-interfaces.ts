@@ -1,4 +1,4 @@
-// The client's interfaces for path planning: the configured ones, completed by the subnets of the machine. Pure. Invariant: an address that
+// The client's interfaces for path planning: the configured ones, completed with the machine's subnets. Pure. Invariant: an address that
 // the machine has lost keeps its last subnet, so that its paths stay the same and wait for the address.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';

@@ -1,7 +1,6 @@
-// One namespace of the configuration: its routes, each with a supervisor that keeps a path up, and the servers that were met over the
-// routes. route-plan.ts decides which routes are wanted. This class starts and retires supervisors accordingly, when the servers' lists,
-// the client's interfaces or the configuration change. Invariant: a server is identified by its serverid; all paths to it belong to its one
-// trunk.
+// One configured namespace: its routes, each with a supervisor that keeps a path up, and the servers met over these routes. route-plan.ts
+// decides which routes are wanted. When the servers' lists, the client's interfaces or the configuration change, this class starts and
+// retires supervisors accordingly. Invariant: a server is identified by its serverid; all paths to it belong to its one trunk.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -46,9 +45,9 @@ export interface Route extends RouteEnds {
   local: LocalInterface;
   remote: RemoteEnd;
   readonly supervisor: PathSupervisor;
-  /** The server that was met over this route; null before the first CHALLENGE. */
+  /** The server met over this route; null before the first CHALLENGE. */
   server: Server | null;
-  /** The name that the server claimed over this route, whether proved or not. */
+  /** The name that the server has claimed over this route. The claim may be unproven. */
   serverName: string;
 }
 
@@ -75,7 +74,7 @@ export class Namespace {
   readonly servers = new Map<number, Server>();
   /** The wanted paths, in order of the plan. */
   routes: readonly Route[] = [];
-  /** End points without a route, with the reasons. */
+  /** End points without a route, each with the reason. */
   leftOut: readonly LeftOut[] = [];
   private setup: NamespaceSetup;
   private readonly identity: Identity;
@@ -94,7 +93,7 @@ export class Namespace {
     this.follow();
   }
 
-  /** The result so far of trying each path. */
+  /** The current result of trying each path. */
   get tried(): TriedPath[] {
     return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
       return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };
@@ -115,7 +114,7 @@ export class Namespace {
     for (const route of this.routes) route.supervisor.start();
   }
 
-  /** Whether every path was tried and every connected server has sent its list. */
+  /** True if every path has been tried and every connected server has sent its list. */
   get isSettled(): boolean {
     const isOpen = ({ supervisor: { state, retries, lastError } }: Route): boolean =>
       state === 'down' ? lastError === null : (state === 'connecting' || state === 'proving') && retries === 0;
@@ -123,7 +122,7 @@ export class Namespace {
     return this.followTimer === null && isListed && !this.routes.some(isOpen);
   }
 
-  /** Ends all paths; requests under way are answered with `status`. */
+  /** Closes all paths and answers requests under way with `status`. */
   stop(status: number, reason: string): void {
     this.state = 'stopped';
     this.followTimer?.cancel();
@@ -133,7 +132,7 @@ export class Namespace {
     this.lines.close();
   }
 
-  /** Applies a new configuration or changed facts about the client's interfaces. Paths that are still wanted continue. */
+  /** Applies a new configuration or new facts about the client's interfaces. Paths that are still wanted continue. */
   change(setup: NamespaceSetup): void {
     this.setup = setup;
     const { heartbeatMs, suspectMs, deadMs } = setup.config;
@@ -143,7 +142,7 @@ export class Namespace {
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
-  /** Servers with attached volumes to which no section of the new configuration leads. */
+  /** Servers that have attached volumes but to which no section in the new configuration leads. */
   lostBy(setup: NamespaceSetup): Server[] {
     const sections = sectionsByEndPoint(setup);
     return [...this.servers.values()].filter(
@@ -151,7 +150,9 @@ export class Namespace {
     );
   }
 
-  /** Key: position of a section. Value: the proven server to which the section leads, even when no path of the section is wanted now. */
+  /**
+   * Key: position of a section. Value: the proven server to which the section leads, even if no path of that section is currently wanted.
+   */
   serversBySection(): ReadonlyMap<number, Server> {
     const { whole, config, locals } = this.setup;
     const found = new Map<number, Server>();
@@ -180,8 +181,8 @@ export class Namespace {
   }
 
   /**
-   * Called when the interface of an address has changed. The paths of the address react at once, without waiting for a time-out or for
-   * their back-off.
+   * Called when an address's interface has changed. The paths that use the address react at once, without waiting for a time-out or
+   * back-off.
    */
   interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
     for (const { local, supervisor } of this.routes) {
@@ -192,7 +193,7 @@ export class Namespace {
     }
   }
 
-  /** The target port of a section with this port (null: the section has none), as seen from the first interface. */
+  /** Target port of a section when the client uses its first interface. The argument is the section's own port, or null if it has none. */
   portOf(sectionPort: number | null): number {
     const { whole, config, locals } = this.setup;
     return targetPort(whole, config, { port: sectionPort }, locals[0] ?? { portGiven: null });
@@ -213,7 +214,7 @@ export class Namespace {
   }
 
   /**
-   * Schedules `follow`. The delay keeps routes from changing during a loop over them, and lets many paths that come up together cause only
+   * Schedules `follow`. Because of the delay, routes do not change during a loop over them, and many paths that come up together cause only
    * one plan.
    */
   private wantFollow(): void {
@@ -291,7 +292,7 @@ export class Namespace {
         const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
         if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
         else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
-        // The server is informed only of an attempt that failed with `lastError` itself.
+        // The server object is informed only if an attempt has failed with `lastError` itself.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());
@@ -309,13 +310,13 @@ export class Namespace {
     server?.proved(serverName, key);
   }
 
-  /** When a server's last path is lost, its other paths do not wait for back-off or probation. */
+  /** After a server's last path is lost, its other paths do not wait for back-off or probation. */
   private pathLost(lost: Route): void {
     if (lost.server === null || lost.server.isConnected) return;
     for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.retrySoon();
   }
 
-  /** Lets all paths of a server from which nothing is received retry soon. Paths that are up are not touched. */
+  /** Makes all paths to a server that sends nothing retry soon. Paths that are up are not touched. */
   private hastenAll(server: Server): void {
     for (const route of this.routes) if (route.server === server) route.supervisor.retrySoon();
   }

@@ -1,6 +1,6 @@
-// Which paths a namespace should have: a pure plan from the configuration and the interfaces that the servers report. namespace.ts starts
-// and ends the paths. Invariants: at most one route for each pair of end points; a section whose address no server has ever reported stays,
-// because the administrator decided so; a server's list never removes the last path to this server that is up.
+// Plans which paths a namespace should have, from the configuration and the interfaces that the servers report. Pure; namespace.ts starts
+// and closes the paths. Invariants: at most one route for each pair of end points; a section whose address no server has ever reported
+// stays, because the administrator configured it; a server's list never removes the last working path to this server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -19,13 +19,13 @@ export interface LocalInterface {
 
 /** The server's end of a route. */
 export interface RemoteEnd {
-  /** The name of the section; SERVER-INTERFACE when only the server reports the interface. */
+  /** Name of the section, or SERVER-INTERFACE if only the server reports the interface. */
   readonly name: string;
   readonly address: string;
   readonly serverkey: string | null;
-  /** Position among the file's `[server]` sections; null: no section names this end. */
+  /** Position among the file's `[server]` sections; null if no section names this end. */
   readonly position: number | null;
-  /** The server that reports this end and must answer there; null: a section names this end, and any server may answer. */
+  /** The server that reports this end and must answer there; null if a section names this end, in which case any server may answer. */
   readonly serverid: number | null;
 }
 
@@ -40,9 +40,9 @@ export interface LeftOut {
   readonly name: string;
   readonly address: string;
   readonly port: number | null;
-  /** Position of its section; null: it has no section. */
+  /** Position of its section; null if it has no section. */
   readonly position: number | null;
-  /** Text for people: the reason, then after a colon what to do. */
+  /** Readable text: the reason, a colon, and what to do. */
   readonly reason: string;
 }
 
@@ -83,8 +83,8 @@ export function routeKey({ local, remote, port }: RouteEnds): string {
 }
 
 /**
- * The plan is stable: planning again after it was applied gives the same plan. To that end, a server that would lose its last path has no
- * influence on the plan.
+ * The plan is stable: planning again after it has been applied gives the same plan. For this reason a server that would lose its last path
+ * does not influence the plan.
  */
 export function planRoutes(situation: RouteSituation): RoutePlan {
   const { wanted, leftOut } = planOnce(situation);
@@ -117,8 +117,8 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 }
 
 /**
- * Returns the first section that leads to a server; null: none does, so the server's own report does not count. A section leads to a server
- * if the server was met at its end point or has reported that end point.
+ * Returns the first section that leads to a server. Returns null if none does; the server's own report then does not count. A section leads
+ * to a server if the server has been met at its end point or has reported that end point.
  */
 export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
   const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);
@@ -170,7 +170,7 @@ class Plan {
     for (const one of server.interfaces) this.addInterface(server, section, one, room);
   }
 
-  /** Drops end points that a server no longer reports, as long as the server keeps another path. */
+  /** Drops end points that a server no longer reports, provided that the server keeps another path. */
   dropUnlisted(): void {
     const { servers } = this.situation;
     const owners = new Map(servers.flatMap((server) => server.living.map((route) => [routeKey(route), server] as const)));
@@ -189,7 +189,7 @@ class Plan {
     }
   }
 
-  /** If no path to a server that is up is wanted any more, the server's learned paths stay until another path is up. */
+  /** If none of a server's working paths is wanted any more, the server's learned paths stay until another path is up. */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;
     if (living.some((route) => this.wanted.has(routeKey(route))) || sectionOf(this.sections, server) === null) return;
@@ -219,7 +219,7 @@ class Plan {
     if (reason !== null) this.leftOut.push({ name: remote.name, address, port, position: null, reason });
   }
 
-  /** Adds a route to the plan. False: there is no room. */
+  /** Adds a route to the plan. Returns false if there is no room. */
   private take(route: RouteEnds, room: { left: number }): boolean {
     if (this.wanted.has(routeKey(route))) return true;
     if (room.left <= 0) return false;
@@ -236,13 +236,13 @@ class Plan {
     this.atEndPoint.set(endPoint, (this.atEndPoint.get(endPoint) ?? 0) + 1);
   }
 
-  /** Whether this server has reported the end point before, but no server reports it now. */
+  /** True if this server has reported the end point before but no server reports it now. */
   private isUnlisted({ remote, port }: RouteEnds, { serverid, named }: ServerPicture): boolean {
     const key = endPointKey(remote.address, port);
     return !this.listed.has(key) && (remote.serverid === serverid || named.has(key));
   }
 
-  /** Whether a path to the server is up and stays, even when the end points that the server no longer reports are dropped. */
+  /** True if a path to the server is up and stays in the plan even if the end points that the server no longer reports are dropped. */
   private hasLastingPath(server: ServerPicture): boolean {
     return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
   }

@@ -1,6 +1,6 @@
-// One server as this client knows it: its trunk, its name, its volumes and interfaces. The object exists from the first CHALLENGE on, which
-// also shows that a configured address leads to this server. Invariants: its list is the list of the current session, unless `isListed` is
-// false; its interfaces are the newest that it has reported; an attached volume is never smaller than in its list.
+// One server as this client knows it: its trunk, its name, its volumes and interfaces. The object is created at the first CHALLENGE, which
+// also shows that a configured address leads to this server. Invariants: if `isListed` is true, the list is from the current session; the
+// interfaces are the newest that the server has reported; an attached volume is never smaller than in the list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -32,7 +32,7 @@ export interface ServerPorts extends ServerEvents {
   readonly namespace: string;
   /** The name by which the server knows this client. */
   nodename(): string;
-  /** No path receives anything, although requests are in flight. */
+  /** No path is receiving anything although requests are in flight. */
   allQuiet(server: Server): void;
   /** The interfaces that the server reports have changed. */
   interfacesChanged(server: Server): void;
@@ -56,7 +56,7 @@ export class Server {
   name: string;
   volumes: readonly VolumeEntry[] = [];
   private listedById: ReadonlyMap<string, VolumeEntry> = new Map();
-  /** The server's list has been read in this session. */
+  /** True if the server's list has been read in this session. */
   isListed = false;
   /** The interfaces in the server's newest report. */
   interfaces: readonly ServerInterface[] = [];
@@ -64,19 +64,19 @@ export class Server {
   readonly named = new Set<string>();
   /** End points at which the server has proved its identity, with the same limit. */
   readonly metAt = new Set<string>();
-  /** The server has proved its identity at least once. Until then its name is unproven. */
+  /** True if the server has proved its identity at least once. Until then its name is unproven. */
   isProved = false;
-  /** Why this client may not connect to the server again, as text for people; null: it may. */
+  /** Readable reason why this client may not connect to the server again; null if it may. */
   replaced: string | null = null;
   readonly trunk: Trunk;
   readonly opener: Opener;
   private readonly clock: Clock;
   private readonly ports: ServerPorts;
-  /** Generations of the server's list in this session: the newest announced one, and the one of `interfaces`. */
+  /** Generations of the server's list in this session: the newest announced one, and the one that `interfaces` comes from. */
   private newestGeneration = 0;
   private interfacesGeneration = 0;
   private isListRequested = false;
-  /** Attachments whose first OPEN was under way when a list arrived. The list may be newer than the answer to the OPEN. */
+  /** Attachments whose first OPEN was in flight when a list arrived. The list may be newer than the answer to the OPEN. */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
 
@@ -123,13 +123,13 @@ export class Server {
   }
 
   /**
-   * Called when a connection to the server failed. An error that ends all I/O for good counts only when the server has proved that it sent
+   * Called when a connection to the server failed. An error that permanently ends all I/O counts only if the server has proved that it sent
    * the error (R5).
    */
   connectionFailed(error: RsError): void {
     if (error.context['proved'] !== true) return;
     if (error.code === 'E_REPLACED') this.replace(error.message);
-    // The server is waiting for a hanging storage call, or for the previous session, to end.
+    // The server is waiting for a hanging storage call or the previous session to end.
     if (error.code === 'E_DRAINING') for (const { events: watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
   }
 
@@ -143,7 +143,7 @@ export class Server {
   }
 
   /**
-   * Called when a connection claims to lead to this server but has not proved it yet. Throws when another server seems to use the same id.
+   * Called when a connection claims to lead to this server but has not proved it yet. Throws if another server seems to use the same id.
    */
   meet({ server, instance }: Challenge): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
@@ -155,7 +155,7 @@ export class Server {
         `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
       );
     }
-    // After a restart of the server its old process, and therefore every old path, would be gone.
+    // If the server had restarted, its old process and therefore every old path would be gone.
     if (isHeard) {
       throw new RsError(
         'E_PROTOCOL',
@@ -171,7 +171,10 @@ export class Server {
     remember(this.metAt, endPoint);
   }
 
-  /** Requests the list. Resolves when the list has arrived, after `waitMs`, or when more than LIST_WAITERS_MAX calls wait for the list. */
+  /**
+   * Requests the list. Resolves when the list has arrived, after `waitMs`, or when more than LIST_WAITERS_MAX calls are waiting for the
+   * list.
+   */
   refresh(waitMs: number): Promise<void> {
     if (!this.isConnected) return Promise.resolve();
     return new Promise((resolve) => {
@@ -189,9 +192,9 @@ export class Server {
   }
 
   /**
-   * Asks the server why a volume that it has is not in its list. Resolves with null when the server has no such volume for this client or
-   * does not answer in time. The request is an OPEN with a hold that no client has, so that it does not open a volume that was added after
-   * the list.
+   * Asks the server why one of its volumes is not in its list. Resolves with null if the server has no such volume for this client or does
+   * not answer in time. The request is an OPEN with a hold that no client has. Therefore it cannot open a volume that was added after the
+   * list.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);

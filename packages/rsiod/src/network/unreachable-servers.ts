@@ -1,4 +1,4 @@
-// The warnings at the start of rsiod about servers without a path: the server's own error if it answered, otherwise that no server is
+// Warnings about servers without a path when rsiod starts: the server's own error if it answered, otherwise a report that no server is
 // reachable. Pure. Invariant: a server that answered with an error is never reported as unreachable.
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
@@ -10,7 +10,7 @@ export interface TriedPath {
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  /** Whether this path, or another path to the same server, is up. */
+  /** True while this path or another path to the same server is up. */
   readonly isConnected: boolean;
   readonly error: RsError | null;
 }
@@ -18,7 +18,7 @@ export interface TriedPath {
 /** Errors that occur without an answer from a server. */
 const WITHOUT_ANSWER: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
-/** Returns warnings for the prompt; none when every server has a path. */
+/** Returns the warnings to print; there are none if every server has a path. */
 export function unreachableServers(namespace: string, paths: readonly TriedPath[]): string[] {
   const refusals = new Set<string>();
   for (const { name, address, port, isConnected, error } of paths) {

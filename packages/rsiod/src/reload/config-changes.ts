@@ -1,5 +1,5 @@
-// The differences between the current configuration and a new one, as text for people, and the reasons why some of them cannot be applied
-// at runtime. Pure; the daemon applies the others. Invariant: no text contains a secret key.
+// Describes the differences between the current configuration and a new one, and the reasons why some cannot be applied at runtime. Pure;
+// the daemon applies the other differences. Invariant: no text contains a secret key.
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
@@ -12,14 +12,14 @@ import type {
 } from '@rsio/common/config/schema/types';
 import { printDuration, printSize } from '@rsio/common/lib/units';
 
-/** One difference, which an event shows as OBJECT: FROM -> TO. */
+/** One difference. An event shows it as OBJECT: FROM -> TO. */
 export interface ConfigChange {
   readonly object: string;
   readonly from: string;
   readonly to: string;
 }
 
-/** How the values of one kind of section are printed; null: the value is a secret. */
+/** How the values in one kind of section are printed; null if the value is a secret. */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
@@ -92,7 +92,7 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
 }
 
 /**
- * Whether a namespace can continue with the other configuration, because its sessions are logged in as the same node of the same namespace.
+ * True if a namespace can continue with the other configuration because its sessions are logged in as the same node in the same namespace.
  */
 export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
   return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;

@@ -1,6 +1,6 @@
-// Reloads the configuration while the daemon runs: completely or not at all, with events and log lines in both cases. config-changes.ts
-// decides which differences cannot be applied at runtime; the daemon applies the others. Invariant: if `reloadConfig` throws, nothing has
-// changed.
+// Reloads the configuration while the daemon is running, either completely or not at all. Both cases produce events and log lines.
+// config-changes.ts decides which differences cannot be applied at runtime; the daemon applies the others. Invariant: if `reloadConfig`
+// throws, nothing has changed.
 
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -18,7 +18,7 @@ export interface ReloaderPorts {
   readonly inUse: (namespace: string) => readonly string[];
   /** Servers with attached volumes that the client could no longer reach with the next configuration. */
   readonly lostBy: (next: RscltConfig) => readonly { readonly namespace: string; readonly server: string }[];
-  /** Other reasons against the next configuration, each with a remedy. */
+  /** Other reasons to refuse the next configuration, each with a remedy. */
   readonly obstacles: (next: RscltConfig) => readonly string[];
   readonly take: (next: RscltConfig) => void;
   /** Adds an event. */
@@ -26,8 +26,8 @@ export interface ReloaderPorts {
 }
 
 /**
- * Returns a text for each change. Throws E_CONFIG and other errors from reading the configuration, and E_IN_USE when a change is not
- * possible now.
+ * Returns a text for each change. Throws E_CONFIG and other errors from reading the configuration, and E_IN_USE if a change is not possible
+ * now.
  */
 export function reloadConfig(ports: ReloaderPorts): string[] {
   const { file, log, note } = ports;

@@ -1,5 +1,5 @@
-// The paths of the Perl programs that rsiod runs: files below helpers/ of this package. The callers start them. Invariant: the relative
-// path must be right both from this source folder and from the bundled program, so this file must not move to a deeper folder.
+// The paths of the Perl programs that rsiod runs. They are in this package's helpers/ folder. The callers start them. Invariant: the
+// relative path must be right both from this source folder and from the bundled program, so this file must not move to a deeper folder.
 
 import { fileURLToPath } from 'node:url';
 

@@ -1,13 +1,14 @@
-// The state of the interfaces with the client's addresses, and its changes. Pure; the watcher provides the facts. Parses lines of iproute2
-// with -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines and unknown fields. Invariant: each change of an
-// address or a carrier is reported once; an address that was absent at the first look is "back" when it appears for the first time.
+// The state of the interfaces that have the client's addresses, and changes to that state. Pure; the watcher provides the facts. Parses
+// lines of iproute2 with -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines and unknown fields. Invariant:
+// each change in an address or a carrier is reported once; an address that was absent at the first look is "back" when it appears for the
+// first time.
 
 export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back';
 
 export interface InterfaceEvent {
   readonly address: string;
   readonly change: InterfaceChange;
-  /** The change as a sentence for people. */
+  /** Human-readable sentence that describes the change. */
   readonly sentence: string;
 }
 
@@ -16,7 +17,7 @@ interface Known {
   readonly isThere: boolean;
 }
 
-/** Whether the address is watched. Loopback addresses are not: they work even when no interface lists them, and have no carrier to lose. */
+/** True if the address is watched. Loopback addresses are not: they work even when no interface lists them, and have no carrier to lose. */
 export function isWatched(address: string): boolean {
   return !address.startsWith('127.') && address !== '::1';
 }
@@ -25,7 +26,7 @@ export class InterfaceTable {
   private addresses: ReadonlySet<string> = new Set();
   private readonly known = new Map<string, Known>();
   private readonly carriers = new Map<string, boolean>();
-  /** Whether there was a complete look. An address that is still unknown was absent then. */
+  /** True if there has been a complete look. An address that is still unknown was absent then. */
   private hasLooked = false;
 
   constructor(addresses: Iterable<string>) {
@@ -100,7 +101,7 @@ const LINE = /^(?:\[[A-Z]+\])?(Deleted )?\d+: ([^\s:@]+)(?:@[^\s:]+)?(:?)\s+(.*)
 const FLAGS = /^<([A-Z0-9_,-]*)>/;
 const ADDRESS = /^inet6? ([0-9a-fA-F.:]+)/;
 
-/** Returns the fact that a line states; null: the line states none. */
+/** Returns the fact that a line states, or null if it states none. */
 export function readIpLine(line: string): IpFact | null {
   const [, deleted, device, colon, rest] = LINE.exec(line) ?? [];
   if (device === undefined || rest === undefined) return null;

@@ -1,5 +1,5 @@
 // Watches the interfaces of the client's addresses. A child process `ip monitor` reports changes, and is restarted with growing pauses when
-// it ends. Without iproute2, this file polls the carriers in /sys. interface-table.ts interprets the facts, and the owner reacts to
+// it exits. Without iproute2, this file polls the carriers in /sys. interface-table.ts interprets the facts, and the owner reacts to
 // changes. Invariant: after each start of the monitor all addresses and links are listed once, so that no change is missed.
 
 import { Backoff } from '@rsio/common/lib/backoff';
@@ -10,7 +10,7 @@ import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from 
 
 /** What the watcher needs from the machine. sys/machine-interfaces.ts has the real implementation. */
 export interface InterfaceSource {
-  /** Starts `ip monitor`. Calls `ended` once, with `isAbsent` true when there is no such program. */
+  /** Starts `ip monitor`. Calls `ended` once, with `isAbsent` true if there is no `ip` program. */
   monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void };
   /** Returns the lines of `ip address` and `ip link`. Throws when `ip` fails. */
   list(): Promise<string[]>;
@@ -88,7 +88,7 @@ export class InterfaceWatcher {
     );
   }
 
-  /** A look does not see every address, so it reports no address as gone. */
+  /** A look does not see every address, so a missing address is not reported as gone. */
   private look(): void {
     this.report(this.table.takeLook(this.ports.source.look()));
   }

@@ -3,11 +3,11 @@
 
 export const STOP_WAIT_MAX_MS = 45_000;
 
-/** Maximum number of volumes that are attached or detached at a time. It is limited because each may run mount and losetup. */
+/** Maximum number of volumes that are attached or detached at a time. The number is limited because each may run mount and losetup. */
 export const VOLUMES_AT_ONCE = 16;
 /**
- * Interval at which rsiod checks carriers if no program reports changes. It is short so that requests on a path without carrier move within
- * 100 ms.
+ * Interval at which rsiod checks carriers if no program reports changes. It is short so that requests on a path without a carrier move to
+ * another path within 100 ms.
  */
 export const CARRIER_POLL_MS = 100;
 export const MONITOR_RESTART_MIN_MS = 100;

@@ -1,5 +1,5 @@
 // The machine's interfaces as a source for the watcher: iproute2 as a child process, or without it /sys and the C library.
-// interface-table.ts parses the lines. Invariant: the monitor ends when rsiod ends, however rsiod ends.
+// interface-table.ts parses the lines. Invariant: the monitor exits when rsiod exits, for whatever reason.
 
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -14,8 +14,8 @@ import { IP_LIST_TIMEOUT_MS } from './limits.ts';
 import path from 'node:path';
 
 /**
- * `ip monitor` does not notice that rsiod is gone. So the shell reads its own input, which ends when rsiod is gone, and then ends the
- * monitor.
+ * `ip monitor` does not notice that rsiod is gone. The shell therefore reads its own input, which ends when rsiod is gone, and then stops
+ * the monitor.
  */
 const MONITOR_SCRIPT = `command -v ip >/dev/null || exit 127
 exec 3<&0

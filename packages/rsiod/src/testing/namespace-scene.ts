@@ -1,5 +1,5 @@
-// A namespace with two interfaces on a network in memory, with a scripted server that reports interfaces, sends lists and loses paths on
-// request. For the tests of namespace.ts.
+// A namespace with two interfaces on an in-memory network, and a scripted server that reports interfaces, sends lists and loses paths on
+// request. Used by the tests of namespace.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
@@ -24,7 +24,7 @@ export const REMOTES = ['192.168.10.9', '192.168.20.9'];
 interface SceneOptions {
   /** Additional lines for the namespace's section. */
   readonly keys?: string;
-  /** Number of remotes that have a section; by default all. */
+  /** Number of remotes that have a section; all by default. */
   readonly sections?: number;
   /** Names of the remotes in the server's list. */
   readonly names?: readonly string[];
@@ -78,7 +78,7 @@ export class NamespaceScene {
     return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
   }
 
-  /** Makes the server change its list and announce that on one path. The client then requests the list on any path. */
+  /** Makes the server change its list and announce the change on one path. The client then requests the list on any path. */
   list(names: readonly string[]): void {
     this.server.interfaces = named(names);
     this.server.generation++;

@@ -1,5 +1,5 @@
-// A program that looks at the machine's interfaces without a free descriptor, for sys/machine-interfaces.test.ts. It prints each result as
-// a line of JSON. The program is one file that runs without a loader, because a start through the loader took eight of the test's fifteen
+// A program for sys/machine-interfaces.test.ts: it lists the machine's interfaces while no descriptor is free, and prints each result as a
+// line of JSON. The program is a single file that needs no loader, because starting it through the loader took eight of the test's fifteen
 // seconds on a busy machine.
 
 import { openSync, writeSync } from 'node:fs';

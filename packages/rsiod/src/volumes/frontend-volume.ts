@@ -18,11 +18,11 @@ export interface VolumeIo {
   bufferOffset: number;
   fua: boolean;
   /**
-   * The range may begin and end at any byte: the volume reads, changes and writes the blocks around it. Otherwise the range must be whole
-   * blocks.
+   * True if the range may begin and end at any byte: the volume then reads, changes and writes the blocks around it. Otherwise the range
+   * must be whole blocks.
    */
   readonly anyRange?: boolean;
-  /** For `zero`: the range stays allocated, so no hole is made. */
+  /** True if a `zero` must leave the range allocated, so that no hole is made. */
   mustKeepAllocated: boolean;
   done(status: Status): void;
 }
@@ -34,7 +34,7 @@ export interface Extent {
 
 /** Identifies a volume by its name, and the content of the volume by `id`. */
 export interface VolumeIdentity {
-  /** The namespace as the configuration names it, and the volume as the server names it. */
+  /** Name of the namespace in the client's configuration, and name of the volume on the server. */
   readonly namespace: string;
   readonly name: string;
   readonly universe: number;
@@ -51,7 +51,7 @@ export interface FrontendVolume extends VolumeIdentity {
   readonly canDiscard: boolean;
   submit(io: VolumeIo): void;
   /**
-   * Passes the allocation from `positionBytes` on to `done`. The extents may cover less than `lengthBytes`, but at least one byte when the
+   * Passes the extents that begin at `positionBytes` to `done`. They may cover less than `lengthBytes`, but cover at least one byte if the
    * status is OK.
    */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;

@@ -1,8 +1,8 @@
-// The requests of a volume for ranges that are not whole blocks, executed as requests for whole blocks. A read reads the blocks around the
-// range. A change first reads the partly covered blocks, then writes them with the changed bytes. A discard skips partly covered blocks. At
-// most BYTE_RANGES_OUT_MAX requests are in flight; the rest wait in turn, and the frontends limit their number. Invariant: overlapping
-// changes are in flight one after the other, in order of arrival, never at the same time (range-lock.ts). So no bytes are lost between the
-// read and the write, and an older change never overwrites a newer one.
+// Executes requests whose ranges are not whole blocks as requests for whole blocks. A read reads the blocks around the range. A change
+// first reads the partly covered blocks, then writes them with the changed bytes. A discard skips partly covered blocks. At most
+// BYTE_RANGES_OUT_MAX requests are in flight; the others wait in order of arrival, and the frontends limit their number. Invariant:
+// overlapping changes are in flight one at a time, in order of arrival (range-lock.ts). Therefore no bytes are lost between the read and
+// the write, and an older change never overwrites a newer one.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -13,7 +13,7 @@ import { RangeEntry, RangeLock } from './range-lock.ts';
 export interface ByteRangePorts {
   /** Sends a request for whole blocks at once, without queueing. */
   submit(piece: VolumeIo): void;
-  /** A change that had to wait may be sent now. */
+  /** A change that was waiting may be sent now. */
   go(entry: RangeEntry): void;
   /** A request whose range is not whole blocks is done. */
   done(io: VolumeIo, status: Status): void;
@@ -33,28 +33,28 @@ export class PartialBlocks {
     this.ports = ports;
   }
 
-  /** Called before a change of whole blocks is sent. False means that the change must wait for `go`. */
+  /** Called before a change to whole blocks is sent. Returns false if the change must wait for `go`. */
   enter(entry: RangeEntry): boolean {
     return this.lock.enter(entry);
   }
 
-  /** A change that has entered is done. */
+  /** Called when a change that has entered is done. */
   leave(entry: RangeEntry): void {
     for (const free of this.lock.leave(entry)) this.proceed(free);
   }
 
-  /** `io`: not whole blocks, at least one byte, within the volume. */
+  /** The range of `io` is not whole blocks, has at least one byte and lies within the volume. */
   submit(io: VolumeIo, blockBytes: number): void {
     const request = new CutRequest(io, blockBytes);
     if (!request.isExclusive || this.lock.enter(request)) this.inTurn(request);
   }
 
-  /** Removes all waiting requests: returns the changes of whole blocks, and ends the other requests with `status`. */
+  /** Removes all waiting requests. Returns the changes to whole blocks, and completes the other requests with `status`. */
   abandon(status: Status): readonly RangeEntry[] {
     const waiting = this.lock.takeWaiting();
     const { queue } = this;
     this.queue = [];
-    // No request waits for these any more.
+    // No request is waiting for these any more.
     for (const request of queue) if (request.isExclusive) this.lock.leave(request);
     for (const entry of [...queue, ...waiting]) if (entry instanceof CutRequest) this.ports.done(entry.io, status);
     return waiting.filter((entry) => !(entry instanceof CutRequest));
@@ -120,12 +120,15 @@ class Piece implements VolumeIo {
   }
 }
 
-/** The request, from its arrival until it is done. Its position in the order is fixed before it has a buffer. */
+/** A request from its arrival until it is done. Its position in the order is fixed before it gets a buffer. */
 export class CutRequest extends RangeEntry {
   readonly io: VolumeIo;
   readonly blockBytes: number;
 
-  /** `io`: not whole blocks, at least one byte, within the volume. The lock covers all blocks that the range touches. */
+  /**
+   * The range of `io` is not whole blocks, has at least one byte and lies within the volume. The lock covers all blocks that the range
+   * touches.
+   */
   constructor(io: VolumeIo, blockBytes: number) {
     super();
     const { positionBytes, lengthBytes } = io;
@@ -162,7 +165,7 @@ export class ByteRange {
     this.pieces = [new Piece(done), new Piece(done), new Piece(done)];
   }
 
-  /** Sends the first pieces. False: there is nothing to send. */
+  /** Sends the first pieces. Returns false if there is nothing to send. */
   start(request: CutRequest): boolean {
     const { blockBytes } = this;
     const { io, beginBytes } = request;
@@ -198,7 +201,7 @@ export class ByteRange {
     return this.taken.io;
   }
 
-  /** Sets the operations of head and tail (`edges`) and of the middle (`between`); null means no operation. */
+  /** Sets the operations for head and tail (`edges`) and for the middle (`between`); null means no operation. */
   private shape(head: Piece, middle: Piece, tail: Piece, edges: VolumeOp | null, between: VolumeOp | null): void {
     const { io, beginBytes, endBytes } = this.taken;
     const { blockBytes, blocks } = this;

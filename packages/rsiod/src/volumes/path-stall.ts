@@ -1,7 +1,7 @@
-// The stall policy of one volume: how long its I/O waits while nothing can be sent, and when the waiting I/O fails. `judgeStall` is a pure
-// decision; `StallWatch` keeps the state and the one timer. Time in which this process did not run does not count, because the process did
-// not see the input that arrived then. Invariants: I/O fails only while the volume is halted; I/O waits for a server that is reachable but
-// slow; `abandon` is called from a timer only, never from within a call of the owner.
+// The stall policy for one volume: how long I/O waits while nothing can be sent, and when waiting I/O fails. `judgeStall` is a pure
+// decision; `StallWatch` keeps the state and the one timer. Time during which this process was not running does not count, because the
+// process did not see the input that arrived then. Invariants: I/O fails only while the volume is halted; I/O waits for a server that is
+// reachable but slow; `abandon` is called only from a timer, never while the owner is calling this class.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -14,9 +14,9 @@ export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
   /** I/O was submitted while the volume is not ready. */
   | { readonly kind: 'submitted' }
-  /** The last outstanding I/O has ended. */
+  /** The last outstanding I/O has completed. */
   | { readonly kind: 'idle' }
-  /** This process did not run for `ms`. That time does not count, because the process did not see the input that arrived then. */
+  /** This process was not running for `ms`. That time does not count, because the process did not see the input that arrived then. */
   | { readonly kind: 'stood-still'; readonly ms: number }
   /** The server reports that it is reachable but slow. The report is valid for `forMs`. */
   | { readonly kind: 'slow'; readonly forMs: number }
@@ -25,15 +25,18 @@ export type StallInput =
 /** Times in monotonic ms. */
 export interface StallState {
   readonly standing: Standing;
-  /** Since when the volume is not ready; null: it is ready. */
+  /** Time at which the volume stopped being ready; null if it is ready. */
   readonly sinceMs: number | null;
-  /** `sinceMs` plus the time in which this process did not run since then. With `stall = fail` the time-out counts from here. */
+  /** `sinceMs` plus the time since then during which this process was not running. With `stall = fail` the time-out starts here. */
   readonly countsFromMs: number | null;
-  /** When I/O began to wait (abandoned I/O excluded), plus the time in which this process did not run since then; null: no I/O waits. */
+  /**
+   * Time at which I/O that has not been abandoned began to wait, plus later time when this process was not running; null if no I/O is
+   * waiting.
+   */
   readonly waitsSinceMs: number | null;
-  /** Until when the server's report that it is slow is valid. No time before that counts. */
+  /** Time until which the server's report that it is slow is valid. No time before it counts. */
   readonly slowUntilMs: number;
-  /** I/O was abandoned since the volume was last ready. */
+  /** True if I/O has been abandoned since the volume was last ready. */
   readonly hasAbandoned: boolean;
 }
 
@@ -42,7 +45,7 @@ export type StallEvent = 'waits' | 'gave-up' | 'goes-on';
 
 export interface StallVerdict {
   readonly state: StallState;
-  /** When to judge again, with the input `time`; null: no time-out is running. */
+  /** Time at which to judge again, with the input `time`; null if no time-out is running. */
   readonly untilMs: number | null;
   /** All waiting I/O must be answered now, with OUTCOME_UNKNOWN. */
   readonly mustAbandon: boolean;
@@ -101,7 +104,8 @@ function later(timeMs: number | null, ms: number): number | null {
 }
 
 /**
- * `fail` counts from when the volume stopped being ready, so that later I/O fails at once. A duration counts from when I/O began to wait.
+ * With `fail`, the time-out starts when the volume stops being ready, so that later I/O fails at once. With a duration, it starts when I/O
+ * begins to wait.
  */
 function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs, slowUntilMs }: StallState): number | null {
   if (standing !== 'halted' || countsFromMs === null || waitsSinceMs === null || policy === 'forever') return null;
@@ -109,8 +113,8 @@ function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs,
 }
 
 /**
- * With `stall = fail` the time-out also runs while no I/O waits. Returns the time from which I/O fails at once; null: the time-out does not
- * run.
+ * With `stall = fail` the time-out runs even while no I/O is waiting. Returns the time from which I/O fails at once, or null if the
+ * time-out is not running.
  */
 export function failsFromMs(policy: StallPolicy, { standing, countsFromMs }: StallState): number | null {
   return policy === 'fail' && standing === 'halted' && countsFromMs !== null ? countsFromMs + STALL_FAIL_GRACE_MS : null;
@@ -130,12 +134,12 @@ export interface StallWatchPorts {
 
 export class StallWatch {
   policy: StallPolicy;
-  /** When waiting I/O will be abandoned, in monotonic ms; null: no time-out is running. */
+  /** Time (monotonic ms) at which waiting I/O will be abandoned; null if no time-out is running. */
   untilMs: number | null = null;
   private readonly ports: StallWatchPorts;
   private state: StallState = STALL_START;
   private timer: Timer | null = null;
-  /** When the next check is due; null: no check is planned. */
+  /** Time at which the next check is due; null if no check is planned. */
   private lookMs: number | null = null;
   private slowMessage: string | null = null;
 
@@ -148,17 +152,17 @@ export class StallWatch {
     return this.state.sinceMs === null;
   }
 
-  /** I/O was abandoned since the volume was last ready. */
+  /** True if I/O has been abandoned since the volume was last ready. */
   get hasAbandoned(): boolean {
     return this.state.hasAbandoned;
   }
 
-  /** Since when the volume is not ready, in monotonic ms; null: it is ready. */
+  /** Time (monotonic ms) at which the volume stopped being ready; null if it is ready. */
   get sinceMs(): number | null {
     return this.state.sinceMs;
   }
 
-  /** Changes the policy, also for I/O that already waits. */
+  /** Changes the policy, including for I/O that is already waiting. */
   setPolicy(policy: StallPolicy): void {
     this.policy = policy;
     this.take({ kind: 'standing', standing: this.state.standing, hasIo: false });
@@ -168,7 +172,7 @@ export class StallWatch {
     if (standing !== this.state.standing) this.take({ kind: 'standing', standing, hasIo });
   }
 
-  /** Called when I/O was submitted while the volume is not ready. The data path checks `isReady` first. */
+  /** Called when I/O is submitted while the volume is not ready. The data path checks `isReady` first. */
   submitted(): void {
     if (this.state.waitsSinceMs === null) this.take({ kind: 'submitted' });
   }
@@ -183,7 +187,7 @@ export class StallWatch {
     this.take({ kind: 'slow', forMs: DRAINING_VALID_MS });
   }
 
-  /** The server's report that it is slow, while it is valid; null: there is none. */
+  /** The server's report that it is slow; null if there is no valid report. */
   get serverMessage(): string | null {
     return this.state.slowUntilMs > this.ports.clock.monotonicMs() ? this.slowMessage : null;
   }
@@ -193,7 +197,7 @@ export class StallWatch {
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // The pause is counted one check longer, so that input that arrived during the pause is read first.
+      // The pause counts as one check longer, so that input that arrived during it is read first.
       const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
       this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }

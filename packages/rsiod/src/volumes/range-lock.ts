@@ -1,16 +1,16 @@
-// Decides which changes of a volume must wait for each other, because one of them reads, changes and writes blocks that it shares with
+// Decides which changes to a volume must wait for each other because one of them reads, changes and writes blocks that it shares with
 // others. Pure. Plain changes may overtake each other (the trunk keeps their order). An exclusive change waits for all earlier ones that
 // overlap it, and later overlapping ones wait for it. Invariants: no change overtakes a waiting one that it overlaps; each entry that
-// enters leaves once. While no change is exclusive, a change costs one link in a list; otherwise the list is walked when the change enters,
-// proceeds and leaves.
+// enters leaves exactly once. While no change is exclusive, a change costs one link in a list; otherwise the list is walked when the change
+// enters, proceeds and leaves.
 
-/** A change that is in flight or waits. Objects are re-used. */
+/** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {
   beginBytes = 0;
   endBytes = 0;
   isExclusive = false;
   isWaiting = false;
-  /** Earlier entries that must leave (or proceed, if neither is exclusive) before this one may proceed. */
+  /** Number of earlier entries that must leave (or proceed, if neither is exclusive) before this one may proceed. */
   blockers = 0;
   before: RangeEntry | null = null;
   behind: RangeEntry | null = null;
@@ -22,7 +22,7 @@ export class RangeLock {
   private exclusives = 0;
   private waiting = 0;
 
-  /** True: the entry may proceed now. False: a `leave` of another entry returns it later. */
+  /** Returns true if the entry may proceed now. Otherwise a later `leave` of another entry returns this one. */
   enter(entry: RangeEntry): boolean {
     entry.before = this.last;
     entry.behind = null;
@@ -36,7 +36,7 @@ export class RangeLock {
     return !entry.isWaiting;
   }
 
-  /** Returns the entries that may proceed now; of two that overlap, the older one first. */
+  /** Returns the entries that may proceed now. If two of them overlap, the older one comes first. */
   leave(entry: RangeEntry): readonly RangeEntry[] {
     const from = entry.behind;
     this.unlink(entry);
@@ -69,7 +69,7 @@ export class RangeLock {
     entry.isWaiting = false;
   }
 
-  /** Decrements `blockers` of each entry of this kind that overlaps `entry`, from `from` on. */
+  /** Starting at `from`, decrements `blockers` of each entry of this kind that overlaps `entry`. */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {
       if (!other.isWaiting || !overlaps(entry, other)) continue;

@@ -1,4 +1,4 @@
-// Reports that a server's storage fails: it is full, or has an I/O error. Programs get the errno; the administrator gets one event and one
+// Reports failures of a server's storage: it is full or has an I/O error. Programs get the errno; the administrator gets one event and one
 // log line instead of a message for each failed I/O. Invariants: the first failure of a kind is reported at once, later ones at most once
 // per STORAGE_ERRORS_LOG_MS; a failure is over only when the same kind of I/O has succeeded since.
 
@@ -17,14 +17,14 @@ export interface StorageFailure {
   readonly status: number;
   /** Failures since the last report. */
   count: number;
-  /** The same kind of I/O has succeeded since the last failure. */
+  /** True if the same kind of I/O has succeeded since the last failure. */
   hasWorked: boolean;
 }
 
 export class StorageFailures {
-  /** Whether a failure is not over yet. The data path checks this for each I/O that succeeds. */
+  /** True while a failure lasts. The data path checks this for each I/O that succeeds. */
   isFailing = false;
-  /** The failure that was reported last; null: nothing has failed. */
+  /** The last reported failure; null if nothing has failed. */
   reported: StorageFailure | null = null;
   private readonly clock: Clock;
   private readonly notify: (event: StorageErrorEvent) => void;
@@ -53,7 +53,7 @@ export class StorageFailures {
     this.report('storage-fails', failure);
   }
 
-  /** An I/O has succeeded. The caller may skip this call unless `isFailing`. */
+  /** Called when an I/O has succeeded. The caller may skip the call unless `isFailing` is true. */
   worked(op: VolumeOp): void {
     for (const failure of this.failures.values()) {
       if (failure.op !== op) continue;
@@ -62,7 +62,7 @@ export class StorageFailures {
     }
   }
 
-  /** The volume has ended: nothing more is reported. */
+  /** Called when the volume has ended. Nothing is reported after this call. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;
@@ -73,7 +73,7 @@ export class StorageFailures {
   private look(): void {
     this.timer = null;
     for (const [key, failure] of this.failures) {
-      // Without I/O there is nothing to report.
+      // If there is no I/O, there is nothing to report.
       if (failure.count > 0) this.lookLater();
       if (failure.count > 0) this.report('storage-fails-on', failure);
       else if (failure.hasWorked) {

@@ -1,6 +1,6 @@
 // A storage stall: the volume's paths are up, but its I/O gets no answer. This file decides when a stall is reported, when it is over, and
-// what the I/O waits for. The judgement is a pure function of times; the watch polls. Lost paths and volumes that are not open are the job
-// of path-stall.ts. Invariant: a timer runs only while I/O was outstanding at the last check, so that the data path only tests `isAsleep`.
+// what the I/O is waiting for. The judgement is a pure function of times; the watch polls. path-stall.ts handles lost paths and volumes
+// that are not open. Invariant: a timer runs only if I/O was outstanding at the last check, so the data path only has to test `isAsleep`.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { StorageReport } from '@rsio/protocol/link/heartbeat';
@@ -10,17 +10,17 @@ export type StorageStallEvent = 'stands-still' | 'moves';
 
 /** The state of the volume at one check; times in monotonic ms. */
 export interface StorageStallLook {
-  /** Whether the volume has a path and is open. */
+  /** True while the volume has a path and is open. */
   readonly isReady: boolean;
-  /** Since when I/O is outstanding without any completion; null: no I/O is outstanding. */
+  /** Start of the time in which I/O is outstanding and none completes; null if no I/O is outstanding. */
   readonly waitingSinceMs: number | null;
 }
 
 export interface StorageStallState {
   readonly lookedMs: number;
-  /** Waiting time counts from here on, because before it the volume was not ready or this process did not run. */
+  /** Waiting time counts from this time on. Before it the volume was not ready, or this process was not running. */
   readonly countsFromMs: number;
-  /** `waitingSinceMs` of the stall that was reported; null: none is. */
+  /** `waitingSinceMs` of the reported stall; null if no stall has been reported. */
   readonly reportedSinceMs: number | null;
 }
 
@@ -33,7 +33,7 @@ export function judgeStorageStall(
   { isReady, waitingSinceMs }: StorageStallLook,
   nowMs: number,
 ): { readonly state: StorageStallState; readonly event: StorageStallEvent | null } {
-  // Not reported here: path-stall.ts reports why the volume is not ready, and when it is ready again.
+  // This is not reported here. path-stall.ts reports why the volume is not ready and when it becomes ready again.
   if (!isReady) return { state: storageStallStart(nowMs), event: null };
   const wasAway = nowMs - before.lookedMs > 2 * SLOW_STORAGE_LOOK_MS;
   const state = { ...before, lookedMs: nowMs, countsFromMs: wasAway ? nowMs : before.countsFromMs };
@@ -47,15 +47,15 @@ export function judgeStorageStall(
 }
 
 /**
- * Describes for people what the I/O waits for. `reported`: the server's newest report of what it executes. A report from before
- * `waitingSinceMs` does not count.
+ * Describes in readable text what the I/O is waiting for. `reported` is the server's newest report of what it is executing. A report older
+ * than `waitingSinceMs` does not count.
  */
 export function storageStallReason(serverText: string, waitingSinceMs: number, reported: StorageReport | null, nowMs: number): string {
   const answer = `an answer of ${serverText}, which`;
   if (reported === null || reported.atMs <= waitingSinceMs) return `${answer} has not said since then what it executes`;
   if (reported.oldestMs === 0) return `${answer} is heard and executes nothing of ours`;
   const ageMs = reported.oldestMs + nowMs - reported.atMs;
-  // A request that the server started only recently cannot have caused the whole wait.
+  // A request that the server has only recently started cannot have caused the whole wait.
   return ageMs < SLOW_STORAGE_MS / 2
     ? `${answer} is heard and executes nothing of ours for longer than ${secondsOf(ageMs)}`
     : `${serverText}'s storage: its oldest request of ours has been executing for ${secondsOf(ageMs)}`;
@@ -81,19 +81,19 @@ export class StorageStallWatch {
     this.ports = ports;
   }
 
-  /** `waitingSinceMs` of the stall that was reported; null: none is. */
+  /** `waitingSinceMs` of the reported stall; null if no stall has been reported. */
   get reportedSinceMs(): number | null {
     return this.state.reportedSinceMs;
   }
 
-  /** I/O is outstanding: starts the checks. */
+  /** Starts the checks, because I/O is outstanding. */
   wake(): void {
     this.isAsleep = false;
     this.state = storageStallStart(this.ports.clock.monotonicMs());
     this.lookLater();
   }
 
-  /** The volume has ended: nothing more is reported. */
+  /** Called when the volume has ended. Nothing is reported after this call. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;

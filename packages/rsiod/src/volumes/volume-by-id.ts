@@ -1,6 +1,6 @@
 // The persistent name of a volume, like udev's names in /dev/disk/by-id: rsio-NAMESPACEID-ID. Pure; makes no links. Invariants: the name
-// depends on the namespaceid and the volume's id only, so it does not change with addresses, servers, volume names, clients or restarts;
-// two volumes never have the same name; udev accepts it as a file name.
+// depends on the namespaceid and the volume's id only, so it does not change with addresses, servers, volume names, clients or restarts; no
+// two volumes have the same name; udev accepts the name as a file name.
 
 import { createHash } from 'node:crypto';
 import { FILE_NAME_MAX_BYTES } from './limits.ts';

@@ -1,6 +1,6 @@
 // An attached volume as its frontends use it: cuts their I/O into segments for the trunk, joins the answers, and counts. Only this file
-// checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: every `submit` ends in exactly
-// one `done`, never from within `submit`; abandoned I/O is not sent again, and this file no longer uses its buffers.
+// checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: every `submit` leads to exactly
+// one `done`, which is never called from within `submit`; abandoned I/O is not sent again, and its buffers are no longer used here.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
@@ -25,13 +25,13 @@ import { StorageFailures, type StorageErrorEvent } from './storage-failures.ts';
 import { StorageStallWatch, type StorageStallEvent } from './storage-stall.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
-/** The events about a volume's I/O that are reported. */
+/** The reported events about a volume's I/O. */
 export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 
-/** One I/O of a frontend, whose segments are in flight. */
+/** One I/O from a frontend, with its segments in flight. */
 class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
-  /** The I/O has entered `byteRanges`, so other changes may have to wait for it. */
+  /** True if the I/O has entered `byteRanges`, so that other changes may have to wait for it. */
   hasEntered = false;
   left = 0;
   status = 0;
@@ -45,7 +45,7 @@ class Segment extends Request {
 const NOTHING = Buffer.alloc(0);
 
 export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
-  /** The client's name of the namespace. */
+  /** The client's name for the namespace. */
   readonly namespace: string;
   readonly namespaceid: number;
   readonly counters: VolumeCounters;
@@ -55,7 +55,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
   outstanding = 0;
-  /** Since when I/O is outstanding without any completion, in monotonic ms; null: no I/O is outstanding. */
+  /** Start (monotonic ms) of the time in which I/O is outstanding and none completes; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
   private readonly serverName: (() => string) | null;
@@ -65,8 +65,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private readonly byteRanges: PartialBlocks;
 
   /**
-   * `notify` is called when I/O waits or resumes, when the stall policy abandons it, and when the storage stalls or fails. It feeds the log
-   * and the events.
+   * `notify` is called when I/O begins to wait or resumes, when the stall policy abandons it, and when the storage stalls or fails. It
+   * feeds the log and the events.
    */
   constructor(
     namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
@@ -105,7 +105,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.attachment.name;
   }
 
-  /** The volume's server, as text for people. */
+  /** Human-readable description of the volume's server. */
   get serverText(): string {
     return this.serverName === null ? 'its server' : `server ${this.serverName()}`;
   }
@@ -131,7 +131,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.attachment.readonly;
   }
 
-  /** Bytes that were acknowledged, but not flushed successfully since. */
+  /** Bytes that have been acknowledged but not yet flushed successfully. */
   get unflushedBytes(): number {
     const { log } = this.attachment;
     return log === null ? 0 : log.dataBytes + log.rangeBytes;
@@ -157,7 +157,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     } else this.gather(io, invalid, true);
   }
 
-  /** `enter`: the I/O is a change that waits for byte ranges that share its blocks. */
+  /** `enter` is true if the I/O is a change that must wait for requests whose byte ranges share its blocks. */
   private gather(io: VolumeIo, invalid: Status, enter: boolean): void {
     const gathering = this.freeGatherings.pop() ?? new Gathering();
     gathering.io = io;
@@ -170,7 +170,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       if (enter && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
       this.cut(gathering, io);
     }
-    // The I/O was refused or is empty, so there is nothing to send. It ends after the current event.
+    // The I/O was refused or is empty, so there is nothing to send. It completes after the current event.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
   }
 
@@ -181,7 +181,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.byteRanges.enter(gathering);
   }
 
-  /** All changes that this one had to wait for have ended. */
+  /** Called when all changes that this one was waiting for have ended. */
   private go(entry: RangeEntry): void {
     assert(entry instanceof Gathering && entry.io !== null, 'An entry of a byte range proceeds as a change');
     this.cut(entry, entry.io);
@@ -241,13 +241,13 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     for (const request of this.trunk.abandon(this.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
-  /** Flushes the data in the replay log without a request of a frontend, if the attachment can flush now. */
+  /** Flushes the data in the replay log without a request from a frontend, if the attachment can flush now. */
   flushLog(): void {
     this.attachment.flushLog(this.clock.monotonicMs());
     this.trunk.wantPump();
   }
 
-  /** Calls `idle` once no I/O is outstanding, which may be now. */
+  /** Calls `idle` as soon as no I/O is outstanding, possibly at once. */
   onIdle(idle: () => void): void {
     if (this.outstanding === 0) idle();
     else this.whenIdle.push(idle);
@@ -325,7 +325,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return positionBytes + lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
   }
 
-  /** Whether the range is not whole blocks. */
+  /** True if the range begins or ends within a block. */
   private isCut(positionBytes: number, lengthBytes: number): boolean {
     const block = this.blockSizeBytes;
     return positionBytes % block !== 0 || lengthBytes % block !== 0;
@@ -355,7 +355,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     }
   }
 
-  /** Cuts a DISCARD or ZERO: whole MiB first, the rest in sectors. */
+  /** Splits a DISCARD or ZERO into whole MiB, followed by the rest in sectors. */
   private cutRange(gathering: Gathering, io: VolumeIo): void {
     const op = io.op === 'discard' ? OP.DISCARD : OP.ZERO;
     const flags = (io.fua ? FLAG.FUA : 0) | (io.op === 'zero' && io.mustKeepAllocated ? FLAG.NO_HOLE : 0);

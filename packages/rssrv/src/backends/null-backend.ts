@@ -1,5 +1,5 @@
-// A volume without storage, for measurements of the protocol alone: reads return zeros, writes are discarded. Because all data is lost at
-// once, it is used only with `type = null`.
+// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. Because all data is lost at
+// once, only volumes with `type = null` use it.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -10,12 +10,15 @@ import { openBlockDevice, openMemory, openRegularFile } from './files/opened-fil
 import { NullBackend } from './null-backend.ts';
 import { ThreadShareBackend } from './thread-share-backend.ts';
 
-/** Opens the backend. Throws E_VOLUME naming volume, path and errno if the storage cannot be opened or is not what the listener found. */
+/**
+ * Opens the backend. Throws E_VOLUME naming volume, path and errno if the storage cannot be opened or is not the storage that the listener
+ * found.
+ */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   return withFaults(sharing(await openStorage(volume, ports), volume, ports), volume, ports);
 }
 
-/** Memory does not hang, so it needs no share of the threads. */
+/** A memory volume does not hang, so it needs no share of the threads. */
 function sharing(backend: Backend, { type, id }: ServedVolume, { threads }: BackendPorts): Backend {
   return type === 'file' || type === 'block' ? new ThreadShareBackend(backend, threads, id) : backend;
 }

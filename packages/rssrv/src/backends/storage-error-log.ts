@@ -1,5 +1,5 @@
-// Log lines about failing storage, with volume, file, error and remedy. The client itself gets only a status. Invariant: however many
-// requests fail, there is one line for the first failure of each kind, then at most one per STORAGE_ERRORS_LOG_MS.
+// Logs storage failures with volume, file, error and remedy, because the client gets only a status. Invariant: the first failure of each
+// kind is logged at once; further failures of that kind cause at most one line per STORAGE_ERRORS_LOG_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoRemedy } from '@rsio/common/lib/errors';
@@ -14,7 +14,7 @@ export class StorageErrorLog {
   private readonly volume: ServedVolume;
   private readonly clock: Clock;
   private readonly log: Log;
-  /** Kind -> number of failures not logged yet. A failure of a kind without an entry is logged at once. */
+  /** Kind -> number of failures that have not been logged yet. The first failure of a kind has no entry and is logged at once. */
   private readonly unreported = new Map<string, number>();
 
   constructor(volume: ServedVolume, clock: Clock, log: Log) {
@@ -23,7 +23,7 @@ export class StorageErrorLog {
     this.log = log;
   }
 
-  /** Counts a failure, and logs it if it is the first of its kind. `errno`: as reported by a backend. */
+  /** Counts a failure, and logs it if it is the first of its kind. `errno`: the name that the backend reported. */
   note(operation: BackendOperation, errno: string): void {
     const kind = `${operation} ${errno}`;
     const count = this.unreported.get(kind);

@@ -1,6 +1,7 @@
-// A backend that uses no more than its volume's share of the worker's threads (thread-shares.ts). Further operations wait here, so that
-// other volumes get a thread even if the storage of this one hangs. The inner backend executes the operations. The slots of the callers
-// bound the queue. Invariant: the queue is empty at close, because the caller closes the backend only after all answers.
+// A backend that uses no more than its volume's share of the worker's threads (thread-shares.ts). Operations beyond that share wait here,
+// so that other volumes get a thread even if this volume's storage hangs. The inner backend executes the operations. The number of slots in
+// the callers' sessions bounds the queue. Invariant: the queue is empty at close, because the caller closes the backend only after all
+// operations have been answered.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './io/backend.ts';
@@ -49,7 +50,7 @@ export class ThreadShareBackend implements Backend {
 
   /**
    * Flushes do not wait for a thread here: only one sync runs at a time (flush-gate.ts), and the flushes that wait for it must not occupy
-   * the threads of reads.
+   * threads that reads need.
    */
   flush(done: IoDone): void {
     this.inner.flush(done);
@@ -76,7 +77,7 @@ export class ThreadShareBackend implements Backend {
   private run(done: IoDone, start: (end: IoDone) => void): void {
     this.lane.run((ended) =>
       start((status) => {
-        // Answer first, so that an operation started by the answer is queued before the thread is given back.
+        // Answer before returning the thread, so that an operation that the answer starts is already in the queue.
         done(status);
         ended();
       }),

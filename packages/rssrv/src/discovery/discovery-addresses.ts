@@ -1,7 +1,7 @@
-// The addresses on which a server receives discovery datagrams, the interfaces that answer on each of them, and the addresses of clients
-// that have proved themselves. Pure; discovery-service.ts owns the sockets. Invariants: no pair of address and port occurs twice, so that a
-// request is received once however many interfaces share a subnet; the number of known addresses is bounded, and a known address grants no
-// rights, because it proves nothing.
+// Keeps the addresses on which a server receives discovery datagrams, the interfaces that answer on each address, and the addresses of
+// clients that have proved themselves. Pure; discovery-service.ts owns the sockets. Invariants: each pair of address and port occurs once,
+// so that a request is received once even if several interfaces share a subnet; the number of known addresses is bounded, and a known
+// address grants no rights, because it proves nothing.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -12,15 +12,19 @@ import { KNOWN_ADDRESSES_MAX } from './limits.ts';
 export interface DiscoveryAddress {
   readonly address: string;
   readonly port: number;
-  /** Whether this is a broadcast address. A socket on a unicast address receives no broadcasts, so each has its own socket. */
+  /**
+   * True for a broadcast address. Each broadcast address has its own socket, because a socket on a unicast address receives no broadcasts.
+   */
   readonly isBroadcast: boolean;
-  /** Name of the interface to which the address belongs. If several in one subnet share it, the first of them. */
+  /**
+   * Name of the interface to which the address belongs. If several interfaces in one subnet share the address, this is the first of them.
+   */
   readonly interfaceName: string;
 }
 
 /**
- * The addresses to receive on, or none with `explore = no`. An interface with its own port also answers on that port, because probes ask on
- * the port of the paths.
+ * Returns the addresses to receive on, or none with `explore = no`. An interface with its own port also answers on that port, because
+ * probes use the port of the paths.
  */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];
@@ -42,8 +46,8 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
 }
 
 /**
- * Addresses that answer a request sent to a broadcast address, best first: those in the subnet of the sender, then others with this
- * broadcast address. On the loopback, all subnets have the same broadcast address.
+ * Returns the addresses that answer a request sent to a broadcast address, best first: those in the subnet of the sender, then others with
+ * this broadcast address. On the loopback, all subnets have the same broadcast address.
  */
 export function answeringAddresses(
   broadcast: string,

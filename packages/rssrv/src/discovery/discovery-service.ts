@@ -1,5 +1,5 @@
 // Answers discovery datagrams on the UDP sockets that the configuration requires, by means of the pure responder. It never touches workers
-// or sessions. Invariant: a problem with UDP is only a warning, and the server serves its clients nevertheless.
+// or sessions. Invariant: a problem with UDP causes only a warning, and the server continues to serve its clients.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -27,7 +27,7 @@ interface BoundSocket {
   readonly socket: DatagramSocket;
 }
 
-/** Outcomes that are not logged. A request for another namespace indicates no problem of this server or the network. */
+/** Outcomes that are not logged. A request for another namespace indicates no problem with this server or the network. */
 const ORDINARY: ReadonlySet<DiscoveryOutcome> = new Set(['answered', 'namespace']);
 
 export class DiscoveryService {
@@ -117,7 +117,7 @@ export class DiscoveryService {
 
   private onDatagram(at: DiscoveryAddress, datagram: Buffer, from: DatagramPeer): void {
     const nowMs = this.ports.clock.monotonicMs();
-    // Read the interfaces again, because link speeds and MTUs change while the server runs, and cables are plugged in later.
+    // Read the interfaces again, because link speeds, MTUs and cabling may have changed since the last time.
     if (nowMs - this.machineAtMs > DISCOVERY_FACTS_MS) this.refresh();
     const answer = this.responder?.answerTo(datagram, from.address, nowMs) ?? null;
     if (answer === null) this.dropsTimer ??= this.ports.clock.after(DISCOVERY_DROPS_LOG_MS, () => this.reportDrops());

@@ -1,7 +1,7 @@
-// Decides which client may have a volume (docs/PROTOCOL.md H1 to H4): the result of an OPEN, and the holds after each change. Pure: values
-// in, values out. holds.ts makes the holds durable. The caller ensures that nothing of a lost hold is running before it calls
-// `withOpening`. Invariants: a volume that is not shared has one writer or only readers; the epoch grows with each change of holds; no two
-// holds have the same identity.
+// Decides which client may have a volume (docs/PROTOCOL.md H1 to H4): the result of an OPEN, and the holds after each change. Pure.
+// holds.ts makes the holds durable. Before it calls `withOpening`, the caller ensures that no request under a lost hold is running.
+// Invariants: a volume that is not shared has one writer or only readers; the epoch grows with each change of holds; no two holds have the
+// same identity.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -9,7 +9,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '../workers/channel.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 
-/** An instance of a node, and its address. */
+/** The instance of a node that requests a volume, and its address. */
 export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
 
 export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce'>;
@@ -18,24 +18,24 @@ export interface Hold {
   readonly node: string;
   readonly machine: string;
   readonly instance: number;
-  /** Null means any process of that instance. It comes from earlier versions of the file, or from clients of the first versions. */
+  /** Null means any process of that instance. Null occurs in earlier versions of the file, and with clients of the first versions. */
   readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
   /**
-   * The volume's epoch when this hold began, which identifies the hold. 0: a reader from the file's first version, whose identity has no
-   * epoch.
+   * The volume's epoch when this hold began, which identifies the hold. 0 for a reader from the file's first version, in which a reader's
+   * identity has no epoch.
    */
   readonly epoch: number;
   /**
-   * The last incarnation of the storage in which the holder had recovered everything. Null: unknown (first version of the file), which
-   * counts as the current incarnation.
+   * The last incarnation of the storage in which the holder had recovered everything. Null (first version of the file) counts as the
+   * current incarnation.
    */
   readonly life: string | null;
 }
 
-/** The last take-over of a volume. */
+/** The most recent take-over of a volume. */
 export interface TakeOver {
   readonly node: string;
   readonly address: string;
@@ -58,21 +58,21 @@ export interface Refusal {
   readonly holders: readonly Holder[];
 }
 
-/** The result of an OPEN, provided that nothing of `losers` is running and their writes are durable. */
+/** The result of an OPEN. It applies once no request from `losers` is running and their writes are durable. */
 export interface Opening {
   readonly kind: 'opening';
   readonly client: Claimant;
-  /** Whether the handle is read-only. */
+  /** True if the handle is read-only. */
   readonly readonly: boolean;
-  /** Whether the hold is that of a reader. A second, read-only handle does not turn a writer into a reader. */
+  /** True if the hold is a reader's. A second, read-only handle does not turn a writer into a reader. */
   readonly isReader: boolean;
-  /** Holds of other nodes that are taken over. */
+  /** Holds that this OPEN takes over from other nodes. */
   readonly losers: readonly Hold[];
-  /** The hold of another instance of this node, or null. */
+  /** The hold that belongs to another instance of this node, or null. */
   readonly replaced: Hold | null;
-  /** Whether the holder has nothing to recover. */
+  /** True if the holder has nothing to recover. */
   readonly isSettled: boolean;
-  /** A loser may have written, so the volume must be synced first. */
+  /** True if a loser may have written. The volume must then be synced first. */
   readonly needsSync: boolean;
 }
 
@@ -112,8 +112,8 @@ export function decideOpen(
 }
 
 /**
- * The holds after an OPEN was decided, or the same object if nothing changes. `incarnation`: the incarnation of the storage after the
- * losers have ended.
+ * Returns the holds after an OPEN has been decided, or the same object if nothing changes. `incarnation`: the storage's incarnation after
+ * the losers' sessions have ended.
  */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;
@@ -132,7 +132,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   const hold = {
     ...own,
     readonly: onlyReads,
-    // No client has written since this hold began, so keep its identity.
+    // No client has written since this hold began, so the hold keeps its identity.
     epoch: isChanged && own.epoch === 0 ? epoch : own.epoch,
     life: isSettled ? incarnation : own.life,
   };
@@ -140,7 +140,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
 }
 
-/** The client's view of its hold. `epoch`: grants up to this epoch are revoked together. */
+/** Returns the client's view of its hold. `epoch`: grants up to this epoch are revoked together. */
 export function grantFor(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -150,13 +150,19 @@ export function grantFor(
   return own === undefined ? null : { identity: identityOf(volume, own), epoch: entry.epoch };
 }
 
-/** The holds after a client has closed the volume. Its hold is removed, unless the hold began after `epoch`, the epoch of the grant. */
+/**
+ * Returns the holds after a client has closed the volume. The client's hold is removed, unless it began after `epoch`, the epoch of the
+ * grant.
+ */
 export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
   const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);
   return holds.length === entry.holds.length ? entry : { ...entry, epoch: entry.epoch + 1, holds };
 }
 
-/** The holds after the client has recovered everything in this incarnation of the storage, or null if it no longer has such a hold. */
+/**
+ * Returns the holds after the client has recovered everything in this incarnation of the storage, or null if the client no longer has that
+ * hold.
+ */
 export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, incarnation: string): VolumeHolds | null {
   const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
   if (own === undefined) return null;
@@ -176,7 +182,9 @@ export function holdersOf(holds: readonly Hold[]): Holder[] {
 
 type Who = Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>;
 
-/** Compares more than the number of starts, because a copy of a client's machine has the same number. */
+/**
+ * Returns true if both are the same instance. The number of starts is not enough, because a copy of a client's machine has the same number.
+ */
 export function isOf(hold: Who, client: Who): boolean {
   const isSameStart = hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
   return isSameStart && (hold.process === null || hold.process === client.process);
@@ -190,7 +198,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** The refusal of H3: the present holder has not yet recovered its writes. */
+/** The refusal under H3: the present holder has not yet recovered its writes. */
 function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
   const sentence =
     `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +
@@ -202,7 +210,7 @@ function heldBy(name: string, hold: Hold | undefined): string {
   return `Volume ${name} is held by ${hold?.node ?? '?'} at ${hold?.address ?? '?'} since ${hold === undefined ? '?' : formatTime(hold.sinceMs)}`;
 }
 
-/** The refusal if the client resumes a hold that it has lost. */
+/** The refusal if the client tries to resume a hold that it has lost. */
 function taken(entry: VolumeHolds, { name }: HeldVolumeFacts, { node }: Claimant): Refusal {
   const others = entry.holds.filter((hold) => hold.node !== node);
   const by = entry.taken;

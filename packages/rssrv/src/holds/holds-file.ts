@@ -1,5 +1,5 @@
-// The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. Checks are as
-// strict as those for messages that name holders, because one invalid holder would make every LIST and every refused OPEN fail.
+// The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. The checks are
+// as strict as those for messages that name holders, because a single invalid holder would make every LIST and every refused OPEN fail.
 
 import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
@@ -12,17 +12,17 @@ import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 
 export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;
-  /** Node -> what is known about its instances. */
+  /** Node -> notes about its instances. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
 }
 
-/** The second version of the file had no process ids. The first version also had no epochs and incarnations of holds. */
+/** The second version of the file had no process ids. The first version also had no epochs and no incarnations for holds. */
 type SecondHold = Omit<Hold, 'process'>;
 type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
 
 /**
- * Used up to the second version: `node machine` -> number below which instances are refused. It was unbounded and had an entry for every
- * machine name that a client made up.
+ * Used until the second version: `node machine` -> number below which instances are refused. It was unbounded, and had an entry for every
+ * machine name that any client had sent.
  */
 type EarlierInstances = Readonly<Record<string, number>>;
 
@@ -56,7 +56,7 @@ function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, 
   return { volumes: Object.fromEntries(converted), nodes: nodesOf(instances) };
 }
 
-/** Omits entries that no valid client can have sent. They came from made-up client data and would make every later start fail. */
+/** Omits entries that no valid client can have sent, because they would make every later start fail. */
 function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
   const nodes = new Map<string, NodeNotes>();
   for (const [key, below] of Object.entries(instances)) {
@@ -70,7 +70,7 @@ function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
 }
 
 function isEarlier<H>(value: unknown, isVolume: (volume: unknown) => boolean): value is Earlier<H> {
-  // Do not use `isWhole`: a number that was counted up beyond the exact integers must not prevent the server from starting.
+  // Do not use `isWhole`: a number that has grown beyond the safe integers must not prevent the server from starting.
   const isNumber = (instance: unknown): instance is number => typeof instance === 'number';
   const isThis = (volume: unknown): volume is object => isVolume(volume);
   return isRecord(value) && isRecordOf(value['volumes'], isThis) && isRecordOf(value['instances'], isNumber);
@@ -124,7 +124,7 @@ function isVolumeOf<H extends SecondHold>(value: unknown, isHold: (hold: unknown
   return isWhole(epoch) && isListOf(holds, (hold): hold is H => isHold(hold, epoch)) && (taken === null || isTakeOver(taken));
 }
 
-/** Rejects a hold that began after the last change, because a later hold would get the same identity. */
+/** Returns true for a valid hold. A hold that began after the last change is invalid, because a later hold would get the same identity. */
 function isSecondHold(value: unknown, lastEpoch: number): value is SecondHold {
   if (!isRecord(value) || !isFirstHold(value)) return false;
   const { epoch, life } = value as Partial<Hold>;

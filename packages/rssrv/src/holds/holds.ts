@@ -1,7 +1,7 @@
 // Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a grant,
 // so that holds survive restarts. hold-rules.ts decides; this module serializes the changes of a volume's holds and the steps of a
-// take-over. The ports of each OPEN end processes and sync. Invariant: the file names the old holder until it names the new one, and it
-// names the new one only once nothing of the old one is running.
+// take-over. Through ports, each OPEN ends sessions and syncs volumes. Invariant: the file always names the old or the new holder, and it
+// names the new one only once no request from the old one is running.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -30,32 +30,32 @@ import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withRep
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
 
-/** What an OPEN needs from its listener. */
+/** The listener's functions that an OPEN needs. */
 export interface GrantPorts {
-  /** The requested volume if the client may have it now. Null: the volume was removed since the request. */
+  /** Returns the requested volume if the client may have it now, or null if the volume has been removed since the request. */
   find(): ServedVolume | null;
-  /** The current incarnation of the storage. */
+  /** Returns the current incarnation of the storage. */
   incarnation(volume: ServedVolume): string;
-  /** Resolves when nothing granted to this hold up to `epoch` is running. False: writes may be lost. */
+  /** Resolves when no request under this hold's grants up to `epoch` is running. Resolves with false if writes may be lost. */
   revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
-  /** Makes all writes to the volume durable. Throws if some may be lost. */
+  /** Makes all writes to the volume durable. Throws if any may be lost. */
   sync(volume: ServedVolume): Promise<void>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
-  /** Whether the client's session still exists, so that the answer can be sent. */
+  /** Returns true if the client's session still exists and can be sent the answer. */
   isWanted(): boolean;
-  /** A volume has another holder. The listener notifies clients that read the list. */
+  /** Called when a volume's holders have changed. The listener notifies clients that read the list. */
   holdersChanged(): void;
 }
 
-/** Changes the notes about a node. */
+/** A function that changes the notes about a node. */
 type NotesChange = (notes: NodeNotes) => NodeNotes;
 
 /** Serializes the changes of one volume's holds. */
 interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
-  /** The take-over in progress, with the volume's entry from before the take-over; null: none. */
+  /** The take-over in progress, with the volume's previous entry; null if there is none. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
@@ -78,7 +78,7 @@ export class Holds {
     }));
   }
 
-  /** Loads the file. Throws E_SYSTEM if it cannot be used. */
+  /** Loads the holds file. Throws E_SYSTEM if the file cannot be used. */
   async load(): Promise<void> {
     const content = await this.file.load();
     if (content === null) return;
@@ -86,7 +86,7 @@ export class Holds {
     for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
 
-  /** Epoch of the last grant of a volume. */
+  /** Returns the epoch of the last grant for a volume. */
   epochOf(volumeId: string): number {
     return this.entryOf(volumeId).epoch;
   }
@@ -95,25 +95,28 @@ export class Holds {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
-  /** Whether this machine has proved its identity as this node before. */
+  /** Returns true if this machine has already proved that it is this node. */
   isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
     return this.notesOf(client.node).machines.some(({ machine }) => machine === client.machine);
   }
 
-  /** False: a later instance of this node was seen on the same machine, or this instance was replaced. It is then refused permanently. */
+  /**
+   * Returns false if a later instance of this node has been seen on the same machine, or if this instance has been replaced. The instance
+   * is then refused permanently.
+   */
   isCurrent(client: ClientIdentity): boolean {
     return isCurrent(this.notesOf(client.node), client);
   }
 
   /**
-   * Whether a new client may replace the earlier instance of its node, which has been silent for `silentMs` (0: it is connected). It may if
-   * it is certainly the successor of that instance, or if that instance has been silent long enough.
+   * Returns true if a new client may replace its node's earlier instance, which has been silent for `silentMs` (0 while connected). The new
+   * client may do so if it is certainly that instance's successor, or if that instance has been silent long enough.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
   }
 
-  /** The last admitted instance of a node if it holds a volume according to the file, otherwise null. */
+  /** Returns the last admitted instance of a node if the file names it as a holder, otherwise null. */
   lastHolding(node: string): ClientIdentity | null {
     const { last } = this.notesOf(node);
     if (last === null) return null;
@@ -121,28 +124,27 @@ export class Holds {
     return [...this.volumes.values()].some(({ holds }) => holds.some((hold) => isOf(hold, client))) ? client : null;
   }
 
-  /** Records a proven instance that is admitted, and the instance that it replaces. Durable when it resolves. */
+  /**
+   * Records a proven instance that is being admitted, and the instance that it replaces. The record is durable when the promise resolves.
+   */
   async noteInstance(client: ClientIdentity, replaced: ClientIdentity | null): Promise<void> {
     const change: NotesChange = (notes) => withInstance(notes, client, replaced);
     if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
   }
 
-  /**
-   * Removes the notes about all other nodes, which are no longer clients, except nodes that hold a volume. The next change of the file
-   * saves this, too.
-   */
+  /** Removes the notes about all nodes that are no longer clients and hold no volume. The next change to the file saves this, too. */
   keepNodes(clients: readonly string[]): void {
     const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
     for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
   }
 
-  /** Answers an OPEN. A grant is durable when it resolves. If the grant cannot be saved, it throws E_SYSTEM and grants nothing. */
+  /** Answers an OPEN. A grant is durable when the promise resolves. If the grant cannot be saved, it throws E_SYSTEM and grants nothing. */
   async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
     const turns = this.changes.get(volumeId);
     const takeOver = turns?.takeOver ?? null;
     if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
       const { taker, entry } = takeOver;
-      // Tell a client at once if it lost the volume in an earlier take-over, because each retry could meet another take-over.
+      // If the client lost the volume in an earlier take-over, tell it at once, because each retry could coincide with another take-over.
       const lost = this.lostAlready(entry, client, request, ports);
       if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
       return this.refuse(volumeId, `Volume ${request.name} is being taken over by ${taker.node} at ${taker.address}: try again`);
@@ -154,8 +156,8 @@ export class Holds {
   }
 
   /**
-   * The client has closed what was granted up to `epoch`, so its hold ends at once. If saving fails, it throws, but the hold has ended
-   * nevertheless: the next change that is saved includes the release.
+   * Ends a hold at once, because the client has closed everything granted to it up to `epoch`. If saving fails, this throws, but the hold
+   * has ended nevertheless: the next saved change includes the release.
    */
   async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
     await this.inTurn(volumeId, async () => {
@@ -167,7 +169,10 @@ export class Holds {
     });
   }
 
-  /** Records that the client has recovered everything (H3). Durable when it resolves. False: the client no longer has such a hold. */
+  /**
+   * Records that the client has recovered everything (H3). The record is durable when the promise resolves. False if the client no longer
+   * has that hold.
+   */
   async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {
     return this.inTurn(volumeId, async () => {
       const settled = withSettled(this.entryOf(volumeId), client, epoch, incarnation);
@@ -202,7 +207,7 @@ export class Holds {
     return this.give(still, client, opening, ports);
   }
 
-  /** Steps 1 and 2 of a take-over, or of replacing an older instance. Returns the reason for a failure, or null. */
+  /** Performs steps 1 and 2 of a take-over, or of the replacement of an older instance. Returns the reason for a failure, or null. */
   private async endOthers(volume: ServedVolume, opening: Opening, ports: GrantPorts): Promise<string | null> {
     const { client, losers } = opening;
     const { name, id } = volume;
@@ -217,7 +222,7 @@ export class Holds {
       await ports.sync(volume);
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
-      // Storage that is only slow has lost nothing yet. A later error starts a new incarnation.
+      // Slow storage has not lost anything yet. A later error starts a new incarnation.
       if (code === 'E_TIMEOUT' && reason === null)
         return `Volume ${name} was not taken from ${from}. ${message}: try again when the storage answers`;
       reason = message;
@@ -229,7 +234,7 @@ export class Holds {
     return sentence;
   }
 
-  /** Steps 3 and 4. The change is in memory within this turn of the event loop, and durable when it resolves. */
+  /** Performs steps 3 and 4. The change is in memory in the same event-loop turn, and durable when the promise resolves. */
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;
     const { losers, replaced, readonly } = opening;
@@ -253,7 +258,7 @@ export class Holds {
     return { granted: true, volume, readonly, incarnation, ...told };
   }
 
-  /** Logs a refusal only once, however often the client repeats the request. */
+  /** Logs a refusal only once, even if the client repeats the request. */
   private logRefusal({ id, name }: ServedVolume, { node, address }: Claimant, sentence: string): void {
     const key = `${id} ${node}`;
     if (this.refusals.get(key) === sentence) return;
@@ -280,7 +285,7 @@ export class Holds {
     return mine;
   }
 
-  /** Makes a change, which is durable when it resolves, and undone if saving fails. */
+  /** Makes a change, which is durable when the promise resolves. If saving fails, the change is undone. */
   private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
     const before = this.entryOf(volumeId);
     if (to === before) return;
@@ -300,7 +305,7 @@ export class Holds {
     try {
       await this.file.save();
     } catch (error) {
-      // Undo the note: otherwise the client's next attempt would be admitted although nothing was saved.
+      // Undo the change to the notes: otherwise the client's next attempt would be admitted although nothing was saved.
       if (this.nodes.get(node) === after && before !== undefined) this.nodes.set(node, before);
       else if (this.nodes.get(node) === after) this.nodes.delete(node);
       throw error;

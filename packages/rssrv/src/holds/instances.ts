@@ -1,36 +1,39 @@
-// Which instances of a node were seen, which are admitted, and which are refused (docs/PROTOCOL.md H4). Pure: notes in, notes out. holds.ts
-// saves the notes; admissions.ts manages the sessions. Invariants: the number of a machine never decreases; the notes about a node are
-// bounded, whatever its clients send.
+// Decides which instances of a node are admitted or refused, from notes about the instances that were seen (docs/PROTOCOL.md H4). Pure.
+// holds.ts saves the notes; admissions.ts manages the sessions. Invariants: the number recorded for a machine never decreases; the notes
+// about a node are bounded, whatever its clients send.
 
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 import type { ClientIdentity } from '../workers/channel.ts';
 
 export type Instance = Omit<ClientIdentity, 'node'>;
 
-/** Refuses all instances of a machine below a number. */
+/** The number below which all instances on a machine are refused. */
 export interface MachineNote {
   readonly machine: string;
   readonly below: number;
 }
 
 export interface NodeNotes {
-  /** The instance that was admitted last; null: unknown (earlier versions of the file). */
+  /** The instance that was admitted last; null if unknown (earlier versions of the file). */
   readonly last: Instance | null;
   /** Machines in the order in which they were last seen. */
   readonly machines: readonly MachineNote[];
-  /** Processes that were replaced by another process with the same machine and instance number. The most recent one is last. */
+  /** Processes that another process with the same machine and instance number has replaced. The most recently replaced is last. */
   readonly replaced: readonly string[];
 }
 
 export const NO_NOTES: NodeNotes = { last: null, machines: [], replaced: [] };
 
-/** False: this instance was replaced, or a later one of its machine was seen. It is then refused permanently. */
+/**
+ * Returns false if this instance has been replaced, or if a later one has been seen on its machine. The instance is then refused
+ * permanently.
+ */
 export function isCurrent({ machines, replaced }: NodeNotes, { machine, instance, process }: Instance): boolean {
   const below = machines.find((note) => note.machine === machine)?.below ?? 0;
   return instance >= below && (process === null || !replaced.includes(process));
 }
 
-/** The notes after an instance was admitted and has replaced another, or the same object if nothing changes. */
+/** Returns the notes after an instance has been admitted and has replaced another, or the same object if nothing changes. */
 export function withInstance(notes: NodeNotes, client: Instance, replaced: Instance | null): NodeNotes {
   const { machine, instance, boot, process, address } = client;
   const others = replaced === null ? notes : withReplaced(notes, client, replaced);
@@ -40,7 +43,7 @@ export function withInstance(notes: NodeNotes, client: Instance, replaced: Insta
   return isNews ? { ...others, last, machines } : notes;
 }
 
-/** The notes after an instance was replaced by another one that had already been admitted. */
+/** Returns the notes after an instance has been replaced by one that had already been admitted. */
 export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): NodeNotes {
   const { machine, instance, process } = replaced;
   if (machine !== client.machine) {
@@ -54,8 +57,8 @@ export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): 
 type Claim = Pick<Instance, 'machine' | 'instance' | 'process'>;
 
 /**
- * Whether a new client is certainly on the same machine as the earlier instance: it is the same process, or a later start in the same boot.
- * A copy of the machine has another boot id. A copy with the same number of starts is another process.
+ * Returns true if a new client is certainly on the same machine as the earlier instance: it is the same process, or a later start during
+ * the same boot. A copy of the machine has another boot id, or the same number of starts but another process.
  */
 export function isSuccessor(before: Instance, newcomer: Instance): boolean {
   if (before.machine !== newcomer.machine || before.boot !== newcomer.boot) return false;

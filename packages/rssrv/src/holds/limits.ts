@@ -1,14 +1,12 @@
 // Bounds of rssrv's holds/ folder. Units are in the names.
 // src/limits.ts asserts relations to bounds of other folders.
 
-/**
- * If the last path of a session ended this long ago, the session no longer locks out an instance on another machine or after another boot.
- */
+/** A session whose last path closed at least this long ago no longer blocks an instance on another machine or from a later boot. */
 export const SESSION_SILENT_MS = 3_000;
-/** Maximum number of machines, and of replaced processes, recorded for one node. Beyond it the oldest entries are removed. */
+/** Maximum number of machines, and of replaced processes, recorded for one node. Above this number, the oldest entries are removed. */
 export const NODE_MACHINES_MAX = 16;
 export const NODE_REPLACED_MAX = 16;
-/** Maximum number of OPENs of one volume that wait for a change of its holds. The client of any further OPEN is told to try again. */
+/** Maximum number of OPENs for one volume that wait for a change of its holds. The client of any further OPEN is told to try again. */
 export const HOLD_CHANGES_WAITING_MAX = 1_024;
 /** Maximum number of refused OPENs that a listener remembers as already logged. */
 export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;

@@ -1,6 +1,6 @@
 // Decides which proven client gets a session, and first ends the session that it replaces (docs/PROTOCOL.md S9, H4). A node has one
-// session; a new one begins only when nothing of the old one is running. This module keeps the sessions, each with the secret that
-// authenticates its further paths.
+// session; a new one begins only when no request from the old one is running. This module keeps the sessions, each with the secret that
+// authenticates further paths.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -33,7 +33,7 @@ export interface AdmissionPorts {
   takeWorkerSession(session: string): WorkerSession;
   /** The `begin` message for a session of this node. */
   beginMessage(node: string): ToSession;
-  /** Whether the configuration still names this client. It may have changed since the client proved itself. */
+  /** Returns true if the configuration still names this client. The configuration may have changed since the client proved itself. */
   isClient(node: string): boolean;
   /** Called when a session reports that writes to a volume may be lost. */
   lost(volumeId: string): void;
@@ -41,7 +41,7 @@ export interface AdmissionPorts {
   cut(volumeId: string): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
-  /** Called when the session has ended and nothing of it is running. */
+  /** Called when the session has ended and none of its requests is running. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
   refuse(socket: Socket, proven: Proven, error: RsError): void;
 }
@@ -53,21 +53,21 @@ export interface ServedSession {
   readonly workerSession: WorkerSession;
   /** Ids of the volumes granted to the session. */
   readonly volumeIds: Set<string>;
-  /** When the session's last path closed; null: it has paths. */
+  /** Time at which the session's last path closed; null while it has paths. */
   silentSinceMs: number | null;
-  /** Ends the session if it stays without a path. */
+  /** Timer that ends the session if it stays without a path. */
   linger: Timer | null;
 }
 
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes whose old session is ending. A second new client of such a node is told to try again. */
+  /** Nodes whose old session is ending. If another new client of that node arrives, it is told to try again. */
   private readonly inTransition = new Set<string>();
-  /** The last session of each configured node that has no session now. */
+  /** The last session of each configured node that currently has none. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
-  /** Nodes in transition that were removed or got another key after the proof, which therefore no longer counts. */
+  /** Nodes in transition that have been removed or have got another key since their proof. The proof is therefore invalid. */
   private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
 
@@ -80,7 +80,7 @@ export class Admissions {
     return [...this.byNode.values()];
   }
 
-  /** The secret of the session that this node may join, for the handshake. */
+  /** Returns, for the handshake, the secret of the session if this node may join it. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served !== undefined && !served.workerSession.isGone && served.id === Buffer.from(session).toString('hex')
@@ -88,13 +88,13 @@ export class Admissions {
       : null;
   }
 
-  /** The secret of the node's session, whatever the id of the session. */
+  /** Returns the secret of the node's current session. */
   currentSecretOf(node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served === undefined || served.workerSession.isGone ? null : served.secret;
   }
 
-  /** Sends a proven, paused socket to the worker of its session, or refuses it. */
+  /** Sends a proven, paused socket to its session's worker, or refuses it. */
   admit(socket: Socket, proven: Proven, arrivedAt: ServerInterface): void {
     const admission: Admission = {
       welcomeKey: proven.welcomeKey,
@@ -125,7 +125,7 @@ export class Admissions {
       });
   }
 
-  /** Ends the session of a node that is no longer admitted. The node's holds stay; they end only under the conditions of H1. */
+  /** Ends the session of a node that is no longer admitted. The node's holds stay; they end only under the conditions in H1. */
   dismiss(node: string, sentence: string): void {
     if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
     this.departed.delete(node);
@@ -133,9 +133,9 @@ export class Admissions {
   }
 
   /**
-   * Called when another client takes a volume over from this node. Resolves when nothing granted on the volume up to `epoch` is running in
-   * this node's worker, or when that worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS is told to end
-   * the session. No time-out resolves this promise (S9, H2). False: writes may be lost.
+   * Called when another client takes a volume over from this node. Resolves when no request under the volume's grants up to `epoch` is
+   * running in this node's worker, or when that worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS is
+   * told to end the session. No time-out resolves this promise (S9, H2). Resolves with false if writes may be lost.
    */
   async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
     const session = this.byNode.get(node);
@@ -151,7 +151,7 @@ export class Admissions {
     return isFlushed;
   }
 
-  /** Revokes, in every session, what was granted on a volume up to `epoch`. The holds stay, and clients open the volume again. */
+  /** Revokes a volume's grants up to `epoch` in every session. The holds stay, and clients open the volume again. */
   revoke(volumeId: string, epoch: number): void {
     for (const { volumeIds, workerSession } of this.sessions) if (volumeIds.has(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
@@ -162,7 +162,9 @@ export class Admissions {
     await Promise.all(this.sessions.map((session) => session.workerSession.end(code, sentence)));
   }
 
-  /** Adds a path to a session. A blocked worker would not answer, so the listener tells the client that the server is up but slow. */
+  /**
+   * Adds a path to a session. A blocked worker would not answer, so the listener itself tells the client that the server is up but slow.
+   */
   private join({ workerSession }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
     const stillMs = workerSession.blockedMs;
     if (stillMs === null) {
@@ -184,8 +186,8 @@ export class Admissions {
     };
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
-    // Make this durable before the old instance gets E_REPLACED. It never comes back after that, so the replacement must survive a crash of
-    // the server.
+    // Make this durable before the old instance gets E_REPLACED. The old instance never comes back after that, so the record of the
+    // replacement must survive a crash of the server.
     await this.ports.holds.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
     this.checkStillOpen(client.node);
@@ -203,7 +205,7 @@ export class Admissions {
     this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
   }
 
-  /** Checks what may have changed while a new client waited. */
+  /** Repeats the checks whose result may have changed while the new client was waiting. */
   private checkStillOpen(node: string): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     if (this.dismissedUnderWay.has(node))
@@ -211,7 +213,10 @@ export class Admissions {
     if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was removed from the server's clients`);
   }
 
-  /** A worker session whose process is listening and recorded. The next listener could not find an unrecorded process (S10). */
+  /**
+   * Returns a worker session whose process is recorded and listens to its channel. The next listener could not find an unrecorded process
+   * (S10).
+   */
   private async readyWorkerSession(session: string, { node }: ClientIdentity): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);
     try {
@@ -224,7 +229,7 @@ export class Admissions {
     return workerSession;
   }
 
-  /** H4: whether this instance of the node may have a session. */
+  /** Throws if this instance of the node may not have a session (H4). */
   private checkNewcomer(client: ClientIdentity): void {
     if (!this.ports.holds.isCurrent(client)) {
       throw new RsError('E_REPLACED', `Instance ${client.instance} of node ${client.node} was replaced by a later one`);
@@ -241,7 +246,7 @@ export class Admissions {
     );
   }
 
-  /** The client that may still be active for a node, and how long it has been silent. Null if there is none. */
+  /** Returns the client that may still be active for a node, and how long it has been silent. Null if there is none. */
   private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
     const nowMs = this.ports.clock.monotonicMs();
     const session = this.byNode.get(node) ?? this.departed.get(node);
@@ -249,13 +254,13 @@ export class Admissions {
       const { client, silentSinceMs } = session;
       return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
     }
-    // After a start of the server, holders get time to come back and find their volumes unchanged.
+    // After the server starts, holders get time to come back and find their volumes unchanged.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
   }
 
-  /** Ends the old session, and waits until nothing of it is running (S9). */
+  /** Ends the old session, and waits until none of its requests is running (S9). */
   private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
     const isOther = (['instance', 'machine', 'process'] as const).some((field) => old.client[field] !== client[field]);
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';

@@ -1,6 +1,6 @@
-// Compares the limit of open files with the number that the listener and each worker may need for this configuration. If the limit is too
-// low, the effects appear only later: volumes cannot be opened, and clients are refused. Pure except for reading the limit.
-// descriptor-watch.ts handles the case that descriptors run out nevertheless. Invariant: the number follows from the bounds of one session.
+// Compares the limit on open files with the number of files that the listener and each worker may need for this configuration. If the limit
+// is too low, the effects appear only later: volumes cannot be opened, and clients are refused. Pure except for reading the limit. If
+// descriptors run out nevertheless, descriptor-watch.ts handles it. Invariant: the number needed is derived from the bounds of one session.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -11,15 +11,15 @@ import { plural } from '@rsio/common/lib/units';
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 
 /**
- * The soft limit of this process, which its children inherit, or null if there is none or it is unknown. Node has already raised it to the
- * hard limit.
+ * Returns the soft limit of this process, which its children inherit, or null if the limit is missing or unknown. Node has already raised
+ * it to the hard limit.
  */
 export function openFilesLimit(text: string | null = readLimits()): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(text ?? '')?.[1];
   return soft === undefined ? null : Number(soft);
 }
 
-/** The warning if the limit is too low, or null if it is high enough. */
+/** Returns a warning if the limit is too low, or null if it is high enough. */
 export function openFilesWarning({ volumes, clients, interfaces, server: { processes } }: Counted, limit: number | null): string | null {
   const together = Math.ceil(clients.length / processes);
   const inProcess = together * (volumes.length * DESCRIPTORS_PER_BACKEND + PATHS_PER_TRUNK_MAX) + DESCRIPTORS_RESERVED;

@@ -1,6 +1,6 @@
-// Checks whether this process can open another file. When it cannot, no connection is accepted, because libuv then empties the kernel's
-// queue by closing each new connection without reporting it. Sessions continue in their own processes. Invariant: there is one log line
-// when the shortage begins, one every DESCRIPTOR_LOG_MS while it lasts, and one when it ends.
+// Checks whether this process can open another file. While it cannot, the listener accepts no connections: libuv would close each
+// connection in the kernel's queue without reporting it. Sessions continue in their own processes. Invariant: there is one log line when
+// the shortage begins, one every DESCRIPTOR_LOG_MS while it lasts, and one when it ends.
 
 import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -13,10 +13,10 @@ export class DescriptorWatch {
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly tryOpen: () => string | null;
   private timer: Timer | null = null;
-  /** When the shortage began, and when it was last reported; null: there is no shortage. */
+  /** Time at which the shortage began, and time of its last report; null if there is no shortage. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
-  /** `tryOne` opens and closes a file, and returns the errno name of a failure, or null. */
+  /** `tryOne` opens and closes a file, and returns null or the errno name of a failure. */
   constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;

@@ -1,6 +1,6 @@
-// What `rssrv --check` inspects besides the configuration file: whether this machine has the addresses, and the storage of each volume. It
-// changes nothing, creates no file and listens on no port, so it can run beside a running rssrv. A start reports the same problems in the
-// same words. Some problems only a start can find: a port in use, a file locked by another process, a busy device.
+// Checks for `rssrv --check` beyond the configuration file: the machine's addresses and the storage of each volume. They change nothing,
+// create no file and listen on no port, so they are safe while rssrv is running. A start reports the same problems in the same words. Some
+// problems only a start can find: a port in use, a file locked by another process, a busy device.
 
 import dgram from 'node:dgram';
 import { constants } from 'node:fs';
@@ -17,8 +17,8 @@ import { unlockedError, unlockedSentence } from '../volumes/volume-failures.ts';
 import { fittingSize, inspectLocation, volumeError } from '../volumes/volume-storage.ts';
 
 /**
- * The errors for interfaces on which rssrv could not listen. If at least one interface works, a start continues without those whose address
- * is missing.
+ * Returns the errors for interfaces on which rssrv could not listen. If at least one interface works, rssrv starts without those whose
+ * address is missing.
  */
 export async function missingAddresses(interfaces: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
   const found = await Promise.all(interfaces.map(missingAddress));
@@ -38,7 +38,7 @@ interface Lockable {
   readonly lockTarget: string;
 }
 
-/** Warnings about volumes that could not be served (rssrv would start without them), and about volumes whose settings carry a risk. */
+/** Returns warnings about volumes that could not be served (rssrv would start without them) and about volumes with risky settings. */
 export async function volumeWarnings(
   volumes: readonly ServerVolumeConfig[],
   { systemOf, lockable }: EnvironmentPorts = { systemOf: fileSystemOf, lockable: areLockable },

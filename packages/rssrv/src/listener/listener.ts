@@ -1,6 +1,6 @@
-// The listener process: it listens on every interface, proves each connection, and hands it to the worker of its session. It owns what
-// sessions share: volumes, ids, holds and incarnations. It never reads or writes data of volumes. Invariant: nothing is served before the
-// workers of an earlier listener have exited (S10), nor after `stop` was called.
+// The listener process: it listens on every interface, proves each connection, and hands it to the worker of its session. It owns
+// everything that sessions share: volumes, ids, holds and incarnations. It never reads or writes the data on volumes. Invariant: nothing is
+// served before the workers of an earlier listener have exited (S10), nor after `stop` has been called.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -45,9 +45,9 @@ export interface ListenerOptions {
   readonly paths: RssrvPaths;
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** Workers also log to stderr. */
+  /** True if workers also log to stderr. */
   readonly foreground: boolean;
-  /** rssrv was started with --test, so volumes may have `test-...` keys. */
+  /** True if rssrv was started with --test, so that volumes may have `test-...` keys. */
   readonly mayInjectFaults: boolean;
   /** Shows a sentence to the administrator who started the daemon. */
   readonly warn: (sentence: string) => void;
@@ -69,7 +69,7 @@ export class Listener {
   private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
-  /** Generation of the list that is sent to clients. */
+  /** Generation of the list that the server sends to clients. */
   private generation = 1;
   private isServing = false;
   private isReloadWanted = false;
@@ -145,7 +145,10 @@ export class Listener {
     });
   }
 
-  /** Resolves when the server listens on every interface whose address exists. If it cannot start, it throws and leaves nothing behind. */
+  /**
+   * Resolves when the server listens on every interface whose address exists. If the server cannot start, this throws and leaves nothing
+   * behind.
+   */
   async start(): Promise<void> {
     const { paths, clock, log, warn } = this.options;
     const { config } = this;
@@ -169,7 +172,7 @@ export class Listener {
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
-  /** Admits no more clients, answers requests in progress, flushes, and ends all workers. */
+  /** Stops admitting clients, answers requests in progress, flushes, and ends all workers. */
   async stop(sentence: string): Promise<void> {
     this.isServing = false;
     this.sockets.closeAll();
@@ -181,11 +184,11 @@ export class Listener {
     await this.pool.stop();
     this.limitedLog.close();
     await this.volumes.close();
-    // Records without workers tell the next start that this listener ended cleanly.
+    // Records without workers tell the next listener that this one exited cleanly.
     await this.records?.saved();
   }
 
-  /** On SIGHUP: reopens the logs at once, and reads the configuration as soon as the server is up. */
+  /** Called on SIGHUP. Reopens the logs at once, and reads the configuration as soon as the server is up. */
   reload(): void {
     this.options.log.reopen();
     this.reopenWorkerLogs();
@@ -193,7 +196,7 @@ export class Listener {
     if (this.isServing) this.reloader.ask();
   }
 
-  /** Applies the whole plan, or nothing of the plan if a new interface or volume fails, or if something to be removed is in use by now. */
+  /** Applies the whole plan. If a new interface or volume fails, or if anything to be removed has come into use, it applies nothing. */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
     const missing = await this.sockets.open(next.interfaces);
     let change: VolumeChange;
@@ -210,8 +213,8 @@ export class Listener {
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
-    // From here to the last message to the sessions is one event-loop turn, so that every client with a volume has either been granted its
-    // new facts or is notified of them.
+    // The code from here to the last message to the sessions stays within one event-loop turn. Every client with a volume then either gets
+    // the new facts with its grant or is notified of them.
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.config, openFilesLimit())) this.options.log.warn(filesWarning);
@@ -230,7 +233,7 @@ export class Listener {
     await this.explore(next);
   }
 
-  /** Answers discovery on the interfaces on which the server listens. */
+  /** Answers discovery datagrams on the interfaces on which the server listens. */
   private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
     const interfaces = this.sockets.listening(config.interfaces);
     for (const sentence of await this.discovery.follow({ ...config, interfaces })) warn(sentence);
@@ -241,7 +244,7 @@ export class Listener {
     this.options.warn(`Warning: ${sentence}`);
   }
 
-  /** The new configuration is already in force, so a failure here must not be reported as a refusal. */
+  /** Logs a failure of `work`. The new configuration is already in force, so the failure must not be reported as a refusal. */
   private async afterReload(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -251,7 +254,7 @@ export class Listener {
     }
   }
 
-  /** Status of a configured volume: its size, and the clients that hold it or have it open. */
+  /** Returns the status of a configured volume: its size, and the clients that hold it or have it open. */
   private standingOf(volume: ServerVolumeConfig): VolumeStanding {
     const { id, sizeBytes } = this.volumes.standing(volume);
     if (id === null) return { sizeBytes, users: [] };
@@ -413,7 +416,7 @@ export class Listener {
     return { granted: false, status: failure === undefined ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE, sentence, holders: [] };
   }
 
-  /** Called when a sync of the volume failed in a worker. */
+  /** Called when a sync of the volume has failed in a worker. */
   private async lost(id: string): Promise<void> {
     const name = this.volumes.nameOf(id);
     this.options.log.error(
@@ -424,7 +427,7 @@ export class Listener {
     await this.startIncarnation(id);
   }
 
-  /** Called when a worker found the storage truncated. The volume is not served until a reload or a start finds the storage whole. */
+  /** Called when a worker has found the storage truncated. The volume is not served until a reload or a start finds the storage whole. */
   private async cut(id: string): Promise<void> {
     const sentence = await this.volumes.cut(id);
     if (sentence === null) return;
@@ -433,11 +436,11 @@ export class Listener {
   }
 
   private async startIncarnation(id: string): Promise<void> {
-    // Grants name the new incarnation from now on, even before it is saved. That is safe: if this process crashes, every incarnation
-    // changes.
+    // From now on, grants name the new incarnation, even before it is saved. This is safe, because every incarnation changes if this
+    // process crashes.
     const kept = this.records?.incarnationEnded(id);
     this.admissions.revoke(id, this.holds.epochOf(id));
-    // Announce a change of the list, because even an idle client then checks its handles.
+    // Announce a change of the list, so that even idle clients check their handles.
     this.listChanged([]);
     void this.volumes.clearOldError(id);
     try {

@@ -1,6 +1,6 @@
-// The server's listening sockets, one for each configured interface. Accepted connections go to the listener. One working interface is
-// enough to serve, so the server starts without a missing address and retries it. Invariants: `open` opens all of its interfaces or none,
-// at least one of them listens, and nothing is opened after `closeAll`.
+// The server's listening sockets, one for each configured interface. Accepted connections go to the listener. The server starts if at least
+// one interface works, and retries addresses that are missing. Invariants: `open` opens all of its interfaces or none, at least one of them
+// listens, and nothing is opened after `closeAll`.
 
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -13,16 +13,16 @@ import { DescriptorWatch } from './descriptor-watch.ts';
 import { endpointKey } from '../reload/reload-plan.ts';
 
 export interface ListeningSocket {
-  /** The interface as the configuration describes it now. */
+  /** The interface as the configuration currently describes it. */
   readonly config: ServerInterfaceConfig;
-  /** True once the interface was removed from the configuration. Connections that have not proven themselves by then are refused. */
+  /** True once the interface has been removed from the configuration. Connections that are still unproven are then refused. */
   readonly isClosed: boolean;
 }
 
 class InterfaceSocket implements ListeningSocket {
   config: ServerInterfaceConfig;
   isClosed = false;
-  /** Null if the machine did not have the address at the last attempt. */
+  /** Null if the machine lacked the address at the last attempt. */
   private server: net.Server | null = null;
   private readonly log: Log;
   private readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
@@ -51,7 +51,7 @@ class InterfaceSocket implements ListeningSocket {
       });
     });
     if (problem !== null) return problem;
-    // The interface was closed while the server was starting to listen on it.
+    // The interface may have been closed while the server was starting to listen on it.
     if (this.isClosed) server.close();
     else this.server = server;
     return null;
@@ -68,7 +68,7 @@ export interface ListeningSocketPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
-  /** Called when the server listens on an interface whose address was missing. */
+  /** Called when the server has started to listen on an interface whose address was missing. */
   readonly addressCame: () => void;
 }
 
@@ -77,7 +77,7 @@ export class ListeningSockets {
   private readonly byEndpoint = new Map<string, InterfaceSocket>();
   private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
-  /** Missing endpoint -> error code of the last attempt. The code is logged when it changes. */
+  /** Missing endpoint -> error code from the last attempt. The code is logged when it changes. */
   private readonly reported = new Map<string, string>();
   private isOver = false;
 
@@ -86,15 +86,15 @@ export class ListeningSockets {
     this.descriptors = new DescriptorWatch(ports.clock, ports.log);
   }
 
-  /** The interfaces of `configs` on which the server listens, in the same order. */
+  /** Returns the interfaces in `configs` on which the server listens, in the same order. */
   listening(configs: readonly ServerInterfaceConfig[]): ServerInterfaceConfig[] {
     return configs.filter((config) => this.byEndpoint.get(endpointKey(config))?.isListening === true);
   }
 
   /**
-   * Listens on every interface of `configs` that is not open yet. Returns an error for each whose address is missing; those are retried.
-   * Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM naming the first interface that failed, or E_ADDRESS_MISSING if none of `configs` would
-   * listen. After an error no new socket is open.
+   * Listens on every interface in `configs` that is not open yet. Returns an error for each interface whose address is missing, and retries
+   * these interfaces. Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM naming the first interface that failed, or E_ADDRESS_MISSING if no
+   * interface in `configs` can be used. After an error no new socket is open.
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
     const { log, connected } = this.ports;
@@ -125,7 +125,7 @@ export class ListeningSockets {
     return missing;
   }
 
-  /** Closes the sockets that are not in `configs`, and applies the new settings to the others. */
+  /** Closes the sockets of interfaces that are not in `configs`, and applies the new settings to the others. */
   keep(configs: readonly ServerInterfaceConfig[]): void {
     const kept = new Map(configs.map((config) => [endpointKey(config), config]));
     for (const [key, listeningSocket] of [...this.byEndpoint]) {
@@ -181,12 +181,12 @@ export class ListeningSockets {
   }
 }
 
-/** Text about an interface without which the server continues. */
+/** Returns the text about an interface without which the server continues. */
 export function addressMissingText({ message, code }: RsError): string {
   return `${message}; meanwhile the server serves on its other interfaces [${code}]`;
 }
 
-/** The same error for a start and for `--check`. */
+/** Returns the error that both a start and `--check` report. */
 export function listenError(error: Error, config: ServerInterfaceConfig): RsError {
   const place = `${config.address} port ${config.port} (interface ${config.name})`;
   switch (errnoName(error)) {
@@ -216,7 +216,7 @@ export function listenError(error: Error, config: ServerInterfaceConfig): RsErro
   }
 }
 
-/** The interface as clients see it. */
+/** Returns the interface as clients see it. */
 export function toInterface({ name, address, port }: ServerInterface): ServerInterface {
   return { name, address, port };
 }

@@ -1,6 +1,6 @@
-// What the listener records in RUN, which a boot clears: its workers (pid and start time), so that the next listener can kill those that
-// remain, with their helpers (S10); and the incarnation of each volume's storage, which changes when a worker ends uncleanly
-// (docs/PROTOCOL.md, verifiers). Invariant: counts continue while the file exists; a new file means a new incarnation of every storage.
+// The listener's records in RUN, which a boot clears. They name its workers (pid and start time), so that the next listener can kill those
+// that remain and their helpers (S10), and the incarnation of each volume's storage, which changes when a worker dies (docs/PROTOCOL.md,
+// verifiers). Invariant: counts continue while the file exists; a new file means a new incarnation of every storage.
 
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -17,17 +17,17 @@ interface WorkerRecord {
 }
 
 interface Content {
-  /** Random id created with the file. Files of earlier versions have none. */
+  /** Random id that is created with the file. Files from earlier versions have none. */
   readonly run?: string;
   readonly workers: readonly WorkerRecord[];
-  /** Volume id -> number of unclean ends. */
+  /** Volume id -> number of times that writes to it may have been lost. */
   readonly lives: Readonly<Record<string, number>>;
-  /** Number of unclean ends of a listener, which affect every volume. */
+  /** Number of times that a listener has died, which affects every volume. */
   readonly listenerEnds: number;
 }
 
 const RUN_ID_BYTES = 8;
-/** Process name of the helper of ranges/range-helper.ts. Workers start no other processes. */
+/** Process name of the range helper (ranges/range-helper.ts). Workers start no other processes. */
 const HELPER_NAME = 'perl';
 
 const FORM: StateForm<Content> = {
@@ -86,7 +86,7 @@ export class RunRecords {
     await this.file.save();
   }
 
-  /** `volumeIds`: volumes that a worker had open when it ended uncleanly. */
+  /** Records that a worker has exited. `volumeIds`: the volumes that it had open if it died uncleanly. */
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
     for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
@@ -110,8 +110,8 @@ export class RunRecords {
 }
 
 /**
- * Pids of workers that still exist, and of helpers that have outlived their worker, because a helper may still be changing the storage. If
- * the pid now belongs to another process, nothing of the worker's session is left.
+ * Returns the pids of workers that still exist, and of helpers that have outlived their worker and may still be changing the storage. If a
+ * pid now belongs to another process, no process from the worker's process session is left.
  */
 function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {

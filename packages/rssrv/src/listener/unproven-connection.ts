@@ -1,6 +1,6 @@
 // A connection that has not proven itself yet. It exchanges HELLO, CHALLENGE and PROOF in small frames and within a time limit. A proven
-// connection is handed over as a paused socket from which nothing was read after PROOF; any other is refused and closed. Invariant: bytes
-// that arrive before the handover close the connection, so that the handover loses none.
+// connection is handed over as a paused socket, from which nothing has been read after PROOF. Any other connection is refused and closed.
+// Invariant: if bytes arrive before the handover, the connection is closed, so that the handover cannot lose bytes.
 
 import type { Socket } from 'node:net';
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
@@ -29,7 +29,7 @@ export interface UnprovenConnectionPorts {
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
-  /** Returns null if a wrong proof for this node from this address would still be within the limit. */
+  /** Returns the limit if proofs for this node from this address must wait because of wrong ones, or null if they need not. */
   limitOf(hello: Hello): ProofLimit | null;
   /** Called for a proven connection. The socket is paused, has no listeners, and belongs to the callee. */
   proven(socket: Socket, proven: Proven): void;
@@ -75,12 +75,12 @@ export class UnprovenConnection {
     socket.on('close', () => this.drop('The client closed the connection before it was proven'));
   }
 
-  /** Refuses the connection at once, because the server is ending and must not wait for it. */
+  /** Refuses the connection at once, because the server is stopping and must not wait for the handshake. */
   refuseNow(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
     this.refuse({ kind: 'refuse', mac: null, ...refusal, logReason: refusal.sentence, isFailedProof: false });
   }
 
-  /** Closes this connection, the oldest, to make room for a newer one. */
+  /** Closes this connection to make room for a newer one. */
   evict(): void {
     if (this.isOver) return;
     this.detach();

@@ -1,6 +1,6 @@
 // Admission control for unproven connections: limits their number per address and in total, and restricts further proofs after wrong ones.
 // Proven connections go to the listener. Invariants: no connection is refused for its address before its PROOF; when there is no room, the
-// oldest connection of the same address, or of all, is evicted; wrong proofs for one node do not affect other nodes.
+// oldest connection from the same address, or the oldest of all, is evicted; wrong proofs for one node do not affect other nodes.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
@@ -18,17 +18,17 @@ import type { ListeningSocket } from './listening-sockets.ts';
 export interface UnprovenLimiterPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Creates the handshake of one connection. */
+  /** Creates the handshake for one connection. */
   newHandshake(): ServerHandshake;
   readonly keyOf: NodeLookup;
   readonly secretOf: SecretLookup;
-  /** Secret of the node's session, or null if it has no session. */
+  /** Returns the secret of the node's session, or null if the node has no session. */
   currentSecretOf(node: string): Buffer | null;
-  /** Whether this machine has proved before that it is this node. */
+  /** Returns true if this machine has already proved that it is this node. */
   isKnown(claim: Claim): boolean;
   /**
-   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated`: the interface or the node's key has
-   * changed since HELLO.
+   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated`: true if the interface or the node's key
+   * has changed since HELLO.
    */
   proven(socket: Socket, proven: Proven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
@@ -52,7 +52,8 @@ export class UnprovenLimiter {
     const { clock, log, keyOf, secretOf } = this.ports;
     const address = socket.remoteAddress ?? '';
     const source = sourceKey(address);
-    // Evict the oldest connection, not the newest; otherwise an attacker holding every slot could lock everyone out. A client proves itself quickly.
+    // Evict the oldest connection, not the newest; otherwise an attacker holding every slot could lock everyone out. An honest client
+    // proves itself quickly.
     const sameSource = this.bySource.get(source);
     if ((sameSource?.size ?? 0) >= UNPROVEN_PER_ADDRESS_MAX) sameSource?.values().next().value?.evict();
     if (this.connections.size >= UNPROVEN_MAX) this.connections.values().next().value?.evict();

@@ -2,5 +2,5 @@
 // src/limits.ts asserts relations to bounds of other folders.
 
 export const PROBE_CONNECTIONS_MAX = 4;
-/** Maximum number of probe connections of one node, so that no node locks out the others. */
+/** Maximum number of probe connections from one node, so that no node locks out the others. */
 export const PROBES_PER_NODE_MAX = 2;

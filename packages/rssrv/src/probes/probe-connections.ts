@@ -1,4 +1,4 @@
-// The listener's probe connections: limits their number, and ends them. probe-session.ts does the work of one connection. Invariant: if
+// Admits the listener's probe connections, limits their number, and ends them. probe-session.ts serves one connection. Invariant: if
 // `admit` throws, the socket is untouched and still belongs to the caller.
 
 import type { Socket } from 'node:net';
@@ -20,9 +20,9 @@ export class ProbeConnections {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly lines: RateLimitedLog;
-  /** Open probe -> node that measures. */
+  /** Open probe -> node that is measuring. */
   private readonly open = new Map<ProbeSession, string>();
-  /** Probes have separate pools, so that their data never reaches anything else. */
+  /** Probes have their own buffer pools, so that their data never mixes with other data. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
 
   constructor(clock: Clock, log: Log, lines = new RateLimitedLog(clock, log)) {

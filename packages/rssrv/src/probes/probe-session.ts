@@ -1,5 +1,5 @@
 // The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. Sans-I/O over a
-// PathTransport, in the listener's process. Invariants: it touches no session, worker, hold or volume; READ returns zeros and WRITE
+// PathTransport, in the listener's process. Invariants: a probe touches no session, worker, hold or volume; READ returns zeros and WRITE
 // discards its data; time, bytes and requests are bounded, and data is sent in bounded amounts per event-loop turn, so that a probe does
 // not delay the listener.
 
@@ -31,11 +31,11 @@ import { STATUS } from '@rsio/protocol/wire/status';
 export interface ProbePorts {
   readonly clock: Clock;
   readonly pools: ConnectionPools;
-  /** Called once. `bytes`: the sum of both directions. */
+  /** Called once. `bytes`: the total in both directions. */
   closed(reason: string, bytes: number): void;
 }
 
-/** The result of the proof, and the rest of WELCOME. */
+/** The result of the proof, and the other fields of WELCOME. */
 export interface ProbeAdmission {
   readonly welcomeKey: string;
   readonly transcript: string;
@@ -54,7 +54,7 @@ export class ProbeSession implements ConnectionEvents {
   private turn: Timer | null = null;
   /** Bytes of READ data sent in this turn of the event loop. */
   private turnBytes = 0;
-  /** Number of requests in this receive event. */
+  /** Number of requests in the current receive event. */
   private requests = 0;
 
   /** Sends WELCOME. */
@@ -87,8 +87,8 @@ export class ProbeSession implements ConnectionEvents {
   bodyBegins(): void {}
 
   frame(header: Header, body: Buffer, offset: number): void {
-    // A slot is reused only after its answer, and answers are sent only between receive events. So a longer burst of small frames is not a
-    // measurement.
+    // A slot is reused only after its answer, and answers are sent only between receive events. A longer burst of small frames is therefore
+    // not a measurement.
     if (++this.requests > PROBE_SLOTS) {
       this.violation(`More than ${PROBE_SLOTS} requests came at once`);
       return;
@@ -146,8 +146,8 @@ export class ProbeSession implements ConnectionEvents {
   }
 
   /**
-   * Answers as many READs as the client's reading and the limit per turn permit. A turn is one of the event loop, so that a send that
-   * completes at once does not begin a new turn.
+   * Answers READs until the limit per turn is reached or too many answers are still unread by the client. The limit applies to a turn of
+   * the event loop, so a send that completes at once does not begin a new turn.
    */
   private answerReads(): void {
     const { encoder } = this.connection;
@@ -155,7 +155,7 @@ export class ProbeSession implements ConnectionEvents {
       const { slot, seq, lba, count } = this.reads.shift()!;
       const bytes = count * SECTOR_BYTES;
       const at = encoder.beginIo(bytes);
-      // Overwrite the buffer's earlier content, so that it does not leak.
+      // Overwrite the earlier content of the buffer, so that it does not leak to the client.
       encoder.buffer.fill(0, at, at + bytes);
       encoder.endIo(OP.READ | ANSWER, 0, STATUS.OK, slot, seq, lba, count, bytes);
       this.turnBytes += bytes;

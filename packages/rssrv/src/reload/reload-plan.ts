@@ -1,6 +1,6 @@
-// Decides what a changed rssrvcfg means for a running server: what can be applied now, or every reason why nothing is applied. Pure.
+// Decides how a changed rssrvcfg applies to a running server. The result is the changes to make, or every reason why none is made. Pure.
 // volume-plan.ts decides about volumes; the listener handles sockets, sessions and the log. Invariants: if any part is refused, the whole
-// file is refused; no message shows a key.
+// file is refused; no message shows a secret key.
 
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -13,14 +13,14 @@ export interface ReloadPlan {
   readonly opened: readonly ServerInterfaceConfig[];
   /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
-  /** Whether the list for clients changes in names, addresses, ports or their order. */
+  /** True if names, addresses, ports or their order change in the list for clients. */
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Names of clients whose key has changed. A session that was proved with the old key may not belong to the client. */
+  /** Names of clients whose key has changed. Sessions proved with the old key may belong to an impostor. */
   readonly rekeyedClients: readonly string[];
   readonly volumes: VolumePlan;
-  /** Descriptions of the changes, for the log. Empty if nothing has changed. */
+  /** Log texts that describe the changes. Empty if nothing has changed. */
   readonly changes: readonly string[];
   /** Warnings about the new file that did not apply to the old one. */
   readonly newWarnings: RssrvConfig['warnings'];
@@ -66,7 +66,7 @@ export function reloadPlan(
   };
 }
 
-/** A key that is the same for all spellings of an interface's address, with its port. */
+/** Returns a key for an address and port that is the same for all spellings of the address. */
 export function endpointKey({ address, port }: Pick<ServerInterfaceConfig, 'address' | 'port'>): string {
   return `${addressKey(address)} ${port}`;
 }
@@ -126,7 +126,7 @@ function endpointText({ name, address, port }: ServerInterfaceConfig): string {
   return `${name} (${printEndpoint(address, port)})`;
 }
 
-/** Names in `these` that `those` lack. */
+/** Returns the names in `these` that are missing in `those`. */
 function namesMissingIn(these: readonly { readonly name: string }[], those: readonly { readonly name: string }[]): string[] {
   const others = new Set(those.map(({ name }) => name));
   return these.map(({ name }) => name).filter((name) => !others.has(name));

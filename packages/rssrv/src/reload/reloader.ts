@@ -1,5 +1,5 @@
-// On SIGHUP, reads the configuration again and applies all of it or nothing. Every outcome is logged. reload-plan.ts decides what changes,
-// and the listener applies it. Invariants: one reload runs at a time; after the last SIGHUP, the file is always read once more.
+// On SIGHUP, reads the configuration again, and applies either all of it or nothing. Every outcome is logged. reload-plan.ts decides what
+// changes, and the listener applies it. Invariants: one reload runs at a time; after the last SIGHUP, the file is always read once more.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
@@ -11,15 +11,15 @@ import type { VolumeStanding } from '../volumes/volume-plan.ts';
 
 export interface ReloadPorts {
   readonly log: Log;
-  /** The configuration in force. */
+  /** Returns the configuration in force. */
   current(): RssrvConfig;
-  /** Reads the file. Throws if it is invalid or unreadable. */
+  /** Reads the configuration file. Throws if the file is invalid or unreadable. */
   load(): RssrvConfig;
-  /** The status of a volume in the configuration in force. */
+  /** Returns the status of a volume in the configuration in force. */
   standingOf(volume: ServerVolumeConfig): VolumeStanding;
   /** Applies the plan. If it cannot, it throws and changes nothing. */
   apply(plan: ReloadPlan, next: RssrvConfig): Promise<void>;
-  /** Sets the level of this log and of the workers' logs. */
+  /** Sets the level for this log and the workers' logs. */
   setLevel(level: LogLevel): void;
 }
 
@@ -81,7 +81,7 @@ export class Reloader {
   }
 }
 
-/** Whether `level` logs more than `other`. Needed because a reload is logged if either the old or the new level permits it. */
+/** Returns true if `level` logs more than `other`. A reload is logged if either the old or the new level permits it. */
 function isMore(level: string, other: string): boolean {
   return LEVELS.indexOf(level) < LEVELS.indexOf(other);
 }

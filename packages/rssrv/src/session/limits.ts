@@ -5,23 +5,23 @@ import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 
 const MIB = 1024 * 1024;
 
-/** Total bytes of READs that the server re-executes for late copies. They are not part of the window. */
+/** Maximum total bytes of READs that the server is re-executing for late copies. These READs do not count against the window. */
 export const REREAD_MAX_BYTES = 8 * MIB;
 /**
  * If fewer than one in this many of a session's handle numbers are left, the server ends the session at the next quiet moment. The next
  * session has new numbers.
  */
 export const HANDLE_NUMBERS_LOW_PART = 20;
-/** A session is quiet while none of its executing requests has taken this long. */
+/** A session is quiet while all of its executing requests are younger than this. */
 export const SESSION_QUIET_MS = 100;
 /**
- * If this many bytes of answers are queued on one path, further READs wait. With a longer queue, data would leave the processor's cache
+ * While this many bytes of answers are queued on a path, further READs wait. With a longer queue, data would leave the processor's cache
  * before it is sent.
  */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 /**
- * Bytes of answers that a client has not read, including those of executing READs, over all paths of its session. Above this bound, READs
- * wait on each path that has more than one segment of unread answers. A client that keeps to its window never reaches the bound.
+ * Bytes of answers that a client has not read, over all paths of its session. The answers to executing READs count, too. Above this bound,
+ * READs wait on each path that has more than one segment of unread answers. A client that keeps to its window never reaches the bound.
  */
 export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 

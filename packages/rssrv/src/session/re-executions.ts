@@ -1,6 +1,7 @@
-// Requests that are executed again for late copies of finished ones (docs/PROTOCOL.md S1): one run per tag, with the paths that wait for
-// its answer. In the slot table these requests stay *done*, and they do not count against the window, so they have their own bounds.
-// Invariant: each copy admitted by `begin` is in the list of exactly one run, until that run ends or the path of the copy is removed.
+// Requests that are executed again for late copies of finished ones (docs/PROTOCOL.md S1): one execution per tag, with the paths that wait
+// for the answer. In the slot table these requests stay *done*, and they do not count against the window, so they have their own bounds.
+// Invariant: each copy that `begin` admits is on the list of exactly one execution, until that execution ends or the copy's path is
+// removed.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import type { Header } from '@rsio/protocol/wire/header';
@@ -11,8 +12,8 @@ interface Run {
 }
 
 /**
- * `begun`: execute the request; `joined`: a run in progress answers this path, too; `full`: there is no room now; `twice`: this path
- * already waits for the answer.
+ * `begun`: the caller executes the request; `joined`: an execution in progress answers this path, too; `full`: too much is being executed
+ * again; `twice`: this path is already waiting for the answer.
  */
 export type ReExecutionKind = 'begun' | 'joined' | 'full' | 'twice';
 
@@ -31,7 +32,7 @@ export class ReExecutions {
     return this.runs.size;
   }
 
-  /** Bytes of all runs in progress. */
+  /** Total bytes of all executions in progress. */
   get bytes(): number {
     return this.bytesNow;
   }
@@ -49,7 +50,7 @@ export class ReExecutions {
     return 'begun';
   }
 
-  /** Removes a run that has ended, and returns the paths that wait for its answer, in order of arrival. */
+  /** Removes an execution that has ended, and returns the paths that are waiting for its answer, in order of arrival. */
   end({ slot, seq }: Header): readonly number[] {
     const tag = tagOf(slot, seq);
     const run = this.runs.get(tag);
@@ -59,7 +60,7 @@ export class ReExecutions {
     return run.owed;
   }
 
-  /** Removes a closed path from all runs, so that no more answers are sent to it. */
+  /** Removes a closed path from all executions, so that no more answers are sent to it. */
   forget(path: number): void {
     for (const { owed } of this.runs.values()) {
       const at = owed.indexOf(path);

@@ -1,5 +1,5 @@
-// One I/O request of a client in three steps: validate (pure), execute (backend), map the error to a status. No request reaches a backend
-// without being validated here. The session sends the answers.
+// Handles one I/O request from a client in three steps: validate (pure), execute (backend), and map the error to a status. No request
+// reaches a backend without having been validated here. The session sends the answers.
 
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -10,29 +10,29 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { Backend } from '../backends/io/backend.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 
-/** A volume opened by a session. */
+/** A volume that a session has opened. */
 export interface OpenVolume {
   readonly handle: number;
   readonly volume: ServedVolume;
   readonly backend: Backend;
   readonly readonly: boolean;
-  /** Every write goes to stable storage before it is answered, because several clients may write. */
+  /** True if every write goes to stable storage before it is answered, because several clients may be writing. */
   readonly isWriteThrough: boolean;
-  /** Epoch of the handle's grant. Grants up to an epoch are revoked together. */
+  /** Epoch of the handle's grant. All grants up to a given epoch are revoked together. */
   readonly epoch: number;
   /** Incarnation of the storage when the handle was granted. */
   readonly incarnation: string;
   /** The usable size in bytes, which grows with the volume. */
   sizeBytes: number;
-  /** The handle is being closed or was revoked: nothing new starts on it. */
+  /** True if the handle is being closed or has been revoked. Nothing new then starts on it. */
   isClosing: boolean;
-  /** Whether anything was written after the last sync began. */
+  /** True if anything has been written since the last sync began. */
   hasUnsynced: boolean;
-  /** Operations in progress. */
+  /** Operations in progress on the handle. */
   readonly inFlight: InFlight;
 }
 
-/** Flags defined for each op. Any other flag comes from a newer client. */
+/** Flags that are defined for each op. Any other flag comes from a newer client. */
 const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.READ]: 0,
   [OP.WRITE]: FLAG.FUA,
@@ -41,7 +41,7 @@ const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.ZERO]: FLAG.WIDE | FLAG.FUA | FLAG.NO_HOLE,
 };
 
-/** Validates an I/O request: range, alignment, rights, flags. Positions and sizes in sectors of 512 bytes. */
+/** Validates an I/O request: range, alignment, rights, flags. Positions and sizes are in sectors of 512 bytes. */
 export function validate(open: OpenVolume | undefined, op: number, flags: number, lba: number, count: number): Status {
   if (open === undefined || open.isClosing) return STATUS.STALE;
   if ((flags & ~(FLAGS_KNOWN[op] ?? 0)) !== 0) return STATUS.BAD_REQUEST;
@@ -56,8 +56,8 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
 }
 
 /**
- * Starts a validated FLUSH, DISCARD, ZERO, or a WRITE that `tryWrite` did not take. `body` belongs to the backend until `done`. READs are
- * started in session.ts, which knows where their data goes.
+ * Starts a validated FLUSH, DISCARD or ZERO, or a WRITE that `tryWrite` did not execute. `body` belongs to the backend until `done` is
+ * called. session.ts starts READs, because it knows where their data goes.
  */
 export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
   const { backend } = open;
@@ -79,7 +79,7 @@ export function execute(open: OpenVolume, header: Header, body: Buffer, done: (s
   }
 }
 
-/** Whether the request must be durable when it is answered. */
+/** Returns true if the request must be durable when it is answered. */
 export function isFua(open: OpenVolume, flags: number): boolean {
   return (flags & FLAG.FUA) !== 0 || open.isWriteThrough;
 }

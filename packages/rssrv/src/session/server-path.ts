@@ -1,7 +1,7 @@
-// The server's end of one path of a session. It answers heartbeats, holds READs back while the client leaves answers unread, passes
+// The server's end of one path of a session. It answers heartbeats, holds READs back while the client has too many unread answers, passes
 // complete requests to the session, and logs connects and disconnects within the bounds of rate-limited-log.ts. A READ that is held back
-// counts as not yet received: it is processed when there is room, and dropped if the path closes first. Invariant: paths of one interface
-// do not suppress log lines of another.
+// counts as not yet received: it is processed when there is room, and dropped if the path closes first. Invariant: paths on one interface
+// do not suppress log lines about another.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
@@ -24,39 +24,39 @@ import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from '.
 
 /** The listener's facts about a proven connection. */
 export interface Admission {
-  /** The key for WELCOME, in hex. */
+  /** The key to send in WELCOME, in hex. */
   readonly welcomeKey: string;
   readonly transcript: string;
   /** The server's interface on which the connection arrived. */
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
-  /** Whether the client may send REVOKE. */
+  /** True if the client may send REVOKE. */
   readonly mayRevoke: boolean;
   /** Numbers of the paths that the client considers dead. */
   readonly dead: readonly number[];
 }
 
 export interface ServerPathEvents {
-  /** A complete request with a slot. Its body is valid only during the call. */
+  /** Called for a complete request that has a slot. The body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
-  /** The client abandons its requests on a handle: pairs of slot and seq. */
+  /** Called when the client abandons its requests on a handle. `tags`: pairs of slot and seq. */
   revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
-  /** BYE: the client ends its session. */
+  /** Called when the client ends its session with BYE. */
   clientEnds(sentence: string): void;
-  /** Age of the oldest executing request in ms. */
+  /** Returns the age of the oldest executing request in ms. */
   oldestMs(): number;
   generation(): number;
-  /** Closes a path if the client does not read its answers. */
+  /** Closes a path if the client is not reading its answers. */
   relieve(): void;
-  /** False: the session's paths have so many unread answers in total that this path must wait until `takeWaiting` is called. */
+  /** Returns false if the session's paths have too many unread answers in total. This path must then wait until `takeWaiting` is called. */
   hasRoom(): boolean;
   /** Called when a send on a path has completed. */
   drained(): void;
   pathClosed(path: ServerPath, reason: string): void;
 }
 
-/** Frames between two checks of the clock. */
+/** Number of frames between two checks of the clock. */
 const FRAMES_PER_LOOK = 16;
 const EMPTY = Buffer.alloc(0);
 
@@ -64,7 +64,7 @@ export class ServerPath implements ConnectionEvents {
   readonly number: number;
   readonly connection: Connection;
   readonly arrivedAt: ServerInterface;
-  /** Whether REVOKE was negotiated. */
+  /** True if REVOKE was negotiated. */
   private readonly mayRevoke: boolean;
   private readonly events: ServerPathEvents;
   private readonly clock: Clock;
@@ -77,7 +77,7 @@ export class ServerPath implements ConnectionEvents {
   private framesTaken = 0;
   private eventStartMs = 0;
   private isFlushScheduled = false;
-  /** When this path's interface left the server's list; null: it is listed. */
+  /** Time at which this path's interface was removed from the server's list; null while it is listed. */
   private unlistedSinceMs: number | null = null;
 
   constructor(
@@ -103,9 +103,9 @@ export class ServerPath implements ConnectionEvents {
       this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
       return;
     }
-    // Do not close the path at once, so that a client which finds another interface in the new list can connect there first, and its I/O
-    // never waits. But do close it after a while: the client may use its own list of interfaces, and nothing else closes the paths of a
-    // removed one.
+    // Do not close the path at once: a client that finds another interface in the new list can connect there first, so that its I/O never
+    // waits. Close it after a while, however: the client may be using its own list of interfaces, and nothing else closes the paths on a
+    // removed interface.
     if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
       this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was removed from the server's configuration`);
       return;
@@ -116,7 +116,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** Applies the server's new list. If the interface of this path is not in it, the path is closed after UNLISTED_PATH_MS. */
+  /** Applies the server's new list. If this path's interface is not in the list, the path is closed after UNLISTED_PATH_MS. */
   listed(interfaces: readonly ServerInterface[]): void {
     const { address, port } = this.arrivedAt;
     const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
@@ -183,7 +183,7 @@ export class ServerPath implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** Sends the answers to requests that ended outside a receive event. */
+  /** Sends the answers to requests that have ended outside a receive event. */
   flushSoon(): void {
     if (this.isFlushScheduled) return;
     this.isFlushScheduled = true;
@@ -193,22 +193,22 @@ export class ServerPath implements ConnectionEvents {
     });
   }
 
-  /** Bytes of answers that the client has not read, and of READs in progress. */
+  /** Bytes of answers that the client has not read, plus the bytes of READs in progress. */
   get unreadBytes(): number {
     return this.connection.encoder.queuedBytes + this.owedBytes;
   }
 
-  /** Adds the bytes of a READ in progress whose answer goes to this path. Negative: the READ has ended. */
+  /** Adds the bytes of a READ in progress whose answer goes to this path. A negative number means that the READ has ended. */
   owe(bytes: number): void {
     this.owedBytes += bytes;
   }
 
-  /** Processes waiting READs, because this path or another one has room again. */
+  /** Processes waiting READs, because there is room again. */
   takeWaiting(): void {
     if (this.deferred === null && this.held.length > 0) this.takeHeld();
   }
 
-  /** The session cannot take this READ now. It counts as not yet received, and no other READ overtakes it. */
+  /** Defers a READ that the session cannot execute now. It counts as not yet received, and no other READ overtakes it. */
   defer(header: Header): void {
     this.deferred = { ...header };
   }
@@ -218,7 +218,7 @@ export class ServerPath implements ConnectionEvents {
     this.flushSoon();
   }
 
-  /** The session has room again: processes the deferred READ and those behind it. */
+  /** Processes the deferred READ and those behind it, because the session has room again. */
   takeDeferred(): void {
     const { deferred } = this;
     if (deferred === null) return;
@@ -227,7 +227,7 @@ export class ServerPath implements ConnectionEvents {
     if (this.deferred === null) this.takeHeld();
   }
 
-  /** Processes READs that were held back, as far as room and time permit. */
+  /** Processes READs that were held back, as far as room and time allow. */
   private takeHeld(): void {
     this.framesTaken = 0;
     while (this.held.length > 0 && !this.connection.isClosed) {
@@ -237,7 +237,7 @@ export class ServerPath implements ConnectionEvents {
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
-  /** Holding back keeps READs in order and lets the event loop turn between long batches. */
+  /** Returns true if a READ must be held back, either to keep READs in order or to let the event loop turn between long batches. */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();
   }
@@ -262,7 +262,7 @@ export class ServerPath implements ConnectionEvents {
     this.held.push({ ...header });
   }
 
-  /** Whether a client may send this frame. A frame of the server, an answer or a handshake frame closes the path. */
+  /** Returns true if a client may send this frame. Answers, handshake frames and frames that only servers send close the path. */
   private check(header: Header): boolean {
     const entry = frameEntry(header.op);
     assert(entry !== undefined, 'The decoder lets unknown ops through');

@@ -1,7 +1,7 @@
-// A session's open volumes and its message requests: LIST, OPEN, CLOSE, IOCTL. The listener decides which client gets a volume (through a
-// port); this file opens and revokes handles. Invariants: a handle number is used once per session; nothing starts on a closing handle; a
-// CLOSE or a revocation completes only after the backend is closed; a hold is released when no handle of its volume is open or being
-// opened; the size of a handle only grows.
+// Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. Through a port, the listener decides
+// which client gets a volume; this module opens and revokes handles. Invariants: a handle number is used once per session; nothing starts
+// on a closing handle; a CLOSE or a revocation completes only after the backend is closed; a hold is released when no handle of its volume
+// is open or being opened; the size of a handle only grows.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -36,14 +36,14 @@ export type Grant =
       readonly readonly: boolean;
       readonly identity: string;
       readonly incarnation: string;
-      /** The volume's epoch: grants up to one epoch are revoked together. */
+      /** The volume's epoch. All grants up to a given epoch are revoked together. */
       readonly epoch: number;
     }
   | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
 
 /** The listener's answer to SETTLED. */
 export interface Settled {
-  /** False: the client no longer has the hold. */
+  /** False if the client no longer has the hold. */
   readonly isSettled: boolean;
 }
 
@@ -51,21 +51,21 @@ export interface VolumePorts {
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
-   * The client has closed the volume: its hold ends, unless the hold began after the grant of this epoch. A hold outlives its session: only
-   * CLOSE, a new instance or a take-over ends it.
+   * Ends the client's hold, because the client has closed the volume, unless the hold began after the grant with this epoch. A hold
+   * outlives its session: only CLOSE, a new instance or a take-over ends it.
    */
   release(volumeId: string, epoch: number): Promise<void>;
-  /** The client has recovered its earlier writes in this incarnation of the storage. */
+  /** Reports that the client has recovered its earlier writes in this incarnation of the storage. */
   settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
   openBackend(volume: ServedVolume): Promise<Backend>;
   /**
-   * A sync of the volume failed: acknowledged writes may be lost. The listener starts a new incarnation of the storage and revokes every
-   * handle of the volume. This report reaches it before any later request of this session.
+   * Reports that a sync of the volume has failed, so that acknowledged writes may be lost. The listener starts a new incarnation of the
+   * storage and revokes every handle of the volume. This report reaches it before any later request of this session.
    */
   lost(volumeId: string): void;
   /**
-   * The storage is shorter than the volume: it was truncated. The listener revokes every handle of the volume and stops serving it until
-   * the administrator has restored the storage.
+   * Reports that the storage has been truncated: it is shorter than the volume. The listener revokes every handle of the volume, and stops
+   * serving the volume until the administrator has restored the storage.
    */
   cut(volumeId: string): void;
 }
@@ -75,7 +75,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** Volume id -> epoch: grants up to this epoch were revoked while the OPEN was in progress. */
+  /** Volume id -> epoch up to which grants were revoked while the OPEN was in progress. */
   readonly revoked: Map<string, number>;
 }
 
@@ -91,15 +91,19 @@ export class SessionVolumes {
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
   private readonly opening = new Set<Opening>();
-  /** Handles that are being closed, each with the status of its last flush. */
+  /** Handles that are being closed, each with the future status of its last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
   /** Volume id -> hold to release later, because an OPEN of the volume is in progress. */
   private readonly postponed = new Map<string, PostponedRelease>();
-  /** Ids of volumes with a revoked handle. The client is expected to open them again, so each hold stays until an OPEN is granted. */
+  /**
+   * Ids of volumes with a revoked handle. The client is expected to open these volumes again, so each hold stays until an OPEN is granted.
+   */
   private readonly revoked = new Set<string>();
-  /** Handles whose storage was found truncated. The listener was notified. */
+  /** Handles whose storage has been found truncated. The listener has been notified. */
   private readonly cutHandles = new Set<number>();
-  /** Volume id -> new size, for volumes that have grown during an OPEN in progress. The OPEN may have been granted with the old size. */
+  /**
+   * Volume id -> new size, for volumes that have grown since an OPEN in progress began. The OPEN may have been granted with the old size.
+   */
   private readonly grownMeanwhile = new Map<string, number>();
 
   constructor(ports: VolumePorts) {
@@ -111,7 +115,7 @@ export class SessionVolumes {
     );
   }
 
-  /** Syncs volumes whose writes have been unsynced for too long. */
+  /** Syncs volumes that have had unsynced writes for too long. */
   tick(nowMs: number): void {
     for (const open of this.open.values()) this.syncs.tick(open, nowMs);
   }
@@ -124,12 +128,12 @@ export class SessionVolumes {
     return this.open.get(handle);
   }
 
-  /** Whether this handle number was ever used in this session. */
+  /** Returns true if this handle number has been used in this session. */
   wasGiven(handle: number): boolean {
     return this.numbers.wasGiven(handle);
   }
 
-  /** Volumes have grown: handles that are open or being opened get the new size. */
+  /** Gives the new size of grown volumes to their handles that are open or being opened. */
   grow(grown: readonly GrownVolume[]): void {
     for (const { id, sizeBytes } of grown) {
       if (this.opening.size > 0) this.grownMeanwhile.set(id, sizeBytes);
@@ -137,7 +141,7 @@ export class SessionVolumes {
     }
   }
 
-  /** Answers a message request exactly once, now or later. `isExecuting`: tells whether other requests on a handle are executing. */
+  /** Answers a message request exactly once, now or later. `isExecuting` returns true if other requests on a handle are being executed. */
   answer(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): void {
     this.run(header, body, isExecuting, answered).catch((thrown: unknown) => {
       const error = toRsError(thrown);
@@ -147,7 +151,10 @@ export class SessionVolumes {
     });
   }
 
-  /** Revokes grants of a volume up to an epoch. Resolves when nothing that they permitted is running. False: a flush failed. */
+  /**
+   * Revokes a volume's grants up to an epoch. Resolves when no request under these grants is running. Resolves with false if a flush has
+   * failed.
+   */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     for (const { revoked } of this.opening) revoked.set(volumeId, Math.max(epoch, revoked.get(volumeId) ?? 0));
     const granted = [...this.open.values()].filter((open) => open.volume.id === volumeId && open.epoch <= epoch);
@@ -158,19 +165,19 @@ export class SessionVolumes {
   /**
    * Revokes one handle: new requests on it get STALE, and executing ones end and are answered. Resolves once the handle is closed, with the
    * status of its last flush, or OK if it was not open. The hold stays: the client opens the volume again, or is told which client has
-   * taken it over.
+   * taken the volume over.
    */
   async revokeHandle(handle: number): Promise<Status> {
     const open = this.open.get(handle);
     if (open === undefined) return STATUS.OK;
-    // The client does not reopen a volume that it is closing.
+    // The client will not reopen a volume that it is closing.
     if (!this.closings.has(open)) this.revoked.add(open.volume.id);
     return this.close(open);
   }
 
   /**
-   * The status of the answer to a request that reached the storage. Nothing on truncated storage can be trusted, so this request gets
-   * STALE, as do all later ones. The client keeps the request and repeats it when the volume is served again.
+   * Returns the status with which to answer a request that has reached the storage. Truncated storage cannot be trusted, so this request
+   * and all later ones get STALE. The client keeps the request and repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
     if (status !== STATUS.VOLUME_UNAVAILABLE) return status;
@@ -178,13 +185,13 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /** Flushes and closes everything. The backend itself reports a failed flush. */
+  /** Flushes and closes all volumes. The backend itself reports a failed flush. */
   async closeAll(): Promise<void> {
-    // While one handle closes, another may be revoked and already removed.
+    // While one handle is being closed, another may have been revoked and removed.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
   }
 
-  /** Notifies the listener first, because it must know of the truncation before the client's next OPEN. */
+  /** Notifies the listener first, because it must know about the truncation before the client's next OPEN. */
   private cut({ handle, volume }: OpenVolume): void {
     if (this.cutHandles.has(handle)) return;
     this.cutHandles.add(handle);
@@ -199,7 +206,7 @@ export class SessionVolumes {
   }
 
   /**
-   * Releases the hold if no handle of its volume is left. An OPEN in progress may already have been granted on that hold, so the release
+   * Releases the hold if the volume has no open handle. An OPEN in progress may already have been granted under that hold, so the release
    * waits for the OPEN.
    */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
@@ -212,7 +219,7 @@ export class SessionVolumes {
     this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
   }
 
-  /** An OPEN has ended: releases the holds that waited for it, unless it opened a handle. */
+  /** Called when an OPEN has ended. Releases the holds that were waiting for it, unless it has opened a handle. */
   private async releasePostponed(request: OpenRequest): Promise<void> {
     for (const left of [...this.postponed.values()]) {
       if (!isFor(request, left.volume)) continue;
@@ -247,7 +254,7 @@ export class SessionVolumes {
     }
   }
 
-  /** OPENs in progress count towards the limits, too, because each may become a handle. */
+  /** Opens a volume within the limits. OPENs in progress count, too, because each may become a handle. */
   private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
     const { opening } = this;
     if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || !this.numbers.hasMoreThan(opening.size)) {
@@ -401,7 +408,7 @@ function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // The request is answered with the error. Count it out, or closing the handle would wait for it forever.
+    // Count the request as ended, because the error answers it. Otherwise, closing the handle would wait for it forever.
     open.inFlight.end();
     throw error;
   }

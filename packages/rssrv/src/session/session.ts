@@ -31,9 +31,9 @@ export interface SessionPorts extends VolumePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly pools: ConnectionPools;
-  /** The number of paths has changed. The listener limits how long a session without paths is kept. */
+  /** Called when the number of paths has changed. The listener limits how long it keeps a session without paths. */
   pathsChanged(count: number): void;
-  /** The session should end: the client sent BYE, or its handle numbers are nearly used up. */
+  /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
 }
 
@@ -50,8 +50,8 @@ export class Session implements ServerPathEvents {
   private listGeneration: number;
   private nextPath = 0;
   /**
-   * READs and message requests that are executed again for late copies. They are not in the slot table, but the session does not end before
-   * they do.
+   * READs and message requests that are being executed again for late copies. They are not in the slot table, but the session does not end
+   * before they do.
    */
   private readonly reexecutedReads = new ReExecutions(SLOTS, REREAD_MAX_BYTES);
   private readonly reexecutedMessages = new ReExecutions(SLOTS, 0);
@@ -63,7 +63,7 @@ export class Session implements ServerPathEvents {
   private ticker: Timer;
   private readonly pathLog: PathLog;
 
-  /** `slotCount`: the number of slots that WELCOME grants. */
+  /** `slotCount`: number of slots that WELCOME grants. */
   constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
     this.slots = new SlotTable(slotCount);
     this.id = id;
@@ -105,8 +105,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * The server's list has changed: the client sees the new generation, requests the list, and closes paths that are not on it. `grown` is
-   * applied first, so that the sizes in the new list are already usable.
+   * Called when the server's list has changed. The client sees the new generation, requests the list, and closes paths that are not on it.
+   * `grown` is applied first, so that the sizes in the new list can already be used.
    */
   listChanged(interfaces: readonly ServerInterface[], generation: number, grown: readonly GrownVolume[] = []): void {
     this.volumes.grow(grown);
@@ -119,17 +119,17 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Another client takes the volume over, or its storage has started a new incarnation. New requests on handles granted up to this epoch
-   * get STALE; executing requests end and are answered; then the handles are flushed and closed. Resolves after that. False: a flush
-   * reported lost writes.
+   * Called when another client is taking the volume over, or its storage has started a new incarnation. New requests on handles granted up
+   * to this epoch get STALE; executing requests end and are answered; then the handles are flushed and closed. Resolves after that, with
+   * false if a flush has reported lost writes.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
     return this.volumes.revoke(volumeId, epoch);
   }
 
   /**
-   * Ends the session: nothing new starts; requests in progress are answered; writes are flushed and volumes closed; then every path gets BYE.
-   * Resolves after that; further calls return the same promise.
+   * Ends the session: nothing new starts; requests in progress are answered; writes are flushed and volumes closed; then every path gets
+   * BYE. Resolves after that. Further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.endOnce(code, sentence);
@@ -170,7 +170,7 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.takeWaiting();
   }
 
-  /** Bounds the answers queued for a client that does not read them, by closing the path with the most unread answers. */
+  /** Closes the path with the most unread answers. This bounds the answers that are queued for a client that is not reading them. */
   relieve(): void {
     let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
     for (const path of this.paths.values()) {
@@ -209,7 +209,7 @@ export class Session implements ServerPathEvents {
       for (const number of this.revokes.over(handle)) this.paths.get(number)?.revoked(handle);
     };
     this.volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
-      // Something on this handle may still be running, so do not send REVOKED: the client's handle then stays fenced.
+      // A request on this handle may still be running, so do not send REVOKED. Without it, the client's handle stays fenced.
       this.ports.log.error(`Handle ${handle}, which the client revoked, cannot be closed: ${toRsError(thrown).message}`);
     });
   }
@@ -267,7 +267,10 @@ export class Session implements ServerPathEvents {
     }
   }
 
-  /** Answers a copy of a finished request from the slot or, for READ, LIST and IOCTL, by executing it again while the slot stays done. */
+  /**
+   * Answers a copy of a finished request. The answer comes from the slot. READ, LIST and IOCTL are executed again instead, while the slot
+   * stays done.
+   */
   private answerDone(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const { status, result, resultAux } = this.slots.outcome(header.slot);
     if (header.op === OP.READ && status === STATUS.OK) {
@@ -287,8 +290,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * READ: directly into the path's output if the storage is fast, otherwise through a buffer. `first`: this is not a copy of a finished
-   * request.
+   * Executes a READ, directly into the path's output if the storage is fast, otherwise through a buffer. `first`: true unless this is a
+   * copy of a finished request.
    */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);
@@ -337,7 +340,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * False: a run in progress answers this copy, too; or too much is being executed again, and the copy is held back as if not yet received.
+   * Returns false if an execution in progress answers this copy, too, or if too much is being executed again. In the latter case, the copy
+   * is held back and counts as not yet received.
    */
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
     const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);
@@ -352,7 +356,7 @@ export class Session implements ServerPathEvents {
     );
   }
 
-  /** WRITE, FLUSH, DISCARD, ZERO. */
+  /** Executes a WRITE, FLUSH, DISCARD or ZERO. */
   private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const open = this.volumes.get(header.handle);
     const invalid = validate(open, header.op, header.flags, header.lba, header.count);
@@ -395,7 +399,9 @@ export class Session implements ServerPathEvents {
     });
   }
 
-  /** LIST, OPEN, CLOSE, IOCTL. `first`: this is the first execution, not a repeated one for copies of a finished request. */
+  /**
+   * Executes a LIST, OPEN, CLOSE or IOCTL. `first`: true for the first execution, false for a repetition for copies of a finished request.
+   */
   private message(header: Header, body: Buffer, offset: number, first: boolean): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));

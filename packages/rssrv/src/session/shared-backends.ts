@@ -1,6 +1,6 @@
-// The backends of one session. Handles of one volume share a backend, so that the number of descriptors depends on the volumes, not on the
-// handles. session-volumes.ts manages handles and holds. Invariant: handles share a backend only under the same hold and in the same
-// incarnation of the same storage, so that whatever revokes one of them revokes all.
+// The backends of one session. All handles of a volume share a backend, so that the number of descriptors depends on the number of volumes,
+// not of handles. session-volumes.ts manages handles and holds. Invariant: handles share a backend only under the same hold and in the same
+// incarnation of the same storage, so that anything that revokes one of them revokes them all.
 
 import type { Backend } from '../backends/io/backend.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
@@ -27,7 +27,10 @@ export class SharedBackends {
     this.openBackend = openBackend;
   }
 
-  /** Opens or shares a backend and counts the caller as a user, who must call `release` once. Rejects with the error if opening fails. */
+  /**
+   * Opens or shares a backend, and counts the caller as a user. The caller must call `release` once. Rejects with the error if opening
+   * fails.
+   */
   async open(granted: Granted): Promise<Backend> {
     const key = keyOf(granted);
     let shared = this.byKey.get(key);
@@ -47,13 +50,13 @@ export class SharedBackends {
   }
 
   /**
-   * For the last user, closes the backend and resolves when nothing of it is running. For any other user it resolves at once, because that
-   * user's operations have ended.
+   * For the last user, closes the backend and resolves when none of its operations is running. For any other user, resolves at once,
+   * because that user's operations have ended.
    */
   async release(backend: Backend): Promise<void> {
     const shared = this.byBackend.get(backend);
     if (shared === undefined || --shared.users > 0) return;
-    // A handle that is opened while this backend closes gets a new one.
+    // A handle that is opened while this backend is closing gets a new backend.
     this.forget(shared);
     this.byBackend.delete(backend);
     await backend.close();
@@ -64,7 +67,7 @@ export class SharedBackends {
   }
 }
 
-/** The key omits the size, because a volume may grow while its handles are open. */
+/** Returns the key of a shared backend. It omits the size, because a volume may grow while its handles are open. */
 function keyOf({ volume: { id, type, path, storage, readonly }, epoch, incarnation }: Granted): string {
   return JSON.stringify([id, type, path, storage, readonly, epoch, incarnation]);
 }

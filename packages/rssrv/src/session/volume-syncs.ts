@@ -1,18 +1,18 @@
-// Syncs of a session's open volumes: those that a client requests (FLUSH), the last one before a handle closes, and the server's own, which
-// reveal write-back errors of the kernel early. After a failed sync, acknowledged writes may be lost: the listener is notified and starts a
-// new incarnation of the storage. flush-gate.ts remembers the error, so that no later flush returns OK. Invariants: each handle reports a
-// loss once, before the failed sync is answered; a sync of written data begins within SELF_SYNC_MS plus one tick.
+// Syncs a session's open volumes: when the client requests it (FLUSH), before a handle closes, and at intervals, to detect the kernel's
+// write-back errors early. After a failed sync, acknowledged writes may be lost: the listener is notified and starts a new incarnation of
+// the storage. flush-gate.ts remembers the error, so that no later flush returns OK. Invariants: each handle reports a loss once, before
+// the failed sync is answered; a sync of written data begins within SELF_SYNC_MS plus one tick.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { OpenVolume } from './request.ts';
 
-/** State of an open handle. */
+/** Sync state of an open handle. */
 interface Syncing {
-  /** When a tick first found unsynced writes on the handle; null: it has none. */
+  /** Time at which a tick first found unsynced writes on the handle; null if it has none. */
   sinceMs: number | null;
-  /** Whether a sync by the server itself is in progress. */
+  /** True while a sync that the server itself started is in progress. */
   isRunning: boolean;
   isLooking: boolean;
   isLost: boolean;
@@ -29,13 +29,13 @@ export class VolumeSyncs {
     this.cut = cut;
   }
 
-  /** Call it when a sync begins, which covers all earlier writes. */
+  /** Must be called when a sync begins. The sync covers all earlier writes. */
   begins(open: OpenVolume): void {
     open.hasUnsynced = false;
     this.of(open).sinceMs = null;
   }
 
-  /** Call it when a FLUSH, WRITE, DISCARD or ZERO has ended, before the request is answered. */
+  /** Must be called when a FLUSH, WRITE, DISCARD or ZERO has ended, before it is answered. */
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
@@ -43,7 +43,7 @@ export class VolumeSyncs {
     else if (status !== STATUS.OK) this.sync(open);
   }
 
-  /** Syncs a handle whose writes have been unsynced for SELF_SYNC_MS, and checks whether its storage was truncated. */
+  /** Syncs a handle that has had unsynced writes for SELF_SYNC_MS, and checks whether its storage has been truncated. */
   tick(open: OpenVolume, nowMs: number): void {
     const syncing = this.of(open);
     this.checkEnd(open, syncing);
@@ -52,7 +52,7 @@ export class VolumeSyncs {
     if (syncing.sinceMs !== null && nowMs - syncing.sinceMs >= SELF_SYNC_MS) this.sync(open);
   }
 
-  /** Runs the last sync of a handle, on which nothing else is running. */
+  /** Performs the last sync of a handle. No request on the handle is running by then. */
   async last(open: OpenVolume): Promise<Status> {
     this.begins(open);
     const status = await new Promise<Status>((resolve) => open.backend.flush(resolve));
@@ -60,7 +60,7 @@ export class VolumeSyncs {
     return status;
   }
 
-  /** Starts a sync by the server, one at a time. A closing handle needs none, because closing syncs it. */
+  /** Starts a sync on the server's own initiative, one at a time. A closing handle needs none, because closing syncs it. */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);
     if (syncing.isRunning || open.isClosing) return;
@@ -74,7 +74,10 @@ export class VolumeSyncs {
     });
   }
 
-  /** Runs one check at a time, and none for unused storage, because a check that hangs occupies one of the shared threads. */
+  /**
+   * Checks for truncation, one check at a time. Unused storage is not checked, because a check that hangs occupies one of the shared
+   * threads.
+   */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;
     if (end === undefined || !end.needsCheck || syncing.isLooking || open.isClosing) return;

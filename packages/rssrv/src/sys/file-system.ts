@@ -1,6 +1,5 @@
-// The kind of file system of a directory, as far as it matters for stored data. Memory file systems are empty after a boot. One of them
-// contains the devices, and a misspelt device name would become a file there. This module only reads; volume-storage.ts and
-// storage-warnings.ts act on the result.
+// Finds out on which kind of file system a directory is. Memory file systems are empty after a boot. One of them contains the devices, and
+// a misspelt device name would become a file there. This module only reads; volume-storage.ts and storage-warnings.ts act on the result.
 
 import { realpath, stat, statfs } from 'node:fs/promises';
 
@@ -11,14 +10,17 @@ export type FileSystemOf = (directory: string) => Promise<FileSystem>;
 const RAMFS = 0x858458f6;
 const TMPFS = 0x01021994;
 
-/** The file system of an existing directory, or `other` if it cannot be inspected. `devices`: the directory that contains the devices. */
+/**
+ * Returns the file system of an existing directory, or `other` if it cannot be inspected. `devices`: the directory that contains the
+ * devices.
+ */
 export async function fileSystemOf(directory: string, devices = '/dev'): Promise<FileSystem> {
   try {
     const [real, location, root] = await Promise.all([realpath(directory), realpath(devices), realpath('/')]);
     if (real === location || real.startsWith(`${location}/`)) return 'devices';
     const [at, there, top] = await Promise.all([real, location, root].map((one) => stat(one)));
-    // It may be the same file system at another path, as in a chroot. But if /dev is an ordinary directory on the root file system, this
-    // test says nothing.
+    // The file system of the devices may also appear at another path, as in a chroot. If /dev is an ordinary directory on the root file
+    // system, this test proves nothing.
     if (at?.dev === there?.dev && there?.dev !== top?.dev) return 'devices';
     const { type } = await statfs(real);
     return type === RAMFS ? 'ramfs' : type === TMPFS ? 'tmpfs' : 'other';

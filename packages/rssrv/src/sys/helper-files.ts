@@ -1,9 +1,12 @@
-// Location of the helper programs, most of them in perl, that do what Node cannot do. They are files below helpers/ of this package, so
-// that ps shows their names. The modules that use them start them.
+// Locates the helper programs, which make the system calls that Node lacks. Most of them are written in perl. They are files below helpers/
+// in this package, so that ps shows their names. Other modules start them.
 
 import { fileURLToPath } from 'node:url';
 
-/** The source file and the bundled program are at the same depth in the package, so the relative path is the same for both. */
+/**
+ * Returns the path of a helper program. This source file and the bundled program are at the same depth in the package, so the relative path
+ * is the same for both.
+ */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));
 }

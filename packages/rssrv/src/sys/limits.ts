@@ -2,7 +2,7 @@
 // src/limits.ts asserts relations to bounds of other folders.
 
 /**
- * Maximum number of volumes that a listener syncs at a time. Each sync runs in its own process, because storage that hangs blocks the whole
+ * Maximum number of volumes that a listener syncs at a time. Each sync has its own process, because hanging storage blocks the whole
  * process.
  */
 export const STORAGE_SYNCS_MAX = 64;

@@ -1,6 +1,6 @@
-// Advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Node has no flock, but a flock
-// belongs to the open file, not to the process that took it. So a short-lived perl child (helpers/locks.pl) inherits the descriptors and
-// takes the locks; this process then holds the locks until it closes the descriptors or exits.
+// Advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Node has no flock. Because a
+// flock belongs to the open file and not to the process that took it, a short-lived perl child (helpers/locks.pl) inherits the descriptors
+// and takes the locks; this process then holds the locks until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
@@ -14,7 +14,7 @@ export type LockOutcome = 'held' | 'taken' | 'unavailable';
 
 export interface LockRequest {
   readonly descriptor: number;
-  /** A shared lock is compatible with other shared locks. */
+  /** True for a shared lock, which is compatible with other shared locks. */
   readonly shared: boolean;
 }
 
@@ -22,7 +22,7 @@ const LOCK_SHARED = 1;
 const LOCK_EXCLUSIVE = 2;
 const LOCK_UNLOCK = 8;
 
-/** Takes the locks. The outcomes are in the order of the requests. */
+/** Takes the locks. Returns the outcomes in the order of the requests. */
 export async function takeLocks(requests: readonly LockRequest[], command = 'perl'): Promise<LockOutcome[]> {
   const outcomes: LockOutcome[] = [];
   for (let start = 0; start < requests.length; start += LOCKS_PER_HELPER_MAX) {
@@ -35,8 +35,8 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 }
 
 /**
- * Whether each of these files supports locks, even if it is locked now. A file that cannot be opened counts as lockable, because that
- * problem is reported elsewhere. The helper only tries to unlock the files, because a lock taken here could make a starting server fail.
+ * Returns, for each file, true if it supports locks, even if it is locked now. A file that cannot be opened counts as lockable, because
+ * that problem is reported elsewhere. The helper only unlocks the files, because a lock taken here could make a starting server fail.
  */
 export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
   const lockable: boolean[] = [];
@@ -53,11 +53,11 @@ export async function areLockable(files: readonly string[], command = 'perl'): P
   return lockable;
 }
 
-/** Runs one helper, for at most LOCKS_PER_HELPER_MAX descriptors. */
+/** Runs one helper for at most LOCKS_PER_HELPER_MAX descriptors. */
 async function flockAll(descriptors: readonly number[], modes: readonly number[], command: string): Promise<LockOutcome[]> {
   const args = [helperFile('locks.pl'), ...modes.map(String)];
   const first = await run(command, args, descriptors);
-  // Retry if the helper was killed, for example by the OOM killer. Nothing is known about the locks then, so "unavailable" would be wrong.
+  // Retry if the helper was killed, for example by the OOM killer. The state of the locks is then unknown, so "unavailable" would be wrong.
   const { text } = first.isKilled ? await run(command, args, descriptors) : first;
   const lines = text.split('\n');
   return descriptors.map((_, index) => {
@@ -67,9 +67,9 @@ async function flockAll(descriptors: readonly number[], modes: readonly number[]
 }
 
 interface Ran {
-  /** The helper's output, incomplete if the helper could not start or took too long. */
+  /** The helper's output. It is incomplete if the helper could not start or took too long. */
   readonly text: string;
-  /** The helper was killed by a signal, but not because of our time-out. */
+  /** True if the helper was killed by a signal that our time-out did not send. */
   readonly isKilled: boolean;
 }
 
@@ -80,7 +80,7 @@ function run(command: string, args: readonly string[], descriptors: readonly num
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'ignore', ...descriptors],
     });
-    // Do not use spawn's own time-out: if the program is missing, the timer of spawn stays and delays the exit of this process.
+    // Do not use spawn's own time-out: if the program is missing, spawn's timer remains and delays the exit of this process.
     const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
       isLate = true;
       child.kill('SIGKILL');

@@ -1,7 +1,7 @@
-// Syncs volumes for the listener, each in a short-lived process that inherits the listener's descriptor. To the kernel both descriptors are
-// the same open file, so the process gets every write-back error that the kernel has not yet reported on it. A sync that hangs blocks only
-// its own process, and no thread of the listener. Invariant: a volume has at most one sync at a time, and its result goes to the caller or,
-// if it fails after the time-out, to `failedLate`.
+// Syncs volumes for the listener, each in a short-lived process that inherits the listener's descriptor. For the kernel, both descriptors
+// are the same open file, so the process gets every write-back error that the kernel has not yet reported for that file. A sync that hangs
+// blocks only its own process, and no thread in the listener. Invariant: a volume has at most one sync at a time, and its result goes to
+// the caller or, if it fails after the time-out, to `failedLate`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,7 +10,7 @@ import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 export interface StorageSyncEvents {
-  /** Called when a sync failed after its caller had stopped waiting. Writes to the volume may be lost. */
+  /** Called when a sync has failed after its caller stopped waiting. Writes to the volume may be lost. */
   failedLate(volumeId: string): void;
 }
 
@@ -28,7 +28,7 @@ export class StorageSyncs {
   private readonly clock: Clock;
   private readonly events: StorageSyncEvents;
   private readonly command: readonly string[];
-  /** Volume id -> sync in progress. */
+  /** Volume id -> its sync in progress. */
   private readonly running = new Map<string, Running>();
 
   /** `command`: a program with arguments that syncs descriptor 3. On failure it prints the errno name and exits with 1. */
@@ -64,7 +64,7 @@ export class StorageSyncs {
     });
   }
 
-  /** Kills syncs that hang, as far as the kernel permits. */
+  /** Kills hanging syncs, if the kernel permits it. */
   stop(): void {
     for (const { child } of this.running.values()) child.kill('SIGKILL');
   }
@@ -87,7 +87,7 @@ export class StorageSyncs {
       child.on('error', (error) => reject(error));
       child.on('close', (code, signal) => {
         if (code === 0) resolve();
-        // A kill may have lost the kernel's error report.
+        // If the process was killed, the kernel's error report may be lost.
         else reject(Object.assign(new Error(`The sync ended with ${errno || (signal ?? `code ${code}`)}`), { code: errno || 'EIO' }));
       });
     });

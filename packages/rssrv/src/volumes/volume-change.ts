@@ -1,7 +1,7 @@
-// Carries out what volume-plan.ts decided: opens, locks and measures new volumes, and releases removed ones. Until `commit`, everything can
-// be undone except the extension of files, which does no harm because no volume uses the added bytes. Storage is opened, locked, and only
-// then settled in size, so that a file served by another process is never changed. Ids are saved last, so that no id becomes durable for a
-// failed change.
+// Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed ones. Until `commit`, everything
+// can be undone except the extension of files, which does no harm because no volume uses the added bytes. Storage is opened and locked
+// before its size is settled, so that a file that another process serves is never changed. Ids are saved last, so that a failed change
+// makes no id durable.
 
 import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -55,13 +55,13 @@ export class VolumeChange {
   private readonly ports: VolumePorts;
   private readonly take: (state: VolumeState) => void;
   private readonly claims = new StorageClaims();
-  /** The records as they are in the file. */
+  /** The records that are in the file. */
   private readonly records: IdRecords;
   private ids: ReadonlyMap<string, string> = new Map();
   private readonly opened = new Map<string, HeldVolume>();
   private readonly kept = new Map<string, HeldVolume>();
   private readonly failures: VolumeFailure[] = [];
-  /** Volumes that were already released, because a new volume uses the same storage. */
+  /** Volumes that have already been released, because a new volume uses the same storage. */
   private readonly released = new Set<string>();
   private areRecordsWritten = false;
   private after: VolumeState;
@@ -75,7 +75,10 @@ export class VolumeChange {
     this.take = take;
   }
 
-  /** `take`: gives the new state to its owner. Throws E_VOLUME or E_SYSTEM after undoing everything. */
+  /**
+   * Prepares a change. `take` gives the new state to its owner. If the change fails, everything is undone, and this throws E_VOLUME or
+   * E_SYSTEM.
+   */
   static async prepare(
     before: VolumeState,
     plan: VolumePlan,
@@ -93,7 +96,7 @@ export class VolumeChange {
     return change;
   }
 
-  /** Volumes that are larger than before. */
+  /** Volumes that have grown. */
   get grown(): GrownVolume[] {
     const sizes = new Map([...this.before.held.values()].map(({ served }) => [served.id, served.sizeBytes]));
     return [...this.kept.values()]
@@ -108,7 +111,7 @@ export class VolumeChange {
       .map(([, { served }]) => served.id);
   }
 
-  /** Whether the list of volumes offered to clients changes, or any fact in it. */
+  /** True if the list of volumes for clients, or any fact in that list, changes. */
   get isListChanged(): boolean {
     const list = ({ held }: VolumeState): ServedVolume[] =>
       [...held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
@@ -139,8 +142,8 @@ export class VolumeChange {
   }
 
   /**
-   * Undoes the change, instead of `commit`. If released storage cannot be reopened, for example because another process has opened it by
-   * now, its volume is a failure from then on.
+   * Undoes the change. Must be called instead of `commit`. If released storage cannot be reopened, for example because another process has
+   * opened it, its volume becomes a failure.
    */
   async undo(): Promise<void> {
     for (const { storage } of this.opened.values()) await discardStorage(storage);
@@ -196,7 +199,7 @@ export class VolumeChange {
     for (const warning of settled.warnings) this.ports.log.warn(warning);
   }
 
-  /** A served volume keeps its id, whatever has happened to the ids file. */
+  /** Returns the records, in which served volumes keep their ids even if the ids file has changed. */
   private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
     const kept = new Set(this.plan.kept.map(volumeKey));
     const known = new Map(this.records.ids);
@@ -224,7 +227,7 @@ export class VolumeChange {
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const mayFail = new Set(this.plan.retried.map(volumeKey));
     const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
-      // A lack of descriptors is not a problem of one volume, because no client could be served.
+      // A lack of descriptors is more than the problem of one volume, because no client could be served.
       if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
       this.failures.push(failureOf(volume, toRsError(thrown)));
     };
@@ -309,7 +312,7 @@ export class VolumeChange {
     await this.ports.incarnationEnded(id);
   }
 
-  /** Throws if a held volume was truncated since it was last served, so that the missing part is not filled with zeros. */
+  /** Throws if a held volume has been truncated since it was last served, so that the missing part is not filled with zeros. */
   private async checkShrunk(storage: Storage): Promise<void> {
     const { volume, id, type, path } = storage;
     const servedBytes = this.records.sizes.get(id);
@@ -335,7 +338,10 @@ export class VolumeChange {
     return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...faults };
   }
 
-  /** The file is below RUN, which a boot clears, so that unsynced writes are lost as they would be without test-lose-unsynced. */
+  /**
+   * The file for unsynced writes. It is below RUN, which a boot clears, so that these writes are lost as they would be without
+   * test-lose-unsynced.
+   */
   private unsyncedFileOf(id: string): string {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
@@ -384,23 +390,20 @@ export class VolumeChange {
       cut = await this.lookForCut(storage, held);
       if (cut === null && (!isSame || volume.sizeBytes === null)) {
         const settled = await settleSize(storage, true);
-        // This is a device that became smaller, or a file that was truncated after the check above.
+        // The device has become smaller, or the file has been truncated since the check above.
         if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
         else ({ sizeBytes } = settled);
         await this.logWarnings(storage);
       }
     } catch (thrown) {
-      // A failure in an unchanged section does not prevent changes in others.
+      // A failure in an unchanged section does not prevent changes in other sections.
       if (!isSame) throw thrown;
       this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
     }
     this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes), cut });
   }
 
-  /**
-   * Checks the size before anything extends the file. Returns null if the file is whole, or whole again. Throws if the path now names
-   * another file.
-   */
+  /** Checks the size before anything extends the file. Returns null if the file is whole. Throws if the path now names another file. */
   private async lookForCut(storage: Storage, held: HeldVolume): Promise<RsError | null> {
     if (storage.handle === null || storage.type === 'memory') return held.cut;
     const { presentBytes } = await measure(storage);
@@ -424,7 +427,7 @@ export class VolumeChange {
     return { held, failures: this.failures, ids: this.ids };
   }
 
-  /** Saves generated ids, and the location of each content. */
+  /** Saves generated ids, and the location of each volume's content. */
   private async keepIds(configured: readonly ServerVolumeConfig[]): Promise<void> {
     const made = configured.filter(({ id }) => id === null);
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));

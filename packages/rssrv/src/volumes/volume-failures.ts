@@ -1,5 +1,5 @@
-// Why a configured volume is not served, and which clients may know. This includes the check, after a start or a reload, that a held volume
-// comes back unchanged: its holder keeps acknowledged writes in memory and would send them to any storage under the volume's name
+// Reasons why a configured volume is not served, and the clients that may know them. After a start or a reload, a held volume must come
+// back unchanged: its holder keeps acknowledged writes in memory and would send them to any storage under the volume's name
 // (docs/PROTOCOL.md H5). Pure. Invariant: truncated storage is never extended to the size of its volume, because zeros would then stand in
 // for the lost data.
 
@@ -15,7 +15,7 @@ import { volumeError } from './volume-storage.ts';
 export interface VolumeFailure {
   readonly name: string;
   readonly universe: number;
-  /** Clients that may know of the failure; null: all clients. */
+  /** Clients that may know of the failure; null means all clients. */
   readonly clients: readonly string[] | null;
   readonly error: RsError;
 }
@@ -38,7 +38,7 @@ export function cutError(
   );
 }
 
-/** A held volume would come back smaller than the size known to its holder. */
+/** The error for a held volume that would come back smaller than its holder knows it. */
 export function shrunkError(volume: ServerVolumeConfig, location: string, presentBytes: number, servedBytes: number): RsError {
   if (presentBytes >= servedBytes) {
     const what = `size is less than the ${servedBytes} bytes served before, and a client holds it`;
@@ -51,7 +51,7 @@ export function shrunkError(volume: ServerVolumeConfig, location: string, presen
   );
 }
 
-/** Without a lock, another rssrv could serve the same file at the same time, and the content would be destroyed. */
+/** The error for an unlocked file. Another rssrv could serve the same file at the same time, which would destroy the content. */
 export function unlockedError(volume: ServerVolumeConfig, location: string | null): RsError {
   return volumeError(
     volume,
@@ -65,12 +65,12 @@ export function unlockedSentence({ name }: ServerVolumeConfig, location: string 
   return `${location ?? 'The storage'} of volume ${name} cannot be locked: make sure that no other program uses it`;
 }
 
-/** Whether the administrator has confirmed that the new storage has the content of the old one. */
+/** Returns true if the administrator has confirmed that the new storage has the old storage's content. */
 export function isConfirmed(volume: ServerVolumeConfig, before: VolumeFacts, now: VolumeFacts): boolean {
   return !isSameStamp(before.stamp, now.stamp) && volume.sameContent === now.stamp;
 }
 
-/** Why a held volume may not be served on its present storage, or null if it may. */
+/** Returns the reason why a held volume may not be served on its present storage, or null if it may. */
 export function changedUnderHolders(
   volume: ServerVolumeConfig,
   before: VolumeFacts,

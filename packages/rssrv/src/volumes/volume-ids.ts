@@ -1,7 +1,7 @@
-// The id of each volume and the rest of volumes.json. An id is configured, or generated when the volume is first served. It is saved so
-// that a volume keeps its identity across restarts, and when its section is removed and added again. Invariants: an id is durable before
-// use; a generated id is not reused for another location unless a client holds the volume, and then with a warning; a file that cannot be
-// parsed is never replaced, because clients would then mistake old volumes for new ones.
+// Manages the ids of volumes and the other content of volumes.json. An id is configured, or generated when the volume is first served. It
+// is saved so that the volume keeps its identity across restarts, and when its section is removed and added again. Invariants: an id is
+// durable before use; a generated id is not reused for another location unless a client holds the volume, and then with a warning; a file
+// that cannot be parsed is never replaced, because clients would then mistake old volumes for new ones.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { escapeControls } from '@rsio/common/lib/printable';
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Key of a volume, such as `oracle@0`, where its universe matters in addition to its name. */
+/** Returns the key of a volume from its name and universe, such as `oracle@0`. */
 export function volumeKey(volume: { readonly name: string; readonly universe: number }): string {
   return `${volume.name}@${volume.universe}`;
 }
@@ -23,25 +23,27 @@ export function volumeKey(volume: { readonly name: string; readonly universe: nu
 export interface IdRecords {
   /** volumeKey -> id, including volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
-  /** Id -> location of the content when the volume was last served. An id without an entry was never served. */
+  /** Id -> location of the content when the volume was last served. A volume without an entry has never been served. */
   readonly places: ReadonlyMap<string, string>;
   /**
    * Id (also a configured one) -> size in bytes when the volume was last served. Without an entry, the size is unknown or the volume is in
    * memory.
    */
   readonly sizes: ReadonlyMap<string, number>;
-  /** Id (also a configured one) -> facts of the volume when it was last served. Without an entry, it was served by an earlier version. */
+  /**
+   * Id (also a configured one) -> facts about the volume when it was last served. Without an entry, it was served by an earlier version.
+   */
   readonly facts: ReadonlyMap<string, VolumeFacts>;
 }
 
-/** Location of a volume's content according to the configuration. */
+/** Returns the location of a volume's content according to the configuration. */
 export function locationOf({ type, path }: ServerVolumeConfig): string {
   return type === 'memory' || type === 'null' ? type : (path ?? '');
 }
 
 /**
- * Ids (lower case) by volumeKey; missing ones are generated. Nothing is saved yet. `isHeld`: tells whether a client holds the volume with
- * an id.
+ * Returns the ids (lower case) by volumeKey, and generates missing ones. Nothing is saved yet. `isHeld` returns true if a client holds the
+ * volume with this id.
  */
 export function settleIds(
   { ids, places }: IdRecords,
@@ -181,8 +183,8 @@ export interface VolumeFacts {
   readonly shared: boolean;
   readonly blocksize: number;
   /**
-   * The file or device (storage-identity.ts), or `memory`, or `null`. The value null means that the storage cannot be distinguished from
-   * others.
+   * The stamp of the file or device (storage-identity.ts), or the text `memory` or `null` for these types. The value null means that the
+   * storage cannot be distinguished from other storage.
    */
   readonly stamp: string | null;
 }

@@ -1,4 +1,4 @@
-// Decides what changed [volume] sections mean for a running server: which volumes are opened, closed or kept, or else every reason why
+// Decides how changed [volume] sections apply to a running server. The result is the volumes to open, close and keep, or every reason why
 // nothing is applied. Pure; volume-change.ts handles storage and ids. Invariants: a held volume is never removed, shrunk or moved to other
 // content; an edited file never releases a hold (docs/PROTOCOL.md H1 lists what does).
 
@@ -10,7 +10,7 @@ import { volumeKey } from './volume-ids.ts';
 
 /** The status of a configured volume. */
 export interface VolumeStanding {
-  /** Size that is served, in bytes; null: the volume could not be opened. */
+  /** Served size in bytes; null if the volume could not be opened. */
   readonly sizeBytes: number | null;
   /** Clients that hold the volume or have it open. */
   readonly users: readonly Holder[];
@@ -29,7 +29,7 @@ export interface VolumePlan {
 
 export interface VolumeChanges {
   readonly plan: VolumePlan;
-  /** Descriptions of the changes, for the log. */
+  /** Log texts that describe the changes. */
   readonly changes: readonly string[];
   /** Reasons for a refusal. If there are any, nothing may be applied. */
   readonly refusals: readonly string[];
@@ -55,7 +55,7 @@ const KEYS: Readonly<Record<Field, string>> = {
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
-/** Fields that are checked separately, or that do not affect a holder. */
+/** Fields that are checked separately or do not affect a holder. */
 const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent', 'takeOver', 'takeOverForce']);
 
 /** `standingOf` is called for volumes of `old` only. */
@@ -124,7 +124,7 @@ function sizeRefusals(now: ServerVolumeConfig, sizeBytes: number): string[] {
   ];
 }
 
-/** Refuses to remove a client that uses the volume: its users would get I/O errors without knowing about the removed line. */
+/** Refuses to remove a client that is using the volume, because its users would get I/O errors without knowing about the removed line. */
 function rightsRefusals(now: ServerVolumeConfig, users: readonly Holder[]): string[] {
   const { clients } = now;
   if (clients === null) return [];
@@ -137,7 +137,7 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
   return [`${section(now)} changes ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
 }
 
-/** Whether a change of this field moves the volume to other storage, or requires its storage to be opened in another way. */
+/** Returns true if a change to this field moves the volume to other storage, or requires its storage to be opened in another way. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
   // The file of a memory volume is named after its id, and would be empty if it were reopened.

@@ -1,5 +1,5 @@
-// What the listener stores about its volumes between two changes of the configuration, and what a change needs from outside. Plain data;
-// volume-change.ts makes the change. Invariant: a state is replaced as a whole and never modified.
+// The listener's data about its volumes between two configuration changes, and the ports that a change needs. Plain data; volume-change.ts
+// makes the change. Invariant: a state is replaced as a whole and never modified.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -19,15 +19,15 @@ export interface VolumePorts extends StoragePorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** For tests: replaces the program that syncs descriptor 3 (storage-syncs.ts). */
   readonly syncCommand?: readonly string[] | undefined;
-  /** Called when a sync failed after its caller had stopped waiting. Writes to the volume may be lost. */
+  /** Called when a sync has failed after its caller stopped waiting. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
   /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
-  /** Whether a client holds the volume with this id. */
+  /** Returns true if a client holds the volume with this id. */
   isHeld(id: string): boolean;
-  /** The clients that hold the volume with this id. */
+  /** Returns the clients that hold the volume with this id. */
   holdersOf(id: string): readonly Holder[];
-  /** Writes to the volume with this id may be lost. The holder sends again the writes that it has kept. */
+  /** Called when writes to the volume with this id may be lost. The holder then resends the writes that it has kept. */
   incarnationEnded(id: string): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 // Opens the storage of one configured volume for the listener: detects its type, creates and extends files, creates memory files, and
 // reports what is wrong. The listener keeps the descriptor, so that no write-back error between two workers is lost and the lock stays.
-// Storage is opened, locked (volume-change.ts), and only then settled in size, so that a file served by another process is never changed.
+// Storage is opened and locked (volume-change.ts) before its size is settled, so that a file that another process serves is never changed.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
@@ -28,14 +28,14 @@ export interface Storage {
 export interface StoragePorts {
   /** Directory for the files of memory volumes. It is on a memory file system, private to this user, and created if it is missing. */
   readonly memoryDirectory: string;
-  /** File system of an existing directory. */
+  /** Returns the file system of an existing directory. */
   readonly fileSystemOf: FileSystemOf;
 }
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, S_IFMT, S_IFDIR } = constants;
 const CREATED_MODE = 0o600;
 
-/** An E_VOLUME error. `what`: the problem of the volume; `remedy`: what the administrator can do. */
+/** Returns an E_VOLUME error. `what`: the problem with the volume; `remedy`: the administrator's remedy. */
 export function volumeError(volume: ServerVolumeConfig, what: string, remedy: string, cause?: unknown): RsError {
   const errno = errnoName(cause);
   return new RsError(
@@ -46,12 +46,12 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
   );
 }
 
-/** Refuses two volumes with the same id or on the same storage, because clients would take them for two different contents. */
+/** Refuses two volumes with the same id or on the same storage, because clients would mistake one content for two. */
 export class StorageClaims {
   private readonly byId = new Map<string, ServerVolumeConfig>();
   private readonly byStorage = new Map<string, ServerVolumeConfig>();
 
-  /** Throws E_VOLUME if another volume has the id, and names that volume. */
+  /** Throws E_VOLUME naming the other volume if another volume has the id. */
   check(volume: ServerVolumeConfig, id: string): void {
     const other = this.byId.get(id);
     if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
@@ -70,8 +70,8 @@ export class StorageClaims {
 }
 
 /**
- * Opens the storage of a volume. A missing file is created, unless the volume was served from it before (`wasThere`), because then the
- * content is missing and no empty file may replace it. Throws E_VOLUME.
+ * Opens the storage of a volume. A missing file is created, unless the volume has been served from it before (`wasThere`): in that case the
+ * content is missing, and no empty file may replace it. Throws E_VOLUME.
  */
 export async function openStorage(
   volume: ServerVolumeConfig,
@@ -107,7 +107,7 @@ interface StorageLocation {
   readonly stats: BigIntStats | null;
 }
 
-/** Inspects the location of a file or device without opening it. Throws E_VOLUME if no volume could be served from there. */
+/** Inspects the location of a file or device without opening it. Throws E_VOLUME if no volume could be served from this location. */
 export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: FileSystemOf): Promise<StorageLocation> {
   const { path: location, type } = volume;
   if (location === null) throw volumeError(volume, 'it has no path', 'set path =');
@@ -134,12 +134,12 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   return { path: location, kind: 'missing', stats };
 }
 
-/** Identity of the storage, equal for two names of the same file or device. Null if the storage cannot be shared. */
+/** Returns the identity of the storage, which is equal for two names of the same file or device. Null if the storage cannot be shared. */
 export async function storageIdentity(storage: Storage): Promise<string | null> {
   return storage.handle === null ? null : storageName(await storage.handle.stat({ bigint: true }));
 }
 
-/** The `storageIdentity` of storage that is not open yet. Null if it does not exist. */
+/** Returns the `storageIdentity` of storage that is not open yet, or null if the storage does not exist. */
 export async function namedIdentity(volume: ServerVolumeConfig): Promise<string | null> {
   if (volume.path === null || volume.type === 'memory' || volume.type === 'null') return null;
   const stats = await stat(volume.path, { bigint: true }).catch(() => null);
@@ -147,9 +147,9 @@ export async function namedIdentity(volume: ServerVolumeConfig): Promise<string 
 }
 
 /**
- * The size to serve in bytes, a multiple of the block size. If a size is configured, a smaller file is extended to it, and of a larger file
- * only the beginning is served. Otherwise it is the size of the file or device, rounded down to whole blocks. `isInUse`: clients may be
- * writing. Throws E_VOLUME, also if the path no longer names the open file.
+ * Returns the size to serve in bytes, a multiple of the block size. If a size is configured, a smaller file is extended to that size, and
+ * only the beginning of a larger file is served. Otherwise the result is the size of the file or device, rounded down to whole blocks.
+ * `isInUse`: true if clients may be writing. Throws E_VOLUME, also if the path no longer names the open file.
  */
 export async function settleSize(
   storage: Storage,
@@ -160,9 +160,9 @@ export async function settleSize(
   const { presentBytes, sizeBytes } = await measure(storage);
   if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
   try {
-    // Extend the file by name, because the descriptor of a read-only volume cannot do it.
+    // Extend the file by name, because the descriptor of a read-only volume does not permit it.
     await truncate(storage.path, sizeBytes);
-    // Do not sync a file in use, which may have much data to write back. The size is in the configuration, also for the next start.
+    // Do not sync a file in use, because it may have much data to write back. The next start gets the size from the configuration.
     if (!isInUse) await handle.sync();
   } catch (thrown) {
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
@@ -170,7 +170,7 @@ export async function settleSize(
   return { sizeBytes, grownFromBytes: presentBytes };
 }
 
-/** Sizes of open storage and of the volume on it. Throws E_VOLUME as `settleSize` does. */
+/** Returns the sizes of open storage and of the volume on it. Throws E_VOLUME like `settleSize`. */
 export async function measure(storage: Storage): Promise<{ readonly presentBytes: number; readonly sizeBytes: number }> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { presentBytes: volume.sizeBytes ?? 0, sizeBytes: volume.sizeBytes ?? 0 };
@@ -182,7 +182,7 @@ export async function measure(storage: Storage): Promise<{ readonly presentBytes
   return fittingSize(volume, storage.path, stats);
 }
 
-/** Sizes of existing storage and of the volume on it. Throws E_VOLUME if the volume does not fit. */
+/** Returns the sizes of existing storage and of the volume on it. Throws E_VOLUME if the volume does not fit. */
 export function fittingSize(
   volume: ServerVolumeConfig,
   location: string,
@@ -236,7 +236,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
   let handle: FileHandle | null = null;
   try {
     handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
-    // Otherwise the file, with every write already flushed to it, may be missing after a crash of the machine.
+    // Otherwise a crash of the machine may remove the file, together with every write already flushed to it.
     await syncDirectory(directory);
     return { volume, id, type: 'file', path: file, handle, isCreated: true };
   } catch (thrown) {

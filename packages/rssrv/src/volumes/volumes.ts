@@ -44,8 +44,8 @@ export class Volumes {
   }
 
   /**
-   * Does all parts of a plan that can fail. The served volumes stay as they were until `commit`. `configured`: all volumes of the new file.
-   * Throws E_VOLUME or E_SYSTEM if the plan fails as a whole; everything is then undone.
+   * Performs all parts of a plan that can fail. The served volumes stay as they were until `commit`. `configured`: all volumes of the new
+   * file. Throws E_VOLUME or E_SYSTEM if the plan fails as a whole; everything is then undone.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
     return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.setState(state));
@@ -57,8 +57,8 @@ export class Volumes {
   }
 
   /**
-   * Stops serving a volume whose storage was found truncated, until a reload finds the storage whole. Resolves with the error text, or null
-   * if the truncation was already known or the volume is not open.
+   * Stops serving a volume whose storage has been found truncated, until a reload finds the storage whole. Resolves with the error text, or
+   * null if the truncation was already known or the volume is not open.
    */
   async cut(id: string): Promise<string | null> {
     const held = this.heldBy(id);
@@ -70,7 +70,7 @@ export class Volumes {
       this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
       return error;
     };
-    // Do this at once, because measuring takes time and the size is only needed for the message.
+    // Stop serving the volume at once, because measuring takes time, and only the message needs the size.
     mark(null);
     const size = await held.storage.handle?.stat().then(
       ({ size: bytes }) => bytes,
@@ -79,7 +79,7 @@ export class Volumes {
     return mark(size ?? null).message;
   }
 
-  /** The id of a configured volume, served or not, and its served size. */
+  /** Returns the id of a configured volume, even if it is not served, and its served size. */
   standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
     const key = volumeKey(volume);
     return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
@@ -103,9 +103,9 @@ export class Volumes {
   }
 
   /**
-   * Called after a worker has reported a write-back error, which has started a new incarnation. The kernel would report the same error once
-   * more on the listener's descriptor. A sync clears the error there, so that it does not fail a later take-over. No other error is missed:
-   * clients send earlier writes again, and later errors reach the worker that has opened the storage since.
+   * Called after a worker has reported a write-back error, which has started a new incarnation. The kernel would also report this error on
+   * the listener's descriptor. A sync clears the error there, so that it does not fail a later take-over. No other error is missed: clients
+   * resend earlier writes, and the worker that next opens the storage gets later errors.
    */
   async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;

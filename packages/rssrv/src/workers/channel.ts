@@ -1,6 +1,6 @@
 // The messages between the listener and its workers, about a session in the worker or about the process itself. They are plain data; a
 // `path` message also carries a socket. worker-pool.ts, worker.ts and session-host.ts send them. Invariants: each `ask` gets one `answer`
-// with the same number, null if it failed; nothing follows `ended` of a session.
+// with the same number, which is null after a failure; `ended` is a session's last message.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
@@ -29,7 +29,7 @@ export interface WorkerLog {
 export type ToSession =
   | {
       readonly type: 'begin';
-      /** Node of the session, for the process title. */
+      /** Node to which the session belongs, for the process title. */
       readonly node?: string;
       readonly interfaces: readonly ServerInterface[];
       readonly generation: number;
@@ -41,7 +41,7 @@ export type ToSession =
   /** Revokes grants on the volume up to this epoch. The answer is `revoked` with the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
   /**
-   * The server's list has changed: paths on interfaces that are no longer in it are closed after a while, and volumes in `grown` may be
+   * The server's list has changed: paths on interfaces that are no longer in it are closed after a while, and volumes in `grown` can be
    * used up to their new size.
    */
   | {
@@ -57,26 +57,26 @@ export type ToWorker =
   | { readonly type: 'reopen-log'; readonly level: string }
   /** The worker answers with `pong` in the next turn of its event loop. */
   | { readonly type: 'ping' }
-  /** The worker exits, because it has no session and will get none. */
+  /** The worker must exit, because it has no session and will get none. */
   | { readonly type: 'exit' };
 
 export type SessionRequest =
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
-  /** `epoch` is the epoch of the grant, here and below. */
+  /** Here and below, `epoch` is the epoch of the grant. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
 export type FromSession =
   | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
   | { readonly type: 'paths'; readonly count: number }
-  /** Nothing of the revoked grants is running. `isFlushed`: no flush has reported lost writes. */
+  /** No request under the revoked grants is running. `isFlushed`: true if no flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
-  /** A sync failed: writes to the volume may be lost. */
+  /** A sync has failed: writes to the volume may be lost. */
   | { readonly type: 'lost'; readonly volumeId: string }
-  /** The storage is shorter than the volume: it was truncated. */
+  /** The storage has been truncated: it is shorter than the volume. */
   | { readonly type: 'cut'; readonly volumeId: string }
-  /** Nothing of the session is left. */
+  /** The session has ended, and none of its requests is running. */
   | { readonly type: 'ended' };
 
 export type FromWorker =

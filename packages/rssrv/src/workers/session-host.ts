@@ -1,6 +1,6 @@
-// One client's session in a worker. It connects the session with real sockets and storage, and through the channel with the listener.
-// worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session; by then nothing of it is
-// running, all writes are flushed, and its volumes are closed.
+// One client's session in a worker. It connects the session to real sockets and storage, and to the listener through the channel. worker.ts
+// owns the process, which may have other sessions. Invariant: `ended` is the last message of a session; by then none of the session's
+// requests is running, all writes are flushed, and the volumes are closed.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -28,7 +28,7 @@ export interface SessionHostPorts {
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
   readonly pools: ConnectionPools;
-  /** Whether the channel to the listener is open. */
+  /** Returns true if the channel to the listener is open. */
   isListenerThere(): boolean;
   send(message: FromSession): void;
 }
@@ -89,21 +89,22 @@ export class SessionHost {
   }
 
   /**
-   * Answers requests in progress and flushes; nothing new starts. Resolves after `ended` was sent. Further calls return the same promise.
+   * Ends the session: requests in progress are answered, writes are flushed, and nothing new starts. Resolves after `ended` has been sent.
+   * Further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));
     return this.ended;
   }
 
-  /** Ends the session without its listener, which no longer answers requests. */
+  /** Ends the session after the listener has exited and can no longer answer requests. */
   listenerLost(): Promise<void> {
     for (const answer of this.pending.values()) answer(null);
     this.pending.clear();
     return this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
   }
 
-  /** Sends nothing on failure. The listener then ends this process. */
+  /** Revokes grants. If this fails, nothing is sent, and the listener ends this process. */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {
       this.ports.send({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });

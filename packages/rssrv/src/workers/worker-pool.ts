@@ -1,7 +1,7 @@
-// The workers. Each session has its own worker, until the number of workers reaches `processes` in rssrvcfg; further sessions share them.
-// One worker is on standby, because starting one takes 50 ms. Each worker has a channel to the listener and exits when the channel closes.
-// worker-session.ts handles one session. Invariant (S9): a worker session is over when its session has ended in order, or when the process
-// has exited with everything it started; sockets in transit are then closed unread.
+// Manages the workers. Each session has its own worker until the number of workers reaches `processes` in rssrvcfg. Further sessions share
+// workers. One worker is on standby, because starting one takes 50 ms. Each worker has a channel to the listener and exits when the channel
+// closes. worker-session.ts handles one session. Invariant (S9): a worker session is over when its session has ended cleanly, or when the
+// process and all its children have exited; sockets in transit are then closed unread.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -29,23 +29,23 @@ export class Worker implements WorkerSessionPorts {
   private readonly socketsInTransit = new Set<Socket>();
   /** Session id -> worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** The last session, once it has ended in order. The process exits next. */
+  /** The last session, once it has ended cleanly. The process then exits. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
 
   /**
-   * Resolves when the process is recorded in RUN and listens to its channel. Send it nothing before: the process would not yet handle a
-   * socket that arrives earlier, and a reset of that socket would kill the process. Rejects if the process exits first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process before that: it would not
+   * yet handle an arriving socket, and a reset of that socket would kill it. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
-  /** `copiesLog`: the process copies its log to stderr (foreground). */
+  /** `copiesLog`: true if the process copies its log to stderr (foreground). */
   constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>) {
     this.clock = clock;
     this.child = fork(fileURLToPath(WORKER_MODULE), [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      // Start a new process session. run-records.ts finds remaining helpers by the number of that session.
+      // Start a new process session. run-records.ts finds remaining helpers by the number of that process session.
       detached: true,
       env: { ...process.env, UV_THREADPOOL_SIZE: String(STORAGE_THREADS) },
     });
@@ -83,7 +83,7 @@ export class Worker implements WorkerSessionPorts {
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
       process.stderr.write(chunk);
-      // The worker's log lines are already in the log file, so anything on stderr tells why it died.
+      // The worker's log lines are already in the log file, so any output on stderr explains why the worker died.
       if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
     });
     this.ended = new Promise<void>((resolve) => {
@@ -97,7 +97,7 @@ export class Worker implements WorkerSessionPorts {
         this.sessions.clear();
         resolve();
       };
-      // 'close' is emitted when no process has the stderr pipe open, so the worker and its range helper have exited.
+      // 'close' is emitted when no process has the stderr pipe open any more, so the worker and its range helper have exited.
       this.child.on('close', exited);
       this.child.on('error', (error) => {
         const isStarted = this.child.pid !== undefined;
@@ -115,7 +115,7 @@ export class Worker implements WorkerSessionPorts {
     return this.hasExited ? null : this.watch.blockedMs;
   }
 
-  /** Whether the worker accepts another session. */
+  /** True if the worker accepts another session. */
   get isOpen(): boolean {
     return !this.hasExited && this.lastSession === null;
   }
@@ -125,7 +125,7 @@ export class Worker implements WorkerSessionPorts {
     return this.sessions.size;
   }
 
-  /** Whether one of the worker's sessions is ending. If that takes too long, the process is killed. */
+  /** True while one of the worker's sessions is ending. If that takes too long, the process is killed. */
   get isEndingOne(): boolean {
     for (const session of this.sessions.values()) if (session.isEnding) return true;
     return false;
@@ -139,14 +139,14 @@ export class Worker implements WorkerSessionPorts {
     return workerSession;
   }
 
-  /** A session of the worker has ended in order, or has never begun (`isUnused`). A process without sessions exits. */
+  /** Called when a session in the worker has ended cleanly, or has never begun (`isUnused`). A process without sessions exits. */
   sessionEnded(workerSession: WorkerSession, isUnused = false): void {
     this.sessions.delete(workerSession.session);
     if (this.sessions.size > 0) {
       workerSession.finish(true);
       return;
     }
-    // The last session is over only when the process and its helper have exited, so that nothing of the session is left.
+    // The last session is over only when the process and its helper have exited, because only then is none of its operations running.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });
@@ -162,8 +162,8 @@ export class Worker implements WorkerSessionPorts {
       return;
     }
     this.socketsInTransit.add(socket);
-    // Without keepOpen, Node would close this process's copy of the socket only after the worker has confirmed its own. A worker that dies
-    // first never confirms.
+    // Without keepOpen, Node would close this process's copy of the socket only after the worker has confirmed receipt. A worker that dies
+    // first never confirms it.
     this.child.send(message, socket, { keepOpen: true }, () => {
       // If the socket was sent, the channel has its own copy, which is closed unread if the worker dies. Sent or not, this copy is no
       // longer needed.
@@ -197,7 +197,7 @@ export class WorkerPool {
     this.processesMax = processes;
   }
 
-  /** Applies to new sessions. Existing sessions stay in their workers. */
+  /** The new number applies to new sessions. Existing sessions stay in their workers. */
   set processes(count: number) {
     this.processesMax = count;
   }

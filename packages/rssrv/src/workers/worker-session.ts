@@ -1,33 +1,33 @@
 // One session in a worker, as the listener sees it: it sends and receives the messages of the session. worker-pool.ts owns the process.
-// Invariant (S9): `ended` resolves only when nothing that the session started is running.
+// Invariant (S9): `ended` resolves only when no operation that the session started is running.
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
 import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 import type { FromSession, ToSession, ToWorker } from './channel.ts';
 
-/** What a session needs from its worker. */
+/** The worker's functions that a session needs. */
 export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
   readonly clock: Clock;
-  /** How long the process has been blocked by its storage, in ms; null: it is running. */
+  /** Time in ms for which storage has been blocking the process; null if it is not blocked. */
   readonly blockedMs: number | null;
   send(message: ToWorker, socket?: Socket): void;
-  /** Called when the session has ended in order, or has never begun (`isUnused`). */
+  /** Called when the session has ended cleanly, or has never begun (`isUnused`). */
   sessionEnded(workerSession: WorkerSession, isUnused?: boolean): void;
   kill(): void;
 }
 
 export class WorkerSession {
   readonly session: string;
-  /** Resolves when the session has ended or its process has exited. True: it ended in order, and everything is flushed. */
+  /** Resolves when the session has ended or its process has exited. True if the session ended cleanly and all writes are flushed. */
   readonly ended: Promise<boolean>;
-  /** Resolves when the session was told to end, or has ended. */
+  /** Resolves when the session has been told to end, or has ended. */
   readonly ending: Promise<void>;
   onMessage: (message: FromSession) => void = () => {};
   private readonly worker: WorkerSessionPorts;
-  /** Number of each unanswered revocation -> function that receives the answer. */
+  /** Number of each unanswered revocation -> function to call with the answer. */
   private readonly revoking = new Map<number, (isFlushed: boolean) => void>();
   private revokeNumber = 0;
   private resolveEnding: () => void = () => undefined;
@@ -67,7 +67,7 @@ export class WorkerSession {
     return this.isOver;
   }
 
-  /** Whether the session was told to end, or has ended. */
+  /** True if the session has been told to end, or has ended. */
   get isEnding(): boolean {
     return this.isAskedToEnd;
   }
@@ -78,8 +78,8 @@ export class WorkerSession {
   }
 
   /**
-   * Revokes what was granted on a volume up to `epoch`. Resolves when nothing of those grants is running, or when the session has ended.
-   * False: a flush reported lost writes.
+   * Revokes a volume's grants up to `epoch`. Resolves when no request under those grants is running, or when the session has ended.
+   * Resolves with false if a flush has reported lost writes.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     if (this.isOver) return true;
@@ -90,8 +90,9 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session to answer, flush and end. After WORKER_DRAIN_TIMEOUT_MS its process is killed, because only that ensures that nothing
-   * of the session is running. Clients of other sessions in the process then have to reconnect. Resolves when the session has ended.
+   * Tells the session to answer, flush and end. After WORKER_DRAIN_TIMEOUT_MS its process is killed, because only that ensures that none of
+   * the session's requests is running. Clients of other sessions in the process then have to reconnect. Resolves when the session has
+   * ended.
    */
   async end(code: string, sentence: string): Promise<void> {
     this.resolveEnding();

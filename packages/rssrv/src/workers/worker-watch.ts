@@ -1,5 +1,5 @@
-// Detects a worker that is blocked by its storage. The listener pings each worker regularly. A worker that sleeps and does not answer is
-// waiting for its storage on the thread that answers PINGs, and the listener tells its clients so. A stopped or busy worker is not blocked.
+// Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, the
+// thread that answers pings is waiting for storage, and the listener tells the worker's clients. A stopped or busy worker is not blocked.
 // Missed pings are counted instead of time, because answers may have arrived unread while the listener itself was blocked.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -8,16 +8,16 @@ import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
 export interface WorkerWatchPorts {
   readonly clock: Clock;
   ping(): void;
-  /** Whether the process is sleeping now. */
+  /** Returns true if the process is sleeping now. */
   isAsleep(): boolean;
-  /** Called when the worker is found blocked (`forMs` is null), and when it runs again after `forMs` milliseconds. */
+  /** Called when the worker is found blocked (`forMs` is null), and when it resumes after `forMs` milliseconds. */
   changed(forMs: number | null): void;
 }
 
 export class WorkerWatch {
   private readonly ports: WorkerWatchPorts;
   private timer: Timer | null = null;
-  /** When the unanswered ping was sent; null: no ping is unanswered. */
+  /** Time at which the unanswered ping was sent; null if every ping has been answered. */
   private pingedMs: number | null = null;
   private unanswered = 0;
   private wasReported = false;
@@ -35,7 +35,7 @@ export class WorkerWatch {
     this.timer = null;
   }
 
-  /** How long the worker has been waiting for its storage, in ms; null: it is not waiting. */
+  /** Time in ms for which the worker has been waiting for its storage; null if it is not waiting. */
   get blockedMs(): number | null {
     if (this.pingedMs === null || this.unanswered < WORKER_PINGS_UNANSWERED || !this.ports.isAsleep()) return null;
     return this.ports.clock.monotonicMs() - this.pingedMs;
@@ -57,7 +57,7 @@ export class WorkerWatch {
       this.ports.ping();
       return;
     }
-    // Send one ping at a time, so that unread pings do not pile up.
+    // Send only one ping at a time, so that unread pings do not accumulate.
     this.unanswered++;
     if (this.wasReported || this.blockedMs === null) return;
     this.wasReported = true;

@@ -1,6 +1,6 @@
-// Line-preserving model of an ini file. Every text can be parsed, and printing returns it byte for byte. Interpreting the lines is the job
-// of rssrvcfg.ts and rscltcfg.ts. Sections with the same header stay separate and in order. A document is immutable: ini-edit.ts creates
-// new ones.
+// Line-preserving model of an ini file. Every text can be parsed, and printing the document gives the same text, byte for byte.
+// rssrvcfg.ts and rscltcfg.ts interpret the lines. Sections with the same header stay separate and in order. A document is immutable;
+// ini-edit.ts creates new documents.
 //
 //   lines     every line with its own end        sections   header line + content lines (neither blank nor comment)
 
@@ -16,7 +16,7 @@ export interface IniLine {
 export interface IniContent {
   /** Line number, from 1. */
   readonly line: number;
-  /** The whole line, trimmed. For sections such as `[clients]`, whose lines are not `key = value` entries. */
+  /** The whole line, trimmed. Used for sections such as `[clients]`, whose lines are not `key = value` entries. */
   readonly text: string;
   /** The text before the first `=`, trimmed; null if the line has no `=`. */
   readonly key: string | null;
@@ -35,8 +35,8 @@ export interface IniSection {
   /** Line number of the header, from 1. */
   readonly line: number;
   /**
-   * What is wrong with the header; null: nothing. A faulty header begins a section too, so that its lines do not count for the section
-   * above.
+   * What is wrong with the header; null if it is valid. A faulty header also begins a section, so that the lines below it are not counted
+   * as part of the section above.
    */
   readonly fault: HeaderFault | null;
   readonly contents: readonly IniContent[];
@@ -75,7 +75,7 @@ export function documentOf(lines: readonly IniLine[]): IniDocument {
   return { lines, preamble, sections };
 }
 
-/** Whether a trimmed line is a comment. */
+/** Returns true if a trimmed line is a comment. */
 export function isComment(text: string): boolean {
   return text.startsWith('#') || text.startsWith(';');
 }

@@ -1,6 +1,6 @@
-// Edits of an ini document. Each edit changes only the lines that it must: all other lines keep every byte, including comments, order,
-// spacing and line ends. A file without a final newline does not get one. New lines copy the style of their neighbours. Checking keys and
-// values is the schema's job: this file refuses only text that would change the structure (E_CONFIG).
+// Edits an ini document. Each edit changes only the lines that it must change. All other lines keep every byte and their order. A file
+// without a final newline does not get one. New lines copy the style of neighbouring lines. The schema checks keys and values. This file
+// refuses only text that would change the structure (E_CONFIG).
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -12,14 +12,17 @@ interface EntryStyle {
   readonly indent: string;
   /** Column of `=`, counted from the indent. */
   readonly width: number;
-  /** White space before the `=`; `after` is the white space that follows it. */
+  /** White space before the `=`; `after` is the white space that follows the `=`. */
   readonly before: string;
   readonly after: string;
 }
 
 const PLAIN_STYLE: EntryStyle = { indent: '', width: 0, before: ' ', after: ' ' };
 
-/** Sets `key` in section `sectionIndex` of `document.sections`. Changes the line of the key, or adds one at the end of the section. */
+/**
+ * Sets `key` in section `sectionIndex` of `document.sections`. Changes the line that sets the key, or adds a line at the end of the
+ * section.
+ */
 export function setValue(document: IniDocument, sectionIndex: number, key: string, value: string): IniDocument {
   checkEntry(key, value);
   const section = sectionAt(document, sectionIndex);
@@ -53,11 +56,11 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/** The position of a new section, and its style if the document has no line whose style can be copied. */
+/** Position of a new section, and the style to use if the document has no line whose style can be copied. */
 export interface SectionPosition {
-  /** Index of the section that the new one follows; -1: it goes above all others; undefined: it goes to the end of the file. */
+  /** Index of the section that the new section follows; -1 to insert it above all others; undefined to append it to the file. */
   readonly after?: number;
-  /** Number of columns before the `=`; undefined: enough for the longest key. */
+  /** Number of columns before the `=`; if undefined, as many as the longest key needs. */
   readonly keyColumns?: number;
 }
 
@@ -81,7 +84,7 @@ export function appendSection(
   return insertAfter(document, above, [...(isApart ? [] : ['']), ...block, ...(isLast || isBlank(document, above + 1) ? [] : [''])]);
 }
 
-/** Changes the name in the header, and nothing else. */
+/** Changes only the name in the header. */
 export function renameSection(document: IniDocument, sectionIndex: number, name: string): IniDocument {
   const section = sectionAt(document, sectionIndex);
   headerText(section.type, name);
@@ -94,15 +97,16 @@ export function renameSection(document: IniDocument, sectionIndex: number, name:
 }
 
 /**
- * Removes a section with its comments: those directly above its header, and those directly below its last entry. Other comments stay.
- * Of the blank lines above and below the section, the longer run stays.
+ * Removes a section, the comments directly above its header, and the comments directly below its last entry. Other comments stay. If there
+ * are blank lines both above and below the section, the longer run of them stays.
  */
 export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
   let first = firstAttachedLine(document, sectionIndex);
   let last = lastAttachedLine(document, sectionIndex);
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
-  // The longer run stays. But at the beginning of the file, the run below is removed, and at the end of the file, the run above.
+  // The longer run of blank lines stays. Exceptions: at the beginning of the file, the run below is removed; at the end, the run above is
+  // removed.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);
@@ -151,7 +155,7 @@ function isBlank(document: IniDocument, index: number): boolean {
   return lineAt(document, index).raw.trim() === '';
 }
 
-/** Number of consecutive blank lines that begin at line `index` and continue upwards (`step` -1) or downwards (1). */
+/** Counts consecutive blank lines from line `index` upwards (`step` -1) or downwards (`step` 1). */
 function blanksFrom(document: IniDocument, index: number, step: 1 | -1): number {
   let count = 0;
   while (document.lines[index + count * step]?.raw.trim() === '') count += 1;
@@ -163,7 +167,7 @@ function isCommentLine(document: IniDocument, index: number): boolean {
   return line !== undefined && isComment(line.raw.trim());
 }
 
-/** Index, from 0, of the first of the comment lines directly above the header, or of the header if there are none. */
+/** Index, from 0, of the first comment line directly above the header. If there is no such comment, the index of the header. */
 function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
   let first = sectionAt(document, sectionIndex).line - 1;
   while (isCommentLine(document, first - 1)) first -= 1;
@@ -171,7 +175,8 @@ function firstAttachedLine(document: IniDocument, sectionIndex: number): number 
 }
 
 /**
- * Index, from 0, of the section's last line. Comments directly below its content belong to it if a blank line or the file's end follows.
+ * Index, from 0, of the section's last line. Comments directly below the section's content belong to the section if a blank line or the end
+ * of the file follows.
  */
 function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   const own = lastLineOf(sectionAt(document, sectionIndex));
@@ -180,19 +185,22 @@ function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
 }
 
-/** Index, from 0, of the last line above the first section and its comments; -1 if these begin the file. */
+/** Index, from 0, of the last line above the first section and its comments; -1 if there is no such line. */
 function topLine(document: IniDocument): number {
   return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
 }
 
-/** Inserts lines below line `index` (-1: at the top) with the file's line end. A file without a final newline does not get one. */
+/**
+ * Inserts lines below line `index` (-1 inserts at the top), with the line ending that the file uses. A file without a final newline does
+ * not get one.
+ */
 function insertAfter(document: IniDocument, index: number, texts: readonly string[]): IniDocument {
   const newline: LineEnd = document.lines.find(({ end }) => end !== '')?.end ?? '\n';
   const before = document.lines.slice(0, index + 1);
   const inserted: IniLine[] = texts.map((raw) => ({ raw, end: newline }));
   const last = before.at(-1);
   if (last?.end === '') {
-    // A carriage return that ended the file becomes a part of the line end.
+    // If the file ended with a carriage return, that character becomes part of the line end.
     const isReturn = newline === '\n' && last.raw.endsWith('\r');
     before[index] = isReturn ? { raw: last.raw.slice(0, -1), end: '\r\n' } : { raw: last.raw, end: newline };
     inserted[inserted.length - 1] = { raw: texts.at(-1) ?? '', end: '' };
@@ -200,7 +208,7 @@ function insertAfter(document: IniDocument, index: number, texts: readonly strin
   return documentOf([...before, ...inserted, ...document.lines.slice(index + 1)]);
 }
 
-/** The document without some of its lines. A file without a final newline does not get one. */
+/** Returns the document without the doomed lines. A file without a final newline does not get one. */
 function withoutLines(document: IniDocument, isDoomed: (index: number) => boolean): IniDocument {
   const rest = document.lines.filter((_, index) => !isDoomed(index));
   const last = rest.at(-1);

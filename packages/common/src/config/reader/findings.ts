@@ -1,14 +1,14 @@
-// Problems and warnings of a configuration file. All are collected before the file is refused, so that a person can correct all of them at
-// once. Invariant: a file with a problem never yields a configuration. Messages never show keys.
+// Collects the problems and warnings about a configuration file. The file is refused only after all of them have been collected, so that a
+// person can correct them all at once. Invariant: a file with a problem never yields a configuration. Messages never show keys.
 
 import { RsError } from '../../lib/errors.ts';
 import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
 import type { ConfigWarning } from '../schema/types.ts';
 
 export interface ConfigProblem {
-  /** Line number from 1; 0: the problem concerns the whole file. */
+  /** Line number from 1; 0 if the problem concerns the whole file. */
   readonly line: number;
-  /** The form is `what is wrong: what is allowed`. */
+  /** Has the form `what is wrong: what is allowed`. */
   readonly message: string;
 }
 
@@ -29,7 +29,7 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** Warns if `key` is short. `what` names the key in the warning. A `key` of null means that there is no key, and gives no warning. */
+  /** Warns if `key` is short. `what` names the key in the warning. If `key` is null, there is no key and no warning. */
   warnOfShortKey(line: number, what: string, key: string | null): void {
     if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
     this.warn(
@@ -65,7 +65,7 @@ function placeOf(file: string, line: number): string {
   return line === 0 ? file : `${file}:${line}`;
 }
 
-/** For a refused configuration, a text for each problem, with file and line. For any other error, only its message. */
+/** If a configuration was refused, returns a text with file and line for each problem. For any other error, returns only its message. */
 export function problemTexts({ message, context }: RsError): string[] {
   const { file, problems } = context;
   if (!Array.isArray(problems)) return [message];

@@ -1,6 +1,6 @@
-// Parses the text of /etc/rscltcfg into an RscltConfig, or throws one E_CONFIG that lists every problem. It does not access the network:
-// the explorer finds out which addresses exist and which paths are possible. The schema checks single values; this file has the checks that
-// involve several values. Order matters, because [server] and [volume] sections belong to the [namespace] above them.
+// Parses the text of /etc/rscltcfg into an RscltConfig, or throws one E_CONFIG that lists every problem. It does not access the network;
+// the explorer finds out which addresses exist and which paths are possible. The schema checks single values; this file checks combinations
+// of values. Order matters, because [server] and [volume] sections belong to the [namespace] above them.
 
 import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
 import { assert } from '../../lib/assert.ts';
@@ -35,7 +35,7 @@ interface Group {
 const TIMING_KEYS = ['heartbeat', 'suspect', 'dead'] as const;
 type TimingKey = (typeof TIMING_KEYS)[number];
 
-/** The functions that checkTiming needs. The readers of [defaults] and [namespace] both have them. */
+/** The methods that checkTiming needs. The readers for [defaults] and [namespace] both have them. */
 interface TimingReader {
   value(key: TimingKey): number | null;
   isSet(key: TimingKey): boolean;
@@ -47,19 +47,22 @@ type PortsOfNamespace = Pick<ClientNamespaceConfig, 'port'>;
 type PortsOfServer = Pick<ClientServerConfig, 'port'>;
 type PortsOfInterface = Pick<ClientInterfaceConfig, 'portGiven'>;
 
-/** The port of a path from `iface` to `server`. The first of server, interface, namespace and defaults that sets a port determines it. */
+/**
+ * Returns the target port of a path from `iface` to `server`: the first port that is set, in the order server, interface, namespace,
+ * defaults.
+ */
 export function targetPort(config: PortsOfConfig, namespace: PortsOfNamespace, server: PortsOfServer, iface: PortsOfInterface): number {
   return server.port ?? iface.portGiven ?? namespace.port ?? config.defaultPort ?? PORT_DEFAULT;
 }
 
-/** All findings about a file. `config` is null if the file has a problem. */
+/** Result of examining a file. `config` is null if the file has a problem. */
 export interface RscltExamination {
   readonly config: RscltConfig | null;
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** `file` is only the name used in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
+/** `file` is used only in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
 export function parseRscltConfig(text: string, file: string): RscltConfig {
   const { config, problems } = examineRscltConfig(text, file);
   throwProblems(file, problems);
@@ -67,7 +70,7 @@ export function parseRscltConfig(text: string, file: string): RscltConfig {
   return config;
 }
 
-/** Never throws. `file` is only the name used in messages. */
+/** Never throws. `file` is used only in messages. */
 export function examineRscltConfig(text: string, file: string): RscltExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);
@@ -124,7 +127,10 @@ function readInterfaces(
   return interfaces;
 }
 
-/** Also reads [server] and [volume] sections above the first namespace, which knownSections has reported, to find further problems. */
+/**
+ * Also reads [server] and [volume] sections above the first namespace, to find further problems in them. knownSections has already reported
+ * their position.
+ */
 function groupByNamespace(sections: readonly IniSection[], findings: Findings): readonly Group[] {
   const groups: Group[] = [];
   let position = 0;
@@ -214,7 +220,9 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
   };
 }
 
-/** Two sections describe the same endpoint if some interface would connect to the same address and port for both. */
+/**
+ * Reports sections that describe the same endpoint, that is, if an interface would connect to the same address and port for both sections.
+ */
 function checkServers(
   { servers, namespace: reader }: Group,
   namespace: ClientNamespaceConfig,

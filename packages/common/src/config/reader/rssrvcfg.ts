@@ -1,6 +1,5 @@
 // Parses the text of /etc/dvsc/rssrvcfg into an RssrvConfig, or throws one E_CONFIG that lists every problem. It accesses no files or
-// devices: the server finds out which paths and addresses exist. The schema checks single values; this file has the checks that involve
-// several values.
+// devices; the server finds out which paths and addresses exist. The schema checks single values; this file checks combinations of values.
 
 import { availableParallelism } from 'node:os';
 import { posix } from 'node:path';
@@ -22,8 +21,8 @@ type Sections = typeof schema;
 type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
 /**
- * `file` is only the name used in messages. `takesTests`: whether rssrv was started with --test. Throws E_CONFIG with `context` {file,
- * problems: [{line, message}]}.
+ * `file` is used only in messages. `takesTests`: true if rssrv was started with --test. Throws E_CONFIG with `context` {file, problems:
+ * [{line, message}]}.
  */
 export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
   const findings = new Findings(file);
@@ -146,7 +145,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
   };
 }
 
-/** The faults that the `test-...` keys of the volume set; null: none of the keys is set. */
+/** Faults that the volume's `test-...` keys define; null if none of these keys is set. */
 function readTests(reader: Reader<'volume'>): VolumeTests | null {
   const tests = {
     delays: reader.value('test-delay') ?? [],
@@ -199,7 +198,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   }
 }
 
-/** Names must be unique within a universe. Also, X and rX cannot both exist in one universe, because the raw device of X is called rX. */
+/** Names must be unique within a universe. X and rX cannot both exist in a universe, because the raw device of volume X is called rX. */
 function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Findings): void {
   const lines = new Map<string, number>();
   const uniques = new Uniques(findings);
@@ -259,7 +258,7 @@ function readClients(section: IniSection | undefined, findings: Findings): reado
   return clients;
 }
 
-/** In a malformed line, any word may be a key, so messages show at most the client's name. */
+/** Messages show at most the client's name, because in a malformed line any other word may be a key. */
 function readClient({ text, line }: IniContent, findings: Findings): ServerClientConfig | null {
   const form = schema.clients.lines;
   const [, name = '', key = ''] = /^(\S+)\s+(.*)$/su.exec(text) ?? [];

@@ -1,5 +1,5 @@
-// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys and wrong values become findings. Correct
-// values are available by key, with the right type. Checks across keys or sections are the job of rssrvcfg.ts and rscltcfg.ts.
+// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys become findings, and so do wrong values.
+// Correct values are available by key, with the right type. rssrvcfg.ts and rscltcfg.ts check combinations of keys and sections.
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -26,7 +26,10 @@ export class SectionReader<K extends KeyTable> {
   readonly #findings: Findings;
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
-  /** Keys that a faulty line probably meant. The report on that line suffices, so they are not also reported as missing. */
+  /**
+   * Keys that the author of a faulty line probably meant. The finding about that line suffices, so these keys are not also reported as
+   * missing.
+   */
   readonly #meant = new Set<string>();
 
   constructor(section: IniSection, keys: K, schema: FileSchema, findings: Findings) {
@@ -44,7 +47,7 @@ export class SectionReader<K extends KeyTable> {
     }
   }
 
-  /** The value of a key, or its default if the file sets no correct value, or null if it has no default. */
+  /** Returns the value of a key. If the file sets no correct value, returns the default; null if the key has no default. */
   value<N extends keyof K & string>(key: N): ValueOf<K[N]> {
     const entry = this.#keys[key];
     assert(entry !== undefined, `No key ${key} in the schema of [${this.section.type}]`);
@@ -57,19 +60,19 @@ export class SectionReader<K extends KeyTable> {
     return this.#values.has(key) ? this.value(key) : null;
   }
 
-  /** Whether the section has a line for the key, even one with a wrong value. */
+  /** Returns true if a line of the section sets the key, even to a wrong value. */
   isSet(key: keyof K & string): boolean {
     return this.#lines.has(key);
   }
 
-  /** The line number of the key, or of the header if the key is not set. */
+  /** Number of the line that sets the key, or of the header if the key is not set. */
   lineOf(key: keyof K & string): number {
     return this.#lines.get(key) ?? this.line;
   }
 
   #readContent(content: IniContent): void {
     if (content.key === null) {
-      // Show the first word only if it is a known key: the line may be a secret, or an entry with a secret and a missing `=`.
+      // Show the first word only if it is a known key, because the line may contain a secret, for example in an entry without `=`.
       const word = content.text.split(/\s/)[0] ?? '';
       const known = Object.hasOwn(this.#keys, word);
       if (known) this.#meant.add(word);
@@ -118,7 +121,7 @@ export class SectionReader<K extends KeyTable> {
   }
 }
 
-/** The header of the section as messages show it, such as `[interface if1]`. */
+/** Returns the section's header as it appears in messages, such as `[interface if1]`. */
 export function headerOf(section: IniSection): string {
   const header = section.name === null ? section.type : `${section.type} ${section.name}`;
   return `[${quoteText(header).slice(1, -1)}]`;

@@ -1,5 +1,5 @@
-// Checks the section headers of a file against the schema: the type, the name, how often a section occurs, and the section that it belongs
-// to. SectionReader reads the contents. An unknown section is omitted and gives a single finding, not one per line.
+// Checks the section headers in a file against the schema: type, name, number of occurrences, and the section that each belongs to.
+// SectionReader reads the contents. An unknown section is omitted and causes a single finding, not one per line.
 
 import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
@@ -14,7 +14,7 @@ const FAULTS: Readonly<Record<HeaderFault, string>> = {
   empty: 'is empty',
 };
 
-/** The sections of the document that the schema knows, in order. */
+/** Returns those sections of the document that the schema knows, in their order in the document. */
 export function knownSections(document: IniDocument, schema: FileSchema, findings: Findings): readonly IniSection[] {
   const stray = document.preamble[0];
   if (stray !== undefined) findings.problem(stray.line, `Text above the first section: allowed are comments, then ${formsOf(schema)}`);

@@ -1,5 +1,5 @@
-// Bounds of the configuration: ranges of keys, and defaults. Units are in the names.
-// Invariant: the relations that the assertions below check. The src/limits.ts of the packages above assert relations to these bounds.
+// Bounds for the configuration: ranges of values, and defaults. Units are in the names. The assertions below check relations between these
+// bounds. Packages that depend on this one assert relations to these bounds in their src/limits.ts.
 
 import { assert } from '../../lib/assert.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
@@ -27,7 +27,7 @@ export const KEY_MAX_CHARS = 256;
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
-/** Maximum number of `[server]` sections of one client. A server has one section for each of its interfaces. */
+/** Maximum number of `[server]` sections of one client. Each interface of each server has a section. */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;
@@ -36,11 +36,11 @@ export const SUSPECT_MIN_MS = 10;
 export const DEAD_MAX_MS = 600_000;
 export const STALL_MS = 600_000;
 export const STALL_MIN_MS = 100;
-/** One week. A timer cannot wait longer than 2^31 ms. */
+/** One week. The limit is needed because a timer cannot wait longer than 2^31 ms. */
 export const STALL_MAX_MS = 604_800_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
-/** Default limit for all replay logs of a client together (`log-total`): the size of eight logs of the default size. */
+/** Default limit for the total size of a client's replay logs (`log-total`): eight logs of the default size. */
 export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;

@@ -1,7 +1,7 @@
-// Finds the known word that is closest to a mistyped word, by edit distance. Pure. Even the closest word may differ a lot, so the caller
-// decides whether to suggest it.
+// Finds the known word that is closest to a mistyped word, by edit distance. The functions are pure. Even the closest word may differ a
+// lot, so the caller decides whether to suggest it.
 
-/** Longer words are cut before the comparison, because no key or section has so long a name. */
+/** Words are cut to this length before the comparison. No key or section has a name this long. */
 const COMPARED_MAX_CHARS = 40;
 
 /** The candidate with the smallest edit distance, or the first of several such candidates; undefined if there are no candidates. */
@@ -19,12 +19,12 @@ export function nearestWord(word: string, candidates: readonly string[]): string
   return nearest;
 }
 
-/** Whether `word` differs so little from `meant` that it is almost certainly a typing error. */
+/** Returns true if `word` differs so little from `meant` that it is almost certainly a typing error. */
 export function isMistyped(word: string, meant: string): boolean {
   return word.length <= COMPARED_MAX_CHARS && editDistance(word.toLowerCase(), meant) <= meant.length / 3;
 }
 
-/** Whether `word` is similar enough to ask "did you mean": the edit distance is at most half the length of `meant`. */
+/** Returns true if `word` is similar enough to ask "did you mean": the edit distance is at most half the length of `meant`. */
 export function isLikely(word: string, meant: string): boolean {
   return editDistance(word.slice(0, COMPARED_MAX_CHARS).toLowerCase(), meant.toLowerCase()) <= meant.length / 2;
 }

@@ -1,6 +1,6 @@
-// THE table of every section and key of both files: type with range, default, help. A key exists only if this table lists it. The readers
-// of the files, their error texts, crsio's help line and the man pages are derived from the table. Checks that involve several keys are in
-// rssrvcfg.ts and rscltcfg.ts.
+// THE table of all sections and keys of both configuration files, with type, range, default and help. A key exists only if this table lists
+// it. The readers, their error messages, crsio's help line and the man pages are derived from the table. rssrvcfg.ts and rscltcfg.ts check
+// combinations of keys.
 
 import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import {
@@ -31,23 +31,23 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /** The default as it would be written in the file. null: the key has no default, or inherits its value, as its help says. */
+  /** The default as it would be written in the file; null if the key has no default, or if it inherits its value. The help says which. */
   readonly default: string | null;
   /** One or two sentences; the last one has no full stop. */
   readonly help: string;
-  /** The key injects faults. rssrv accepts it only with --test, and no tool offers it. */
+  /** Set if the key injects faults. rssrv accepts such keys only with --test, and no tool offers them. */
   readonly isForTests?: true;
 }
 
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
 
 export interface SectionEntry {
-  /** Whether the header has a name, as in `[interface NAME]`. */
+  /** True if the header has a name, as in `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /** The type of section to which this section belongs, and below which it must stand; null: it belongs to no other section. */
+  /** Type of the section to which this section belongs and below which it must stand; null if it belongs to no other section. */
   readonly below: string | null;
-  /** The form of the section's lines, if they are not `key = value` entries; null: they are. */
+  /** Form of the section's lines; null if they are `key = value` entries. */
   readonly lines: string | null;
   readonly help: string;
   readonly keys: KeyTable;
@@ -86,7 +86,7 @@ const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal'
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
-/** Help texts of keys that occur in several sections. A section that inherits the value adds where the value comes from. */
+/** Help texts for keys that occur in several sections. Sections that inherit the value add where it comes from. */
 const HELP = {
   stall: 'How long I/O waits when no path is left before it fails (forever: it never fails; fail: it fails within 1s)',
   attach: 'Volumes to attach at start, at reload and when their server connects, except those detached by rsconfig -d since boot',
@@ -305,7 +305,7 @@ export interface SchemaRow {
   readonly help: string;
 }
 
-/** The keys of one file as rows, in the order of the table, for help and man pages. */
+/** Returns the keys of one file as rows for help and man pages, in the order of the table. */
 export function schemaRows(file: ConfigFileName): readonly SchemaRow[] {
   const schema: FileSchema = SCHEMA[file];
   return Object.entries(schema).flatMap(([section, { keys }]) =>

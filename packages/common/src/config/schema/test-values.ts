@@ -1,5 +1,6 @@
-// Values of the `test-...` keys of a volume, which inject faults into its storage for tests. rssrv accepts them only with --test.
-// The server injects the faults (backends/faults). This file defines the grammar, and each `allowed` text describes it in words.
+// Parses the values of a volume's `test-...` keys, which inject faults into the volume's storage for tests. rssrv accepts them only with
+// --test. The server injects the faults (backends/faults). This file defines the grammar. Each `allowed` text describes the grammar in
+// words.
 
 import { TEST_DELAY_MAX_MS, TEST_RULES_MAX } from './limits.ts';
 import { parseDuration, parseWhole, printDuration, refuse } from '../../lib/units.ts';
@@ -7,7 +8,7 @@ import type { TestDelay, TestError, TestOperation } from './types.ts';
 import type { ValueType } from './value-types.ts';
 
 const OPERATIONS: readonly TestOperation[] = ['any', 'read', 'write', 'flush', 'discard', 'zero'];
-/** The errors for which the protocol has a status of their own. */
+/** The errors for which the protocol has separate status values. */
 const ERRNOS: readonly string[] = ['EIO', 'ENOSPC', 'ENOMEM', 'EROFS'];
 
 const OPERATION = OPERATIONS.join('|');

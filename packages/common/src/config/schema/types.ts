@@ -1,16 +1,16 @@
-// The content of the two configuration files after the checks, with defaults filled in. Durations are in ms, sizes in bytes.
+// Types for the content of the two configuration files after the checks, with defaults filled in. Durations are in ms, sizes in bytes.
 // schema.ts defines how the files are written; rssrvcfg.ts and rscltcfg.ts read them.
 
 export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
-/** `configured`: as `auto`, but paths lead only to the server interfaces in the file, even if the servers report others. */
+/** `configured`: like `auto`, but paths lead only to server interfaces that the file lists, even if the servers report others. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
 export type AttachChoice = 'none' | 'all' | readonly string[];
 
 /** A finding about a file that can be used nevertheless. */
 export interface ConfigWarning {
   readonly file: string;
-  /** Line number from 1; 0: the warning is about the whole file. */
+  /** Line number from 1; 0 if the warning is about the whole file. */
   readonly line: number;
   readonly message: string;
 }
@@ -18,7 +18,7 @@ export interface ConfigWarning {
 export interface ServerInterfaceConfig {
   readonly name: string;
   readonly address: string;
-  /** Prefix length given as `A/LEN`; null: the prefix length of the machine's interface with this address applies. */
+  /** Prefix length given as `A/LEN`. If it is null, the prefix length of the machine's interface with this address applies. */
   readonly prefixLength: number | null;
   readonly port: number;
 }
@@ -31,18 +31,18 @@ export interface ServerVolumeConfig {
   readonly blockSizeBytes: 512 | 4096;
   readonly readonly: boolean;
   readonly universe: number;
-  /** Clients that may see and attach the volume; null: all clients. */
+  /** Clients that may see and attach the volume; null for all clients. */
   readonly clients: readonly string[] | null;
   readonly shared: boolean;
-  /** Clients that may take the volume over from another client; null: all clients that may attach it. */
+  /** Clients that may take the volume over from another client; null for all clients that may attach it. */
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-  /** Whether rssrv serves the volume even if its file cannot be locked; undefined: no. */
+  /** True if rssrv may serve the volume even when its file cannot be locked; undefined means false. */
   readonly unlocked?: boolean;
   readonly id: string | null;
-  /** Mark of a file or device that has the same content as the one served before; null: no mark is set. */
+  /** Mark of a file or device that has the same content as the one that was served before; null if no mark is set. */
   readonly sameContent: string | null;
-  /** Faults to inject into the volume's storage; undefined: none. */
+  /** Faults to inject into the volume's storage; undefined if there are none. */
   readonly test?: VolumeTests;
   readonly line: number;
 }
@@ -53,13 +53,13 @@ export interface TestDelay {
   readonly operation: TestOperation;
   readonly minMs: number;
   readonly maxMs: number;
-  /** The rule applies while this file exists; null: the rule always applies. */
+  /** The rule applies while this file exists; if null, the rule always applies. */
   readonly whileFile: string | null;
 }
 
 export interface TestError {
   readonly operation: TestOperation;
-  /** First and last sector (of 512 bytes) of the range that the rule applies to; null: the rule applies to the whole volume. */
+  /** First and last 512-byte sector of the range to which the rule applies; if null, the rule applies to the whole volume. */
   readonly sectors: readonly [number, number] | null;
   /** With value N, every Nth operation that matches the rule fails. */
   readonly every: number;
@@ -67,11 +67,11 @@ export interface TestError {
   readonly whileFile: string | null;
 }
 
-/** The `test-...` keys of a volume. */
+/** Values of a volume's `test-...` keys. */
 export interface VolumeTests {
   readonly delays: readonly TestDelay[];
   readonly errors: readonly TestError[];
-  /** While this file exists, all I/O of the volume stalls. */
+  /** While this file exists, all I/O on the volume stalls. */
   readonly pauseFile: string | null;
   readonly bytesPerSecond: number | null;
   readonly losesUnsynced: boolean;
@@ -87,7 +87,7 @@ export interface RssrvConfig {
   readonly namespace: {
     readonly name: string;
     readonly namespaceid: number;
-    /** The port of interfaces that set none. The server answers discovery datagrams on this port. */
+    /** Port for interfaces that do not set a port. The server answers discovery datagrams on this port. */
     readonly port: number;
     readonly namespacekey: string | null;
     readonly explore: 'yes' | 'signed' | 'no';
@@ -112,7 +112,7 @@ export interface ClientInterfaceConfig {
   readonly prefixLength: number | null;
   /** For display only. The function targetPort determines the target port of a path. */
   readonly port: number;
-  /** The port set in the section itself; null: the section sets none. */
+  /** Port set in the section itself; null if the section does not set a port. */
   readonly portGiven: number | null;
 }
 
@@ -120,10 +120,10 @@ export interface ClientInterfaceConfig {
 export interface ClientServerConfig {
   readonly name: string;
   readonly address: string;
-  /** The port set in the section itself; null: the port of the interface, the namespace or the defaults applies (see targetPort). */
+  /** Port set in the section itself. If it is null, the port of the interface, the namespace or the defaults applies (see targetPort). */
   readonly port: number | null;
   readonly serverkey: string | null;
-  /** Position among all `[server]` sections of the file, from 0. */
+  /** Position of the section, from 0, among all `[server]` sections in the file. */
   readonly position: number;
 }
 

@@ -1,6 +1,6 @@
-// The types of configuration values: how to parse each, and a text that says what is allowed. The schema gives every key a type, and files,
-// screens and man pages all use it. Parsing throws RsError E_USAGE with `context.allowed`. A secret type never shows the text that it
-// refuses.
+// The types of configuration values: how to parse each, and a text that says what is allowed. The schema gives every key a type. The
+// readers, screens and man pages all use the types. Parsing throws RsError E_USAGE with `context.allowed`. For a secret, the error never
+// shows the refused text.
 
 import { PORT_MAX } from '../../lib/limits.ts';
 import { KEY_MAX_CHARS, PATH_MAX_BYTES, STORAGE_STAMP_MAX_CHARS } from './limits.ts';
@@ -26,7 +26,7 @@ import type { AttachChoice, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {
   readonly kind: string;
-  /** Form and range in words. The text completes a sentence that begins with "allowed is". */
+  /** Describes form and range. The text completes a sentence that begins with "allowed is". */
   readonly allowed: string;
   readonly isSecret: boolean;
   /** All allowed words, for screens that offer them; absent if the type has no fixed list. */
@@ -70,19 +70,19 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   });
 }
 
-/** One word of a table, which gives each word a value. */
+/** A word from a table that assigns a value to each word. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
   const all = Object.keys(table);
   const allowed = orList(all);
   const parse = (text: string): T[keyof T] => {
-    // Own keys only: `constructor` is not a word of any table.
+    // Check only own properties: `constructor`, for example, is inherited and is not a word in the table.
     if (!Object.hasOwn(table, text)) refuse('word', text, allowed);
     return table[text as keyof T];
   };
   return { ...plain(kind, allowed, parse), words: all };
 }
 
-/** One word of a list. The word itself is the value. */
+/** A word from a list. The word itself is the value. */
 export function choice<const W extends string>(...allowedWords: readonly W[]): ValueType<W> {
   const allowed = orList(allowedWords);
   const parse = (text: string): W => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed);
@@ -132,17 +132,17 @@ export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);
 });
 
-/** The mark of a file or device. It has only characters without a special meaning in the configuration file. */
+/** The mark of a file or device. It contains no characters that have a special meaning in the configuration file. */
 export const stamp: ValueType<string> = plain('mark', 'a mark from the log of rssrv, such as i131074.b1795257182000000000', (text) => {
   return text.length <= STORAGE_STAMP_MAX_CHARS && /^[\w.:@/+-]+$/.test(text) ? text : refuse('mark', text, stamp.allowed);
 });
 
-/** Names of clients; null: all clients. */
+/** Names of clients; null means all clients. */
 export const clientNames: ValueType<readonly string[] | null> = plain('names', 'all, or names separated by commas or spaces', (text) => {
   return text === 'all' ? null : parseNames(text, ['all'], clientNames.allowed);
 });
 
-/** Clients with a permission; null: all clients; an empty list: no client. */
+/** Clients that have a permission; null means all clients, and an empty list means none. */
 export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names separated by commas or spaces', (text) => {
   if (text === 'yes') return null;
   return text === 'no' ? [] : parseNames(text, ['yes', 'no'], mayChoice.allowed);
@@ -162,7 +162,7 @@ function plain<T>(kind: string, allowed: string, parse: (text: string) => T): Va
   return { kind, allowed, isSecret: false, parse };
 }
 
-/** For a type that uses the parser of another type: replaces the parser's error with one that names `allowed` of the outer type. */
+/** Used by a type that calls the parser of another type. Replaces that parser's error with one that shows the outer type's `allowed`. */
 function orElse<T>(parse: () => T, text: string, allowed: string): T {
   try {
     return parse();

@@ -1,8 +1,8 @@
 // Grants the one handshake that may begin a session while further paths wait to join it (docs/PROTOCOL.md, the handshake). A second session
-// would end the first at the server. A slow holder of the grant loses it to a path that was just answered, so that a silent connection
-// blocks no path. Each holder may take twice as long as the one before, so that a slow server gets enough time. Invariant: at most one path
-// holds the grant, and an overtaken holder closes its connection before the next handshake begins. If the PROOF of that holder has begun a
-// session, the session carries no request and can be replaced safely.
+// would end the first at the server. A slow holder of the grant loses it to a path that has just received an answer, so that a silent
+// connection blocks no path. Each holder may take twice as long as the one before, so that a slow server gets enough time. Invariant: at
+// most one path holds the grant, and an overtaken holder closes its connection before the next handshake begins. If the PROOF of that
+// holder has begun a session, the session carries no request and can be replaced safely.
 
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';

@@ -12,7 +12,7 @@ const MIB = 1024 * KIB;
  * server's storage. It no longer counts as load of its path.
  */
 export const HELD_BY_STORAGE_MS = 2_000;
-/** Bytes of unfinished answers in several frames (such as a list of all volumes) that one path keeps. */
+/** Maximum bytes that one path stores for unfinished answers of several frames, such as a list of all volumes. */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
 /** Cost of a part in addition to its bytes, so that empty parts are bounded, too. */
 export const ANSWER_PART_COST_BYTES = 256;
@@ -29,14 +29,15 @@ export const RATE_SPELL_MS = 20;
  */
 export const RATE_FULL_TRIPS = 2;
 /**
- * Maximum weight of one spell in the estimate. A spell weighs less in proportion if it moved fewer than RATE_RISE_FULL_BYTES (upwards) or
- * RATE_FALL_FULL_BYTES (downwards), or if it was shorter than RATE_SPELL_MS (downwards).
+ * Maximum weight of one spell in the estimate. A spell weighs proportionally less if it moved fewer than RATE_RISE_FULL_BYTES (to raise the
+ * estimate) or RATE_FALL_FULL_BYTES (to lower it). A spell that was shorter than RATE_SPELL_MS also weighs less, but only to lower the
+ * estimate.
  */
 export const RATE_GAIN_MAX = 0.5;
 export const RATE_RISE_FULL_BYTES = 16 * KIB;
 export const RATE_FALL_FULL_BYTES = 64 * KIB;
 /**
- * An estimate expires if the path is unused for this long. Until the next measurement, only few bytes may be in flight: at first
+ * An estimate expires if the path is unused for this long. Until the next measurement, only a few bytes may be in flight, initially
  * FLIGHT_FIRST_BYTES.
  */
 export const RATE_AGES_MS = 10_000;
@@ -59,11 +60,13 @@ export const IDLE_SAME_PART = 16;
  */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
-/** A path is overdue if its silence exceeds the expected time of its answer plus OVERDUE_TRIPS round trips by more than this. */
+/**
+ * A path is overdue if it has been silent for longer than the expected time of its answer, plus OVERDUE_TRIPS round trips, plus this time.
+ */
 export const OVERDUE_GRACE_MS = 20;
 export const OVERDUE_TRIPS = 4;
 /**
- * If a path was unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
+ * If a path has been unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
  * request in RATE_PROBE_SHARE (client/limits.ts) is copied, and only if the copy takes at most RATE_PROBE_MAX_MS on the unused path. While
  * slots are plentiful, the copy may take longer: one part in RATE_PROBE_TIME_PARTS of the unused time, at most RATE_PROBE_LONGEST_MS.
  */
@@ -77,8 +80,8 @@ export const RATE_PROBE_TIME_PARTS = 8;
  */
 export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.75);
 /**
- * A READ is late after HEDGE_FACTOR times the usual time of READs (mean plus four deviations), but not before HEDGE_MIN_MS. The trunk looks
- * for late READs every HEDGE_LOOK_MS (client/limits.ts).
+ * A READ is late after HEDGE_FACTOR times the usual duration of READs (mean plus four deviations), but not before HEDGE_MIN_MS. The trunk
+ * looks for late READs every HEDGE_LOOK_MS (client/limits.ts).
  */
 export const HEDGE_MIN_MS = 30;
 export const HEDGE_FACTOR = 3;
@@ -106,7 +109,7 @@ export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 
 // --- a path that delivers very slowly
 /**
- * A request is copied to another path if it has not provably reached the server after this time, or if PONGs on its path are late by this
- * much, too. The trunk looks for such requests every LATE_LOOK_MS (client/limits.ts).
+ * A request is copied to another path if it has not provably reached the server after this time, or if PONGs on its path are also late by
+ * this much. The trunk looks for such requests every LATE_LOOK_MS (client/limits.ts).
  */
 export const LATE_MS = 1_000;

@@ -9,7 +9,7 @@ import type { Path } from './path.ts';
 export interface LivenessEvents {
   readonly paths: readonly Path[];
   distrust(path: Path, reason: string): void;
-  /** From now on no path shows that it works. */
+  /** No path shows any longer that it works. */
   allQuiet(): void;
   /** All paths were checked. */
   checked(): void;
@@ -40,7 +40,7 @@ export class Liveness {
     if (isRunning) this.start();
   }
 
-  /** Runs until no path is left. */
+  /** Starts the periodic checks, which continue until no path is left. */
   start(): void {
     if (this.timer !== null) return;
     this.lastTickMs = this.clock.monotonicMs();
@@ -75,9 +75,9 @@ export class Liveness {
   }
 
   /**
-   * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the answers may only wait for slow storage. The
-   * other paths get one, too: they may have been idle, and a path becomes suspect only if another path has delivered meanwhile. A suspect
-   * path gets PINGs until it answers or dies.
+   * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the answers may only be waiting for slow storage.
+   * The other paths get one, too: they may have been idle, and a path becomes suspect only if another path has delivered in the meantime. A
+   * suspect path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;

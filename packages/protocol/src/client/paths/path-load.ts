@@ -29,7 +29,7 @@ export interface PathTotals {
   readonly dropped: number;
   readonly deaths: number;
   readonly roundTripMs: number | null;
-  /** Estimated rates that the scheduler uses. null: nothing has been measured. */
+  /** Estimated rates that the scheduler uses; null if nothing has been measured. */
   readonly receivingBytesPerSecond: number | null;
   readonly sendingBytesPerSecond: number | null;
 }
@@ -45,9 +45,9 @@ export class PathLoad {
   readonly receiving: RateMeter;
   readonly sending: RateMeter;
   requests = 0;
-  /** Round trip with nothing else in flight, in ms. null: unknown. */
+  /** Round trip with nothing else in flight, in ms; null if unknown. */
   tripMs: number | null = null;
-  /** Send time of the newest PING that got its PONG. Everything sent before it has reached the server. */
+  /** Send time of the newest PING that got its PONG. Everything sent before that PING has reached the server. */
   pingedMs = Number.NEGATIVE_INFINITY;
   // Estimates by `prepare` in scheduler.ts for the current pump.
   receivingMsPerByte = 0;
@@ -90,7 +90,7 @@ export class PathLoad {
     this.kinds[slot] = OTHER;
     const isRead = kind === READS || kind === READS + HELD;
     const meter = isRead ? this.receiving : this.sending;
-    // Time that a request spends for reasons outside its own direction. A READ also waits behind written data, for example.
+    // Time that a request spends waiting for the opposite direction. For example, a READ also waits behind written data.
     const otherMs = isRead ? this.sending.unansweredMs : this.receiving.unansweredMs;
     if (kind <= WRITES) meter.answered(this.bytes[slot]!, nowMs, (this.tripMs ?? 0) + otherMs);
     (isRead ? this.latencies.read : this.latencies.write).add((nowMs - this.sentMs[slot]!) * 1000);
@@ -120,7 +120,7 @@ export class PathLoad {
       this.tripMs = old + (tripMs - old) * (tripMs > old ? TRIP_GAIN_UP : TRIP_GAIN_DOWN);
   }
 
-  /** Sets aside requests that reached the server long ago: they wait for its storage, and others may use the link meanwhile. */
+  /** Sets aside requests that reached the server long ago: they are waiting for its storage, so other requests may use the link. */
   private setAsideHeld(nowMs: number): void {
     const beforeMs = Math.min(this.pingedMs, nowMs - HELD_BY_STORAGE_MS);
     for (let slot = 0; slot < this.kinds.length; slot++) {

@@ -1,6 +1,6 @@
 // Judges when a path becomes suspect, dead or deaf: a pure function of a snapshot of the trunk. Clearing a suspect path needs no judgement;
 // the next answer or PONG on it does so. Acting on a verdict is liveness.ts' job.
-//   suspect: in-flight requests, no answer and no PONG for max(suspect, 8 x srtt), and another path delivered one meanwhile
+//   suspect: in-flight requests, no answer and no PONG for max(suspect, 8 x srtt), while another path delivered one
 //   dead:    nothing was received for `dead`
 //   deaf:    bytes arrive, but for `dead` nothing shows that the peer receives ours, and our queued output does not move
 // If all paths are silent alike, the peer is slow: no path becomes suspect, and after `dead` all are reconnected.
@@ -16,12 +16,12 @@ export interface LivenessTimes {
 
 export interface LivenessPicture {
   readonly isSuspect: boolean;
-  /** Since when at least one request has been in flight without interruption. null: none is in flight. */
+  /** Start of the uninterrupted period in which at least one request has been in flight; null if none is in flight. */
   readonly waitingSinceMs: number | null;
   readonly lastReceivedMs: number;
   /** When the last answer or PONG arrived. Only these prove that the peer receives our frames. */
   readonly lastProofMs: number;
-  /** As `lastProofMs`, but the peer's count of the PINGs that it received is a proof, too. */
+  /** Like `lastProofMs`, except that the peer's count of the PINGs that it received is a proof, too. */
   readonly lastHeardMs: number;
   /** When output that was waiting for the link last moved. */
   readonly lastMovedMs: number;

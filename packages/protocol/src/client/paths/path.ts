@@ -37,12 +37,12 @@ export class Path implements ConnectionEvents {
   readonly load: PathLoad;
   isSuspect = false;
   /**
-   * The path ends, or has ended, for a reason that does not count against it: the end of the session, a BYE, or a peer that is slow on all
-   * paths.
+   * True if the path ends, or has ended, for a reason that does not count against it: the end of the session, a BYE, or a peer that is slow
+   * on all paths.
    */
   isBlameless = false;
   waitingSinceMs: number | null = null;
-  /** Slot whose READ data is being received into its request's buffer. -1: none. */
+  /** Slot whose READ data is being received into its request's buffer; -1 if there is none. */
   receivingSlot = -1;
   requests = 0;
   resent = 0;
@@ -52,14 +52,14 @@ export class Path implements ConnectionEvents {
   probed = 0;
   /** Answers dropped because another path had already delivered the result. */
   dropped = 0;
-  /** Nothing else was in flight when the last PING was sent. */
+  /** True if nothing else was in flight when the last PING was sent. */
   private isPingAlone = false;
-  /** Start of the current receive event. Negative: the clock has not been read yet. */
+  /** Start of the current receive event; negative if the clock has not been read yet. */
   private eventMs = -1;
   private movedMs: number;
   /** True if output was still queued when the last send completed. */
   private hasWaited = false;
-  /** The frames of this event, or an answer that is still arriving, prove that the server receives our frames. */
+  /** True if the frames of this event, or an answer that is still arriving, prove that the server receives our frames. */
   private isProof = false;
   private isAnswerComing = false;
   /** Key: slot. Value: parts of its unfinished answer (flag MORE). The next field is the total size of all parts. */
@@ -103,7 +103,7 @@ export class Path implements ConnectionEvents {
     return this.heartbeat.lastHeardMs;
   }
 
-  /** When output that was waiting for the link last moved. A PING queued behind it left only then. */
+  /** When output that was waiting for the link last moved. A PING that was queued behind this output left only then. */
   get lastMovedMs(): number {
     return this.movedMs;
   }
@@ -198,7 +198,7 @@ export class Path implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** Sends BYE and closes the path: the client ends, and its server need not keep the session. */
+  /** Sends BYE and closes the path, because the client is exiting and the server need not keep the session. */
   bye(code: string, sentence: string): void {
     this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
     this.connection.finish(sentence);

@@ -1,6 +1,6 @@
-// Measures how fast bodies move on one path in one direction: bytes answered divided by the time in which some were in flight, in periods
-// called spells. Pure, allocates nothing. Directions and round trips are path-load.ts' job. Invariant: a spell in which the pipe was not
-// full shows only a lower bound, so it may raise the estimate but never lowers it.
+// Measures how fast bodies move on one path in one direction: bytes answered divided by the time during which any were in flight, in
+// periods called spells. Pure, allocates nothing. Directions and round trips are path-load.ts' job. Invariant: a spell in which the pipe
+// was not full shows only a lower bound, so it may raise the estimate but never lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,
@@ -14,11 +14,11 @@ import {
 } from './limits.ts';
 
 export class RateMeter {
-  /** Bytes per ms. 0: unknown. */
+  /** Bytes per ms; 0 if unknown. */
   bytesPerMs = 0;
   /** Bytes of bodies in flight, not yet answered. */
   unansweredBytes = 0;
-  /** True if a full pipe was measured recently. Otherwise only few bytes may be in flight at a time. */
+  /** True if a full pipe was measured recently. Otherwise only a few bytes may be in flight at a time. */
   isMeasured = false;
   /** Maximum bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
@@ -28,7 +28,7 @@ export class RateMeter {
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
-  /** The spell began with nothing in flight, so its first round trip moved nothing. */
+  /** True if the spell began with nothing in flight, so that its first round trip moved nothing. */
   private isFromIdle = true;
   private answers = 0;
   /** Sum of the bytes in flight before each answer. */
@@ -39,7 +39,7 @@ export class RateMeter {
     this.lastUsedMs = nowMs;
   }
 
-  /** Rate for display, in bytes per second. null: unknown. */
+  /** Rate for display, in bytes per second; null if unknown. */
   get bytesPerSecond(): number | null {
     return this.bytesPerMs === 0 ? null : Math.round(this.bytesPerMs * 1000);
   }
@@ -69,12 +69,12 @@ export class RateMeter {
     const isOver = this.unansweredBytes === 0;
     const spellMs = nowMs - this.spellStartMs;
     if (!isOver && spellMs < Math.max(RATE_SPELL_MS, tripMs) + (this.isFromIdle ? tripMs : 0)) return;
-    // The rest of the answers that arrived together with the end of the previous spell measures nothing.
+    // Further answers that arrived together with the one that ended the previous spell measure nothing.
     if (this.isFromIdle || spellMs >= RATE_SPELL_MS) this.learn(spellMs, tripMs);
     this.begin(nowMs, isOver);
   }
 
-  /** Excludes bytes that wait for the peer and not for the link. They tell nothing about the link. */
+  /** Excludes bytes that are waiting for the peer rather than for the link, because they say nothing about the link. */
   setAside(bytes: number, nowMs: number): void {
     this.unansweredBytes -= bytes;
     this.begin(nowMs, this.unansweredBytes === 0);
@@ -84,7 +84,7 @@ export class RateMeter {
     const movedMs = this.isFromIdle && spellMs > tripMs * RATE_FULL_TRIPS ? spellMs - tripMs : spellMs;
     if (movedMs <= 0) return;
     const moved = this.spellBytes / movedMs;
-    // Average time of the bytes in flight. It far exceeds a round trip if they waited for the link.
+    // Average time that the bytes were in flight. It far exceeds a round trip if they waited for the link.
     const waitMs = this.outSumBytes / this.answers / moved;
     const isFull = waitMs > tripMs * RATE_FULL_TRIPS;
     // If the pipe was not full, include the round trip; a burst after a wait for the processor would otherwise overrate the link.

@@ -1,5 +1,5 @@
-// Tracks how long a trunk's READs take and from when on one is late. The mean and the deviation cover all paths, so that a slow path does
-// not make its own slowness normal. Pure. Acting on late READs is the dispatcher's job.
+// Tracks how long a trunk's READs take, and how long a READ may take before it is late. The mean and the deviation cover all paths, so that
+// a slow path does not make its own slowness normal. Pure. Acting on late READs is the dispatcher's job.
 
 import { HEDGE_FACTOR, HEDGE_MIN_MS, READ_TIME_GAIN } from './limits.ts';
 

@@ -47,12 +47,12 @@ export interface PathPicture {
   readonly number: number;
   readonly isSuspect: boolean;
   readonly queuedBytes: number;
-  /** Start of its silence while requests are in flight; infinity if none is in flight. */
+  /** Start of the path's silence while requests are in flight; infinity if none is in flight. */
   readonly quietSinceMs: number;
   readonly load: LoadPicture;
 }
 
-/** Makes the estimates for `choosePath`, which hold until answers arrive. */
+/** Makes the estimates for `choosePath`. They are valid until answers arrive. */
 export function prepare(paths: readonly PathPicture[], nowMs: number): void {
   const receiving = bestRate(paths, 'receiving');
   const sending = bestRate(paths, 'sending');
@@ -69,8 +69,8 @@ export function prepare(paths: readonly PathPicture[], nowMs: number): void {
 }
 
 /**
- * Returns the path to use. null: hold the request back, because no path may take it or because waiting for the best path is better than
- * using another one. `carried`: numbers of the paths that already have a copy of the request.
+ * Returns the path to use. Returns null to hold the request back, because no path may take it or because waiting for the best path is
+ * better than using another one. `carried`: numbers of the paths that already have a copy of the request.
  */
 export function choosePath<P extends PathPicture>(
   paths: readonly P[],
@@ -84,7 +84,7 @@ export function choosePath<P extends PathPicture>(
   return paths.length > 1 && !hasFlight(best.load, receivingBytes, sendingBytes) ? null : best;
 }
 
-/** As `choosePath`, but returns the best path even if the request should be held back. */
+/** Like `choosePath`, but returns the best path even if the request should be held back. */
 export function leastBusy<P extends PathPicture>(
   paths: readonly P[],
   carried: readonly number[],
@@ -96,7 +96,7 @@ export function leastBusy<P extends PathPicture>(
   let isSuspect = true;
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
-    // Wait for a good path that is full or has a copy. A request on a suspect path instead would wait until that path dies.
+    // Wait for a good path even if it is full or already has a copy. On a suspect path, the request would wait until that path dies.
     if (path.isSuspect && !isSuspect) continue;
     if (!path.isSuspect && isSuspect) {
       isSuspect = false;
@@ -117,11 +117,11 @@ function weight({ requests }: LoadPicture, ms: number): number {
 }
 
 /**
- * Returns the path that has been unused for longest in the direction of this request, so that a copy can measure it again. null: all paths
- * were used recently, or the copy would take too long. Paths take turns by unused time; in a fixed order, rare requests would probe only
- * the first path. No estimate excludes a path permanently: a first WRITE that waits for address resolution makes a cable look a thousand
- * times slower than it is. `longestMs`: a copy that takes longer than RATE_PROBE_MAX_MS must take at most this time, and at most the time
- * that the unused time permits.
+ * Returns the path that has been unused for longest in the direction of this request, so that a copy can measure it again. Returns null if
+ * all paths have been used recently or the copy would take too long. Paths take turns by unused time; in a fixed order, rare requests would
+ * probe only the first path. No estimate excludes a path permanently: a first WRITE that waits for address resolution makes a cable look a
+ * thousand times slower than it is. `longestMs`: upper limit for a copy that takes longer than RATE_PROBE_MAX_MS. The path's unused time
+ * limits such copies, too.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],
@@ -191,14 +191,14 @@ function assumedTripMs(tripMs: number, best: number): number {
 }
 
 /**
- * Paths that are nearly as fast as the best, or whose capacity is unknown, count as equal to the best. They then share a common bottleneck
- * equally. Otherwise a path that carried little would continue to get little.
+ * Paths that are nearly as fast as the best, or whose capacity is unknown, count as equal to the best, so that they share a common
+ * bottleneck equally. Otherwise a path that carried little would continue to get little.
  */
 function assumedRate({ bytesPerMs, isLimit }: MeterPicture, best: number): number {
   return !isLimit || bytesPerMs >= best * RATE_SAME_SHARE ? best : bytesPerMs;
 }
 
-/** Limits the bytes in flight on a path that was not measured recently. */
+/** Limits the bytes in flight on a path that has not been measured recently. */
 function hasFlight({ receiving, sending }: LoadPicture, receivingBytes: number, sendingBytes: number): boolean {
   return mayFly(receiving, receivingBytes) && mayFly(sending, sendingBytes);
 }

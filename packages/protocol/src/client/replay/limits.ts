@@ -8,7 +8,7 @@ export const LOG_TOTAL_STEPS = 16;
 /** A replay log keeps data in aligned blocks of REPLAY_BLOCK_BYTES, in slabs of REPLAY_SLAB_BLOCKS blocks. */
 export const REPLAY_BLOCK_BYTES = 4 * KIB;
 export const REPLAY_SLAB_BLOCKS = 64;
-/** Costs of a block in addition to its data, and of a range that was zeroed or discarded. */
+/** Memory cost of a block in addition to its data, and memory cost of a range that was zeroed or discarded. */
 export const REPLAY_BLOCK_COST_BYTES = 128;
 export const REPLAY_RANGE_COST_BYTES = 128;
 /** Maximum number of zeroed or discarded ranges in one log. */

@@ -1,8 +1,8 @@
 // Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). A change without room
 // waits here, in order of arrival, while an internal FLUSH makes room. That FLUSH is sent when the log is half full, so that changes rarely
-// wait. A change goes with FUA if there is no log, if the change fits in no log, or if all logs together have used up their total and this
-// log cannot free any of it. A volume therefore never waits for another. Invariants: a change leaves only after its room was reserved; at
-// most one internal FLUSH is in flight.
+// wait. A change is sent with FUA if there is no log, if the change fits in no log, or if all logs together have used up their total and
+// this log cannot free any of it. A volume therefore never waits for another. Invariants: a change leaves only after its room was reserved;
+// at most one internal FLUSH is in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -11,16 +11,16 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestEvents } from '../requests/request.ts';
 
 export interface LogAdmissionEvents {
-  /** Room was reserved for this change, which may now be sent. */
+  /** Room has been reserved for this change, which may now be sent. */
   admitted(request: Request): void;
-  /** A FLUSH to send before the waiting requests. */
+  /** This FLUSH must be sent before the waiting requests. */
   flush(request: Request): void;
-  /** There will be no room for this change: it ends with `status`. */
+  /** This change will get no room in the log. It ends with `status`. */
   refused(request: Request, status: number): void;
 }
 
 export class LogAdmission implements RequestEvents {
-  /** null: there is no log. */
+  /** The replay log; null if there is none. */
   log: ReplayLog | null;
   private readonly events: LogAdmissionEvents;
   private waiting: Request[] = [];
@@ -60,7 +60,7 @@ export class LogAdmission implements RequestEvents {
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
   }
 
-  /** The internal FLUSH has ended. `answered` was called before, unless the request was abandoned. */
+  /** The internal FLUSH has ended. `answered` has been called already, unless the request was abandoned. */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
     const { log } = this;
@@ -84,7 +84,7 @@ export class LogAdmission implements RequestEvents {
     return this.waiting.splice(0);
   }
 
-  /** Ends logging: nothing is kept or replayed any more. Waiting changes go with FUA and without room in the log. */
+  /** Ends logging: nothing is kept or replayed any more. Waiting changes are sent with FUA and need no room in the log. */
   end(): void {
     this.log?.clear();
     this.log = null;
@@ -111,7 +111,7 @@ export class LogAdmission implements RequestEvents {
     this.events.flush(this.flush);
   }
 
-  /** No FLUSH makes room, so waiting changes go with FUA one by one, as far as there is room for them. */
+  /** No FLUSH makes room, so waiting changes are sent with FUA one by one, as far as there is room for them. */
   private admitWithFua(log: ReplayLog, status: number): void {
     for (const request of this.waiting.splice(0)) {
       request.flags |= FLAG.FUA;

@@ -1,6 +1,6 @@
 // Limits the memory of all replay logs of a client together: `log-total`. Each log reports the bytes that it uses and has reserved. A
-// change without room here waits only for its own log or goes with FUA (log-admission.ts), so that no volume waits for another. Which log
-// to flush is the owner's decision. Invariant: nothing is reserved beyond the limit except with FUA; lowering the limit removes nothing
+// change without room here waits only for its own log or is sent with FUA (log-admission.ts), so that no volume waits for another. Which
+// log to flush is the owner's decision. Invariant: nothing is reserved beyond the limit except with FUA; lowering the limit removes nothing
 // from the logs.
 
 import { LOG_TOTAL_STEPS } from './limits.ts';
@@ -8,9 +8,9 @@ import { LOG_TOTAL_STEPS } from './limits.ts';
 export class LogTotal {
   /** Bytes that the logs use and have reserved. */
   bytes = 0;
-  /** Called while a request is being answered: when more than half of the limit is used, once for each further step (LOG_TOTAL_STEPS). */
+  /** Called when more than half of the limit is used, once for each further step (LOG_TOTAL_STEPS), while a request is being answered. */
   whenHigh: (() => void) | null = null;
-  /** Called when the first byte is used, and again when bytes are used after all were released. */
+  /** Called when the first byte is used. If all bytes have been released, called again when the next byte is used. */
   whenUsed: (() => void) | null = null;
   /** Called when the last log that uses memory has ended. */
   whenOver: (() => void) | null = null;
@@ -40,7 +40,7 @@ export class LogTotal {
     if (this.bytes === 0) this.whenOver?.();
   }
 
-  /** Adds `bytes` to the memory that the logs use; negative if a log shrinks. */
+  /** Adds `bytes` to the memory that the logs use. `bytes` is negative if a log shrinks. */
   change(bytes: number): void {
     const before = this.bytes;
     this.bytes += bytes;

@@ -22,14 +22,14 @@ const NONE = -1;
 
 class Slab {
   readonly data = Buffer.allocUnsafeSlow(REPLAY_SLAB_BLOCKS * REPLAY_BLOCK_BYTES);
-  /** Position of each block: its first sector / BLOCK_SECTORS. NONE: the block is free. */
+  /** Position of each block (its first sector / BLOCK_SECTORS), or NONE for a free block. */
   readonly positions = new Float64Array(REPLAY_SLAB_BLOCKS);
-  /** Age of each sector of each block. 0: the sector is empty. */
+  /** Age of each sector of each block; 0 if the sector is empty. */
   readonly ages = new Float64Array(REPLAY_SLAB_BLOCKS * BLOCK_SECTORS);
   /** Next block with the same hash value; for a free block, the next free block of this slab. */
   readonly next = new Int32Array(REPLAY_SLAB_BLOCKS);
   used = 0;
-  /** Blocks from this index on have not been used since the slab was taken. */
+  /** Blocks from this index on have not been used since the slab was taken from the pool. */
   fresh = 0;
   freed = NONE;
 }
@@ -96,7 +96,7 @@ export class ReplayBlocks {
     const end = lba + sectors;
     const first = Math.floor(lba / BLOCK_SECTORS);
     const last = Math.floor((end - 1) / BLOCK_SECTORS);
-    // For a range of many positions, visiting every block costs less.
+    // For a range of more positions than there are blocks, visiting every block costs less.
     if (last - first <= this.count) {
       for (let position = first; position <= last && this.count > 0; position++) {
         const block = this.find(position);
@@ -148,7 +148,8 @@ export class ReplayBlocks {
   }
 
   /**
-   * Returns the first sector of this position, from `sector` on, that is live (if `kept` is false: empty). BLOCK_SECTORS: there is none.
+   * Returns the first live sector of this position from `sector` on, or the first empty one if `kept` is false. Returns BLOCK_SECTORS if
+   * there is none.
    */
   seek(position: number, sector: number, kept: boolean): number {
     const block = this.find(position);

@@ -20,32 +20,32 @@ const FUA_RANGES = SLOTS;
 
 /**
  * `taken`: the request may be sent. `flush`: it must wait until a FLUSH has made room. `total`: all logs together have no room for it.
- * `fua`: the log can never have room for it, but it may go with FUA.
+ * `fua`: the log can never have room for it, but it may be sent with FUA.
  */
 export type Room = 'taken' | 'flush' | 'total' | 'fua';
 
 export class ReplayLog {
   readonly sizeBytes: number;
-  /** Incarnation of the storage that answered everything in this log. null: the volume has not been opened yet. */
+  /** Incarnation of the storage that answered everything in this log; null if the volume has not been opened yet. */
   incarnation: string | null = null;
   reservedBytes = 0;
-  /** Monotonic time in ms. Everything in the log was submitted at this time or later. null: the log is empty. */
+  /** Monotonic time in ms, no later than the submission of anything in the log; null if the log is empty. */
   sinceMs: number | null = null;
-  /** Submission time of the last FLUSH answered OK, in ms. Everything answered before then is durable. null: there was no such FLUSH. */
+  /** Submission time of the last FLUSH answered OK, in ms; null if there was none. Everything answered before that time is durable. */
   flushedMs: number | null = null;
   private readonly blocks: ReplayBlocks;
   private readonly ranges = new ReplayRanges();
   private reservedRanges = 0;
   /** Increases with each FLUSH sent. Changes answered later are younger than those that this FLUSH covers. */
   private age = 1;
-  /** Smaller marks belong to a lost session or incarnation and cover nothing. */
+  /** Lowest valid mark. Smaller marks belong to a lost session or incarnation and cover nothing. */
   private marksFrom = 1;
   private replay: Replay | null = null;
   private total: LogTotal | null;
   /** Bytes of this log that `total` includes. */
   private reportedBytes = 0;
 
-  /** `total`: limit for this log and other logs together. null: there is no such limit. */
+  /** `total`: limit for this log and other logs together; null if there is no such limit. */
   constructor(sizeBytes: number, pool: SlabPool, total: LogTotal | null = null) {
     this.sizeBytes = sizeBytes;
     this.total = total;
@@ -154,8 +154,8 @@ export class ReplayLog {
   }
 
   /**
-   * OPEN was answered. Returns null if the incarnation is the log's own, because nothing must be replayed. Otherwise returns a replay of
-   * the whole log, whatever an earlier replay has sent. Earlier FLUSHes no longer count.
+   * OPEN was answered. Returns null if the incarnation is the log's own, because then nothing needs to be replayed. Otherwise returns a
+   * replay of the whole log, whatever an earlier replay has sent. Earlier FLUSHes no longer count.
    */
   opened(life: string): Replay | null {
     this.marksFrom = this.age;
@@ -179,7 +179,7 @@ export class ReplayLog {
     return true;
   }
 
-  /** The volume was replaced or closed: nothing of the log is ever sent again. */
+  /** The volume was replaced or closed: nothing in the log is ever sent again. */
   clear(): void {
     this.replay = null;
     this.blocks.clear();

@@ -10,7 +10,7 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestAttachment, type RequestEvents } from '../requests/request.ts';
 
 export class ReplaySender implements RequestEvents {
-  /** Status of a failed piece; it ends the replay. null: no piece has failed. */
+  /** Status of a failed piece, which ends the replay; null if no piece has failed. */
   failure: number | null = null;
   private readonly attachment: RequestAttachment;
   private replay: Replay | null = null;

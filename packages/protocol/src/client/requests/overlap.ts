@@ -1,6 +1,6 @@
-// Rule O1: a client never has two overlapping WRITE, ZERO or DISCARD of a volume in flight. The later one waits until the earlier one is
-// answered. Waiting requests are released in order of arrival, so that small ones do not starve a large one. READs are not tracked.
-// Invariant: no two ranges of the first `count` requests in `inFlight` share a sector.
+// Rule O1: a client never has two overlapping changes (WRITE, ZERO or DISCARD) to one volume in flight. The later one waits until the
+// earlier one is answered. Waiting requests are released in order of arrival, so that small ones do not starve a large one. READs are not
+// tracked. Invariant: no two ranges of the first `count` requests in `inFlight` share a sector.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { sectorsOf } from '../../wire/header.ts';
@@ -11,7 +11,7 @@ export function changesContent(op: number): boolean {
 }
 
 export class OverlapTracker {
-  /** Never shrinks, because an array that alternates between few and many entries would be reallocated each time. */
+  /** This array never shrinks, because an array that alternates between few and many entries would be reallocated each time. */
   private readonly inFlight: Request[] = [];
   private count = 0;
   private readonly waiting: Request[] = [];

@@ -29,12 +29,12 @@ const NOTHING = Buffer.alloc(0);
 export class Request {
   op = 0;
   flags = 0;
-  /** First sector, and number of sectors (of MiB with flag WIDE). */
+  /** First sector, and number of sectors (with flag WIDE: number of MiB). */
   lba = 0;
   count = 0;
-  /** Body bytes that this request moves in either direction; counted in the window and in the load of a path. */
+  /** Body bytes that this request moves in either direction. They count towards the window and towards the load of a path. */
   bodyBytes = 0;
-  /** WRITE: sent from here. READ: received here. */
+  /** Data of a WRITE, or destination for the data of a READ. */
   buffer: Buffer = NOTHING;
   bufferOffset = 0;
   /** The handle, for the session's own requests (CLOSE); other requests use the handle of their attachment. */
@@ -46,14 +46,14 @@ export class Request {
   answers: Buffer[] = [];
   answerAux = 0;
   events: RequestEvents | null = null;
-  /** null: a request of the session itself (LIST, OPEN, CLOSE). */
+  /** The attachment; null for a request of the session itself (LIST, OPEN, CLOSE). */
   attachment: RequestAttachment | null = null;
   submittedMs = 0;
-  /** Set by the trunk: the slot that the request occupies. -1: the request waits. */
+  /** Set by the trunk: the slot that the request occupies, or -1 while the request is waiting. */
   slot = -1;
-  /** Set by the overlap tracker: first sector after the range; 0: not tracked. */
+  /** Set by the overlap tracker: first sector after the range, or 0 if the request is not tracked. */
   rangeEnd = 0;
-  /** Set by the replay log: whether room is reserved for the request, and how much. */
+  /** Set by the replay log: true if room is reserved for the request. The next two fields say how much. */
   hasLogRoom = false;
   logBytes = 0;
   logRanges = 0;

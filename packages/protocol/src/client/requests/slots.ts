@@ -13,16 +13,16 @@ import type { Request } from './request.ts';
 
 interface Slot {
   seq: number;
-  /** The request whose result has not arrived. null: the slot is free or quarantined. */
+  /** The request whose result has not arrived; null if the slot is free or quarantined. */
   request: Request | null;
   /** Numbers of the paths that owe an answer to a copy, at most one entry for each path (S2). */
   readonly copies: number[];
   isTaken: boolean;
-  /** The request was copied to a second path because it was late on the first. */
+  /** True if the request was copied to a second path because it was late on the first. */
   isHedged: boolean;
   /**
-   * For an abandoned request: the handle whose revocation it awaits, and the bytes that it uses in the window. NO_HANDLE: the request was
-   * not abandoned.
+   * For an abandoned request: the handle whose revocation the slot awaits, and the bytes that the request uses in the window. The handle is
+   * NO_HANDLE if the request was not abandoned.
    */
   fencedHandle: number;
   fencedBytes: number;
@@ -39,7 +39,7 @@ export type AnswerKind = 'result' | 'extra' | 'violation';
 export class Slots {
   readonly size: number;
   private readonly slots: Slot[] = [];
-  /** In the order in which they became free, so that sequence numbers wrap as late as possible. */
+  /** Free slots, in the order in which they became free, so that sequence numbers wrap as late as possible. */
   private readonly free: FixedQueue<number>;
   private quarantinedCount = 0;
   private hedgedCount = 0;
@@ -172,8 +172,8 @@ export class Slots {
   }
 
   /**
-   * The server will execute nothing of this handle any more and has recorded the seq of each of its slots. Returns the bytes of the window
-   * that these slots used.
+   * The server will not execute any more requests of this handle and has recorded the seq of each of its slots. Returns the bytes of the
+   * window that these slots used.
    */
   revoked(handle: number): number {
     let freedBytes = 0;
@@ -188,7 +188,7 @@ export class Slots {
     return freedBytes;
   }
 
-  /** The server will execute nothing from this path any more (S5): its copies count as answered. */
+  /** The server will not execute any more requests from this path (S5): the copies on it count as answered. */
   fenced(path: number): void {
     for (let index = 0; index < this.size; index++) {
       if (removeValue(this.at(index).copies, path)) this.settle(index);

@@ -26,7 +26,7 @@ interface Source {
 export class AnswerBudget {
   private readonly unknown = new TokenBucket({ atOnce: DISCOVERY_BURST, eachMs: SECOND_MS / DISCOVERY_RATE });
   private readonly known = new TokenBucket({ atOnce: DISCOVERY_BURST_KNOWN, eachMs: SECOND_MS / DISCOVERY_RATE_KNOWN });
-  /** In the order of their last request, the oldest first. */
+  /** Sources in the order of their last request, the oldest first. */
   private readonly sources = new Map<string, Source>();
 
   /** Number of sources remembered. */
@@ -56,7 +56,10 @@ export class AnswerBudget {
   }
 }
 
-/** Below half of the burst, a source must have been without an answer for a certain time, which grows as the budget shrinks. */
+/**
+ * While less than half of the burst is left, a source gets an answer only if it has had none for a certain time, which grows as the budget
+ * shrinks.
+ */
 function isTurn({ answeredMs }: Source, level: number, nowMs: number): boolean {
   return level > 0 && nowMs - answeredMs >= DISCOVERY_SCARCE_MS * (1 - 2 * level);
 }

@@ -18,9 +18,9 @@ export interface Discover {
   readonly versions: readonly number[];
   /** Unique for every request. The answer repeats it. */
   readonly nonce: Uint8Array;
-  /** null: servers of every namespace answer. */
+  /** Namespace whose servers answer; null for every namespace. */
   readonly namespaceid: number | null;
-  /** Size to which the answer is padded, at most the size of the request. 0: no padding. */
+  /** Size to which the answer is padded, at most the size of the request; 0 for no padding. */
   readonly answerBytes: number;
 }
 
@@ -28,7 +28,7 @@ export interface OfferedInterface {
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  /** null: unknown. */
+  /** Speed of the link; null if unknown. */
   readonly linkMbps: number | null;
   readonly mtuBytes: number | null;
 }

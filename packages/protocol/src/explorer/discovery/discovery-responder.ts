@@ -10,13 +10,13 @@ import { type DiscoveryDrop, decodeDiscovery, encodeOffer, type Offer } from './
 export interface DiscoveryIdentity {
   /** The server's own description. */
   readonly offered: Omit<Offer, 'version' | 'nonce'>;
-  /** `signed`: only requests with a valid mac are answered. With `no` the server has no responder. */
+  /** `signed`: only requests with a valid mac are answered. If the configuration says `no`, the server has no responder. */
   readonly explore: 'yes' | 'signed';
-  /** null: answers are unsigned. */
+  /** Key that signs the answers; null if they are unsigned. */
   readonly namespacekey: string | null;
 }
 
-/** Outcomes of datagrams. `signature`: `explore = signed`, and the request was unsigned or wrongly signed. */
+/** Outcomes of datagrams. `signature`: `explore = signed` is set, and the request was unsigned or wrongly signed. */
 export type DiscoveryOutcome = 'answered' | DiscoveryDrop | 'not-a-request' | 'signature' | 'namespace' | 'answer-too-large' | 'rate';
 
 export class DiscoveryResponder {
@@ -39,7 +39,7 @@ export class DiscoveryResponder {
   private readonly budget = new AnswerBudget();
   private readonly isKnown: (address: string) => boolean;
 
-  /** `isKnown`: a client has authenticated from this address. */
+  /** `isKnown` returns true if a client has authenticated from this address. */
   constructor(identity: DiscoveryIdentity, isKnown: (address: string) => boolean = () => false) {
     this.isKnown = isKnown;
     this.identity = identity;

@@ -11,7 +11,7 @@ import type { Finding } from './finding.ts';
 export interface ExploreLocal {
   readonly name: string;
   readonly address: string;
-  /** Broadcast address of its subnet (interfaces.ts). null: only `targets` are asked from this interface. */
+  /** Broadcast address of the interface's subnet (interfaces.ts); null if only `targets` are asked from this interface. */
   readonly broadcast: string | null;
 }
 
@@ -21,14 +21,14 @@ export interface ExploreOptions {
   readonly port: number;
   /** Addresses asked in addition to the broadcasts, from every local address of the same family. */
   readonly targets: readonly DatagramPeer[];
-  /** null: requests are unsigned, and unsigned answers are accepted. */
+  /** Key that signs requests and answers; null if requests are unsigned and unsigned answers are accepted. */
   readonly namespacekey: string | null;
-  /** null: all namespaces. */
+  /** Namespace to explore; null for all namespaces. */
   readonly namespaceid: number | null;
   readonly clock: Clock;
   readonly sockets: DatagramSockets;
   readonly random: RandomBytes;
-  /** Default: DISCOVERY_WAIT_MS. */
+  /** Duration of the exploration; DISCOVERY_WAIT_MS by default. */
   readonly durationMs?: number;
   /** Called when a server is found, and again for each further pair of addresses that reaches it. */
   readonly onFound?: (server: FoundServer) => void;

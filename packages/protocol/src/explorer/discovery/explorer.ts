@@ -18,7 +18,7 @@ interface LocalSocket {
   readonly socket: DatagramSocket;
 }
 
-/** Takes `durationMs`. Never rejects because of the machine or the network; such problems become findings. */
+/** Completes after `durationMs`. Never rejects because of the machine or the network; such problems become findings. */
 export async function explore(options: ExploreOptions): Promise<Exploration> {
   const { clock, durationMs = DISCOVERY_WAIT_MS } = options;
   const findings = new Findings();

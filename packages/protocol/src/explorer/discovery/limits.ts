@@ -12,14 +12,14 @@ export const DISCOVERY_WAIT_MS = 1_000;
 export const DISCOVERY_ROUNDS = 3;
 /** Maximum number of addresses that an exploration asks directly, in addition to the broadcasts. */
 export const DISCOVERY_TARGETS_MAX = 256;
-/** Answers that an exploration keeps. Later answers are only counted. */
+/** Maximum number of answers that an exploration keeps. Later answers are only counted. */
 export const DISCOVERY_ANSWERS_MAX = 1_024;
-/** Findings kept for each kind. Further findings of that kind are only counted. */
+/** Maximum number of findings kept for each kind. Further findings of that kind are only counted. */
 export const FINDINGS_PER_KIND_MAX = 16;
-/** Answers of a server to one address: DISCOVERY_BURST_PER_SOURCE at once, then DISCOVERY_RATE_PER_SOURCE a second. */
+/** Answers that a server sends to one address: DISCOVERY_BURST_PER_SOURCE at once, then DISCOVERY_RATE_PER_SOURCE a second. */
 export const DISCOVERY_BURST_PER_SOURCE = 64;
 export const DISCOVERY_RATE_PER_SOURCE = 16;
-/** Answers of a server to all unknown addresses together: DISCOVERY_BURST at once, then DISCOVERY_RATE a second. */
+/** Answers that a server sends to all unknown addresses together: DISCOVERY_BURST at once, then DISCOVERY_RATE a second. */
 export const DISCOVERY_BURST = 1_024;
 export const DISCOVERY_RATE = 256;
 /**

@@ -1,12 +1,12 @@
 // Pairs client interfaces with server interfaces as candidate paths, and gives a reason for each interface left out. Pure. Interfaces on a
-// common subnet are paired. If no two share a subnet, the i-th is paired with the i-th. `all` pairs every two. Invariant: every interface
-// is in a candidate or has a reason.
+// common subnet are paired. If no two share a subnet, the i-th is paired with the i-th. `all` pairs every client interface with every
+// server interface. Invariant: every interface is in a candidate or has a reason.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 
 export interface LocalInterface {
   readonly address: string;
-  /** Prefix length of the address's subnet. null: unknown. */
+  /** Prefix length of the address's subnet; null if unknown. */
   readonly prefixLength: number | null;
 }
 
@@ -78,7 +78,7 @@ export function considerCandidates<L extends LocalInterface, R extends RemoteInt
   };
 }
 
-/** True if no router is between the two, judging by the local subnet. */
+/** True if, judging by the local subnet, no router is between the two interfaces. */
 export function isOnLink({ local, remote }: Candidate<LocalInterface, RemoteInterface>): boolean {
   return local.prefixLength !== null && isSameSubnet(local.address, local.prefixLength, remote.address);
 }

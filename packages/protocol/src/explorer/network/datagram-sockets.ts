@@ -1,4 +1,4 @@
-// UDP as a port: sockets that send and receive datagrams, node:dgram in the product and an in-memory network in tests. The contents of
+// UDP as a port: sockets that send and receive datagrams. The product uses node:dgram, and tests use an in-memory network. The contents of
 // datagrams are the callers' job. Invariant: a socket that is closed or has failed no longer calls its handler.
 
 import dgram from 'node:dgram';

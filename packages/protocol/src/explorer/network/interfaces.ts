@@ -12,10 +12,10 @@ export interface MachineInterface {
   readonly device: string;
   readonly address: string;
   readonly prefixLength: number;
-  /** Broadcast address of the subnet. null: IPv6, or a subnet of one or two addresses. */
+  /** Broadcast address of the subnet; null for IPv6 and for a subnet of one or two addresses. */
   readonly broadcast: string | null;
   readonly mtuBytes: number | null;
-  /** null: the device does not report it (lo and virtual devices). */
+  /** Speed of the link; null if the device does not report it (lo and virtual devices). */
   readonly linkMbps: number | null;
   readonly hasCarrier: boolean;
   readonly isLoopback: boolean;
@@ -37,7 +37,7 @@ export interface InterfaceFacts {
   /** Addresses of the interfaces that are running. */
   addresses(): readonly InterfaceAddress[];
   devices(): readonly string[];
-  /** Text of a file below /sys/class/net or /proc/net; `path` is absolute. null: the file is missing or unreadable. */
+  /** Text of a file below /sys/class/net or /proc/net; null if the file is missing or unreadable. `path` is absolute. */
   file(path: string): string | null;
 }
 
@@ -69,7 +69,7 @@ export const systemFacts: InterfaceFacts = {
   },
 };
 
-/** Asking the kernel takes a descriptor. A daemon that has run out of descriptors must not exit for that reason. */
+/** Asking the kernel requires a file descriptor. A daemon that has run out of descriptors must not exit for that reason. */
 function interfaces(): ReturnType<typeof os.networkInterfaces> {
   try {
     return os.networkInterfaces();
@@ -86,7 +86,7 @@ export function machineInterfaces(facts: InterfaceFacts): MachineInterface[] {
   return [...all.filter(({ isLoopback }) => !isLoopback), ...all.filter(({ isLoopback }) => isLoopback)];
 }
 
-/** The interface that has `address`; every address in 127/8 belongs to lo. null: this machine does not have the address. */
+/** Returns the interface that has `address`, or null if this machine does not have the address. Every address in 127/8 belongs to lo. */
 export function interfaceOf(address: string, machine: readonly MachineInterface[]): MachineInterface | null {
   const known = machine.find((candidate) => candidate.address === address);
   if (known !== undefined) return known;
@@ -94,7 +94,7 @@ export function interfaceOf(address: string, machine: readonly MachineInterface[
   return loopback === undefined ? null : { ...loopback, address };
 }
 
-/** Bytes that a device has moved since it was created. null: the device does not report them. */
+/** Bytes that a device has moved since it was created; null if the device does not report them. */
 export function readCounters(device: string, facts: InterfaceFacts): ByteCounters | null {
   const receivedBytes = numberIn(facts, device, 'statistics/rx_bytes');
   const sentBytes = numberIn(facts, device, 'statistics/tx_bytes');

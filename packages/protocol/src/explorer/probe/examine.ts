@@ -18,7 +18,7 @@ export interface ExamineOptions {
   readonly onReport?: (report: ProbeReport, done: number, total: number) => void;
 }
 
-/** Never rejects because of the network or the servers. */
+/** Probes every candidate. Never rejects because of the network or the servers. */
 export async function examine(options: ExamineOptions): Promise<Examination> {
   const { locals, remotes, choice, login, expected, ports, onReport } = options;
   const { candidates, leftOut } = considerCandidates(locals, remotes, choice);
@@ -39,7 +39,7 @@ function refusedToo(report: ProbeReport, { failure, failureCode, server }: Probe
   return isSame ? { ...report, failure, failureCode } : report;
 }
 
-/** Reports several paths that share one cable unintentionally: a single fault would break them all. */
+/** Reports paths that share one cable unintentionally, because a single fault would break all of them. */
 function oneDevice(reports: readonly ProbeReport[]): Finding[] {
   const [first, ...others] = reports.filter(({ leavesBy }) => leavesBy !== null);
   const isMeant = others.every(({ device }) => device === first?.device);

@@ -15,7 +15,7 @@ export const PROBE_TIME_MAX_MS = 10_000;
 export const PROBE_BYTES_MAX = 2 * 1024 * MIB;
 export const PROBE_SLOTS = 16;
 export const PROBE_WINDOW_BYTES = PROBE_SLOTS * SEGMENT_BYTES;
-/** READ data that a server sends in one event-loop turn, and the maximum that it queues for one probe. */
+/** Maximum READ data that a server sends in one event-loop turn, and maximum that it queues for one probe. */
 export const PROBE_TURN_BYTES = 8 * SEGMENT_BYTES;
 export const PROBE_PINGS = 8;
 /** Duration of a burst, in each direction. */

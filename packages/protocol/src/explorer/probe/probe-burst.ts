@@ -22,7 +22,7 @@ import { type FrameReceiver, type ProbeLink, unexpected } from './probe-link.ts'
 
 export interface BurstResult {
   readonly bytes: number;
-  /** From the first request to the last answer; always greater than zero. */
+  /** Time from the first request to the last answer; always greater than zero. */
   readonly durationMs: number;
 }
 
@@ -48,7 +48,7 @@ class Burst implements FrameReceiver {
   private readonly finished: (result: BurstResult) => void;
   private readonly startMs: number;
   private readonly windowBytes: number;
-  /** Bytes requested, by slot. 0: the slot is free. */
+  /** Bytes requested in each slot; 0 if the slot is free. */
   private readonly slots: number[];
   private readonly seqs: number[];
   private aheadBytes = PROBE_AHEAD_MIN_BYTES;
@@ -125,7 +125,7 @@ class Burst implements FrameReceiver {
   }
 }
 
-/** Sends READs or WRITEs for PROBE_BURST_MS. Rejects as `ProbeLink.wait` does. */
+/** Sends READs or WRITEs for PROBE_BURST_MS. Rejects like `ProbeLink.wait`. */
 export function burst(link: ProbeLink, op: typeof OP.READ | typeof OP.WRITE, setting: BurstSetting): Promise<BurstResult> {
   const what = op === OP.READ ? 'READs' : 'WRITEs';
   const silence = `No answer to ${what} for ${PROBE_ANSWER_TIMEOUT_MS} ms: large packets may be lost, compare the MTUs`;

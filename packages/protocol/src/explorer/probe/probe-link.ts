@@ -78,8 +78,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * HELLO to CHALLENGE. Without `login` it uses a random node name. Rejects with the code of a REFUSE, E_TIMEOUT, E_RESET, E_PROTOCOL or
-   * E_VERSION.
+   * Performs the handshake from HELLO to CHALLENGE. Without `login` it uses a random node name. Rejects with the code of a REFUSE,
+   * E_TIMEOUT, E_RESET, E_PROTOCOL or E_VERSION.
    */
   async greet(login: ProbeLogin | null, namespaceid: number, interfaceName: string, ports: ProbePorts): Promise<Challenge> {
     const { nodekey, serverkey } = login ?? ANONYMOUS;
@@ -94,12 +94,12 @@ export class ProbeLink implements ConnectionEvents {
     return challenge;
   }
 
-  /** True if the feature was agreed, so that `prove` may follow. */
+  /** True if the server agreed to the feature, so that `prove` may follow. */
   get canProve(): boolean {
     return this.handshake !== null;
   }
 
-  /** PROOF to WELCOME, after `greet` with login data. Rejects like `greet`, and with E_AUTH. */
+  /** Performs the handshake from PROOF to WELCOME, after `greet` with login data. Rejects like `greet`, and also with E_AUTH. */
   async prove(): Promise<Welcome> {
     const handshake = this.handshake;
     if (handshake === null) throw new RsError('E_PROTOCOL', 'The server does not support probes: update it');

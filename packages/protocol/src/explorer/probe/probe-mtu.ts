@@ -1,5 +1,5 @@
 // Measures the MTU of a path with discovery datagrams of growing size, whose answers have the same size. The kernel forbids fragmentation
-// of each datagram until it learns of a smaller MTU on the path. Invariant: a size counts only if an answer of exactly that size arrived.
+// of each datagram until a smaller MTU is reported for the path. Invariant: a size counts only if an answer of exactly that size arrived.
 // Across routers it counts only if a larger size, sent once, got no answer; otherwise the kernel may have fragmented all of them.
 
 import { discoveryKey } from '../../auth/keys.ts';
@@ -14,7 +14,8 @@ import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
 
 export interface MtuResult {
   /**
-   * Largest MTU that got through. null: the server does not answer discovery datagrams, or not ours, or routers make the result uncertain.
+   * Largest MTU that got through; null if the server does not answer discovery datagrams, or not ours, or if routers make the result
+   * uncertain.
    */
   readonly bytes: number | null;
   /** The next larger MTU that was tried and did not get through; at most the interface's own MTU. */

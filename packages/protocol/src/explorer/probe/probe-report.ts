@@ -14,7 +14,7 @@ import type { ByteCounters, MachineInterface } from '../network/interfaces.ts';
 export interface ProbeLocal {
   readonly name: string;
   readonly address: string;
-  /** Prefix length of its subnet. null: unknown. */
+  /** Prefix length of the address's subnet; null if unknown. */
   readonly prefixLength: number | null;
 }
 
@@ -52,9 +52,9 @@ export interface ProbePorts {
   readonly connector: Connector;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  /** null: the MTU is not measured. */
+  /** Sockets for measuring the MTU; null if the MTU is not measured. */
   readonly sockets: DatagramSockets | null;
-  /** The namespacekey for the MTU's discovery datagrams. */
+  /** The namespacekey for the discovery datagrams that measure the MTU. */
   readonly namespacekey: string | null;
   /** This machine's interfaces, and the counters of all devices by name. */
   readonly machine: readonly MachineInterface[];
@@ -67,13 +67,13 @@ export interface ProbedServer {
   readonly instance: string;
   /** True if the server proved that it knows the keys. False without login data. */
   readonly isProved: boolean;
-  /** All interfaces, as listed in WELCOME. null: the server did not authenticate. */
+  /** All interfaces, as listed in WELCOME; null if the server did not authenticate. */
   readonly interfaces: readonly ServerInterface[] | null;
 }
 
 export interface ProbeReport {
   readonly candidate: ProbeCandidate;
-  /** Reason why the candidate cannot be a path. null: every check so far has passed. */
+  /** Reason why the candidate cannot be a path; null if every check so far has passed. */
   readonly failure: string | null;
   /**
    * Kind of the failure, which selects a remedy: E_UNREACHABLE (TCP did not connect), E_TIMEOUT (connected, no answer), E_RESET, the code
@@ -81,9 +81,9 @@ export interface ProbeReport {
    * null.
    */
   readonly failureCode: ErrorCode | null;
-  /** Time until TCP connected. null: it did not connect. */
+  /** Time until TCP connected; null if it did not connect. */
   readonly connectMs: number | null;
-  /** Time from the TCP connection to CHALLENGE, or with login data to WELCOME. null: the handshake did not get that far. */
+  /** Time from the TCP connection to CHALLENGE, or with login data to WELCOME; null if the handshake did not get that far. */
   readonly handshakeMs: number | null;
   readonly server: ProbedServer | null;
   /** Shortest of several round trips. */
@@ -92,10 +92,11 @@ export interface ProbeReport {
   readonly writeBytesPerSecond: number | null;
   /** Largest MTU that provably got through. */
   readonly mtuBytes: number | null;
-  /** Device that has the local address. null: this machine does not have it. */
+  /** Device that has the local address; null if this machine does not have the address. */
   readonly device: string | null;
   /**
-   * Devices through which the data really left and arrived. null: unknown (no login data, the server is this machine, or unclear counters).
+   * Devices through which the data really left and arrived; null if unknown (no login data, the server is this machine, or unclear
+   * counters).
    */
   readonly leavesBy: string | null;
   readonly arrivesBy: string | null;

@@ -18,9 +18,9 @@ import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeRep
 type Measured = { -readonly [K in keyof ProbeReport]: ProbeReport[K] };
 
 /**
- * Never rejects because of the network or the server; that becomes the report's `failure`. Without login data it checks only reachability,
- * CHALLENGE and MTU. If `expected.namespaceid` is null, it asks for namespaceid 0. The server will most likely refuse and name its own
- * namespaceid.
+ * Never rejects because of the network or the server; such an error becomes the report's `failure`. Without login data it checks only
+ * reachability, CHALLENGE and MTU. If `expected.namespaceid` is null, it asks for namespaceid 0. The server will most likely refuse and
+ * name its own namespaceid.
  */
 export async function probeCandidate(
   candidate: ProbeCandidate,
@@ -89,7 +89,7 @@ class Probe {
     }
   }
 
-  /** Returns WELCOME. null: there is no login data, or the server does not support probes. */
+  /** Returns WELCOME, or null if there is no login data or the server does not support probes. */
   private async handshake(link: ProbeLink): Promise<Welcome | null> {
     const { measured, ports, expected, login } = this;
     const startMs = ports.clock.monotonicMs();
@@ -183,7 +183,7 @@ const CARRIED_SHARE = 0.5;
 
 /**
  * Returns the device that counted the burst of `bytes`. If `expected` is among several (a bridge and its card both count), returns
- * `expected`. null: no device did, or too little was sent to tell.
+ * `expected`. Returns null if no device counted the burst, or if too little was sent to tell.
  */
 export function carrierOf(
   direction: keyof ByteCounters,

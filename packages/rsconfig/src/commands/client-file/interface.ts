@@ -1,5 +1,5 @@
-// `interface add`, `remove` and `list`: the interfaces in the client's configuration file. Finding and connecting paths is the job of the
-// explorer and rsiod. An address that this machine does not have is accepted with a warning, because its network card may be added later.
+// `interface add`, `remove` and `list`: the interfaces in the client's configuration file. The explorer finds paths, and rsiod connects
+// them. An address that this machine does not have is accepted with a warning, because its network card may be added later.
 
 import { loadRscltConfig } from '@rsio/common/config/load-config';
 import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';

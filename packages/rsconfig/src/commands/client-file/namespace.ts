@@ -1,5 +1,5 @@
-// `namespace add` and `remove`: the namespaces in the client's configuration file, with the servers and volumes below them. These commands
-// expect the administrator to know the id, name and key; finding them is the job of join.
+// `namespace add` and `remove`: the namespaces in the client's configuration file, with the servers and volumes below them. For these
+// commands, the administrator must know the id, name and key; `join` finds them instead.
 
 import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { defineCommand, usageError } from '../../cli/command.ts';

@@ -1,5 +1,5 @@
-// `server add` and `remove`: the [server] sections in the client's configuration file, each for one interface of a server. Invariant: the
-// command never guesses a namespace if several are possible.
+// `server add` and `remove`: the [server] sections in the client's configuration file, each for one interface of a server. Invariant: if
+// several namespaces are possible, the command does not guess.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { addServer, namespacesWith, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';

@@ -1,6 +1,6 @@
-// Reports what programs that use a volume lose if it is detached by force. After `-d --force`, the daemon's events list the losses; before
-// `stop --force`, the daemon's refusal lists them. Deciding what is lost is the daemon's job. Invariant: only losses that the caller's use
-// of force caused are reported.
+// Reports what the programs using a volume lose when it is detached by force. After `-d --force`, the daemon's events list the losses;
+// before `stop --force`, the daemon's refusal lists them. The daemon decides what is lost. Invariant: only losses caused by this command's
+// use of force are reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE } from '@rsio/common/control/methods';

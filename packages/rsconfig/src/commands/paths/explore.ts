@@ -1,7 +1,7 @@
 // `explore`: finds servers on every interface of this machine and at given addresses, and prints a line for each interface of each server,
 // then the findings with their remedies. It needs neither a configuration file nor rsiod. Invariants: the exit code is 1 if no server
-// answered; no control character from a peer reaches the terminal; an unknown link speed prints as `-`, and so do the columns that need an
-// answer from an interface that did not answer itself.
+// answered; no control character from a peer reaches the terminal; a `-` stands for an unknown link speed, and for values that only an
+// answer from the interface itself could provide.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer, Heard } from '@rsio/protocol/explorer/discovery/exploration';
@@ -41,7 +41,7 @@ answer.`,
 interface ExploreHereOptions {
   readonly hosts: readonly string[];
   readonly port: number;
-  /** Addresses of the interfaces to explore from; empty: all. */
+  /** Addresses of the interfaces to explore from; empty for all interfaces. */
   readonly addresses: readonly string[];
   readonly namespacekey: string | null;
   readonly json: boolean;

@@ -1,6 +1,6 @@
-// `-m test`: makes rsiod measure its paths, each on a separate connection and one after the other, and prints a line for each path, with
-// the error and its remedies. Invariants: the exit code is 1 if a requested path cannot be used; no control character from a name or a
-// peer's message reaches the terminal; a value that could not be measured prints as `-`.
+// `-m test`: makes rsiod measure its paths one after the other, each on a separate connection, and prints a line for each path, with any
+// error and its remedies. Invariants: the exit code is 1 if a requested path cannot be used; no control character from a name or a peer's
+// message reaches the terminal; a value that could not be measured prints as `-`.
 
 import { isIP } from 'node:net';
 import { CONTROL_METHODS, type LeftOutView, type ProbeView } from '@rsio/common/control/methods';
@@ -25,9 +25,9 @@ both (if0:192.168.45.10). Without PATH, all paths are measured.`,
 
 /** The PATH operand in the form that the daemon takes. */
 export interface PathName {
-  /** Name or address of an interface of this machine; null: any. */
+  /** Name or address of an interface of this machine; null for any interface. */
   readonly interface: string | null;
-  /** Address of a server interface, or name of its section; null: any. */
+  /** Address of a server interface, or name of its section; null for any interface. */
   readonly remote: string | null;
 }
 
@@ -42,7 +42,7 @@ async function testPaths(context: CommandContext, path: string | null, json: boo
   return result.paths.length > 0 && result.paths.every(({ error }) => error === null) ? 0 : 1;
 }
 
-/** An address alone may belong to this machine or to a server; the daemon's list of interfaces decides which. */
+/** A single address may belong to this machine or to a server; the daemon's list of interfaces tells which. */
 async function resolvePath({ call }: CommandContext, text: string): Promise<PathName> {
   const name = parsePath(text);
   if (name.interface !== null || name.remote === null) return name;

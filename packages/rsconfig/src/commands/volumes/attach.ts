@@ -1,5 +1,5 @@
-// -a and -d: make the daemon attach and detach volumes, and print a line for each outcome. Waiting for volumes that cannot be attached or
-// detached yet is the job of volume-waiting.ts. Invariant: a failure hides no other outcome, and the exit code is 1 after a failure.
+// -a and -d: make the daemon attach and detach volumes, and print a line for each outcome. volume-waiting.ts waits for volumes that cannot
+// be attached or detached yet. Invariant: a failure hides no other outcome, and the exit code is 1 after a failure.
 
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
 import { type CommandContext, defineCommand, JSON_OPTION, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';

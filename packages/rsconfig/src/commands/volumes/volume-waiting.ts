@@ -1,6 +1,6 @@
 // Implements -a --wait and -d --wait: repeats the request for volumes that were refused for a temporary reason, lists unreachable servers
-// with the last errors of their paths, and shows a progress line on a terminal. waiting.ts does the polling.
-// Invariants: a successful outcome is final; outcomes keep the order of the first answer; the progress line never changes a result.
+// and the last errors on their paths, and shows a progress line on a terminal. waiting.ts does the polling. Invariants: a successful
+// outcome is final; outcomes stay in the order of the first answer; the progress line never changes a result.
 
 import type { AttachOutcome, PathView, ServerView } from '@rsio/common/control/methods';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -13,7 +13,7 @@ import { endPoint, stateName } from '../../output/format.ts';
 
 export interface WaitedOutcomes {
   readonly outcomes: readonly AttachOutcome[];
-  /** Whether every volume is done. */
+  /** True if every volume is done. */
   readonly isDone: boolean;
 }
 
@@ -24,7 +24,7 @@ const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'
 
 /**
  * Attaches the named volumes or, without names, all volumes that the servers offer, once every server is reachable. `server`: only the
- * volumes of this server; null: those of all servers.
+ * volumes of this server; null for those of all servers.
  */
 export async function attachWaiting(
   context: CommandContext,
@@ -56,7 +56,7 @@ export async function detachWaiting(
 class Rounds {
   private readonly request: VolumeRequest;
   private readonly canPass: readonly string[];
-  /** Outcome of each volume, by its requested name; null: there is no outcome yet. */
+  /** Outcome for each volume, by its requested name; null if there is no outcome yet. */
   private outcomes: Map<string, AttachOutcome | null>;
   private isWhole: boolean;
 
@@ -67,7 +67,7 @@ class Rounds {
     this.isWhole = names.length === 0;
   }
 
-  /** `isGrowing`: no names were given, and the servers may offer more volumes later. */
+  /** `isGrowing` is true if no names were given and the servers may offer more volumes later. */
   async next(isGrowing: boolean): Promise<Poll<readonly AttachOutcome[]>> {
     if (this.isWhole) {
       for (const outcome of await this.request([]))
@@ -110,7 +110,7 @@ export interface UnreachableServer {
   readonly why: string;
 }
 
-/** The servers that cannot be reached. `only`: the name of the only server to consider; null: consider all servers. */
+/** The servers that cannot be reached. `only` is the name of the only server to consider; null to consider all servers. */
 export async function unreachableServers({ call }: Pick<CommandContext, 'call'>, only: string | null): Promise<UnreachableServer[]> {
   const { namespaces } = await call('query', { refresh: false });
   const servers = namespaces.flatMap(({ name, servers: own }) => own.map((server) => ({ namespace: name, server })));
@@ -119,7 +119,7 @@ export async function unreachableServers({ call }: Pick<CommandContext, 'call'>,
     .map(({ namespace, server }) => ({ sentence: `server ${server.name} of ${namespace} is ${server.state}`, why: reasonsOf(server) }));
 }
 
-/** The message in the form of a separate line. */
+/** The message as a separate line. */
 export function unreachableMessage({ sentence, why }: UnreachableServer): string {
   return `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}: ${why}: see rsconfig -m status -v`;
 }
@@ -145,7 +145,7 @@ export async function withProgress<T>(
   let isDone = false;
   let timer: Timer;
   const show = async (): Promise<void> => {
-    // Ignore errors here: the daemon may still answer `work` later; if it does not, `work` reports the time-out.
+    // Ignore errors here: the daemon may still answer `work` later; otherwise, `work` reports the time-out.
     const attached = await call('local', {}).then(
       ({ attachments }) => attachments.length,
       () => null,

@@ -1,5 +1,5 @@
-// Turns samples into the lines that `watch` shows. Pure; watch-screen.ts prints the lines.
-// Invariants: no control character of a name reaches the terminal, and no line is wider than the terminal.
+// Turns samples into the lines that `watch` shows. Pure; watch-screen.ts prints the lines. Invariants: no control character from a name
+// reaches the terminal, and no line is wider than the terminal.
 
 // A terminal is redrawn each second. A pipe gets one heading, then each second the path lines, each prefixed with the time:
 //   2 of 2 paths connected   tx 12.3 MB/s   rx 110.2 MB/s   Ctrl-C ends
@@ -18,7 +18,7 @@ import type { PathSample, WatchSample } from './watch-sample.ts';
 
 /** Number of seconds that a plot covers. */
 const PLOT_SAMPLES_MAX = 60;
-/** The rate of a full bar is never below this value, because heartbeats must not look like load. */
+/** A full bar stands for at least this rate, so that heartbeats do not look like load. */
 const PLOT_FULL_MIN_BYTES_PER_SECOND = 1_000_000;
 const BYTES_PER_MB = 1e6;
 const STATE_WIDTH = 'connected'.length;
@@ -70,14 +70,14 @@ export function terminalPicture(
     ...sample.paths.map((path) => pathLine(path, width, history.plot(path, Math.max(0, columns - fixed), letters))),
     ...(sample.waiting.length === 0 ? [] : ['', ...sample.waiting.map(waitingLine)]),
   ].map((line) => cut(line, columns));
-  // The last row stays free, because a line end there would scroll the screen.
+  // The last row stays empty, because a line end there would scroll the screen.
   const room = Math.max(1, rows - 1);
   return lines.length <= room
     ? lines
     : [...lines.slice(0, room - 1), cut(`${lines.length - room + 1} more lines do not fit here`, columns)];
 }
 
-/** The lines of one second for a pipe. */
+/** The lines for one second, for output to a pipe. */
 export function pipeLines(sample: WatchSample, history: PlotHistory, letters: PlotLetters): string[] {
   const width = labelWidth(sample);
   const time = clockTime(sample.atMs);

@@ -1,11 +1,11 @@
-// Computes what happened between two snapshots of the daemon: rates of each path, and the waiting volumes. Pure; watch.ts takes the
-// snapshots, watch-picture.ts shows the result. Invariant: a sample has exactly the paths that -m status shows, in the same order.
+// Computes what happened between two snapshots of the daemon: the rates on each path, and the waiting volumes. Pure; watch.ts takes the
+// snapshots, watch-picture.ts shows the result. Invariant: a sample contains exactly the paths that -m status shows, in that order.
 
 import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common/control/methods';
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
 import { perSecond } from '../../output/format-stats.ts';
 
-/** The answers of rsiod at one moment. */
+/** rsiod's answers, all taken at one moment. */
 export interface Snapshot {
   readonly atMs: number;
   readonly monotonicMs: number;
@@ -27,7 +27,7 @@ export interface PathSample {
 }
 
 export interface WatchSample {
-  /** Wall clock. */
+  /** Wall-clock time. */
   readonly atMs: number;
   readonly paths: readonly PathSample[];
   readonly waiting: readonly WaitingView[];

@@ -1,6 +1,6 @@
-// The output of `watch`: on a terminal each picture replaces the previous one, on a pipe lines follow each other. The file also supplies
-// what watching and --wait need from the process: size and character set of the terminal, and the signals that end the command. Invariants:
-// the terminal is restored however watching ends, because pictures use its alternate screen; the function that onStop returns removes the
+// The output of `watch`: each picture replaces the previous one on a terminal; lines are appended on a pipe. The file also supplies what
+// watching and --wait need from the process: the terminal's size and character set, and the signals that stop the command. Invariants: the
+// terminal is restored however watching ends, because pictures use its alternate screen; the function that onStop returns removes the
 // signal handlers.
 
 import { escapeControls } from '@rsio/common/lib/printable';
@@ -61,7 +61,7 @@ export function jsonScreen(write: Write): WatchScreen {
 }
 
 export interface WatchPorts {
-  /** Returns the size of the terminal; null: stdout is not a terminal that can be drawn on. */
+  /** Returns the size of the terminal; null if stdout is not a terminal that can be drawn on. */
   readonly terminal: (() => TerminalSize) | null;
   readonly isUnicode: boolean;
   /** Calls `stop` on Ctrl-C, SIGTERM or SIGHUP; returns a function that removes the handlers. */
@@ -88,14 +88,14 @@ export function processWatchPorts(): WatchPorts {
   };
 }
 
-/** Columns of stderr; null: it is not a terminal that can be drawn on. */
+/** Columns of stderr; null if it is not a terminal that can be drawn on. */
 export function stderrColumns(): (() => number) | null {
   const { stderr, env } = process;
   const canDraw = stderr.isTTY && env['TERM'] !== 'dumb' && env['TERM'] !== undefined;
   return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
-/** Follows the C library: the first of these variables that is set and not empty names the locale. */
+/** As in the C library, the first of these variables that is set and not empty names the locale. */
 export function isUnicodeLocale(env: Readonly<Record<string, string | undefined>>): boolean {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '');
   return /utf-?8/i.test(locale ?? '');

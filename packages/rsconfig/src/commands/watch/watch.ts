@@ -1,6 +1,6 @@
-// `watch`: takes a snapshot of the daemon each second and shows what changed, until the user ends it or --count is reached. watch-sample.ts
-// computes the rates, watch-picture.ts makes the lines, and watch-screen.ts writes to the terminal. Invariant: the screen is closed before
-// anything else is printed, however watching ends.
+// `watch`: takes a snapshot of the daemon each second and shows what changed, until the user stops it or --count is reached.
+// watch-sample.ts computes the rates, watch-picture.ts makes the lines, and watch-screen.ts writes to the terminal. Invariant: the screen
+// is closed before anything else is printed, however watching ends.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type CommandContext, defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
@@ -32,13 +32,13 @@ line.`,
 });
 
 interface WatchOptions {
-  /** Number of seconds to watch; null: watch until the user ends it. */
+  /** Number of seconds to watch; null to watch until the user stops it. */
   readonly count: number | null;
   readonly ascii: boolean;
   readonly json: boolean;
 }
 
-/** Throws the errors of the daemon's control socket; E_NOT_RUNNING also if the daemon ends during the watch. */
+/** Throws the errors of the daemon's control socket; E_NOT_RUNNING also if the daemon exits during the watch. */
 export async function watch(context: CommandContext, options: WatchOptions, ports: WatchPorts = processWatchPorts()): Promise<void> {
   const screen = screenFor(context, options, ports);
   let off = (): void => undefined;
@@ -78,7 +78,7 @@ async function lookAt({ call, clock }: CommandContext): Promise<Snapshot> {
   return { atMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), status, stats };
 }
 
-/** Rethrows the error; if the daemon has ended since it last answered, the new message says so. */
+/** Rethrows the error; if the daemon has exited since it last answered, the new message says so. */
 function throwEnded(thrown: unknown): never {
   const { code, context } = toRsError(thrown);
   if (code !== 'E_NOT_RUNNING' && code !== 'E_RESET') throw thrown;

@@ -11,7 +11,7 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A server refuses a wrong namespace before it identifies itself, so the text of its refusal is used instead of its identity.
+    // A server refuses a wrong namespace before identifying itself, so its refusal message is used instead of its identity.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!reported.has(key)) failed(findings, facts, path);
@@ -57,7 +57,7 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
     case 'E_TIMEOUT':
     case 'E_PROTOCOL':
     case 'E_RESET':
-      // If the server is known, the message of the failure is more precise: the server lost data or was restarted.
+      // If the server is known, the failure's own message is more precise, for example that the server lost data or was restarted.
       if (server !== null) break;
       findings.error(
         pathName(path),

@@ -1,5 +1,5 @@
-// Checks the daemon: it runs, has this version and this file, only its owner can open its socket, and the paths that doctor can use are up
-// in the daemon. reach.ts and authentication.ts check the paths themselves.
+// Checks the daemon: it is running with this version and the current file, only its owner can open its socket, and it has connected every
+// path that doctor can use. reach.ts and authentication.ts check the paths themselves.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { endPoint, stateName } from '../../output/format.ts';
@@ -67,7 +67,7 @@ function olderFile(findings: FindingList, { file, rootOption }: DoctorFacts, { v
 /** Paths that doctor could use but that are not up in the daemon. */
 function disagreements(findings: FindingList, { paths, daemon }: DoctorFacts): void {
   for (const path of paths) {
-    // After a server has refused the key, the other paths are tried without a key, and a connection without a key proves nothing.
+    // After a server has refused the key, doctor tries the other paths without a key, and such connections prove nothing.
     if (path.report === null || path.report.failureCode !== null || path.report.server?.isProved !== true) continue;
     const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
     const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);

@@ -1,5 +1,5 @@
-// Checks the configuration file: it exists, is readable and has no faults, and other users can neither read nor change it. Whether its
-// content fits this machine is the job of the other checks.
+// Checks the configuration file: it exists, is readable and has no faults, and other users can neither read nor change it. The other checks
+// examine whether its content fits this machine.
 
 import { plural } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../facts/facts.ts';

@@ -1,5 +1,5 @@
 // Checks the interfaces in the file: this machine has their addresses, their cables have a carrier, and no two interfaces share a cable.
-// The route that traffic takes is routes.ts's job.
+// routes.ts checks which route traffic takes.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';

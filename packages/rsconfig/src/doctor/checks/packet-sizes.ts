@@ -1,5 +1,5 @@
-// Checks the network between both ends: packet sizes, and the findings of probes
-// and exploration. Cables and cards are routes.ts's job.
+// Checks the network between client and server: packet sizes, and the findings of probes and exploration. Cables and cards are the job of
+// interfaces.ts and routes.ts.
 
 import type { Finding as ExplorerFinding, FindingKind } from '@rsio/protocol/explorer/discovery/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
@@ -7,7 +7,10 @@ import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { pathName } from '../facts/naming.ts';
 
-/** Findings that other checks report or that are not faults. For example, a server may be configured not to answer exploration. */
+/**
+ * Findings that are omitted here, because other checks report them or they are not faults. For example, a server may be configured not to
+ * answer exploration.
+ */
 const REPORTED_ELSEWHERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];
 const ERRORS: readonly FindingKind[] = ['same-id', 'contradiction'];
 

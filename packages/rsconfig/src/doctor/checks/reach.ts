@@ -1,5 +1,5 @@
-// Checks that each server interface is reachable from its local interface, with a remedy for each kind of failure. Which server answers is
-// authentication.ts's job. Invariant: only interfaces.ts reports a missing address or cable of this machine.
+// Checks that each server interface is reachable from its local interface, with a remedy for each kind of failure. authentication.ts checks
+// which server answers. Invariant: if this machine lacks an address or a cable, only interfaces.ts reports it.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
@@ -58,7 +58,7 @@ function unreached(findings: FindingList, facts: DoctorFacts, path: PathFacts, e
   findings.error(pathName(path), what, where, remedy);
 }
 
-/** True if another path reaches the server that lists this end point, or the server of the same section. */
+/** True if another path reaches a server that lists this end point. */
 function isServedElsewhere({ paths }: DoctorFacts, { namespace, address, port }: PathFacts): boolean {
   return paths.some(
     ({ report, namespace: its }) =>

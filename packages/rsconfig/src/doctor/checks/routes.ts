@@ -1,6 +1,6 @@
-// Checks through which network card the traffic of each path leaves and arrives, by the kernel's routes and by byte counters during a short
-// burst. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer ARP requests for either
-// address; the remedy binds each address to its card. Invariant: a measurement overrides the routing table.
+// Checks which network cards send and receive the traffic of each path, using the kernel's routes and byte counters during a short burst.
+// With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer ARP requests for either address; the
+// remedy binds each address to its card. Invariant: a measurement overrides the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
@@ -9,7 +9,7 @@ import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { listOf, pathName } from '../facts/naming.ts';
 
-/** A path, the card that has its local address, and the card through which its traffic really leaves. */
+/** A path, the card that has its local address, and the card that actually sends its traffic. */
 interface Way {
   readonly path: PathFacts;
   readonly own: MachineInterface;
@@ -33,12 +33,12 @@ export function checkRoutes(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-/** Empty if the machine lacks the address, if it is on the loopback, or if the route is unknown. */
+/** Empty if the machine lacks the local address, if the address is on the loopback, or if the route is unknown. */
 function wayOf({ machine }: DoctorFacts, path: PathFacts): Way[] {
   const own = interfaceOf(path.local, machine.interfaces);
   const measured = path.report?.leavesBy ?? null;
   const leavesBy = measured ?? path.route?.device ?? null;
-  // A server on this machine is reached through the loopback, whatever the address.
+  // A server on this machine is always reached through the loopback, whichever address is used.
   if (own === null || own.isLoopback || leavesBy === null || leavesBy === 'lo') return [];
   return [{ path, own, leavesBy, isMeasured: measured !== null }];
 }
@@ -70,7 +70,7 @@ interface Fault {
   readonly where: string;
 }
 
-/** Reports a path to another subnet whose traffic does not use the router of the path's own card. */
+/** Reports a path to another subnet if its traffic bypasses the router of the path's own card. */
 function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, own }: Way, { object, what, where }: Fault): void {
   const router = path.local.includes(':') ? undefined : machine.routers[own.device];
   const ip = path.local.includes(':') ? 'ip -6' : 'ip';
@@ -100,7 +100,7 @@ function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   findings.error(pathName(path), what, `device ${arrivesBy}`, remedy, path.local.includes(':') ? [] : arpCommands([own.device]));
 }
 
-/** Configured addresses on different cards in the subnet of the path's local address. */
+/** Configured addresses that are in the subnet of the path's local address but on different cards. */
 function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): MachineInterface[] {
   const near = (file.config?.interfaces ?? []).flatMap(({ address }) => {
     const one = interfaceOf(address, machine.interfaces);
@@ -112,8 +112,8 @@ function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): Machin
 }
 
 /**
- * Commands that make each card answer ARP only for its own address. The server keeps its old ARP entry while traffic flows; an ARP request
- * from the right card corrects that entry.
+ * Commands that make each card answer ARP requests only for its own address. The server keeps its old ARP entry while traffic flows; an ARP
+ * request sent by the right card corrects that entry.
  */
 function arpCommands(devices: readonly string[]): string[] {
   return [

@@ -34,7 +34,7 @@ function buffer(findings: FindingList, which: string, key: string, maxBytes: num
   findings.warning('TCP', what, key, 'set the usual limits', [`sysctl -w ${key}="${usual}"`]);
 }
 
-/** Information only; it never fails. */
+/** Informational only: this check never fails. */
 export function checkFrontends({ daemon, system }: DoctorFacts): Finding[] {
   const findings = new FindingList('doors');
   if (daemon.view !== null && daemon.isNbdSocketThere)

@@ -1,5 +1,5 @@
-// Checks the attached volumes: waiting I/O, failing storage of a server, and file systems on devices that are gone. Why a server is
-// unreachable is the job of reach.ts and authentication.ts.
+// Checks the attached volumes for waiting I/O, failing storage on a server, and file systems on devices that no longer exist. reach.ts and
+// authentication.ts find out why a server is unreachable.
 
 import { waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';

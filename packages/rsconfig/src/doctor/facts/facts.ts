@@ -1,5 +1,5 @@
-// The facts that doctor judges: the file, the machine, each tried path, the daemon. gather.ts collects them, and checks/ judges them.
-// Invariant: plain data; an unknown fact is null, and a check does not judge what is unknown.
+// The facts that doctor judges: about the file, the machine, each tried path and the daemon. gather.ts collects them, and checks/ judges
+// them. Invariant: plain data; an unknown fact is null, and checks ignore unknown facts.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
@@ -17,12 +17,12 @@ export interface DoctorFacts {
   readonly machine: MachineFacts;
   /** Addresses on devices that are down or have no carrier. */
   readonly silent: readonly SilentAddress[];
-  /** Every pair that is a path according to the file or to a server's own list, at most DOCTOR_PATHS_MAX. */
+  /** Every pair that is a path according to the file or to a server's own list; limited to DOCTOR_PATHS_MAX pairs. */
   readonly paths: readonly PathFacts[];
   /** Number of pairs that were not tried because of DOCTOR_PATHS_MAX. */
   readonly pathsNotTried: number;
   readonly leftOut: readonly LeftOutFacts[];
-  /** Findings of exploration: duplicate serverids, rejected answers, and so on. */
+  /** Findings from exploration: duplicate serverids, rejected answers, and so on. */
   readonly explored: readonly Finding[];
   readonly daemon: DaemonFacts;
   readonly volumes: VolumesFacts;
@@ -33,7 +33,7 @@ export interface DoctorFacts {
 
 export interface FileFacts {
   readonly path: string;
-  /** null: the file could not be read, and `trouble` has the reason. */
+  /** Null if the file could not be read; `trouble` then has the reason. */
   readonly document: IniDocument | null;
   readonly trouble: { readonly code: string; readonly message: string } | null;
   /** Faults that make the file unusable. Line 0 stands for the file as a whole. */
@@ -41,7 +41,7 @@ export interface FileFacts {
   readonly warnings: readonly ConfigWarning[];
   /** null exactly if `trouble` is set or `problems` is not empty. */
   readonly config: RscltConfig | null;
-  /** Permission bits; null: unknown. */
+  /** Permission bits; null if unknown. */
   readonly mode: number | null;
   readonly modifiedMs: number | null;
 }
@@ -49,24 +49,24 @@ export interface FileFacts {
 export interface MachineFacts {
   readonly interfaces: readonly MachineInterface[];
   /**
-   * The card below each device, such as a VLAN, by name of the device. A device without an entry is a card itself, or has several cards.
+   * The network card below each layered device (such as a VLAN), by device name. A device without an entry is a card or has several cards.
    */
   readonly standsOn: Readonly<Record<string, string>>;
   /** Numbers of the routing tables in use. */
   readonly tables: readonly number[];
-  /** The IPv4 router to other subnets, by name of the device. A device without an entry has no router. */
+  /** The IPv4 router to other subnets, by device name. A device without an entry has no router. */
   readonly routers: Readonly<Record<string, string>>;
 }
 
 export interface SilentAddress {
   readonly device: string;
   readonly address: string;
-  /** false: the device is down. */
+  /** False if the device is down. */
   readonly isUp: boolean;
 }
 
 export interface VolumesFacts {
-  /** Volumes whose storage failed according to rsiod's events and has not recovered. */
+  /** Volumes whose storage, according to rsiod's events, has failed and not recovered. */
   readonly failing: readonly { readonly volume: string; readonly sinceMs: number; readonly reason: string }[];
   /** File systems on devices whose volume is no longer attached. */
   readonly deadMounts: readonly { readonly mountPoint: string; readonly device: string }[];
@@ -80,24 +80,24 @@ export interface PathFacts {
   readonly section: string;
   readonly address: string;
   readonly port: number;
-  /** The kernel's route from `local` to `address`; null: unknown. */
+  /** The kernel's route from `local` to `address`; null if unknown. */
   readonly route: RouteFacts | null;
-  /** Errno of the attempt to connect (ETIMEDOUT: no answer in time); null: connected, or not tried because this machine lacks `local`. */
+  /** Errno of the connection attempt (ETIMEDOUT if no answer came in time); null if it succeeded, or if this machine lacks `local`. */
   readonly unreached: string | null;
-  /** Largest packet that TCP agreed on in rsiod's own connection; null: unknown. */
+  /** Largest packet that TCP agreed on in rsiod's own connection; null if unknown. */
   readonly tcpMtuBytes: number | null;
-  /** The report of the probe; null: the path was not probed. */
+  /** The probe's report; null if the path was not probed. */
   readonly report: ProbeReport | null;
 }
 
 export interface RouteFacts {
-  /** The device that the route leaves by; null: there is no route. */
+  /** Outgoing device of the route; null if there is no route. */
   readonly device: string | null;
 }
 
 export interface LeftOutFacts {
   readonly namespace: string;
-  /** Name of the interface or section without a path. */
+  /** Name of the interface or section that has no path. */
   readonly object: string;
   /** A local interface, a [server] section, or a server interface that only the server lists. */
   readonly type: 'interface' | 'section' | 'learned';
@@ -108,25 +108,25 @@ export interface LeftOutFacts {
 export interface DaemonFacts {
   readonly socket: string;
   readonly nbdSocket: string;
-  /** Why the daemon did not answer; null: it answered. */
+  /** Why the daemon did not answer; null if it answered. */
   readonly trouble: { readonly code: string; readonly message: string } | null;
   readonly view: DaemonView | null;
   readonly status: StatusView | null;
-  /** Permission bits of the control socket; null: there is no socket. */
+  /** Permission bits of the control socket; null if there is no socket. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
-  /** The process that holds the pid file, even if it does not answer; null: none. */
+  /** The process that holds the pid file, even if it does not answer; null if there is none. */
   readonly livePid: number | null;
-  /** Soft limit of the daemon's open files; null: unlimited or unknown. */
+  /** Soft limit on the daemon's open files; null if unlimited or unknown. */
   readonly openFilesMax: number | null;
 }
 
 export interface SystemFacts {
-  /** Installed programs that can use an NBD frontend, of those that doctor knows. */
+  /** Which of the NBD programs known to doctor are installed. */
   readonly programs: readonly string[];
-  /** Whether the kernel has NBD block devices. */
+  /** True if the kernel has NBD block devices. */
   readonly hasKernelNbd: boolean;
-  /** Largest automatic TCP send and receive buffers; null: unknown. */
+  /** Limits to which TCP send and receive buffers grow automatically; null if unknown. */
   readonly sendBufferMaxBytes: number | null;
   readonly receiveBufferMaxBytes: number | null;
   readonly windowScaling: boolean | null;

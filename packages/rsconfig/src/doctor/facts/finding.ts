@@ -1,6 +1,6 @@
-// Findings of doctor, one for each object that it examined, and their text with a summary line. Invariants: an error or a warning has a
-// remedy whose commands can be run unchanged, because addresses and devices are filled in; each command has a line of its own; no control
-// character from a name or a peer's message reaches the terminal.
+// Doctor's findings, one for each examined object, and the report that lists them above a summary line. Invariants: each error or warning
+// has a remedy whose commands can be run unchanged, because addresses and devices are filled in; each command is on a separate line; no
+// control character from a name or a peer's message reaches the terminal.
 
 import { plural } from '@rsio/common/lib/units';
 import { toText } from '../../output/format.ts';
@@ -11,12 +11,12 @@ export interface Finding {
   /** Name of the check, for programs. */
   readonly check: string;
   readonly severity: Severity;
-  /** The subject: a file, an interface, a path, a server. */
+  /** The examined object: a file, an interface, a path or a server. */
   readonly object: string;
   readonly what: string;
-  /** File and line, device or process; null: `object` is precise enough. */
+  /** File and line, device or process; null if `object` is precise enough. */
   readonly where: string | null;
-  /** What to do; null: there is nothing to do. */
+  /** What to do; null if nothing needs to be done. */
   readonly remedy: string | null;
   /** Shell commands to run as root, in this order. */
   readonly commands: readonly string[];

@@ -1,4 +1,4 @@
-// Names for findings, so that every check names the same thing the same way: paths, servers, lists, and locations in the file such as
+// Names used in findings, so that all checks use the same name for an object: paths, servers, lists, and locations in the file such as
 // `/etc/rscltcfg:12`. Pure. Line breaks and escapes are finding.ts's job.
 
 import { endPoint } from '../../output/format.ts';
@@ -14,7 +14,7 @@ export function serverName(path: PathFacts): string {
   return path.report?.server === null || path.report === null ? `server section ${path.section}` : `server ${path.report.server.server}`;
 }
 
-/** Splits an error message, `what happened: what to do`, into its two parts. Without a colon, all of it is `what`. */
+/** Splits an error message, `what happened: what to do`, into its two parts. Without a colon, the whole message is `what`. */
 export function splitSentence(sentence: string, remedy: string): { readonly what: string; readonly remedy: string } {
   const at = sentence.lastIndexOf(': ');
   return at < 0 ? { what: sentence, remedy } : { what: sentence.slice(0, at), remedy: sentence.slice(at + 2) };
@@ -25,7 +25,7 @@ export function listOf(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-/** File and line of the section, or of the key if the section sets it. A server section is searched below its namespace. */
+/** File and line of the section, or of the key if it is set in the section. A server section is looked up below its namespace. */
 export function locationOf(
   file: FileFacts,
   section: { readonly type: string; readonly name: string; readonly namespace?: string },

@@ -34,7 +34,7 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
   }
 }
 
-/** `daemon`: the facts about the daemon. If the daemon does not answer, no volume is known, and no mount counts as dead. */
+/** `daemon`: the facts about the daemon. If it does not answer, no volumes are known and no mount is considered dead. */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };
   try {
@@ -47,7 +47,7 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
   }
 }
 
-/** Volumes whose storage is failing; the last storage event of each volume decides. */
+/** Volumes whose storage is failing, according to the last storage event of each volume. */
 function failingIn(events: readonly EventView[]): VolumesFacts['failing'] {
   const last = new Map<string, EventView>();
   for (const event of events) {
@@ -90,7 +90,7 @@ function thirdNumberOf(path: string): number | null {
   return third === undefined || !/^\d+$/.test(third) ? null : Number(third);
 }
 
-/** The soft limit; null: unlimited or unknown. */
+/** The soft limit; null if unlimited or unknown. */
 function openFilesOf(pid: number): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(textOf(`/proc/${pid}/limits`) ?? '')?.[1];
   return soft === undefined ? null : Number(soft);
@@ -114,9 +114,9 @@ export interface DeadMount {
 }
 
 export interface DeadMountPorts {
-  /** Text of a file below /proc or /sys; null: unreadable. */
+  /** Text of a file below /proc or /sys; null if unreadable. */
   readonly file: (path: string) => string | null;
-  /** Folder of the devices: `/dev`. */
+  /** Directory of the devices: `/dev`. */
   readonly devDir: string;
   /** Raw devices of the attached volumes. */
   readonly attached: readonly string[];
@@ -135,7 +135,7 @@ export function deadMounts({ file, devDir, attached }: DeadMountPorts): DeadMoun
     const loop = LOOP.exec(device)?.[1];
     const backing = loop === undefined ? null : file(`/sys/block/${loop}/loop/backing_file`);
     if (backing === null) return false;
-    // After a raw device is removed, the kernel shows its backing file as the root of its own file system.
+    // After a raw device has been removed, the kernel reports the device's backing file as the root of a separate file system.
     if (backing === '/') return true;
     const place = backing.replace(/ \(deleted\)$/, '');
     return place.startsWith(`${devDir}/av`) && (place !== backing || !attached.includes(place));

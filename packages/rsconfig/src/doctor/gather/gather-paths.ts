@@ -1,7 +1,7 @@
-// Tries every path: route, connection, then the whole probe, one path after the other, because measurements must not disturb each other.
-// The paths of the file come first, then those that the discovered servers make possible; pairs.ts selects them.
-// Invariants: the number of attempts and their time are bounded. A wrong key is sent to the servers of a namespace once, not once per path,
-// so that the server's limit on failed proofs is not reached.
+// Tries every path: first its route, then a connection, then the whole probe. Paths are tried one at a time, because simultaneous
+// measurements would disturb one another. The paths in the file come first, then those that the discovered servers make possible; pairs.ts
+// selects them. Invariants: the number of attempts and their time are bounded. A wrong key is sent to the servers of a namespace only once,
+// not on every path, so that no server reaches its limit on failed proofs.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
@@ -42,7 +42,7 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, announc
   await tryAll(configured, 'of the file');
   const learned = learnedPairs(config, locals, paths);
   await tryAll(learned, 'that the servers reported');
-  // An interface without a [server] section on its subnet still has a path if the server has an interface on that subnet.
+  // A local interface whose subnet has no [server] section still has a path if the server has an interface on that subnet.
   const isIdle = ({ type, object }: LeftOutFacts): boolean => type !== 'interface' || paths.every((path) => path.interface !== object);
   return { paths, pathsNotTried, leftOut: [...configured.leftOut.filter(isIdle), ...learned.leftOut] };
 }
@@ -71,7 +71,7 @@ async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connec
     unreachedBy(local.address, remote.address, port),
     own.mtuBytes === null ? null : agreedPacketBytes(local.address, remote.address, port, own.mtuBytes),
   ]);
-  // When connecting times out, the kernel's ARP requests for the address have ended too, so their result is known.
+  // By the time a connection attempt times out, the kernel has also finished its ARP requests for the address, so their result is known.
   const isNobody = reason === 'ETIMEDOUT' && route !== null && route.device !== null;
   const unreached = isNobody && (await isUnansweredOnLink(remote.address, route.device)) ? 'EHOSTUNREACH' : reason;
   return { pair, facts: { ...ends, route, unreached, tcpMtuBytes }, canProbe: unreached === null };
@@ -84,7 +84,9 @@ function probe({ namespace, local, remote, port }: Pair, ports: MachinePorts, lo
   return probeCandidate(candidate, login, { namespaceid, serverid: null }, probePorts(ports, namespacekey));
 }
 
-/** Connects once and closes. Resolves with the errno (ETIMEDOUT after CONNECT_TIMEOUT_MS), or null if it connected. */
+/**
+ * Connects once and closes the connection. Resolves with the errno (ETIMEDOUT after CONNECT_TIMEOUT_MS), or null if connecting succeeded.
+ */
 export function unreachedBy(local: string, address: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     tcpConnector.connect(

@@ -1,5 +1,6 @@
-// Gathers all facts for doctor: the file with every problem in it, this machine, every tried path, the findings of exploration, the
-// daemon. Nothing is judged here. Invariants: bounded in time, and each longer wait is announced; an unreadable file does not throw.
+// Gathers all facts for doctor: about the file and every problem in it, this machine, every tried path, the findings of exploration, and
+// the daemon. Nothing is judged here. Invariants: gathering takes a bounded time; each longer wait is announced; an unreadable file does
+// not cause an exception.
 
 import { existsSync, statSync } from 'node:fs';
 import { parseIni } from '@rsio/common/config/ini/ini-document';
@@ -48,7 +49,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   };
 }
 
-/** The findings of exploring each namespace. */
+/** The findings from exploring each namespace. */
 async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Promise<Finding[]> {
   const { clock, sockets, random, interfaces } = ports;
   const locals = config.interfaces.flatMap(({ name, address }) => {
@@ -91,7 +92,7 @@ function rightsOf(path: string): Pick<FileFacts, 'mode' | 'modifiedMs'> {
   }
 }
 
-/** The reader puts all problems into the context of its error. */
+/** The reader's error lists all problems in its context. */
 function problemsIn({ problems }: Readonly<Record<string, unknown>>): Problems | null {
   return Array.isArray(problems) ? (problems as Problems) : null;
 }

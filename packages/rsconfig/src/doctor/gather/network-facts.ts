@@ -1,7 +1,7 @@
-// What the kernel knows about the network: routes and neighbours through iproute2's `ip`, packet sizes of rsiod's TCP connections through
-// `ss`, and the card below a device through /sys. The packet size of a connection is known even where discovery datagrams fail because of a
-// small MTU at the server, IPv6 or routers.
-// Invariant: each query is bounded; a missing program or an unexpected answer gives null, which no check judges.
+// Asks the kernel about the network: `ip` (iproute2) shows routes and neighbours, `ss` the packet sizes of rsiod's TCP connections, and
+// /sys the card below a device. The packet size of a connection is known even if discovery datagrams fail because of IPv6, routers or a
+// small MTU at the server. Invariant: each query is bounded; a missing program or an unexpected answer yields null, which every check
+// ignores.
 
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
 import { DEVICE_LAYERS_MAX, DOCTOR_COMMAND_TIMEOUT_MS } from '../../cli/limits.ts';
 import type { RouteFacts, SilentAddress } from '../facts/facts.ts';
 
-/** The route from `local` to `remote`. `device` null: there is no route. */
+/** The route from `local` to `remote`. `device` is null if there is no route. */
 export async function routeOf(local: string, remote: string): Promise<RouteFacts | null> {
   const answer = await askIp(['route', 'get', remote, 'from', local]);
   if (answer === 'refused') return { device: null };
@@ -25,7 +25,7 @@ export async function isUnansweredOnLink(address: string, device: string): Promi
   return answer.some(({ state }) => Array.isArray(state) && state.some((one) => one === 'FAILED' || one === 'INCOMPLETE'));
 }
 
-/** Numbers of the routing tables that rules use. */
+/** Numbers of the routing tables that routing rules refer to. */
 export async function tablesInUse(): Promise<number[]> {
   const answers = await Promise.all([askIp(['rule', 'show']), askIp(['-6', 'rule', 'show'])]);
   const rules = answers.flatMap((answer) => (answer === null || answer === 'refused' ? [] : answer));
@@ -39,7 +39,7 @@ export async function routersOfDevices(): Promise<Record<string, string>> {
   const routers = answer.flatMap(({ dst, dev, gateway }) =>
     typeof dev === 'string' && typeof gateway === 'string' ? [{ isDefault: dst === 'default', entry: [dev, gateway] as const }] : [],
   );
-  // Default routes are sorted last, because the last entry of a device wins.
+  // Default routes are sorted last, because the last entry for each device wins.
   return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
 }
 
@@ -49,7 +49,7 @@ export async function silentAddresses(): Promise<SilentAddress[]> {
   return answer === null || answer === 'refused' ? [] : answer.flatMap(silentIn);
 }
 
-/** The silent addresses of one device in the output of `ip -j address show`. */
+/** The addresses of one device in the output of `ip -j address show`; none unless the device is down or has no carrier. */
 export function silentIn({ ifname, flags, addr_info: addresses }: Rows[number]): SilentAddress[] {
   if (typeof ifname !== 'string' || !Array.isArray(flags) || !Array.isArray(addresses)) return [];
   const isUp = flags.includes('UP');
@@ -81,10 +81,10 @@ function rowsIn(text: string): Rows | null {
   }
 }
 
-/** Upper bound of the IP and TCP headers with their options. */
+/** Upper bound on the size of the IP and TCP headers with their options. */
 const HEADERS_MAX_BYTES = 120;
 
-/** Packet size of the connections from `local` to an end point. `ownBytes`: MTU of the device that has `local`. */
+/** Packet size of the connections from `local` to an end point. `ownBytes` is the MTU of the device that has `local`. */
 export function agreedPacketBytes(local: string, address: string, port: number, ownBytes: number): Promise<number | null> {
   const isSix = address.includes(':');
   const [from, to] = isSix ? [`[${local}]`, `[${address}]`] : [local, address];
@@ -96,8 +96,8 @@ export function agreedPacketBytes(local: string, address: string, port: number, 
 }
 
 /**
- * Reads the output of `ss -i`: `advmss` is the size that this end offered for an MTU of `ownBytes`, and `mss` is the size that a packet
- * carries.
+ * Reads the output of `ss -i`: `advmss` is the size that this end offered for an MTU of `ownBytes`, and `mss` is the amount of data that a
+ * packet carries.
  */
 export function packetBytesIn(text: string, ownBytes: number): number | null {
   const sizes = [...text.matchAll(/\bmss:(\d+) .*\badvmss:(\d+)/g)].flatMap(([, mss, offered]) => {
@@ -110,7 +110,8 @@ export function packetBytesIn(text: string, ownBytes: number): number | null {
 const LOWER = 'lower_';
 
 /**
- * The card below each device, such as a VLAN. Cards themselves, bonds and bridges have no entry. Follows at most DEVICE_LAYERS_MAX layers.
+ * The network card below each layered device, such as a VLAN. Cards, bonds and bridges have no entry. Follows at most DEVICE_LAYERS_MAX
+ * layers.
  */
 export function cardsBelow(interfaces: readonly { readonly device: string }[], lowersOf = lowerDevices): Record<string, string> {
   const found: Record<string, string> = {};

@@ -1,5 +1,5 @@
-// Selects the pairs of interfaces that doctor tries: those of the file, and those that rsiod would make from the servers' own lists of
-// interfaces. Pure. Invariant: a pair of end points is tried once; an interface without a pair is listed with a reason.
+// Selects the pairs of interfaces that doctor tries: those in the file, and those that rsiod would derive from the servers' own interface
+// lists. Pure. Invariant: a pair of end points is tried once; an interface without a pair is listed with a reason.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -38,7 +38,7 @@ export function localsOf({ interfaces }: RscltConfig, machine: readonly MachineI
 
 export function configuredPairs(config: RscltConfig, locals: readonly Local[]): Pairs {
   const all = config.namespaces.map((namespace): Pairs => {
-    // For a namespace without a server, the warning about the file is enough.
+    // If a namespace has no server, the warning about the file is enough.
     if (namespace.servers.length === 0) return { pairs: [], leftOut: [] };
     const { candidates, leftOut } = considerCandidates(locals, namespace.servers, choiceOf(namespace));
     return {
@@ -53,7 +53,7 @@ export function configuredPairs(config: RscltConfig, locals: readonly Local[]): 
   return { pairs: all.flatMap(({ pairs }) => pairs), leftOut: all.flatMap(({ leftOut }) => leftOut) };
 }
 
-/** Pairs with server interfaces that `tried` discovered and the file does not have. */
+/** Pairs with server interfaces that were discovered on the paths in `tried` and are missing from the file. */
 export function learnedPairs(config: RscltConfig, locals: readonly Local[], tried: readonly PathFacts[]): Pairs {
   const all = config.namespaces
     .filter(({ paths }) => paths !== 'configured')

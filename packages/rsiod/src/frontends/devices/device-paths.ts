@@ -32,7 +32,7 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
   return { block: `${folder}/${name}`, raw: `${folder}/r${name}` };
 }
 
-/** Whether the paths of two volumes collide: the raw device of one may have the path of the other's block device. */
+/** True if the paths of two volumes collide: the raw device of one may have the path of the other's block device. */
 export function overlaps(one: DevicePlaces, other: DevicePlaces): boolean {
   return [one.raw, one.block].some((place) => place === other.raw || place === other.block);
 }

@@ -1,7 +1,7 @@
-// The users of a volume's devices, as text for people: mount points (also in other mount namespaces), stacked devices, swap and processes.
-// One walk through /proc and /sys finds them. All requests that come before a walk begins share it, because many volumes may be detached at
-// once. A user that /proc does not show makes the later removal of the device fail. Invariants: this file reads only files that the kernel
-// answers from memory, so that it touches no device of ours; a request never gets a result from before the request.
+// Finds the users of a volume's devices and describes them in readable text: mount points (also in other mount namespaces), stacked
+// devices, swap and processes. One walk through /proc and /sys finds them. All requests that arrive before a walk begins share it, because
+// many volumes may be detached at once. If /proc does not show a user, the later removal of the device fails. Invariants: this file reads
+// only files that the kernel answers from memory, so that it touches none of our devices; a request never gets a result older than itself.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
 
 export interface UsedDevices {
   readonly rawFile: string;
-  /** `/dev/loop3`; null: there is no block device. */
+  /** Path such as `/dev/loop3`; null if there is no block device. */
   readonly loop: string | null;
 }
 
@@ -39,9 +39,9 @@ function someOf(processes: readonly string[]): string[] {
 }
 
 export interface MachineUse {
-  /** Key: path of a file. Value: the processes that have the file open, as `process 4711 (dd)`. */
+  /** Key: path of a file. Value: the processes that have the file open, for example `process 4711 (dd)`. */
   readonly openFiles: ReadonlyMap<string, readonly string[]>;
-  /** Key: device number, as `7:3`. Value: its mount points, here and in the mount namespaces of other processes. */
+  /** Key: device number, such as `7:3`. Value: its mount points, here and in the mount namespaces of other processes. */
   readonly mounts: ReadonlyMap<string, readonly string[]>;
   /** Key: path of a file. Value: the loop devices that the file backs. */
   readonly loops: ReadonlyMap<string, readonly string[]>;
@@ -69,7 +69,8 @@ async function look(): Promise<MachineUse> {
     }
     // This process never opens a device of its own.
     if (looked > DEVICE_USERS_LOOKED_MAX || pid === String(process.pid)) continue;
-    // One process per event-loop turn, with synchronous calls, because asynchronous calls for each file would cost ten times as much.
+    // Each event-loop turn examines one process with synchronous calls, because asynchronous calls for each file would cost ten times as
+    // much.
     const descriptors = numbersIn(`/proc/${pid}/fd`);
     looked += descriptors.length;
     const files = new Set(descriptors.map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)).filter((target) => target.startsWith('/')));

@@ -26,13 +26,13 @@ export interface DeviceFrontendPorts {
   readonly devDir: string;
   /** Distinguishes our mounts from those of other daemons. */
   readonly runDir: string;
-  /** The device support that this machine has now. */
+  /** The current device support on this machine. */
   readonly facts: () => DeviceFacts;
   /** The settings of a volume in the current configuration. */
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
-  /** The label of a volume, as `osl:oracle@0`. */
+  /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
-  /** The devices that the keeper holds, and the devices that the previous process has left. */
+  /** The devices that the keeper holds, and the devices left by the previous process. */
   readonly kept: KeptDevices;
   readonly events: FrontendEvents;
 }
@@ -75,7 +75,7 @@ export class DeviceFrontend implements Frontend {
     return this.made.get(volume)?.shown ?? null;
   }
 
-  /** Removes devices that a crash has left, and starts to serve the devices that the keeper has held. */
+  /** Removes devices left by a crash, and starts to serve the devices that the keeper has held. */
   async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
@@ -92,7 +92,7 @@ export class DeviceFrontend implements Frontend {
     await releaseAll(unwanted, { ...this.ports, release });
   }
 
-  /** Stand-ins for volumes that are not attached again yet. */
+  /** Stand-ins for volumes that have not been reattached yet. */
   get leftVolumes(): FrontendVolume[] {
     return this.left.list.map(({ volume }) => volume);
   }
@@ -102,7 +102,7 @@ export class DeviceFrontend implements Frontend {
     this.made.get(volume)?.note();
   }
 
-  /** Does nothing: each device is served until it is removed, so that file systems on it can write their data. */
+  /** Does nothing, because each device is served until it is removed, so that file systems on it can write their data. */
   close(): Promise<void> {
     return Promise.resolve();
   }
@@ -161,8 +161,8 @@ export class DeviceFrontend implements Frontend {
   }
 
   /**
-   * Removes the devices. Without `force`, throws E_IN_USE when they are in use. With `force`, their users get I/O errors, and data that
-   * they have not written is lost.
+   * Removes the devices. Without `force`, throws E_IN_USE if they are in use. With `force`, their users get I/O errors, and data that they
+   * have not written is lost.
    */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     await this.inTurn(volume, async () => {
@@ -200,7 +200,7 @@ export class DeviceFrontend implements Frontend {
     this.claims.delete(volume);
   }
 
-  /** Resumes the device that the previous process has left. False: there is no device that can be resumed. */
+  /** Resumes the device left by the previous process. Returns false if there is no device that can be resumed. */
   private async resume(volume: FrontendVolume): Promise<boolean> {
     const { kept, log, label } = this.ports;
     const device = kept.leftOf(volume);
@@ -218,12 +218,12 @@ export class DeviceFrontend implements Frontend {
       log.error(
         `${label(volume)}: the server's storage has started a new incarnation while rsiod was not running, so that unflushed writes may be lost: check the data`,
       );
-    // Not awaited, because it may take long and other volumes must be attached in that time.
+    // This is not awaited, because it may take long and other volumes must be attached in that time.
     void devices.resume(volume, () => this.made.get(volume) === devices);
     return true;
   }
 
-  /** Reserves the paths of a volume's devices. Throws E_IN_USE when another volume has these paths. */
+  /** Reserves the paths of a volume's devices. Throws E_IN_USE if another volume has these paths. */
   private claim(volume: FrontendVolume, path: string | null): DevicePlaces {
     const { root, devDir, label } = this.ports;
     const places = devicePlaces(root, devDir, volume, path);

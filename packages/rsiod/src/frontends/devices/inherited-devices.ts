@@ -1,5 +1,5 @@
-// Devices that an earlier process has left. Devices of a crash without a keeper are removed. Devices that the keeper held are served until
-// their volumes are attached again and devices.ts resumes them. Invariant: each held device is either taken once, by its own volume, or
+// Devices left by an earlier process. Devices left by a crash without a keeper are removed. Devices that the keeper held are served until
+// their volumes are reattached and devices.ts resumes them. Invariant: each held device is either taken once, by its own volume, or
 // released, and its I/O waits until then.
 
 import { closeSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
-  /** In the mount table, the source of every raw device of a daemon with the same RUN begins with this prefix. */
+  /** Mount-table prefix shared by the sources of all raw devices of daemons with the same RUN. */
   readonly sourcePrefix: string;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
@@ -25,7 +25,7 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
 
 export class InheritedDevices {
   private readonly ports: LeftDevicesPorts;
-  /** Devices that are served for volumes that are not attached again yet. */
+  /** Devices that are being served for volumes that have not been reattached yet. */
   private readonly waiting = new Map<LeftDevice, VolumeDevices>();
 
   constructor(ports: LeftDevicesPorts) {
@@ -65,14 +65,17 @@ export class InheritedDevices {
     }
   }
 
-  /** Takes a device in order to resume or release it. null: the device was taken before. */
+  /** Takes a device in order to resume or release it. Returns null if the device has already been taken. */
   take(device: LeftDevice): VolumeDevices | null {
     const devices = this.waiting.get(device) ?? null;
     this.waiting.delete(device);
     return this.ports.kept.take(device) ? devices : null;
   }
 
-  /** Releases the device of a volume that will not be attached again; its users get I/O errors. Without `force`, throws E_IN_USE. */
+  /**
+   * Releases the device of a volume that will not be reattached; its users get I/O errors. Without `force`, throws E_IN_USE if the device
+   * is in use.
+   */
   async release(device: LeftDevice, why: string, force: boolean): Promise<void> {
     const { note } = device;
     const users = await deviceUsers({ rawFile: note.raw, loop: note.loop?.device ?? null });
@@ -118,7 +121,7 @@ export class InheritedDevices {
   }
 }
 
-/** The path of the block device: that of the raw device without the leading r of the name. */
+/** Path of the block device: the raw device's path without the leading r of its name. */
 function blockBeside(rawFile: string): string {
   const at = rawFile.lastIndexOf('/') + 1;
   return rawFile.slice(0, at) + rawFile.slice(at + 1);

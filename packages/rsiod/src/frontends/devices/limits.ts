@@ -3,10 +3,10 @@
 
 /** Time for the users of a device to write their data before the device is removed by force. */
 export const DEVICE_FORCE_MS = 3_000;
-/** Number of a device's users that an error message names. Further users are counted. */
+/** Maximum number of a device's users that an error message names. Further users are only counted. */
 export const DEVICE_USERS_NAMED_MAX = 5;
 /** Maximum number of open files examined to find the users of a device. */
 export const DEVICE_USERS_LOOKED_MAX = 100_000;
 
-/** Interval at which rsiod checks whether the machine has swap space on one of its devices. */
+/** Interval at which rsiod checks for swap space on its devices. */
 export const SWAP_LOOK_MS = 10_000;

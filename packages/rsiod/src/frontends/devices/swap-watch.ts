@@ -1,6 +1,6 @@
 // Warns of swap space on a volume. To swap out, the kernel needs this process, which may itself need the memory that is being swapped out,
-// so the machine can hang forever. rsiod cannot refuse swap space, so it reports each one once. Invariant: this file reads only files that
-// the kernel answers from memory, so that it touches no device of ours.
+// so the machine can hang forever. rsiod cannot refuse swap space, so it reports each swap space once. Invariant: this file reads only
+// files that the kernel answers from memory, so that it touches none of our devices.
 
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -10,11 +10,11 @@ import { type MountEntry, mountTable, unescaped } from '../system/mount-table.ts
 
 /** A volume and its block device. */
 export interface SwapTarget {
-  /** The label of the volume, as `osl:oracle@0`. */
+  /** The label of the volume, such as `osl:oracle@0`. */
   readonly label: string;
-  /** Path of the block device, as `/dev/loop3`. */
+  /** Path of the block device, such as `/dev/loop3`. */
   readonly device: string;
-  /** The device number, as `7:3`; null: the device is gone. */
+  /** The device number, such as `7:3`; null if the device is gone. */
   readonly number: string | null;
 }
 
@@ -25,8 +25,8 @@ export interface SwapWatchPorts {
 }
 
 /**
- * Finds the swap spaces that are on volumes. `text`: the content of /proc/swaps. Swap on a partition of the device, or in a file of a file
- * system on it, counts, too.
+ * Finds the swap spaces that are on volumes. `text` is the content of /proc/swaps. Swap on a partition of the device, or in a file on one
+ * of its file systems, also counts.
  */
 export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: readonly MountEntry[]): { label: string; swap: string }[] {
   const files = text

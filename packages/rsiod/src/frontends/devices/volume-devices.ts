@@ -1,6 +1,6 @@
 // The devices of one volume: the raw device, the block device on top of the raw device, and the keeper's hold on both. devices.ts decides
-// which devices a volume gets and whether they may be removed. Invariants: when creating the devices fails partway, the created ones are
-// removed again; the keeper's note describes the existing devices; the keeper does not hold a removed device.
+// which devices a volume gets and whether they may be removed. Invariants: if creating the devices fails partway, the ones already created
+// are removed; the keeper's note describes the existing devices; the keeper does not hold a removed device.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -21,7 +21,7 @@ import { RawDevice, type RawDeviceOptions } from '../fuse/raw-device.ts';
 export interface VolumeDevicesPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** The label of a volume, as `osl:oracle@0`. */
+  /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
   /** The source of a volume's raw device in the mount table. */
   readonly sourceOf: (volume: FrontendVolume) => string;
@@ -46,9 +46,9 @@ export class VolumeDevices {
   private shownVolume: FrontendVolume;
   private rawDevice!: RawDevice;
   private loop: LoopDevice | null = null;
-  /** Queues I/O until the volume is attached again; null: this process has created the devices. */
+  /** Queues I/O until the volume is reattached; null if this process has created the devices. */
   private readonly standIn: StandInVolume | null;
-  /** The keeper's id of the raw device; null: the keeper does not hold the device. */
+  /** The keeper's id for the raw device; null if the keeper does not hold the device. */
   private keptId: number | null = null;
   private isUnmounted = false;
 
@@ -81,7 +81,7 @@ export class VolumeDevices {
     return made;
   }
 
-  /** Adopts devices that the previous process has left, for a volume that is not attached again yet. Call `serveOn` next. */
+  /** Adopts devices left by the previous process for a volume that has not been reattached yet. Call `serveOn` next. */
   static adopt({ note, fd, id }: LeftDevice, standIn: StandInVolume, ports: VolumeDevicesPorts): VolumeDevices {
     const made = new VolumeDevices(standIn, standIn, { raw: note.raw, block: note.block }, ports);
     made.rawDevice = RawDevice.adopt(made.rawOptions(), fd, note.file);
@@ -98,25 +98,25 @@ export class VolumeDevices {
     return this.shownVolume;
   }
 
-  /** Whether the administrator or another program has unmounted the raw device. */
+  /** True if the administrator or another program has unmounted the raw device. */
   get isGone(): boolean {
     return this.isUnmounted;
   }
 
-  /** The paths of the devices; null: the devices are gone. */
+  /** The paths of the devices; null if the devices are gone. */
   get shown(): ShownDevices | null {
     if (this.isUnmounted) return null;
     return { raw: this.places.raw, block: this.loop === null ? null : this.places.block };
   }
 
-  /** The loop device, as `/dev/loop3`; null: there is no block device. */
+  /** Path of the loop device, such as `/dev/loop3`; null if there is no block device. */
   get loopDevice(): string | null {
     return this.loop?.device ?? null;
   }
 
   /**
-   * Starts to serve adopted devices. The kernel sends unanswered requests again. These and new requests wait for the volume, except that
-   * requests that need no server are answered.
+   * Starts to serve adopted devices. The kernel resends unanswered requests. Requests that need no server are answered; all others wait for
+   * the volume.
    */
   serveOn(): void {
     try {
@@ -128,13 +128,13 @@ export class VolumeDevices {
   }
 
   /**
-   * Lets the keeper hold the devices if the kernel can send unanswered requests again. If it cannot, those requests would hang forever
+   * Lets the keeper hold the devices if the kernel can resend unanswered requests. If the kernel cannot, those requests would hang forever
    * after a crash.
    */
   async hold(): Promise<void> {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
     this.keptId = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
-    // During the wait, the device may have been unmounted, or its owner may have changed.
+    // The device may have been unmounted, or its owner may have changed, during the wait.
     if (this.isUnmounted) await this.unkeep();
     else this.note();
   }
@@ -144,12 +144,12 @@ export class VolumeDevices {
     if (this.keptId !== null) this.ports.kept.note(this.keptId, this.asNote());
   }
 
-  /** Takes no more requests, because another process will continue to serve the devices. */
+  /** Stops taking requests, because another process will continue to serve the devices. */
   pause(): void {
     this.rawDevice.pause();
   }
 
-  /** From now on all I/O on the devices gets errors. */
+  /** Makes all I/O on the devices fail from now on. */
   fail(): void {
     this.rawDevice.fail();
   }
@@ -161,7 +161,7 @@ export class VolumeDevices {
     await this.loop?.grow();
   }
 
-  /** Users of the devices, as text for people. */
+  /** Human-readable list of the devices' users. */
   async users(): Promise<string[]> {
     if (this.isUnmounted) return [];
     const loop = this.loop !== null && (await this.loop.isOurs()) ? this.loop.device : null;
@@ -170,8 +170,8 @@ export class VolumeDevices {
 
   /**
    * Resumes the devices with the attached volume. The replay log of the previous process, with the acknowledged but unflushed writes, is
-   * lost. So the volume is flushed before unanswered requests are executed again. `isTheirs`: the devices have not been removed in the
-   * meantime.
+   * lost. The volume is therefore flushed before unanswered requests are executed again. `isTheirs` is true while the devices have not been
+   * removed.
    */
   async resume(volume: FrontendVolume, isTheirs: () => boolean): Promise<void> {
     const { log, label, clock } = this.ports;
@@ -180,7 +180,7 @@ export class VolumeDevices {
     if (status !== STATUS.OK)
       log.error(`${label(volume)}: writes that were not flushed before rsiod restarted may be lost: ${statusEntry(status).sentence}`);
     try {
-      // The devices were removed, and the waiting I/O got errors.
+      // The devices have been removed, and the waiting I/O has failed.
       if (!isTheirs()) return;
       const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
       this.standIn?.become(volume);
@@ -199,7 +199,7 @@ export class VolumeDevices {
   }
 
   /**
-   * Removes the block device, then the raw device. With `force`, stalled I/O fails after DEVICE_FORCE_MS, and false means that the removal
+   * Removes the block device, then the raw device. With `force`, stalled I/O fails after DEVICE_FORCE_MS. Returns false if the removal
    * failed and `abandon` must follow.
    */
   async removed(force: boolean): Promise<boolean> {

@@ -1,6 +1,6 @@
 // Buffers for requests and data of all raw devices: large ones for reads from the descriptor and for long data, small ones for the rest. In
-// both, the data begins where a WRITE's data begins. So a WRITE is sent from the buffer that received it, and a READ's reply header fits
-// before the data. Invariant: this file bounds the idle memory, and each session bounds the memory that it uses.
+// both, data begins at the offset of a WRITE's data. A WRITE can therefore be sent from the buffer that received it, and a READ's reply
+// header fits before the data. Invariant: this file bounds the idle memory, and each session bounds the memory that it uses.
 
 import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from './limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';

@@ -51,7 +51,7 @@ export function readHeader(bytes: Buffer, lengthBytes: number, into: FuseHeader)
   return 'good';
 }
 
-/** The offset in a READ, WRITE, FALLOCATE or LSEEK. It is not exact beyond 2^53, which is past the end of every volume. */
+/** The offset in a READ, WRITE, FALLOCATE or LSEEK. It is inexact beyond 2^53, but that is past the end of every volume. */
 export function readOffset(bytes: Buffer): number {
   return readUint64(bytes, REQUEST_HEADER_BYTES + 8);
 }
@@ -61,7 +61,7 @@ export function readSize(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 16);
 }
 
-/** The open(2) flags of the file to which a WRITE goes. */
+/** The open(2) flags of the file that a WRITE writes to. */
 export function readWriteFlags(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 32);
 }
@@ -79,7 +79,7 @@ export function readWhence(bytes: Buffer): number {
 }
 
 export interface SetAttr {
-  /** Which fields are valid; the bits are SET of fuse-constants.ts. */
+  /** Bit mask of the valid fields; SET in fuse-constants.ts defines the bits. */
   readonly valid: number;
   readonly sizeBytes: number;
   readonly mode: number;
@@ -98,7 +98,7 @@ export function readSetAttr(bytes: Buffer): SetAttr {
   };
 }
 
-/** Whether an INTERRUPT applies to the request with this header. */
+/** True if an INTERRUPT applies to the request with this header. */
 export function isInterruptOf(bytes: Buffer, { uniqueLow, uniqueHigh }: FuseHeader): boolean {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES) === uniqueLow && bytes.readUInt32LE(REQUEST_HEADER_BYTES + 4) === uniqueHigh;
 }
@@ -108,7 +108,7 @@ export interface InitOffer {
   readonly minor: number;
   readonly maxReadaheadBytes: number;
   readonly flags: number;
-  /** The kernel can send requests again that were read but not answered. */
+  /** True if the kernel can resend requests that have been read but not answered. */
   readonly canResend: boolean;
 }
 
@@ -125,7 +125,7 @@ export function readInit(bytes: Buffer): InitOffer {
   };
 }
 
-/** Negotiates version and flags; null: the kernel is too old, or uses another protocol. */
+/** Negotiates version and flags; null if the kernel is too old, or uses another protocol. */
 export function agree({
   major,
   minor,
@@ -146,7 +146,7 @@ export function writeReplyHeader(into: Buffer, at: number, to: FuseHeader, errno
   return at + REPLY_HEADER_BYTES;
 }
 
-/** Writes, at the start of `into`, the notification that makes the kernel send each unanswered request again. */
+/** Writes the notification that makes the kernel resend each unanswered request. It begins at the start of `into`. */
 export function writeResend(into: Buffer): number {
   into.fill(0, 0, REPLY_HEADER_BYTES);
   into.writeUInt32LE(REPLY_HEADER_BYTES, 0);
@@ -228,7 +228,7 @@ export function writeSeekReply(into: Buffer, to: FuseHeader, offsetBytes: number
   return at + 8;
 }
 
-/** Describes a full file system with one file. The loop device uses the block size as the smallest size of a discard. */
+/** Describes a full file system with one file. The loop device uses the block size as its smallest discard size. */
 export function writeStatfsReply(into: Buffer, to: FuseHeader, sizeBytes: number, blockSizeBytes: number): number {
   const bodyBytes = 80;
   const at = writeReplyHeader(into, 0, to, 0, bodyBytes);

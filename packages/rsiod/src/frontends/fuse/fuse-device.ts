@@ -30,11 +30,11 @@ export interface FuseDeviceOptions {
   readonly buffers: FuseBuffers;
   /** Called with one request in `bytes`. Returns true when the session keeps the buffer. */
   readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
-  /** Whether more than one request is under way, in which case further requests may have arrived. */
+  /** True while more than one request is under way, in which case further requests may have arrived. */
   readonly isBusy: () => boolean;
   /** The device was unmounted, or its connection was aborted. Called at most once, and not after `close`. */
   readonly gone: (reason: string) => void;
-  /** False: the device never uses a pipe handle. */
+  /** False if the device never uses a pipe handle. */
   readonly usesPoll?: boolean;
 }
 
@@ -73,7 +73,7 @@ export class FuseDevice implements FusePort {
     }
   }
 
-  /** Makes the kernel send requests again that another process has read but not answered. Call this before `start`. Throws E_SYSTEM. */
+  /** Makes the kernel resend requests that another process has read but not answered. Call this before `start`. Throws E_SYSTEM. */
   resend(): void {
     const bytes = Buffer.alloc(REPLY_HEADER_BYTES);
     try {
@@ -94,7 +94,7 @@ export class FuseDevice implements FusePort {
     else if (!this.isClosed) this.readOn();
   }
 
-  /** Closes the descriptor. When no copy is left, the kernel fails all requests under way and all later ones. */
+  /** Closes the descriptor. When the last copy is closed, the kernel fails all requests under way and all later ones. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -177,7 +177,7 @@ export class FuseDevice implements FusePort {
   }
 }
 
-/** A pipe handle with the descriptor; null: this version of Node cannot create one. */
+/** Returns a pipe handle with the descriptor, or null if this version of Node cannot create one. */
 function pollHandle(fd: number): object | null {
   const server = createServer();
   server.on('error', () => undefined);

@@ -1,5 +1,5 @@
-// Statuses of the data plane as error numbers that programs get from read(2), write(2) and fsync(2) on a raw device. An error number has no
-// message; the messages are in the events and the log.
+// Maps statuses of the data plane to the error numbers that programs get from read(2), write(2) and fsync(2) on a raw device. An error
+// number has no message; the messages are in the events and the log.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ERRNO } from './fuse-constants.ts';

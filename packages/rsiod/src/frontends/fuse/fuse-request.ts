@@ -19,11 +19,11 @@ export class FuseRequest implements VolumeIo {
   mustKeepAllocated = false;
 
   readonly header = new FuseHeader();
-  /** What the request seeks from its position on; null: it is not a seek. */
+  /** What the request seeks, starting at its position; null if it is not a seek. */
   seeks: 'data' | 'hole' | null = null;
-  /** The kernel already has the answer, although the volume is not done. */
+  /** True if the kernel already has the answer although the volume is not done. */
   isAnswered = false;
-  /** The timer of the early answer, set when the program of the request was interrupted; null: it was not interrupted. */
+  /** Timer for the early answer, set when the program that made the request is interrupted; null if it has not been interrupted. */
   interrupted: Timer | null = null;
   private readonly completed: (request: FuseRequest, status: Status) => void;
 
@@ -35,12 +35,12 @@ export class FuseRequest implements VolumeIo {
     this.completed(this, status);
   }
 
-  /** Whether the request changes nothing, so that it may be answered before the volume is done. */
+  /** True if the request changes nothing, so that it may be answered before the volume is done. */
   get isQuery(): boolean {
     return this.seeks !== null || this.op === 'read';
   }
 
-  /** Resets the object and returns its data buffer; null: it had no buffer. */
+  /** Resets the object and returns its data buffer, or null if it had none. */
   clear(): Buffer | null {
     const { buffer } = this;
     this.interrupted?.cancel();

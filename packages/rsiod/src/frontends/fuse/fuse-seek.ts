@@ -7,7 +7,7 @@ import type { FrontendVolume, Extent } from '../../volumes/frontend-volume.ts';
 
 export interface Sought {
   readonly status: Status;
-  /** null: there is no data from the start position on. */
+  /** Null if there is no data at or after the start position. */
   readonly positionBytes: number | null;
 }
 
@@ -20,7 +20,7 @@ export function seek(volume: FrontendVolume, fromBytes: number, what: 'data' | '
       if (status !== STATUS.OK) return done({ status, positionBytes: null });
       const { found, behind } = lookIn(extents, at, what);
       if (found !== null) return done({ status, positionBytes: Math.max(fromBytes, found) });
-      // After an empty answer the same extents would be requested again without end.
+      // After an empty answer, the loop would request the same extents forever.
       if (behind === at || behind >= endBytes) return done({ status, positionBytes: what === 'data' ? null : endBytes });
       request(behind);
     });

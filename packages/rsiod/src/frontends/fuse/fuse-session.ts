@@ -1,7 +1,7 @@
-// The requests of the kernel to one raw device: passes them to the volume and answers them. Sans-I/O: the owner of the descriptor passes in
-// the bytes that it has read. The volume checks requests, except for properties of files (end, permissions, holes). Invariants: each
-// request that needs an answer gets exactly one, also after `stop`; a buffer is returned exactly once, and never while the volume uses it;
-// a change is never answered before the volume is done with it, except by `stop`, whose caller abandons the requests under way.
+// Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
+// bytes that it has read. The volume checks requests, except for properties of files (end, permissions, holes). Invariants: each request
+// that needs an answer gets exactly one, also after `stop`; a buffer is returned exactly once, and never while the volume uses it; a change
+// is never answered before the volume is done with it, except by `stop`, whose caller abandons the requests under way.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -70,9 +70,9 @@ export interface FuseFile {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** When the device was created, wall clock. */
+  /** Wall-clock time at which the device was created. */
   readonly madeMs: number;
-  /** The kernel can send requests again that were read but not answered. */
+  /** True if the kernel can resend requests that have been read but not answered. */
   readonly canResend: boolean;
 }
 
@@ -81,17 +81,17 @@ export interface FuseSessionOptions {
   readonly port: FusePort;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
-  /** The properties from the process that served the file before; null: the device is new. */
+  /** Properties from the process that previously served the file; null if the device is new. */
   readonly file?: FuseFile | null;
   /** `file` has changed. */
   readonly fileChanged?: () => void;
-  /** INIT was answered. `refusal`: why this kernel cannot be used; null: it can be used. */
+  /** INIT has been answered. `refusal` says why this kernel cannot be used; it is null if the kernel can be used. */
   readonly agreed?: (refusal: string | null) => void;
   /** A request cannot be decoded, or has caused an exception. */
   readonly broken: (reason: string) => void;
 }
 
-/** Requests that the volume executes. */
+/** Requests that the volume is executing. */
 const VOLUME_OPCODES: ReadonlySet<number> = new Set([OPCODE.READ, OPCODE.WRITE, OPCODE.FSYNC, OPCODE.FALLOCATE, OPCODE.LSEEK]);
 
 export class FuseSession {
@@ -118,12 +118,12 @@ export class FuseSession {
     return this.current;
   }
 
-  /** Number of requests that the volume is not done with. */
+  /** Number of requests that the volume has not completed. */
   get underWay(): number {
     return this.active.size;
   }
 
-  /** Takes one request as it was read into a large buffer. True: the session keeps the buffer and returns it later. */
+  /** Takes one request that has been read into a large buffer. Returns true if the session keeps the buffer and returns it later. */
   receive(bytes: Buffer, lengthBytes: number): boolean {
     const { header } = this;
     const verdict = readHeader(bytes, lengthBytes, header);
@@ -249,7 +249,7 @@ export class FuseSession {
   }
 
   /**
-   * The size never changes: O_TRUNC has no effect, as for a block device, and any other size is refused. A changed owner or mode lasts as
+   * The size never changes: as on a block device, O_TRUNC has no effect, and any other size is refused. A changed owner or mode lasts as
    * long as the device exists.
    */
   private setAttr(bytes: Buffer, header: FuseHeader): void {
@@ -276,7 +276,7 @@ export class FuseSession {
     this.answer(writeAttrReply(this.small, header, { sizeBytes, blockSizeBytes, timeMs: madeMs, mode, uid, gid }));
   }
 
-  /** Reads are short at the end of the volume, as for a file. */
+  /** Like a file, the volume returns short reads at its end. */
   private read(bytes: Buffer, header: FuseHeader): void {
     const position = readOffset(bytes);
     const requestedBytes = readSize(bytes);
@@ -290,7 +290,7 @@ export class FuseSession {
     }
   }
 
-  /** Writes are short at the end of the volume and fail beyond it, as for a block device. */
+  /** Like a block device, the volume accepts only part of a write that crosses its end, and fails writes beyond it. */
   private write(bytes: Buffer, header: FuseHeader): boolean {
     const { buffers } = this.options;
     const position = readOffset(bytes);
@@ -313,7 +313,7 @@ export class FuseSession {
     return isKept;
   }
 
-  /** A hole must read as zeroes, which DISCARD does not promise. So the session uses a ZERO that may make a hole. */
+  /** A hole must read as zeroes, which DISCARD does not promise. The session therefore uses a ZERO that may make a hole. */
   private fallocate(bytes: Buffer, header: FuseHeader): void {
     const { lengthBytes, mode } = readFallocate(bytes);
     const isHole = mode === (FALLOCATE.PUNCH_HOLE | FALLOCATE.KEEP_SIZE);
@@ -351,8 +351,9 @@ export class FuseSession {
   }
 
   /**
-   * The program of a request was interrupted and may want to end. A query is answered after a while, so that the program can end while I/O
-   * stalls. A change is not answered early, because it may still be executed, over later writes.
+   * Called when the program that made a request has been interrupted and may want to exit. A query is answered after a while, so that the
+   * program can exit while I/O is stalled. A change is not answered early, because it may still be executed later and overwrite later
+   * writes.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {
@@ -372,7 +373,7 @@ export class FuseSession {
     request.op = op;
     request.positionBytes = positionBytes;
     request.lengthBytes = lengthBytes;
-    // Submitted before it is counted, because `submit` may throw, and then the request is never done.
+    // The request is counted only after `submit`, because `submit` may throw, and then the request is never done.
     this.volume.submit(request);
     this.active.add(request);
     this.bytesOut += request.buffer.length;
@@ -394,7 +395,7 @@ export class FuseSession {
     this.finish(request, errno);
   }
 
-  /** An exception fails only the request that caused it; a failed assertion ends the process, as everywhere (docs/adr/0022). */
+  /** An exception fails only the request that caused it. A failed assertion ends the process, as it does everywhere (docs/adr/0022). */
   private mistaken(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     this.options.broken(
@@ -413,7 +414,7 @@ export class FuseSession {
     request.isAnswered = true;
   }
 
-  /** Called when the volume is done with the request. */
+  /** Called when the volume has completed the request. */
   private finish(request: FuseRequest, errno: number): void {
     if (!request.isAnswered) this.fail(request.header, errno);
     this.active.delete(request);

@@ -40,7 +40,7 @@ export class RawDevice {
   private isEnding = false;
   private hasGone = false;
   private settle: (refusal: string | null) => void = () => undefined;
-  /** The result of INIT: why the kernel cannot be used; null: success. */
+  /** The result of INIT: the reason why the kernel cannot be used, or null after success. */
   private readonly agreement = new Promise<string | null>((resolve) => (this.settle = resolve));
 
   private constructor(options: RawDeviceOptions, fd: number, before: FuseFile | null) {
@@ -69,7 +69,7 @@ export class RawDevice {
     });
   }
 
-  /** Throws E_IN_USE when the path already exists, and E_SYSTEM when the system refuses. */
+  /** Throws E_IN_USE if the path already exists, and E_SYSTEM if the system refuses. */
   static async make(options: RawDeviceOptions): Promise<RawDevice> {
     const { file, source, clock, volume } = options;
     await makeMountPoint(file);
@@ -99,18 +99,18 @@ export class RawDevice {
     }
   }
 
-  /** Adopts a device of an earlier process. `fd`: its descriptor; `before`: its file properties from the note. Call `serveOn` next. */
+  /** Adopts an earlier process's device. `fd` is its descriptor; `before` holds its file properties from the note. Call `serveOn` next. */
   static adopt(options: RawDeviceOptions, fd: number, before: FuseFile): RawDevice {
     return new RawDevice(options, fd, before);
   }
 
-  /** Makes the kernel send unanswered requests again, and answers all requests from now on. Throws E_SYSTEM. */
+  /** Makes the kernel resend unanswered requests, and answers all requests from now on. Throws E_SYSTEM. */
   serveOn(): void {
     this.device.resend();
     this.device.start();
   }
 
-  /** Whether another program has unmounted the device. */
+  /** True if another program has unmounted the device. */
   get isGone(): boolean {
     return this.hasGone;
   }
@@ -134,12 +134,12 @@ export class RawDevice {
     await runCommand(clock, command[0] ?? '', [...command.slice(1), file]);
   }
 
-  /** Takes no more requests. Requests that were already taken continue. */
+  /** Stops taking requests. Requests that have already been taken continue. */
   pause(): void {
     this.device.pause();
   }
 
-  /** Unmounts the device while requests are still answered. Throws E_IN_USE. */
+  /** Unmounts the device while requests are still being answered. Throws E_IN_USE. */
   async remove(): Promise<void> {
     const { file, clock } = this.options;
     this.isEnding = true;
@@ -156,13 +156,13 @@ export class RawDevice {
     await removeFile(file);
   }
 
-  /** From now on all requests, including those under way, end with an error. */
+  /** Makes all requests, including those under way, fail from now on. */
   fail(): void {
     this.isEnding = true;
     this.session.stop();
   }
 
-  /** Unmounts the device lazily and fails the I/O of its users. */
+  /** Unmounts the device lazily and fails its users' I/O. */
   async abandon(): Promise<void> {
     const { file, clock } = this.options;
     this.fail();
@@ -200,7 +200,7 @@ async function isMounted(file: string): Promise<boolean> {
   return (await mountTable()).some(({ mountPoint }) => mountPoint === file);
 }
 
-/** Creates the mount point. Accepts an existing empty file, because a crash may have left it. */
+/** Creates the mount point. Accepts an existing empty file, because an earlier crash may have left it. */
 async function makeMountPoint(file: string): Promise<void> {
   if (await isMounted(file)) throw new RsError('E_IN_USE', `Something is mounted on ${file}: unmount it, or set path = for this volume`);
   try {

@@ -24,12 +24,12 @@ export interface LoopDeviceOptions {
 const LOOP_FORM = /^\/dev\/loop\d+$/;
 
 export class LoopDevice {
-  /** Path of the loop device, as `/dev/loop3`. */
+  /** Path of the loop device, such as `/dev/loop3`. */
   readonly device: string;
   private readonly options: LoopDeviceOptions;
   /** The kernel's sequence number of this use of the loop device; null before Linux 5.15. */
   readonly sequence: string | null;
-  /** The node in /dev was created for this device and is removed with it. */
+  /** True if the node in /dev was created for this device; it is then removed with the device. */
   readonly isNew: boolean;
 
   private constructor(options: LoopDeviceOptions, { device, sequence, isNew = false }: LoopNote) {
@@ -39,7 +39,7 @@ export class LoopDevice {
     this.isNew = isNew;
   }
 
-  /** Throws E_IN_USE when the path already exists, and E_SYSTEM when there is no free loop device or when it cannot do direct I/O. */
+  /** Throws E_IN_USE if the path already exists, and E_SYSTEM if there is no free loop device or it cannot do direct I/O. */
   static async make(options: LoopDeviceOptions): Promise<LoopDevice> {
     const { clock, rawFile, blockSizeBytes, node, nodes } = options;
     await clearPlace(node, rawFile);
@@ -64,12 +64,12 @@ export class LoopDevice {
     }
   }
 
-  /** Adopts a device that another process has made. The device may be gone. */
+  /** Adopts a device that another process has made. That device may no longer exist. */
   static adopt(options: LoopDeviceOptions, note: LoopNote): LoopDevice {
     return new LoopDevice(options, note);
   }
 
-  /** Whether the loop device is still the one that was made. */
+  /** True if the loop device is still the one that was made here. */
   async isOurs(): Promise<boolean> {
     const behind = await ofLoop(this.device, 'backing_file');
     // The path alone is not reliable, because the kernel shortens it when the raw device is unmounted.
@@ -79,7 +79,7 @@ export class LoopDevice {
     );
   }
 
-  /** Makes a new device after this one was removed. Throws the errors of `make`. */
+  /** Makes a new device after this one has been removed. Throws the same errors as `make`. */
   async again(): Promise<LoopDevice> {
     return await LoopDevice.make(this.options);
   }
@@ -96,7 +96,7 @@ export class LoopDevice {
     for (const { mountPoint } of mounted) await runCommand(this.options.clock, 'sync', ['--file-system', mountPoint]);
   }
 
-  /** Detaches the loop device. Throws E_IN_USE when it is open; it then disappears when its last user closes it. */
+  /** Detaches the loop device. Throws E_IN_USE if the device is open; the device then disappears when its last user closes it. */
   async remove(): Promise<void> {
     const { clock, node, nodes } = this.options;
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
@@ -118,7 +118,7 @@ export class LoopDevice {
   }
 }
 
-/** The error when losetup has made no device. */
+/** Returns the error to throw when losetup has made no device. */
 export function noLoopDevice(rawFile: string, { message, context }: RsError): RsError {
   // The message already contains a remedy.
   if (context['isLate'] === true) return new RsError('E_SYSTEM', `No free loop device for ${rawFile}: ${message}`);
@@ -126,7 +126,7 @@ export function noLoopDevice(rawFile: string, { message, context }: RsError): Rs
   return new RsError('E_SYSTEM', `No free loop device for ${rawFile} (${cause}): see losetup --list, or use device = raw`);
 }
 
-/** Lists backing files and their loop devices, with the kernel's names. */
+/** Lists backing files and their loop devices, both by the kernel's names. */
 export async function loopDevices(): Promise<(readonly [file: string, device: string])[]> {
   const names = (await readdir('/sys/block').catch(() => [])).filter((name) => name.startsWith('loop'));
   const found = await Promise.all(names.map(async (name) => [await ofLoop(`/dev/${name}`, 'backing_file'), `/dev/${name}`] as const));
@@ -148,7 +148,10 @@ export function baseName(device: string): string {
   return device.slice(device.lastIndexOf('/') + 1);
 }
 
-/** Removes a link that a crash has left. Its loop device has no backing file, or has ours. Throws E_IN_USE when something else is there. */
+/**
+ * Removes a link that a crash has left. Its loop device has no backing file, or has ours as its backing file. Throws E_IN_USE if something
+ * else is there.
+ */
 async function clearPlace(node: string, rawFile: string): Promise<void> {
   const target = await readlink(node).catch(() => '');
   const behind = LOOP_FORM.test(target) ? await ofLoop(target, 'backing_file') : '';
@@ -161,12 +164,14 @@ async function clearPlace(node: string, rawFile: string): Promise<void> {
     throw new RsError('E_IN_USE', `${node} exists already and is no device of rsiod: move it away, or set path = for this volume`);
 }
 
-/** Reads an attribute of a loop device without touching the backing file; null: there is no backing file. */
+/** Reads an attribute of a loop device without touching the backing file. Returns null if there is no backing file. */
 async function ofLoop(device: string, what: 'backing_file' | 'dio'): Promise<string | null> {
   return await ofBlock(device, `loop/${what}`);
 }
 
-/** Reads an attribute of a block device; `dev` is its number, as `7:3`. null: there is no such device or attribute. */
+/**
+ * Reads an attribute of a block device whose number is `dev`, such as `7:3`. Returns null if the device or the attribute does not exist.
+ */
 export async function ofBlock(device: string, what: string): Promise<string | null> {
   return await readFile(`/sys/block/${baseName(device)}/${what}`, 'utf8').then(
     (text) => text.replace(/\n$/, ''),

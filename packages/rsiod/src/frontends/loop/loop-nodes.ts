@@ -1,7 +1,7 @@
 // The nodes of loop devices in /dev. losetup creates a node when none is free, but nothing removes it, and a thousand nodes slow down every
-// later losetup. So nodes that were created for our devices are removed when they are unused (helpers/loop-nodes.pl; without Perl they
-// stay). Invariants: no node is removed while a device of ours is being made, because losetup may just have found that node free; nodes
-// that existed before, and nodes in use, stay; attempts and waits are bounded.
+// later losetup. Nodes created for our devices are therefore removed when they are unused (helpers/loop-nodes.pl; without Perl they stay).
+// Invariants: no node is removed while one of our devices is being made, because losetup may just have found that node free; nodes that
+// existed before, and nodes in use, stay; attempts and waits are bounded.
 
 import { readdir } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -15,7 +15,7 @@ import { SharedLook } from '../system/shared-look.ts';
 export interface LoopNodesPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
-  /** Names of the loop devices that have a node, as `loop3`. */
+  /** Names of the loop devices that have a node, such as `loop3`. */
   readonly there: () => Promise<ReadonlySet<string>>;
   /** Resolves with the numbers of the nodes that are gone. */
   readonly remove: (numbers: readonly number[]) => Promise<readonly number[]>;
@@ -29,7 +29,7 @@ export class LoopNodes {
   private making = 0;
   private removing: Promise<void> | null = null;
   private timer: Timer | null = null;
-  /** Whether a failure to remove nodes was reported. */
+  /** True if a failure to remove nodes has been reported. */
   private isReported = false;
 
   constructor(ports: LoopNodesPorts) {
@@ -50,8 +50,8 @@ export class LoopNodes {
   }
 
   /**
-   * Runs `make`, which returns the path of the device that it made, as `/dev/loop3`. `isNew`: the node was created together with the
-   * device.
+   * Runs `make`, which returns the path of the device that it has made, such as `/dev/loop3`. `isNew` is true if the node was created
+   * together with the device.
    */
   async watch(make: () => Promise<string>): Promise<{ readonly device: string; readonly isNew: boolean }> {
     while (this.removing !== null) await this.removing;
@@ -66,13 +66,13 @@ export class LoopNodes {
     }
   }
 
-  /** Called when the device has no backing file any more, or soon will have none. */
+  /** Called when the device no longer has a backing file, or is about to lose it. */
   release(device: string): void {
     this.free.set(numberOf(device), LOOP_NODES_TRIES);
     this.wait();
   }
 
-  /** Removes free nodes now, because the process ends. */
+  /** Removes free nodes now, because the process is about to exit. */
   async settle(): Promise<void> {
     await this.removing;
     if (this.making === 0) await this.removeFree();
@@ -106,7 +106,7 @@ export class LoopNodes {
     const gone = new Set(await this.ports.remove(numbers).catch((thrown: unknown) => this.abandon(thrown, numbers)));
     for (const number of numbers) {
       const tries = (this.free.get(number) ?? 0) - 1;
-      // Moves the node to the end of the list, so that others are tried first.
+      // Moves the node to the end of the list, so that the other nodes are tried first.
       this.free.delete(number);
       if (tries > 0 && !gone.has(number)) this.free.set(number, tries);
     }

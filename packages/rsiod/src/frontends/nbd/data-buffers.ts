@@ -32,7 +32,7 @@ export class DataBuffers {
   private taken = 0;
   private readonly clock: Clock | null;
   private looking: Timer | null = null;
-  /** The least idle memory since the last check: this much was never needed in that time. */
+  /** The smallest amount of idle memory since the last check. This much memory was not needed in that time. */
   private unneededBytes = 0;
 
   /** If `clock` is null, idle memory is never returned to the system. */
@@ -51,7 +51,7 @@ export class DataBuffers {
     return this.idleBytes;
   }
 
-  /** Bytes of memory that a buffer for `lengthBytes` of data has. */
+  /** Size in bytes of a buffer for `lengthBytes` of data. */
   static memoryBytes(lengthBytes: number): number {
     return DATA_OFFSET + 2 ** classBits(lengthBytes);
   }
@@ -69,7 +69,7 @@ export class DataBuffers {
     return pooled;
   }
 
-  /** Gives a buffer of `take` back to the pool. */
+  /** Gives a buffer obtained from `take` back to the pool. */
   giveBack(buffer: DataBuffer): void {
     this.taken--;
     if (this.idleBytes + buffer.memory.length > NBD_POOLED_BYTES_MAX) {

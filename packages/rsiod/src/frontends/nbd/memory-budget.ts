@@ -1,11 +1,11 @@
-// One bound for the memory of all requests of the NBD frontend. At the bound, connections take turns: first come, first served, one request
-// per turn. Pure. A connection that holds no memory always gets room for one small request, and for a large one as long as the reserve
-// lasts. So connections that never give their memory back (a volume hangs, a client does not read) cannot starve the others. Invariants: at
+// Bounds the total memory for the NBD frontend's requests. At the bound, connections take turns: first come, first served, one request per
+// turn. Pure. A connection that holds no memory always gets room for one small request, and for a large one as long as the reserve lasts.
+// Connections that never give their memory back (a volume hangs, a client does not read) therefore cannot starve the others. Invariants: at
 // most the limit, the reserve and one small request for each connection are taken; each taken byte is given back once; waiting users are
-// called when there may be room.
+// called once there may be room.
 
 export interface BudgetUser {
-  /** There may be room now: the user calls `take` again if it still needs memory. */
+  /** Called when there may be room. The user calls `take` again if it still needs memory. */
   roomAgain(): void;
 }
 
@@ -23,7 +23,7 @@ export class MemoryBudget {
   private readonly bounds: BudgetBounds;
   private readonly schedule: (fire: () => void) => void;
   private readonly waiting: BudgetUser[] = [];
-  /** The user that was called and has not called `take` since. */
+  /** The user that has been called and has not called `take` since then. */
   private turn: BudgetUser | null = null;
   private isScheduled = false;
 
@@ -38,7 +38,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Takes memory for a user. `isAlone`: the user holds no memory. False: there is no room, and the user is called when there may be room.
+   * Takes memory for a user. `isAlone` is true if the user holds no memory. Returns false if there is no room; the user is then called once
+   * there may be room.
    */
   take(user: BudgetUser, bytes: number, isAlone: boolean): boolean {
     const isTurn = this.waiting.length === 0 || this.turn === user;
@@ -60,7 +61,7 @@ export class MemoryBudget {
     this.wakeLater();
   }
 
-  /** Removes the user from the waiting ones. */
+  /** Removes the user from the waiting users. */
   forget(user: BudgetUser): void {
     if (this.waiting.length === 0) return;
     const at = this.waiting.indexOf(user);
@@ -78,7 +79,7 @@ export class MemoryBudget {
     });
   }
 
-  /** Calls users until the first of them gets no room: smaller requests do not overtake it. */
+  /** Calls users until one of them gets no room. Smaller requests do not overtake that user's request. */
   private wake(): void {
     for (let called = this.waiting.length; called > 0; called--) {
       const [user] = this.waiting;

@@ -1,6 +1,6 @@
-// Turns extents of a volume into descriptors of base:allocation: pairs of (length, flags), as many as one reply carries. Pure. Volumes
-// report whole blocks only, but a client may start at any byte: the first `headBytes` of the extents lie before its range. Invariants: the
-// list is never empty and never longer than the range; neighbours of one kind are merged. A hole of a volume reads as zeros.
+// Turns a volume's extents into descriptors for base:allocation: as many (length, flags) pairs as one reply carries. Pure. Volumes report
+// whole blocks only, but a client may start at any byte: the first `headBytes` of the extents lie before its range. Invariants: the list is
+// never empty and never longer than the range; adjacent extents of the same kind are merged. A hole in a volume reads as zeros.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import type { Extent } from '../../volumes/frontend-volume.ts';
@@ -13,7 +13,8 @@ const DESCRIPTOR_BYTES = 8;
 export const BLOCK_STATUS_MAX_BYTES = CHUNK_HEADER_BYTES + 4 + EXTENTS_PER_ANSWER_MAX * DESCRIPTOR_BYTES;
 
 /**
- * Returns pairs of length and flags for the `lengthBytes` that begin `headBytes` after the start of `extents`. `one`: only the first pair.
+ * Returns pairs of length and flags for the `lengthBytes` that begin `headBytes` after the start of `extents`. If `one` is true, returns
+ * only the first pair.
  */
 export function allocationDescriptors(extents: readonly Extent[], headBytes: number, lengthBytes: number, one: boolean): number[] {
   const most = one ? 1 : EXTENTS_PER_ANSWER_MAX;

@@ -1,4 +1,4 @@
-// One NBD connection from greeting to end: decides which decoder gets the bytes, when the socket is read, and when the connection ends.
+// One NBD connection from greeting to close: decides which decoder gets the bytes, when the socket is read, and when the connection ends.
 // Sans-I/O. nbd-handshake.ts handles options, nbd-transmission.ts requests. Invariant: a bug that one connection runs into ends that
 // connection only (docs/adr/0022); a failed assertion ends the process, as everywhere.
 //
@@ -40,13 +40,13 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   private readonly options = new NbdOptionDecoder(this);
   private phase: Phase = 'haggling';
   private running: Serving | null = null;
-  /** Bytes that were received but not taken yet. While there are any, the transport is paused. */
+  /** Bytes that have been received but not taken yet. The transport is paused while there are any. */
   private rest: Buffer | null = null;
   private restAt = 0;
   private hasInputEnded = false;
   private isEnded = false;
   private hasFailed = false;
-  /** A handshake answer is being sent. Until it has left, no further option is taken, so that a client cannot pile up answers. */
+  /** A handshake answer is being sent. Until it has been sent, no further option is taken, so that a client cannot make answers pile up. */
   private isAnswering = false;
 
   constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
@@ -112,7 +112,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Ends the connection after an exception in any event. Requests that are still in the volume are done later. */
+  /** Ends the connection after an exception in any event. Requests that are still in the volume complete later. */
   failed(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     if (this.hasFailed || this.phase === 'finished') return;

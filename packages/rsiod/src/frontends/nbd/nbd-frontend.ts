@@ -38,15 +38,15 @@ export interface NbdFrontendLog {
 
 export interface NbdFrontendOptions {
   readonly socketPath: string;
-  /** The group that may use the socket (nbd-group); null: only the owner may. */
+  /** The group that may use the socket (nbd-group); null if only the owner may use it. */
   readonly group: string | null;
-  /** The attached volumes in the order in which clients see them. Only volumes that are shown are exported. */
+  /** The attached volumes in the order in which clients see them. Only volumes that have been shown are exported. */
   readonly attached: () => readonly FrontendVolume[];
-  /** Whether the current configuration lets a volume be exported. */
+  /** True if the current configuration lets a volume be exported. */
   readonly mayExport: (volume: FrontendVolume) => boolean;
   readonly log: NbdFrontendLog;
   readonly clock: Clock;
-  /** False: a connection's handle is never moved, so that the connection does not receive in place (withReceiveBuffer). */
+  /** False if a connection's handle is never moved, so that the connection does not receive in place (withReceiveBuffer). */
   readonly receiveInPlace?: boolean;
 }
 
@@ -71,7 +71,7 @@ export class NbdFrontend implements Frontend {
   private readonly exports: NbdVolumes;
   private readonly data: DataBuffers;
   private readonly pools: NbdPools;
-  /** One buffer for all sockets, because received bytes are taken before the next read. */
+  /** All sockets share one buffer, because received bytes are taken before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
   /** Connections beyond the limit. They get a message before they are closed. */
@@ -122,7 +122,7 @@ export class NbdFrontend implements Frontend {
     return { raw: null, block: `nbd+unix:///${exportName(volume)}?socket=${this.options.socketPath}` };
   }
 
-  /** Does nothing: NBD clients are not notified when a volume grows; they learn the size when they connect. */
+  /** Does nothing: NBD clients are not notified when a volume grows; they get the size when they connect. */
   grown(): Promise<void> {
     return Promise.resolve();
   }
@@ -146,7 +146,7 @@ export class NbdFrontend implements Frontend {
     await this.hide(volume, true);
   }
 
-  /** Does nothing: connections end with the process that accepted them, so an earlier process has left none. */
+  /** Does nothing: connections are closed when the process that accepted them exits, so an earlier process leaves none. */
   release(): Promise<void> {
     return Promise.resolve();
   }
@@ -176,7 +176,7 @@ export class NbdFrontend implements Frontend {
     this.lines.close();
   }
 
-  /** Number of pooled buffers in use; 0 when no request is under way. */
+  /** Number of pooled buffers in use. It is 0 while no request is under way. */
   get buffersInUse(): number {
     return this.pools.data.inUse + this.pools.batches.inUse;
   }
@@ -199,7 +199,7 @@ export class NbdFrontend implements Frontend {
     } else this.refuse(socket);
   }
 
-  /** Sends a message before closing, because otherwise the client would take the socket for broken. */
+  /** Sends a message before closing, because otherwise the client would conclude that the socket is broken. */
   private refuse(socket: Socket): void {
     const sentence = `${this.clients.size} NBD connections are open, which is the limit: close one of them`;
     this.reportRefusal(sentence);
@@ -270,9 +270,10 @@ export class NbdFrontend implements Frontend {
 type Receive = (bytes: Buffer, end: number) => void;
 
 /**
- * The accepted connection as a socket that receives into `buffer`. Node offers this for outgoing connections only, so the handle is moved
- * to a new socket. This works on Node 20, 22 and 24 but is undocumented, so every step is checked. Receiving in place saves an allocation
- * and a copy per read, which matters for writes. Undefined: this version of Node does not allow it, and `accepted` is unchanged.
+ * Returns the accepted connection as a socket that receives into `buffer`. Node offers this for outgoing connections only, so the handle is
+ * moved to a new socket. This works on Node 20, 22 and 24 but is undocumented, so every step is checked. Receiving in place saves an
+ * allocation and a copy per read, which matters for writes. Returns undefined if this version of Node does not allow it; `accepted` is then
+ * unchanged.
  */
 function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
   const handle: unknown = Reflect.get(accepted, '_handle');

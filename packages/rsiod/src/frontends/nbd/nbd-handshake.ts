@@ -1,5 +1,5 @@
-// Option negotiation: takes the client's flags or an option and returns the answer's bytes and the next step. No sockets, no framing. Keeps
-// what was negotiated: structured replies, and the volume for which base:allocation was selected.
+// Option negotiation: takes the client's flags or an option and returns the answer's bytes and the next step. No sockets, no framing.
+// Remembers the negotiated state: structured replies, and the volume for which base:allocation was selected.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { findExport } from './wire/export-names.ts';
@@ -9,7 +9,7 @@ import { exportNameReply, infoReplies, metaContextReply, optionError, optionRepl
 /** The exported volumes. A volume that is being detached is not in the list, so that no new client can open it. */
 export interface NbdVolumes {
   list(): readonly FrontendVolume[];
-  /** Why this connection gets no export; undefined: it may get one. */
+  /** Reason why this connection gets no export; undefined if it may get one. */
   readonly refusal?: string;
 }
 
@@ -17,9 +17,9 @@ export interface NbdVolumes {
 export interface Transmission {
   readonly volume: FrontendVolume;
   readonly isStructured: boolean;
-  /** The client may use BLOCK_STATUS with base:allocation. */
+  /** True if the client may use BLOCK_STATUS with base:allocation. */
   readonly hasAllocation: boolean;
-  /** The client did not negotiate block sizes, so it may use any range of bytes. */
+  /** True if the client has not negotiated block sizes, so that it may use any range of bytes. */
   readonly mayUseAnyRange: boolean;
 }
 
@@ -158,7 +158,7 @@ function refuse(option: number, type: number, sentence: string): HandshakeStep {
   return { reply: optionError(option, type, sentence), next: 'option' };
 }
 
-/** name length (u32) | name | count (u16) | count x information type (u16); null when the lengths do not add up. */
+/** name length (u32) | name | count (u16) | count x information type (u16); null if the lengths do not add up. */
 function parseNamed(data: Buffer): NamedRequest | null {
   if (data.length < 6) return null;
   const nameBytes = data.readUInt32BE(0);
@@ -171,7 +171,7 @@ function parseNamed(data: Buffer): NamedRequest | null {
   return { name: data.toString('utf8', 4, 4 + nameBytes), kinds: kinds };
 }
 
-/** name length (u32) | name | count (u32) | count x (length (u32) | query); null when the lengths do not add up. */
+/** name length (u32) | name | count (u32) | count x (length (u32) | query); null if the lengths do not add up. */
 function parseContexts(data: Buffer): ContextRequest | null {
   if (data.length < 8) return null;
   const nameBytes = data.readUInt32BE(0);

@@ -17,7 +17,7 @@ export interface NbdRequestEvents {
 }
 
 export class NbdRequest implements VolumeIo, LargeReply {
-  // The fields of VolumeIo, as the volume sees them.
+  // The fields of VolumeIo, which the volume sees.
   op: VolumeOp = 'read';
   positionBytes = 0;
   lengthBytes = 0;
@@ -27,19 +27,19 @@ export class NbdRequest implements VolumeIo, LargeReply {
   mustKeepAllocated = false;
   readonly anyRange: boolean;
 
-  // The fields of the request, as the client sent them.
+  // The fields of the request that the client sent.
   type: number = COMMAND.READ;
   cookieHigh = 0;
   cookieLow = 0;
   offsetHigh = 0;
   offsetLow = 0;
   isFirstExtentOnly = false;
-  /** For BLOCK_STATUS: number of bytes between the start of the volume's range and the start of the client's range. */
+  /** Number of bytes from the start of the volume's range to the start of the client's range, for BLOCK_STATUS. */
   headBytes = 0;
   /** Bytes of data that count against the limit of the connection. */
   dataBytes = 0;
 
-  /** The pooled buffer that contains `buffer`; null: the request has no data. */
+  /** The pooled buffer that contains `buffer`; null if the request has no data. */
   held: DataBuffer | null = null;
   /** A large reply: header and data. */
   reply: Buffer = NO_BUFFER;
@@ -47,7 +47,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
   private readonly events: NbdRequestEvents;
 
-  /** `anyRange`: the client may use ranges that are not whole blocks. */
+  /** `anyRange` is true if the client may use ranges that are not whole blocks. */
   constructor(owner: NbdRequestEvents, anyRange: boolean) {
     this.events = owner;
     this.anyRange = anyRange;
@@ -59,7 +59,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.events.completed(this, status);
   }
 
-  /** Whether the request stores data, in which case an access past the end fails with ENOSPC. */
+  /** True if the request stores data, in which case an access past the end fails with ENOSPC. */
   get needsRoom(): boolean {
     return this.type === COMMAND.WRITE || this.type === COMMAND.WRITE_ZEROES;
   }
@@ -85,7 +85,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.buffer = held.data;
   }
 
-  /** Releases the data buffer and returns it; null: the request has no buffer. */
+  /** Releases the data buffer and returns it, or null if the request has no buffer. */
   releaseBuffer(): DataBuffer | null {
     const { held } = this;
     this.held = null;

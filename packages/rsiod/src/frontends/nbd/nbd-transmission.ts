@@ -1,8 +1,8 @@
 // The transmission phase of one connection: passes requests from the decoder to the volume, and outcomes back as replies. nbd-codec.ts
 // handles bytes, request-rules.ts and the volume check requests, reply-output.ts sends, and nbd-connection.ts keeps the connection's state.
-// Invariants: a request counts from its header until its reply has left or never will; its data buffer returns to the pool exactly once,
-// and never while the volume or the socket uses it, even if the connection has ended by then. Callbacks pass exceptions to `events.failed`
-// only.
+// Invariants: a request counts from its header until its reply has been sent or never will be; its data buffer returns to the pool exactly
+// once, and never while the volume or the socket uses it, even if the connection has ended by then. Callbacks pass exceptions to
+// `events.failed` only.
 
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -29,14 +29,14 @@ import { type ReplyOutputEvents, ReplyOutput } from './reply-output.ts';
 import { hasData, refusalOf } from './request-rules.ts';
 
 export interface TransmissionEvents {
-  /** The client has asked to disconnect: the owner must answer the requests under way, then close. */
+  /** The client has asked to disconnect. The owner must answer the requests under way, then close. */
   disconnectRequested(): void;
   badRequest(magic: number): void;
-  /** A reply has left, so a held request may be taken now. */
+  /** A reply has been sent, so a held request may be taken now. */
   roomAgain(): void;
   /** No request is under way any more. */
   settled(): void;
-  /** An event handler threw, and nothing else catches the exception: the owner must end the connection and call `fail`. */
+  /** An event handler has thrown an exception that nothing else catches. The owner must end the connection and call `fail`. */
   failed(thrown: unknown): void;
 }
 
@@ -58,18 +58,18 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private readonly events: TransmissionEvents;
   private readonly data: DataBuffers;
   private readonly budget: MemoryBudget;
-  /** Bytes that were taken from the budget and not given back yet. */
+  /** Bytes that have been taken from the budget and not given back yet. */
   private heldBytes = 0;
   private readonly output: ReplyOutput;
   private readonly idle: NbdRequest[] = [];
   /** The WRITE whose payload is being received. */
   private receiving: NbdRequest | null = null;
   private requestsOut = 0;
-  /** Of the requests in `requestsOut`, the number that are in the volume. */
+  /** Number of requests in `requestsOut` that are in the volume. */
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
-  /** `fail` was called: from then on only the requests in the volume are counted. */
+  /** True after `fail` has been called. From then on only the requests in the volume are counted. */
   private hasFailed = false;
 
   constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
@@ -80,7 +80,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
   }
 
-  /** Number of requests whose replies have not left. */
+  /** Number of requests whose replies have not been sent. */
   get underWay(): number {
     return this.hasFailed ? this.inVolume : this.requestsOut;
   }
@@ -129,7 +129,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.events.badRequest(magic);
   }
 
-  /** Called when the budget may have memory for a held request. */
+  /** Called when the budget may have enough memory for a held request. */
   roomAgain(): void {
     try {
       if (!this.isDead) this.events.roomAgain();
@@ -147,7 +147,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.drop(request);
   }
 
-  /** Called when the connection is gone: no request is answered any more. Requests in the volume are done later. */
+  /** Called when the connection is gone. No request is answered any more; requests in the volume complete later. */
   die(): void {
     this.isDead = true;
     this.budget.forget(this);
@@ -203,8 +203,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   left(requests: number, dataBytes: number, failed: boolean): void {
     this.requestsOut -= requests;
     this.bytesOut -= dataBytes;
-    // Only a reply that was really sent admits further requests. Otherwise requests that a vanished client left in the socket would be
-    // executed late, after the requests of its successor.
+    // Only a reply that has actually been sent admits further requests. Otherwise requests that a vanished client left in the socket would
+    // be executed late, after the requests of its successor.
     if (!failed && !this.isDead) this.events.roomAgain();
     if (this.underWay === 0) this.events.settled();
   }
@@ -216,7 +216,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private execute(request: NbdRequest): void {
     if (request.type === COMMAND.BLOCK_STATUS) this.requestExtents(request);
     else this.agreed.volume.submit(request);
-    // Counted after the call, because the call may throw, and then the request is never done.
+    // The request is counted after the call, because the call may throw, and then the request is never done.
     this.inVolume++;
   }
 

@@ -5,15 +5,15 @@ import { ObjectPool } from '@rsio/common/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 
 export interface NbdTransport {
-  /** Calls `sent` once, later, when the bytes are no longer needed: they were written, or (with `failed`) never will be. */
+  /** Calls `sent` once, later, when the bytes are no longer needed: they have been written, or (with `failed`) never will be. */
   write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
   /** Writes between `cork` and `uncork` are sent in one system call. */
   cork(): void;
   uncork(): void;
-  /** Receives nothing until `resume`. */
+  /** Stops receiving until `resume`. */
   pause(): void;
   resume(): void;
-  /** Sends everything that was written, then closes. */
+  /** Sends everything that has been written, then closes. */
   end(): void;
   /** Closes at once. */
   destroy(): void;

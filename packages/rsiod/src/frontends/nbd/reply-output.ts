@@ -1,10 +1,10 @@
 // The output of one connection: small replies are gathered in a batch, large ones are sent from their own buffers, all with one system call
-// per event-loop turn. Invariant: `left` counts out each request exactly once, when its reply has been sent or never will be.
+// per event-loop turn. Invariant: `left` counts each request exactly once, when its reply has been sent or never will be.
 
 // When to send: completions arrive in bursts. One event of a path brings several completions, and one event-loop turn may have an event for
 // each of several paths. A microtask would run between two such events. setImmediate runs once after all of them, in the same turn, so it
-// adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent, further replies stay in the open batch. So a
-// client that reads slowly gets fuller batches, and a client that reads nothing holds no more memory than its requests allow.
+// adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent, further replies stay in the open batch. A client
+// that reads slowly therefore gets fuller batches, and a client that reads nothing holds no more memory than its requests allow.
 
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
@@ -72,7 +72,7 @@ export class ReplyOutput {
     this.wake();
   }
 
-  /** Called when the connection is gone: drops the replies that were not passed to the transport, and counts them out. */
+  /** Called when the connection is gone: drops the replies that have not been passed to the transport, and reports them as done. */
   close(): void {
     this.isClosed = true;
     const batch = this.open;

@@ -25,7 +25,7 @@ const REFUSAL = {
   STATUS: { errno: NBD_ERRNO.EINVAL, sentence: 'No metadata context was selected' },
 } as const satisfies Record<string, Refusal>;
 
-/** The flags that a command may have; undefined: there is no such command. FUA is legal in every command. */
+/** The flags that a command may have; undefined if there is no such command. FUA is legal in every command. */
 function legalFlags(type: number, agreed: Transmission): number | undefined {
   switch (type) {
     case COMMAND.READ:
@@ -45,7 +45,7 @@ function legalFlags(type: number, agreed: Transmission): number | undefined {
   }
 }
 
-/** Why a request is not passed to the volume; null: it is passed. */
+/** Returns the reason why a request is not passed to the volume, or null if it is passed. */
 export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refusal | null {
   const { type, flags, lengthBytes } = header;
   const legal = legalFlags(type, agreed);
@@ -54,7 +54,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   if (type === COMMAND.FLUSH) return lengthBytes === 0 && header.offsetHigh === 0 && header.offsetLow === 0 ? null : REFUSAL.FLUSH;
   if (lengthBytes === 0) return REFUSAL.EMPTY;
   const { canDiscard, readonly, sizeBytes } = agreed.volume;
-  // A read-only volume answers READ_ONLY itself, which is the more helpful reason.
+  // A read-only volume answers READ_ONLY itself, which helps the client more.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
   // Making a hole is fast. Whether the storage can zero fast without making a hole is unknown here.
@@ -67,7 +67,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   return null;
 }
 
-/** Whether a command is READ or WRITE, whose length is a length of data and is limited. */
+/** True if a command is READ or WRITE. The length of these commands is a length of data and is limited. */
 export function hasData(type: number): boolean {
   return type === COMMAND.READ || type === COMMAND.WRITE;
 }

@@ -8,7 +8,7 @@ const GROUP_FILE = '/etc/group';
 const MODE_GROUP = 0o660;
 
 /**
- * Opens the socket to a group (nbd-group). Throws E_CONFIG when there is no such group, and E_RIGHTS when this process may not change the
+ * Opens the socket to a group (nbd-group). Throws E_CONFIG if the group does not exist, and E_RIGHTS if this process may not change the
  * socket's group.
  */
 export function openToGroup(path: string, group: string, groupFile = GROUP_FILE): void {
@@ -27,7 +27,7 @@ export function openToGroup(path: string, group: string, groupFile = GROUP_FILE)
   }
 }
 
-/** Looks up a group's number by name in a file in the format of group(5); undefined: there is no such group. */
+/** Looks up a group's number by name in a file in the format of group(5). Returns undefined if there is no such group. */
 export function groupId(group: string, groupFile: string): number | undefined {
   for (const line of readFileSync(groupFile, 'utf8').split('\n')) {
     const [name, , gid] = line.split(':');

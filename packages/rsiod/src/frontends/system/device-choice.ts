@@ -1,13 +1,13 @@
-// Decides which devices show a volume, given the configuration and the device support of this machine. The support is checked each time,
-// because modules can be loaded and unloaded. Invariant: `auto` always finds a way, and says why if it is not a block device; a device that
-// was requested by name is refused if it is impossible.
+// Decides which devices show a volume, from the configuration and the device support on this machine. The support is checked each time,
+// because modules can be loaded and unloaded. Invariant: `auto` always finds a way, and gives the reason if that is not a block device; a
+// device requested by name is refused if it is impossible.
 
 import { existsSync } from 'node:fs';
 import type { DeviceChoice } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 
 export interface DeviceFacts {
-  /** The daemon has its own root, which contains all its files. */
+  /** True if the daemon has its own root, which contains all its files. */
   readonly hasOwnRoot: boolean;
   readonly isRoot: boolean;
   readonly hasFuse: boolean;
@@ -16,7 +16,7 @@ export interface DeviceFacts {
 
 export interface ChosenDevice {
   readonly kind: 'block' | 'raw' | 'nbd-socket' | 'none';
-  /** Why the volume gets no block device; null: it gets one, or another device was requested. */
+  /** Reason why the volume gets no block device; null if it gets one or if another device was requested. */
   readonly why: string | null;
 }
 
@@ -24,7 +24,7 @@ const NO_ROOT = 'rsiod does not run as root';
 const NO_FUSE = 'there is no /dev/fuse (modprobe fuse)';
 const NO_LOOP = 'there is no /dev/loop-control (modprobe loop)';
 
-/** Chooses the device of a volume. Throws E_RIGHTS and E_SYSTEM when the requested device is impossible. */
+/** Chooses the device of a volume. Throws E_RIGHTS or E_SYSTEM if the requested device is impossible. */
 export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse, hasLoop }: DeviceFacts): ChosenDevice {
   switch (wanted) {
     case 'none':
@@ -52,7 +52,7 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
   }
 }
 
-/** `root`: the root folder of the daemon's files. An empty string means the real root. */
+/** `root` is the root folder of the daemon's files. An empty string means the real root. */
 export function deviceFacts(root: string): DeviceFacts {
   return {
     hasOwnRoot: root !== '',

@@ -1,5 +1,5 @@
 // Runs mount, umount and losetup as child processes, because they touch devices whose requests this process answers. Invariant: each call
-// is bounded in time, and rsiod does not wait for a program that hangs, perhaps in the kernel.
+// is bounded in time, and rsiod does not wait for a program that hangs, even one that hangs in the kernel.
 
 import { spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -7,8 +7,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from './limits.ts';
 
 /**
- * Runs a program, with `fd` as its descriptor 3 if given, and returns its output. Throws E_SYSTEM with the last line of the program's error
- * output. `isLate` in the context means that the program took too long.
+ * Runs a program and returns its output. The program gets `fd`, if given, as its descriptor 3. Throws E_SYSTEM with the last line of the
+ * program's error output. `isLate` in the error's context means that the program took too long.
  */
 export function runCommand(clock: Clock, program: string, args: readonly string[], fd?: number): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -3,7 +3,7 @@
 
 const KIB = 1024;
 
-/** Timeout of mount, umount and losetup, and of the wait for a device to disappear afterwards. */
+/** Timeout for mount, umount and losetup, and for the device to disappear afterwards. */
 export const DEVICE_COMMAND_TIMEOUT_MS = 10_000;
-/** Maximum number of bytes kept from the output of such a command. */
+/** Maximum number of bytes kept from the output of mount, umount or losetup. */
 export const DEVICE_COMMAND_OUTPUT_MAX_BYTES = 64 * KIB;

@@ -4,14 +4,14 @@
 import { readFile } from 'node:fs/promises';
 
 export interface MountEntry {
-  /** Number of the mounted device or file system, as `7:3`. */
+  /** Number of the mounted device or file system, such as `7:3`. */
   readonly device: string;
   readonly mountPoint: string;
   readonly type: string;
   readonly source: string;
 }
 
-/** `process`: the process whose mounts are read. It may have its own mount namespace. */
+/** `process` is the process whose mounts are read. It may have its own mount namespace. */
 export async function mountTable(process = 'self'): Promise<MountEntry[]> {
   return parseMountTable(await readFile(`/proc/${process}/mountinfo`, 'utf8'));
 }

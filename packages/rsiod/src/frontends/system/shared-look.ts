@@ -1,5 +1,5 @@
-// One look at the machine, shared by all requests that come before it begins. Invariant: a request never gets a result from before the
-// request, so a request that comes during a look waits for the next one.
+// One look at the machine, shared by all requests that arrive before it begins. Invariant: a request never gets a result older than the
+// request itself, so a request that arrives during a look waits for the next look.
 
 export class SharedLook<T> {
   private readonly look: () => Promise<T>;
@@ -10,7 +10,7 @@ export class SharedLook<T> {
     this.look = look;
   }
 
-  /** Resolves with a look that begins after this call. */
+  /** Resolves with the result of a look that begins after this call. */
   ask(): Promise<T> {
     if (this.running === null) return this.begin();
     this.next ??= this.running.then(

@@ -1,5 +1,5 @@
 // Faults that are injected into the operations of a volume under test: delay, pause, throttle or failure. Pure: time, random numbers and
-// the files that switch faults on are ports. faulty-backend.ts counts operations in and out. Invariant: `passed` is called once for each
+// the files that switch faults on are ports. faulty-backend.ts counts the operations. Invariant: `passed` is called once for each
 // operation, with null (execute it) or with the errno that is its result.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
@@ -9,7 +9,7 @@ import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
 export type FaultOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;
-/** Calls `passed` at once or later. For a flush, which has no range, position and length are 0. */
+/** Calls `passed` at once or later. A flush has no range, so its position and length are 0. */
 export type Fault = (operation: FaultOperation, positionBytes: number, lengthBytes: number, passed: Passed) => void;
 
 export interface FaultPorts {
@@ -30,8 +30,8 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: F
 }
 
 /**
- * Fails an operation if a rule is due; the first such rule decides. As with real storage, once a flush has failed, no flush succeeds until
- * the volume is opened again, because the extent of the loss is unknown.
+ * Fails an operation if a rule applies to it. If several apply, the first one decides. As with real storage, once a flush has failed, no
+ * flush succeeds until the volume is opened again, because the extent of the loss is unknown.
  */
 export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);
@@ -49,7 +49,7 @@ export function failure(rules: readonly TestError[], { isThere }: FaultPorts): F
   };
 }
 
-/** Holds all operations back while `file` exists. */
+/** Delays all operations while `file` exists. */
 export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   return (_operation, _positionBytes, _lengthBytes, passed) => {
     const look = (): void => {
@@ -60,7 +60,7 @@ export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   };
 }
 
-/** Limits the rate of reads and writes. They pass one after the other, each once the time for all earlier bytes has elapsed. */
+/** Limits the rate of reads and writes. They pass one at a time. Each waits until the time for all earlier bytes has elapsed. */
 export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   let freeMs = 0;
   return (operation, _positionBytes, lengthBytes, passed) => {

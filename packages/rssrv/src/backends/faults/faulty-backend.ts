@@ -1,5 +1,5 @@
-// A backend that injects faults into its operations (fault-rules.ts), for tests. No operation runs at once on the event loop; every
-// operation waits. Invariant: each operation is answered once, and `close` resolves only after that.
+// A backend that injects faults into its operations (fault-rules.ts), for tests. Every operation waits; none is executed at once on the
+// event loop. Invariant: each operation is answered once, and `close` resolves only after that.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
@@ -59,7 +59,7 @@ export class FaultyBackend implements Backend {
     this.run('zero', positionBytes, lengthBytes, done, (end) => this.inner.zero(positionBytes, lengthBytes, keepAllocated, fua, end));
   }
 
-  /** Faults treat this as a read. */
+  /** The fault rules treat this operation as a read. */
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
     let pairs: number[] = [];
     this.run(

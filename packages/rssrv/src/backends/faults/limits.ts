@@ -4,5 +4,5 @@
 const MIB = 1024 * 1024;
 
 export const TEST_PAUSE_POLL_MS = 20;
-/** Unsynced bytes that a volume with test-lose-unsynced keeps. Beyond it the volume syncs itself, just as a kernel writes back. */
+/** Unsynced bytes that a volume with test-lose-unsynced keeps. Above this bound the volume syncs itself, like a kernel that writes back. */
 export const UNSYNCED_MAX_BYTES = 64 * MIB;

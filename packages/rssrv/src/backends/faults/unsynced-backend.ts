@@ -1,6 +1,6 @@
-// A backend whose storage receives only flushed or FUA writes. Other writes wait in an UnsyncedStore, and a crash of the machine loses them
-// (docs/HACKING.md, Faults of a volume). Invariants: a read sees the newest data; a successful flush makes durable all writes answered
-// before it; writes answered later stay unsynced.
+// A backend that passes only flushed and FUA writes on to its storage. Other writes wait in an UnsyncedStore, and a crash of the machine
+// loses them (docs/HACKING.md, Faults of a volume). Invariants: a read sees the newest data; a successful flush makes durable all writes
+// answered before it; writes answered later stay unsynced.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -28,7 +28,7 @@ export class UnsyncedBackend implements Backend {
     this.store = store;
     this.onError = onError;
     this.released = released;
-    // The storage has only a part of the content, so its extents mean nothing. The inner backend reports its own errors.
+    // The storage has only part of the content, so its extents are wrong. The inner backend reports its own errors.
     this.capabilities = { ...inner.capabilities, canDiscard: false, canExtents: false };
     this.gate = new FlushGate(
       (end) => this.sync(end),
@@ -56,7 +56,7 @@ export class UnsyncedBackend implements Backend {
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
-    // Collect the pieces now, so that data which a flush moves to the storage during this read is seen in one place or the other.
+    // Collect the pieces now: if a flush moves data to the storage during this read, the read sees it in the pieces or in the storage.
     const pieces = this.store.overlapping(positionBytes, lengthBytes);
     const end = this.begin(done);
     this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {
@@ -84,7 +84,7 @@ export class UnsyncedBackend implements Backend {
     this.gate.flush(this.begin(done));
   }
 
-  /** Leaves the range unchanged, as storage without support for holes may. */
+  /** Leaves the range unchanged, which storage without support for holes may also do. */
   discard(_positionBytes: number, _lengthBytes: number, done: IoDone): void {
     setImmediate(this.begin(done), STATUS.OK);
   }
@@ -130,7 +130,7 @@ export class UnsyncedBackend implements Backend {
   private sync(end: IoEnd): void {
     const { upTo } = this.store;
     this.store.takeTurn((over) => {
-      // The store no longer has pieces that a FUA write has overtaken.
+      // Pieces that a later FUA write has overwritten are no longer in the store.
       bring(this.inner, this.store.until(upTo), 0, (status) => {
         const errno = status === STATUS.OK ? this.store.forget(upTo) : statusEntry(status).errno;
         over();

@@ -1,7 +1,8 @@
-// The file in RUN with the unsynced writes of one volume. Like a kernel's cache, it outlives the process that accepted the writes. A boot
-// clears RUN and so loses the writes. This module also syncs them for the listener when no client has the volume open. Only one process
-// writes the file at a time: the worker of the client with the writing hold. Invariants: the next process finds what `append` reported as
-// written; a record that was cut off by a kill is removed before the next append; the file is removed only when its writes are durable.
+// The log of one volume's unsynced writes, a file in RUN. Like a kernel's cache, it outlives the process that accepted the writes. A boot
+// clears RUN, so these writes are lost. This module also syncs them for the listener when no client has the volume open. Only one process
+// writes the file at a time: the worker of the client that holds the volume for writing. Invariants: the next process finds every record
+// that `append` reported as written; a partial record left by a killed process is removed before the next append; the file is removed only
+// when its writes are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -15,7 +16,7 @@ import fs from 'node:fs';
 
 const MODE = 0o600;
 
-/** The records of a log, or none if the log is missing. Throws errors of node:fs. */
+/** Returns the records of a log, or no records if the log is missing. Throws errors from node:fs. */
 export function readLog(file: string): readonly UnsyncedRecord[] {
   try {
     return decodeRecords(fs.readFileSync(file)).records;
@@ -33,7 +34,7 @@ export class UnsyncedLog {
   private descriptor: number;
   private length: number;
 
-  /** `location`: the file or device that the writes are for. Throws errors of node:fs. */
+  /** `location`: the file or device to which the writes belong. Throws errors from node:fs. */
   constructor(file: string, location: string) {
     this.file = file;
     this.location = location;
@@ -49,7 +50,7 @@ export class UnsyncedLog {
     const bytes = encodeRecord(record);
     const errno = writeWholeSync(this.descriptor, bytes, 0, bytes.length, this.length);
     if (errno === null) this.length += bytes.length;
-    // A partial record, even one cut off by a kill, must not be read as the beginning of the next record.
+    // Remove a partial record, because it would be read as the beginning of the next record. A killed process may also have left one.
     fs.ftruncateSync(this.descriptor, this.length);
     return errno;
   }
@@ -81,7 +82,9 @@ function recordOf({ positionBytes, lengthBytes, data }: UnsyncedPiece): Unsynced
   return { kind: data === null ? RECORD.ZERO : RECORD.WRITE, positionBytes, lengthBytes, data };
 }
 
-/** Writes the content of the log to the storage, and removes the log. `handle`: the storage, open for writing. Throws errors of node:fs. */
+/**
+ * Writes the content of the log to the storage, and removes the log. `handle`: the storage, open for writing. Throws errors from node:fs.
+ */
 export async function syncUnsynced(logFile: string, handle: FileHandle): Promise<void> {
   for (const { positionBytes, lengthBytes, data } of writesOf(readLog(logFile)).pieces) {
     if (data === null) await writeZeros(handle, positionBytes, lengthBytes);

@@ -1,5 +1,5 @@
-// Format of the log of unsynced writes, and what a crash of the machine leaves of them. Pure; unsynced-log.ts manages the file.
-// Invariant: only complete records count. The first record names the file or device to which the others belong.
+// Format of the log of unsynced writes, and a simulation of how many survive a crash of the machine. Pure; unsynced-log.ts manages the
+// file. Invariant: only complete records count. The first record names the file or device to which the others belong.
 //
 //    0..3     4       5..7   8..13           14..19         20..
 //    RSUW     kind    0      position (48)   length (48)    data of a write, or the name
@@ -13,7 +13,7 @@ export interface UnsyncedRecord {
   readonly kind: RecordKind;
   readonly positionBytes: number;
   readonly lengthBytes: number;
-  /** Data of a WRITE or a PLACE; null for other kinds. */
+  /** Data of a WRITE, or name in a PLACE; null for other kinds. */
   readonly data: Buffer | null;
 }
 
@@ -34,7 +34,7 @@ export function placeRecord(location: string): UnsyncedRecord {
   return { kind: RECORD.PLACE, positionBytes: 0, lengthBytes: data.length, data };
 }
 
-/** `goodBytes`: the position at which the first incomplete record begins. */
+/** `goodBytes`: the total length of the complete records. */
 export function decodeRecords(bytes: Buffer): { readonly records: readonly UnsyncedRecord[]; readonly goodBytes: number } {
   const records: UnsyncedRecord[] = [];
   let at = 0;
@@ -61,8 +61,8 @@ export interface CrashedSector {
 const SURVIVAL = [0, 0.1, 0.5, 0.9, 1];
 
 /**
- * What a crash leaves in the storage: for each unsynced sector in the list, one of the contents written to it. Of a sector that is not in
- * the list, no write survives. `random`: returns a number uniform in [0, 1).
+ * Decides which unsynced writes survive a crash. The result lists sectors, each with one of the contents written to it. No write to any
+ * other sector survives. `random`: returns a number uniform in [0, 1).
  */
 export function crashed(records: readonly UnsyncedRecord[], random: () => number): readonly CrashedSector[] {
   const contents = new Map<number, Buffer[]>();

@@ -1,6 +1,6 @@
-// The unsynced writes of one volume with their log, shared by all backends of the volume in this process, because all its handles have the
-// same content. unsynced-backend.ts owns the storage. Invariants: pieces and log agree; writes to the storage take turns, so that no flush
-// overwrites a newer FUA write with older data.
+// One volume's unsynced writes and their log. All backends of the volume in this process share them, because all handles of the volume have
+// the same content. unsynced-backend.ts owns the storage. Invariants: pieces and log agree; writes to the storage take turns, so that no
+// flush overwrites a newer FUA write with older data.
 
 import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
@@ -27,7 +27,7 @@ export class UnsyncedStore {
     this.bytes = bytesOf(this.writes);
   }
 
-  /** Whether a sync is needed before the store can take more writes. */
+  /** True if a sync is needed before the store can take more writes. */
   get isFull(): boolean {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
@@ -45,7 +45,9 @@ export class UnsyncedStore {
     return this.writes.pieces.length === 0 ? [] : this.writes.overlapping(positionBytes, lengthBytes);
   }
 
-  /** Adds a write. `data` is copied; null means zeros. Returns null, or the errno name of a failure. After a failure nothing was added. */
+  /**
+   * Adds a write. `data` is copied; null means zeros. Returns null, or the errno name of a failure. After a failure nothing has been added.
+   */
   add(positionBytes: number, lengthBytes: number, data: Buffer | null): string | null {
     const own = data === null ? null : Buffer.from(data);
     const errno = this.log.append({ kind: own === null ? RECORD.ZERO : RECORD.WRITE, positionBytes, lengthBytes, data: own });
@@ -55,7 +57,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** Removes a range, because the storage durably has newer data there. */
+  /** Removes a range for which the storage durably has newer data. */
   cut(positionBytes: number, lengthBytes: number): string | null {
     if (this.overlapping(positionBytes, lengthBytes).length === 0) return null;
     const errno = this.log.append({ kind: RECORD.CUT, positionBytes, lengthBytes, data: null });
@@ -64,8 +66,8 @@ export class UnsyncedStore {
   }
 
   /**
-   * Removes all pieces up to this one, because the storage durably has them. Returns null, or the errno name of a failure. After a failure
-   * nothing was removed.
+   * Removes all pieces up to this one, which the storage durably has. Returns null, or the errno name of a failure. After a failure nothing
+   * has been removed.
    */
   forget(upTo: number): string | null {
     const errno = this.log.replace(this.writes.pieces.filter(({ number }) => number > upTo));
@@ -96,7 +98,7 @@ function bytesOf({ pieces }: UnsyncedWrites): number {
   return pieces.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
 }
 
-/** The writes that are still unsynced according to the records of a log. */
+/** Returns the writes that are still unsynced according to a log's records. */
 export function writesOf(records: readonly UnsyncedRecord[]): UnsyncedWrites {
   const writes = new UnsyncedWrites();
   for (const { kind, positionBytes, lengthBytes, data } of records) {

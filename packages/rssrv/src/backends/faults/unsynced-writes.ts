@@ -1,6 +1,6 @@
-// Writes of one volume that its storage does not have yet, because no flush has requested it. A crash of the machine loses them. Pure;
-// unsynced-log.ts stores the writes, unsynced-backend.ts owns the storage. Invariant: a read must see the storage with all pieces laid over
-// it in order.
+// Writes to one volume that its storage does not have yet, because no flush has followed them. A crash of the machine loses them. Pure;
+// unsynced-log.ts stores the writes, unsynced-backend.ts owns the storage. Invariant: a read must see the storage's data with all pieces
+// laid over it in order.
 
 export interface UnsyncedPiece {
   /** Increases from piece to piece. The parts of a split piece have the same number. */
@@ -20,7 +20,7 @@ export class UnsyncedWrites {
     return this.list;
   }
 
-  /** Number of the newest piece; 0: there was no piece yet. */
+  /** Number of the newest piece; 0 if there has been no piece yet. */
   get last(): number {
     return this.lastNumber;
   }
@@ -30,7 +30,7 @@ export class UnsyncedWrites {
     this.list.push({ number: ++this.lastNumber, positionBytes, lengthBytes, data });
   }
 
-  /** Removes a range, because the storage has newer data there. */
+  /** Removes a range for which the storage has newer data. */
   cut(positionBytes: number, lengthBytes: number): void {
     const endBytes = positionBytes + lengthBytes;
     this.list = this.list.flatMap((piece) => {
@@ -52,7 +52,7 @@ export class UnsyncedWrites {
   }
 }
 
-/** Lays pieces over the data in `target`, which was read from `positionBytes` on. */
+/** Lays pieces over the data in `target`, which was read from the storage at `positionBytes`. */
 export function layOver(
   pieces: readonly UnsyncedPiece[],
   target: Buffer,

@@ -1,5 +1,6 @@
-// Wraps the backend of a volume in the faults of its `test-...` keys. Without such keys it returns the backend unchanged. This is the only
-// module that knows all faults. Order from outside: pause, delay, throttle, errors, then unsynced writes.
+// Wraps a volume's backend in the faults that the volume's `test-...` keys configure. Without those keys it returns the backend unchanged.
+// This is the only module that knows all faults. Order from the outermost wrapper to the innermost: pause, delay, throttle, errors, then
+// unsynced writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';

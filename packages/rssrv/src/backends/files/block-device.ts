@@ -1,5 +1,5 @@
-// Facts about a block device, from /sys/dev/block (Linux). This module only reads, and knows nothing of volumes. opened-file.ts and
-// volume-storage.ts open devices and act on these facts.
+// Facts about a block device, from /sys/dev/block (Linux). This module only reads, and knows nothing about volumes. opened-file.ts and
+// volume-storage.ts open the devices and use these facts.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,11 +7,11 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
 export interface BlockDeviceFacts {
   readonly sizeBytes: number;
-  /** The device can zero ranges, which is also how holes are made on it. */
+  /** True if the device can zero ranges. Holes are punched in the same way. */
   readonly canPunch: boolean;
 }
 
-/** `MAJOR:MINOR` of a device number from stat (Linux: 12 bits of major, 20 of minor). */
+/** Converts a device number from stat to `MAJOR:MINOR` (on Linux, 12 bits and 20 bits). */
 export function deviceName(rdev: bigint): string {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
@@ -26,7 +26,7 @@ export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/bloc
 }
 
 function canZeroRanges(directory: string): boolean {
-  // A partition uses the queue of its disk. The link must be resolved before `..`.
+  // A partition uses its disk's queue, which is in the parent directory. Resolve the link first, because `..` must lead to the disk.
   for (const queue of ['queue', '../queue']) {
     try {
       return Number(fs.readFileSync(`${fs.realpathSync(directory)}/${queue}/write_zeroes_max_bytes`, 'latin1')) > 0;

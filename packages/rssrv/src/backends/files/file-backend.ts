@@ -1,7 +1,7 @@
-// The backend for all storage with a descriptor: regular files, block devices, files in memory. opened-file.ts opens them,
+// The backend for all storage that has a descriptor: regular files, block devices and files in memory. opened-file.ts opens them,
 // range-operations.ts makes holes, file-end.ts detects truncation. Invariants: data is returned only if it was read completely; a
-// successful flush covers every write that had ended before the flush was requested, in a file that was not truncated then; after `close`
-// resolves, no system call of this backend is running.
+// successful flush covers every write that had ended before the flush was requested, and means that the file was not truncated at that
+// time; after `close` resolves, no system call of this backend is running.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';
@@ -24,12 +24,12 @@ export interface FileBackendParts {
   readonly syncedDescriptor: number | null;
   readonly sizeBytes: number;
   readonly readonly: boolean;
-  /** Decides whether a call runs at once; null: every call does. */
+  /** Decides whether a call is made at once; null if every call is. */
   readonly inline: InlinePolicy | null;
   readonly range: RangeFile | null;
 }
 
-/** Replaces a closed descriptor, whose number may already belong to another file. */
+/** Stored in place of a closed descriptor, because its number may already belong to another file. */
 const CLOSED = -1;
 
 export class FileBackend implements Backend {
@@ -126,7 +126,7 @@ export class FileBackend implements Backend {
     const end = this.begin('extents', (status) => done(status, status === STATUS.OK ? pairs : []));
     this.ranges.extents(positionBytes, lengthBytes, (errno, found) => {
       pairs = found;
-      // The missing part of a truncated file is not a hole.
+      // Check the size, because the missing part of a truncated file is not a hole.
       if (errno === null) this.end.check(end);
       else end(errno);
     });
@@ -153,7 +153,7 @@ export class FileBackend implements Backend {
     }
   }
 
-  /** Makes all writes before the call durable. */
+  /** Makes all writes that ended before the call durable. */
   private sync(end: IoEnd): void {
     if (this.syncedDescriptor === null) {
       this.end.check(end);
@@ -211,7 +211,7 @@ export class CompletionGroup {
 
   add(end: () => void): void {
     this.ends.push(end);
-    // setImmediate runs after the callbacks of all operations that have already ended.
+    // setImmediate calls its function after the callbacks of all operations that have already ended.
     if (this.ends.length === 1) setImmediate(() => this.callAll());
   }
 

@@ -1,6 +1,6 @@
-// Opens the storage of a volume and creates its file backend. Calls on a regular file run at once while it is cached, calls on a block
-// device start in the thread pool because it is seldom cached, and calls on a file in memory always run at once, without sync. A FileKind
-// describes these differences. Errors name the volume and the path. After an error nothing stays open.
+// Opens the storage of a volume and creates its file backend. Calls on a regular file are made at once while its data is cached. Calls on a
+// block device start in the thread pool, because its data is seldom cached. Calls on a file in memory are always made at once, without
+// sync. A FileKind describes these differences. Errors name the volume and the path. After an error nothing stays open.
 
 import type { BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
@@ -18,7 +18,7 @@ import fs from 'node:fs';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** The storage needs no sync: there is no O_DSYNC descriptor, and a flush does nothing. */
+  /** True if the storage needs no sync: there is no O_DSYNC descriptor, and a flush does nothing. */
   readonly isVolatile: boolean;
   /** Size of the open file in bytes, and whether it supports holes. Throws an RsError if the file is of another kind. */
   readonly inspect: (stats: BigIntStats) => { readonly sizeBytes: number; readonly canPunch: boolean | 'probe' };
@@ -36,7 +36,7 @@ function fstat(descriptor: number): Promise<BigIntStats> {
 
 /**
  * Opens `volume.path` as the given kind. Throws E_VOLUME if the file cannot be opened, is not the listener's file, is of another kind, or
- * is shorter than the volume (otherwise reads past its end would fail one by one).
+ * is shorter than the volume (otherwise each read past the end of the file would fail separately).
  */
 export async function openFile(volume: ServedVolume, kind: FileKind, ports: BackendPorts): Promise<FileBackend> {
   const { path } = volume;
@@ -89,7 +89,7 @@ async function assertSame(name: string, path: string, first: number, second: num
   throw new RsError('E_VOLUME', `${path} of volume ${name} was replaced while it was being opened: try again`, { volume: name, path });
 }
 
-/** The error if another file is at the path: neither its content nor its lock is that of the volume. */
+/** The error if another file is now at the path. Its content is not the volume's, and the lock is not on this file. */
 function replaced(name: string, path: string): RsError {
   return new RsError(
     'E_VOLUME',

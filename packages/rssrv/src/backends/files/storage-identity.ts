@@ -1,7 +1,7 @@
 // Identifies a file or device. Its name is the same for every path to it while it exists, so that volume-change.ts never serves it twice,
-// and opened-file.ts serves no other in its place. Its stamp stays the same across boots and restarts, as far as the machine can tell, so
-// that volume-failures.ts detects replaced storage. Device numbers are not part of a stamp, because they change with each boot. Neither
-// name nor stamp reveals content that was overwritten in place, or a file system or disk that was restored to an earlier state.
+// and opened-file.ts never serves another one in its place. Its stamp stays the same across boots and restarts, as far as the machine can
+// tell, so that volume-failures.ts detects replaced storage. Device numbers are not part of a stamp, because they change with each boot.
+// Neither of them reveals that content was overwritten in place, or that a file system or disk was restored to an earlier state.
 
 import type { BigIntStats } from 'node:fs';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
@@ -12,10 +12,13 @@ import path from 'node:path';
 
 /** File systems (by statfs type) whose inode numbers are only valid until they are unmounted: FAT, exFAT, SMB, 9p and FUSE. */
 const PASSING_INODES = new Set([0x4d44, 0x2011bab0, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x65735546]);
-/** Files below the directory of a disk in /sys with names by which a physical or virtual disk identifies itself. */
+/** Files below a disk's directory in /sys that contain names by which physical and virtual disks identify themselves. */
 const DISK_NAMES = ['dm/uuid', 'md/uuid', 'wwid', 'device/wwid', 'serial', 'device/serial'] as const;
 
-/** The stamp of a file or device, or null if it cannot be distinguished from others. `location`: a path on its file system. */
+/**
+ * Returns the stamp of a file or device, or null if the file or device cannot be distinguished from others. `location`: a path on its file
+ * system.
+ */
 export function storageStamp(stats: BigIntStats, location: string, devicesDirectory = '/sys/dev/block'): string | null {
   if (stats.isBlockDevice()) return deviceStamp(path.join(devicesDirectory, deviceName(stats.rdev)));
   const inode = areInodesLasting(location) ? `i${stats.ino}` : null;
@@ -23,7 +26,7 @@ export function storageStamp(stats: BigIntStats, location: string, devicesDirect
   return [inode, birth].filter((part) => part !== null).join('.') || null;
 }
 
-/** Whether two stamps may belong to the same file or device. A part that only one of them has is ignored. */
+/** Returns true if two stamps may belong to the same file or device. A part that is missing from either stamp is ignored. */
 export function isSameStamp(one: string | null, other: string | null): boolean {
   if (one === null || other === null || one === other) return true;
   const [shorter, longer] = one.length < other.length ? [one, other] : [other, one];

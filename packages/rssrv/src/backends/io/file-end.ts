@@ -1,7 +1,7 @@
 // Detects that the file of a volume was truncated. A later write could extend the file again: the lost part would then read as zeros, and
-// the truncation could no longer be detected. Only a write of the volume's last bytes restores the full size. So the size is checked before
-// such a write, and a truncated file stays too short until the next check finds it. session-volumes.ts acts on the result. Invariant: once
-// found truncated, a file counts as truncated until a backend is opened again on a whole file.
+// the truncation could no longer be detected. Because only a write of the volume's last bytes restores the full size, the size is checked
+// before these writes. A truncated file therefore stays too short until the next check. session-volumes.ts acts on the result. Invariant:
+// once found truncated, a file counts as truncated until a new backend is opened on a whole file.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -9,11 +9,11 @@ import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 
 export class FileEnd {
   private readonly descriptor: number;
-  /** Whether the descriptor has a meaningful size. The descriptor of a device has none. */
+  /** True if the descriptor has a meaningful size. The descriptor of a device has none. */
   private readonly hasSize: boolean;
   private endBytes: number;
   private wasCut = false;
-  /** Whether the file was used since the last check. */
+  /** True if the file has been used since the last check. */
   private isUsed = false;
 
   constructor(descriptor: number, endBytes: number, hasSize: boolean) {
@@ -26,33 +26,33 @@ export class FileEnd {
     return this.wasCut;
   }
 
-  /** The volume has grown. Its storage was extended before. */
+  /** Records that the volume has grown. Its storage has already been extended. */
   grow(sizeBytes: number): void {
     this.endBytes = Math.max(this.endBytes, sizeBytes);
   }
 
-  /** A read ended early, which means that the file was truncated. */
+  /** Records that the file was truncated, because a read ended early. */
   cut(): void {
     this.wasCut = true;
   }
 
   /**
-   * Whether a write of this range could restore the size of a truncated file. If so, call `check` first. Also records that the file is in
-   * use.
+   * Returns true if a write of this range could restore the size of a truncated file. The caller then calls `check` first. Also records
+   * that the file is in use.
    */
   touches(positionBytes: number, lengthBytes: number): boolean {
     this.isUsed = true;
     return this.hasSize && positionBytes + lengthBytes >= this.endBytes;
   }
 
-  /** Whether the file needs a check because it was used since the last one. */
+  /** True if the file needs a check because it has been used since the last one. */
   get needsCheck(): boolean {
     return this.hasSize && this.isUsed && !this.wasCut;
   }
 
   /**
-   * Checks the size in the thread pool. `end` gets SHORT_READ if the file is too short or was found too short before. Never calls `end`
-   * before it returns.
+   * Checks the size in the thread pool. `end` gets SHORT_READ if the file is too short or has been found too short before. `end` is never
+   * called before `check` returns.
    */
   check(end: IoEnd): void {
     this.isUsed = false;

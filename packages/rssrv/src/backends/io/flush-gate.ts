@@ -14,7 +14,7 @@ export class FlushGate {
   private waiting: IoDone[] = [];
   private failure: Status = STATUS.OK;
 
-  /** `sync` makes all writes before its call durable. `soon` calls a function after the current call has returned. */
+  /** `sync` makes all writes that ended before its call durable. `soon` calls a function after the current call has returned. */
   constructor(
     sync: (end: IoEnd) => void,
     onError: (errno: string) => void,
@@ -44,12 +44,12 @@ export class FlushGate {
       if (errno !== null) {
         this.failure = statusOf(errno);
         this.onError(errno);
-        // The lost writes may include some that the waiting flushes must cover, so fail these flushes, too.
+        // Fail the waiting flushes, too, because the lost writes may include some that these flushes must cover.
         covered.push(...this.waiting);
         this.waiting = [];
       }
       const status = this.failure;
-      // Start the next sync before answering, because an answer may request another flush, which must not start a second sync at the same
+      // Start the next sync before answering: an answer may request another flush, and that flush must not start a second sync at the same
       // time.
       if (this.waiting.length > 0) this.start();
       for (const done of covered) done(status);

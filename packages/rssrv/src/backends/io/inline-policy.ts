@@ -1,7 +1,8 @@
-// Decides whether a read or write may run at once on the event loop or must use the thread pool. It cannot be known whether data is cached,
-// so each call on the loop is timed. One slow call proves little, because on a busy machine the process may simply not have been scheduled.
-// But if the process slept during a second slow call, that call waited for the storage, and the next requests use the pool. While calls in
-// the pool do not end, nothing runs on the loop, because a call that hangs there stops the whole process. Pure: time and sleeps are ports.
+// Decides whether a read or write may be executed at once on the event loop or must use the thread pool. No call tells whether data is
+// cached, so each call on the loop is timed. One slow call proves little, because on a busy machine the process may not have been
+// scheduled. But if the process slept during a second slow call, that call waited for the storage, and the next requests use the pool.
+// While calls in the pool hang, no call is made on the loop, because a hanging call there would stop the whole process. Pure: time and
+// sleeps are ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
@@ -11,19 +12,19 @@ export class InlinePolicy {
   private readonly sleeps: () => number;
   private poolRequestsLeft: number;
   /**
-   * Number of further calls that are watched after a slow call or after a run in the pool. One slow call among them is enough for the next
-   * run in the pool.
+   * Number of calls still to be watched after a slow call or after a series of calls in the pool. One slow call among them moves the next
+   * series to the pool.
    */
   private watchedCallsLeft: number;
   private startedMs = 0;
   private sleptBefore = 0;
-  /** Number of calls in the pool, and the time when the last one ended or, if none has ended yet, when the first one began. */
+  /** Number of calls in the pool. The time below is the end of the last one or, if none has ended yet, the start of the first one. */
   private pooled = 0;
   private movedMs = 0;
 
   /**
-   * `start`: `pool` for storage that is usually slow. Calls are then tried on the loop only after a first run of requests in the pool.
-   * `sleeps`: how often this process has slept, or 0 if unknown, in which case every slow call counts.
+   * `start`: `pool` for storage that is usually slow. Calls are then tried on the loop only after a first series of requests in the pool.
+   * `sleeps`: number of times this process has slept, or 0 if unknown, in which case every slow call counts.
    */
   constructor(clock: Clock, start: 'sync' | 'pool', sleeps: () => number) {
     this.clock = clock;
@@ -32,7 +33,7 @@ export class InlinePolicy {
     this.watchedCallsLeft = start === 'pool' ? SLOW_CALL_WATCHED_CALLS : 0;
   }
 
-  /** Call it when a call goes to the pool, for any reason. */
+  /** Must be called when a call goes to the pool for any reason. */
   poolBegan(): void {
     if (this.pooled++ === 0) this.movedMs = this.clock.monotonicMs();
   }
@@ -42,7 +43,10 @@ export class InlinePolicy {
     this.movedMs = this.clock.monotonicMs();
   }
 
-  /** True: run the call now, and call `inlineEnded` after it. False: use the pool. Calls do not nest. */
+  /**
+   * Returns true if the caller may make the call now, followed by `inlineEnded`, and false if the call must use the pool. Calls do not
+   * nest.
+   */
   mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;
     if (this.poolRequestsLeft > 0) {
@@ -54,7 +58,7 @@ export class InlinePolicy {
     return true;
   }
 
-  /** Call it when the call permitted by `mayRunInline` has ended. `lengthBytes`: the length of that call. */
+  /** Must be called when the call permitted by `mayRunInline` has ended. `lengthBytes`: the length of that call. */
   inlineEnded(lengthBytes: number): void {
     const tookUs = (this.clock.monotonicMs() - this.startedMs) * 1000;
     const isWatched = this.watchedCallsLeft > 0;

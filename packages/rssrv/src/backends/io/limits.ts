@@ -5,7 +5,10 @@ const MIB = 1024 * 1024;
 
 /** A call on the event loop that takes longer than this counts as slow. */
 export const SLOW_CALL_US = 120;
-/** A call may take one microsecond longer per this many bytes before it counts as slow, because copying cached data takes time, too. */
+/**
+ * For each of this many bytes, a call may take one microsecond longer before it counts as slow, because copying cached data also takes
+ * time.
+ */
 export const SLOW_CALL_BYTES_PER_US = 2_000;
 /**
  * Number of calls watched after a slow one. If another of them waits for the storage, the next POOL_RUN_REQUESTS requests go to the thread

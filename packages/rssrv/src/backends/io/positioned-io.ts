@@ -1,16 +1,16 @@
 // Complete reads and writes at a position, on this thread or in the thread pool. Short transfers are continued. A file that ends early is
-// reported with an error of its own. This module knows descriptors and errno names, but no volumes.
+// reported as SHORT_READ. This module knows descriptors and errno names, but no volumes.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 
-/** Gets the errno name of a failure, or null. */
+/** Called with the errno name of a failure, or with null after success. */
 export type IoEnd = (errno: string | null) => void;
 
 /** Pseudo errno: the file ended before the range did, so it was truncated. */
 export const SHORT_READ = 'SHORT_READ';
-/** The status for a failed operation. */
+/** Converts the errno name of a failed operation to a status. */
 export function statusOf(errno: string): Status {
   return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
 }
@@ -18,7 +18,7 @@ export function statusOf(errno: string): Status {
 /** The error for a write that transfers nothing and reports no error. Retrying it could go on forever. */
 const NOTHING_WRITTEN = 'EIO';
 
-/** Errno name of a failed system call. Any other error is a bug and is rethrown. */
+/** Returns the errno name of a failed system call. Any other error is a bug and is rethrown. */
 function systemErrno(thrown: unknown): string {
   const errno = errnoName(thrown);
   if (errno === undefined) throw thrown;
@@ -41,8 +41,8 @@ export function readWholeSync(fd: number, target: Buffer, offset: number, length
 }
 
 /**
- * Writes `lengthBytes` of `source` from `offset` to the file at `positionBytes`. Returns null, or the errno name of a failure, after which
- * a part may have been written.
+ * Writes `lengthBytes` of `source` from `offset` to the file at `positionBytes`. Returns null, or the errno name of a failure. After a
+ * failure, part of the range may have been written.
  */
 export function writeWholeSync(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
   try {
@@ -58,7 +58,7 @@ export function writeWholeSync(fd: number, source: Buffer, offset: number, lengt
   }
 }
 
-/** `readWholeSync` in the thread pool; `target` is in use until `end`. */
+/** Like `readWholeSync`, but in the thread pool. `target` is in use until `end` is called. */
 export function readWhole(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number, end: IoEnd): void {
   fs.read(fd, target, offset, lengthBytes, positionBytes, (error, moved) => {
     if (error !== null) end(systemErrno(error));
@@ -68,7 +68,7 @@ export function readWhole(fd: number, target: Buffer, offset: number, lengthByte
   });
 }
 
-/** `writeWholeSync` in the thread pool; `source` is in use until `end`. */
+/** Like `writeWholeSync`, but in the thread pool. `source` is in use until `end` is called. */
 export function writeWhole(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number, end: IoEnd): void {
   fs.write(fd, source, offset, lengthBytes, positionBytes, (error, moved) => {
     if (error !== null) end(systemErrno(error));

@@ -1,9 +1,9 @@
-// What the listener tells a worker about a volume: plain data, sent over the channel between the processes. The listener has settled type,
-// size and id; the worker decides nothing about them.
+// The listener's description of a volume for a worker: plain data that is sent over the channel between the processes. The listener alone
+// decides type, size and id.
 
 import type { VolumeTests } from '@rsio/common/config/schema/types';
 
-/** A volume that has grown. Its storage was extended before. */
+/** A volume that has grown. Its storage has already been extended. */
 export interface GrownVolume {
   readonly id: string;
   readonly sizeBytes: number;
@@ -11,7 +11,7 @@ export interface GrownVolume {
 
 /** Faults to inject for tests. */
 export interface ServedTests extends VolumeTests {
-  /** The file for the volume's unsynced writes; null: writes are not held back. */
+  /** The file for the volume's unsynced writes; null if writes go to the storage at once. */
   readonly unsyncedFile: string | null;
 }
 
@@ -21,11 +21,11 @@ export interface ServedVolume {
   /** UUID in lower case. */
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
-  /** File or device with the content (`type = memory`: the listener's file in memory); null: there is none. */
+  /** File or device with the content; null if there is none. With `type = memory`, it is the listener's file in memory. */
   readonly path: string | null;
   /**
-   * Name (storageName) of the file or device that the listener found at the path and has locked. No other is served from that path.
-   * Undefined: not checked.
+   * Name (storageName) of the file or device that the listener found at the path and has locked. No other file or device is served from
+   * that path. Undefined if this is not checked.
    */
   readonly storage?: string;
   /** A multiple of `blockSizeBytes`, at least one block. */
@@ -33,16 +33,16 @@ export interface ServedVolume {
   readonly blockSizeBytes: 512 | 4096;
   readonly readonly: boolean;
   readonly shared: boolean;
-  /** Clients that may take the volume over; null: all clients. */
+  /** Names of the clients that may take the volume over; null means all clients. */
   readonly takeOver: readonly string[] | null;
-  /** Whether they may do so even if writes acknowledged to the holder are lost. */
+  /** True if they may take it over even when writes acknowledged to the holder are lost. */
   readonly takeOverForce: boolean;
-  /** Names of the clients that may use the volume; null: all clients. */
+  /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
   readonly test?: ServedTests;
 }
 
-/** Whether the volume is offered to this node. */
+/** Returns true if the volume is offered to this node. */
 export function isFor({ clients }: Pick<ServedVolume, 'clients'>, node: string): boolean {
   return clients === null || clients.includes(node);
 }

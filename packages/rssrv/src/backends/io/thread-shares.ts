@@ -1,6 +1,7 @@
-// Shares the worker's storage threads among volumes, because a call that hangs keeps its thread. A volume gets another thread only while
+// Shares the worker's storage threads among volumes, because a call that hangs occupies its thread. A volume gets another thread only while
 // more threads are free than it already has, so that a thread is always left for the next volume, however many volumes hang. Pure: counts
-// calls and starts them. Invariant: each call is started exactly once, in the order of its volume, and its share is returned when it ends.
+// calls and starts them. Invariant: each call is started exactly once; a volume's calls start in the order of their arrival; a call's
+// thread is returned when the call ends.
 
 /** Starts a call. `ended` is called once, when the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
@@ -15,7 +16,7 @@ export class ThreadShares {
     this.free = threads;
   }
 
-  /** The lane of a volume, shared by all sessions that have the volume open. Call `leave` when the backend is closed. */
+  /** Returns the volume's lane, which all sessions that have the volume open share. Call `leave` when the backend is closed. */
   enter(volumeId: string): ThreadLane {
     const lane = this.lanes.get(volumeId) ?? new ThreadLane(this);
     this.lanes.set(volumeId, lane);
@@ -28,7 +29,7 @@ export class ThreadShares {
     if (lane !== undefined && --lane.users === 0) this.lanes.delete(volumeId);
   }
 
-  /** Whether a lane with this number of threads may have another one. */
+  /** Returns true if a lane with this number of threads may have another one. */
   mayTake(held: number): boolean {
     return held < this.free;
   }
@@ -41,7 +42,7 @@ export class ThreadShares {
     this.waiting.add(lane);
   }
 
-  /** A thread has become free: offers it to the waiting lanes in turn. A lane that gets a thread moves behind those that do not. */
+  /** A thread has become free: offers it to the waiting lanes in turn. A lane that gets a thread moves to the end of the queue. */
   given(): void {
     this.free++;
     if (this.waiting.size === 0) return;

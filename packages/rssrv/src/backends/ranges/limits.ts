@@ -15,8 +15,8 @@ export const STEP_SLOW_MS = 50;
 /** A range helper that does not answer within this time is killed. */
 export const RANGE_HELPER_TIMEOUT_MS = 10_000;
 /**
- * Minimum wait before a lost range helper is restarted. The wait doubles with each loss, and returns to the minimum once a helper has run
- * long enough.
+ * Minimum wait before a lost range helper is restarted. The wait doubles with each loss, and returns to the minimum once a helper has been
+ * running long enough.
  */
 export const RANGE_HELPER_RETRY_MS = 1_000;
 export const RANGE_HELPER_RETRY_MAX_MS = 60_000;

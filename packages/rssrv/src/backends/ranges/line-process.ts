@@ -1,12 +1,12 @@
-// A child process that answers each line with one line, one at a time. A child that does not answer in time is killed. This module does not
-// know what the lines mean. Invariant: `null` (no answer) is reported only when the line cannot be executing any more. For the line that
-// was already sent, this is after the child has exited, however long that takes.
+// A child process that reads one line at a time and answers it with one line. A child that does not answer in time is killed. This module
+// does not know what the lines mean. Invariant: `null` (no answer) is reported only when the line can no longer be executing. For a line
+// that has been sent to the child, this means after the child has exited, however long that takes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 
-/** Gets the answer, or null if the process is gone. */
+/** Called with the answer, or with null if the process has exited. */
 export type LineAnswer = (line: string | null) => void;
 
 interface Question {
@@ -19,7 +19,7 @@ export interface LineProcessOptions {
   readonly args: readonly string[];
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Called once if the process ends without being told to. */
+  /** Called once if the process exits without having been told to. */
   readonly onLost: (reason: string) => void;
 }
 
@@ -39,17 +39,17 @@ export class LineProcess {
     this.child = this.start();
   }
 
-  /** False once the process is gone or was told to end. Every further question is then answered with null. */
+  /** False once the process has failed or has been told to exit. Every further question is then answered with null. */
   get isAlive(): boolean {
     return this.lostReason === null && !this.isEnding;
   }
 
-  /** Whether the process has exited. */
+  /** True if the process has exited. */
   get isGone(): boolean {
     return this.hasExited;
   }
 
-  /** Sends one line (without a newline). `answer` is never called before this returns. */
+  /** Sends one line (without a newline). `answer` is never called before `ask` returns. */
   ask(line: string, answer: LineAnswer): void {
     if (!this.isAlive) {
       setImmediate(answer, null);
@@ -59,7 +59,7 @@ export class LineProcess {
     this.next();
   }
 
-  /** Ends the process once it has answered all lines so far. */
+  /** Tells the process to exit once it has answered all lines sent so far. */
   end(): void {
     this.isEnding = true;
     if (this.asked === null) this.child?.stdin?.end();
@@ -67,14 +67,14 @@ export class LineProcess {
 
   private start(): ChildProcess | null {
     try {
-      // stderr is inherited on purpose, so that the end of the worker's stderr shows that the child has exited, too.
+      // The child inherits stderr on purpose: when the worker's stderr closes, the child has exited, too.
       const child = spawn(this.options.command, this.options.args, {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: { ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }), LC_ALL: 'C' },
       });
       child.on('error', (error) => this.lose(error.message));
       child.on('close', (code, signal) => this.closed(`it ended with ${signal ?? `status ${code ?? 'unknown'}`}`));
-      // If no descriptors are left, there are no pipes. Ignore a broken pipe, because `close` follows and gives the reason.
+      // Without free descriptors, there are no pipes. Ignore a broken pipe, because `close` follows and gives the reason.
       child.stdin?.on('error', () => undefined);
       child.stdout?.setEncoding('latin1');
       child.stdout?.on('data', (text: string) => this.receive(text));

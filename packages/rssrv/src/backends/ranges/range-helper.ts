@@ -1,7 +1,8 @@
-// Holes, zeroed ranges and extents: kernel calls that Node does not have, made by one perl child per process (helpers/ranges.pl). It starts
-// with the first attached file and ends with the last. While it is unavailable (no perl, an unknown architecture, or killed because it did
-// not answer), every answer is LOST and backends use their fallbacks. It is restarted on demand after a growing delay. Invariant: there is
-// only one child at a time, even while a killed one hangs in the storage.
+// Punches holes, zeroes ranges and finds extents. Node lacks these kernel calls, so one perl child per process makes them
+// (helpers/ranges.pl). The child is started when the first file is attached and exits after the last one is detached. While it is
+// unavailable (no perl, an unknown architecture, or killed because it did not answer), every answer is LOST, and backends use their
+// fallbacks. It is restarted on demand after a growing delay. Invariant: there is only one child at a time, even while a killed one hangs
+// in the storage.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -12,17 +13,17 @@ import { LineProcess } from './line-process.ts';
 
 import util from 'node:util';
 
-/** Pseudo errno: the helper is gone, and no operation requested of it is running. */
+/** Pseudo errno: the helper has exited, and none of the operations that it was asked for is running. */
 export const LOST = 'LOST';
 
-/** `found`: pairs (bytes, 0 data or 1 hole) from the requested position on; the pairs may cover less than requested. */
+/** `found`: pairs (bytes, 0 for data or 1 for a hole) that begin at the requested position and may cover less than requested. */
 export type RangeExtents = (errno: string | null, found: readonly number[]) => void;
 
 export interface RangeHelperPorts {
   readonly clock: Clock;
-  /** The helper cannot be used for at least `retryMs` (null: never again). For the log. */
+  /** Called, for logging, when the helper becomes unusable. `retryMs`: minimum time until a restart; null if it is never restarted. */
   readonly onLost: (reason: string, retryMs: number | null) => void;
-  /** The helper can be used again. */
+  /** Called when the helper can be used again. */
   readonly onBack?: () => void;
   /** The program to run. Default: `perl` in PATH. */
   readonly command?: string;
@@ -37,10 +38,10 @@ type Numbers = (errno: string | null, values: readonly number[]) => void;
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** Number of each attached file -> the words of the line that opens it. */
+  /** Number of each attached file -> words of the line with which the helper opens the file. */
   private readonly files = new Map<number, readonly (string | number)[]>();
   private losses = 0;
-  /** When the current child was started. No other is started before `notBeforeMs`. */
+  /** Time at which the current child was started. No other child is started before `notBeforeMs`. */
   private startedMs = 0;
   private notBeforeMs = 0;
   private isLost = false;
@@ -52,13 +53,13 @@ export class RangeHelper {
   }
 
   /**
-   * Passes the file behind the descriptor `fd` of this process to the helper. `canPunch`: true or false if known (block devices), otherwise
-   * `probe`. Resolves with null if the helper cannot be used.
+   * Passes the file behind the descriptor `fd` of this process to the helper. `canPunch`: true or false if this is known (block devices),
+   * otherwise `probe`. Resolves with null if the helper cannot be used.
    */
   async attach(fd: number, writable: boolean, canPunch: boolean | 'probe'): Promise<RangeFile | null> {
     const id = ++this.lastId;
     this.attached++;
-    // The path through /proc leads to the same file even if its name now belongs to another one.
+    // The path below /proc leads to the same file even if the file's name now belongs to another file.
     const words = [
       'open',
       id,
@@ -154,7 +155,7 @@ export class RangeHelper {
   }
 }
 
-/** One attached file. Positions and lengths are in bytes. No callback is called before the call that takes it returns. */
+/** One attached file. Positions and lengths are in bytes. No method calls its callback before it returns. */
 export class RangeFile {
   private readonly helper: RangeHelper;
   private readonly id: number;

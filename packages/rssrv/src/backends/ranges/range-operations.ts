@@ -1,7 +1,7 @@
-// DISCARD, ZERO and extents of one descriptor, through the range helper or, without it, by fallbacks: zeros are written, a discard does
-// nothing, everything counts as data. Long ranges are processed in steps off the event loop. The length of the steps is adapted to the time
-// they take, so that steps are short on any storage and even terabytes need few of them. Invariants: the fallback for a range starts only
-// after the helper's call for that range has ended; a sector counts as a hole only if all its bytes are in holes.
+// Implements DISCARD, ZERO and extents for one descriptor through the range helper. Without the helper, fallbacks write zeros, ignore
+// discards and report everything as data. Long ranges are processed in steps off the event loop. The length of the steps is adapted to the
+// time they take, so that steps are short on any storage, and even terabytes need only a few. Invariants: the fallback for a range starts
+// only after the helper's call for that range has ended; a sector counts as a hole only if all its bytes are in holes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -11,7 +11,7 @@ import { type IoEnd, writeWhole } from '../io/positioned-io.ts';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
 
-/** Errors of storage that does not support the operation. The operation is not tried again. */
+/** Errors from storage that does not support the operation. The operation is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
 /** Failures that leave the range unchanged. A discard is only a hint, so it succeeds nevertheless. */
 const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
@@ -44,8 +44,8 @@ function inMeasuredSteps(
 }
 
 /**
- * Runs `step` piece by piece until one fails. `end` is never called before this returns, provided that `step` also never calls back before
- * it returns.
+ * Calls `step` for one piece after another until one fails. If `step` never calls back before it returns, `end` is not called before
+ * `inSteps` returns.
  */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, stepBytes);
@@ -67,8 +67,8 @@ export class RangeOperations {
     this.descriptor = descriptor;
     this.range = range;
     this.mayPunch = range?.canPunch === true;
-    // Zeroing cannot be probed: a probe would have to zero past the end of the file, and that would allocate space. So the first ZERO tries
-    // it.
+    // Zeroing cannot be probed, because a probe would have to zero past the end of the file, and that would allocate space. The first ZERO
+    // finds out.
     this.mayZero = this.mayPunch;
   }
 
@@ -140,10 +140,10 @@ function append(pairs: number[], sectors: number, state: ExtentState): void {
 }
 
 /**
- * Converts byte extents into sector extents. `found`: pairs (bytes, 0 data or 1 hole) from `positionBytes` on, which may cover less or more
- * than `lengthBytes`. Returns pairs (sectors, EXTENT) from the same position up to the last whole sector that is known, at most
- * `lengthBytes`. They have no gaps, no empty pairs, and no neighbours with the same state. If nothing is known, it returns one DATA extent.
- * `positionBytes` and `lengthBytes` are multiples of a sector.
+ * Converts byte extents into sector extents. `found`: pairs (bytes, 0 for data or 1 for a hole) that begin at `positionBytes` and may cover
+ * less or more than `lengthBytes`. Returns pairs (sectors, EXTENT) from the same position to the last whole known sector, at most
+ * `lengthBytes`. They have no gaps, no empty pairs, and no two neighbours with the same state. If nothing is known, it returns one DATA
+ * extent. `positionBytes` and `lengthBytes` are multiples of a sector.
  */
 export function extentPairs(positionBytes: number, lengthBytes: number, found: readonly number[]): number[] {
   const pairs: number[] = [];
@@ -175,7 +175,7 @@ export class StepSize {
     return this.sizeBytes;
   }
 
-  /** Adapts the size after a step of this length that took `ms` milliseconds. */
+  /** Adapts the step size after a step of this length has taken `ms` milliseconds. */
   took(lengthBytes: number, ms: number): void {
     if (ms > STEP_SLOW_MS) this.sizeBytes = Math.max(STEP_MIN_BYTES, this.sizeBytes / 2);
     // A short last step of a range says nothing about a whole step.

@@ -17,13 +17,13 @@ export function exportName(volume: FrontendVolume): string {
 /** Volumes with `device = none` are attached but not exported. */
 const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export';
 
-/** A description for people. */
+/** Human-readable description of the volume. */
 export function exportDescription(volume: FrontendVolume): string {
   const rights = volume.readonly ? ', read-only' : '';
   return `Volume ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
 }
 
-/** Returns the volume that `name` means, or a message that says why it means none and lists the exported names. */
+/** Returns the volume that `name` means. If it means none, returns a message that says why and lists the exported names. */
 export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
   const found = candidates(volumes, name);
   const first = found[0];

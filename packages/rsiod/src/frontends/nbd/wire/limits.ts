@@ -8,8 +8,8 @@ const MIB = 1024 * KIB;
 
 export const NBD_CONNECTIONS_MAX = 256;
 /**
- * Number of connections beyond the limit that are refused with a message at a time, and how long each may take. Any further connection is
- * closed without a message.
+ * Maximum number of connections that are being refused with a message at the same time, and how long each refusal may take. Any further
+ * connection is closed without a message.
  */
 export const NBD_REFUSED_MAX = 16;
 export const NBD_REFUSED_TIMEOUT_MS = 5_000;
@@ -17,24 +17,26 @@ export const NBD_REFUSED_TIMEOUT_MS = 5_000;
 export const NBD_REFUSED_LOG_MS = 60_000;
 export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
 /**
- * Number of requests, and bytes of their data, that one NBD connection may have in flight. Beyond it, rsiod does not read from the
- * connection.
+ * Maximum number of requests, and maximum bytes of their data, in flight on one NBD connection. At the maximum, rsiod does not read from
+ * the connection.
  */
 export const NBD_REQUESTS_OUT_MAX = 256;
 export const NBD_BYTES_OUT_MAX = 64 * MIB;
-/** Maximum data of one NBD option. A longer option is discarded on arrival and refused. */
+/** Maximum length of the data of one NBD option. A longer option is discarded on arrival and refused. */
 export const NBD_OPTION_MAX_BYTES = 16 * KIB;
-/** Replies with less data than this are copied into the batch. Other replies are sent from their own buffers. */
+/** Data length below which a reply is copied into the batch. Other replies are sent from their own buffers. */
 export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
 /**
- * Maximum number of bytes received from an NBD client at once. With this size rsiod sends the first WRITEs of a burst while the next ones
- * arrive.
+ * Maximum number of bytes received from an NBD client at once. At this size rsiod sends the first WRITEs in a burst while the next ones are
+ * arriving.
  */
 export const NBD_RECEIVE_BYTES = 128 * KIB;
-/** Maximum bytes of copied replies that the NBD frontend sends together. A Unix socket accepts about 200 KiB at once. */
+/**
+ * Maximum size in bytes of the batch of copied replies that the NBD frontend sends at once. A Unix socket accepts about 200 KiB at once.
+ */
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
- * Limit for the bytes of all NBD connections' requests together. Beyond it, each connection may have one request in flight, and a large
+ * Limit for the total bytes of requests on all NBD connections. Beyond it, each connection may have one request in flight, and a large
  * request then uses NBD_FRONTEND_RESERVE_BYTES.
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;

@@ -1,5 +1,5 @@
-// The transmission phase on the wire. NbdRequestDecoder turns bytes, in any pieces, into requests; the write... functions write replies into a
-// buffer of the caller. Sans-I/O; nothing here allocates per request. The sink decides what a request means and when to stop.
+// The transmission phase on the wire. NbdRequestDecoder turns bytes, in any pieces, into requests; the write... functions write replies
+// into the caller's buffer. Sans-I/O; nothing here allocates per request. The sink decides what a request means and when to stop.
 //
 //   request:       0x25609513 | flags (u16) | type (u16) | cookie (u64) | offset (u64) | length (u32) | data of a WRITE
 //   simple reply:  0x67446698 | error (u32) | cookie (u64) | data of a READ
@@ -22,14 +22,14 @@ export interface NbdRequestHeader {
 }
 
 /**
- * What the decoder does after a header. `hold`: it takes nothing more and offers the header again with the next feed. `next`: another
- * header follows. `payload`: lengthBytes go to `payloadTarget` at `payloadOffset`. `drop`: lengthBytes of payload are skipped. `stop`:
- * nothing more is decoded.
+ * What the decoder does after a header. `hold`: it takes nothing more and offers the header again at the next feed. `next`: another header
+ * follows. `payload`: lengthBytes go to `payloadTarget` at `payloadOffset`. `drop`: lengthBytes of payload are skipped. `stop`: nothing
+ * more is decoded.
  */
 export type HeaderVerdict = 'hold' | 'next' | 'payload' | 'drop' | 'stop';
 
 export interface RequestSink {
-  /** A header is complete. The object is re-used, so `header` is valid during the call only. */
+  /** A header is complete. The object is re-used, so `header` is valid only during the call. */
   header(header: NbdRequestHeader): HeaderVerdict;
   payloadTarget: Buffer;
   payloadOffset: number;
@@ -62,12 +62,12 @@ export class NbdRequestDecoder {
     this.sink = sink;
   }
 
-  /** Whether a header is waiting for the sink to take it. */
+  /** True while a header is waiting for the sink to take it. */
   get isHolding(): boolean {
     return this.state === 'held';
   }
 
-  /** Takes bytes until all are taken, or the sink holds or stops. Returns the position after the bytes that were taken. */
+  /** Takes bytes until all have been taken or the sink answers `hold` or `stop`. Returns the position after the bytes that were taken. */
   feed(bytes: Buffer, start: number, end: number): number {
     let at = start;
     if (this.state === 'held') this.offer();
@@ -153,21 +153,21 @@ export class NbdRequestDecoder {
 }
 
 /**
- * An offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. That is block-aligned and,
- * with any length, past the end of every volume, so the request is refused for this reason only.
+ * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. That is block-aligned
+ * and, with any length, past the end of every volume, so the request is refused for this reason only.
  */
 export function offsetBytes(high: number, low: number): number {
   const bytes = high * U32 + low;
   return bytes > VOLUME_MAX_BYTES ? VOLUME_MAX_BYTES : bytes;
 }
 
-/** The request to which a reply belongs. */
+/** The request that a reply answers. */
 export interface ReplyAddress {
   readonly cookieHigh: number;
   readonly cookieLow: number;
 }
 
-/** This and each function below returns the position after the bytes that it wrote. */
+/** This function and each function below return the position after the bytes that it wrote. */
 export function writeSimpleReply(into: Buffer, at: number, to: ReplyAddress, errno: number): number {
   into.writeUInt32BE(MAGIC.SIMPLE_REPLY, at);
   into.writeUInt32BE(errno, at + 4);
@@ -187,7 +187,7 @@ export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, typ
   return at + CHUNK_HEADER_BYTES;
 }
 
-/** Writes the header and the offset that precede the data of a READ that is answered in one chunk. */
+/** Writes the header and offset that precede the data in a READ reply of one chunk. */
 export function writeDataChunkPrefix(
   into: Buffer,
   at: number,
@@ -212,7 +212,7 @@ export function writeErrorChunk(into: Buffer, at: number, to: ReplyAddress, errn
   return writeErrorPayload(into, payload, errno, sentence);
 }
 
-/** Writes an error chunk with the offset of the error, which READs use. */
+/** Writes an error chunk that contains the offset of the error, as used for READs. */
 export function writeOffsetErrorChunk(
   into: Buffer,
   at: number,

@@ -26,7 +26,7 @@ export const TRANSMISSION_FLAG = {
   SEND_FAST_ZERO: 1 << 11,
 } as const;
 
-/** Other options, like STARTTLS (5) and EXTENDED_HEADERS (11), are answered as unsupported. */
+/** Other options, such as STARTTLS (5) and EXTENDED_HEADERS (11), are answered as unsupported. */
 export const OPTION = {
   EXPORT_NAME: 1,
   ABORT: 2,

@@ -1,6 +1,6 @@
 // Turns bytes of the handshake into events: the client's flags, then options. Sans-I/O; takes bytes in any pieces. nbd-handshake.ts handles
-// the options. Invariant: at most NBD_OPTION_MAX_BYTES of one option are stored; longer data is dropped while it is received, and `data` is
-// then null.
+// the options. Invariant: at most NBD_OPTION_MAX_BYTES of one option are stored; longer data is dropped as it arrives, and `data` is then
+// null.
 //
 //   flags (u32), then again and again:   "IHAVEOPT" | option (u32) | length (u32) | data
 
@@ -9,7 +9,7 @@ import { CLIENT_FLAGS_BYTES, MAGIC, OPTION_HEADER_BYTES } from './nbd-constants.
 
 export interface OptionSink {
   clientFlags(flags: number): void;
-  /** `data` is valid during the call only; null: the option was too long. */
+  /** `data` is valid only during the call; null if the option was too long. */
   option(option: number, data: Buffer | null): void;
   /** The bytes are not an option, so nothing after them can be decoded. */
   badOption(): void;

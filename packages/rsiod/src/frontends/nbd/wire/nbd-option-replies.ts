@@ -37,7 +37,7 @@ export function optionReply(option: number, type: number, data: Buffer = NO_DATA
   return Buffer.concat([header, data]);
 }
 
-/** An error answer with a message for people. */
+/** An error answer with a human-readable message. */
 export function optionError(option: number, type: number, sentence: string): Buffer {
   return optionReply(option, type, Buffer.from(sentence, 'utf8'));
 }
