@@ -113,7 +113,7 @@ export function decideOpen(
 
 /**
  * Returns the holds after an OPEN has been decided, or the same object if nothing changes. `incarnation`: the storage's incarnation after
- * the losers' sessions have ended.
+ * the losers' grants have been revoked.
  */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;

@@ -1,7 +1,7 @@
 // Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a grant,
 // so that holds survive restarts. hold-rules.ts decides; this module serializes the changes of a volume's holds and the steps of a
-// take-over. Through ports, each OPEN ends sessions and syncs volumes. Invariant: the file always names the old or the new holder, and it
-// names the new one only once no request from the old one is running.
+// take-over. Through its ports, each OPEN revokes other holds and syncs the volume. Invariant: the file always names the old or the new
+// holder, and it names the new one only once no request from the old one is running.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';

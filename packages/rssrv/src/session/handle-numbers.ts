@@ -8,7 +8,7 @@ const HANDLE_MAX = 0xffff;
 export class HandleNumbers {
   private next = 1;
 
-  /** The highest number used so far. */
+  /** The highest possible number. */
   get last(): number {
     return HANDLE_MAX;
   }

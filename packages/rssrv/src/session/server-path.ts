@@ -237,7 +237,7 @@ export class ServerPath implements ConnectionEvents {
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
-  /** Returns true if a READ must be held back, either to keep READs in order or to let the event loop turn between long batches. */
+  /** Returns true if a READ must be held back: to keep READs in order, to let the event loop turn, or because there is no room. */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();
   }
@@ -262,7 +262,7 @@ export class ServerPath implements ConnectionEvents {
     this.held.push({ ...header });
   }
 
-  /** Returns true if a client may send this frame. Answers, handshake frames and frames that only servers send close the path. */
+  /** Returns true if a client may send this frame. Any other frame (an answer, a handshake frame or a server's frame) closes the path. */
   private check(header: Header): boolean {
     const entry = frameEntry(header.op);
     assert(entry !== undefined, 'The decoder lets unknown ops through');

@@ -1,5 +1,5 @@
-// Shared by the backends' tests: a directory that contains a volume, and promises instead of callbacks. The test that created the directory
-// removes it.
+// Shared by the tests of backends: a directory that contains a volume, and promises in place of callbacks. The test that created the
+// directory removes it.
 
 import { STORAGE_THREADS } from '../workers/limits.ts';
 import { ThreadShares } from '../backends/io/thread-shares.ts';
@@ -55,7 +55,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
   };
 }
 
-/** The backend's asynchronous operations, each of which returns a promise that resolves with its status. */
+/** The backend's asynchronous operations, each returning a promise of its status. */
 export function promised(backend: Backend) {
   const status = (start: (done: (status: Status) => void) => void): Promise<Status> => new Promise(start);
   return {

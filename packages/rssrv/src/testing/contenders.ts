@@ -1,4 +1,4 @@
-// For the tests of take-overs: three clients on different machines that contend for a volume, the volume itself, and the clients' requests.
+// Clients that contend for a volume in the tests of take-overs: three clients on different machines, the volume, and the clients' requests.
 // Each test has its own listener.
 
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -13,7 +13,7 @@ export const BIG2: ClientIdentity = { node: 'big-2', machine: 'm', instance: 3, 
 export const MARS: ClientIdentity = { ...BIG2, node: 'mars', machine: 'n', address: '127.0.0.3' };
 export const VENUS: ClientIdentity = { ...BIG2, node: 'venus', machine: 'o', address: '127.0.0.4' };
 
-/** Lets pending work continue until all of it is waiting for the test. */
+/** Lets pending work continue until all of it waits for the test. */
 export async function turns(): Promise<void> {
   for (let times = 0; times < 5; times++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,5 +1,5 @@
-// Ports for an OPEN (holds.ts) whose steps all succeed at once; for example, the volume exists. The tests of take-overs replace the steps
-// that must fail.
+// Ports of an OPEN (holds.ts) with which every step succeeds at once; for example, the volume exists. The tests of take-overs replace the
+// steps that must fail.
 
 import type { GrantPorts } from '../holds/holds.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';

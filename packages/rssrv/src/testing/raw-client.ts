@@ -1,5 +1,5 @@
-// A test client for a real session: its paths are admitted without a handshake, its requests may have any slot, seq and flags, and it
-// records every received frame.
+// A test client for a real session: paths are admitted without a handshake, requests may have any slot, seq and flags, and every received
+// frame is recorded.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
@@ -20,12 +20,12 @@ export interface Tag {
   readonly seq: number;
 }
 
-/** Storage whose operations finish only when the test completes them. `begun` lists them in order. */
+/** Storage whose operations end only when the test ends them. `begun` lists them in order. */
 export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];
   isClosed = false;
-  /** True if READs and WRITEs without FUA are executed at once. */
+  /** Whether READs and WRITEs without FUA run at once. */
   isFast = false;
   fill = 0;
 
@@ -60,7 +60,7 @@ export class HeldStorage {
     },
   };
 
-  /** Completes the oldest operation. */
+  /** Ends the oldest operation. */
   finish(status = 0): void {
     this.waiting.shift()?.(status as 0);
   }
@@ -126,9 +126,9 @@ export class SessionScene {
   readonly lost: string[] = [];
   /** Volumes for which the session reported truncated storage. */
   readonly cut: string[] = [];
-  /** Lines that the session logged. */
+  /** Lines of the log. */
   readonly logged: string[] = [];
-  /** Reasons that the session gave when it asked to be closed. */
+  /** Reasons for which the session asked to be ended. */
   readonly ends: string[] = [];
   readonly session: Session;
 
@@ -173,7 +173,7 @@ export class SessionScene {
     return new RawPath(link);
   }
 
-  /** Delivers all frames in transit and lets pending promises settle. */
+  /** Delivers all frames in transit and lets promises run. */
   async turn(): Promise<void> {
     for (let times = 0; times < 3; times++) {
       this.clock.advance(1);
@@ -181,7 +181,7 @@ export class SessionScene {
     }
   }
 
-  /** Opens the volume over `path`, using slot 255. The handle is 1. */
+  /** Opens the volume over `path` in slot 255. The handle is 1. */
   async open(path: RawPath): Promise<void> {
     path.message(OP.OPEN, { slot: 255, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
     await this.turn();

@@ -1,7 +1,7 @@
 // Identifies a file or device. Its name is the same for every path to it while it exists, so that volume-change.ts never serves it twice,
 // and opened-file.ts never serves another one in its place. Its stamp stays the same across boots and restarts, as far as the machine can
 // tell, so that volume-failures.ts detects replaced storage. Device numbers are not part of a stamp, because they change with each boot.
-// Neither of them reveals that content was overwritten in place, or that a file system or disk was restored to an earlier state.
+// Neither name nor stamp reveals that content was overwritten in place, or that a file system or disk was restored to an earlier state.
 
 import type { BigIntStats } from 'node:fs';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
-// Decides whether a read or write may be executed at once on the event loop or must use the thread pool. No call tells whether data is
-// cached, so each call on the loop is timed. One slow call proves little, because on a busy machine the process may not have been
+// Decides whether a read or write may be executed at once on the event loop or must use the thread pool. The kernel does not tell whether
+// data is cached, so each call on the loop is timed. One slow call proves little, because on a busy machine the process may not have been
 // scheduled. But if the process slept during a second slow call, that call waited for the storage, and the next requests use the pool.
 // While calls in the pool hang, no call is made on the loop, because a hanging call there would stop the whole process. Pure: time and
 // sleeps are ports.
@@ -44,8 +44,8 @@ export class InlinePolicy {
   }
 
   /**
-   * Returns true if the caller may make the call now, followed by `inlineEnded`, and false if the call must use the pool. Calls do not
-   * nest.
+   * Returns true if the caller may make the call on the loop. It must then call `inlineEnded` afterwards. False if the call must use the
+   * pool. Calls do not nest.
    */
   mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;
