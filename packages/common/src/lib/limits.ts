@@ -1,5 +1,5 @@
 // Limits that both the configuration and the wire protocol use, and limits on text lengths. Units are in the names. Packages that depend on
-// this one assert relations to these bounds in their src/limits.ts.
+// this one assert in their src/limits.ts that their own bounds agree with these.
 
 const MIB = 1024 * 1024;
 

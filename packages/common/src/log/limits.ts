@@ -1,5 +1,5 @@
 // Limits for logs: the size of lines and buffers, and how often lines of one kind are logged. Units are in the names. Packages that depend
-// on this one assert relations to these bounds in their src/limits.ts.
+// on this one assert in their src/limits.ts that their own bounds agree with these.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

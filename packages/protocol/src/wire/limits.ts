@@ -1,5 +1,5 @@
 // Bounds of frames and messages. Units are in the names.
-// Invariant: the relations asserted below. src/limits.ts asserts relations to bounds of other folders.
+// Invariant: the relations asserted below. src/limits.ts asserts that they agree with the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';

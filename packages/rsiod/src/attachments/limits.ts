@@ -1,5 +1,5 @@
 // Bounds of rsiod's attachments/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 /** How long `rsconfig -a` and `rsconfig -d` wait for the server, and how long the client waits for a list that it has requested. */
 export const ATTACH_WAIT_MS = 10_000;

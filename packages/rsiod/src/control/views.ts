@@ -52,7 +52,10 @@ interface ServerGroup {
   readonly sections: ClientServerConfig[];
 }
 
-/** Groups the sections: sections that lead to the same server form one group, and a section whose server was never met forms its own. */
+/**
+ * Groups the sections: sections that lead to the same server form one group, and a section whose server is
+ * not known yet forms a group by itself.
+ */
 function serverGroups(namespace: Namespace): ServerGroup[] {
   const groups: ServerGroup[] = [];
   const byServer = new Map<Server, ServerGroup>();

@@ -1,5 +1,5 @@
 // Bounds of rsiod's network/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 import { INTERFACES_NAMED_MAX } from '@rsio/protocol/wire/limits';
 

@@ -1,5 +1,5 @@
 // Bounds of rsiod's sys/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 export const STOP_WAIT_MAX_MS = 45_000;
 

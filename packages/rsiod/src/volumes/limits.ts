@@ -1,5 +1,5 @@
 // Bounds of rsiod's volumes/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';

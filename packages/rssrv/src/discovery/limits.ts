@@ -1,5 +1,5 @@
 // Bounds of rssrv's discovery/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
 /**

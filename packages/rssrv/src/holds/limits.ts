@@ -1,5 +1,5 @@
 // Bounds of rssrv's holds/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 /** A session whose last path closed at least this long ago no longer blocks an instance on another machine or from a later boot. */
 export const SESSION_SILENT_MS = 3_000;

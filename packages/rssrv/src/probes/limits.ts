@@ -1,5 +1,5 @@
 // Bounds of rssrv's probes/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 export const PROBE_CONNECTIONS_MAX = 4;
 /** Maximum number of probe connections from one node, so that no node locks out the others. */

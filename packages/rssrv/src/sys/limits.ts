@@ -1,5 +1,5 @@
 // Bounds of rssrv's sys/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 /**
  * Maximum number of volumes that a listener syncs at a time. Each sync has its own process, because hanging storage blocks the whole

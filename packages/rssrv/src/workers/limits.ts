@@ -1,5 +1,5 @@
 // Bounds of rssrv's workers/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 /**
  * Number of threads in a server process for storage that is not cached. One volume uses at most half of them. This number was the fastest

@@ -1,5 +1,5 @@
 // Bounds for the configuration: ranges of values, and defaults. Units are in the names. The assertions below check relations between these
-// bounds. Packages that depend on this one assert relations to these bounds in their src/limits.ts.
+// bounds. Packages that depend on this one assert in their src/limits.ts that their own bounds agree with these.
 
 import { assert } from '../../lib/assert.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';

@@ -180,7 +180,7 @@ export const SCHEMA = {
         ),
         'same-content': optional(
           types.stamp,
-          'Mark of a file or device with the same content as the previous one; rssrv logs the mark when you need it',
+          'Mark of the present file or device, which confirms that it has the content that was served before; rssrv logs the mark when it is needed',
         ),
         'test-delay': forTests(testDelays, 'Extra time that operations take; from a range, each delay is chosen uniformly at random'),
         'test-error': forTests(

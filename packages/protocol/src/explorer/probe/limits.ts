@@ -1,5 +1,5 @@
 // Bounds of probes, at both ends. Units are in the names.
-// Invariant: the relations asserted below. src/limits.ts asserts relations to bounds of other folders.
+// Invariant: the relations asserted below. src/limits.ts asserts that they agree with the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SEGMENT_BYTES } from '../../link/limits.ts';

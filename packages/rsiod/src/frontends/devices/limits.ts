@@ -1,5 +1,5 @@
 // Bounds of rsiod's frontends/devices/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 /** Time for the users of a device to write their data before the device is removed by force. */
 export const DEVICE_FORCE_MS = 3_000;

@@ -1,5 +1,5 @@
 // Bounds of rsiod's frontends/loop/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 export const DEVICE_GONE_WAIT_MS = 5_000;
 export const DEVICE_GONE_POLL_MS = 20;

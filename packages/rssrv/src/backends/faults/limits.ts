@@ -1,5 +1,5 @@
 // Bounds of rssrv's backends/faults/ folder. Units are in the names.
-// src/limits.ts asserts relations to bounds of other folders.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 const MIB = 1024 * 1024;
 

@@ -1,4 +1,4 @@
-// The client's side of NBD for tests, written independently of the server's codec, so that both cannot contain the same mistake. Pure.
+// The client's side of NBD for tests, written independently of the server's codec, so that a mistake in one is unlikely in the other. Pure.
 // Invariant: bytes that the NBD protocol does not allow cause an exception; they are never skipped.
 
 export const REQUEST_MAGIC = 0x25609513;

@@ -1,5 +1,5 @@
 // Bounds of rsiod's frontends/nbd/wire/ folder. Units are in the names.
-// Invariant: the relations asserted below. src/limits.ts asserts relations to bounds of other folders.
+// Invariant: the relations asserted below. src/limits.ts asserts that they agree with the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 
@@ -36,8 +36,8 @@ export const NBD_RECEIVE_BYTES = 128 * KIB;
  */
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
- * Limit for the total bytes of requests on all NBD connections. Beyond it, each connection may have one request in flight, and a large
- * request then uses NBD_FRONTEND_RESERVE_BYTES.
+ * Limit for the total bytes of requests on all NBD connections. Once it is reached, each connection may have only one request in flight.
+ * If that request is large, it counts against NBD_FRONTEND_RESERVE_BYTES.
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
 /**
