@@ -60,7 +60,7 @@ function noteOf(field: Field): string {
   return field.entry.default === null ? '' : `(${field.entry.default})`;
 }
 
-/** The problem of the form or field, or else the description and allowed values of the field. */
+/** The error in the form or the focused field. If there is none, the field's description and allowed values. */
 export function formHint(form: Form): { readonly style: 'plain' | 'problem'; readonly text: string } {
   if (form.problem !== null) return { style: 'problem', text: `! ${form.problem}` };
   const here = focused(form);

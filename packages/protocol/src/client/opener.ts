@@ -245,7 +245,7 @@ export class Opener {
     return true;
   }
 
-  /** Sends an internal request for the attachment's handle. Its result does not matter; an old server may not know it. */
+  /** Sends an internal request for the attachment's handle. The result is ignored, because an old server may not support the request. */
   private ioctl(attachment: Attachment, number: number): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined || opening.ioctls.has(number)) return;

@@ -5,8 +5,9 @@ import { INTERFACES_NAMED_MAX } from '@rsio/protocol/wire/limits';
 
 /** How long changes in the servers' lists and in the set of working paths are collected before the client adapts its paths. */
 export const ROUTES_FOLLOW_MS = 20;
-/** Maximum number of a namespace's connections that are being set up at a time, and how long one of them may delay the others. */
+/** Maximum number of a namespace's connection attempts that have a turn at the same time. */
 export const CONNECTS_AT_ONCE_MAX = 32;
+/** Time after which an attempt loses its turn if others are waiting. It continues without a turn. */
 export const CONNECT_TURN_MS = 100;
 
 /** Interval at which a starting rsiod checks whether its servers were reached. */

@@ -118,7 +118,7 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 
 /**
  * Returns the first section that leads to a server. Returns null if none does; the server's own report then does not count. A section leads
- * to a server if the server has been met at its end point or has reported that end point.
+ * to a server if the server has proved its identity at the section's end point, or has reported that end point.
  */
 export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
   const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);

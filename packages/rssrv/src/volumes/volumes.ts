@@ -79,7 +79,7 @@ export class Volumes {
     return mark(size ?? null).message;
   }
 
-  /** Returns the id of a configured volume, even if it is not served, and its served size. */
+  /** Returns the id of a configured volume, and the size at which it is served, null if it is not. */
   standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
     const key = volumeKey(volume);
     return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };

@@ -36,7 +36,7 @@ export class ReplayLog {
   private readonly blocks: ReplayBlocks;
   private readonly ranges = new ReplayRanges();
   private reservedRanges = 0;
-  /** Increases with each FLUSH sent. Changes answered later are younger than those that this FLUSH covers. */
+  /** Increases with each FLUSH sent. A change answered after a FLUSH was sent gets a higher age than the changes that this FLUSH covers. */
   private age = 1;
   /** Lowest valid mark. Smaller marks belong to a lost session or incarnation and cover nothing. */
   private marksFrom = 1;

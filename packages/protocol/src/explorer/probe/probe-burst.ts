@@ -37,7 +37,7 @@ export interface BurstSetting {
 /** Number of requests among which the bytes in flight are divided, so that answers arrive before all are used up. */
 const REQUESTS_AHEAD = 4;
 const DURATION_MIN_MS = 0.01;
-/** Minimum share of the elapsed time that counts as transfer time, because round trips vary. */
+/** Lower limit for the transfer time, as a share of the elapsed time: round trips vary, and subtracting one could leave almost nothing. */
 const MOVING_SHARE_MIN = 0.1;
 
 class Burst implements FrameReceiver {

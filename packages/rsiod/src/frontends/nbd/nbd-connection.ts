@@ -112,7 +112,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Ends the connection after an exception in any event. Requests that are still in the volume complete later. */
+  /** Ends the connection after an exception in any event. Requests already passed to the volume still complete, after this call. */
   failed(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     if (this.hasFailed || this.phase === 'finished') return;
