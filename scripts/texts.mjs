@@ -2,8 +2,7 @@
 // once. A small scanner of the sources finds them; a value filled in at run time appears as {expression}.
 // Invariant: the context of a text decides its kind, never whether it is listed. A text in an unknown context has the kind `text`.
 
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from './prepare.mjs';
@@ -145,10 +144,12 @@ class Scanner {
   }
 }
 
-/** Production sources below the folders: no tests, and no helpers of tests. */
+/** Production sources below the folders: no tests, no helpers of tests, and nothing that the build wrote. */
 function sources(folders) {
-  const files = execFileSync('git', ['ls-files', '-z', '--', ...folders], { cwd: ROOT, encoding: 'utf8' }).split('\0');
-  return files.filter((path) => /\.(ts|mjs)$/.test(path) && !/\.test\.|\/testing\//.test(path)).sort();
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((path) => `${folder}/${path}`),
+  );
+  return files.filter((path) => /\.(ts|mjs)$/.test(path) && !/\.test\.|\.d\.ts$|\/(testing|dist|node_modules)\//.test(path)).sort();
 }
 
 function main(folders) {
