@@ -1,7 +1,7 @@
-// Limits how many connections are being set up at the same time. A client that started thousands of paths at once could not keep up with
-// the handshakes, and its peers would time out one after the other. An attempt that takes long loses its turn but continues, so that
-// addresses that do not answer delay no others. Invariant: waiting attempts get a turn in order of arrival, and no timer runs while none
-// waits.
+// Limits how many connections are being set up at the same time. If a client started thousands of paths at once, it could not keep up with
+// the handshakes, and the servers would time out. A slow connection attempt loses its turn but continues, so that an address that does not
+// answer does not delay the other addresses. Invariants: waiting attempts get their turns in order of arrival; the timer runs only while an
+// attempt is waiting.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
@@ -9,7 +9,7 @@ import type { Connector } from '@rsio/protocol/link/path-transport';
 
 export class ConnectionLimiter {
   private readonly clock: Clock;
-  /** Key: the attempt that has a turn. Value: the start of the turn. The oldest turn comes first. */
+  /** Maps each attempt that has a turn to the time at which the turn began, oldest turn first. */
   private readonly turns = new Map<object, number>();
   private readonly waiting = new Map<object, () => void>();
   private timer: Timer | null = null;
@@ -18,20 +18,23 @@ export class ConnectionLimiter {
     this.clock = clock;
   }
 
-  /** Calls `go` when `who` gets a turn, possibly at once. */
+  /** Calls `go` when the attempt `who` gets a turn, possibly before this method returns. */
   enter(who: object, go: () => void): void {
     this.waiting.set(who, go);
     this.admit();
   }
 
-  /** Ends the turn of `who`, or removes `who` from the waiting attempts. */
+  /** Ends the turn of the attempt `who`, or removes `who` from the waiting attempts. */
   leave(who: object): void {
     this.waiting.delete(who);
     this.turns.delete(who);
     this.admit();
   }
 
-  /** Returns a connector whose connections wait until `who` gets a turn. The turn lasts until `leave`. */
+  /**
+   * Returns a connector that starts to connect only when the attempt `who` gets a turn. The turn ends when `leave` is called or, if other
+   * attempts are waiting, after CONNECT_TURN_MS.
+   */
   connector(who: object, inner: Connector): Connector {
     return {
       connect: (localAddress, address, port, opened, failed) => {

@@ -1,5 +1,5 @@
-// The identity that the client presents to servers: the machine (a stored id), the boot, and the instance of the daemon (docs/PROTOCOL.md
-// H4). Invariant: the instance number grows with every start and never decreases.
+// The identity that rsiod presents to servers: a stored machine id, the boot id, the instance number of the daemon, and a UUID for this run
+// (docs/PROTOCOL.md H4). Invariant: the instance number grows with every start of the daemon and never decreases.
 
 import { randomUUID } from 'node:crypto';
 import { bootId } from '@rsio/common/daemon/process-facts';
@@ -10,7 +10,7 @@ import path from 'node:path';
 export interface Identity {
   readonly machine: string;
   readonly boot: string;
-  /** Unique for this run of the daemon, because the other values may be the same on a copy of the machine. */
+  /** A UUID for this run of the daemon. It is needed because all other values may be the same on a copy of the machine. */
   readonly process: string;
   readonly instance: number;
 }
@@ -26,7 +26,10 @@ const FORM: StateForm<Kept> = {
   remedy: "restore it, or move it away and detach this node's volumes at the servers",
 };
 
-/** Reads the identity, and increases the instance number durably before it is used. Throws E_SYSTEM with the file's name. */
+/**
+ * Returns the identity for this start. The incremented instance number is durable when the promise resolves. Throws E_SYSTEM, naming the
+ * file, if identity.json cannot be used.
+ */
 export async function nextIdentity(stateDir: string): Promise<Identity> {
   let kept: Kept = { machine: randomUUID(), instance: 0 };
   const file = new StateFile<Kept>(path.join(stateDir, 'identity.json'), FORM, () => kept);

@@ -1,23 +1,27 @@
-// Bounds of rsiod's network/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// The bounds that rsiod's network/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those
+// of other folders.
 
 import { INTERFACES_NAMED_MAX } from '@rsio/protocol/wire/limits';
 
-/** How long changes in the servers' lists and in the set of working paths are collected before the client adapts its paths. */
+/**
+ * Delay between a change in a server's list, or in the set of working paths, and the client's new plan of routes. Because of the delay,
+ * several changes cause only one new plan.
+ */
 export const ROUTES_FOLLOW_MS = 20;
-/** Maximum number of a namespace's connection attempts that have a turn at the same time. */
+/** Maximum number of connection attempts in one namespace that have a turn (connection-limiter.ts) at the same time. */
 export const CONNECTS_AT_ONCE_MAX = 32;
-/** Time after which an attempt loses its turn if others are waiting. It continues without a turn. */
+/** After this time, a connection attempt loses its turn if other attempts are waiting, but it continues. */
 export const CONNECT_TURN_MS = 100;
 
-/** Interval at which a starting rsiod checks whether its servers were reached. */
+/** Interval at which rsiod, while it starts, checks whether it has reached its servers. */
 export const FIRST_CONTACT_POLL_MS = 20;
 /** Maximum number of addresses whose errors rsiod prints when it starts. Errors from further addresses are only counted. */
 export const REFUSALS_REPORTED_MAX = 16;
 /**
- * Maximum number of callers that can wait for one server's list. Beyond it, the caller that has waited longest proceeds without the list.
+ * Maximum number of callers that can wait for one server's list. If one more caller arrives, the caller that has waited longest proceeds
+ * without the list.
  */
 export const LIST_WAITERS_MAX = 1_024;
 
-/** Maximum number of remembered end points reported by one server. Beyond it, the oldest is removed. */
+/** Maximum number of end points that the client remembers for one server. If the client adds one more, it removes the oldest. */
 export const END_POINTS_REMEMBERED_MAX = 4 * INTERFACES_NAMED_MAX;

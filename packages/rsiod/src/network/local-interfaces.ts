@@ -1,12 +1,12 @@
-// The client's interfaces for path planning: the configured ones, completed with the machine's subnets. Pure. Invariant: an address that
-// the machine has lost keeps its last subnet, so that its paths stay the same and wait for the address.
+// Combines the client's configured interfaces with the machine's subnets, as route planning needs them. Pure. Invariant: an address that
+// the machine no longer has keeps its last known subnet, so that the plan keeps the paths of this address until it returns.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { prefixLengthOf } from '@rsio/common/lib/subnet';
 import type { LocalInterface } from './route-plan.ts';
 
-/** `before`: the previous result of this function. */
+/** `before` is the previous result of this function. */
 export function localInterfaces(
   configured: readonly ClientInterfaceConfig[],
   machine: readonly MachineInterface[],

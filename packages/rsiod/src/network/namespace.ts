@@ -1,6 +1,7 @@
-// One configured namespace: its routes, each with a supervisor that keeps a path up, and the servers met over these routes. route-plan.ts
-// decides which routes are wanted. When the servers' lists, the client's interfaces or the configuration change, this class starts and
-// retires supervisors accordingly. Invariant: a server is identified by its serverid; all paths to it belong to its one trunk.
+// One configured namespace: its routes, each with a supervisor that keeps a path up, and the servers that these routes have reached. The
+// module route-plan.ts decides which routes are wanted. When the servers' lists, the client's interfaces or the configuration change, this
+// class starts and retires supervisors accordingly. Invariant: the serverid identifies a server, and all paths to that server belong to one
+// trunk.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -41,13 +42,13 @@ import { ConnectionLimiter } from './connection-limiter.ts';
 
 /** A wanted path and its supervisor. */
 export interface Route extends RouteEnds {
-  /** The ends of a route never change, but their names may. */
+  /** The two addresses of a route never change, but the names of its ends may. */
   local: LocalInterface;
   remote: RemoteEnd;
   readonly supervisor: PathSupervisor;
-  /** The server met over this route; null before the first CHALLENGE. */
+  /** The server that this route has reached; null before the first CHALLENGE. */
   server: Server | null;
-  /** The name that the server has claimed over this route. The claim may be unproven. */
+  /** The server's name as given in a CHALLENGE over this route. The server may not have proved its identity yet. */
   serverName: string;
 }
 
@@ -58,7 +59,7 @@ export interface NamespacePorts {
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
   readonly events: ServerEvents;
-  /** Number of servers that have proved their identity, in all namespaces. */
+  /** Number of servers in all namespaces that have proved their identity. */
   serverCount(): number;
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
 }
@@ -72,9 +73,9 @@ export interface NamespaceSetup {
 
 export class Namespace {
   readonly servers = new Map<number, Server>();
-  /** The wanted paths, in order of the plan. */
+  /** The wanted routes, in the order of the plan. */
   routes: readonly Route[] = [];
-  /** End points without a route, each with the reason. */
+  /** End points for which the plan contains no route, each with the reason. */
   leftOut: readonly LeftOut[] = [];
   private setup: NamespaceSetup;
   private readonly identity: Identity;
@@ -93,14 +94,17 @@ export class Namespace {
     this.follow();
   }
 
-  /** The current result of trying each path. */
+  /** Whether each route's server is connected, and the last error of the route. */
   get tried(): TriedPath[] {
     return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
       return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };
     });
   }
 
-  /** Number of servers in this namespace that have proved their identity. Each path has at most one unproven server in addition. */
+  /**
+   * Number of servers in this namespace that have proved their identity. In addition, each route may have one server that has not proved
+   * its identity yet.
+   */
   get provedServers(): number {
     return [...this.servers.values()].filter(({ isProved }) => isProved).length;
   }
@@ -122,7 +126,7 @@ export class Namespace {
     return this.followTimer === null && isListed && !this.routes.some(isOpen);
   }
 
-  /** Closes all paths and answers requests under way with `status`. */
+  /** Closes all paths, and answers all requests in flight with `status`. */
   stop(status: number, reason: string): void {
     this.state = 'stopped';
     this.followTimer?.cancel();
@@ -132,17 +136,17 @@ export class Namespace {
     this.lines.close();
   }
 
-  /** Applies a new configuration or new facts about the client's interfaces. Paths that are still wanted continue. */
+  /** Applies a new configuration or new facts about the client's interfaces. Paths that the new plan still contains stay open. */
   change(setup: NamespaceSetup): void {
     this.setup = setup;
     const { heartbeatMs, suspectMs, deadMs } = setup.config;
     for (const { trunk } of this.servers.values()) trunk.setTimes({ heartbeatMs, suspectMs, deadMs });
     this.follow();
-    // A key that was refused before may be correct now.
+    // Retry the paths that are down, because a server may now accept a key that it refused before.
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
-  /** Servers that have attached volumes but to which no section in the new configuration leads. */
+  /** Returns the servers that have attached volumes but to which no `[server]` section of the new configuration leads. */
   lostBy(setup: NamespaceSetup): Server[] {
     const sections = sectionsByEndPoint(setup);
     return [...this.servers.values()].filter(
@@ -151,7 +155,8 @@ export class Namespace {
   }
 
   /**
-   * Key: position of a section. Value: the proven server to which the section leads, even if no path of that section is currently wanted.
+   * Maps the position of each `[server]` section to the proven server to which the section leads, even if no path of that section is
+   * currently wanted.
    */
   serversBySection(): ReadonlyMap<number, Server> {
     const { whole, config, locals } = this.setup;
@@ -181,8 +186,8 @@ export class Namespace {
   }
 
   /**
-   * Called when an address's interface has changed. The paths that use the address react at once, without waiting for a time-out or
-   * back-off.
+   * Called when a local address, or the state of its interface, has changed. The paths from this address react at once, without waiting for
+   * a time-out or back-off.
    */
   interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
     for (const { local, supervisor } of this.routes) {
@@ -193,13 +198,16 @@ export class Namespace {
     }
   }
 
-  /** Target port of a section when the client uses its first interface. The argument is the section's own port, or null if it has none. */
+  /**
+   * Returns the port to which the client connects from its first interface for a `[server]` section. `sectionPort` is the port that the
+   * section sets, or null if it sets none.
+   */
   portOf(sectionPort: number | null): number {
     const { whole, config, locals } = this.setup;
     return targetPort(whole, config, { port: sectionPort }, locals[0] ?? { portGiven: null });
   }
 
-  /** Adapts the routes to the plan. Does nothing when they already match. */
+  /** Makes a new plan, starts the supervisors of added routes, and retires the supervisors of removed routes. */
   private follow(): void {
     this.followTimer?.cancel();
     this.followTimer = null;
@@ -214,8 +222,8 @@ export class Namespace {
   }
 
   /**
-   * Schedules `follow`. Because of the delay, routes do not change during a loop over them, and many paths that come up together cause only
-   * one plan.
+   * Schedules `follow`. The delay ensures that the routes do not change during a loop over them, and that many paths that come up together
+   * cause only one new plan.
    */
   private wantFollow(): void {
     if (this.state === 'running') this.followTimer ??= this.ports.clock.after(ROUTES_FOLLOW_MS, () => this.follow());
@@ -292,31 +300,31 @@ export class Namespace {
         const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
         if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
         else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
-        // The server object is informed only if an attempt has failed with `lastError` itself.
+        // Inform the server object only if this attempt has failed because of `lastError`.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());
-        // The plan depends on which paths are up.
+        // Request a new plan, because the plan depends on which paths are up.
         if (isAlive(from) !== isAlive(to)) this.wantFollow();
         this.ports.pathChanged(route(), from, to, reason);
       },
     });
   }
 
-  /** The server has proved its identity at this end point, so no other server is there. */
+  /** Called when a path is up. Because the server has proved its identity at this end point, no other server is known there any more. */
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
     for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);
     server?.proved(serverName, key);
   }
 
-  /** After a server's last path is lost, its other paths do not wait for back-off or probation. */
+  /** If a server has lost its last path, makes its other routes retry without waiting for back-off or probation. */
   private pathLost(lost: Route): void {
     if (lost.server === null || lost.server.isConnected) return;
     for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.retrySoon();
   }
 
-  /** Makes all paths to a server that sends nothing retry soon. Paths that are up are not touched. */
+  /** Makes all routes to a server retry soon, except those whose path is up. */
   private hastenAll(server: Server): void {
     for (const route of this.routes) if (route.server === server) route.supervisor.retrySoon();
   }
@@ -334,7 +342,7 @@ export class Namespace {
     const before = route.server;
     route.server = server;
     route.serverName = challenge.server;
-    // If an address answers as a different server each time, only one unproven server is kept for it.
+    // Keep at most one unproven server for an address, even if the address answers as a different server each time.
     if (before !== null && !before.isProved) this.forgetUnused(before);
     return server.trunk;
   }

@@ -1,6 +1,7 @@
 // Plans which paths a namespace should have, from the configuration and the interfaces that the servers report. Pure; namespace.ts starts
 // and closes the paths. Invariants: at most one route for each pair of end points; a section whose address no server has ever reported
-// stays, because the administrator configured it; a server's list never removes the last working path to this server.
+// stays in the plan, because the administrator configured it; the list of a server never makes the client close its last working path to
+// that server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -19,13 +20,13 @@ export interface LocalInterface {
 
 /** The server's end of a route. */
 export interface RemoteEnd {
-  /** Name of the section, or SERVER-INTERFACE if only the server reports the interface. */
+  /** Name of the `[server]` section; SERVER-INTERFACE if no section names this end. */
   readonly name: string;
   readonly address: string;
   readonly serverkey: string | null;
   /** Position among the file's `[server]` sections; null if no section names this end. */
   readonly position: number | null;
-  /** The server that reports this end and must answer there; null if a section names this end, in which case any server may answer. */
+  /** Serverid of the server that must answer at this end; null if a section names this end, because any server may then answer. */
   readonly serverid: number | null;
 }
 
@@ -40,7 +41,7 @@ export interface LeftOut {
   readonly name: string;
   readonly address: string;
   readonly port: number | null;
-  /** Position of its section; null if it has no section. */
+  /** Position of the `[server]` section that names the end point; null if no section does. */
   readonly position: number | null;
   /** Readable text: the reason, a colon, and what to do. */
   readonly reason: string;
@@ -50,7 +51,7 @@ export interface LeftOut {
 export interface ServerPicture {
   readonly serverid: number;
   readonly name: string;
-  /** The interfaces in its current report. */
+  /** The interfaces that the server currently reports. */
   readonly interfaces: readonly ServerInterface[];
   /** Keys of the end points that the server has ever reported. */
   readonly named: ReadonlySet<string>;
@@ -72,19 +73,19 @@ export interface RoutePlan {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** Returns the key of an address and port. It is the same for all spellings of the address. */
+/** Returns a key for an address and port. All spellings of the address give the same key. */
 export function endPointKey(address: string, port: number): string {
   return `${addressKey(address)}/${port}`;
 }
 
-/** Returns the key of a route, which covers both ends. */
+/** Returns a key for a route, made from both of its ends. */
 export function routeKey({ local, remote, port }: RouteEnds): string {
   return `${addressKey(local.address)} ${endPointKey(remote.address, port)}`;
 }
 
 /**
- * The plan is stable: planning again after it has been applied gives the same plan. For this reason a server that would lose its last path
- * does not influence the plan.
+ * The plan is stable: after it has been applied, planning again gives the same plan. For this reason, if a plan would close all paths to a
+ * server, the plan is made again as if that server were not connected.
  */
 export function planRoutes(situation: RouteSituation): RoutePlan {
   const { wanted, leftOut } = planOnce(situation);
@@ -107,7 +108,7 @@ function planOnce(situation: RouteSituation): RoutePlan {
   return { wanted: [...plan.wanted.values()], leftOut: plan.leftOut };
 }
 
-/** Maps the key of each end point to its section. The port of a section may depend on the client's interface. */
+/** Maps the key of each end point to its section. The port for a section may depend on the client's interface. */
 export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituation, 'servers'>): Map<string, ClientServerConfig> {
   const sections = new Map<string, ClientServerConfig>();
   for (const section of config.servers) {
@@ -117,8 +118,8 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 }
 
 /**
- * Returns the first section that leads to a server. Returns null if none does; the server's own report then does not count. A section leads
- * to a server if the server has proved its identity at the section's end point, or has reported that end point.
+ * Returns the first `[server]` section that leads to a server. If no section does, returns null, and the plan ignores what the server
+ * reports. A section leads to a server if the server has proved its identity at the section's end point, or has reported that end point.
  */
 export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
   const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);
@@ -130,13 +131,13 @@ class Plan {
   readonly leftOut: LeftOut[] = [];
   private readonly situation: RouteSituation;
   private readonly sections: ReadonlyMap<string, ClientServerConfig>;
-  /** Key: an end point. Value: the number of wanted routes to it. */
+  /** Maps the key of each end point to the number of wanted routes to that end point. */
   private readonly atEndPoint = new Map<string, number>();
   /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
   /**
-   * Key: an end point that a connected server reports and at which it has proved its identity. Value: its serverid. Another server's report
-   * of this end point does not count.
+   * Maps each end point that a connected server reports, and at which this server has proved its identity, to the serverid. If another
+   * server reports the same end point, that report is ignored.
    */
   private readonly proved: ReadonlyMap<string, number>;
 
@@ -189,7 +190,10 @@ class Plan {
     }
   }
 
-  /** If none of a server's working paths is wanted any more, the server's learned paths stay until another path is up. */
+  /**
+   * If the plan contains none of a server's working paths, keeps those working paths that come from the server's own report until another
+   * path is up.
+   */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;
     if (living.some((route) => this.wanted.has(routeKey(route))) || sectionOf(this.sections, server) === null) return;
@@ -219,7 +223,7 @@ class Plan {
     if (reason !== null) this.leftOut.push({ name: remote.name, address, port, position: null, reason });
   }
 
-  /** Adds a route to the plan. Returns false if there is no room. */
+  /** Adds a route to the plan. Returns false if the server already has PATHS_PER_TRUNK_MAX routes. */
   private take(route: RouteEnds, room: { left: number }): boolean {
     if (this.wanted.has(routeKey(route))) return true;
     if (room.left <= 0) return false;
@@ -242,7 +246,7 @@ class Plan {
     return !this.listed.has(key) && (remote.serverid === serverid || named.has(key));
   }
 
-  /** True if a path to the server is up and stays in the plan even if the end points that the server no longer reports are dropped. */
+  /** True if a working path to the server stays in the plan even when the end points that the server no longer reports are dropped. */
   private hasLastingPath(server: ServerPicture): boolean {
     return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
   }

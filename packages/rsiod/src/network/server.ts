@@ -1,6 +1,6 @@
-// One server as this client knows it: its trunk, its name, its volumes and interfaces. The object is created at the first CHALLENGE, which
-// also shows that a configured address leads to this server. Invariants: if `isListed` is true, the list is from the current session; the
-// interfaces are the newest that the server has reported; an attached volume is never smaller than in the list.
+// One server as this client knows it: its trunk, its name, its volumes and interfaces. The object is created when the first CHALLENGE shows
+// that a configured address leads to this server. Invariants: if `isListed` is true, the list is from the current session; the interfaces
+// are the newest that the server has reported; an attached volume is never smaller than in the list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -32,16 +32,16 @@ export interface ServerPorts extends ServerEvents {
   readonly namespace: string;
   /** The name by which the server knows this client. */
   nodename(): string;
-  /** No path is receiving anything although requests are in flight. */
+  /** Called when no path receives anything although requests are in flight. */
   allQuiet(server: Server): void;
-  /** The interfaces that the server reports have changed. */
+  /** Called when the interfaces that the server reports have changed. */
   interfacesChanged(server: Server): void;
 }
 
 /** The id of a hold that no server has ever granted. */
 const NO_HOLD = 'none';
 
-/** Adds a key. Beyond END_POINTS_REMEMBERED_MAX keys, the oldest is removed. */
+/** Adds a key, and removes the oldest key if there are more than END_POINTS_REMEMBERED_MAX. */
 export function remember(keys: Set<string>, key: string): void {
   keys.delete(key);
   keys.add(key);
@@ -56,15 +56,15 @@ export class Server {
   name: string;
   volumes: readonly VolumeEntry[] = [];
   private listedById: ReadonlyMap<string, VolumeEntry> = new Map();
-  /** True if the server's list has been read in this session. */
+  /** True if the client has received the server's list in this session. */
   isListed = false;
   /** The interfaces in the server's newest report. */
   interfaces: readonly ServerInterface[] = [];
-  /** End points that the server has ever reported, limited by END_POINTS_REMEMBERED_MAX. */
+  /** Keys of end points that the server has ever reported, at most END_POINTS_REMEMBERED_MAX. */
   readonly named = new Set<string>();
-  /** End points at which the server has proved its identity, with the same limit. */
+  /** Keys of end points at which the server has proved its identity, at most END_POINTS_REMEMBERED_MAX. */
   readonly metAt = new Set<string>();
-  /** True if the server has proved its identity at least once. Until then its name is unproven. */
+  /** True if the server has proved its identity, and therefore its name, at least once. */
   isProved = false;
   /** Readable reason why this client may not connect to the server again; null if it may. */
   replaced: string | null = null;
@@ -72,7 +72,7 @@ export class Server {
   readonly opener: Opener;
   private readonly clock: Clock;
   private readonly ports: ServerPorts;
-  /** Generations of the server's list in this session: the newest announced one, and the one that `interfaces` comes from. */
+  /** The newest generation of the list that the server has announced in this session, and the generation from which `interfaces` comes. */
   private newestGeneration = 0;
   private interfacesGeneration = 0;
   private isListRequested = false;
@@ -123,18 +123,19 @@ export class Server {
   }
 
   /**
-   * Called when a connection to the server failed. An error that permanently ends all I/O counts only if the server has proved that it sent
-   * the error (R5).
+   * Called when a connection to the server has failed. Ignores an error unless the server has proved that it sent the error (R5), because
+   * some errors end all I/O permanently.
    */
   connectionFailed(error: RsError): void {
     if (error.context['proved'] !== true) return;
     if (error.code === 'E_REPLACED') this.replace(error.message);
-    // The server is waiting for a hanging storage call or the previous session to end.
+    // E_DRAINING means that the server is up, but is waiting for a storage call or for the previous session to end.
     if (error.code === 'E_DRAINING') for (const { events: watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
   }
 
   /**
-   * Called when another instance of this node has replaced this one at the server. All I/O ends with an error, and nothing new is started.
+   * Called when another instance of this node has replaced this one at the server. All I/O then fails, and this client no longer connects
+   * to the server.
    */
   replace(sentence: string): void {
     if (this.replaced !== null) return;
@@ -143,7 +144,8 @@ export class Server {
   }
 
   /**
-   * Called when a connection claims to lead to this server but has not proved it yet. Throws if another server seems to use the same id.
+   * Called when a connection claims to lead to this server but has not proved it yet. Throws if another server seems to use the same
+   * serverid.
    */
   meet({ server, instance }: Challenge): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
@@ -155,7 +157,7 @@ export class Server {
         `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
       );
     }
-    // If the server had restarted, its old process and therefore every old path would be gone.
+    // If the server had restarted, no old path could still be receiving data, so this seems to be a second server with the same serverid.
     if (isHeard) {
       throw new RsError(
         'E_PROTOCOL',
@@ -172,8 +174,8 @@ export class Server {
   }
 
   /**
-   * Requests the list. Resolves when the list has arrived, after `waitMs`, or when more than LIST_WAITERS_MAX calls are waiting for the
-   * list.
+   * Requests the list. Resolves when the list has arrived or after `waitMs`, or earlier if more than LIST_WAITERS_MAX callers are waiting
+   * for the list.
    */
   refresh(waitMs: number): Promise<void> {
     if (!this.isConnected) return Promise.resolve();
@@ -192,9 +194,9 @@ export class Server {
   }
 
   /**
-   * Asks the server why one of its volumes is not in its list. Resolves with null if the server has no such volume for this client or does
-   * not answer in time. The request is an OPEN with a hold that no client has. Therefore it cannot open a volume that was added after the
-   * list.
+   * Asks the server why a volume is missing from its list. Resolves with null if the server has no such volume for this client or does not
+   * answer in time. The request is an OPEN that resumes a hold that no client has. The server refuses such a request unless the volume is
+   * shared; if a shared volume was added after the list was sent, the handle is closed at once.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);
@@ -219,7 +221,7 @@ export class Server {
     callSession(this.trunk, { op: OP.LIST, attachment: null }, ({ status, bodies }) => {
       this.isListRequested = false;
       try {
-        // An answer that cannot be decoded breaks the path over which it came, and the current list stays.
+        // If the answer cannot be decoded, the exception closes the path that carried the answer, and the client keeps its current list.
         if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
       } finally {
         for (const waiter of [...this.listWaiters]) waiter();
@@ -231,7 +233,7 @@ export class Server {
 
   private takeList(parts: readonly ListAnswer[]): void {
     this.volumes = parts.flatMap(({ volumes }) => volumes);
-    // If several volumes have the same id, the first one counts.
+    // If several volumes have the same id, use the first one.
     this.listedById = new Map(this.volumes.toReversed().map((volume) => [volume.id, volume]));
     this.isListed = true;
     for (const attachment of this.trunk.attachments) this.growTo(attachment);
@@ -240,7 +242,10 @@ export class Server {
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
   }
 
-  /** Grows an attached volume to its size in the list, because an answer to OPEN may be older than a list that came over another path. */
+  /**
+   * Grows an attached volume to its size in the list, because the list may be newer than the answer to OPEN if they came over different
+   * paths.
+   */
   private growTo(attachment: Attachment): void {
     const { volume } = attachment;
     if (!this.isListed || volume === null) return;
@@ -249,10 +254,10 @@ export class Server {
   }
 
   /**
-   * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. These are handles of volumes
-   * that this client may no longer hold (the list may be older than the hold), and of volumes whose storage may have lost writes that only
-   * the replay log has. A list may also be newer than an answer to OPEN that arrives after it. Handles that are opened later are verified
-   * by SETTLED.
+   * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
+   * list does not name this client as a holder (the list may be older than the hold), or if the replay log contains writes that the storage
+   * may have lost. If the first OPEN of a volume is still in flight, its handle is verified later, because the answer may be older than the
+   * list. Handles that are opened after that are verified by SETTLED.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {
@@ -268,8 +273,8 @@ export class Server {
   }
 
   /**
-   * Ignores an older list, which came over a slower path. Also ignores a list without interfaces, because a valid list contains at least
-   * the interface of the path.
+   * Stores the interfaces that the server reports. Ignores a list that is older than the stored one, because it came over a slower path.
+   * Also ignores a list without interfaces, because a valid list contains at least the interface of the path.
    */
   private takeInterfaces(interfaces: readonly ServerInterface[], generation: number): void {
     if (interfaces.length === 0 || generation < this.interfacesGeneration) return;

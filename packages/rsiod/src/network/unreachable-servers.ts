@@ -1,12 +1,13 @@
-// Warnings about servers without a path when rsiod starts: the server's own error if it answered, otherwise a report that no server is
-// reachable. Pure. Invariant: a server that answered with an error is never reported as unreachable.
+// Composes the warnings that rsiod prints at its start about servers without a path. A warning contains the server's own error if the
+// server has answered; otherwise it says that no server is in reach. Pure. Invariant: a server that answered with an error is never
+// reported as unreachable.
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';
 
 export interface TriedPath {
-  /** The name of the [server] section. */
+  /** Name of the `[server]` section. */
   readonly name: string;
   readonly address: string;
   readonly port: number;
@@ -15,10 +16,10 @@ export interface TriedPath {
   readonly error: RsError | null;
 }
 
-/** Errors that occur without an answer from a server. */
+/** Errors which show that no server has answered. */
 const WITHOUT_ANSWER: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
-/** Returns the warnings to print; there are none if every server has a path. */
+/** Returns the warnings to print. There are none if at least one server is connected and no other server has answered with an error. */
 export function unreachableServers(namespace: string, paths: readonly TriedPath[]): string[] {
   const refusals = new Set<string>();
   for (const { name, address, port, isConnected, error } of paths) {

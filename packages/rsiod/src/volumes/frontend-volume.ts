@@ -1,28 +1,29 @@
-// What a frontend needs from an attached volume. What the daemon needs from a frontend is in frontends/frontend.ts. Invariant: the volume
-// alone checks range, alignment and rights, and answers with a status; a frontend does not check them again.
+// The interface of an attached volume that frontends use. The interface of a frontend that the daemon uses is in frontends/frontend.ts.
+// Invariant: only the volume checks ranges, alignment and access rights, and it answers invalid I/O with a status; frontends do not repeat
+// these checks.
 
 import type { Status } from '@rsio/protocol/wire/status';
 
 export type VolumeOp = 'read' | 'write' | 'flush' | 'discard' | 'zero';
 
 /**
- * One request of a frontend. The frontend owns and re-uses the object. From `submit` until `done` the object and the bytes of `buffer`
- * belong to the volume. The volume calls `done` exactly once, never from within `submit`.
+ * One I/O request from a frontend. The frontend owns and re-uses the object. From `submit` until `done` the object and the bytes of
+ * `buffer` belong to the volume. The volume calls `done` exactly once, never from within `submit`.
  */
 export interface VolumeIo {
   op: VolumeOp;
   positionBytes: number;
   lengthBytes: number;
-  /** For a read, the volume fills the buffer; for a write, it sends the buffer. Other operations do not use it. */
+  /** For a read, the volume fills this buffer; for a write, the volume sends its content. Other operations do not use the buffer. */
   buffer: Buffer;
   bufferOffset: number;
   fua: boolean;
   /**
-   * True if the range may begin and end at any byte: the volume then reads, changes and writes the blocks around it. Otherwise the range
-   * must be whole blocks.
+   * True if the range may begin and end at any byte, because the volume then reads, changes and writes partly covered blocks. If this is
+   * not set, the range must consist of whole blocks.
    */
   readonly anyRange?: boolean;
-  /** True if a `zero` must leave the range allocated, so that no hole is made. */
+  /** True if a `zero` must leave the range allocated and must not make a hole. */
   mustKeepAllocated: boolean;
   done(status: Status): void;
 }
@@ -32,9 +33,9 @@ export interface Extent {
   readonly isHole: boolean;
 }
 
-/** Identifies a volume by its name, and the content of the volume by `id`. */
+/** Identifies a volume by namespace, universe and name, and the content of the volume by `id`. */
 export interface VolumeIdentity {
-  /** Name of the namespace in the client's configuration, and name of the volume on the server. */
+  /** `namespace` is the client's name for the namespace; `name` is the server's name for the volume. */
   readonly namespace: string;
   readonly name: string;
   readonly universe: number;
@@ -43,7 +44,7 @@ export interface VolumeIdentity {
 
 /** An attached volume as the frontends see it. */
 export interface FrontendVolume extends VolumeIdentity {
-  /** The current incarnation of the server's storage. When it changes, unsynced writes may be lost. */
+  /** The current incarnation of the server's storage. If the incarnation changes, the storage may have lost unsynced writes. */
   readonly incarnation: string;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
@@ -51,8 +52,8 @@ export interface FrontendVolume extends VolumeIdentity {
   readonly canDiscard: boolean;
   submit(io: VolumeIo): void;
   /**
-   * Passes the extents that begin at `positionBytes` to `done`. They may cover less than `lengthBytes`, but cover at least one byte if the
-   * status is OK.
+   * Passes the extents that begin at `positionBytes` to `done`. If the status is OK, the extents cover at least one byte, but possibly less
+   * than `lengthBytes`.
    */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;
 }

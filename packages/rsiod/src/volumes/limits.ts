@@ -1,5 +1,5 @@
-// Bounds of rsiod's volumes/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// The bounds that rsiod's volumes/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those
+// of other folders.
 
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
@@ -8,32 +8,32 @@ export const COUNT_MAX = 0xffff;
 
 /**
  * A storage stall begins when the volume's paths are up but none of its I/O has completed for this long. SLOW_STORAGE_LOOK_MS is the
- * interval between checks.
+ * interval between checks for a storage stall.
  */
 export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
-/** Maximum length of a file name without its folders. The kernel has the same limit. */
+/** Maximum length of a file name, without its directories. The kernel has the same limit. */
 export const FILE_NAME_MAX_BYTES = 255;
-/** Time allowed for reconnecting or reopening the volume before I/O fails, when `stall = fail`. */
+/** With `stall = fail`, the client has this much time to reconnect or to reopen the volume before I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
 /**
- * Interval at which a halted volume checks the time. If a check is late by more than STALL_LATE_MS, this process was not running for a
- * while.
+ * Interval at which a halted volume checks the time. A check that is more than STALL_LATE_MS late shows that this process was not running
+ * for some time.
  */
 export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 
 /**
- * How long E_DRAINING counts as a sign that the server is slow. It must be long enough for the next attempt (within DRAINING_RETRY_MS) and
- * its handshake.
+ * After E_DRAINING, the client treats the server as reachable but slow for this long. The time must suffice for the next connection attempt
+ * (within DRAINING_RETRY_MS) and its handshake.
  */
 export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 
 /**
- * Maximum number of in-flight requests to one volume whose ranges are not whole blocks. Each such request has a buffer of two blocks.
+ * Maximum number of requests with partly covered blocks that one volume may have in flight. Each of them needs a buffer of two blocks.
  * Further requests wait.
  */
 export const BYTE_RANGES_OUT_MAX = 64;
-/** Maximum number of idle buffers that a volume keeps for requests whose ranges are not whole blocks. */
+/** Maximum number of idle buffers that a volume keeps for requests with partly covered blocks. */
 export const BYTE_RANGES_IDLE_MAX = 8;

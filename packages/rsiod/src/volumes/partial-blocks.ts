@@ -1,8 +1,8 @@
-// Executes requests whose ranges are not whole blocks as requests for whole blocks. A read reads the blocks around the range. A change
-// first reads the partly covered blocks, then writes them with the changed bytes. A discard skips partly covered blocks. At most
-// BYTE_RANGES_OUT_MAX requests are in flight; the others wait in order of arrival, and the frontends limit their number. Invariant:
-// overlapping changes are in flight one at a time, in order of arrival (range-lock.ts). Therefore no bytes are lost between the read and
-// the write, and an older change never overwrites a newer one.
+// Converts requests that cover some blocks only partly into requests for whole blocks. A read reads all blocks that its range touches. A
+// write or zero first reads the partly covered blocks, and then writes them back with the changed bytes. A discard skips partly covered
+// blocks. At most BYTE_RANGES_OUT_MAX requests are in flight; further requests wait in order of arrival, and the frontends limit their
+// number. Invariant: overlapping changes are in flight one at a time, in order of arrival (range-lock.ts). Therefore no other change to a
+// block is lost between its read and its write, and an older change never overwrites a newer one.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -13,11 +13,11 @@ import { RangeEntry, RangeLock } from './range-lock.ts';
 export interface ByteRangePorts {
   /** Sends a request for whole blocks at once, without queueing. */
   submit(piece: VolumeIo): void;
-  /** A change that was waiting may be sent now. */
+  /** Called when a waiting change to whole blocks may be sent. */
   go(entry: RangeEntry): void;
-  /** A request whose range is not whole blocks is done. */
+  /** Called when a request with partly covered blocks is done. */
   done(io: VolumeIo, status: Status): void;
-  /** Calls `fire` after the current event. */
+  /** Calls `fire` after the current event has been handled. */
   soon(fire: () => void): void;
 }
 
@@ -25,7 +25,7 @@ export class PartialBlocks {
   private readonly lock = new RangeLock();
   private readonly ports: ByteRangePorts;
   private readonly idle: ByteRange[] = [];
-  /** Requests that no earlier change blocks, but that wait because too many are in flight. */
+  /** Requests that wait only because BYTE_RANGES_OUT_MAX requests are in flight. */
   private queue: CutRequest[] = [];
   private out = 0;
 
@@ -33,28 +33,28 @@ export class PartialBlocks {
     this.ports = ports;
   }
 
-  /** Called before a change to whole blocks is sent. Returns false if the change must wait for `go`. */
+  /** Called before a change to whole blocks is sent. Returns false if the change must wait until `go` is called. */
   enter(entry: RangeEntry): boolean {
     return this.lock.enter(entry);
   }
 
-  /** Called when a change that has entered is done. */
+  /** Called when a change that was passed to `enter` is done. */
   leave(entry: RangeEntry): void {
     for (const free of this.lock.leave(entry)) this.proceed(free);
   }
 
-  /** The range of `io` is not whole blocks, has at least one byte and lies within the volume. */
+  /** The range of `io` must cover at least one block only partly, contain at least one byte, and lie within the volume. */
   submit(io: VolumeIo, blockBytes: number): void {
     const request = new CutRequest(io, blockBytes);
     if (!request.isExclusive || this.lock.enter(request)) this.inTurn(request);
   }
 
-  /** Removes all waiting requests. Returns the changes to whole blocks, and completes the other requests with `status`. */
+  /** Removes all waiting requests. Returns the removed changes to whole blocks, and completes the other removed requests with `status`. */
   abandon(status: Status): readonly RangeEntry[] {
     const waiting = this.lock.takeWaiting();
     const { queue } = this;
     this.queue = [];
-    // No request is waiting for these any more.
+    // `takeWaiting` has removed every waiting entry, so these calls of `leave` free no entry.
     for (const request of queue) if (request.isExclusive) this.lock.leave(request);
     for (const entry of [...queue, ...waiting]) if (entry instanceof CutRequest) this.ports.done(entry.io, status);
     return waiting.filter((entry) => !(entry instanceof CutRequest));
@@ -102,8 +102,10 @@ export class PartialBlocks {
 
 const NOTHING = Buffer.alloc(0);
 
+// The head and tail of a request are copied through `blocks`; its middle is sent from, or received in, the request's own buffer.
+//
 //   |  block  |  block  |  block  |  block  |
-//        [head|      middle       |tail]          head and tail are copied through `blocks`, the middle uses the request's buffer
+//        [head|      middle       |tail]
 
 class Piece implements VolumeIo {
   op: VolumeOp = 'read';
@@ -120,14 +122,17 @@ class Piece implements VolumeIo {
   }
 }
 
-/** A request from its arrival until it is done. Its position in the order is fixed before it gets a buffer. */
+/**
+ * A request with partly covered blocks, from its arrival until it is done. Its position in the order of changes is fixed before it gets a
+ * buffer.
+ */
 export class CutRequest extends RangeEntry {
   readonly io: VolumeIo;
   readonly blockBytes: number;
 
   /**
-   * The range of `io` is not whole blocks, has at least one byte and lies within the volume. The lock covers all blocks that the range
-   * touches.
+   * The range of `io` must cover at least one block only partly, contain at least one byte, and lie within the volume. The lock covers all
+   * blocks that the range touches.
    */
   constructor(io: VolumeIo, blockBytes: number) {
     super();
@@ -144,7 +149,7 @@ export class CutRequest extends RangeEntry {
 export class ByteRange {
   readonly blockBytes: number;
   private request: CutRequest | null = null;
-  /** Holds the blocks of head and tail. */
+  /** Buffer for the partly covered blocks at the head and tail of the range. */
   private readonly blocks: Buffer;
   private readonly pieces: readonly [Piece, Piece, Piece];
   private readonly submit: (piece: VolumeIo) => void;
@@ -155,7 +160,7 @@ export class ByteRange {
   private left = 0;
   private status: Status = STATUS.OK;
 
-  /** `submit` takes whole blocks and does not queue them; `ended` is never called from within `start`. */
+  /** `submit` sends a request for whole blocks without queueing it; `ended` is never called from within `start`. */
   constructor(blockBytes: number, submit: (piece: VolumeIo) => void, ended: (range: ByteRange, status: Status) => void) {
     this.blockBytes = blockBytes;
     this.blocks = Buffer.alloc(2 * blockBytes);
@@ -244,7 +249,7 @@ export class ByteRange {
     }
   }
 
-  /** Called when the partly covered blocks have been read: changes them and writes everything. */
+  /** Called when the partly covered blocks have been read. Changes their bytes, and writes them and the middle of the range. */
   private write(): void {
     const { op } = this.given;
     this.isReading = false;

@@ -1,22 +1,28 @@
-// The stall policy for one volume: how long I/O waits while nothing can be sent, and when waiting I/O fails. `judgeStall` is a pure
-// decision; `StallWatch` keeps the state and the one timer. Time during which this process was not running does not count, because the
-// process did not see the input that arrived then. Invariants: I/O fails only while the volume is halted; I/O waits for a server that is
-// reachable but slow; `abandon` is called only from a timer, never while the owner is calling this class.
+// The stall policy for one volume: how long I/O waits while nothing can be sent, and when waiting I/O fails. `judgeStall` is pure and makes
+// the decisions; `StallWatch` keeps the state and the only timer. Time during which this process was not running does not count towards a
+// time-out, because the process could not receive the server's messages then. Invariants: I/O fails only while the volume is halted; no
+// time-out elapses while the server reports that it is slow; `abandon` is called only from the timer, never while the owner is calling this
+// class.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Standing } from '@rsio/protocol/client/attachment';
 import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } from './limits.ts';
 
-//   ready --halted--> waiting --until--> failed (later I/O waits for its own time-out)
-//     ^--ready-----------+------------------/             recovering: the time runs on, but nothing fails
+// After I/O has failed, later I/O waits for its own time-out. While a volume is recovering, the time-out continues, but no I/O fails.
+//
+//   ready --halted--> waiting --time-out--> failed
+//     ^--ready-----------+---------------------/
 export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
-  /** I/O was submitted while the volume is not ready. */
+  /** I/O was submitted while the volume was not ready. */
   | { readonly kind: 'submitted' }
   /** The last outstanding I/O has completed. */
   | { readonly kind: 'idle' }
-  /** This process was not running for `ms`. That time does not count, because the process did not see the input that arrived then. */
+  /**
+   * This process was not running for `ms`. This time does not count towards a time-out, because the process could not receive the server's
+   * messages then.
+   */
   | { readonly kind: 'stood-still'; readonly ms: number }
   /** The server reports that it is reachable but slow. The report is valid for `forMs`. */
   | { readonly kind: 'slow'; readonly forMs: number }
@@ -27,27 +33,29 @@ export interface StallState {
   readonly standing: Standing;
   /** Time at which the volume stopped being ready; null if it is ready. */
   readonly sinceMs: number | null;
-  /** `sinceMs` plus the time since then during which this process was not running. With `stall = fail` the time-out starts here. */
+  /**
+   * `sinceMs` plus the time since then during which this process was not running. With `stall = fail`, the time-out starts at this time.
+   */
   readonly countsFromMs: number | null;
   /**
-   * Time at which I/O that has not been abandoned began to wait, plus later time when this process was not running; null if no I/O is
+   * Time at which the waiting I/O began to wait, plus the time since then during which this process was not running; null if no I/O is
    * waiting.
    */
   readonly waitsSinceMs: number | null;
-  /** Time until which the server's report that it is slow is valid. No time before it counts. */
+  /** Time until which the server's report that it is slow is valid. A time-out starts no earlier than this. */
   readonly slowUntilMs: number;
   /** True if I/O has been abandoned since the volume was last ready. */
   readonly hasAbandoned: boolean;
 }
 
-/** The events that are reported, each at most once until the volume is ready again. */
+/** The events that are reported. Each event is reported at most once until the volume is ready again. */
 export type StallEvent = 'waits' | 'gave-up' | 'goes-on';
 
 export interface StallVerdict {
   readonly state: StallState;
-  /** Time at which to judge again, with the input `time`; null if no time-out is running. */
+  /** Time at which `judgeStall` must be called again with the input `time`; null if no time-out is running. */
   readonly untilMs: number | null;
-  /** All waiting I/O must be answered now, with OUTCOME_UNKNOWN. */
+  /** True if all waiting I/O must now be answered with OUTCOME_UNKNOWN. */
   readonly mustAbandon: boolean;
   readonly event: StallEvent | null;
 }
@@ -104,8 +112,8 @@ function later(timeMs: number | null, ms: number): number | null {
 }
 
 /**
- * With `fail`, the time-out starts when the volume stops being ready, so that later I/O fails at once. With a duration, it starts when I/O
- * begins to wait.
+ * If the policy is `fail`, the time-out starts when the volume stops being ready, so that later I/O fails at once. If the policy is a
+ * duration, the time-out starts when I/O begins to wait.
  */
 function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs, slowUntilMs }: StallState): number | null {
   if (standing !== 'halted' || countsFromMs === null || waitsSinceMs === null || policy === 'forever') return null;
@@ -113,7 +121,7 @@ function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs,
 }
 
 /**
- * With `stall = fail` the time-out runs even while no I/O is waiting. Returns the time from which I/O fails at once, or null if the
+ * With `stall = fail`, the time-out runs even while no I/O is waiting. Returns the time from which I/O fails at once, or null if the
  * time-out is not running.
  */
 export function failsFromMs(policy: StallPolicy, { standing, countsFromMs }: StallState): number | null {
@@ -127,7 +135,7 @@ function eventOf(before: StallState, state: StallState): StallEvent | null {
 
 export interface StallWatchPorts {
   readonly clock: Clock;
-  /** Ends all waiting I/O with an error. */
+  /** Answers all waiting I/O with an error. */
   abandon(): void;
   report(event: StallEvent): void;
 }
@@ -162,7 +170,7 @@ export class StallWatch {
     return this.state.sinceMs;
   }
 
-  /** Changes the policy, including for I/O that is already waiting. */
+  /** Changes the policy. The new policy also applies to I/O that is already waiting. */
   setPolicy(policy: StallPolicy): void {
     this.policy = policy;
     this.take({ kind: 'standing', standing: this.state.standing, hasIo: false });
@@ -181,7 +189,7 @@ export class StallWatch {
     if (this.state.waitsSinceMs !== null) this.take({ kind: 'idle' });
   }
 
-  /** The server has reported that it is reachable but slow. */
+  /** Called when the server has reported that it is reachable but slow. */
   serverIsSlow(message: string): void {
     this.slowMessage = message;
     this.take({ kind: 'slow', forMs: DRAINING_VALID_MS });
@@ -197,7 +205,7 @@ export class StallWatch {
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // The pause counts as one check longer, so that input that arrived during it is read first.
+      // Add one interval to the pause, so that this process reads the messages that arrived during the pause before I/O can fail.
       const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
       this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }

@@ -1,8 +1,8 @@
-// Decides which changes to a volume must wait for each other because one of them reads, changes and writes blocks that it shares with
-// others. Pure. Plain changes may overtake each other (the trunk keeps their order). An exclusive change waits for all earlier ones that
-// overlap it, and later overlapping ones wait for it. Invariants: no change overtakes a waiting one that it overlaps; each entry that
-// enters leaves exactly once. While no change is exclusive, a change costs one link in a list; otherwise the list is walked when the change
-// enters, proceeds and leaves.
+// Decides which changes to a volume must wait for other changes. Pure. An exclusive change reads blocks, changes some of their bytes and
+// writes them back. It waits for all earlier changes that overlap it, and later overlapping changes wait for it. Other changes do not wait
+// for each other, because the trunk keeps their order. Invariants: no change overtakes a waiting change that it overlaps; each change that
+// enters leaves exactly once. While no change is exclusive, a change is only added to a list and removed from it; otherwise the list is
+// searched when the change enters, proceeds and leaves.
 
 /** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {
@@ -10,7 +10,10 @@ export class RangeEntry {
   endBytes = 0;
   isExclusive = false;
   isWaiting = false;
-  /** Number of earlier entries that must leave (or proceed, if neither is exclusive) before this one may proceed. */
+  /**
+   * Number of earlier entries that block this entry. Each of them stops blocking when it leaves or, if neither of the two is exclusive,
+   * when it proceeds.
+   */
   blockers = 0;
   before: RangeEntry | null = null;
   behind: RangeEntry | null = null;
@@ -22,7 +25,7 @@ export class RangeLock {
   private exclusives = 0;
   private waiting = 0;
 
-  /** Returns true if the entry may proceed now. Otherwise a later `leave` of another entry returns this one. */
+  /** Returns true if the entry may proceed now. Otherwise the entry must wait until a call of `leave` returns it. */
   enter(entry: RangeEntry): boolean {
     entry.before = this.last;
     entry.behind = null;
@@ -43,7 +46,8 @@ export class RangeLock {
     if (this.waiting === 0) return NOBODY;
     const free: RangeEntry[] = [];
     this.unblock(entry, from, entry.isExclusive ? 'all' : 'exclusive', free);
-    // An entry that proceeds no longer blocks entries that are not exclusive. Those are appended to `free` during this loop.
+    // When an entry that is not exclusive proceeds, it stops blocking other entries that are not exclusive. This loop also visits the
+    // entries that it appends to `free`.
     for (const gone of free) if (!gone.isExclusive) this.unblock(gone, gone.behind, 'plain', free);
     return free;
   }
@@ -69,7 +73,10 @@ export class RangeLock {
     entry.isWaiting = false;
   }
 
-  /** Starting at `from`, decrements `blockers` of each entry of this kind that overlaps `entry`. */
+  /**
+   * Decrements `blockers` of each waiting entry of this kind that overlaps `entry`, beginning at `from`. Appends entries that may now
+   * proceed to `free`.
+   */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {
       if (!other.isWaiting || !overlaps(entry, other)) continue;

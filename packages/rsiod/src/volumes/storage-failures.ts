@@ -1,6 +1,6 @@
-// Reports failures of a server's storage: it is full or has an I/O error. Programs get the errno; the administrator gets one event and one
-// log line instead of a message for each failed I/O. Invariants: the first failure of a kind is reported at once, later ones at most once
-// per STORAGE_ERRORS_LOG_MS; a failure is over only when the same kind of I/O has succeeded since.
+// Reports failures of a server's storage, for example that it is full or has an I/O error. Programs get an errno for each failed I/O, but
+// the administrator gets only one event and one log line for many failures. Invariants: the first failure of a kind is reported at once,
+// later failures at most once per STORAGE_ERRORS_LOG_MS; a failure is over only when the same kind of I/O has succeeded after it.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
@@ -9,26 +9,26 @@ import type { VolumeOp } from './frontend-volume.ts';
 
 export type StorageErrorEvent = 'storage-fails' | 'storage-fails-on' | 'storage-works';
 
-/** Statuses that describe the storage. All other statuses describe the request, the session or the holder. */
+/** Statuses that report a failure of the storage. All other statuses report a problem with the request, the session or the hold. */
 const OF_STORAGE: ReadonlySet<number> = new Set([STATUS.IO_ERROR, STATUS.NO_SPACE, STATUS.OUT_OF_MEMORY, STATUS.VOLUME_UNAVAILABLE]);
 
 export interface StorageFailure {
   readonly op: VolumeOp;
   readonly status: number;
-  /** Failures since the last report. */
+  /** Number of failures since the last report. */
   count: number;
   /** True if the same kind of I/O has succeeded since the last failure. */
   hasWorked: boolean;
 }
 
 export class StorageFailures {
-  /** True while a failure lasts. The data path checks this for each I/O that succeeds. */
+  /** True while a failure lasts. The data path checks this flag after each successful I/O. */
   isFailing = false;
   /** The last reported failure; null if nothing has failed. */
   reported: StorageFailure | null = null;
   private readonly clock: Clock;
   private readonly notify: (event: StorageErrorEvent) => void;
-  /** At most one failure for each operation and status. */
+  /** The current failures, at most one for each pair of operation and status. */
   private readonly failures = new Map<string, StorageFailure>();
   private timer: Timer | null = null;
 
@@ -53,7 +53,7 @@ export class StorageFailures {
     this.report('storage-fails', failure);
   }
 
-  /** Called when an I/O has succeeded. The caller may skip the call unless `isFailing` is true. */
+  /** Called when an I/O has succeeded. The call is needed only while `isFailing` is true. */
   worked(op: VolumeOp): void {
     for (const failure of this.failures.values()) {
       if (failure.op !== op) continue;
@@ -73,7 +73,7 @@ export class StorageFailures {
   private look(): void {
     this.timer = null;
     for (const [key, failure] of this.failures) {
-      // If there is no I/O, there is nothing to report.
+      // Without further failures no timer is needed, because the next I/O of this kind starts it.
       if (failure.count > 0) this.lookLater();
       if (failure.count > 0) this.report('storage-fails-on', failure);
       else if (failure.hasWorked) {

@@ -1,6 +1,7 @@
 // A storage stall: the volume's paths are up, but its I/O gets no answer. This file decides when a stall is reported, when it is over, and
-// what the I/O is waiting for. The judgement is a pure function of times; the watch polls. path-stall.ts handles lost paths and volumes
-// that are not open. Invariant: a timer runs only if I/O was outstanding at the last check, so the data path only has to test `isAsleep`.
+// what the I/O is waiting for. `judgeStorageStall` is pure; `StorageStallWatch` calls it at intervals. The module path-stall.ts handles
+// volumes that have no path or are not open. Invariant: the timer runs only if I/O was outstanding at the last check, so the data path
+// needs to test only `isAsleep`.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { StorageReport } from '@rsio/protocol/link/heartbeat';
@@ -12,13 +13,13 @@ export type StorageStallEvent = 'stands-still' | 'moves';
 export interface StorageStallLook {
   /** True while the volume has a path and is open. */
   readonly isReady: boolean;
-  /** Start of the time in which I/O is outstanding and none completes; null if no I/O is outstanding. */
+  /** Time since which I/O has been outstanding and none has completed; null if no I/O is outstanding. */
   readonly waitingSinceMs: number | null;
 }
 
 export interface StorageStallState {
   readonly lookedMs: number;
-  /** Waiting time counts from this time on. Before it the volume was not ready, or this process was not running. */
+  /** Waiting before this time does not count, because the volume was not ready or this process was not running. */
   readonly countsFromMs: number;
   /** `waitingSinceMs` of the reported stall; null if no stall has been reported. */
   readonly reportedSinceMs: number | null;
@@ -33,7 +34,7 @@ export function judgeStorageStall(
   { isReady, waitingSinceMs }: StorageStallLook,
   nowMs: number,
 ): { readonly state: StorageStallState; readonly event: StorageStallEvent | null } {
-  // This is not reported here. path-stall.ts reports why the volume is not ready and when it becomes ready again.
+  // The module path-stall.ts reports why a volume is not ready and when it becomes ready again.
   if (!isReady) return { state: storageStallStart(nowMs), event: null };
   const wasAway = nowMs - before.lookedMs > 2 * SLOW_STORAGE_LOOK_MS;
   const state = { ...before, lookedMs: nowMs, countsFromMs: wasAway ? nowMs : before.countsFromMs };
@@ -47,8 +48,8 @@ export function judgeStorageStall(
 }
 
 /**
- * Describes in readable text what the I/O is waiting for. `reported` is the server's newest report of what it is executing. A report older
- * than `waitingSinceMs` does not count.
+ * Returns a readable description of what the I/O is waiting for. `reported` is the server's newest report about the requests that it is
+ * executing. A report older than `waitingSinceMs` is ignored.
  */
 export function storageStallReason(serverText: string, waitingSinceMs: number, reported: StorageReport | null, nowMs: number): string {
   const answer = `an answer of ${serverText}, which`;
@@ -86,7 +87,7 @@ export class StorageStallWatch {
     return this.state.reportedSinceMs;
   }
 
-  /** Starts the checks, because I/O is outstanding. */
+  /** Starts the checks. Called when I/O is submitted while `isAsleep` is true. */
   wake(): void {
     this.isAsleep = false;
     this.state = storageStallStart(this.ports.clock.monotonicMs());

@@ -1,6 +1,6 @@
-// The persistent name of a volume, like udev's names in /dev/disk/by-id: rsio-NAMESPACEID-ID. Pure; makes no links. Invariants: the name
-// depends on the namespaceid and the volume's id only, so it does not change with addresses, servers, volume names, clients or restarts; no
-// two volumes have the same name; udev accepts the name as a file name.
+// Returns a volume's persistent name, rsio-NAMESPACEID-ID, which resembles the names that udev makes in /dev/disk/by-id. Pure; makes no
+// links. Invariants: the name depends only on the namespaceid and the volume's id, so it does not change with addresses, servers, volume
+// names, clients or restarts; no two volumes have the same name; udev accepts the name as a file name.
 
 import { createHash } from 'node:crypto';
 import { FILE_NAME_MAX_BYTES } from './limits.ts';
@@ -11,7 +11,7 @@ const ALLOWED = /[^A-Za-z0-9#+\-.:=@_]/g;
 /** `id` is a token: printable ASCII without blanks. A UUID, which is what rssrv uses, stays unchanged. */
 export function volumeById({ namespaceid, id }: { readonly namespaceid: number; readonly id: string }): string {
   const prefix = `rsio-${namespaceid}-`;
-  // udev escapes in the same way. The backslash is escaped too, so that two ids never give the same name.
+  // Escape characters in the same way as udev. The backslash is escaped, too, so that two ids never give the same name.
   const name = prefix + id.replace(ALLOWED, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return name.length <= FILE_NAME_MAX_BYTES ? name : `${prefix}sha256=${createHash('sha256').update(id).digest('hex')}`;
 }

@@ -1,5 +1,6 @@
 // Counters of an attached volume: requests, bytes, latencies, and the longest time without any completion while I/O was outstanding. The
-// volume owns the clock and the outstanding requests. Invariant: counters only grow, so that two samples give a rate.
+// volume supplies the times and the number of outstanding requests. Invariant: counters never decrease, so that the difference between two
+// samples gives a rate.
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -14,7 +15,7 @@ export class VolumeCounters {
   private errors = 0;
   private longestGapMs = 0;
 
-  /** `gapMs`: time since the last completion, or since the first outstanding I/O was submitted. */
+  /** `gapMs` is the time since the last completion or, if that is more recent, since the volume last had no outstanding I/O. */
   ended(io: VolumeIo, status: number, durationMs: number, gapMs: number): void {
     this.counts[io.op]++;
     this.bytes[io.op] += io.lengthBytes;

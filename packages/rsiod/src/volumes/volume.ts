@@ -1,6 +1,7 @@
-// An attached volume as its frontends use it: cuts their I/O into segments for the trunk, joins the answers, and counts. Only this file
-// checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: every `submit` leads to exactly
-// one `done`, which is never called from within `submit`; abandoned I/O is not sent again, and its buffers are no longer used here.
+// An attached volume, as its frontends use it. It splits I/O into segments for the trunk, combines the answers, and updates the counters.
+// Only this file checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: every `submit`
+// leads to exactly one `done`, which is never called from within `submit`; abandoned I/O is not sent again, and the volume no longer uses
+// its buffers.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
@@ -25,10 +26,10 @@ import { StorageFailures, type StorageErrorEvent } from './storage-failures.ts';
 import { StorageStallWatch, type StorageStallEvent } from './storage-stall.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
-/** The reported events about a volume's I/O. */
+/** The events about a volume's I/O that are reported. */
 export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 
-/** One I/O from a frontend, with its segments in flight. */
+/** One I/O from a frontend, with the number of its segments that are in flight. */
 class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
   /** True if the I/O has entered `byteRanges`, so that other changes may have to wait for it. */
@@ -55,7 +56,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
   outstanding = 0;
-  /** Start (monotonic ms) of the time in which I/O is outstanding and none completes; null if no I/O is outstanding. */
+  /** Time (monotonic ms) since which I/O has been outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
   private readonly serverName: (() => string) | null;
@@ -65,8 +66,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private readonly byteRanges: PartialBlocks;
 
   /**
-   * `notify` is called when I/O begins to wait or resumes, when the stall policy abandons it, and when the storage stalls or fails. It
-   * feeds the log and the events.
+   * `notify` is called when I/O begins to wait or resumes, when the stall policy abandons it, and when the storage stalls or fails. These
+   * calls cause log lines and events.
    */
   constructor(
     namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
@@ -126,7 +127,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.opened.readonly;
   }
 
-  /** The requested mode. The server's answer is in `readonly`. */
+  /** The mode that the client has requested. The mode that the server has granted is in `readonly`. */
   get wantsReadonly(): boolean {
     return this.attachment.readonly;
   }
@@ -157,7 +158,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     } else this.gather(io, invalid, true);
   }
 
-  /** `enter` is true if the I/O is a change that must wait for requests whose byte ranges share its blocks. */
+  /** If `enter` is true and the I/O is a change, it waits for overlapping requests with partly covered blocks. */
   private gather(io: VolumeIo, invalid: Status, enter: boolean): void {
     const gathering = this.freeGatherings.pop() ?? new Gathering();
     gathering.io = io;
@@ -170,7 +171,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       if (enter && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
       this.cut(gathering, io);
     }
-    // The I/O was refused or is empty, so there is nothing to send. It completes after the current event.
+    // I/O that is invalid or empty has nothing to send, so it completes after the current event.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
   }
 
@@ -181,7 +182,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.byteRanges.enter(gathering);
   }
 
-  /** Called when all changes that this one was waiting for have ended. */
+  /** Called when a waiting change no longer has to wait for any other change. */
   private go(entry: RangeEntry): void {
     assert(entry instanceof Gathering && entry.io !== null, 'An entry of a byte range proceeds as a change');
     this.cut(entry, entry.io);
@@ -210,7 +211,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       try {
         extents = extentsOf(first, lengthBytes);
       } catch (thrown) {
-        // The frontend gets an answer in any case; the path handles the protocol error.
+        // Answer the frontend in any case; the path handles the protocol error that is thrown.
         this.endExtents(STATUS.IO_ERROR, [], done);
         throw thrown;
       }
@@ -247,7 +248,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     this.trunk.wantPump();
   }
 
-  /** Calls `idle` as soon as no I/O is outstanding, possibly at once. */
+  /** Calls `idle` as soon as no I/O is outstanding, possibly before this method returns. */
   onIdle(idle: () => void): void {
     if (this.outstanding === 0) idle();
     else this.whenIdle.push(idle);
@@ -285,7 +286,10 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     this.notifyIdle();
   }
 
-  /** Counts a failure of the storage. Answers after the volume's end do not describe the storage and are ignored. */
+  /**
+   * Passes a status other than OK to `storageErrors`. Answers that arrive after the end of the attachment say nothing about the storage and
+   * are ignored.
+   */
   private failed({ op }: VolumeIo, status: number): void {
     if (this.attachment.standing !== 'over') this.storageErrors.failed(op, status);
   }
@@ -310,7 +314,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // If another machine wrote to the same block between our read and our write, its write would be lost.
+    // Refuse partly covered blocks of a shared volume: if another client wrote to such a block between this client's read and write, its
+    // write would be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
     return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
@@ -355,7 +360,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     }
   }
 
-  /** Splits a DISCARD or ZERO into whole MiB, followed by the rest in sectors. */
+  /** Splits a DISCARD or ZERO into requests for whole MiB, followed by requests for the remaining sectors. */
   private cutRange(gathering: Gathering, io: VolumeIo): void {
     const op = io.op === 'discard' ? OP.DISCARD : OP.ZERO;
     const flags = (io.fua ? FLAG.FUA : 0) | (io.op === 'zero' && io.mustKeepAllocated ? FLAG.NO_HOLE : 0);
@@ -397,7 +402,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 }
 
-/** Decodes extents that cover `askedBytes`, although the server may send more. Throws E_PROTOCOL. */
+/** Decodes the extents in an answer, and omits what exceeds `askedBytes`. Throws E_PROTOCOL. */
 function extentsOf(body: Buffer, askedBytes: number): Extent[] {
   const { extents } = decodeExtentsAnswer(body, 0, body.length);
   const found: Extent[] = [];
