@@ -17,7 +17,7 @@ import { SessionHost } from './workers/session-host.ts';
 
 class WorkerProcess {
   private readonly hosts = new Map<string, SessionHost>();
-  /** Session id -> node to which the session belongs. */
+  /** Maps each session id to the node to which the session belongs. */
   private readonly nodes = new Map<string, string>();
   private log: DaemonLog | null = null;
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
@@ -49,8 +49,8 @@ class WorkerProcess {
   }
 
   /**
-   * Ends this process after the listener has exited: finishes and flushes I/O in progress, starts nothing new, and waits for hanging
-   * storage for at most WORKER_DRAIN_TIMEOUT_MS.
+   * Called when the listener has exited. Starts no new I/O, finishes and flushes the I/O in progress, and then exits. If storage hangs, the
+   * process exits after WORKER_DRAIN_TIMEOUT_MS.
    */
   listenerLost(): void {
     systemClock.after(WORKER_DRAIN_TIMEOUT_MS, () => process.exit(1));
@@ -65,7 +65,7 @@ class WorkerProcess {
     const host = this.hosts.get(session);
     if (host !== undefined) host.receive(message, socket);
     else if (message.type === 'begin') this.begin(session, message);
-    // The session has already ended.
+    // Close a socket whose session has already ended.
     else socket?.destroy();
   }
 
@@ -100,7 +100,7 @@ function logOf({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLo
   return openLog({ file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined });
 }
 
-/** Exits after a short wait, in which messages that are being sent can still leave the process. */
+/** Exits after a short delay, so that messages that are being sent can still leave the process. */
 function exitSoon(code: number): void {
   systemClock.after(WORKER_FAREWELL_MS, () => process.exit(code));
 }
@@ -109,7 +109,7 @@ nameProcess('rssrv: standby');
 const worker = new WorkerProcess();
 process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
 process.on('disconnect', () => worker.listenerLost());
-// Ignore SIGINT, because a terminal's Ctrl-C reaches the whole process group. The listener decides when this process ends.
+// Ignore SIGINT, because a terminal's Ctrl-C reaches the whole process group. The listener decides when this process exits.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 worker.send({ type: 'ready' });

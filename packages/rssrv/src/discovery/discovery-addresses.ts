@@ -1,6 +1,6 @@
-// Keeps the addresses on which a server receives discovery datagrams, the interfaces that answer on each address, and the addresses of
-// clients that have proved themselves. Pure; discovery-service.ts owns the sockets. Invariants: each pair of address and port occurs once,
-// so that a request is received once even if several interfaces share a subnet; the number of known addresses is bounded, and a known
+// Determines the addresses on which a server receives discovery datagrams and the interfaces that answer them, and remembers the addresses
+// of clients that have proved their identity. Pure; discovery-service.ts owns the sockets. Invariants: each pair of address and port occurs
+// once, so that a request is received once even if several interfaces share a subnet; the number of known addresses is bounded, and a known
 // address grants no rights, because it proves nothing.
 
 import { isIPv4 } from 'node:net';
@@ -17,14 +17,15 @@ export interface DiscoveryAddress {
    */
   readonly isBroadcast: boolean;
   /**
-   * Name of the interface to which the address belongs. If several interfaces in one subnet share the address, this is the first of them.
+   * Name of the interface to which the address belongs. If several interfaces in one subnet share a broadcast address, this is the first of
+   * them.
    */
   readonly interfaceName: string;
 }
 
 /**
- * Returns the addresses to receive on, or none with `explore = no`. An interface with its own port also answers on that port, because
- * probes use the port of the paths.
+ * Returns the addresses on which the server receives discovery datagrams; none with `explore = no`. An interface with its own port also
+ * answers on that port, because probes use the port of the paths.
  */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];
@@ -47,7 +48,7 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
 
 /**
  * Returns the addresses that answer a request sent to a broadcast address, best first: those in the subnet of the sender, then others with
- * this broadcast address. On the loopback, all subnets have the same broadcast address.
+ * this broadcast address. On the loopback interface, all subnets have the same broadcast address.
  */
 export function answeringAddresses(
   broadcast: string,

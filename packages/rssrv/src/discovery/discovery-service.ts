@@ -1,5 +1,6 @@
-// Answers discovery datagrams on the UDP sockets that the configuration requires, by means of the pure responder. It never touches workers
-// or sessions. Invariant: a problem with UDP causes only a warning, and the server continues to serve its clients.
+// Opens the UDP sockets that the configuration requires, and answers discovery datagrams on them. The pure DiscoveryResponder makes the
+// answers. This module never touches workers or sessions. Invariant: a failure of a UDP socket causes only a warning, and the server
+// continues to serve its clients.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -18,7 +19,7 @@ export interface DiscoveryPorts {
   readonly sockets: DatagramSockets;
   /** The machine's current interfaces. */
   machine(): MachineInterface[];
-  /** Identifies this run of the listener, as 32 hex digits. */
+  /** Id of this run of the listener: 32 hex digits. */
   readonly instance: string;
 }
 
@@ -34,7 +35,7 @@ export class DiscoveryService {
   private readonly ports: DiscoveryPorts;
   private readonly sockets = new Map<string, BoundSocket>();
   private readonly known = new KnownAddresses();
-  /** Serializes changes, so that a socket is not opened twice. */
+  /** The last call of `follow`. The calls are executed one after another, so that no socket is opened twice. */
   private following: Promise<unknown> = Promise.resolve();
   private config: RssrvConfig | null = null;
   private responder: DiscoveryResponder | null = null;
@@ -57,7 +58,7 @@ export class DiscoveryService {
     return followed;
   }
 
-  /** Records that a client has proved itself from this address. */
+  /** Records that a client has proved its identity from this address. */
   proved(address: string): void {
     this.known.proved(address);
   }
@@ -127,7 +128,7 @@ export class DiscoveryService {
       });
   }
 
-  /** The socket that sends the answer. A socket on a broadcast address can only receive. */
+  /** Returns the socket from which the answer is sent, because a socket on a broadcast address can only receive. */
   private answeringSocket(at: DiscoveryAddress, from: DatagramPeer): DatagramSocket | undefined {
     const { address, port, isBroadcast } = at;
     if (!isBroadcast) return this.sockets.get(addressKeyOf(address, port))?.socket;

@@ -1,10 +1,10 @@
-// Bounds of rssrv's discovery/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// The bounds that rssrv's discovery/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with
+// those of other folders.
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
 /**
- * DISCOVERY_DROPS_LOG_MS: minimum interval between log lines about unanswered datagrams. DISCOVERY_FACTS_MS: interval at which a server
- * reads the speeds and MTUs of its interfaces again.
+ * DISCOVERY_DROPS_LOG_MS is the minimum interval between log lines about unanswered datagrams. DISCOVERY_FACTS_MS is the minimum interval
+ * at which a server rereads the speeds and MTUs of its interfaces.
  */
 export const DISCOVERY_DROPS_LOG_MS = 60_000;
 export const DISCOVERY_FACTS_MS = 10_000;

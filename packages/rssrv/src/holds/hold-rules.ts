@@ -1,5 +1,5 @@
-// Decides which client may have a volume (docs/PROTOCOL.md H1 to H4): the result of an OPEN, and the holds after each change. Pure.
-// holds.ts makes the holds durable. Before it calls `withOpening`, the caller ensures that no request under a lost hold is running.
+// Decides which client may have a volume (docs/PROTOCOL.md H1 to H4), by computing the result of an OPEN and the holds after each change.
+// Pure. holds.ts makes the holds durable. Before it calls `withOpening`, the caller ensures that no request under a lost hold is running.
 // Invariants: a volume that is not shared has one writer or only readers; the epoch grows with each change of holds; no two holds have the
 // same identity.
 
@@ -18,19 +18,22 @@ export interface Hold {
   readonly node: string;
   readonly machine: string;
   readonly instance: number;
-  /** Null means any process of that instance. Null occurs in earlier versions of the file, and with clients of the first versions. */
+  /**
+   * Null matches any process of the instance. It is null in holds from earlier versions of the file, and in holds of clients of the first
+   * versions.
+   */
   readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
   /**
-   * The volume's epoch when this hold began, which identifies the hold. 0 for a reader from the file's first version, in which a reader's
-   * identity has no epoch.
+   * The volume's epoch when this hold began. It identifies the hold. It is 0 for a reader in the first version of the file, because the
+   * identity of a reader contained no epoch in that version.
    */
   readonly epoch: number;
   /**
-   * The last incarnation of the storage in which the holder had recovered everything. Null (first version of the file) counts as the
-   * current incarnation.
+   * The last incarnation of the storage for which the holder has recovered all its writes. Null comes from the first version of the file
+   * and is treated as the current incarnation.
    */
   readonly life: string | null;
 }
@@ -43,7 +46,7 @@ export interface TakeOver {
 }
 
 export interface VolumeHolds {
-  /** Number of changes of the holds so far. */
+  /** Number of times that the volume's holds have changed. */
   readonly epoch: number;
   readonly holds: readonly Hold[];
   readonly taken: TakeOver | null;
@@ -58,25 +61,25 @@ export interface Refusal {
   readonly holders: readonly Holder[];
 }
 
-/** The result of an OPEN. It applies once no request from `losers` is running and their writes are durable. */
+/** An OPEN that will be granted. The new hold may begin only when no request from `losers` is running and all their writes are durable. */
 export interface Opening {
   readonly kind: 'opening';
   readonly client: Claimant;
   /** True if the handle is read-only. */
   readonly readonly: boolean;
-  /** True if the hold is a reader's. A second, read-only handle does not turn a writer into a reader. */
+  /** True if the hold permits only reading. If a writer opens a second, read-only handle, it remains a writer. */
   readonly isReader: boolean;
-  /** Holds that this OPEN takes over from other nodes. */
+  /** Holds of other nodes that this OPEN takes over. */
   readonly losers: readonly Hold[];
-  /** The hold that belongs to another instance of this node, or null. */
+  /** The hold of another instance of this node, which this OPEN replaces; null if there is none. */
   readonly replaced: Hold | null;
   /** True if the holder has nothing to recover. */
   readonly isSettled: boolean;
-  /** True if a loser may have written. The volume must then be synced first. */
+  /** True if the volume must be synced first, because a holder that loses it may have written. */
   readonly needsSync: boolean;
 }
 
-/** `incarnation`: the current incarnation of the storage. */
+/** Decides whether an OPEN is granted. `incarnation` is the current incarnation of the storage. */
 export function decideOpen(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -112,8 +115,8 @@ export function decideOpen(
 }
 
 /**
- * Returns the holds after an OPEN has been decided, or the same object if nothing changes. `incarnation`: the storage's incarnation after
- * the losers' grants have been revoked.
+ * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. `incarnation` is the incarnation of the storage
+ * after the losers' grants have been revoked.
  */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;
@@ -132,7 +135,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   const hold = {
     ...own,
     readonly: onlyReads,
-    // No client has written since this hold began, so the hold keeps its identity.
+    // No other client has written since this hold began, so the hold keeps its identity.
     epoch: isChanged && own.epoch === 0 ? epoch : own.epoch,
     life: isSettled ? incarnation : own.life,
   };
@@ -140,7 +143,10 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
 }
 
-/** Returns the client's view of its hold. `epoch`: grants up to this epoch are revoked together. */
+/**
+ * Returns the identity of the client's hold and the epoch of the grant, or null if the client has no hold. Grants up to the same epoch are
+ * revoked together.
+ */
 export function grantFor(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -151,8 +157,8 @@ export function grantFor(
 }
 
 /**
- * Returns the holds after a client has closed the volume. The client's hold is removed, unless it began after `epoch`, the epoch of the
- * grant.
+ * Returns the holds after a client has closed the volume. `epoch` is the epoch of the grant that the client has closed. If the client's
+ * hold began after this epoch, it stays.
  */
 export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
   const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);
@@ -183,7 +189,8 @@ export function holdersOf(holds: readonly Hold[]): Holder[] {
 type Who = Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>;
 
 /**
- * Returns true if both are the same instance. The number of starts is not enough, because a copy of a client's machine has the same number.
+ * Returns true if `client` is the instance that has this hold. Comparing instance numbers is not enough, because a copy of a client's
+ * machine has the same number.
  */
 export function isOf(hold: Who, client: Who): boolean {
   const isSameStart = hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
@@ -198,7 +205,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** The refusal under H3: the present holder has not yet recovered its writes. */
+/** Returns the refusal under H3, because the present holder has not yet recovered its writes. */
 function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
   const sentence =
     `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +
@@ -210,7 +217,7 @@ function heldBy(name: string, hold: Hold | undefined): string {
   return `Volume ${name} is held by ${hold?.node ?? '?'} at ${hold?.address ?? '?'} since ${hold === undefined ? '?' : formatTime(hold.sinceMs)}`;
 }
 
-/** The refusal if the client tries to resume a hold that it has lost. */
+/** Returns the refusal for a client that tries to resume a hold that it has lost. */
 function taken(entry: VolumeHolds, { name }: HeldVolumeFacts, { node }: Claimant): Refusal {
   const others = entry.holds.filter((hold) => hold.node !== node);
   const by = entry.taken;

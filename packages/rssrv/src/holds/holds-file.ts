@@ -12,17 +12,17 @@ import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 
 export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;
-  /** Node -> notes about its instances. */
+  /** Maps each node to the notes about its instances. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
 }
 
-/** The second version of the file had no process ids. The first version also had no epochs and no incarnations for holds. */
+/** In the second version of the file, holds had no process ids. In the first version, holds also had no epochs and no incarnations. */
 type SecondHold = Omit<Hold, 'process'>;
 type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
 
 /**
- * Used until the second version: `node machine` -> number below which instances are refused. It was unbounded, and had an entry for every
- * machine name that any client had sent.
+ * Up to the second version, the file mapped `node machine` to the number below which instances are refused. This map was unbounded, because
+ * it had an entry for each machine id that any client had ever sent.
  */
 type EarlierInstances = Readonly<Record<string, number>>;
 
@@ -124,7 +124,10 @@ function isVolumeOf<H extends SecondHold>(value: unknown, isHold: (hold: unknown
   return isWhole(epoch) && isListOf(holds, (hold): hold is H => isHold(hold, epoch)) && (taken === null || isTakeOver(taken));
 }
 
-/** Returns true for a valid hold. A hold that began after the last change is invalid, because a later hold would get the same identity. */
+/**
+ * Returns true for a valid hold. A hold whose epoch is higher than the volume's epoch is invalid, because a later hold would get the same
+ * identity.
+ */
 function isSecondHold(value: unknown, lastEpoch: number): value is SecondHold {
   if (!isRecord(value) || !isFirstHold(value)) return false;
   const { epoch, life } = value as Partial<Hold>;

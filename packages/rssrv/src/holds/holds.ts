@@ -1,7 +1,7 @@
-// Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a grant,
-// so that holds survive restarts. hold-rules.ts decides; this module serializes the changes of a volume's holds and the steps of a
-// take-over. Through its ports, each OPEN revokes other holds and syncs the volume. Invariant: the file always names the old or the new
-// holder, and it names the new one only once no request from the old one is running.
+// Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a volume
+// is granted, so that holds survive restarts. The rules are in hold-rules.ts; this module executes the changes to a volume's holds, and the
+// steps of a take-over, one after another. An OPEN revokes other holds and syncs the volume through GrantPorts. Invariant: the file always
+// names the old or the new holder, and it names the new holder only when no request from the old holder is running.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -30,32 +30,35 @@ import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withRep
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
 
-/** The listener's functions that an OPEN needs. */
+/** Functions of the listener that are needed to execute an OPEN. */
 export interface GrantPorts {
-  /** Returns the requested volume if the client may have it now, or null if the volume has been removed since the request. */
+  /** Returns the requested volume, or null if the server does not, or no longer, serve this volume to the client. */
   find(): ServedVolume | null;
   /** Returns the current incarnation of the storage. */
   incarnation(volume: ServedVolume): string;
-  /** Resolves when no request under this hold's grants up to `epoch` is running. Resolves with false if writes may be lost. */
+  /**
+   * Revokes this hold's grants up to `epoch`. Resolves when no request under these grants is running; the result is false if writes may be
+   * lost.
+   */
   revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
-  /** Makes all writes to the volume durable. Throws if any may be lost. */
+  /** Makes all writes to the volume durable. Throws if a write may be lost. */
   sync(volume: ServedVolume): Promise<void>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Returns true if the client's session still exists and can be sent the answer. */
   isWanted(): boolean;
-  /** Called when a volume's holders have changed. The listener notifies clients that read the list. */
+  /** Called when a volume's holders have changed. The listener then announces a new list to all clients. */
   holdersChanged(): void;
 }
 
 /** A function that changes the notes about a node. */
 type NotesChange = (notes: NodeNotes) => NodeNotes;
 
-/** Serializes the changes of one volume's holds. */
+/** The queue of changes to one volume's holds. */
 interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
-  /** The take-over in progress, with the volume's previous entry; null if there is none. */
+  /** The take-over in progress, with the volume's holds before it; null if no take-over is in progress. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
@@ -63,7 +66,7 @@ export class Holds {
   private readonly file: StateFile<HoldsFileContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
   private readonly nodes = new Map<string, NodeNotes>();
-  /** Volume and client -> text of the last logged refusal. */
+  /** Maps volume id and node to the text of the last logged refusal. */
   private readonly refusals = new Map<string, string>();
   private readonly changes = new Map<string, HoldChanges>();
   private readonly wallMs: () => number;
@@ -86,7 +89,7 @@ export class Holds {
     for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
 
-  /** Returns the epoch of the last grant for a volume. */
+  /** Returns the current epoch of a volume. */
   epochOf(volumeId: string): number {
     return this.entryOf(volumeId).epoch;
   }
@@ -95,28 +98,28 @@ export class Holds {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
-  /** Returns true if this machine has already proved that it is this node. */
+  /** Returns true if a client on this machine has already proved that it is this node. */
   isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
     return this.notesOf(client.node).machines.some(({ machine }) => machine === client.machine);
   }
 
   /**
-   * Returns false if a later instance of this node has been seen on the same machine, or if this instance has been replaced. The instance
-   * is then refused permanently.
+   * Returns false if this instance must be refused permanently, because it has been replaced or because a later instance of its node has
+   * been seen on the same machine.
    */
   isCurrent(client: ClientIdentity): boolean {
     return isCurrent(this.notesOf(client.node), client);
   }
 
   /**
-   * Returns true if a new client may replace its node's earlier instance, which has been silent for `silentMs` (0 while connected). The new
-   * client may do so if it is certainly that instance's successor, or if that instance has been silent long enough.
+   * Returns true if a new client may replace the earlier instance of its node, because the new client is certainly that instance's
+   * successor or because that instance has been silent long enough. `silentMs` is 0 while the earlier instance is connected.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
   }
 
-  /** Returns the last admitted instance of a node if the file names it as a holder, otherwise null. */
+  /** Returns the last admitted instance of a node if this instance holds a volume, otherwise null. */
   lastHolding(node: string): ClientIdentity | null {
     const { last } = this.notesOf(node);
     if (last === null) return null;
@@ -132,13 +135,18 @@ export class Holds {
     if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
   }
 
-  /** Removes the notes about all nodes that are no longer clients and hold no volume. The next change to the file saves this, too. */
+  /**
+   * Removes the notes about all nodes that are no longer clients and hold no volume. The next save of the file makes the removal durable.
+   */
   keepNodes(clients: readonly string[]): void {
     const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
     for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
   }
 
-  /** Answers an OPEN. A grant is durable when the promise resolves. If the grant cannot be saved, it throws E_SYSTEM and grants nothing. */
+  /**
+   * Answers an OPEN. A grant is durable when the promise resolves. If the hold cannot be saved, this method throws E_SYSTEM and grants
+   * nothing.
+   */
   async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
     const turns = this.changes.get(volumeId);
     const takeOver = turns?.takeOver ?? null;
@@ -156,8 +164,8 @@ export class Holds {
   }
 
   /**
-   * Ends a hold at once, because the client has closed everything granted to it up to `epoch`. If saving fails, this throws, but the hold
-   * has ended nevertheless: the next saved change includes the release.
+   * Ends the client's hold, because the client has closed all handles that were granted up to `epoch`. If the file cannot be saved, this
+   * method throws, but the hold has still ended, and the next save includes the release.
    */
   async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
     await this.inTurn(volumeId, async () => {
@@ -170,8 +178,8 @@ export class Holds {
   }
 
   /**
-   * Records that the client has recovered everything (H3). The record is durable when the promise resolves. False if the client no longer
-   * has that hold.
+   * Records that the client has recovered everything (H3). The record is durable when the promise resolves. The result is false if the
+   * client no longer has that hold.
    */
   async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {
     return this.inTurn(volumeId, async () => {
@@ -207,7 +215,10 @@ export class Holds {
     return this.give(still, client, opening, ports);
   }
 
-  /** Performs steps 1 and 2 of a take-over, or of the replacement of an older instance. Returns the reason for a failure, or null. */
+  /**
+   * Performs steps 1 and 2 of H2 for a take-over, or for the replacement of an older instance: revokes the old grants and syncs the volume.
+   * Returns the reason if a step fails, otherwise null.
+   */
   private async endOthers(volume: ServedVolume, opening: Opening, ports: GrantPorts): Promise<string | null> {
     const { client, losers } = opening;
     const { name, id } = volume;
@@ -222,7 +233,7 @@ export class Holds {
       await ports.sync(volume);
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
-      // Slow storage has not lost anything yet. A later error starts a new incarnation.
+      // Storage that is only slow has not lost any writes yet. If the sync fails later, the storage starts a new incarnation.
       if (code === 'E_TIMEOUT' && reason === null)
         return `Volume ${name} was not taken from ${from}. ${message}: try again when the storage answers`;
       reason = message;
@@ -234,11 +245,14 @@ export class Holds {
     return sentence;
   }
 
-  /** Performs steps 3 and 4. The change is in memory in the same event-loop turn, and durable when the promise resolves. */
+  /**
+   * Performs steps 3 and 4 of H2: saves the new hold and grants the volume. The change takes effect in memory in the same event-loop turn,
+   * and is durable when the promise resolves.
+   */
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;
     const { losers, replaced, readonly } = opening;
-    // Read the incarnation only now, because a worker that has just crashed has started a new one.
+    // Read the incarnation only now, because the crash of a worker may have started a new incarnation in the meantime.
     const incarnation = ports.incarnation(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
     const changed = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());

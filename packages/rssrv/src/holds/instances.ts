@@ -14,26 +14,32 @@ export interface MachineNote {
 }
 
 export interface NodeNotes {
-  /** The instance that was admitted last; null if unknown (earlier versions of the file). */
+  /** The instance that was admitted last; null if it is unknown, as in earlier versions of the file. */
   readonly last: Instance | null;
-  /** Machines in the order in which they were last seen. */
+  /** Notes about machines, in the order in which they last changed. */
   readonly machines: readonly MachineNote[];
-  /** Processes that another process with the same machine and instance number has replaced. The most recently replaced is last. */
+  /**
+   * Processes that another process with the same machine and instance number has replaced. The process that was replaced last is the last
+   * entry.
+   */
   readonly replaced: readonly string[];
 }
 
 export const NO_NOTES: NodeNotes = { last: null, machines: [], replaced: [] };
 
 /**
- * Returns false if this instance has been replaced, or if a later one has been seen on its machine. The instance is then refused
- * permanently.
+ * Returns false if this instance must be refused permanently, because it has been replaced or because a later instance has been seen on its
+ * machine.
  */
 export function isCurrent({ machines, replaced }: NodeNotes, { machine, instance, process }: Instance): boolean {
   const below = machines.find((note) => note.machine === machine)?.below ?? 0;
   return instance >= below && (process === null || !replaced.includes(process));
 }
 
-/** Returns the notes after an instance has been admitted and has replaced another, or the same object if nothing changes. */
+/**
+ * Returns the notes after an instance has been admitted and, if `replaced` is not null, has replaced another instance. Returns `notes`
+ * itself if nothing changes.
+ */
 export function withInstance(notes: NodeNotes, client: Instance, replaced: Instance | null): NodeNotes {
   const { machine, instance, boot, process, address } = client;
   const others = replaced === null ? notes : withReplaced(notes, client, replaced);
@@ -58,7 +64,7 @@ type Claim = Pick<Instance, 'machine' | 'instance' | 'process'>;
 
 /**
  * Returns true if a new client is certainly on the same machine as the earlier instance: it is the same process, or a later start during
- * the same boot. A copy of the machine has another boot id, or the same number of starts but another process.
+ * the same boot. A copy of the machine has either another boot id, or the same instance number but another process.
  */
 export function isSuccessor(before: Instance, newcomer: Instance): boolean {
   if (before.machine !== newcomer.machine || before.boot !== newcomer.boot) return false;

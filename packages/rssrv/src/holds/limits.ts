@@ -1,9 +1,12 @@
-// Bounds of rssrv's holds/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// The bounds that rssrv's holds/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those of
+// other folders.
 
 /** A session whose last path closed at least this long ago no longer blocks an instance on another machine or from a later boot. */
 export const SESSION_SILENT_MS = 3_000;
-/** Maximum number of machines, and of replaced processes, recorded for one node. Above this number, the oldest entries are removed. */
+/**
+ * Maximum number of machines, and of replaced processes, recorded for one node. When an entry is added beyond this number, the oldest entry
+ * is removed.
+ */
 export const NODE_MACHINES_MAX = 16;
 export const NODE_REPLACED_MAX = 16;
 /** Maximum number of OPENs for one volume that wait for a change of its holds. The client of any further OPEN is told to try again. */

@@ -1,6 +1,6 @@
-// Decides which proven client gets a session, and first ends the session that it replaces (docs/PROTOCOL.md S9, H4). A node has one
-// session; a new one begins only when no request from the old one is running. This module keeps the sessions, each with the secret that
-// authenticates further paths.
+// Decides which proven clients get a session, and ends the old session that a new session replaces (docs/PROTOCOL.md S9, H4). A node has at
+// most one session, and a new session begins only when no request from the old session is running. This module keeps all sessions, each
+// with the secret that authenticates its further paths.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -31,7 +31,7 @@ export interface AdmissionPorts {
   readonly holds: Holds;
   /** Creates a worker session for a new session. */
   takeWorkerSession(session: string): WorkerSession;
-  /** The `begin` message for a session of this node. */
+  /** Returns the `begin` message for a session of this node. */
   beginMessage(node: string): ToSession;
   /** Returns true if the configuration still names this client. The configuration may have changed since the client proved itself. */
   isClient(node: string): boolean;
@@ -62,12 +62,15 @@ export interface ServedSession {
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes whose old session is ending. If another new client of that node arrives, it is told to try again. */
+  /** Nodes for which a new session is being started. If another new client of such a node arrives, it is told to try again. */
   private readonly inTransition = new Set<string>();
   /** The last session of each configured node that currently has none. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
-  /** Nodes in transition that have been removed or have got another key since their proof. The proof is therefore invalid. */
+  /**
+   * Nodes in `inTransition` that were removed from the configuration, or got another key, after their client's proof. Such a proof is no
+   * longer valid.
+   */
   private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
 
@@ -80,7 +83,7 @@ export class Admissions {
     return [...this.byNode.values()];
   }
 
-  /** Returns, for the handshake, the secret of the session if this node may join it. */
+  /** Returns the secret of a session, for the handshake of a further path; null if this node may not join the session. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served !== undefined && !served.workerSession.isGone && served.id === Buffer.from(session).toString('hex')
@@ -94,7 +97,7 @@ export class Admissions {
     return served === undefined || served.workerSession.isGone ? null : served.secret;
   }
 
-  /** Sends a proven, paused socket to its session's worker, or refuses it. */
+  /** Passes a proven, paused socket to the worker of its session, or refuses the connection. */
   admit(socket: Socket, proven: Proven, arrivedAt: ServerInterface): void {
     const admission: Admission = {
       welcomeKey: proven.welcomeKey,
@@ -125,7 +128,7 @@ export class Admissions {
       });
   }
 
-  /** Ends the session of a node that is no longer admitted. The node's holds stay; they end only under the conditions in H1. */
+  /** Ends the session of a node that is no longer admitted. The node keeps its holds, because holds end only under the conditions in H1. */
   dismiss(node: string, sentence: string): void {
     if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
     this.departed.delete(node);
@@ -135,7 +138,7 @@ export class Admissions {
   /**
    * Called when another client takes a volume over from this node. Resolves when no request under the volume's grants up to `epoch` is
    * running in this node's worker, or when that worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS is
-   * told to end the session. No time-out resolves this promise (S9, H2). Resolves with false if writes may be lost.
+   * told to end the session. No time-out resolves this promise (S9, H2). The result is false if writes may be lost.
    */
   async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
     const session = this.byNode.get(node);
@@ -151,12 +154,12 @@ export class Admissions {
     return isFlushed;
   }
 
-  /** Revokes a volume's grants up to `epoch` in every session. The holds stay, and clients open the volume again. */
+  /** Revokes a volume's grants up to `epoch` in every session. The clients keep their holds, and open the volume again. */
   revoke(volumeId: string, epoch: number): void {
     for (const { volumeIds, workerSession } of this.sessions) if (volumeIds.has(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
 
-  /** Ends every session: requests in progress are answered and flushed. No client is admitted afterwards. */
+  /** Ends every session after requests in progress have been answered and writes flushed. No client is admitted after this call. */
   async close(code: string, sentence: string): Promise<void> {
     this.isClosed = true;
     await Promise.all(this.sessions.map((session) => session.workerSession.end(code, sentence)));
@@ -186,8 +189,8 @@ export class Admissions {
     };
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
-    // Make this durable before the old instance gets E_REPLACED. The old instance never comes back after that, so the record of the
-    // replacement must survive a crash of the server.
+    // Make the record of the replacement durable before the old instance gets E_REPLACED. After E_REPLACED the old instance never
+    // reconnects, so the record must survive a crash of the server.
     await this.ports.holds.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
     this.checkStillOpen(client.node);
@@ -214,8 +217,8 @@ export class Admissions {
   }
 
   /**
-   * Returns a worker session whose process is recorded and listens to its channel. The next listener could not find an unrecorded process
-   * (S10).
+   * Returns a worker session whose process has been recorded in RUN and listens to its channel. If this listener crashed, the next listener
+   * could not find a process that is not recorded (S10).
    */
   private async readyWorkerSession(session: string, { node }: ClientIdentity): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);
@@ -254,7 +257,8 @@ export class Admissions {
       const { client, silentSinceMs } = session;
       return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
     }
-    // After the server starts, holders get time to come back and find their volumes unchanged.
+    // For HOLDER_RETURN_MS after the server starts, treat the last holder as connected, so that another machine cannot replace it before it
+    // reconnects.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
@@ -316,7 +320,7 @@ export class Admissions {
     const { client, silentSinceMs } = session;
     if (this.byNode.get(client.node) === session) {
       this.byNode.delete(client.node);
-      // The worker died. Remember the client, so that a copy of its machine cannot take its place before it comes back.
+      // Remember the client, so that a copy of its machine cannot replace it before it reconnects.
       const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }

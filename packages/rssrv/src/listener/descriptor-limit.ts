@@ -1,6 +1,7 @@
 // Compares the limit on open files with the number of files that the listener and each worker may need for this configuration. If the limit
 // is too low, the effects appear only later: volumes cannot be opened, and clients are refused. Pure except for reading the limit. If
-// descriptors run out nevertheless, descriptor-watch.ts handles it. Invariant: the number needed is derived from the bounds of one session.
+// descriptors run out nevertheless, descriptor-watch.ts reports it. Invariant: the number of files needed is calculated from the bounds of
+// one session.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -11,8 +12,8 @@ import { plural } from '@rsio/common/lib/units';
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 
 /**
- * Returns the soft limit of this process, which its children inherit, or null if the limit is missing or unknown. Node has already raised
- * it to the hard limit.
+ * Returns the soft limit on open files of this process, or null if there is no limit or it is unknown. Child processes inherit the limit.
+ * Node.js has already raised it to the hard limit.
  */
 export function openFilesLimit(text: string | null = readLimits()): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(text ?? '')?.[1];

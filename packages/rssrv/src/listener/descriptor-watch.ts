@@ -1,4 +1,4 @@
-// Checks whether this process can open another file. While it cannot, the listener accepts no connections: libuv would close each
+// Checks whether this process can open another file. While it cannot, the listener serves no new connections, because libuv closes each
 // connection in the kernel's queue without reporting it. Sessions continue in their own processes. Invariant: there is one log line when
 // the shortage begins, one every DESCRIPTOR_LOG_MS while it lasts, and one when it ends.
 
@@ -13,7 +13,7 @@ export class DescriptorWatch {
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly tryOpen: () => string | null;
   private timer: Timer | null = null;
-  /** Time at which the shortage began, and time of its last report; null if there is no shortage. */
+  /** Times at which the shortage began and was last reported; null if there is no shortage. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
   /** `tryOne` opens and closes a file, and returns null or the errno name of a failure. */

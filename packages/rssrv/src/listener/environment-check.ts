@@ -1,6 +1,7 @@
-// Checks for `rssrv --check` beyond the configuration file: the machine's addresses and the storage of each volume. They change nothing,
-// create no file and listen on no port, so they are safe while rssrv is running. A start reports the same problems in the same words. Some
-// problems only a start can find: a port in use, a file locked by another process, a busy device.
+// The checks that `rssrv --check` makes in addition to those of the configuration file: of the machine's addresses, and of each volume's
+// storage. These checks change nothing, create no file and listen on no port, so they are safe while rssrv is running. A start reports the
+// same problems in the same words. Only a start can find some other problems: a port in use, a file locked by another process, a busy
+// device.
 
 import dgram from 'node:dgram';
 import { constants } from 'node:fs';
@@ -17,8 +18,8 @@ import { unlockedError, unlockedSentence } from '../volumes/volume-failures.ts';
 import { fittingSize, inspectLocation, volumeError } from '../volumes/volume-storage.ts';
 
 /**
- * Returns the errors for interfaces on which rssrv could not listen. If at least one interface works, rssrv starts without those whose
- * address is missing.
+ * Returns the errors for interfaces on which rssrv could not listen. If at least one interface works, rssrv starts without the interfaces
+ * whose address is missing.
  */
 export async function missingAddresses(interfaces: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
   const found = await Promise.all(interfaces.map(missingAddress));
@@ -30,7 +31,7 @@ export interface EnvironmentPorts {
   readonly lockable: (files: readonly string[]) => Promise<boolean[]>;
 }
 
-/** A volume on a file that a start would lock. */
+/** A volume whose file rssrv locks when it starts. */
 interface Lockable {
   readonly volume: ServerVolumeConfig;
   readonly location: string;

@@ -1,6 +1,6 @@
-// The listener process: it listens on every interface, proves each connection, and hands it to the worker of its session. It owns
-// everything that sessions share: volumes, ids, holds and incarnations. It never reads or writes the data on volumes. Invariant: nothing is
-// served before the workers of an earlier listener have exited (S10), nor after `stop` has been called.
+// The listener process: it listens on every interface, authenticates each connection, and passes it to the worker of its session. It owns
+// everything that sessions share: volumes, ids, holds and incarnations. The listener never reads or writes the data on volumes. Invariant:
+// nothing is served before the workers of an earlier listener have exited (S10), nor after `stop` has been called.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -184,7 +184,7 @@ export class Listener {
     await this.pool.stop();
     this.limitedLog.close();
     await this.volumes.close();
-    // Records without workers tell the next listener that this one exited cleanly.
+    // If the records name no workers, the next listener knows that this listener exited cleanly.
     await this.records?.saved();
   }
 
@@ -196,7 +196,10 @@ export class Listener {
     if (this.isServing) this.reloader.ask();
   }
 
-  /** Applies the whole plan. If a new interface or volume fails, or if anything to be removed has come into use, it applies nothing. */
+  /**
+   * Applies the whole plan. If a new interface or volume cannot be opened, or if a client has begun to use a volume that the plan would
+   * remove or change, this method applies nothing.
+   */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
     const missing = await this.sockets.open(next.interfaces);
     let change: VolumeChange;
@@ -213,8 +216,8 @@ export class Listener {
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
-    // The code from here to the last message to the sessions stays within one event-loop turn. Every client with a volume then either gets
-    // the new facts with its grant or is notified of them.
+    // The code from here to the last message to the sessions runs in a single event-loop turn. Therefore every client that has a volume
+    // either gets the new size and generation with its grant or is notified of them.
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.config, openFilesLimit())) this.options.log.warn(filesWarning);
@@ -267,7 +270,7 @@ export class Listener {
     return { sizeBytes, users };
   }
 
-  /** Announces a new generation of the list. Clients then request the list. */
+  /** Announces a new generation of the list, so that the clients request the list. */
   private listChanged(grown: readonly GrownVolume[]): void {
     this.generation++;
     const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
@@ -436,8 +439,8 @@ export class Listener {
   }
 
   private async startIncarnation(id: string): Promise<void> {
-    // From now on, grants name the new incarnation, even before it is saved. This is safe, because every incarnation changes if this
-    // process crashes.
+    // From now on, grants name the new incarnation, even before it is saved. This is safe, because a crash of this process changes the
+    // incarnations of all volumes.
     const kept = this.records?.incarnationEnded(id);
     this.admissions.revoke(id, this.holds.epochOf(id));
     // Announce a change of the list, so that even idle clients check their handles.

@@ -1,6 +1,6 @@
 // The server's listening sockets, one for each configured interface. Accepted connections go to the listener. The server starts if at least
-// one interface works, and retries addresses that are missing. Invariants: `open` opens all of its interfaces or none, at least one of them
-// listens, and nothing is opened after `closeAll`.
+// one interface works, and retries addresses that are missing. Invariants: `open` listens on every interface whose address exists, or fails
+// and opens none; after it succeeds, at least one interface listens; nothing is opened after `closeAll`.
 
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -15,14 +15,14 @@ import { endpointKey } from '../reload/reload-plan.ts';
 export interface ListeningSocket {
   /** The interface as the configuration currently describes it. */
   readonly config: ServerInterfaceConfig;
-  /** True once the interface has been removed from the configuration. Connections that are still unproven are then refused. */
+  /** True once the interface has been removed from the configuration. Its connections that are still unproven are then refused. */
   readonly isClosed: boolean;
 }
 
 class InterfaceSocket implements ListeningSocket {
   config: ServerInterfaceConfig;
   isClosed = false;
-  /** Null if the machine lacked the address at the last attempt. */
+  /** Null if the machine did not have the address at the last attempt. */
   private server: net.Server | null = null;
   private readonly log: Log;
   private readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
@@ -37,7 +37,7 @@ class InterfaceSocket implements ListeningSocket {
     return this.server !== null;
   }
 
-  /** Resolves with null, or with the reason why listening failed. */
+  /** Starts to listen. Resolves with null, or with an error if that fails. */
   async listen(): Promise<RsError | null> {
     const { address, port } = this.config;
     const server = net.createServer({ noDelay: true }, (socket) => this.connected(socket, this));
@@ -77,7 +77,9 @@ export class ListeningSockets {
   private readonly byEndpoint = new Map<string, InterfaceSocket>();
   private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
-  /** Missing endpoint -> error code from the last attempt. The code is logged when it changes. */
+  /**
+   * Maps each end point whose address is missing to the error code of the last attempt. An error is logged only if its code has changed.
+   */
   private readonly reported = new Map<string, string>();
   private isOver = false;
 
@@ -94,7 +96,7 @@ export class ListeningSockets {
   /**
    * Listens on every interface in `configs` that is not open yet. Returns an error for each interface whose address is missing, and retries
    * these interfaces. Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM naming the first interface that failed, or E_ADDRESS_MISSING if no
-   * interface in `configs` can be used. After an error no new socket is open.
+   * interface in `configs` can be used. If it throws, no new socket remains open.
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
     const { log, connected } = this.ports;
@@ -181,12 +183,12 @@ export class ListeningSockets {
   }
 }
 
-/** Returns the text about an interface without which the server continues. */
+/** Returns the warning about an interface whose address is missing while the server uses its other interfaces. */
 export function addressMissingText({ message, code }: RsError): string {
   return `${message}; meanwhile the server serves on its other interfaces [${code}]`;
 }
 
-/** Returns the error that both a start and `--check` report. */
+/** Converts a failure to listen into the error that both a start and `--check` report. */
 export function listenError(error: Error, config: ServerInterfaceConfig): RsError {
   const place = `${config.address} port ${config.port} (interface ${config.name})`;
   switch (errnoName(error)) {

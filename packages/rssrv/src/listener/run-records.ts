@@ -1,6 +1,7 @@
-// The listener's records in RUN, which a boot clears. They name its workers (pid and start time), so that the next listener can kill those
-// that remain and their helpers (S10), and the incarnation of each volume's storage, which changes when a worker dies (docs/PROTOCOL.md,
-// verifiers). Invariant: counts continue while the file exists; a new file means a new incarnation of every storage.
+// The listener's records in RUN, a directory that a boot clears. They contain the pid and start time of each worker, so that the next
+// listener can kill remaining workers and their helpers (S10). They also contain counts that determine the incarnation of each volume's
+// storage, which changes when a worker dies (docs/PROTOCOL.md, verifiers). Invariant: the counts never start again while the file exists;
+// with a new file, the storage of every volume has a new incarnation.
 
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -17,12 +18,12 @@ interface WorkerRecord {
 }
 
 interface Content {
-  /** Random id that is created with the file. Files from earlier versions have none. */
+  /** Random id that is created with the file. Files from earlier versions do not have this id. */
   readonly run?: string;
   readonly workers: readonly WorkerRecord[];
-  /** Volume id -> number of times that writes to it may have been lost. */
+  /** Maps each volume id to the number of times that writes to the volume may have been lost. */
   readonly lives: Readonly<Record<string, number>>;
-  /** Number of times that a listener has died, which affects every volume. */
+  /** Number of times that a listener has left workers behind; each time, the storage of every volume starts a new incarnation. */
   readonly listenerEnds: number;
 }
 
@@ -55,8 +56,8 @@ export class RunRecords {
   }
 
   /**
-   * Ends workers that an earlier listener left behind and waits until they have exited. Throws E_DRAINING naming a process that does not exit within
-   * WORKER_DRAIN_TIMEOUT_MS, because its storage does not answer.
+   * Kills the workers that an earlier listener left behind, and waits until they have exited. If a process does not exit within
+   * WORKER_DRAIN_TIMEOUT_MS, because its storage does not answer, throws E_DRAINING naming the process.
    */
   async endOldWorkers(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
     const content = await this.file.load();
@@ -86,7 +87,7 @@ export class RunRecords {
     await this.file.save();
   }
 
-  /** Records that a worker has exited. `volumeIds`: the volumes that it had open if it died uncleanly. */
+  /** Records that a worker has exited. `volumeIds` contains the volumes that the worker had open if it died uncleanly. */
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
     for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
@@ -111,7 +112,7 @@ export class RunRecords {
 
 /**
  * Returns the pids of workers that still exist, and of helpers that have outlived their worker and may still be changing the storage. If a
- * pid now belongs to another process, no process from the worker's process session is left.
+ * worker's pid now belongs to another process, no process of the worker's process session is left.
  */
 function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {

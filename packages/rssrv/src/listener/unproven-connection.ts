@@ -1,6 +1,7 @@
-// A connection that has not proven itself yet. It exchanges HELLO, CHALLENGE and PROOF in small frames and within a time limit. A proven
-// connection is handed over as a paused socket, from which nothing has been read after PROOF. Any other connection is refused and closed.
-// Invariant: if bytes arrive before the handover, the connection is closed, so that the handover cannot lose bytes.
+// A connection whose client has not proved its identity yet. The client and the server exchange HELLO, CHALLENGE and PROOF in small frames
+// and within a time limit. A proven connection is handed over as a paused socket, from which nothing has been read after PROOF. Any other
+// connection is refused and closed. Invariant: if bytes arrive after PROOF but before the handover, the connection is closed, so that the
+// handover cannot lose bytes.
 
 import type { Socket } from 'node:net';
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
@@ -29,13 +30,18 @@ export interface UnprovenConnectionPorts {
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
-  /** Returns the limit if proofs for this node from this address must wait because of wrong ones, or null if they need not. */
+  /**
+   * Returns the limit if proofs for this node from this address must wait because earlier proofs were wrong; null if they need not wait.
+   */
   limitOf(hello: Hello): ProofLimit | null;
   /** Called for a proven connection. The socket is paused, has no listeners, and belongs to the callee. */
   proven(socket: Socket, proven: Proven): void;
   /** `hello` is null if no HELLO was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
-  /** The connection ended without a refusal: it carried invalid data, stayed silent, or was closed by the peer. */
+  /**
+   * Called when the connection ends for another reason: the client sent invalid data, sent nothing for too long or closed the connection,
+   * or the server evicted it.
+   */
   dropped(socket: Socket, reason: string): void;
 }
 
@@ -102,7 +108,8 @@ export class UnprovenConnection {
       return;
     }
     this.detach();
-    // The socket now waits for its worker. Ignore a reset until then, because the worker's first write reveals it.
+    // The socket now waits for its worker. Ignore a reset until the worker has the socket, because the worker's first write then reports
+    // it.
     this.socket.on('error', () => undefined);
     this.ports.proven(this.socket, outcome);
   }

@@ -1,4 +1,4 @@
-// Admission control for unproven connections: limits their number per address and in total, and restricts further proofs after wrong ones.
+// Admission control for unproven connections: limits their number per address and in total, and delays further proofs after wrong proofs.
 // Proven connections go to the listener. Invariants: no connection is refused for its address before its PROOF; when there is no room, the
 // oldest connection from the same address, or the oldest of all, is evicted; wrong proofs for one node do not affect other nodes.
 
@@ -24,11 +24,11 @@ export interface UnprovenLimiterPorts {
   readonly secretOf: SecretLookup;
   /** Returns the secret of the node's session, or null if the node has no session. */
   currentSecretOf(node: string): Buffer | null;
-  /** Returns true if this machine has already proved that it is this node. */
+  /** Returns true if a client on this machine has already proved that it is this node. */
   isKnown(claim: Claim): boolean;
   /**
-   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated`: true if the interface or the node's key
-   * has changed since HELLO.
+   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated` is true if the interface has been removed,
+   * or the node's key has changed, since HELLO.
    */
   proven(socket: Socket, proven: Proven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
@@ -38,7 +38,7 @@ export class UnprovenLimiter {
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
-  /** Connections by source address. The oldest comes first, here and in `connections`. */
+  /** Connections by source address. The oldest connection comes first, both in this map's sets and in `connections`. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
   private readonly connections = new Set<UnprovenConnection>();
 

@@ -20,7 +20,7 @@ export class ProbeConnections {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly lines: RateLimitedLog;
-  /** Open probe -> node that is measuring. */
+  /** Maps each open probe to the node that is measuring. */
   private readonly open = new Map<ProbeSession, string>();
   /** Probes have their own buffer pools, so that their data never mixes with other data. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };

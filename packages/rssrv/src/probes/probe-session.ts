@@ -1,7 +1,7 @@
-// The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. Sans-I/O over a
-// PathTransport, in the listener's process. Invariants: a probe touches no session, worker, hold or volume; READ returns zeros and WRITE
-// discards its data; time, bytes and requests are bounded, and data is sent in bounded amounts per event-loop turn, so that a probe does
-// not delay the listener.
+// The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. It runs in the
+// listener's process, and does I/O only through a PathTransport. Invariants: a probe touches no session, worker, hold or volume; READ
+// returns zeros and WRITE discards its data; time, bytes and requests are bounded, and data is sent in bounded amounts per event-loop turn,
+// so that a probe does not delay the listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -31,11 +31,11 @@ import { STATUS } from '@rsio/protocol/wire/status';
 export interface ProbePorts {
   readonly clock: Clock;
   readonly pools: ConnectionPools;
-  /** Called once. `bytes`: the total in both directions. */
+  /** Called once. `bytes` is the total in both directions. */
   closed(reason: string, bytes: number): void;
 }
 
-/** The result of the proof, and the other fields of WELCOME. */
+/** Results of the handshake, and the fields of WELCOME. */
 export interface ProbeAdmission {
   readonly welcomeKey: string;
   readonly transcript: string;
@@ -87,8 +87,8 @@ export class ProbeSession implements ConnectionEvents {
   bodyBegins(): void {}
 
   frame(header: Header, body: Buffer, offset: number): void {
-    // A slot is reused only after its answer, and answers are sent only between receive events. A longer burst of small frames is therefore
-    // not a measurement.
+    // A slot is reused only after its answer, and answers are sent only between receive events. A client that sends more than PROBE_SLOTS
+    // requests in one receive event is therefore not measuring.
     if (++this.requests > PROBE_SLOTS) {
       this.violation(`More than ${PROBE_SLOTS} requests came at once`);
       return;

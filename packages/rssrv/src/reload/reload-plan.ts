@@ -1,6 +1,6 @@
-// Decides how a changed rssrvcfg applies to a running server. The result is the changes to make, or every reason why none is made. Pure.
-// volume-plan.ts decides about volumes; the listener handles sockets, sessions and the log. Invariants: if any part is refused, the whole
-// file is refused; no message shows a secret key.
+// Decides how a changed rssrvcfg applies to a running server. The result contains either the changes to make, or every reason why the file
+// is refused. Pure. The module volume-plan.ts decides about volumes; the listener handles sockets, sessions and the log. Invariants: if any
+// part is refused, the whole file is refused; no message shows a secret key.
 
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -13,11 +13,11 @@ export interface ReloadPlan {
   readonly opened: readonly ServerInterfaceConfig[];
   /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
-  /** True if names, addresses, ports or their order change in the list for clients. */
+  /** True if the list of interfaces that clients receive changes in its names, addresses, ports or order. */
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Names of clients whose key has changed. Sessions proved with the old key may belong to an impostor. */
+  /** Names of clients whose key has changed. A session that was proved with the old key may belong to an impostor. */
   readonly rekeyedClients: readonly string[];
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. Empty if nothing has changed. */
@@ -28,11 +28,11 @@ export interface ReloadPlan {
 
 export interface ReloadRefusal {
   readonly kind: 'refuse';
-  /** One sentence for each section that cannot change while the server runs. */
+  /** One sentence for each change that cannot be made while the server runs. */
   readonly sentences: readonly string[];
 }
 
-/** `old`: the configuration in force; `next`: the new file; `standingOf`: returns the status of a volume of `old`. */
+/** `old` is the configuration in force, and `next` is the new file. `standingOf` returns the status of a volume in `old`. */
 export function reloadPlan(
   old: RssrvConfig,
   next: RssrvConfig,
@@ -66,7 +66,7 @@ export function reloadPlan(
   };
 }
 
-/** Returns a key for an address and port that is the same for all spellings of the address. */
+/** Returns a key for an address and port. All spellings of the address give the same key. */
 export function endpointKey({ address, port }: Pick<ServerInterfaceConfig, 'address' | 'port'>): string {
   return `${addressKey(address)} ${port}`;
 }

@@ -1,5 +1,6 @@
-// On SIGHUP, reads the configuration again, and applies either all of it or nothing. Every outcome is logged. reload-plan.ts decides what
-// changes, and the listener applies it. Invariants: one reload runs at a time; after the last SIGHUP, the file is always read once more.
+// On SIGHUP, reads the configuration again, and applies either all of it or nothing. Every outcome is logged. The module reload-plan.ts
+// decides what changes, and the listener applies the changes. Invariants: one reload runs at a time; after the last SIGHUP, the file is
+// always read once more.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
@@ -17,7 +18,7 @@ export interface ReloadPorts {
   load(): RssrvConfig;
   /** Returns the status of a volume in the configuration in force. */
   standingOf(volume: ServerVolumeConfig): VolumeStanding;
-  /** Applies the plan. If it cannot, it throws and changes nothing. */
+  /** Applies the whole plan, or throws and changes nothing. */
   apply(plan: ReloadPlan, next: RssrvConfig): Promise<void>;
   /** Sets the level for this log and the workers' logs. */
   setLevel(level: LogLevel): void;
@@ -36,7 +37,7 @@ export class Reloader {
     this.ports = ports;
   }
 
-  /** Reloads now or, if a reload is in progress, once more after it. */
+  /** Reloads at once or, if a reload is in progress, once more when that one has ended. */
   ask(): void {
     this.isAskedAgain = true;
     this.running ??= this.run().finally(() => {

@@ -1,12 +1,15 @@
-// Bounds of rssrv's sys/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// The bounds that rssrv's sys/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those of
+// other folders.
 
 /**
- * Maximum number of volumes that a listener syncs at a time. Each sync has its own process, because hanging storage blocks the whole
+ * Maximum number of volumes that a listener syncs at a time. Each sync runs in its own process, because storage that hangs blocks the whole
  * process.
  */
 export const STORAGE_SYNCS_MAX = 64;
-/** A take-over waits this long for the sync of its volume. Then the take-over is refused, and the sync continues. */
+/**
+ * A take-over waits at most this long for the sync of its volume. If the sync takes longer, the take-over is refused, but the sync
+ * continues.
+ */
 export const STORAGE_SYNC_WAIT_MS = 15_000;
 
 /** Maximum number of descriptors for which one helper takes advisory locks. */

@@ -1,5 +1,5 @@
-// Shared by the tests of backends: a directory that contains a volume, and promises in place of callbacks. The test that created the
-// directory removes it.
+// Helpers for the tests of backends: a temporary directory, a volume, ports, and promises in place of callbacks. Each test removes the
+// temporary directory that it has created.
 
 import { STORAGE_THREADS } from '../workers/limits.ts';
 import { ThreadShares } from '../backends/io/thread-shares.ts';
@@ -55,7 +55,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
   };
 }
 
-/** The backend's asynchronous operations, each returning a promise of its status. */
+/** Returns the backend's asynchronous operations as functions that return promises. */
 export function promised(backend: Backend) {
   const status = (start: (done: (status: Status) => void) => void): Promise<Status> => new Promise(start);
   return {

@@ -13,7 +13,7 @@ export const BIG2: ClientIdentity = { node: 'big-2', machine: 'm', instance: 3, 
 export const MARS: ClientIdentity = { ...BIG2, node: 'mars', machine: 'n', address: '127.0.0.3' };
 export const VENUS: ClientIdentity = { ...BIG2, node: 'venus', machine: 'o', address: '127.0.0.4' };
 
-/** Lets pending work continue until all of it waits for the test. */
+/** Lets pending promises and callbacks run until all of them wait for the test. */
 export async function turns(): Promise<void> {
   for (let times = 0; times < 5; times++) await new Promise((resolve) => setImmediate(resolve));
 }

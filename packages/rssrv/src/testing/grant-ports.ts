@@ -1,5 +1,4 @@
-// Ports of an OPEN (holds.ts) with which every step succeeds at once; for example, the volume exists. The tests of take-overs replace the
-// steps that must fail.
+// GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. Tests of take-overs replace the functions that must fail.
 
 import type { GrantPorts } from '../holds/holds.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';

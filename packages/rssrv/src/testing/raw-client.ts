@@ -20,12 +20,12 @@ export interface Tag {
   readonly seq: number;
 }
 
-/** Storage whose operations end only when the test ends them. `begun` lists them in order. */
+/** Storage whose operations end only when the test calls `finish`. `begun` lists the operations in the order in which they began. */
 export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];
   isClosed = false;
-  /** Whether READs and WRITEs without FUA run at once. */
+  /** True if READs, and WRITEs without FUA, are executed at once. */
   isFast = false;
   fill = 0;
 
@@ -173,7 +173,7 @@ export class SessionScene {
     return new RawPath(link);
   }
 
-  /** Delivers all frames in transit and lets promises run. */
+  /** Delivers all frames in transit and lets pending promises run. */
   async turn(): Promise<void> {
     for (let times = 0; times < 3; times++) {
       this.clock.advance(1);

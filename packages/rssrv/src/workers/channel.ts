@@ -1,6 +1,6 @@
-// The messages between the listener and its workers, about a session in the worker or about the process itself. They are plain data; a
-// `path` message also carries a socket. worker-pool.ts, worker.ts and session-host.ts send them. Invariants: each `ask` gets one `answer`
-// with the same number, which is null after a failure; `ended` is a session's last message.
+// The messages between the listener and its workers, about a session in the worker or about the process itself. The messages are plain
+// data; a `path` message also carries a socket. The modules worker-pool.ts, worker-session.ts, worker.ts and session-host.ts send them.
+// Invariants: each `ask` gets exactly one `answer` with the same number, even after a failure; `ended` is a session's last message.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
@@ -13,12 +13,12 @@ export interface ClientIdentity {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Null for a client of the first versions. */
+  /** Null if the client is of the first versions, which do not send a process id. */
   readonly process: string | null;
   readonly address: string;
 }
 
-/** The log that a server shares with its workers. */
+/** The log file to which the listener and all its workers write, and its settings. */
 export interface WorkerLog {
   readonly file: string;
   readonly node: string;
@@ -38,7 +38,7 @@ export type ToSession =
   | { readonly type: 'path'; readonly admission: Admission }
   | { readonly type: 'answer'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | null }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
-  /** Revokes grants on the volume up to this epoch. The answer is `revoked` with the same number. */
+  /** Revokes grants on the volume up to this epoch. The worker answers with `revoked` and the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
   /**
    * The server's list has changed: paths on interfaces that are no longer in it are closed after a while, and volumes in `grown` can be
@@ -52,7 +52,7 @@ export type ToSession =
     };
 
 export type ToWorker =
-  /** `session`: the id of the session in hex. */
+  /** `session` is the id of the session in hex. */
   | { readonly type: 'session'; readonly session: string; readonly message: ToSession }
   | { readonly type: 'reopen-log'; readonly level: string }
   /** The worker answers with `pong` in the next turn of its event loop. */
@@ -63,20 +63,20 @@ export type ToWorker =
 export type SessionRequest =
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
-  /** Here and below, `epoch` is the epoch of the grant. */
+  /** In `release` and `settle`, `epoch` is the epoch of the grant. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
 export type FromSession =
   | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
   | { readonly type: 'paths'; readonly count: number }
-  /** No request under the revoked grants is running. `isFlushed`: true if no flush has reported lost writes. */
+  /** Sent when no request under the revoked grants is running. `isFlushed` is true if no flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
-  /** A sync has failed: writes to the volume may be lost. */
+  /** Sent when a sync has failed, because writes to the volume may be lost. */
   | { readonly type: 'lost'; readonly volumeId: string }
-  /** The storage has been truncated: it is shorter than the volume. */
+  /** Sent when the storage is shorter than the volume, because it has been truncated. */
   | { readonly type: 'cut'; readonly volumeId: string }
-  /** The session has ended, and none of its requests is running. */
+  /** Sent when the session has ended and none of its requests is running. */
   | { readonly type: 'ended' };
 
 export type FromWorker =

@@ -1,6 +1,6 @@
-// One client's session in a worker. It connects the session to real sockets and storage, and to the listener through the channel. worker.ts
-// owns the process, which may have other sessions. Invariant: `ended` is the last message of a session; by then none of the session's
-// requests is running, all writes are flushed, and the volumes are closed.
+// One client's session in a worker. It connects the session to real sockets and storage, and to the listener through the channel. The
+// module worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session; by then none of
+// the session's requests is running, all writes are flushed, and the volumes are closed.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -40,7 +40,7 @@ export class SessionHost {
   private askNumber = 0;
   private ended: Promise<void> | null = null;
 
-  /** `id`: the id of the session in hex. */
+  /** `id` is the id of the session in hex. */
   constructor(id: string, { interfaces, generation }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
     const { log, helper, threads, pools } = ports;
@@ -89,8 +89,8 @@ export class SessionHost {
   }
 
   /**
-   * Ends the session: requests in progress are answered, writes are flushed, and nothing new starts. Resolves after `ended` has been sent.
-   * Further calls return the same promise.
+   * Ends the session after requests in progress have been answered and writes flushed; no new request is executed. Resolves after `ended`
+   * has been sent. Further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));
@@ -104,7 +104,7 @@ export class SessionHost {
     return this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
   }
 
-  /** Revokes grants. If this fails, nothing is sent, and the listener ends this process. */
+  /** Revokes grants. If this fails, no `revoked` message is sent; in a take-over, the listener then ends the session after a time-out. */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {
       this.ports.send({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });

@@ -1,7 +1,7 @@
 // Manages the workers. Each session has its own worker until the number of workers reaches `processes` in rssrvcfg. Further sessions share
-// workers. One worker is on standby, because starting one takes 50 ms. Each worker has a channel to the listener and exits when the channel
-// closes. worker-session.ts handles one session. Invariant (S9): a worker session is over when its session has ended cleanly, or when the
-// process and all its children have exited; sockets in transit are then closed unread.
+// workers. One worker is on standby, because starting a worker takes 50 ms or more. Each worker has a channel to the listener and exits
+// when the channel closes. The module worker-session.ts handles one session. Invariant (S9): a worker session is over when its session has
+// ended cleanly, or when the process and all its children have exited; sockets in transit are then closed unread.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -27,25 +27,25 @@ export class Worker implements WorkerSessionPorts {
   readonly clock: Clock;
   private readonly child: ChildProcess;
   private readonly socketsInTransit = new Set<Socket>();
-  /** Session id -> worker session. */
+  /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** The last session, once it has ended cleanly. The process then exits. */
+  /** The worker's last session, set when that session has ended cleanly. The process then exits. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
 
   /**
-   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process before that: it would not
-   * yet handle an arriving socket, and a reset of that socket would kill it. Rejects if the process exits first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because it has no
+   * handler for an arriving socket yet, and a reset of that socket would kill it. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
-  /** `copiesLog`: true if the process copies its log to stderr (foreground). */
+  /** `copiesLog` is true if the process copies its log to stderr, as it does in the foreground. */
   constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>) {
     this.clock = clock;
     this.child = fork(fileURLToPath(WORKER_MODULE), [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      // Start a new process session. run-records.ts finds remaining helpers by the number of that process session.
+      // Start a new process session, because run-records.ts finds remaining helpers by the id of that process session.
       detached: true,
       env: { ...process.env, UV_THREADPOOL_SIZE: String(STORAGE_THREADS) },
     });
@@ -73,7 +73,8 @@ export class Worker implements WorkerSessionPorts {
       this.child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([this.child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // A standby worker has no user yet, so nothing else would handle this error. Later users of the worker get it, too.
+    // No session uses a standby worker yet, so nothing else would handle this rejection. A session that gets the worker later receives the
+    // rejection, too.
     this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
       const heard = message as FromWorker;
@@ -125,13 +126,13 @@ export class Worker implements WorkerSessionPorts {
     return this.sessions.size;
   }
 
-  /** True while one of the worker's sessions is ending. If that takes too long, the process is killed. */
+  /** True while one of the worker's sessions is ending. If the session takes too long to end, the process is killed. */
   get isEndingOne(): boolean {
     for (const session of this.sessions.values()) if (session.isEnding) return true;
     return false;
   }
 
-  /** `session`: the id of the session in hex. */
+  /** `session` is the id of the session in hex. */
   addSession(session: string): WorkerSession {
     const workerSession = new WorkerSession(this, session);
     this.sessions.set(session, workerSession);
@@ -162,11 +163,11 @@ export class Worker implements WorkerSessionPorts {
       return;
     }
     this.socketsInTransit.add(socket);
-    // Without keepOpen, Node would close this process's copy of the socket only after the worker has confirmed receipt. A worker that dies
-    // first never confirms it.
+    // Without keepOpen, Node.js would close this process's copy of the socket only after the worker has confirmed receipt. A worker that
+    // dies first never confirms receipt.
     this.child.send(message, socket, { keepOpen: true }, () => {
-      // If the socket was sent, the channel has its own copy, which is closed unread if the worker dies. Sent or not, this copy is no
-      // longer needed.
+      // If the socket was sent, the channel has its own copy, which is closed unread if the worker dies. In either case, this process no
+      // longer needs its copy.
       this.socketsInTransit.delete(socket);
       socket.destroy();
     });
@@ -191,13 +192,16 @@ export class WorkerPool {
   private isStopped = false;
   private processesMax: number;
 
-  /** `start` starts and records a worker. `processes`: the number of workers with sessions, beyond which sessions share workers. */
+  /**
+   * `start` starts and records a worker. `processes` is the maximum number of workers with sessions; when it is reached, further sessions
+   * share workers.
+   */
   constructor(start: () => Worker, processes: number) {
     this.start = start;
     this.processesMax = processes;
   }
 
-  /** The new number applies to new sessions. Existing sessions stay in their workers. */
+  /** Sets the maximum number of workers for new sessions. Existing sessions stay in their workers. */
   set processes(count: number) {
     this.processesMax = count;
   }
@@ -232,7 +236,7 @@ export class WorkerPool {
     await Promise.all(spares.map((worker) => worker.ended));
   }
 
-  /** The worker with the fewest sessions. A worker with an ending session may be killed, so it is chosen last. */
+  /** Returns the worker with the fewest sessions. A worker with an ending session may be killed, so it is chosen last. */
   private leastLoaded(): Worker {
     const inOrder = this.used.toSorted((a, b) => Number(a.isEndingOne) - Number(b.isEndingOne) || a.load - b.load);
     return inOrder[0] ?? this.start();

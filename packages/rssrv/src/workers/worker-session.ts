@@ -1,12 +1,12 @@
-// One session in a worker, as the listener sees it: it sends and receives the messages of the session. worker-pool.ts owns the process.
-// Invariant (S9): `ended` resolves only when no operation that the session started is running.
+// One session in a worker, as the listener sees it. The listener sends and receives the messages of the session through this object;
+// worker-pool.ts owns the process. Invariant (S9): `ended` resolves only when no operation that the session started is running.
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
 import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 import type { FromSession, ToSession, ToWorker } from './channel.ts';
 
-/** The worker's functions that a session needs. */
+/** The properties and functions of a worker that a worker session uses. */
 export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
@@ -21,13 +21,16 @@ export interface WorkerSessionPorts {
 
 export class WorkerSession {
   readonly session: string;
-  /** Resolves when the session has ended or its process has exited. True if the session ended cleanly and all writes are flushed. */
+  /**
+   * Resolves when the session has ended or its process has exited. The result is true if the session ended cleanly and all writes are
+   * flushed.
+   */
   readonly ended: Promise<boolean>;
   /** Resolves when the session has been told to end, or has ended. */
   readonly ending: Promise<void>;
   onMessage: (message: FromSession) => void = () => {};
   private readonly worker: WorkerSessionPorts;
-  /** Number of each unanswered revocation -> function to call with the answer. */
+  /** Maps the number of each unanswered revocation to the function that receives the answer. */
   private readonly revoking = new Map<number, (isFlushed: boolean) => void>();
   private revokeNumber = 0;
   private resolveEnding: () => void = () => undefined;
@@ -78,8 +81,8 @@ export class WorkerSession {
   }
 
   /**
-   * Revokes a volume's grants up to `epoch`. Resolves when no request under those grants is running, or when the session has ended.
-   * Resolves with false if a flush has reported lost writes.
+   * Revokes a volume's grants up to `epoch`. Resolves when no request under those grants is running, or when the session has ended. The
+   * result is false if a flush has reported lost writes.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     if (this.isOver) return true;
@@ -90,9 +93,9 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session to answer, flush and end. After WORKER_DRAIN_TIMEOUT_MS its process is killed, because only that ensures that none of
-   * the session's requests is running. Clients of other sessions in the process then have to reconnect. Resolves when the session has
-   * ended.
+   * Tells the session to answer, flush and end. If it has not ended after WORKER_DRAIN_TIMEOUT_MS, its process is killed, because only then
+   * is it certain that none of the session's requests is running. Clients of other sessions in the process then have to reconnect. Resolves
+   * when the session has ended.
    */
   async end(code: string, sentence: string): Promise<void> {
     this.resolveEnding();

@@ -1,6 +1,7 @@
-// Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, the
-// thread that answers pings is waiting for storage, and the listener tells the worker's clients. A stopped or busy worker is not blocked.
-// Missed pings are counted instead of time, because answers may have arrived unread while the listener itself was blocked.
+// Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, its
+// thread that answers pings is waiting for storage, and the listener tells the worker's clients that it is blocked. A worker that is
+// stopped or busy does not count as blocked. The listener counts its own checks instead of measuring time, because if the listener itself
+// was blocked, answers may have arrived that it has not read yet.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
