@@ -1,5 +1,5 @@
 // Limits how many connections are being set up at the same time. If a client started thousands of paths at once, it could not keep up with
-// the handshakes, and the servers would time out. A slow connection attempt loses its turn but continues, so that an address that does not
+// the handshakes, and many of them would time out. A slow connection attempt loses its turn but continues, so that an address that does not
 // answer does not delay the other addresses. Invariants: waiting attempts get their turns in order of arrival; the timer runs only while an
 // attempt is waiting.
 

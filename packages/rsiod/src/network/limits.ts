@@ -1,11 +1,11 @@
-// The bounds that rsiod's network/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those
-// of other folders.
+// Bounds for the code in rsiod's network/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
+// consistent with those of other folders.
 
 import { INTERFACES_NAMED_MAX } from '@rsio/protocol/wire/limits';
 
 /**
- * Delay between a change in a server's list, or in the set of working paths, and the client's new plan of routes. Because of the delay,
- * several changes cause only one new plan.
+ * Delay between a change in a server's list, or in the set of working paths, and the planning of new routes. Because of the delay, several
+ * changes cause only one new plan.
  */
 export const ROUTES_FOLLOW_MS = 20;
 /** Maximum number of connection attempts in one namespace that have a turn (connection-limiter.ts) at the same time. */
@@ -23,5 +23,5 @@ export const REFUSALS_REPORTED_MAX = 16;
  */
 export const LIST_WAITERS_MAX = 1_024;
 
-/** Maximum number of end points that the client remembers for one server. If the client adds one more, it removes the oldest. */
+/** Maximum number of end points that the client remembers for one server. To remember one more end point, the client removes the oldest. */
 export const END_POINTS_REMEMBERED_MAX = 4 * INTERFACES_NAMED_MAX;

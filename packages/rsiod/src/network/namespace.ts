@@ -48,7 +48,7 @@ export interface Route extends RouteEnds {
   readonly supervisor: PathSupervisor;
   /** The server that this route has reached; null before the first CHALLENGE. */
   server: Server | null;
-  /** The server's name as given in a CHALLENGE over this route. The server may not have proved its identity yet. */
+  /** The server's name as given in a CHALLENGE over this route. The name is only a claim until the server has proved its identity. */
   serverName: string;
 }
 
@@ -94,7 +94,7 @@ export class Namespace {
     this.follow();
   }
 
-  /** Whether each route's server is connected, and the last error of the route. */
+  /** For each route, its address, whether its server is connected, and its last error. */
   get tried(): TriedPath[] {
     return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
       return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };
@@ -102,8 +102,8 @@ export class Namespace {
   }
 
   /**
-   * Number of servers in this namespace that have proved their identity. In addition, each route may have one server that has not proved
-   * its identity yet.
+   * Number of servers in this namespace that have proved their identity. Servers that have not proved their identity are not counted; there
+   * is at most one of them for each route.
    */
   get provedServers(): number {
     return [...this.servers.values()].filter(({ isProved }) => isProved).length;
@@ -199,7 +199,7 @@ export class Namespace {
   }
 
   /**
-   * Returns the port to which the client connects from its first interface for a `[server]` section. `sectionPort` is the port that the
+   * Returns the target port of a `[server]` section for connections from the client's first interface. `sectionPort` is the port that the
    * section sets, or null if it sets none.
    */
   portOf(sectionPort: number | null): number {
@@ -222,7 +222,7 @@ export class Namespace {
   }
 
   /**
-   * Schedules `follow`. The delay ensures that the routes do not change during a loop over them, and that many paths that come up together
+   * Schedules `follow`. The delay ensures that the routes do not change while a loop visits them, and that many paths that come up together
    * cause only one new plan.
    */
   private wantFollow(): void {
@@ -300,7 +300,7 @@ export class Namespace {
         const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
         if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
         else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
-        // Inform the server object only if this attempt has failed because of `lastError`.
+        // Inform the server object only if `lastError` is the error with which this attempt has failed.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());
@@ -311,7 +311,9 @@ export class Namespace {
     });
   }
 
-  /** Called when a path is up. Because the server has proved its identity at this end point, no other server is known there any more. */
+  /**
+   * Called when a path is up. The server has proved its identity at this end point, so the end point no longer counts for any other server.
+   */
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
     for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);

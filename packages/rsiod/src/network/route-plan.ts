@@ -1,7 +1,7 @@
 // Plans which paths a namespace should have, from the configuration and the interfaces that the servers report. Pure; namespace.ts starts
-// and closes the paths. Invariants: at most one route for each pair of end points; a section whose address no server has ever reported
-// stays in the plan, because the administrator configured it; the list of a server never makes the client close its last working path to
-// that server.
+// and closes the paths. Invariants: there is at most one route for each pair of end points; a section whose address no server has ever
+// reported stays in the plan, because the administrator configured it; the list of a server never makes the client close its last working
+// path to that server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -118,8 +118,9 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 }
 
 /**
- * Returns the first `[server]` section that leads to a server. If no section does, returns null, and the plan ignores what the server
- * reports. A section leads to a server if the server has proved its identity at the section's end point, or has reported that end point.
+ * Returns the first `[server]` section that leads to a server. If no section leads to the server, returns null, and the plan ignores the
+ * interfaces that the server reports. A section leads to a server if the server has proved its identity at the section's end point, or has
+ * reported that end point.
  */
 export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
   const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);
@@ -191,8 +192,8 @@ class Plan {
   }
 
   /**
-   * If the plan contains none of a server's working paths, keeps those working paths that come from the server's own report until another
-   * path is up.
+   * If the plan would close all working paths to a server, keeps those that come from the server's own report. They stay until another path
+   * is up.
    */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;

@@ -225,7 +225,7 @@ export class Server {
         if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
       } finally {
         for (const waiter of [...this.listWaiters]) waiter();
-        // The list changed again while the request was in transit.
+        // Request the list again, because it has changed while the request was in transit.
         if (this.newestGeneration > generation) this.requestList();
       }
     });
@@ -257,7 +257,7 @@ export class Server {
    * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
    * list does not name this client as a holder (the list may be older than the hold), or if the replay log contains writes that the storage
    * may have lost. If the first OPEN of a volume is still in flight, its handle is verified later, because the answer may be older than the
-   * list. Handles that are opened after that are verified by SETTLED.
+   * list. SETTLED verifies handles that are opened after the list has arrived.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {

@@ -1,6 +1,6 @@
-// The interface of an attached volume that frontends use. The interface of a frontend that the daemon uses is in frontends/frontend.ts.
-// Invariant: only the volume checks ranges, alignment and access rights, and it answers invalid I/O with a status; frontends do not repeat
-// these checks.
+// The interface through which frontends use an attached volume. The interface through which the daemon uses a frontend is in
+// frontends/frontend.ts. Invariant: only the volume checks ranges, alignment and access rights, and it answers invalid I/O with a status;
+// frontends do not repeat these checks.
 
 import type { Status } from '@rsio/protocol/wire/status';
 
@@ -19,8 +19,8 @@ export interface VolumeIo {
   bufferOffset: number;
   fua: boolean;
   /**
-   * True if the range may begin and end at any byte, because the volume then reads, changes and writes partly covered blocks. If this is
-   * not set, the range must consist of whole blocks.
+   * True if the range may begin and end at any byte; the volume then reads, changes and writes back partly covered blocks. If `anyRange` is
+   * not true, the range must consist of whole blocks.
    */
   readonly anyRange?: boolean;
   /** True if a `zero` must leave the range allocated and must not make a hole. */

@@ -1,5 +1,5 @@
-// The bounds that rsiod's volumes/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those
-// of other folders.
+// Bounds for the code in rsiod's volumes/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
+// consistent with those of other folders.
 
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
@@ -13,7 +13,7 @@ export const COUNT_MAX = 0xffff;
 export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
-/** Maximum length of a file name, without its directories. The kernel has the same limit. */
+/** Maximum length of a file name without its directories, which is also the kernel's limit. */
 export const FILE_NAME_MAX_BYTES = 255;
 /** With `stall = fail`, the client has this much time to reconnect or to reopen the volume before I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
@@ -25,13 +25,13 @@ export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 
 /**
- * After E_DRAINING, the client treats the server as reachable but slow for this long. The time must suffice for the next connection attempt
- * (within DRAINING_RETRY_MS) and its handshake.
+ * After E_DRAINING, the client treats the server as reachable but slow for this long. This time must be long enough for the next connection
+ * attempt (within DRAINING_RETRY_MS) and its handshake.
  */
 export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 
 /**
- * Maximum number of requests with partly covered blocks that one volume may have in flight. Each of them needs a buffer of two blocks.
+ * Maximum number of requests with partly covered blocks that one volume may have in flight. Each such request needs a buffer of two blocks.
  * Further requests wait.
  */
 export const BYTE_RANGES_OUT_MAX = 64;

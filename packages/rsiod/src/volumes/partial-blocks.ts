@@ -1,8 +1,8 @@
-// Converts requests that cover some blocks only partly into requests for whole blocks. A read reads all blocks that its range touches. A
-// write or zero first reads the partly covered blocks, and then writes them back with the changed bytes. A discard skips partly covered
-// blocks. At most BYTE_RANGES_OUT_MAX requests are in flight; further requests wait in order of arrival, and the frontends limit their
-// number. Invariant: overlapping changes are in flight one at a time, in order of arrival (range-lock.ts). Therefore no other change to a
-// block is lost between its read and its write, and an older change never overwrites a newer one.
+// Converts requests that cover some blocks only partly into requests for whole blocks. A read request reads all blocks that its range
+// touches. A write or zero request first reads the partly covered blocks, and then writes them back with the changed bytes. A discard
+// request skips partly covered blocks. At most BYTE_RANGES_OUT_MAX requests are in flight; further requests wait in order of arrival, and
+// the frontends limit their number. Invariant: overlapping changes are in flight one at a time, in order of arrival (range-lock.ts).
+// Therefore no change to a block is lost between reading the block and writing it back, and an older change never overwrites a newer one.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -102,10 +102,8 @@ export class PartialBlocks {
 
 const NOTHING = Buffer.alloc(0);
 
-// The head and tail of a request are copied through `blocks`; its middle is sent from, or received in, the request's own buffer.
-//
-//   |  block  |  block  |  block  |  block  |
-//        [head|      middle       |tail]
+// A request may have a head and a tail, which are its partly covered first and last blocks, and a middle of whole blocks. Head and tail are
+// copied through `blocks`; the middle is sent from, or received in, the request's own buffer.
 
 class Piece implements VolumeIo {
   op: VolumeOp = 'read';
@@ -249,7 +247,10 @@ export class ByteRange {
     }
   }
 
-  /** Called when the partly covered blocks have been read. Changes their bytes, and writes them and the middle of the range. */
+  /**
+   * Called when the partly covered blocks have been read. Changes the bytes of these blocks, and writes the blocks together with the middle
+   * of the range.
+   */
   private write(): void {
     const { op } = this.given;
     this.isReading = false;

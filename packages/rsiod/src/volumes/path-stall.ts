@@ -9,10 +9,8 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Standing } from '@rsio/protocol/client/attachment';
 import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } from './limits.ts';
 
-// After I/O has failed, later I/O waits for its own time-out. While a volume is recovering, the time-out continues, but no I/O fails.
-//
-//   ready --halted--> waiting --time-out--> failed
-//     ^--ready-----------+---------------------/
+// When a ready volume is halted, its I/O waits. When the time-out elapses, the waiting I/O fails, and later I/O waits for its own time-out.
+// While a volume is recovering, the time-out continues, but no I/O fails. When the volume is ready again, all this starts over.
 export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
   /** I/O was submitted while the volume was not ready. */
@@ -42,13 +40,13 @@ export interface StallState {
    * waiting.
    */
   readonly waitsSinceMs: number | null;
-  /** Time until which the server's report that it is slow is valid. A time-out starts no earlier than this. */
+  /** Time until which the server's report that it is slow is valid. No time-out starts before this time. */
   readonly slowUntilMs: number;
   /** True if I/O has been abandoned since the volume was last ready. */
   readonly hasAbandoned: boolean;
 }
 
-/** The events that are reported. Each event is reported at most once until the volume is ready again. */
+/** The events that StallWatch reports. Each event is reported at most once until the volume is ready again. */
 export type StallEvent = 'waits' | 'gave-up' | 'goes-on';
 
 export interface StallVerdict {

@@ -1,8 +1,8 @@
 // Decides which changes to a volume must wait for other changes. Pure. An exclusive change reads blocks, changes some of their bytes and
-// writes them back. It waits for all earlier changes that overlap it, and later overlapping changes wait for it. Other changes do not wait
-// for each other, because the trunk keeps their order. Invariants: no change overtakes a waiting change that it overlaps; each change that
-// enters leaves exactly once. While no change is exclusive, a change is only added to a list and removed from it; otherwise the list is
-// searched when the change enters, proceeds and leaves.
+// writes them back. An exclusive change waits for all earlier changes that overlap it, and later overlapping changes wait for it. Changes
+// that are not exclusive do not wait for each other, because the trunk keeps their order. Invariants: no change overtakes a waiting change
+// that it overlaps; each change that enters leaves exactly once. While no change is exclusive, a change is only added to a list and removed
+// from it; otherwise the list is searched when the change enters, proceeds and leaves.
 
 /** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {
@@ -11,8 +11,8 @@ export class RangeEntry {
   isExclusive = false;
   isWaiting = false;
   /**
-   * Number of earlier entries that block this entry. Each of them stops blocking when it leaves or, if neither of the two is exclusive,
-   * when it proceeds.
+   * Number of earlier entries that block this entry. An earlier entry stops blocking when it leaves or, if neither of the two entries is
+   * exclusive, when it proceeds.
    */
   blockers = 0;
   before: RangeEntry | null = null;

@@ -62,7 +62,7 @@ export class StorageFailures {
     }
   }
 
-  /** Called when the volume has ended. Nothing is reported after this call. */
+  /** Called when the attachment has ended. Nothing is reported after this call. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;
@@ -73,7 +73,7 @@ export class StorageFailures {
   private look(): void {
     this.timer = null;
     for (const [key, failure] of this.failures) {
-      // Without further failures no timer is needed, because the next I/O of this kind starts it.
+      // Without further failures no timer is needed, because the next I/O of this kind starts the timer.
       if (failure.count > 0) this.lookLater();
       if (failure.count > 0) this.report('storage-fails-on', failure);
       else if (failure.hasWorked) {

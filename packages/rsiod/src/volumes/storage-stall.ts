@@ -94,7 +94,7 @@ export class StorageStallWatch {
     this.lookLater();
   }
 
-  /** Called when the volume has ended. Nothing is reported after this call. */
+  /** Called when the attachment has ended. Nothing is reported after this call. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;

@@ -26,7 +26,7 @@ import { StorageFailures, type StorageErrorEvent } from './storage-failures.ts';
 import { StorageStallWatch, type StorageStallEvent } from './storage-stall.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
-/** The events about a volume's I/O that are reported. */
+/** The events that a volume reports about its I/O. */
 export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 
 /** One I/O from a frontend, with the number of its segments that are in flight. */
@@ -66,8 +66,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private readonly byteRanges: PartialBlocks;
 
   /**
-   * `notify` is called when I/O begins to wait or resumes, when the stall policy abandons it, and when the storage stalls or fails. These
-   * calls cause log lines and events.
+   * `notify` is called when I/O begins to wait or resumes, when the stall policy abandons it, and when the storage stalls or fails. Calls
+   * of `notify` lead to log lines and events.
    */
   constructor(
     namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
@@ -158,7 +158,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     } else this.gather(io, invalid, true);
   }
 
-  /** If `enter` is true and the I/O is a change, it waits for overlapping requests with partly covered blocks. */
+  /** If `enter` is true and the I/O is a change, the I/O waits for overlapping requests with partly covered blocks. */
   private gather(io: VolumeIo, invalid: Status, enter: boolean): void {
     const gathering = this.freeGatherings.pop() ?? new Gathering();
     gathering.io = io;
@@ -314,8 +314,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // Refuse partly covered blocks of a shared volume: if another client wrote to such a block between this client's read and write, its
-    // write would be lost.
+    // Refuse partly covered blocks of a shared volume: if another client wrote to such a block between this client's read and write, the
+    // other client's write would be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
     return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
@@ -402,7 +402,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 }
 
-/** Decodes the extents in an answer, and omits what exceeds `askedBytes`. Throws E_PROTOCOL. */
+/** Decodes the extents in an answer, and drops all extents beyond `askedBytes`. Throws E_PROTOCOL. */
 function extentsOf(body: Buffer, askedBytes: number): Extent[] {
   const { extents } = decodeExtentsAnswer(body, 0, body.length);
   const found: Extent[] = [];

@@ -35,7 +35,7 @@ export class DiscoveryService {
   private readonly ports: DiscoveryPorts;
   private readonly sockets = new Map<string, BoundSocket>();
   private readonly known = new KnownAddresses();
-  /** The last call of `follow`. The calls are executed one after another, so that no socket is opened twice. */
+  /** Completion of the last call of `follow`. Calls of `follow` are executed one after another, so that no socket is opened twice. */
   private following: Promise<unknown> = Promise.resolve();
   private config: RssrvConfig | null = null;
   private responder: DiscoveryResponder | null = null;

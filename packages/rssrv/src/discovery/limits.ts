@@ -1,5 +1,5 @@
-// The bounds that rssrv's discovery/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with
-// those of other folders.
+// Bounds for the code in rssrv's discovery/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
+// consistent with those of other folders.
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
 /**

@@ -19,21 +19,21 @@ export interface Hold {
   readonly machine: string;
   readonly instance: number;
   /**
-   * Null matches any process of the instance. It is null in holds from earlier versions of the file, and in holds of clients of the first
-   * versions.
+   * Null matches any process of the instance. The process is null in holds from earlier versions of the file, and in holds of clients of
+   * the first versions.
    */
   readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
   /**
-   * The volume's epoch when this hold began. It identifies the hold. It is 0 for a reader in the first version of the file, because the
-   * identity of a reader contained no epoch in that version.
+   * The volume's epoch when this hold began. It identifies the hold. The epoch is 0 for a reader from the first version of the file,
+   * because the identity of a reader contained no epoch in that version.
    */
   readonly epoch: number;
   /**
-   * The last incarnation of the storage for which the holder has recovered all its writes. Null comes from the first version of the file
-   * and is treated as the current incarnation.
+   * The last incarnation of the storage for which the holder has recovered all its writes. Null, which comes from the first version of the
+   * file, stands for the current incarnation.
    */
   readonly life: string | null;
 }
@@ -61,7 +61,7 @@ export interface Refusal {
   readonly holders: readonly Holder[];
 }
 
-/** An OPEN that will be granted. The new hold may begin only when no request from `losers` is running and all their writes are durable. */
+/** The decision to grant an OPEN. The new hold may begin only when no request from `losers` is running and all their writes are durable. */
 export interface Opening {
   readonly kind: 'opening';
   readonly client: Claimant;

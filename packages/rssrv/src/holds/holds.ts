@@ -1,7 +1,7 @@
-// Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Both are durable before a volume
-// is granted, so that holds survive restarts. The rules are in hold-rules.ts; this module executes the changes to a volume's holds, and the
-// steps of a take-over, one after another. An OPEN revokes other holds and syncs the volume through GrantPorts. Invariant: the file always
-// names the old or the new holder, and it names the new holder only when no request from the old holder is running.
+// Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Holds and instances are durable
+// before a volume is granted, so that they survive restarts. The rules are in hold-rules.ts; this module executes the changes to a volume's
+// holds, and the steps of a take-over, one after another. An OPEN revokes other holds and syncs the volume through GrantPorts. Invariant:
+// the file always names the old or the new holder, and it names the new holder only when no request from the old holder is running.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -32,7 +32,7 @@ import type { Grant } from '../session/session-volumes.ts';
 
 /** Functions of the listener that are needed to execute an OPEN. */
 export interface GrantPorts {
-  /** Returns the requested volume, or null if the server does not, or no longer, serve this volume to the client. */
+  /** Returns the requested volume, or null if the server does not (or no longer) serve this volume to the client. */
   find(): ServedVolume | null;
   /** Returns the current incarnation of the storage. */
   incarnation(volume: ServedVolume): string;
@@ -246,8 +246,8 @@ export class Holds {
   }
 
   /**
-   * Performs steps 3 and 4 of H2: saves the new hold and grants the volume. The change takes effect in memory in the same event-loop turn,
-   * and is durable when the promise resolves.
+   * Performs steps 3 and 4 of H2: saves the new hold and grants the volume. The change takes effect in memory at once, in the same
+   * event-loop turn, and is durable when the promise resolves.
    */
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;

@@ -1,5 +1,5 @@
-// The bounds that rssrv's holds/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those of
-// other folders.
+// Bounds for the code in rssrv's holds/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are consistent
+// with those of other folders.
 
 /** A session whose last path closed at least this long ago no longer blocks an instance on another machine or from a later boot. */
 export const SESSION_SILENT_MS = 3_000;

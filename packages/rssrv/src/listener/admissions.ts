@@ -68,8 +68,8 @@ export class Admissions {
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
   /**
-   * Nodes in `inTransition` that were removed from the configuration, or got another key, after their client's proof. Such a proof is no
-   * longer valid.
+   * Nodes in `inTransition` whose client's proof is no longer valid, because the node has been removed from the configuration or has got
+   * another key.
    */
   private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
@@ -159,7 +159,10 @@ export class Admissions {
     for (const { volumeIds, workerSession } of this.sessions) if (volumeIds.has(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
 
-  /** Ends every session after requests in progress have been answered and writes flushed. No client is admitted after this call. */
+  /**
+   * Ends every session after its requests in progress have been answered and its writes have been flushed. No client is admitted after this
+   * call.
+   */
   async close(code: string, sentence: string): Promise<void> {
     this.isClosed = true;
     await Promise.all(this.sessions.map((session) => session.workerSession.end(code, sentence)));

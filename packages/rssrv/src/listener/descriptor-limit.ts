@@ -13,7 +13,7 @@ type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'
 
 /**
  * Returns the soft limit on open files of this process, or null if there is no limit or it is unknown. Child processes inherit the limit.
- * Node.js has already raised it to the hard limit.
+ * Node.js has already raised the soft limit to the hard limit.
  */
 export function openFilesLimit(text: string | null = readLimits()): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(text ?? '')?.[1];

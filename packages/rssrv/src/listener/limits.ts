@@ -1,11 +1,11 @@
-// The bounds that rssrv's listener/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those
-// of other folders.
+// Bounds for the code in rssrv's listener/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
+// consistent with those of other folders.
 
 const KIB = 1024;
 
 /**
- * Maximum number of unproven connections from one address (UNPROVEN_PER_ADDRESS_MAX) and in total (UNPROVEN_MAX). When one more connection
- * arrives, the oldest one is closed.
+ * Maximum number of unproven connections from one address (UNPROVEN_PER_ADDRESS_MAX) and in total (UNPROVEN_MAX). When a connection beyond
+ * this number arrives, the oldest one is closed.
  */
 export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
@@ -20,7 +20,10 @@ export const REFUSALS_LOGGED_MAX = 256;
 /** How long the server keeps a session without a live path. */
 export const SESSION_LINGER_MS = 600_000;
 
-/** A new session waits this long for its node's old session to end. After that, the server tells the client to try again. */
+/**
+ * A new session waits this long for its node's old session to end. If the old session takes longer to end, the server tells the client to
+ * try again.
+ */
 export const OLD_SESSION_WAIT_MS = 3_000;
 /**
  * For this long after rssrv starts, every client with a hold counts as connected, because a client may need up to RECONNECT_MAX_MS to
@@ -29,7 +32,7 @@ export const OLD_SESSION_WAIT_MS = 3_000;
 export const HOLDER_RETURN_MS = 10_000;
 /**
  * When a client loses a volume in a take-over, its worker must finish the I/O on the volume, flush the volume and close it within this
- * time. A worker that does not is told to end the session.
+ * time. A worker that takes longer is told to end the session.
  */
 export const TAKE_OVER_REVOKE_MS = 5_000;
 /** Interval at which a listener checks whether its predecessor's workers have exited. */
@@ -44,8 +47,8 @@ export const MISSING_ADDRESS_RETRY_MS = 1_000;
 export const DESCRIPTOR_CHECK_MS = 1_000;
 export const DESCRIPTOR_LOG_MS = 60_000;
 /**
- * Number of descriptors that a server process needs for one open volume: an ordinary one and a synchronous one. All handles of a session on
- * the volume share them.
+ * Number of descriptors that a server process needs for one open volume: an ordinary one and a synchronous one. All handles that a session
+ * has on the volume share these descriptors.
  */
 export const DESCRIPTORS_PER_BACKEND = 2;
 /**

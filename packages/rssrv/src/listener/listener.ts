@@ -55,7 +55,7 @@ export interface ListenerOptions {
 
 export class Listener {
   private readonly options: ListenerOptions;
-  /** The configuration in force. A reload replaces it as a whole. */
+  /** The configuration in force. A reload replaces the whole configuration. */
   private config: RssrvConfig;
   private readonly identity: ServerIdentity;
   private readonly sockets: ListeningSockets;
@@ -146,8 +146,8 @@ export class Listener {
   }
 
   /**
-   * Resolves when the server listens on every interface whose address exists. If the server cannot start, this throws and leaves nothing
-   * behind.
+   * Resolves when the server listens on every interface whose address exists. If the server cannot start, this method throws and leaves
+   * nothing behind.
    */
   async start(): Promise<void> {
     const { paths, clock, log, warn } = this.options;

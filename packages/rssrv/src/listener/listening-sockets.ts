@@ -15,7 +15,10 @@ import { endpointKey } from '../reload/reload-plan.ts';
 export interface ListeningSocket {
   /** The interface as the configuration currently describes it. */
   readonly config: ServerInterfaceConfig;
-  /** True once the interface has been removed from the configuration. Its connections that are still unproven are then refused. */
+  /**
+   * True once the interface has been removed from the configuration. Connections on a removed interface are refused if they are still
+   * unproven.
+   */
   readonly isClosed: boolean;
 }
 

@@ -39,8 +39,8 @@ export interface UnprovenConnectionPorts {
   /** `hello` is null if no HELLO was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
   /**
-   * Called when the connection ends for another reason: the client sent invalid data, sent nothing for too long or closed the connection,
-   * or the server evicted it.
+   * Called when the connection ends because the client sent invalid data, sent nothing for too long or closed the connection, or because
+   * the server evicted it.
    */
   dropped(socket: Socket, reason: string): void;
 }
@@ -167,7 +167,7 @@ export class UnprovenConnection {
   }
 }
 
-/** Sends REFUSE and closes the socket. Also used for proven sockets that cannot be served. */
+/** Sends REFUSE and closes the socket. This function is also used for proven sockets that cannot be served. */
 export function sendRefusal(socket: Socket, refusal: RefusalText): void {
   socket.on('error', () => undefined);
   socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());

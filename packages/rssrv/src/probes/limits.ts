@@ -1,5 +1,5 @@
-// The bounds that rssrv's probes/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those
-// of other folders.
+// Bounds for the code in rssrv's probes/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
+// consistent with those of other folders.
 
 export const PROBE_CONNECTIONS_MAX = 4;
 /** Maximum number of probe connections from one node, so that no node can lock out the other nodes. */

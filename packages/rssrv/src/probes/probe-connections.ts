@@ -1,5 +1,5 @@
-// Admits the listener's probe connections, limits their number, and ends them. probe-session.ts serves one connection. Invariant: if
-// `admit` throws, the socket is untouched and still belongs to the caller.
+// Admits the listener's probe connections, limits their number, and ends them. The module probe-session.ts serves one connection.
+// Invariant: if `admit` throws, the socket is untouched and still belongs to the caller.
 
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';

@@ -1,4 +1,4 @@
-// The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. It runs in the
+// The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. The session runs in the
 // listener's process, and does I/O only through a PathTransport. Invariants: a probe touches no session, worker, hold or volume; READ
 // returns zeros and WRITE discards its data; time, bytes and requests are bounded, and data is sent in bounded amounts per event-loop turn,
 // so that a probe does not delay the listener.
@@ -35,7 +35,7 @@ export interface ProbePorts {
   closed(reason: string, bytes: number): void;
 }
 
-/** Results of the handshake, and the fields of WELCOME. */
+/** Results of the handshake, and other values that WELCOME contains. */
 export interface ProbeAdmission {
   readonly welcomeKey: string;
   readonly transcript: string;

@@ -1,5 +1,5 @@
-// Determines which kind of file system a directory is on. Memory file systems are empty after a boot. The device nodes in /dev are on a
-// memory file system, where a misspelt device name would create an ordinary file. This module only reads; volume-storage.ts and
+// Determines which kind of file system a directory is on. Memory file systems are empty after a boot. The device nodes in /dev are usually
+// on a memory file system, where a misspelt device name would create an ordinary file. This module only reads; volume-storage.ts and
 // storage-warnings.ts act on the result.
 
 import { realpath, stat, statfs } from 'node:fs/promises';
@@ -12,8 +12,8 @@ const RAMFS = 0x858458f6;
 const TMPFS = 0x01021994;
 
 /**
- * Returns the file system of an existing directory, or `other` if it cannot be inspected. The parameter `devices` is the directory that
- * contains the device nodes.
+ * Returns the kind of file system that an existing directory is on, or `other` if the directory cannot be inspected. The parameter
+ * `devices` is the directory that contains the device nodes.
  */
 export async function fileSystemOf(directory: string, devices = '/dev'): Promise<FileSystem> {
   try {

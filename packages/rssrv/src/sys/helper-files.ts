@@ -1,5 +1,5 @@
-// Locates the helper programs, which make the system calls that Node lacks. Most of them are written in perl. The helper programs are files
-// below helpers/ in this package, so that ps shows their names. Other modules start them.
+// Locates the helper programs, which make the system calls that Node.js lacks. Most helper programs are written in Perl. The helper
+// programs are files below helpers/ in this package, so that ps shows their names. Other modules start them.
 
 import { fileURLToPath } from 'node:url';
 

@@ -1,5 +1,5 @@
-// The bounds that rssrv's sys/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those of
-// other folders.
+// Bounds for the code in rssrv's sys/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are consistent
+// with those of other folders.
 
 /**
  * Maximum number of volumes that a listener syncs at a time. Each sync runs in its own process, because storage that hangs blocks the whole

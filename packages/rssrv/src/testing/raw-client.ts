@@ -128,7 +128,7 @@ export class SessionScene {
   readonly cut: string[] = [];
   /** Lines of the log. */
   readonly logged: string[] = [];
-  /** Reasons for which the session asked to be ended. */
+  /** Reasons that the session gave when it asked to be ended. */
   readonly ends: string[] = [];
   readonly session: Session;
 

@@ -1,9 +1,9 @@
-// The bounds that rssrv's workers/ folder uses, with units in their names. The assertions in src/limits.ts compare these bounds with those
-// of other folders.
+// Bounds for the code in rssrv's workers/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
+// consistent with those of other folders.
 
 /**
- * Number of threads with which a server process accesses storage that is not cached. One volume uses at most half of them. In measurements
- * with 8 KiB reads, this number of threads was the fastest.
+ * Number of threads with which a server process accesses storage that is not cached. One volume uses at most half of the threads. In
+ * measurements with 8 KiB reads, this number of threads was the fastest.
  */
 export const STORAGE_THREADS = 16;
 

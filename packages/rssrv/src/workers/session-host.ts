@@ -104,7 +104,10 @@ export class SessionHost {
     return this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
   }
 
-  /** Revokes grants. If this fails, no `revoked` message is sent; in a take-over, the listener then ends the session after a time-out. */
+  /**
+   * Revokes grants. If the revocation fails, no `revoked` message is sent; in a take-over, the listener then ends the session after a
+   * time-out.
+   */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {
       this.ports.send({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });

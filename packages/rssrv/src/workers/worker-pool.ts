@@ -166,8 +166,8 @@ export class Worker implements WorkerSessionPorts {
     // Without keepOpen, Node.js would close this process's copy of the socket only after the worker has confirmed receipt. A worker that
     // dies first never confirms receipt.
     this.child.send(message, socket, { keepOpen: true }, () => {
-      // If the socket was sent, the channel has its own copy, which is closed unread if the worker dies. In either case, this process no
-      // longer needs its copy.
+      // If the socket was sent, the channel has its own copy, which is closed unread if the worker dies. Whether or not the socket was
+      // sent, this process no longer needs its copy.
       this.socketsInTransit.delete(socket);
       socket.destroy();
     });

@@ -93,9 +93,9 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session to answer, flush and end. If it has not ended after WORKER_DRAIN_TIMEOUT_MS, its process is killed, because only then
-   * is it certain that none of the session's requests is running. Clients of other sessions in the process then have to reconnect. Resolves
-   * when the session has ended.
+   * Tells the session to answer, flush and end. If the session has not ended after WORKER_DRAIN_TIMEOUT_MS, its process is killed, because
+   * only then is it certain that none of the session's requests is running. Clients of other sessions in the process then have to
+   * reconnect. Resolves when the session has ended.
    */
   async end(code: string, sentence: string): Promise<void> {
     this.resolveEnding();
