@@ -1,6 +1,6 @@
 // Plans which paths a namespace should have, from the configuration and the interfaces that the servers report. Pure; namespace.ts starts
-// and closes the paths. Invariants: there is at most one route for each pair of end points; a section whose address no server has ever
-// reported stays in the plan, because the administrator configured it; the list of a server never makes the client close its last working
+// and closes the paths. Invariants: There is at most one route for each pair of end points. A section whose address no server has ever
+// reported stays in the plan, because the administrator configured it. The list of a server never makes the client close its last working
 // path to that server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
@@ -192,8 +192,8 @@ class Plan {
   }
 
   /**
-   * If the plan would close all working paths to a server, keeps those that come from the server's own report. They stay until another path
-   * is up.
+   * If the plan would close all working paths to a server, keeps those that come from the server's own report. These paths stay until
+   * another path is up.
    */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;

@@ -1,6 +1,6 @@
 // One server as this client knows it: its trunk, its name, its volumes and interfaces. The object is created when the first CHALLENGE shows
-// that a configured address leads to this server. Invariants: if `isListed` is true, the list is from the current session; the interfaces
-// are the newest that the server has reported; an attached volume is never smaller than in the list.
+// that a configured address leads to this server. Invariants: If `isListed` is true, the list is from the current session. The interfaces
+// are the newest that the server has reported. An attached volume is never smaller than in the list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -166,7 +166,7 @@ export class Server {
     }
   }
 
-  /** Called when the server has proved its identity at an end point, with this name. */
+  /** Called when the server has proved its identity, including this name, at an end point. */
   proved(name: string, endPoint: string): void {
     this.name = name;
     this.isProved = true;

@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's volumes/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
-// consistent with those of other folders.
+// Bounds for the code in rsiod's volumes/ folder. Names include the units. Relations that must hold between these bounds and those of other
+// folders are asserted in src/limits.ts.
 
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';

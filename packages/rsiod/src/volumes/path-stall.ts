@@ -1,7 +1,7 @@
 // The stall policy for one volume: how long I/O waits while nothing can be sent, and when waiting I/O fails. `judgeStall` is pure and makes
 // the decisions; `StallWatch` keeps the state and the only timer. Time during which this process was not running does not count towards a
-// time-out, because the process could not receive the server's messages then. Invariants: I/O fails only while the volume is halted; no
-// time-out elapses while the server reports that it is slow; `abandon` is called only from the timer, never while the owner is calling this
+// time-out, because the process could not receive the server's messages then. Invariants: I/O fails only while the volume is halted. No
+// time-out elapses while the server reports that it is slow. `abandon` is called only from the timer, never while the owner is calling this
 // class.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';

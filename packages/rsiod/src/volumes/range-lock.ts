@@ -2,7 +2,7 @@
 // writes them back. An exclusive change waits for all earlier changes that overlap it, and later overlapping changes wait for it. Changes
 // that are not exclusive do not wait for each other, because the trunk keeps their order. Invariants: no change overtakes a waiting change
 // that it overlaps; each change that enters leaves exactly once. While no change is exclusive, a change is only added to a list and removed
-// from it; otherwise the list is searched when the change enters, proceeds and leaves.
+// from it. While an exclusive change exists, the list is also searched whenever a change enters, proceeds or leaves.
 
 /** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {
@@ -39,7 +39,7 @@ export class RangeLock {
     return !entry.isWaiting;
   }
 
-  /** Returns the entries that may proceed now. If two of them overlap, the older one comes first. */
+  /** Returns the entries that may proceed now. Of two entries that overlap, the older one comes first. */
   leave(entry: RangeEntry): readonly RangeEntry[] {
     const from = entry.behind;
     this.unlink(entry);

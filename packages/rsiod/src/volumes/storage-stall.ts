@@ -1,7 +1,7 @@
-// A storage stall: the volume's paths are up, but its I/O gets no answer. This file decides when a stall is reported, when it is over, and
-// what the I/O is waiting for. `judgeStorageStall` is pure; `StorageStallWatch` calls it at intervals. The module path-stall.ts handles
-// volumes that have no path or are not open. Invariant: the timer runs only if I/O was outstanding at the last check, so the data path
-// needs to test only `isAsleep`.
+// Detects storage stalls, in which a volume's paths are up but its I/O gets no answer. This file decides when a stall is reported, when it
+// is over, and what the I/O is waiting for. `judgeStorageStall` is pure; `StorageStallWatch` calls it at intervals. The module
+// path-stall.ts handles volumes that have no path or are not open. Invariant: the timer runs only if I/O was outstanding at the last check,
+// so the data path needs to test only `isAsleep`.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { StorageReport } from '@rsio/protocol/link/heartbeat';

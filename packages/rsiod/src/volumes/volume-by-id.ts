@@ -1,6 +1,6 @@
 // Returns a volume's persistent name, rsio-NAMESPACEID-ID, which resembles the names that udev makes in /dev/disk/by-id. Pure; makes no
-// links. Invariants: the name depends only on the namespaceid and the volume's id, so it does not change with addresses, servers, volume
-// names, clients or restarts; no two volumes have the same name; udev accepts the name as a file name.
+// links. Invariants: The name depends only on the namespaceid and the volume's id, so it does not change with addresses, servers, volume
+// names, clients or restarts. No two volumes have the same persistent name, and udev accepts the name as a file name.
 
 import { createHash } from 'node:crypto';
 import { FILE_NAME_MAX_BYTES } from './limits.ts';

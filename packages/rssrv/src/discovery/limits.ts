@@ -1,5 +1,5 @@
-// Bounds for the code in rssrv's discovery/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
-// consistent with those of other folders.
+// Bounds for the code in rssrv's discovery/ folder. Names include the units. Relations that must hold between these bounds and those of
+// other folders are asserted in src/limits.ts.
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
 /**

@@ -1,7 +1,7 @@
 // Decides which client may have a volume (docs/PROTOCOL.md H1 to H4), by computing the result of an OPEN and the holds after each change.
 // Pure. holds.ts makes the holds durable. Before it calls `withOpening`, the caller ensures that no request under a lost hold is running.
-// Invariants: a volume that is not shared has one writer or only readers; the epoch grows with each change of holds; no two holds have the
-// same identity.
+// Invariants: A volume that is not shared has either one writer or only readers. The epoch of a volume grows with each change of its holds.
+// No two holds have the same identity.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

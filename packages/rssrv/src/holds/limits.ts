@@ -1,5 +1,5 @@
-// Bounds for the code in rssrv's holds/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are consistent
-// with those of other folders.
+// Bounds for the code in rssrv's holds/ folder. Names include the units. Relations that must hold between these bounds and those of other
+// folders are asserted in src/limits.ts.
 
 /** A session whose last path closed at least this long ago no longer blocks an instance on another machine or from a later boot. */
 export const SESSION_SILENT_MS = 3_000;

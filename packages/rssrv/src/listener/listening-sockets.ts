@@ -1,6 +1,6 @@
 // The server's listening sockets, one for each configured interface. Accepted connections go to the listener. The server starts if at least
 // one interface works, and retries addresses that are missing. Invariants: `open` listens on every interface whose address exists, or fails
-// and opens none; after it succeeds, at least one interface listens; nothing is opened after `closeAll`.
+// and opens no socket. After `open` has succeeded, the server listens on at least one interface. No socket is opened after `closeAll`.
 
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';

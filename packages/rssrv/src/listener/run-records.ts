@@ -1,7 +1,7 @@
 // The listener's records in RUN, a directory that a boot clears. The records contain the pid and start time of each worker, so that the
 // next listener can kill remaining workers and their helpers (S10). The records also contain counts that determine the incarnation of each
-// volume's storage, which changes when a worker dies (docs/PROTOCOL.md, verifiers). Invariant: the counts never start again while the file
-// exists; with a new file, the storage of every volume has a new incarnation.
+// volume's storage, which changes when a worker dies (docs/PROTOCOL.md, verifiers). Invariant: the counts never restart while the file
+// exists. With a new file, the storage of every volume starts a new incarnation.
 
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';

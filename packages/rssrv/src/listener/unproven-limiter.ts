@@ -1,6 +1,6 @@
 // Admission control for unproven connections: limits their number per address and in total, and delays further proofs after wrong proofs.
-// Proven connections go to the listener. Invariants: no connection is refused for its address before its PROOF; when there is no room, the
-// oldest connection from the same address, or the oldest of all, is evicted; wrong proofs for one node do not affect other nodes.
+// Proven connections go to the listener. Invariants: No connection is refused because of its address before its PROOF. When there is no
+// room, the oldest connection from the same address, or the oldest of all, is evicted. Wrong proofs for one node do not affect other nodes.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';

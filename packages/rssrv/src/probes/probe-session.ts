@@ -1,7 +1,7 @@
 // The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. The session runs in the
-// listener's process, and does I/O only through a PathTransport. Invariants: a probe touches no session, worker, hold or volume; READ
-// returns zeros and WRITE discards its data; time, bytes and requests are bounded, and data is sent in bounded amounts per event-loop turn,
-// so that a probe does not delay the listener.
+// listener's process, and does I/O only through a PathTransport. Invariants: A probe touches no session, worker, hold or volume; READ
+// returns zeros, and WRITE discards its data. The time, bytes and requests of a probe are bounded, and so is the data that it sends in each
+// event-loop turn, so that a probe does not delay the listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

@@ -1,6 +1,6 @@
 // On SIGHUP, reads the configuration again, and applies either all of it or nothing. Every outcome is logged. The module reload-plan.ts
 // decides what changes, and the listener applies the changes. Invariants: one reload runs at a time; after the last SIGHUP, the file is
-// always read once more.
+// always read at least once.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';

@@ -1,5 +1,5 @@
-// Bounds for the code in rssrv's sys/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are consistent
-// with those of other folders.
+// Bounds for the code in rssrv's sys/ folder. Names include the units. Relations that must hold between these bounds and those of other
+// folders are asserted in src/limits.ts.
 
 /**
  * Maximum number of volumes that a listener syncs at a time. Each sync runs in its own process, because storage that hangs blocks the whole

@@ -1,5 +1,5 @@
-// Bounds for the code in rssrv's workers/ folder. Names include the units. Assertions in src/limits.ts check that these bounds are
-// consistent with those of other folders.
+// Bounds for the code in rssrv's workers/ folder. Names include the units. Relations that must hold between these bounds and those of other
+// folders are asserted in src/limits.ts.
 
 /**
  * Number of threads with which a server process accesses storage that is not cached. One volume uses at most half of the threads. In

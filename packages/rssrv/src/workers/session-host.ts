@@ -1,6 +1,6 @@
 // One client's session in a worker. It connects the session to real sockets and storage, and to the listener through the channel. The
-// module worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session; by then none of
-// the session's requests is running, all writes are flushed, and the volumes are closed.
+// module worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session. When it is sent,
+// none of the session's requests is running, all writes are flushed, and the volumes are closed.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';

@@ -1,7 +1,8 @@
 // Manages the workers. Each session has its own worker until the number of workers reaches `processes` in rssrvcfg. Further sessions share
 // workers. One worker is on standby, because starting a worker takes 50 ms or more. Each worker has a channel to the listener and exits
 // when the channel closes. The module worker-session.ts handles one session. Invariant (S9): a worker session is over when its session has
-// ended cleanly, or when the process and all its children have exited; sockets in transit are then closed unread.
+// ended cleanly, or when the process and all its children have exited. Sockets that are still in transit to the worker are then closed
+// unread.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
