@@ -1,4 +1,5 @@
-// GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. Tests of take-overs replace the functions that must fail.
+// Makes GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. The tests of take-overs replace only those functions whose
+// step must fail.
 
 import type { GrantPorts } from '../holds/holds.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
