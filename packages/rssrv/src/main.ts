@@ -1,5 +1,5 @@
-// rssrv: serves volumes to clients. It parses arguments, loads the configuration and runs as a daemon; the listener does the work.
-// Invariant: the start command returns only when clients can connect.
+// rssrv: serves volumes to clients. This module parses arguments, loads the configuration and starts the daemon; the listener does the
+// work. Invariant: the start command returns only when clients can connect.
 
 import './limits.ts';
 

@@ -10,7 +10,7 @@ import path from 'node:path';
 export interface Identity {
   readonly machine: string;
   readonly boot: string;
-  /** A UUID for this run of the daemon. It distinguishes copies of a machine, on which all other values may be the same. */
+  /** A UUID for this run of the daemon. The UUID distinguishes copies of a machine, on which all other values may be the same. */
   readonly process: string;
   readonly instance: number;
 }

@@ -192,8 +192,8 @@ class Plan {
   }
 
   /**
-   * If the plan would close all working paths to a server, keeps those that come from the server's own report. These paths stay until
-   * another path is up.
+   * If the plan would close all working paths to a server, keeps those that come from the server's own report. The kept paths stay until
+   * another path to the server is up.
    */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;

@@ -255,9 +255,9 @@ export class Server {
 
   /**
    * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
-   * list does not name this client as a holder (the list may be older than the hold), or if the replay log contains writes that the storage
-   * may have lost. If the first OPEN of a volume is still in flight, its handle is verified later, because the answer may be older than the
-   * list. SETTLED verifies handles that are opened after the list has arrived.
+   * list does not name this client as a holder of the volume, although the list may be older than the hold. A handle is also verified if
+   * the replay log contains writes, because the storage may have lost them. If the first OPEN of a volume is still in flight, its handle is
+   * verified later, because the answer may be older than the list. SETTLED verifies handles that are opened after the list has arrived.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {

@@ -121,8 +121,8 @@ class Piece implements VolumeIo {
 }
 
 /**
- * A request with partly covered blocks, from its arrival until it is done. Its position in the order of changes is fixed before it gets a
- * buffer.
+ * A request with partly covered blocks, from its arrival until it is done. The position of a request in the order of changes is fixed
+ * before the request gets a buffer.
  */
 export class CutRequest extends RangeEntry {
   readonly io: VolumeIo;

@@ -25,7 +25,7 @@ export class RangeLock {
   private exclusives = 0;
   private waiting = 0;
 
-  /** Returns true if the entry may proceed now. Otherwise the entry must wait until a call of `leave` returns it. */
+  /** Returns true if the entry may proceed now. An entry that may not proceed must wait until a call of `leave` returns it. */
   enter(entry: RangeEntry): boolean {
     entry.before = this.last;
     entry.behind = null;

@@ -1,7 +1,7 @@
-// An attached volume, as its frontends use it. It splits I/O into segments for the trunk, combines the answers, and updates the counters.
-// Only this file checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: Every `submit`
-// leads to exactly one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and the volume no longer uses
-// its buffers.
+// An attached volume, as its frontends use it. The volume splits I/O into segments for the trunk, combines the answers, and updates the
+// counters. Only this file checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: Every
+// `submit` leads to exactly one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and the volume no
+// longer uses its buffers.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';

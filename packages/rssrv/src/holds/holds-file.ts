@@ -21,7 +21,7 @@ type SecondHold = Omit<Hold, 'process'>;
 type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
 
 /**
- * Up to the second version, the file mapped `node machine` to the number below which instances are refused. This map was unbounded, because
+ * Up to the second version, the file mapped `node machine` to the number below which instances are refused. The map was unbounded, because
  * it had an entry for each machine id that any client had ever sent.
  */
 type EarlierInstances = Readonly<Record<string, number>>;

@@ -1,6 +1,6 @@
-// The listener process: it listens on every interface, authenticates each connection, and passes it to the worker of its session. It owns
-// everything that sessions share: volumes, ids, holds and incarnations. The listener never reads or writes the data on volumes. Invariant:
-// nothing is served before the workers of an earlier listener have exited (S10), nor after `stop` has been called.
+// The listener process: it listens on every interface, authenticates each connection, and passes it to the worker of its session. The
+// listener owns everything that sessions share: volumes, ids, holds and incarnations. It never reads or writes the data on volumes.
+// Invariant: nothing is served before the workers of an earlier listener have exited (S10), nor after `stop` has been called.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -439,8 +439,8 @@ export class Listener {
   }
 
   private async startIncarnation(id: string): Promise<void> {
-    // From now on, grants name the new incarnation, even before it is saved. This is safe, because a crash of this process changes the
-    // incarnations of all volumes.
+    // From now on, grants name the new incarnation, even before it is saved. An unsaved incarnation is safe to name, because a crash of
+    // this process changes the incarnations of all volumes.
     const kept = this.records?.incarnationEnded(id);
     this.admissions.revoke(id, this.holds.epochOf(id));
     // Announce a change of the list, so that even idle clients check their handles.

@@ -1,4 +1,4 @@
-// One client's session in a worker. It connects the session to real sockets and storage, and to the listener through the channel. The
+// One client's session in a worker. The host connects the session to real sockets and storage, and to the listener through the channel. The
 // module worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session. When it is sent,
 // none of the session's requests is running, all writes are flushed, and the volumes are closed.
 
