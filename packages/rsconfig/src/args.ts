@@ -1,5 +1,6 @@
-// Parses the command line of rsconfig: finds the command in the table, its options and its operands. It neither calls the daemon nor knows
-// any command by name. Invariant: a meaningless combination is refused as a whole; no part of it is ignored.
+// Determines which command of the table the rsconfig command line calls, and checks that its options and operands fit that command. It does
+// not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing is silently
+// ignored.
 
 import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
 import { assert } from '@rsio/common/lib/assert';
@@ -12,24 +13,24 @@ interface ParsedOption {
   readonly multiple?: boolean;
 }
 
-/** The options of all commands, in the form that parseArgs takes. */
+/** Options of all commands, in the format that parseArgs expects. */
 export const OPTIONS: Readonly<Record<string, ParsedOption>> = optionsOf(COMMANDS);
 
-/** Options whose value is optional. */
+/** Options whose value may be omitted, such as --wait. */
 export const BARE_OPTIONS: readonly string[] = [
   ...new Set(COMMANDS.flatMap(({ options }) => Object.keys(options).filter((name) => options[name]?.kind === 'wait'))),
 ];
 
 export interface Chosen {
   readonly command: Command;
-  /** The operands after the command's own words. */
+  /** Operands: the words that follow the command's name. */
   readonly words: readonly string[];
 }
 
 /** Throws E_USAGE. */
 export function commandOf(values: OptionValues, positionals: readonly string[]): Chosen {
   const { command, words } = chosenBy(values, positionals);
-  // The remaining values belong to options that every program has, such as --root.
+  // Options that are not in the table, such as --root, are common to all programs and are not checked here.
   for (const name of Object.keys(OPTIONS)) {
     if (values[name] !== undefined && modeOf(name) === undefined && !Object.hasOwn(command.options, name)) throw strayOption(name);
   }
@@ -38,8 +39,8 @@ export function commandOf(values: OptionValues, positionals: readonly string[]):
 }
 
 /**
- * The commands whose help was requested. The word `interface` alone selects all `interface` commands; without a command, none is selected.
- * Throws E_USAGE.
+ * Returns the commands whose help was requested. The word `interface` alone selects all commands that begin with `interface`. If the
+ * command line names no command, the list is empty. Throws E_USAGE.
  */
 export function commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command[] {
   if (positionals.length === 0 && !Object.keys(values).some((name) => modeOf(name) !== undefined)) return [];
@@ -49,7 +50,7 @@ export function commandsMeant(values: OptionValues, positionals: readonly string
 
 function chosenBy(values: OptionValues, positionals: readonly string[]): Chosen {
   const { monitor } = values;
-  // Keep the order of the command line, because the message shows the options in that order.
+  // Object.keys keeps the order of the command line, so that the error names the options in the order in which the user gave them.
   const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (modeOf(name) ?? [])));
   if (second !== undefined) throw usageError(`${mode} and ${second} exclude each other: give one`);
   if (typeof monitor === 'string') return { command: monitorCommand(monitor), words: positionals };
@@ -70,7 +71,7 @@ function monitorCommand(what: string): Command {
   return entry(({ call }) => call.by === 'monitor' && call.word === what);
 }
 
-/** The command named by the first words. */
+/** Finds the command that the first words of the command line name. */
 function namedCommand(positionals: readonly string[]): Chosen {
   const calls = COMMANDS.flatMap(({ call }) => (call.by === 'words' ? [call.words] : []));
   const words = calls.find((known) => known.split(' ').every((word, index) => positionals[index] === word));
@@ -97,7 +98,7 @@ function namedCommand(positionals: readonly string[]): Chosen {
   throw usageError(`Unknown command ${first}: to attach a volume of that name, use rsconfig -a ${first}`);
 }
 
-/** `-q` for an option that calls a command, undefined for every other option. */
+/** Returns the short form, such as `-q`, of an option that calls a command; undefined for every other option. */
 function modeOf(name: string): string | undefined {
   if (name === 'monitor') return '-m';
   const call = COMMANDS.find((command) => command.call.by === 'option' && command.call.option === name)?.call;

@@ -1,5 +1,5 @@
-// The table of all commands, in groups, in the order of the help. To add a command, add a file in commands/ and a line here. command.ts
-// defines the type of a command.
+// The table of all commands, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a line
+// here. The type of a command is defined in command.ts.
 
 import type { Command } from './cli/command.ts';
 import { CHECK } from './commands/client-file/check.ts';
@@ -16,7 +16,7 @@ import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './doctor/doctor.ts';
 import { JOIN } from './join/join.ts';
 
-/** The groups of the overview, each with its heading. */
+/** Groups of commands, each with its heading, as `rsconfig --help` lists them. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],

@@ -1,5 +1,5 @@
-// Makes the texts of --help from the command table: an overview of all commands, and the full help of one command. Pure. Invariant: no
-// line exceeds 80 columns if the table keeps to the widths in command.ts.
+// Makes the texts of --help from the command table: an overview of all commands, and the full help of one command. Invariant: no line
+// exceeds 80 columns if the table keeps to the widths in command.ts.
 
 import { type Command, listed, type OptionSpec } from './cli/command.ts';
 import { COMMANDS, GROUPS } from './command-table.ts';
@@ -25,7 +25,7 @@ export function overview(): string {
   ].join('\n');
 }
 
-/** The text of `rsconfig COMMAND --help`. It describes several commands if COMMAND is the first word of several commands. */
+/** Returns the text of `rsconfig COMMAND --help`. If COMMAND is the first word of several commands, the text describes all of them. */
 export function helpOf(commands: readonly Command[]): string {
   const lines = commands.flatMap((command) => [
     ...modeLines(command),
@@ -43,7 +43,7 @@ function usageLines(commands: readonly Command[]): string[] {
   return commands.map(({ synopsis }, index) => `${index === 0 ? 'usage:' : '      '} rsconfig ${indented(synopsis, 20)}`);
 }
 
-/** An entry of the overview: the synopsis, and the summary beside or below it. */
+/** Returns one entry of the overview: the synopsis, with the summary beside or below it. */
 function overviewLine({ synopsis, summary }: Command): string {
   const form = `  ${indented(synopsis, 20)}`;
   const hasRoom = synopsis.length < FORM_COLUMNS - 1 && !synopsis.includes('\n') && FORM_COLUMNS + 2 + summary.length <= COLUMNS;
@@ -54,7 +54,10 @@ function indented(text: string, columns: number): string {
   return text.replaceAll('\n', `\n${' '.repeat(columns)}`);
 }
 
-/** Options of the commands that are called by an option such as -q; the other commands have their own help. */
+/**
+ * Returns the lines about options of commands that are called by an option such as -q. The other commands describe their options in their
+ * own help.
+ */
 function optionLines(): string[] {
   const lines: string[] = [];
   for (const command of COMMANDS.filter(({ call }) => call.by !== 'words')) {
@@ -70,7 +73,7 @@ function optionLines(): string[] {
   return [...new Set(lines)];
 }
 
-/** The help line of an option that calls a command. */
+/** Returns the help line of an option that calls a command. */
 function modeLines({ call }: Command): string[] {
   if (call.by === 'option') return optionLine(call.option, { kind: 'flag', short: call.short, help: call.help });
   if (call.by === 'words') return [];

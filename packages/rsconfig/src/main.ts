@@ -1,5 +1,5 @@
-// Entry point of rsconfig: importing it runs the program in this process. program.ts has everything else, so that tests can run it with
-// their own ports.
+// Entry point of rsconfig: importing this file runs the program in this process. All other code is in program.ts, so that tests can run the
+// program with their own ports.
 
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { rsconfig, rsconfigSpec } from './program.ts';

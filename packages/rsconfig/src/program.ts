@@ -1,5 +1,5 @@
-// The program rsconfig: supplies the ports, and runs the command that the command line selects; main.ts starts it. If the daemon refuses a
-// whole request, the command throws, and the common program code prints the error line.
+// The program rsconfig: supplies the ports and runs the command that the command line selects. The entry point is main.ts. If the daemon
+// refuses a whole request, the command throws, and the code that all programs share prints the error line.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';
@@ -59,7 +59,7 @@ export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Po
   );
 }
 
-/** Help for the commands that the command line names, or the overview if it names none. */
+/** Returns the help of the commands that the command line names, or the overview if it names none. */
 function help(values: OptionValues, positionals: readonly string[]): string {
   const meant = commandsMeant(values, positionals);
   return meant.length === 0 ? overview() : helpOf(meant);

@@ -1,6 +1,6 @@
 // The client daemon: connects namespaces (the network side) with attached volumes, their frontends and the control socket. This file only
-// connects parts: control-handlers.ts answers the control methods, frontends/ shows volumes. Invariant: parts are started and stopped here,
-// in a fixed order.
+// connects the parts: control-handlers.ts answers the control methods, and the code in frontends/ shows the volumes. Invariant: all parts
+// are started and stopped in this file, in a fixed order.
 
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -60,7 +60,10 @@ export interface ClientDaemonOptions {
   readonly log: DaemonLog;
   /** Reports a warning to the process that started the daemon, and to the log. */
   readonly warn: (sentence: string) => void;
-  /** The keeper, which lets devices outlive this process, and everything left by the previous process; null if there is no keeper. */
+  /**
+   * The link to the keeper, which lets devices outlive this process, and the state that the previous process left; null if there is no
+   * keeper.
+   */
   readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;
@@ -86,7 +89,7 @@ export class ClientDaemon {
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'restarting' | 'ending' = 'starting';
   private isReloadRequested = false;
-  /** True if the daemon is to stop even while its devices are in use. */
+  /** True if the daemon must stop even while its devices are in use. */
   private isForced = false;
 
   constructor(options: ClientDaemonOptions) {
@@ -153,7 +156,7 @@ export class ClientDaemon {
   }
 
   /**
-   * Called before another process replaces this one: stops taking requests. Completes the requests under way and flushes the volumes as far
+   * Called before another process replaces this one. Stops taking requests, completes the requests under way, and flushes as many volumes
    * as possible within HAND_OVER_WAIT_MS. The next process executes the remaining requests again. Nothing is detached.
    */
   async handOver(): Promise<void> {
@@ -165,12 +168,12 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** Reason why this daemon refuses to stop without force: its devices are in use. Null if it may stop. */
+  /** Resolves with a reason if this daemon refuses to stop because its devices are in use; null if it may stop. */
   async refusal(): Promise<string | null> {
     return this.isForced ? null : await whyInUse(this.attachments.list, this.frontends);
   }
 
-  /** Detaches volumes and closes paths and sockets. Bounded in time even if servers do not answer. */
+  /** Detaches volumes and closes paths and sockets. This takes a bounded time even if servers do not answer. */
   async stop(reason: string): Promise<void> {
     this.state = 'ending';
     this.attached.stop();
@@ -186,7 +189,7 @@ export class ClientDaemon {
   /** Handles SIGHUP: reopens the log and reloads the configuration. The result appears in the log and the events. */
   hangUp(): void {
     this.options.log.reopen();
-    // While the daemon is starting, it uses its first configuration. The reload follows.
+    // While the daemon is starting, it keeps its first configuration, and reloads once it is running.
     if (this.state === 'starting') this.isReloadRequested = true;
     if (this.state !== 'running') return;
     try {
@@ -220,7 +223,10 @@ export class ClientDaemon {
     });
   }
 
-  /** Applies a configuration. Namespaces that continue are changed in place, so that their paths, sessions and volumes stay. */
+  /**
+   * Applies a configuration. If a namespace is also in the new configuration with the same login, it is changed in place, so that its
+   * paths, sessions and volumes stay.
+   */
   private take(next: RscltConfig): void {
     const { identity, log } = this.options;
     const before = this.namespaces;
@@ -246,14 +252,17 @@ export class ClientDaemon {
     void this.attachments.attachWanted(true).then(() => this.attached.record());
   }
 
-  /** Attaches the volumes that were attached before the start (in the same mode), then the volumes that the configuration wants. */
+  /**
+   * Reattaches the volumes that were attached before the daemon started, in the same mode, and then attaches the volumes that the
+   * configuration wants attached.
+   */
   private async attachAgain(isVerbose = false): Promise<void> {
     await this.attached.restore();
     await this.attachments.attachWanted(isVerbose);
     await this.attached.record();
   }
 
-  /** Releases devices of volumes that the previous process was attaching or detaching when it exited. */
+  /** Releases the devices of volumes that the previous process was attaching or detaching when it exited. */
   private async releaseUnknown(): Promise<void> {
     const isAwaited = (volume: VolumeIdentity): boolean =>
       this.attached.awaited.some((one) => labelOf(one) === labelOf(volume) && one.id === volume.id);
@@ -286,7 +295,10 @@ export class ClientDaemon {
     return keeper === null ? withoutKeeper(config, deviceFacts(paths.root), keeperLack) : { obstacle: null, warning: null };
   }
 
-  /** Reports server sections without a path, because no failed connection attempt would explain why they do not work. */
+  /**
+   * Reports [server] sections to which no path leads. No connection is attempted for them, so no other message would say why they have no
+   * effect.
+   */
   private reportUnreached(report: (sentence: string) => void): void {
     for (const { leftOut } of this.namespaces) {
       for (const { name, address, position, reason } of leftOut)
@@ -302,7 +314,10 @@ export class ClientDaemon {
     return whole.namespaces.map((config) => ({ whole, config, locals }));
   }
 
-  /** Creates the frontends; no other code names them individually. The first one in the list names a volume's device. */
+  /**
+   * Creates the frontends; no other code refers to an individual frontend. The first frontend in the list determines the name of a volume's
+   * device.
+   */
   private makeFrontends(): Frontends {
     const { config, paths, clock, log, keeper } = this.options;
     const settingsOf = (volume: Pick<FrontendVolume, 'namespace' | 'name'>): EffectiveVolume => effectiveVolumeOf(this.config, volume);
@@ -320,7 +335,8 @@ export class ClientDaemon {
       socketPath: paths.nbdSocket,
       group: config.nbdGroup,
       attached: () => this.attachments.list,
-      // A volume that got its devices before the configuration changed to `none` stays exported as long as it has the devices.
+      // If the configuration changes to `device = none` while a volume has devices, the volume stays exported over NBD as long as it has
+      // the devices.
       mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
       log,
       clock,
@@ -339,7 +355,7 @@ export class ClientDaemon {
 
   private interfaceChanged(event: InterfaceEvent): void {
     this.notifications.interfaceChanged(event);
-    // A new address may be on a different subnet.
+    // The new address of an interface may be on a different subnet.
     const locals = this.localsOf(this.config);
     if (!isDeepStrictEqual(locals, this.locals)) {
       this.locals = locals;
@@ -404,9 +420,9 @@ export class ClientDaemon {
     });
   }
 
-  /** Restarts the daemon after the answer has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
+  /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
   private restart(): void {
-    // The next process reads the program and the configuration later, so one restart serves all requests.
+    // One restart serves all requests, because the next process has yet to read the program and the configuration.
     if (this.state === 'restarting') return;
     if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
     if (this.options.keeper === null)
@@ -415,7 +431,7 @@ export class ClientDaemon {
     this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.restart());
   }
 
-  /** Stops the daemon after the answer has been sent. Throws E_IN_USE. */
+  /** Stops the daemon after the answer to the request has been sent. Throws E_IN_USE. */
   private async end(isForced: boolean): Promise<void> {
     this.isForced ||= isForced;
     const refusal = await this.refusal();

@@ -1,5 +1,5 @@
-// Asserts the relations of the bounds in rsiod's folders to each other and to the bounds of lower packages. The bounds themselves are in
-// each folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does not start.
+// Asserts that the bounds in rsiod's folders agree with each other and with the bounds of lower packages. The bounds themselves are in the
+// limits.ts of each folder. Invariant: rsiod loads this module first, so that it does not start with contradictory bounds.
 
 import '@rsio/protocol/limits';
 

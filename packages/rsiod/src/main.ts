@@ -1,5 +1,5 @@
-// rsiod: makes servers' volumes usable on this machine. Handles arguments, the configuration and the daemon process; daemon.ts does the
-// work. Invariant: the instance number is increased before this daemon contacts a server.
+// Entry point of rsiod, the daemon that makes the volumes of servers usable on this machine. This file handles arguments, the configuration
+// and the process; the work itself is done in daemon.ts. Invariant: the instance number is increased before the daemon contacts a server.
 
 import './limits.ts';
 
@@ -71,7 +71,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     log.info('Restarting, as requested by rsconfig restart');
     hasEnded = true;
     await client.handOver();
-    // After SIGTERM the keeper must not start another process.
+    // After SIGTERM, the keeper must not be asked to start another process.
     if (isStopping) return;
     link?.again();
     process.exit(0);
@@ -82,7 +82,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     paths,
     identity,
     clock: systemClock,
-    // The monotonic clock starts with the process, so the difference is the process's start time.
+    // The monotonic clock is 0 when the process starts, so the difference is the start time of the process.
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     log,
     warn,
@@ -131,7 +131,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // The variable is removed from the environment, because children of this process have no keeper.
+    // The variable is removed from the environment, because this process is not a keeper of its children.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

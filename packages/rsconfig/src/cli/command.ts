@@ -1,7 +1,7 @@
-// Defines a command of rsconfig: its name, options, operands, help and action, and the context that the action works with. command-table.ts
-// lists all commands; the command line (args.ts), the help (help.ts) and the completion are generated from that list. Commands know neither
-// sockets nor the process, so that tests can supply their own. Invariant: a command receives only its own options, each with the type of
-// its kind.
+// Defines the type of an rsconfig command (name, options, operands, help and action) and the context that its action receives. The table in
+// command-table.ts lists all commands; the parser (args.ts), the help (help.ts) and the bash completion work from it. A command calls the
+// daemon, reads stdin and prints only through the context, so that tests can replace these functions. Invariant: a command receives only
+// the options that it declares, each with the type that belongs to the option's kind.
 
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
@@ -19,7 +19,7 @@ export interface OptionSpec {
    */
   readonly kind: 'flag' | 'count' | 'text' | 'list' | 'wait';
   readonly short?: string;
-  /** Placeholder of the value in the help: `S` in `--server S`. */
+  /** Placeholder for the option's value in the help, such as `S` in `--server S`. */
   readonly value?: string;
   /** Text for --help, in lines of at most 60 columns. */
   readonly help: string;
@@ -39,7 +39,7 @@ interface GivenByKind {
 type Given<S extends OptionSpec> = GivenByKind[S['kind']];
 export type GivenOptions<O extends OptionSpecs> = { readonly [K in keyof O]: Given<O[K]> };
 
-/** How a command is named on the command line: `-q`, a word after `-m`, or words such as `interface add`. */
+/** How the command line names a command: by an option such as `-q`, by a word after `-m`, or by words such as `interface add`. */
 export type CommandCall =
   | { readonly by: 'option'; readonly option: string; readonly short: string; readonly help: string }
   | { readonly by: 'monitor'; readonly word: string }
@@ -47,20 +47,21 @@ export type CommandCall =
 
 export interface CommandSpec<O extends OptionSpecs> {
   readonly call: CommandCall;
-  /** The text after `rsconfig`: `interface add NAME ADDRESS[/LENGTH] [--port P]`, in lines of at most 60 columns. */
+  /** Usage without the word `rsconfig`, such as `interface add NAME ADDRESS[/LENGTH] [--port P]`, in lines of at most 60 columns. */
   readonly synopsis: string;
-  /** The purpose in a few words. */
+  /** Purpose of the command in a few words. */
   readonly summary: string;
-  /** The description in `rsconfig COMMAND --help`, in lines of at most 80 columns; blank lines separate paragraphs. */
+  /** Description that `rsconfig COMMAND --help` prints, in lines of at most 80 columns; blank lines separate paragraphs. */
   readonly details?: string;
   readonly options: O;
-  /** Shape of the command's output with --json; absent if the command does not take that option. */
+  /** Shape of the JSON that the command prints with --json; absent if the command does not take that option. */
   readonly json?: Shape;
   /** Number of operands; absent if the command takes none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
-   * What bash offers as completions of an operand: `files`, or the output of this shell command. In the command, `"${ask[@]}"` runs
-   * rsconfig with the given root, and `"$config"` is the configuration file.
+   * Completions that bash offers for an operand: `files` stands for file names; any other text is a shell command that prints the
+   * completions. In that shell command, `"${ask[@]}"` runs rsconfig with the root from the command line, and `"$config"` is the
+   * configuration file.
    */
   readonly completes?: string;
   /** Returns the exit code; undefined means 0. */
@@ -78,7 +79,7 @@ export type OptionValues = Readonly<Record<string, unknown>>;
 export const JSON_OPTION = { kind: 'flag', help: 'print JSON' } as const satisfies OptionSpec;
 export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'with -l, -q and -m status: show more' } as const satisfies OptionSpec;
 
-/** The option --wait of several commands. The help of each command says what that command waits for. */
+/** The option --wait, which several commands share. The help of each command says what that command waits for. */
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
@@ -90,7 +91,7 @@ export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>)
     ...spec,
     run: (context, values, words) => {
       const given = Object.entries(spec.options).map(([name, { kind }]) => [name, givenValue(kind, values[name])]);
-      // Each value has the type of its option's kind, which the compiler cannot infer.
+      // The cast is safe because givenValue returns the type that belongs to the option's kind; the compiler cannot infer this.
       return spec.run(context, Object.fromEntries(given) as GivenOptions<O>, words);
     },
   };
@@ -129,18 +130,18 @@ export function shownCall(call: CommandCall): string {
   return call.by === 'monitor' ? `-m ${call.word}` : call.words;
 }
 
-/** An E_USAGE error; the program exits with 2. */
+/** Makes an E_USAGE error, with which the program exits with status 2. */
 export function usageError(sentence: string): RsError {
   return new RsError('E_USAGE', `${sentence}, see rsconfig --help`);
 }
 
-/** `a`, `a and b`, `a, b and c`. */
+/** Joins words into a list such as `a`, `a and b` or `a, b and c`; `last` is the word before the last item. */
 export function listed(words: readonly string[], last: 'and' | 'or'): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
 }
 
 export interface CommandContext {
-  /** Calls the daemon. A command sets `timeoutMs` if it must not wait for as long as a measurement may take. */
+  /** Calls the daemon. The default time-out is long enough for a measurement; a command that must not wait that long sets `timeoutMs`. */
   readonly call: <M extends ControlMethodName>(
     method: M,
     params: ControlMethods[M]['params'],
@@ -150,7 +151,7 @@ export interface CommandContext {
   readonly waiting: WaitingPorts;
   /** Reads all of stdin. */
   readonly input: () => Promise<string>;
-  /** Paths of rsiod under the given root. */
+  /** Paths of rsiod's files below the root directory from the command line. */
   readonly paths: RsiodPaths;
   readonly configFile: string;
   readonly out: (text: string) => void;
@@ -158,7 +159,7 @@ export interface CommandContext {
   readonly report: (code: string, message: string) => void;
 }
 
-/** Prints a result for `--json`: the daemon's answer, unchanged. */
+/** Prints the daemon's answer as JSON, unchanged, for --json. */
 export function printJson(context: CommandContext, result: unknown): undefined {
   context.out(`${JSON.stringify(result, null, 2)}\n`);
 }

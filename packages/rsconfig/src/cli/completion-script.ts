@@ -1,10 +1,10 @@
-// Makes the bash completion of rsconfig from the command table. Pure: it returns a script for bash 4 or newer. Invariant: only words from a
-// safe alphabet reach compgen, because compgen executes any $(...) in its words.
+// Generates the bash completion script of rsconfig from the command table. The script requires bash 4 or newer. Invariant: only words made
+// of safe characters are passed to compgen, because compgen executes any $(...) in the words that it receives.
 
 import { type Command, type CommandCall, type OptionSpec, shownCall } from './command.ts';
 
 const FRAME_OPTIONS = ['--root', '--help', '--version'];
-/** Keeps only names whose characters are allowed in the configuration file and in volume names. */
+/** Shell filter that passes only names whose characters are valid in the configuration file and in volume names. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
 export function bashCompletion(commands: readonly Command[]): string {
@@ -54,7 +54,10 @@ complete -F _rsconfig rsconfig
 `;
 }
 
-/** Shell cases for options that call a command. For example, `-q`, `-qvv` and `--query` call the same command. */
+/**
+ * Returns the branches of a shell `case` for options that call a command. In that `case`, `-q`, `-qvv` and `--query` select the same
+ * command.
+ */
 function modeCases(commands: readonly Command[]): string {
   const cases = commands.flatMap(({ call }) =>
     call.by === 'option' ? [`      -${call.short}*|--${call.option}) command=-${call.short} ;;`] : [],
@@ -76,7 +79,7 @@ function namesFrom(completes: string | undefined): string {
   return completes === 'files' ? ' files=yes' : `; next=$({ ${completes}; } 2>/dev/null | ${SAFE_WORDS})`;
 }
 
-/** A shell pattern that matches the command's words, followed by any operands. */
+/** Returns a shell pattern that matches the command's name. If the name consists of words, operands may follow it. */
 function pattern(call: CommandCall): string {
   return call.by === 'words' ? `'${call.words}'|'${call.words} '*` : `'${shownCall(call)}'`;
 }
@@ -89,13 +92,15 @@ function namesOf(options: readonly (readonly [string, OptionSpec])[]): string[] 
   return options.map(([name]) => `--${name}`);
 }
 
-/** The words that may come first on the command line: options that call a command, and the options of -l, which is the default command. */
+/**
+ * Returns the options that may come first on the command line: those that call a command, and those of -l, which is the default command.
+ */
 function firstOptions(commands: readonly Command[]): string[] {
   const calls = commands.flatMap(({ call }) => (call.by === 'option' ? [`-${call.short}`, `--${call.option}`] : []));
   return [...calls, '-m', '--monitor', ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];
 }
 
-/** The words that may follow a word: `interface` -> `add list remove`. */
+/** Returns the branches of a shell `case` that lists the words that may follow a word: `interface` -> `add list remove`. */
 function nextCases(commands: readonly Command[]): string {
   const next = new Map<string, Set<string>>();
   for (const { call } of commands) {

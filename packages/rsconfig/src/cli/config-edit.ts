@@ -1,7 +1,7 @@
-// Changes the client's configuration file for the commands: reads, edits and saves it. If another program saves the file between reading
-// and saving, the edit is repeated on the new content. Afterwards, the remaining faults in the file are reported, and whether a running
-// rsiod uses the change. rscltcfg-edit.ts makes the edits, config-file.ts reads and writes the file, and the commands word the messages
-// about the change.
+// Reads, edits and saves the client's configuration file on behalf of the commands. If another program saves the file between reading and
+// saving, the edit is repeated on the new content. After saving, this file reports errors that the configuration file had before. If there
+// are none, it reloads rsiod or reports that rsiod still uses the old configuration. The edits themselves are made by rscltcfg-edit.ts, and
+// the file is read and written by config-file.ts. Each command words its own messages about the change.
 
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
@@ -14,8 +14,8 @@ import { CONFIG_RETRIES, CONFIG_RETRY_MS } from './limits.ts';
 export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply the change at once' } as const satisfies OptionSpec;
 
 /**
- * Changes the file; a missing or empty file first gets a [defaults] section. Prints the text in `done` after saving. Throws the errors of
- * the edit, of saving and (with `isReload`) of the daemon.
+ * Edits and saves the file; if the file is missing or empty, a [defaults] section is added first. Prints the text in `done` after saving.
+ * Throws the errors of the edit and of saving and, with `isReload`, the errors of the daemon.
  */
 export async function changeConfig(
   context: CommandContext,
@@ -32,7 +32,9 @@ export async function changeConfig(
   else await tellOfDaemon(context, isReload);
 }
 
-/** Converts the keys to the form that an edit takes. A key that is null was not given and is omitted. */
+/**
+ * Converts the keys to the form that an edit takes. A null value means that the command line does not give the key, so the key is omitted.
+ */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
 }

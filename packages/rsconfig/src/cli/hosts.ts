@@ -1,5 +1,5 @@
 // Resolves HOST[:PORT] arguments, where HOST is an address or a host name, and selects the interfaces of this machine that a command uses.
-// Nothing is sent to the host, because exploring is the explorer's job. Invariant: resolving takes a bounded time.
+// It sends nothing to the host; that is the explorer's task. Invariant: resolving a name takes at most HOST_LOOKUP_TIMEOUT_MS.
 
 import { lookup } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
@@ -13,10 +13,16 @@ import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/netw
 import { type OptionSpec, usageError } from './command.ts';
 import { HOST_LOOKUP_TIMEOUT_MS } from './limits.ts';
 
-/** Matches all text that can be a host name. Letters of any script are allowed, because the resolver accepts them. */
+/**
+ * Matches HOST or HOST:PORT, where HOST is any text that can be a host name. Letters of any script are allowed, because the resolver
+ * accepts them.
+ */
 const NAMED = /^([^\s:/[\]]+)(?::(\d{1,5}))?$/u;
 
-/** Throws E_USAGE if the text is not a HOST, E_UNREACHABLE if the name is unknown, and E_TIMEOUT if the resolver takes too long. */
+/**
+ * Throws E_USAGE if the text is neither an address nor a host name, E_UNREACHABLE if the name is unknown, and E_TIMEOUT if the resolver
+ * takes too long.
+ */
 export async function resolveHost(text: string, port: number, clock: Clock): Promise<DatagramPeer> {
   const endpoint = addressOf(text);
   if (endpoint !== null) return { address: endpoint.address, port: endpoint.port ?? port };
@@ -63,7 +69,10 @@ export const INTERFACE_OPTION = {
   help: 'use the interface with this address; may be repeated;\ndefault: all interfaces of this machine',
 } as const satisfies OptionSpec;
 
-/** The interfaces with these addresses, in this order; all interfaces if no address is given. Throws E_USAGE, E_ADDRESS_MISSING. */
+/**
+ * Returns the interfaces that have these addresses, in the order of the addresses; all interfaces if `addresses` is empty. Throws E_USAGE
+ * and E_ADDRESS_MISSING.
+ */
 export function namedInterfaces(interfaces: readonly MachineInterface[], addresses: readonly string[]): readonly MachineInterface[] {
   if (addresses.length === 0) return interfaces;
   return [...new Set(addresses.map(parseAddress))].map((address) => {
@@ -74,7 +83,10 @@ export function namedInterfaces(interfaces: readonly MachineInterface[], address
   });
 }
 
-/** An interface without broadcast (IPv6 or point-to-point) is used only if a target of its address family is given. */
+/**
+ * Returns the interfaces from which to explore. An interface without a broadcast address (IPv6 or point-to-point) is used only if a target
+ * has the same address family.
+ */
 export function exploringLocals(interfaces: readonly MachineInterface[], targets: readonly DatagramPeer[]): ExploreLocal[] {
   const isAsked = ({ address, broadcast }: MachineInterface): boolean =>
     broadcast !== null || targets.some((target) => isIPv6(target.address) === isIPv6(address));

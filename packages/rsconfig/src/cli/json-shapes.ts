@@ -1,5 +1,5 @@
-// Shapes of the --json documents that rsconfig composes itself; docs/json is generated from them. Documents that are unchanged answers from
-// rsiod have their shapes in control/methods.ts. docs/json/README.md says how shapes may be extended.
+// Shapes of the --json documents that rsconfig composes itself; the pages in docs/json are generated from them. If a document is rsiod's
+// answer passed on unchanged, its shape is in control/methods.ts. The rules for extending a shape are in docs/json/README.md.
 
 import { WAITING } from '@rsio/common/control/methods';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';

@@ -10,7 +10,7 @@ import { INPUT_MAX_BYTES } from './limits.ts';
 const WORLD_READABLE = 0o004;
 const STDIN = '-';
 
-/** The options `NAME` and `NAME-file`; `whose` describes the key in the help. */
+/** An option that takes a key on the command line; `whose` describes the key in the help. */
 export function keyOption(whose: string): OptionSpec & { readonly kind: 'text' } {
   return { kind: 'text', value: 'K', help: `${whose};\nvisible to every user in ps; a key file is safer` };
 }
@@ -20,8 +20,8 @@ export function keyFileOption(whose: string): OptionSpec & { readonly kind: 'tex
 }
 
 /**
- * The key given with `--NAME` or `--NAME-file`; null if neither option is given. Throws E_USAGE (if both options are given, or the input is
- * not exactly one line), E_RIGHTS, E_SYSTEM.
+ * The key given with `--NAME` or `--NAME-file`; null if neither option is given. Throws E_USAGE if both options are given or the input is
+ * not exactly one line, and E_RIGHTS or E_SYSTEM if the file cannot be read.
  */
 export async function givenKey(context: CommandContext, name: string, key: string | null, file: string | null): Promise<string | null> {
   if (key !== null && file !== null) throw usageError(`--${name} and --${name}-file exclude each other: give one`);
@@ -36,7 +36,7 @@ export async function givenKey(context: CommandContext, name: string, key: strin
 
 function readKeyFile(context: CommandContext, file: string): string {
   try {
-    // O_NONBLOCK matters only for a FIFO without a writer: it reads as empty instead of blocking.
+    // O_NONBLOCK has an effect only on a FIFO without a writer: the FIFO then reads as empty instead of blocking.
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       if ((fstatSync(descriptor).mode & WORLD_READABLE) !== 0) context.note(`Everybody can read the key in ${file}: run chmod 600 ${file}`);
@@ -58,7 +58,7 @@ function readKeyFile(context: CommandContext, file: string): string {
   }
 }
 
-/** Reads all of stdin. Throws E_USAGE if it has more than `maxBytes`. */
+/** Reads all of stdin. Throws E_USAGE if stdin contains more than `maxBytes` bytes. */
 export async function readStdin(maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let lengthBytes = 0;

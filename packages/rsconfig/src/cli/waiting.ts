@@ -1,23 +1,23 @@
-// --wait: polls until nothing is left to wait for, and shows a progress line on a terminal. The command decides what is polled. Invariants:
-// waiting stops at its time limit, however long a poll takes; stopping it early (Ctrl-C) undoes nothing; the next output starts on a new
-// line.
+// Implements --wait: polls until nothing is left to wait for, and shows a progress line on a terminal. Each command supplies its own poll
+// function. Invariants: the wait ends at its time limit, however long a poll takes; stopping the wait early with Ctrl-C undoes nothing; the
+// progress line is removed before anything else is printed.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural } from '@rsio/common/lib/units';
 import { WAIT_POLL_MS } from './limits.ts';
 
-/** What waiting needs from the process. */
+/** The parts of the process that waiting needs: the terminal and the signals. */
 export interface WaitingPorts {
-  /** Replaces the progress line; '' removes the line. Null if stderr is not a terminal; no progress is shown then. */
+  /** Replaces the progress line; '' removes the line. If stderr is not a terminal, this is null and no progress is shown. */
   readonly progress: ((line: string) => void) | null;
-  /** Calls `stop` on Ctrl-C, SIGTERM or SIGHUP; returns a function that removes the handlers. */
+  /** Makes Ctrl-C, SIGTERM and SIGHUP call `stop`; returns a function that removes these signal handlers. */
   readonly onStop: (stop: () => void) => () => void;
 }
 
 export interface Poll<T> {
   readonly value: T;
-  /** Messages about what is still missing; empty when waiting is done. */
+  /** One message for each thing that the command still waits for; empty when nothing is left. */
   readonly waitsFor: readonly string[];
 }
 
@@ -48,7 +48,7 @@ export async function waitUntil<T>(
       const polling = poll();
       const found = await Promise.race([polling, late, stopped]);
       if (typeof found === 'string') {
-        // Nothing awaits this poll any more, so its error is ignored.
+        // The wait has ended, so an error of this last poll is ignored.
         polling.catch(() => undefined);
         return { how: found, last };
       }
@@ -75,7 +75,7 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
   return escapeControls(`waiting ${Math.floor(elapsedMs / 1_000)} s: ${first}${more}`);
 }
 
-/** Message for stderr if waiting stopped early. `kept` describes the state that remains. */
+/** Returns the message for stderr after a wait that timed out or was interrupted. `kept` describes the state that remains. */
 export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'
     ? `Timed out after ${limitMs / 1_000} s: ${kept}; --wait=T waits longer, rsconfig -m status -v shows what is missing`
@@ -84,7 +84,7 @@ export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept
 
 const CLEAR_LINE = '\r\x1b[K';
 
-/** Rewrites one line of a terminal. `columns`: the current width. */
+/** Returns a function that rewrites the progress line on a terminal. `columns`: the current width. */
 export function terminalProgress(write: (text: string) => void, columns: () => number): (line: string) => void {
   let isShown = false;
   return (line) => {

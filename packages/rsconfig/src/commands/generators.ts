@@ -1,6 +1,6 @@
-// Commands that print generated text: `completion bash` and `key new`. The completion command receives a function that returns the command
-// table, because the table contains that command. A key is printed but not stored. Invariant: all letters are equally likely at each
-// position of a key.
+// Implements the commands that print generated text: `completion bash` and `key new`. The completion command receives a function that
+// returns the command table, because the table contains this command and is not complete until the command exists. A new key is printed but
+// not stored. Invariant: at each position of a key, all characters in LETTERS are equally likely.
 
 import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
@@ -26,7 +26,7 @@ the output to /etc/bash_completion.d/rsconfig.`,
   });
 }
 
-/** Omits look-alikes (0 o 1 l i), and x, so that no key looks like a number. */
+/** Characters of a key. The look-alikes 0, o, 1, l and i are omitted; x is omitted so that no key looks like a number. */
 const LETTERS = '23456789abcdefghjkmnpqrstuvwyz';
 
 export const KEY_NEW = defineCommand({

@@ -1,6 +1,6 @@
-// Finds the servers that join tries: servers in the given host's namespace that answer exploration or, if the host does not answer, the one
-// server that accepts a login at the host's address. trial.ts proves each path. Invariant: nothing that a discovery datagram contains
-// counts as proved.
+// Finds the servers that `join` tries. If the given host answers exploration, these are all servers in its namespace that answer. If it
+// does not, it is the one server that accepts a login at the host's address. Each path is proved later, in trial.ts. Invariant: no content
+// of a discovery datagram counts as proved.
 
 import { isIPv6 } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
@@ -19,7 +19,7 @@ import { splitSentence } from '../doctor/facts/naming.ts';
 
 export interface JoinTarget {
   readonly host: DatagramPeer;
-  /** Interfaces of this machine that join may use. */
+  /** Interfaces of this machine that `join` may use. */
   readonly interfaces: readonly MachineInterface[];
   readonly login: ProbeLogin;
   readonly namespacekey: string | null;
@@ -84,7 +84,7 @@ async function askByTcp(target: JoinTarget, findings: readonly Finding[], ports:
     );
   }
   const listed = server.interfaces;
-  // The given address is valid even if the server does not list it, because NAT may translate addresses.
+  // The given address is used even if the server does not list it, because NAT may translate addresses.
   const isListed = listed.some(({ address, port }) => address === host.address && port === host.port);
   const interfaces = isListed ? listed : [{ name: 'given', ...host }, ...listed];
   const one = { server: server.server, serverid: server.serverid, interfaces, heardOn: [local] };
@@ -98,7 +98,7 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   const failures: string[] = [];
   for (const { device, address, prefixLength } of ordered) {
     const candidate = { local: { name: device, address, prefixLength }, remote: { name: 'host', ...host } };
-    // If the id is unknown, this attempt only asks the server for it, because no proof is possible without the id.
+    // Without the id of the namespace, no login is possible; this attempt then only shows whether the host can be reached.
     const report = await probeCandidate(
       candidate,
       namespaceid === null ? null : login,
@@ -116,8 +116,8 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
 }
 
 /**
- * Interfaces on the host's subnet come first. The loopback interface is tried only for a loopback address, and no other interface is tried
- * for such an address.
+ * Interfaces on the host's subnet come first. For a loopback address, only the loopback interface is tried; for any other address, the
+ * loopback interface is not tried.
  */
 function inOrderOfHope(interfaces: readonly MachineInterface[], address: string): MachineInterface[] {
   const isHostLoopback = address.startsWith('127.') || address === '::1';
@@ -137,7 +137,10 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
   return new RsError(failureCode ?? 'E_PROTOCOL', `Login at ${shown} failed: ${failure}`);
 }
 
-/** The error if no server accepts the login. It mentions both the name and the key, because a server does not report which one is wrong. */
+/**
+ * Makes the error for a login that the server does not accept. It mentions both the name and the key, because a server does not report
+ * which one is wrong.
+ */
 export function notAccepted(server: string): RsError {
   return new RsError('E_AUTH', `${notAcceptedSentence(server)}; nothing was written`);
 }

@@ -1,6 +1,6 @@
-// `join`: sets up a working client, given an address, a name and a key. It finds the servers (discovery.ts), proves every path (trial.ts),
-// writes the file (plan.ts), starts or reloads rsiod, and shows the paths. Invariant: nothing is written before a server has accepted the
-// login, and every unused address is listed with its reason.
+// Implements `join`, which sets up a working client from the address of a server, a node name and its key. It finds the servers
+// (discovery.ts), proves every path (trial.ts), writes the file (plan.ts), starts or reloads rsiod, and shows the paths. Invariant: nothing
+// is written before a server has accepted the login, and every unused address is listed with the reason.
 
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
@@ -60,7 +60,7 @@ With --wait, join waits longer for the new paths to come up in rsiod.`,
     if (nodekey === null) throw usageError('No key: give --key-file F, or - for stdin');
     const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
     const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
-    // An unreadable file is reported before any request or measurement.
+    // The file is opened first, so that an unreadable file is reported before any server is asked.
     openConfigFile(context.configFile);
     const ports = machinePorts(context.clock);
     const target: JoinTarget = {

@@ -1,6 +1,6 @@
-// Plans what join writes: proved paths become sections of rscltcfg, in a new file or beside existing sections. Pure: makes a new document
-// from a given one. Invariants: existing sections stay; an address that is in the file is not added again; a namespace that is in the file
-// under another name or key is not changed.
+// Plans the changes that `join` makes to rscltcfg: proved paths become sections, in a new file or beside existing sections. This file
+// writes nothing; it makes a new document from a given one. Invariants: existing sections stay unchanged; an address that the file already
+// has is not added again; a namespace that the file lists with another node name or key is refused.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { printIni } from '@rsio/common/config/ini/ini-document';
@@ -13,7 +13,7 @@ import { isName } from '@rsio/common/lib/units';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { INTERFACES_MAX, NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 
-/** A path that works: from an address of this machine to an interface of a server. */
+/** A path that has been proved to work, from an address of this machine to an interface of a server. */
 export interface UsablePath {
   readonly device: string;
   readonly local: string;
@@ -24,7 +24,7 @@ export interface UsablePath {
 
 export interface JoinIdentity {
   readonly namespaceid: number;
-  /** Name for the namespace if it is new in the file. */
+  /** Name that the namespace gets if the file does not have it yet. */
   readonly label: string;
   readonly nodename: string;
   readonly nodekey: string;
@@ -136,7 +136,7 @@ function addServers(
   const config = configOf(document, file);
   const home = config.namespaces.find(({ name }) => name === namespace);
   const taken = new Set(home?.servers.map(({ name }) => name));
-  // For each interface in the file, the port that a new section would use if it set none.
+  // Port that a new [server] section would use without a `port` key, for each interface in the file.
   const ports = config.interfaces.map((one) => targetPort(config, home ?? { port: null }, { port: null }, one));
   for (const { server, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
     const isThere = home?.servers.some(
@@ -164,7 +164,7 @@ function freeName(prefix: string, first: number, taken: ReadonlySet<string>): st
   return fitting(prefix, String(number));
 }
 
-/** Truncates, because a server's name may already have the maximum length. */
+/** Truncates `prefix`, because a server's name may already have the maximum length. */
 function fitting(prefix: string, end: string): string {
   return `${prefix.slice(0, NAME_MAX_BYTES - end.length)}${end}`;
 }

@@ -1,6 +1,6 @@
 // Tries every pair of a local interface and an interface of a discovered server, one pair after the other, each with a login and a short
-// measurement. plan.ts decides what is written. Invariants: every server interface, and every local interface used for discovery, is in a
-// path or is reported with a reason; a key that a server refused is not sent to it again.
+// measurement. Which paths are written to the file is decided in plan.ts. Invariants: every server interface and every local interface is
+// in a path or is reported with the reason; a key that a server has refused is not sent to that server again.
 
 import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/network/candidates';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
@@ -27,7 +27,7 @@ export interface Trial {
   readonly refusedBy: readonly string[];
 }
 
-/** `announce` is called before each path is tried. */
+/** Tries the paths to all discovered servers. It calls `announce` before each path. */
 export async function tryServers(
   target: JoinTarget,
   discovery: Discovery,
@@ -42,7 +42,7 @@ export async function tryServers(
   let left = JOIN_PATHS_MAX;
   for (const server of discovery.servers) {
     const { candidates, leftOut } = pairsOf(target.interfaces, server);
-    // Each server has its own flag instead of an entry under its name, because several servers may claim one name.
+    // A flag for each server is used instead of a set of refused names, because several servers may claim the same name.
     let hasRefused = false;
     for (const { local, remote, reason } of leftOut) {
       if (remote !== null) unused.push(`${remote.name} of ${server.server} (${remote.address}) is not used: ${reason}`);
@@ -73,8 +73,8 @@ export async function tryServers(
 }
 
 /**
- * Pairs on a common subnet. If there are none, a router must connect the subnets; then only the local addresses that received the server's
- * answer are tried, because they are known to have a route.
+ * Returns the pairs of interfaces on a common subnet. If there are none, the server is reached through a router. In that case, only the
+ * local addresses that received the server's answer are paired, because they are known to have a route.
  */
 function pairsOf(interfaces: readonly MachineInterface[], server: ServerToTry): Pairing<Local, ProbeRemote> {
   const remotes = server.interfaces;
@@ -100,7 +100,7 @@ function probe(
   ports: MachinePorts,
 ): Promise<ProbeReport> {
   const { address, port } = candidate.remote;
-  // The address that the user gave is used unchanged, because NAT may translate it.
+  // The server need not list the address that the user gave, because NAT may translate addresses.
   const isNamed = address !== host.address || port !== host.port;
   return probeCandidate(candidate, login, { namespaceid, serverid, isNamed }, probePorts(ports, namespacekey));
 }

@@ -1,6 +1,7 @@
-// `-m stats`: counters since the daemon's start, rates between two samples, and latencies. Pure. The command takes the samples; if a
-// counter has no earlier sample, its rate is computed from zero.
+// Formats the output of `-m stats`: counters since the daemon's start, rates between two samples, and latencies. The samples are taken by
+// the command. If a counter is missing in the earlier sample, its rate is computed from zero.
 
+// Example of the output:
 //   path: if0 IP(TCP) 192.168.45.10/5000 connected
 //       requests: 1200 total, 100/s  resent: 0  hedged: 2  probed: 0  dropped: 1  deaths: 1  round trip: 0.212 ms
 //       sent: 4096 bytes, 0.1 MB/s  received: 9830400 bytes, 0.8 MB/s  unanswered: 65536 bytes
@@ -15,7 +16,7 @@ import { endPoint, roundTrip, stateName, toText } from './format.ts';
 
 const BYTES_PER_MB = 1e6;
 
-/** `before` was taken `elapsedMs` before `now`. For an object that is only in `now`, counters start from zero. */
+/** The sample `before` was taken `elapsedMs` before the sample `now`. If an object is only in `now`, its earlier counters count as zero. */
 export function formatStats(before: StatsView, now: StatsView, elapsedMs: number): string {
   const seconds = elapsedMs / 1_000;
   const paths = now.paths.map((path, index) => pathLines(path, earlierPath(before.paths[index], path), seconds));
@@ -58,7 +59,7 @@ function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, secon
   ];
 }
 
-/** Rate of a counter between two samples; a missing earlier value is taken as zero. */
+/** Returns the rate of a counter between two samples. A missing earlier value counts as zero. */
 export function perSecond(now: number, before: number | undefined, seconds: number): number {
   // A counter that decreased has restarted from zero.
   const since = before === undefined || before > now ? now : now - before;

@@ -1,6 +1,6 @@
-// Formats the daemon's answers as text and tables. Pure; warnings.ts warns about missing objects. Invariants: each line of a shorter form
-// appears unchanged in the longer forms; no control character from a name reaches the terminal; no cell is cut, and no line ends in white
-// space.
+// Formats the daemon's answers as text and tables. Warnings about missing objects are made by warnings.ts. Invariants: a higher verbosity
+// adds lines and leaves the others unchanged; no control character from a name reaches the terminal; no cell is truncated, and no line ends
+// in white space.
 
 import {
   type AttachmentView,
@@ -20,9 +20,9 @@ import {
 import { escapeControls } from '@rsio/common/lib/printable';
 import { formatTime } from '@rsio/common/log/log-line';
 
-// The forms (TIME as in the log: 2010_09_14-15:02:32 (GMT); an unknown value prints as `-`)
+// Forms of the output. TIME has the format of the log, 2010_09_14-15:02:32 (GMT). An unknown value is printed as `-`.
 //
-// -q; v, vv or vvv after the bar is the smallest verbosity at which the line is shown:
+// Output of -q. After the bar, v, vv or vvv is the lowest verbosity at which the line is printed:
 //   000 osl
 //     id: 200                                                               | vv
 //     clt: big-6
@@ -37,12 +37,12 @@ import { formatTime } from '@rsio/common/log/log-line';
 //             mode: read-write exclusive        or read-only, shared        | vv
 //             holder: venus 192.168.10.7 since TIME   one per holder, or -  | vv
 //
-// -l (empty lines separate volumes that have several lines):
+// Output of -l. Empty lines separate volumes that have several lines:
 //   osl:oracle@0                             followed by ` read-only` if it cannot be written
 //       c: /dev/av0/roracle          31457280 blocks,  1 server(s)          | vv
 //       b: /dev/av0/oracle                                                  | v
 //
-// -m status:
+// Output of -m status:
 //   0 if0 IP(TCP) 192.168.10.1/5000
 //       rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
 //           path: 6  since: TIME  retries: 0  round trip: 0.212 ms          | v
@@ -50,7 +50,7 @@ import { formatTime } from '@rsio/common/log/log-line';
 //   osl:oracle@0 waits for a path to big-9                                  | v
 //       since: TIME  until: TIME  requests: 4                               | v   (until: for ever)
 //
-// events, oldest first:
+// Output of events, oldest first:
 //   TIME 6-if0 192.168.10.9/5000: connected -> down: nothing heard for 3000 ms
 
 const NAME_WIDTH = 17;
@@ -59,30 +59,33 @@ const BLOCK_SIZE_WIDTH = 4;
 const RAW_PATH_WIDTH = 22;
 const RAW_COUNT_WIDTH = 12;
 
-/** `-q` with `verbosity` v's. */
+/** Formats the output of -q; `verbosity` is the number of -v options. */
 export function formatQuery(namespaces: readonly NamespaceView[], verbosity: number): string {
   return toText(namespaces.flatMap((namespace) => namespaceLines(namespace, verbosity)));
 }
 
-/** `-l` with `verbosity` v's. */
+/** Formats the output of -l; `verbosity` is the number of -v options. */
 export function formatLocal(attachments: readonly AttachmentView[], verbosity: number): string {
   const blocks = attachments.map((attachment) => attachmentLines(attachment, verbosity));
   return toText(verbosity === 0 ? blocks.flat() : blocks.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines])));
 }
 
-/** The line for a successful `-a` (`attached`) or `-d` (`detached`). With `device = none`, no frontend shows the volume. */
+/**
+ * Returns the line that -a (`attached`) or -d (`detached`) prints for a volume after success. A volume with `device = none` has no
+ * frontend.
+ */
 export function formatOutcome({ volume, device }: AttachOutcome, done: 'attached' | 'detached'): string {
   const none = done === 'attached' ? ' (no device)' : '';
   return toText([`${volume} ${done}${device === null ? none : ` ${device}`}`]);
 }
 
-/** `-m status`, with `verbosity` v's. */
+/** Formats the output of -m status; `verbosity` is the number of -v options. */
 export function formatStatus(status: StatusView, verbosity: number): string {
   const lines = status.interfaces.flatMap((view) => interfaceLines(view, verbosity));
   return toText(verbosity === 0 ? lines : [...lines, ...status.waiting.flatMap(waitingLines), ...status.logs.map(logLine)]);
 }
 
-/** `events`: `TIME OBJECT: FROM -> TO: REASON`, oldest first. */
+/** Formats events, oldest first, as `TIME OBJECT: FROM -> TO: REASON`. */
 export function formatEvents(events: readonly EventView[]): string {
   return toText(
     events.map((event) =>
@@ -93,7 +96,7 @@ export function formatEvents(events: readonly EventView[]): string {
   );
 }
 
-/** Displayed name of a path's state. */
+/** Returns the name under which a path's state is displayed. */
 export function stateName(state: string): string {
   return state === 'up' ? 'connected' : state;
 }
@@ -152,7 +155,7 @@ function volumeLines(volume: VolumeView, verbosity: number): string[] {
   return [line, `          id: ${volume.id}`, `          mode: ${mode}`, ...(holders.length === 0 ? ['          holder: -'] : holders)];
 }
 
-// A name or count that fills its column pushes the rest to the right, so that a space remains.
+// A name that fills its column pushes the rest of the line to the right, so that a space always separates the columns.
 function padName(name: string): string {
   return `${name} `.padEnd(NAME_WIDTH);
 }
@@ -194,7 +197,7 @@ function waitingLines(view: WaitingView): string[] {
   return [`${view.volume} ${waitingText(view)}`, `    since: ${formatTime(view.sinceMs)}  until: ${until}  requests: ${view.requests}`];
 }
 
-/** `osl:oracle@0 keeps 8192 bytes written that are not flushed yet, since: TIME; last flush: TIME`. */
+/** Returns a line such as `osl:oracle@0 keeps 8192 bytes written that are not flushed yet, since: TIME; last flush: TIME`. */
 function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView): string {
   const ranges = rangeBytes > 0 ? ` and ${rangeBytes} bytes zeroed or discarded` : '';
   const kept = sinceMs === null ? 'has no unflushed data' : `keeps ${dataBytes} bytes written${ranges} that are not flushed yet`;
@@ -213,7 +216,7 @@ const RIGHT = '>';
 export function alignColumns(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const isRight = headings.map((heading) => heading.startsWith(RIGHT));
   const shown = headings.map((heading, column) => (isRight[column] === true ? heading.slice(RIGHT.length) : heading));
-  // Escape first, because the widths must include the escapes that are printed.
+  // The cells are escaped first, because the column widths must include the escapes.
   const table = [shown, ...rows].map((cells) => cells.map(escapeControls));
   const widths = headings.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
   return table.map((cells) =>

@@ -1,5 +1,5 @@
-// Warnings about a view that is empty or incomplete. Pure. Invariant: warnings go to stderr, so that stdout keeps the format that programs
-// expect.
+// Makes the warnings about output that is empty or incomplete. Invariant: warnings go to stderr, so that stdout keeps the format that
+// programs expect.
 
 import {
   type AttachmentView,
@@ -12,10 +12,10 @@ import {
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import { endPoint } from './format.ts';
 
-/** Maximum number of reasons shown per server; rsconfig -m status -v shows all. */
+/** Maximum number of reasons shown per server; rsconfig -m status -v shows all of them. */
 const REASONS_SHOWN_MAX = 4;
 const CODE_AT_END = / \[(E_[A-Z_]+)\]$/;
-/** Errors that mean that no server answers. */
+/** Codes of the errors which mean that the server does not answer. */
 const NO_ANSWER_CODES: ReadonlySet<string> = new Set<ErrorCode>(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
 export function queryWarnings(namespaces: readonly NamespaceView[], configFile: string): string[] {
@@ -35,8 +35,8 @@ function serverWarnings(namespace: NamespaceView, server: ServerView): string[] 
 }
 
 /**
- * The reasons why a server that answers is not connected, each with one of the paths affected. Empty if the server does not answer, because
- * its state `down` already says so.
+ * Returns the reasons why a server that answers is not connected, each with one of the affected paths. The text is empty if the server does
+ * not answer, because its state `down` already says so.
  */
 function serverErrors({ paths }: ServerView): string {
   const reasons = new Map<string, string>();

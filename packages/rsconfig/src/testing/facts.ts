@@ -62,7 +62,7 @@ export function report(changes: Partial<ProbeReport> = {}): ProbeReport {
   };
 }
 
-/** The path from interface if`index` to the server's interface in the same subnet. */
+/** Returns the facts about the path from interface `if0` or `if1` to the server's interface in the same subnet. */
 export function pathFacts(index: 0 | 1, changes: Partial<PathFacts> = {}): PathFacts {
   return {
     namespace: 'osl',

@@ -1,5 +1,6 @@
-// How a volume is requested, and whether an attached volume satisfies the request. Pure. Invariant: a request for a read-only volume is
-// never answered with a writable one, nor a request for a writable volume with a read-only one.
+// Describes a request to attach a volume, and decides whether a volume that is already attached satisfies the request. Invariant: a request
+// for read-only access never gets a writable volume, and a request that names a volume never gets it in a mode other than the requested
+// one.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
@@ -9,8 +10,7 @@ export interface AttachRequest {
   readonly take: Take;
   /**
    * `name`: the administrator named this volume. `any`: the request is for all offered volumes, so an attached volume may keep its mode.
-   * `before`: the volume is requested in the mode in which it was attached before, regardless of the current configuration, because it may
-   * be mounted.
+   * `before`: the volume is reattached in the mode that it had before, whatever the configuration now says, because it may be mounted.
    */
   readonly by: 'name' | 'any' | 'before';
 }
@@ -19,12 +19,15 @@ export function isSameRequest(one: AttachRequest, other: AttachRequest): boolean
   return one.readOnly === other.readOnly && one.take === other.take && one.by === other.by;
 }
 
-/** True if the OPEN asks for read-only access. `isConfigured` is true if the configuration says `readonly`. */
+/** True if OPEN must ask for read-only access. `isConfigured` is true if the configuration makes the volume read-only. */
 export function wantsReadonly({ readOnly, by }: AttachRequest, isConfigured: boolean): boolean {
   return readOnly || (by !== 'before' && isConfigured);
 }
 
-/** Throws E_IN_USE if the attached volume was requested in another mode before. `isReadonly` is that earlier mode. */
+/**
+ * Throws E_IN_USE if the volume is already attached in a mode that does not satisfy the request. `isReadonly` is the mode in which it was
+ * attached.
+ */
 export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, isConfigured: boolean): void {
   const wanted = wantsReadonly(ask, isConfigured);
   const matters = ask.by === 'name' || ask.readOnly;

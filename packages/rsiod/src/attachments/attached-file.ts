@@ -1,6 +1,6 @@
-// RUN/attached.json: the list of attached volumes. The next daemon uses it to reattach them after a crash or a stop. A reboot clears RUN
-// and this file. attached-list.ts uses the content. Invariants: a daemon starts even if the file is damaged, and reports the damage; a
-// damaged file is renamed, never overwritten.
+// Reads and writes RUN/attached.json, the list of attached volumes. The next daemon uses it to reattach them after a crash or a stop. A
+// reboot clears the directory RUN and thereby this list. The meaning of the content is the task of attached-list.ts. Invariants: a daemon
+// starts even if the file is damaged, and reports the damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
 import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
@@ -13,24 +13,30 @@ export interface KeptVolume {
   readonly name: string;
   readonly universe: number;
   readonly id: string;
-  /** The requested mode. It does not change when the server offers the volume read-only for a while. */
+  /** The mode in which the volume was requested. It stays the same even while the server offers the volume only read-only. */
   readonly readonly: boolean;
-  /** The server from which the volume was attached. It may still execute requests to the volume. */
+  /** The server from which the volume was attached. This server may still be executing requests to the volume. */
   readonly serverid: number;
   readonly server: string;
 }
 
 export interface AttachedContent {
-  /** Id of the boot during which the file was written. If RUN survives a reboot, the file is then ignored. */
+  /**
+   * Id of the boot during which the file was written. If the id differs, the machine has been rebooted and the file is ignored, even if RUN
+   * has survived the reboot.
+   */
   readonly boot: string;
   readonly attached: readonly KeptVolume[];
-  /** Volumes that the administrator has detached, although the configuration may want them attached. Each entry is a label with an id. */
+  /**
+   * Volumes that the administrator has detached or another client has taken, although the configuration may want them attached. Each entry
+   * is a label and an id.
+   */
   readonly detached: readonly string[];
 }
 
 const FORM: StateForm<AttachedContent> = { version: 1, accepts: isContent, remedy: 'attach again with rsconfig -a what is missing' };
 
-/** Reports errors and never throws. */
+/** Loads and saves the file. Errors are reported; no method throws. */
 export class AttachedFile {
   private readonly path: string;
   private readonly log: Log;
@@ -43,7 +49,7 @@ export class AttachedFile {
     this.file = new StateFile(path, FORM, current);
   }
 
-  /** Returns null if there is no file or the file cannot be used. In the second case `warn` is called. */
+  /** Returns null if there is no file. If there is a file that cannot be used, it calls `warn` and returns null. */
   async load(warn: (sentence: string) => void): Promise<AttachedContent | null> {
     try {
       return await this.file.load();

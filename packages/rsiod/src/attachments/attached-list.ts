@@ -1,7 +1,7 @@
-// The volumes that were attached when the previous daemon stopped. Each is reattached as soon as its server offers it; until then it is
-// "awaited". attached-file.ts handles the file, attachments.ts attaches the volumes. Invariants: only a volume with the same id at the same
-// server comes back; a volume that the administrator has detached, or that another client holds, does not; an outcome is recorded before it
-// is reported.
+// Keeps the list of volumes that were attached when the previous daemon stopped. Each volume is reattached as soon as its server offers it;
+// until then it is "awaited". The list is read and written by attached-file.ts, and the volumes are attached by attachments.ts. Invariants:
+// a volume is reattached only if the same server offers it with the same id; it is not reattached if the administrator has detached it or
+// another client holds it; the outcome of a command is saved before the command gets it.
 
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -17,7 +17,7 @@ import { severalAtOnce } from '@rsio/common/structures/concurrency';
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 
 interface Attached extends Listed {
-  /** The mode in which the volume was requested and will be requested next time. */
+  /** True if the volume was requested read-only. The next daemon requests it in the same mode. */
   readonly wantsReadonly: boolean;
 }
 
@@ -25,7 +25,7 @@ interface Offered extends Offer {
   readonly from: { readonly serverid: number };
 }
 
-/** The functions that this file needs from attachments.ts. */
+/** The parts of attachments.ts that this file uses. */
 export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
@@ -39,14 +39,14 @@ export interface AttachedListPorts<V extends Attached> {
   readonly clock: Clock;
   readonly log: Log;
   readonly file: string;
-  /** Boot id of the machine. After a reboot the configuration alone decides what is attached. */
+  /** Boot id of the machine. After a reboot, only the configuration decides which volumes are attached. */
   readonly boot: string;
   readonly attachments: AttachingPart<V>;
-  /** The volume's server; null if the server is gone. */
+  /** Returns the volume's server; null if the configuration no longer has this server. */
   serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
   /**
-   * Removes the devices that an earlier process has left for a volume that will not be reattached. Without `force`, throws E_IN_USE if they
-   * are in use.
+   * Removes the devices that an earlier process has left for a volume that will not be reattached. Without `force`, it throws E_IN_USE if
+   * the devices are in use.
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
   /** Adds an event. */
@@ -56,11 +56,11 @@ export interface AttachedListPorts<V extends Attached> {
 interface Awaited extends KeptVolume {
   reason: string;
   notBeforeMs: number;
-  /** Set while the volume is being attached. */
+  /** The current attempt to attach the volume; null if there is none. */
   underWay: Promise<void> | null;
 }
 
-/** After these errors another client may have written to the volume, so only the administrator attaches it again. */
+/** After one of these errors, another client may have written to the volume, so rsiod no longer reattaches it by itself. */
 const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
 
 export class AttachedList<V extends Attached> {
@@ -68,9 +68,12 @@ export class AttachedList<V extends Attached> {
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
   private timer: Timer | null = null;
-  /** True if a volume has been reattached or abandoned since the file was last written. */
+  /** True if a volume has left the list of awaited volumes since the file was last written. */
   private hasChanged = false;
-  /** The content when the daemon began to stop. Volumes detached later do not count as detached by the administrator. */
+  /**
+   * Content of the file when the daemon began to stop. Volumes that the daemon detaches while it stops must not count as detached by the
+   * administrator.
+   */
   private atEnd: AttachedContent | null = null;
 
   constructor(ports: AttachedListPorts<V>) {
@@ -84,7 +87,7 @@ export class AttachedList<V extends Attached> {
     });
   }
 
-  /** Reads which volumes the previous daemon had attached. If that is impossible, `warn` reports why. */
+  /** Reads which volumes the previous daemon had attached. If the file cannot be used, it calls `warn` with the reason. */
   async load(warn: (sentence: string) => void): Promise<void> {
     const { log, boot, attachments } = this.ports;
     const content = await this.file.load(warn);
@@ -96,21 +99,21 @@ export class AttachedList<V extends Attached> {
     if (this.waiting.length > 0) log.info(`Attached before, to be attached again: ${this.waiting.map(labelOf).join(', ')}`);
   }
 
-  /** Tries once to attach all awaited volumes and then resolves. Volumes that cannot be attached yet are tried again later. */
+  /** Tries once to attach each awaited volume, and then resolves. If a volume cannot be attached yet, a timer tries it again. */
   async restore(): Promise<void> {
     if (this.atEnd !== null) return;
     this.timer?.cancel();
     this.timer = null;
     const nowMs = this.ports.clock.monotonicMs();
     await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
-      // The volume has since been abandoned, or is already being attached.
+      // Skip a volume that is already being attached, or that has left the list in the meantime.
       if (one.underWay !== null || !this.waiting.includes(one)) return;
       const { server, reason } = this.look(one);
       if (reason !== null) this.wait(one, reason);
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // One write covers all volumes. Until then an attached volume is recorded as awaited, which has the same effect.
+    // The file is written once for all volumes. Until then, it lists a reattached volume as awaited, which has the same effect.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
@@ -121,7 +124,7 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** Detaching an awaited volume means abandoning it. */
+  /** If a volume is still awaited, detaching it means that it will not be reattached. */
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
     // Several names may mean the same volume, and each name must get its outcome.
@@ -132,7 +135,7 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** Writes the attached volumes and the awaited volumes to the file. */
+  /** Writes both the attached and the awaited volumes to the file. */
   async record(): Promise<void> {
     if (this.atEnd !== null) return;
     this.hasChanged = false;
@@ -142,14 +145,14 @@ export class AttachedList<V extends Attached> {
     await this.file.save();
   }
 
-  /** Called when the daemon is stopping. The next daemon attaches the volumes that are attached now. */
+  /** Called when the daemon is stopping. The next daemon reattaches the volumes that are attached or awaited at this moment. */
   stop(): void {
     this.atEnd ??= this.content();
     this.timer?.cancel();
     this.timer = null;
   }
 
-  /** Checks whether the volume can be attached now. `reason` is null if it can. */
+  /** Checks whether the volume can be attached now. If it can, `reason` is null. */
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
@@ -176,7 +179,7 @@ export class AttachedList<V extends Attached> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server);
-    // The administrator has since detached the volume and is waiting for this attempt to end.
+    // During this attempt, the administrator has detached the volume; that command is waiting for the attempt to end.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
@@ -191,7 +194,7 @@ export class AttachedList<V extends Attached> {
     this.wait(one, error.message);
   }
 
-  /** Reports each reason once. An unreachable server is reported by its paths. */
+  /** Reports a reason only if it is new. An unreachable server is not reported here, because its paths already report it. */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;
@@ -212,7 +215,7 @@ export class AttachedList<V extends Attached> {
       await this.ports.release(one, 'detached by rsconfig -d', force);
       this.waiting = this.waiting.filter((other) => other !== one);
       attachments.detached.add(`${label} ${one.id}`);
-      // The volume may be in the middle of being attached.
+      // An attempt to attach the volume may still be in progress.
       await one.underWay;
       const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
       if (isAttached) return (await attachments.detach([label], force))[0] ?? failure(name, new Error('No outcome'));
@@ -223,7 +226,7 @@ export class AttachedList<V extends Attached> {
     }
   }
 
-  /** Returns the awaited volume that a name means, or null when the name means no volume or an attached one. Throws E_AMBIGUOUS. */
+  /** Returns the awaited volume that a name means, or null if the name means no volume or an attached one. Throws E_AMBIGUOUS. */
   private awaitedOf(name: string): Awaited | null {
     try {
       chooseVolume(this.waiting.map(asOffer), name, null);

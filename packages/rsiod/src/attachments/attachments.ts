@@ -1,5 +1,6 @@
-// Attaches and detaches volumes, and makes the frontends show them. attached-list.ts handles volumes that are waiting for their server
-// after a restart. Invariant: a volume is in the list from the time the server has opened it until it has been flushed and closed, or lost.
+// Attaches and detaches volumes, and makes the frontends show them. Volumes that wait for their server after a restart are handled by
+// attached-list.ts. Invariant: a volume is in the list from the moment when the server has opened it until it has been flushed for its
+// detach, or until it is lost.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -45,9 +46,9 @@ export interface AttachmentsPorts {
   readonly log: Log;
   namespaces(): readonly Namespace[];
   readonly frontends: Frontends;
-  /** A volume's I/O is waiting, has resumed or has been abandoned, or the volume's storage is failing. */
+  /** Called when the I/O of a volume waits, has resumed or has been abandoned, or when the volume's storage fails. */
   stalled(volume: Volume, event: VolumeEvent): void;
-  /** A volume has been detached by force, and data has been lost. */
+  /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
 }
 
@@ -70,7 +71,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 
 export class Attachments {
   private readonly ports: AttachmentsPorts;
-  /** Kept in the order of the requests, because several volumes are attached at a time and any of them may be opened first. */
+  /** Attached volumes, in the order of the requests. The order must be restored, because concurrent requests may be opened in any order. */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
@@ -85,7 +86,7 @@ export class Attachments {
   readonly detached = new Set<string>();
   /** Memory shared by all replay logs. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
-  /** The limit that all replay logs share. */
+  /** Limit on the total size of all replay logs. */
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
   readonly logTrimmer: LogTrimmer;
 
@@ -103,7 +104,10 @@ export class Attachments {
     return this.offerList.of(this.ports.namespaces());
   }
 
-  /** Attaches the named volumes, or all volumes if no name is given. Returns one outcome for each, in order. A take-over requires names. */
+  /**
+   * Attaches the named volumes, or all volumes if no name is given. Returns one outcome for each volume, in order. A take-over requires
+   * names.
+   */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
@@ -112,22 +116,22 @@ export class Attachments {
       const why = await this.whyMissing(name, server);
       return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
     };
-    // All start at once, because each may take TAKE_OVER_WAIT_MS and the caller waits for the last one.
+    // All take-overs start at once, because each may take TAKE_OVER_WAIT_MS and the caller waits for all of them.
     if (take !== TAKE.NO) return await Promise.all(names.map(attachNamed));
     if (names.length > 0) return await severalAtOnce(names, VOLUMES_AT_ONCE, attachNamed);
     const all = volumesOf(this.offers, server);
     return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
   }
 
-  /** Attaches a volume that was attached before, in the same mode. */
+  /** Reattaches a volume, in the mode in which it was attached before. */
   async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
     return await this.attachOne(label, () => chooseVolume(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before' });
   }
 
   /**
-   * Attaches the volumes that the configuration wants attached. Called at startup, on a reload and when a server is first met. Skips
-   * volumes that the administrator has detached or another client has taken; `isVerbose` logs that. Silently skips volumes that no server
-   * offers yet.
+   * Attaches the volumes that the configuration wants attached. Called at startup, on a reload and whenever a session with a server begins.
+   * Skips volumes that the administrator has detached or another client has taken; with `isVerbose`, it logs each of them. Volumes that no
+   * server offers yet are skipped silently.
    */
   async attachWanted(isVerbose = false): Promise<void> {
     const missing = distinctVolumes(this.offers).filter((choice) => {
@@ -153,14 +157,17 @@ export class Attachments {
     return await severalAtOnce(wanted, VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
   }
 
-  /** Labels of a namespace's volumes that are attached or are being attached or detached. */
+  /** Returns the labels of the volumes in a namespace that are attached or are being attached or detached. */
   inUse(namespace: string): string[] {
     const opening = [...this.opening.keys()].map((key) => key.slice(0, key.lastIndexOf(' ')));
     const labels = [...this.volumes.filter((volume) => volume.namespace === namespace).map(labelOf), ...opening];
     return [...new Set(labels)].filter((label) => label.startsWith(`${namespace}:`));
   }
 
-  /** Called when the configuration has changed: applies its stall policies to the attached volumes. */
+  /**
+   * Applies the stall policies of a changed configuration to the attached volumes, and forgets detached volumes whose namespace was
+   * removed.
+   */
   configurationChanged(): void {
     const names = this.ports.namespaces().map(({ config }) => config.name);
     for (const key of this.detached) if (!names.some((name) => key.startsWith(`${name}:`))) this.detached.delete(key);
@@ -174,7 +181,7 @@ export class Attachments {
   /** Detaches as many volumes as possible within STOP_WAIT_MS plus STOP_VOLUME_MS for each volume. */
   async stop(): Promise<void> {
     const { clock, log } = this.ports;
-    // Uses a copy of the list, because detaching removes volumes from it.
+    // The list is copied, because detaching removes volumes from it.
     const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true)));
     const waitMs = Math.min(STOP_WAIT_MS + STOP_VOLUME_MS * this.volumes.length, STOP_WAIT_MAX_MS);
     const outcomes = await new Promise<AttachOutcome[] | null>((resolve, reject) => {
@@ -198,14 +205,14 @@ export class Attachments {
     this.pendingOpens.delete(attachment);
     if (pending !== undefined) pending.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
     const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
-    // Another client may have written to the volume, so only the administrator attaches it again.
+    // Another client may have written to the volume, so rsiod no longer attaches it by itself.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       this.detached.add(`${labelOf(volume)} ${volume.id}`);
       void this.ports.frontends.drop(volume);
     }
   }
 
-  /** Resolves with the reason why a server that has the volume cannot offer it, or with null if no server has it. */
+  /** Resolves with the reason why a server has the volume but cannot offer it; null if no server reports such a reason. */
   private async whyMissing(name: string, server: string | null): Promise<string | null> {
     const parts = partsOf(name);
     if (parts === null) return null;
@@ -235,7 +242,8 @@ export class Attachments {
   }
 
   /**
-   * If the volume is already being opened in the same mode, the request shares that operation. Otherwise the request waits for its turn.
+   * If an equal request is already opening the volume, this request shares its result. If a different request is opening it, this request
+   * first waits for that one to end.
    */
   private async openOnce(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const key = keyOf(choice);
@@ -297,7 +305,7 @@ export class Attachments {
     return volume;
   }
 
-  /** Shows the volume in all frontends. A volume whose devices cannot be made is detached again. */
+  /** Makes all frontends show the volume. If its devices cannot be made, the volume is detached again. */
   private async show(volume: Volume, label: string): Promise<void> {
     try {
       await this.ports.frontends.show(volume);
@@ -323,7 +331,7 @@ export class Attachments {
       return { volume: label, done: true, already: false, device: null, error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
-      // A volume that is offered but not attached counts as detached already.
+      // If a volume is offered but not attached, it counts as already detached.
       if (
         error.code === 'E_UNKNOWN_VOLUME' &&
         distinctVolumes(this.offers.filter((offer) => labelOf(offer) === name || offer.name === name)).length > 0
@@ -362,20 +370,23 @@ export class Attachments {
     }
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // Otherwise the server could execute requests in flight later and overwrite data from the next attachment.
+    // If requests in flight were not abandoned, the server could execute them later and overwrite data from the next attachment.
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
     this.detached.add(`${label} ${volume.id}`);
-    // Without force the volume was flushed just now, so its server is reachable, and success means that the hold has ended.
+    // Without force, the volume has just been flushed, so its server is reachable. Success must then mean that the server has released the
+    // hold.
     await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
       if (!force) throw error;
     });
     this.ports.log.info(`Detached ${label}`);
   }
 
-  /** Sends the CLOSE. An unreachable server gets it when a path is up again; the detach does not wait for that. */
+  /**
+   * Sends CLOSE to the server. If the server is unreachable, CLOSE is sent when a path is up again, and the detach does not wait for that.
+   */
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
     if (server === undefined) return;

@@ -1,6 +1,6 @@
-// The final flush of a volume before it is detached: its I/O completes, then its writes are flushed. Each step takes at most
-// DETACH_WAIT_MS. attachments.ts decides what happens to the volume when the flush fails. This file also has the texts about data that a
-// forced detach loses and about volumes in use.
+// Performs the final flush of a volume before it is detached: waits for its I/O to complete, then flushes its writes. Each step takes at
+// most DETACH_WAIT_MS. What happens to the volume if the flush fails is decided in attachments.ts. This file also makes the messages about
+// volumes in use and about data that a forced detach loses.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -59,7 +59,10 @@ export function lossByForce(users: readonly string[], unflushedBytes: number, se
   return parts.length === 0 ? null : parts.join('; ');
 }
 
-/** Describes why the daemon does not stop without force: the volumes in use and their users. Resolves with null if none is in use. */
+/**
+ * Resolves with the reason why the daemon does not stop without force: it names the volumes in use and their users. Null if no volume is in
+ * use.
+ */
 export async function whyInUse(attached: readonly FrontendVolume[], frontends: Frontends): Promise<string | null> {
   const volumes = [...attached, ...frontends.leftVolumes];
   const users = await Promise.all(volumes.map((volume) => frontends.usersAtEnd(volume)));
@@ -83,7 +86,10 @@ export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Lo
   });
 }
 
-/** Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT with a text in which `what` names the server's task. */
+/**
+ * Resolves with the result that `begin` passes to `done`. If `done` is not called within DETACH_WAIT_MS, it throws E_TIMEOUT; `what` names
+ * the server's task in the message.
+ */
 export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (result: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(DETACH_WAIT_MS, () =>

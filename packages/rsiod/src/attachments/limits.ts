@@ -1,32 +1,36 @@
-// Bounds of rsiod's attachments/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of rsiod's attachments/ folder. Units are in the names. The relations of these bounds to those of other folders are asserted in
+// src/limits.ts.
 
-/** How long `rsconfig -a` and `rsconfig -d` wait for the server, and how long the client waits for a list that it has requested. */
+/** How long the client waits for the server when it attaches a volume, and in each step when it detaches one. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
-/** Time for flushing and closing all volumes when the daemon stops. */
+/** Time for flushing and closing all volumes when the daemon stops, in addition to STOP_VOLUME_MS for each volume. */
 export const STOP_WAIT_MS = 10_000;
-/** Additional time for each volume, because its devices must be removed. The total has a maximum because systemd waits for 60 s. */
+/**
+ * Additional time for each volume, because its devices must be removed. The total is at most STOP_WAIT_MAX_MS, because systemd waits only
+ * 60 s.
+ */
 export const STOP_VOLUME_MS = 50;
 /**
- * RESTORE_POLL_MS: interval at which rsiod checks whether a volume that was attached before rsiod started is offered. RESTORE_RETRY_MS:
- * wait after a failed attempt.
+ * RESTORE_POLL_MS is the interval at which rsiod checks whether servers now offer the volumes that it has to reattach. RESTORE_RETRY_MS is
+ * the wait after a failed attempt to reattach a volume.
  */
 export const RESTORE_POLL_MS = 1_000;
 export const RESTORE_RETRY_MS = 5_000;
-/**
- * Maximum number of volumes detached by the administrator that rsiod remembers across a restart. Beyond it, the oldest entries are removed.
- */
+/** Maximum number of detached volumes that rsiod remembers across a restart. If there are more, the oldest entries are removed. */
 export const DETACHED_KEPT_MAX = 16_384;
 
 /**
- * A replay log with data older than LOG_FLUSH_AGE_MS is flushed; LOG_LOOK_MS is the interval of the checks. The sum of both is less than
- * SELF_SYNC_MS, so that the server has nothing to sync by itself.
+ * If a replay log has data older than LOG_FLUSH_AGE_MS, rsiod flushes it; rsiod checks the age every LOG_LOOK_MS. The sum of both is less
+ * than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.
  */
 export const LOG_FLUSH_AGE_MS = 4_000;
 export const LOG_LOOK_MS = 500;
-/** Maximum number of idle slabs that all replay logs of a client keep together for reuse. */
+/** Maximum number of unused memory slabs that a client keeps for reuse by its replay logs. */
 export const REPLAY_SLABS_POOLED_MAX = 128;
 
-/** Time for I/O in flight and the last flush before rsiod restarts and its devices stay. Remaining requests are resent afterwards. */
+/**
+ * Before a restart that keeps the devices, rsiod waits this long for I/O in flight and for the last flush. The next process executes the
+ * remaining requests again.
+ */
 export const HAND_OVER_WAIT_MS = 3_000;

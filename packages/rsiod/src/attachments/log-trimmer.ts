@@ -1,12 +1,13 @@
 // Flushes replay logs that no application flushes: the largest log when all logs together approach their limit, and each log with old data.
-// Data that the server has synced by itself (SELF_SYNC_MS) can then leave the client's memory. Each flush is a FLUSH of the log
-// (docs/PROTOCOL.md, L1 and L2). Invariant: a volume that cannot be flushed now is skipped, so that no volume waits for another.
+// Without these flushes, data that the server has long synced by itself (SELF_SYNC_MS) would stay in the client's memory, because only a
+// successful FLUSH removes data from a log (docs/PROTOCOL.md, L1 and L2). Invariant: a volume that cannot be flushed now is skipped, so
+// that no volume waits for another.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
 import type { LogTotal } from '@rsio/protocol/client/replay/log-total';
 
-/** What the trimmer needs from a volume. */
+/** The parts of a volume that the trimmer uses. */
 interface Trimmed {
   readonly attachment: {
     readonly canFlushLog: boolean;
@@ -31,7 +32,7 @@ export class LogTrimmer {
     total.whenHigh = () => this.wake();
   }
 
-  /** Stops the timer until more data is written. */
+  /** Stops the timer. It starts again when more data is written. */
   stop(): void {
     this.looking?.cancel();
     this.looking = null;
@@ -40,7 +41,7 @@ export class LogTrimmer {
   private wake(): void {
     if (this.isWoken) return;
     this.isWoken = true;
-    // The flush is deferred so that it does not begin while the answer that triggered it is being handled.
+    // The flush is deferred, because it must not begin while the answer that triggered it is still being handled.
     this.clock.soon(() => {
       this.isWoken = false;
       this.flushLargest();
@@ -55,7 +56,8 @@ export class LogTrimmer {
   }
 
   private lookLater(): void {
-    // The timer keeps running when everything is flushed, because a new timer for each write after a FUA or a FLUSH would slow I/O down.
+    // A running timer is kept even after everything has been flushed, because starting a new timer for each write after a FUA or a FLUSH
+    // would slow I/O down.
     if (this.looking !== null) return;
     this.looking = this.clock.after(LOG_LOOK_MS, () => {
       this.looking = null;

@@ -1,7 +1,7 @@
-// The volumes that the servers offer. This file decides which volume a name means, and from which server a volume is attached. Two offers
-// are of the same volume only if their ids are equal. Invariants: a name that fits two volumes is refused with both candidates, never
-// guessed; a volume that a client holds at one server is attached from that server or not at all; the list of offers always matches the
-// servers' current reports.
+// Lists the volumes that the servers offer, decides which volume a name means, and chooses the server from which a volume is attached. Two
+// offers are of the same volume only if their ids are equal. Invariants: a name that fits two volumes is refused with a message that lists
+// both; a volume that a client holds at one server is attached from that server or not at all; the list of offers always matches the latest
+// reports from the servers.
 
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -13,7 +13,7 @@ import type { Server } from '../network/server.ts';
 /** One volume offered by one server. */
 export interface Offer {
   readonly namespace: string;
-  /** An empty string means that the server does not matter. */
+  /** Name of the server; an empty string if the server does not matter. */
   readonly server: string;
   readonly isConnected: boolean;
   readonly name: string;
@@ -48,7 +48,7 @@ export function isCalledLike(
   return one.name === other.name && one.universe === other.universe && one.namespace === other.namespace;
 }
 
-/** Groups the offers by volume: each volume appears once. */
+/** Groups the offers by volume, so that each volume appears once. */
 export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O>[] {
   const byKey = new Map<string, O[]>();
   for (const offer of offers) {
@@ -59,8 +59,8 @@ export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O
 }
 
 /**
- * Returns all volumes that a server offers, or that every server offers if `server` is null. Each volume appears once. Throws
- * E_UNKNOWN_VOLUME if a server offers none.
+ * Returns all volumes that `server` offers; if `server` is null, all volumes that any server offers. Each volume appears once. Throws
+ * E_UNKNOWN_VOLUME if `server` is not null and offers no volume.
  */
 export function volumesOf<O extends Offer>(offers: readonly O[], server: string | null): Choice<O>[] {
   const volumes = distinctVolumes(server === null ? offers : offers.filter((offer) => offer.server === server));
@@ -73,8 +73,8 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
 
 /**
- * Splits a volume name into its parts; null when the name has none of the forms that `chooseVolume` accepts. `namespace` is null when the
- * name has none.
+ * Splits a volume name into its parts. The result is null if the name does not have a form that `chooseVolume` accepts. In the result,
+ * `namespace` is null if the name does not contain a namespace.
  */
 export function partsOf(name: string): { readonly namespace: string | null; readonly volume: string; readonly universe: number } | null {
   const [, namespace = null, volume, universe = '0'] = NAME_FORM.exec(name) ?? [];
@@ -82,8 +82,8 @@ export function partsOf(name: string): { readonly namespace: string | null; read
 }
 
 /**
- * Returns the volume that `oracle`, `osl:oracle` or `osl:oracle@0` means, among the volumes of `server`, or of all servers if `server` is
- * null. Throws E_USAGE for a name of another form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
+ * Returns the volume that a name such as `oracle`, `osl:oracle` or `osl:oracle@0` means, among the volumes of `server` or, if `server` is
+ * null, of all servers. Throws E_USAGE for a name of another form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
@@ -112,8 +112,8 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
 }
 
 /**
- * The error for attaching a volume beside another one with the same label. Devices are named after their volume, so users could not tell
- * which of the two volumes they write to. `server` is the other volume's server, if known.
+ * Makes the error for attaching a volume while another volume with the same label is attached. Devices are named after their volume, so
+ * users could not tell which of the two volumes they write to. `server` is the other volume's server, if known.
  */
 export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server: string | null): RsError {
   const other = server === null ? '' : ` of server ${server}`;
@@ -124,10 +124,11 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
 }
 
 /**
- * Chooses the server from which a volume is attached, among those of `choice`. If a client holds the volume at one server, that server is
- * chosen, because other servers do not see its unsynced writes and because it decides about the hold. Otherwise the connected server with
- * the lowest serverid is chosen, so that all clients choose the same one. `all` holds every offer, including those from servers that are
- * not in `choice`; `node` is this client. Throws E_HELD and E_NO_PATH when the chosen server cannot be asked.
+ * Chooses, among the servers in `choice`, the server from which a volume is attached. If a client holds the volume at one server, that
+ * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. Otherwise the connected server
+ * with the lowest serverid is chosen, so that all clients choose the same one. `all` holds every offer, including those from servers that
+ * are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is unreachable or not in `choice`, and
+ * E_NO_PATH if no server is reachable.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
@@ -151,7 +152,7 @@ function firstConnected<O extends HeldOffer>({ label, offers }: Choice<O>): O {
   throw new RsError('E_NO_PATH', `No path to ${which} ${label}: rsconfig -m status -v says why`);
 }
 
-/** For an unreachable server, the text names the holders that the server reported last. */
+/** Returns a text that names the holder of the volume. If the server is unreachable, this is the holder that it reported last. */
 function heldSentence(label: string, { server, name, universe, namespace, holders }: HeldOffer): string {
   const [holder] = holders;
   const offered = labelOf({ namespace, name, universe });
@@ -166,8 +167,8 @@ export interface ServerOffer extends HeldOffer {
 }
 
 /**
- * Every volume that any server of any namespace offers. The list is rebuilt only after a change, because each of a thousand volumes reads
- * it.
+ * Lists all volumes that the servers of all namespaces offer. The list is rebuilt only after a change, because it is read once for each
+ * volume and there may be a thousand volumes.
  */
 export class OfferList {
   /** The values from which the list was built. */

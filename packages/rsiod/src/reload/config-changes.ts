@@ -1,5 +1,5 @@
-// Describes the differences between the current configuration and a new one, and the reasons why some cannot be applied at runtime. Pure;
-// the daemon applies the other differences. Invariant: no text contains a secret key.
+// Describes the differences between the current configuration and a new one, and the reasons why some of them cannot be applied at runtime.
+// The other differences are applied by the daemon. Invariant: no text contains a secret key.
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
@@ -12,14 +12,14 @@ import type {
 } from '@rsio/common/config/schema/types';
 import { printDuration, printSize } from '@rsio/common/lib/units';
 
-/** One difference. An event shows it as OBJECT: FROM -> TO. */
+/** One difference, which an event shows as OBJECT: FROM -> TO. */
 export interface ConfigChange {
   readonly object: string;
   readonly from: string;
   readonly to: string;
 }
 
-/** How the values in one kind of section are printed; null if the value is a secret. */
+/** Functions that print the values in one kind of section. If a value is a secret, there is null instead of a function. */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
@@ -72,7 +72,7 @@ const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBy
   logTotalBytes: ['log-total', size],
 };
 
-/** Returns all differences in the order of the file. A new or removed section is one difference. */
+/** Returns all differences in the order of the file. A new or removed section counts as one difference. */
 export function configChanges(before: RscltConfig, after: RscltConfig): ConfigChange[] {
   return [
     ...valueChanges('defaults', DEFAULTS, before, after),
@@ -92,14 +92,14 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
 }
 
 /**
- * True if a namespace can continue with the other configuration because its sessions are logged in as the same node in the same namespace.
+ * True if a namespace can keep its sessions under the new configuration, because it logs in as the same node to the same namespace in both.
  */
 export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
   return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;
 }
 
 /**
- * Returns the reasons why the other configuration cannot be applied at runtime, each with a remedy. `inUse` returns the labels of a
+ * Returns the reasons why the new configuration cannot be applied at runtime, each with a remedy. `inUse` returns the labels of a
  * namespace's attached volumes.
  */
 export function changeObstacles(before: RscltConfig, after: RscltConfig, inUse: (namespace: string) => readonly string[]): string[] {

@@ -1,6 +1,6 @@
-// Reloads the configuration while the daemon is running, either completely or not at all. Both cases produce events and log lines.
-// config-changes.ts decides which differences cannot be applied at runtime; the daemon applies the others. Invariant: if `reloadConfig`
-// throws, nothing has changed.
+// Reloads the configuration while the daemon is running, either completely or not at all. A reload and a refusal both produce events and
+// log lines. Which differences cannot be applied at runtime is decided in config-changes.ts; the daemon applies the others. Invariant: if
+// `reloadConfig` throws, the configuration is unchanged.
 
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -14,11 +14,11 @@ export interface ReloaderPorts {
   readonly log: Log;
   /** The current configuration. */
   readonly config: () => RscltConfig;
-  /** Labels of a namespace's attached volumes. */
+  /** Returns the labels of the attached volumes in a namespace. */
   readonly inUse: (namespace: string) => readonly string[];
-  /** Servers with attached volumes that the client could no longer reach with the next configuration. */
+  /** Returns the servers whose volumes are attached but that the client could no longer reach with the next configuration. */
   readonly lostBy: (next: RscltConfig) => readonly { readonly namespace: string; readonly server: string }[];
-  /** Other reasons to refuse the next configuration, each with a remedy. */
+  /** Returns other reasons to refuse the next configuration, each with a remedy. */
   readonly obstacles: (next: RscltConfig) => readonly string[];
   readonly take: (next: RscltConfig) => void;
   /** Adds an event. */
@@ -26,8 +26,8 @@ export interface ReloaderPorts {
 }
 
 /**
- * Returns a text for each change. Throws E_CONFIG and other errors from reading the configuration, and E_IN_USE if a change is not possible
- * now.
+ * Reloads the configuration and returns a text for each change. Throws the errors of reading the file, such as E_CONFIG, and E_IN_USE if a
+ * change is not possible now.
  */
 export function reloadConfig(ports: ReloaderPorts): string[] {
   const { file, log, note } = ports;

@@ -1,5 +1,5 @@
 // A namespace with two interfaces on an in-memory network, and a scripted server that reports interfaces, sends lists and loses paths on
-// request. Used by the tests of namespace.ts.
+// request. The tests of namespace.ts use this scene.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
@@ -24,9 +24,9 @@ export const REMOTES = ['192.168.10.9', '192.168.20.9'];
 interface SceneOptions {
   /** Additional lines for the namespace's section. */
   readonly keys?: string;
-  /** Number of remotes that have a section; all by default. */
+  /** Number of remote addresses that have a [server] section; by default, all have one. */
   readonly sections?: number;
-  /** Names of the remotes in the server's list. */
+  /** Addresses in the list of interfaces that the server sends. */
   readonly names?: readonly string[];
 }
 
@@ -73,7 +73,7 @@ export class NamespaceScene {
     return { whole: config, config: config.namespaces[0]!, locals };
   }
 
-  /** The routes, each as `if0 big-9-0 up`. */
+  /** The routes as texts such as `if0 big-9-0 up`. */
   get routes(): string[] {
     return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
   }

@@ -1,5 +1,6 @@
-// `interface add`, `remove` and `list`: the interfaces in the client's configuration file. The explorer finds paths, and rsiod connects
-// them. An address that this machine does not have is accepted with a warning, because its network card may be added later.
+// Implements `interface add`, `interface remove` and `interface list`, which edit and list the interfaces in the client's configuration
+// file. Finding paths is the explorer's task, and connecting them is rsiod's. If this machine lacks an address, the command accepts the
+// address with a warning, because the network card may be added later.
 
 import { loadRscltConfig } from '@rsio/common/config/load-config';
 import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';

@@ -1,5 +1,5 @@
-// `namespace add` and `remove`: the namespaces in the client's configuration file, with the servers and volumes below them. For these
-// commands, the administrator must know the id, name and key; `join` finds them instead.
+// Implements `namespace add` and `namespace remove`, which edit the namespaces in the client's configuration file. Removing a namespace
+// also removes its servers and volumes. The administrator must give the id of a new namespace, whereas `join` asks the servers for it.
 
 import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { defineCommand, usageError } from '../../cli/command.ts';

@@ -1,5 +1,5 @@
-// `server add` and `remove`: the [server] sections in the client's configuration file, each for one interface of a server. Invariant: if
-// several namespaces are possible, the command does not guess.
+// Implements `server add` and `server remove`, which edit the [server] sections in the client's configuration file. Each section describes
+// one interface of a server. Invariant: if several namespaces are possible, the command refuses instead of guessing.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { addServer, namespacesWith, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
@@ -53,7 +53,7 @@ export const SERVER_REMOVE = defineCommand({
   },
 });
 
-/** The only namespace of the file, or the one that has this server. Throws E_USAGE. */
+/** Returns the only namespace in the file or, if `server` is given, the only namespace that has this server. Throws E_USAGE. */
 function onlyNamespace(document: IniDocument, server: string | null): string {
   const [namespace, ...others] = namespacesWith(document, server);
   if (namespace === undefined && server === null) throw usageError('No namespace in the file: add one with rsconfig namespace add');

@@ -1,18 +1,18 @@
-// Reports what the programs using a volume lose when it is detached by force. After `-d --force`, the daemon's events list the losses;
-// before `stop --force`, the daemon's refusal lists them. The daemon decides what is lost. Invariant: only losses caused by this command's
-// use of force are reported.
+// Reports what programs lose when the volume that they use is detached by force. After `-d --force`, the losses are taken from the daemon's
+// events. For `stop --force`, the command first asks the daemon to stop without force, and takes the users of the devices from the daemon's
+// refusal. Invariant: only losses that occurred after the command started are reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE } from '@rsio/common/control/methods';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../../cli/command.ts';
 
-/** Runs `work`, which may detach by force, and then reports the losses. */
+/** Runs `work`, which may detach volumes by force, and then reports the losses. */
 export async function reportLosses<T>(context: CommandContext, force: boolean, work: () => Promise<T>): Promise<T> {
   const startedMs = context.clock.wallMs();
   const result = await work();
   if (!force) return result;
-  // Return the result even if the daemon can no longer list its events.
+  // The result is returned even if the daemon can no longer list its events.
   const { events } = await context.call('events', { count: EVENTS_KEPT }).catch(() => ({ events: [] }));
   for (const { object, to, reason, atMs } of events)
     if (to === CUT_STATE && atMs >= startedMs) context.note(`Warning: ${object}: ${reason}`);

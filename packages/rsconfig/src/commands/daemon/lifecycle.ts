@@ -1,7 +1,7 @@
-// The commands that change the running daemon: `reload`, `restart` and `stop`, and --wait until all paths are up. rsiod decides what a
-// reload may change and how a restart keeps the devices. Invariants: `restart` returns once the answering process is not the one that was
-// asked to restart, or was started after the command; either way, every earlier change is in effect. `stop` returns once no process
-// answers. Paths that do not come up in time are listed on stderr.
+// Implements `reload`, `restart` and `stop`, and the option --wait of `reload` and `restart`, which waits until all paths are up. The
+// daemon decides what a reload may change and how a restart keeps the devices. Invariants: `restart` returns only when a process answers
+// that was started after the command, or that is not the process asked to restart; in both cases, every change made before the command is
+// in effect. The command `stop` returns once no process answers. Paths that do not come up in time are listed on stderr.
 
 import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
 import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';
@@ -59,7 +59,7 @@ up in time.`,
   options: { wait: WAIT_OPTION },
   operands: { min: 0, max: 0 },
   run: async (context, { wait }) => {
-    // The time at which this process was started, because the monotonic clock is 0 at that moment.
+    // Time at which this command was started; the monotonic clock is 0 when a process starts.
     const commandMs = context.clock.wallMs() - context.clock.monotonicMs();
     let askedPid: number | null = null;
     let hasGap = false;
@@ -73,7 +73,7 @@ up in time.`,
         return { value: pid, waitsFor: [`process ${pid} to end`] };
       } catch (thrown) {
         const { code, message } = toRsError(thrown);
-        // Between the exit of one process and the readiness of the next, nothing answers, but the keeper still holds the pid file.
+        // After one process has exited and before the next is ready, nothing answers, but the keeper still holds the pid file.
         hasGap ||= code === 'E_RESET' || (code === 'E_NOT_RUNNING' && pidFileHolder(context.paths.pidFile) !== null);
         if (askedPid === null && !hasGap) throw thrown;
         return { value: 0, waitsFor: [`rsiod to answer (${message})`] };

@@ -1,5 +1,5 @@
-// The commands that only show state: -l, -q, -m status, -m stats and events. format.ts makes the text, and warnings.ts makes the warnings.
-// Invariant: stdout holds only the view; warnings go to stderr and never change the exit code.
+// Implements the commands that only show state: -l, -q, -m status, -m stats and events. The text is made by format.ts, and the warnings by
+// warnings.ts. Invariant: stdout contains only the requested information; warnings go to stderr and never change the exit code.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CONTROL_METHODS } from '@rsio/common/control/methods';
@@ -58,7 +58,7 @@ path is not up in time.`,
     const result = await context.call('status', {});
     if (json) return printJson(context, result) ?? exitCode;
     context.out(formatStatus(result, verbose));
-    // The verbose form shows the waiting volumes on stdout.
+    // With -v, stdout already lists the waiting volumes, so that no warning about them is needed.
     const view = verbose === 0 ? result : { ...result, waiting: [] };
     for (const warning of statusWarnings(view, context.configFile)) context.note(warning);
     return exitCode;

@@ -1,7 +1,7 @@
-// `explore`: finds servers on every interface of this machine and at given addresses, and prints a line for each interface of each server,
-// then the findings with their remedies. It needs neither a configuration file nor rsiod. Invariants: the exit code is 1 if no server
-// answered; no control character from a peer reaches the terminal; a `-` stands for an unknown link speed, and for values that only an
-// answer from the interface itself could provide.
+// Implements `explore`: finds servers on all interfaces of this machine and at the given addresses. It prints one line for each server
+// interface, followed by the findings with their remedies. It needs neither a configuration file nor a running rsiod. Invariants: the exit
+// code is 1 if no server answered; no control character from a peer reaches the terminal; `-` stands for an unknown link speed and, if a
+// server interface did not answer itself, for HEARD ON and ROUND TRIP.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer, Heard } from '@rsio/protocol/explorer/discovery/exploration';
@@ -67,6 +67,7 @@ async function exploreHere(
   return 1;
 }
 
+// Example of the output:
 //   NAMESPACE   ID  SERVER  ID  INTERFACE  ADDRESS        PORT   LINK  HEARD ON  ROUND TRIP
 //   osl        200  big-9    1  if1        192.168.45.10  5000  1000M  eth0        0.212 ms
 //   osl        200  big-9    1  if2        192.168.46.10  5000  1000M  -                  -

@@ -1,6 +1,6 @@
-// `-m test`: makes rsiod measure its paths one after the other, each on a separate connection, and prints a line for each path, with any
-// error and its remedies. Invariants: the exit code is 1 if a requested path cannot be used; no control character from a name or a peer's
-// message reaches the terminal; a value that could not be measured prints as `-`.
+// Implements `-m test`: makes rsiod measure its paths one after the other, each over a separate connection. It prints one line for each
+// path, followed by the error, if any, and by remarks. Invariants: the exit code is 1 if a requested path cannot be used; no control
+// character from a name or a peer's message reaches the terminal; a value that could not be measured is printed as `-`.
 
 import { isIP } from 'node:net';
 import { CONTROL_METHODS, type LeftOutView, type ProbeView } from '@rsio/common/control/methods';
@@ -23,7 +23,7 @@ both (if0:192.168.45.10). Without PATH, all paths are measured.`,
   run: (context, { json }, [path]) => testPaths(context, path ?? null, json),
 });
 
-/** The PATH operand in the form that the daemon takes. */
+/** The PATH operand, split into the two names that the daemon's method `probe` takes. */
 export interface PathName {
   /** Name or address of an interface of this machine; null for any interface. */
   readonly interface: string | null;
@@ -42,7 +42,10 @@ async function testPaths(context: CommandContext, path: string | null, json: boo
   return result.paths.length > 0 && result.paths.every(({ error }) => error === null) ? 0 : 1;
 }
 
-/** A single address may belong to this machine or to a server; the daemon's list of interfaces tells which. */
+/**
+ * Resolves the PATH operand. If PATH is a single address, it names an interface of this machine if the daemon lists that address, and
+ * otherwise a server interface.
+ */
 async function resolvePath({ call }: CommandContext, text: string): Promise<PathName> {
   const name = parsePath(text);
   if (name.interface !== null || name.remote === null) return name;
@@ -51,7 +54,10 @@ async function resolvePath({ call }: CommandContext, text: string): Promise<Path
   return isOurs ? { interface: name.remote, remote: null } : name;
 }
 
-/** Accepts `if0`, `192.168.45.10`, `192.168.45.10/5000` (as -m status shows it) and `if0:192.168.45.10`. Throws E_USAGE. */
+/**
+ * Parses a PATH operand such as `if0`, `192.168.45.10`, `192.168.45.10/5000` (as -m status shows it) or `if0:192.168.45.10`. Throws
+ * E_USAGE.
+ */
 export function parsePath(text: string): PathName {
   const whole = addressOf(text);
   if (whole !== null) return { interface: null, remote: whole };
@@ -67,6 +73,7 @@ function addressOf(text: string): string | null {
   return isIP(bare) === 0 ? null : bare;
 }
 
+// Example of the output:
 //   path                           server    reach   trip ms  tx MB/s  rx MB/s   MTU  leaves by
 //   if0 -> 192.168.45.10/5000      big-9    0.2 ms     0.212    112.3    113.0  1500  eth0
 //   if1 -> 192.168.46.10/5000      -             -         -        -        -     -  -

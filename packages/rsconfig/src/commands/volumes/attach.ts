@@ -1,5 +1,6 @@
-// -a and -d: make the daemon attach and detach volumes, and print a line for each outcome. volume-waiting.ts waits for volumes that cannot
-// be attached or detached yet. Invariant: a failure hides no other outcome, and the exit code is 1 after a failure.
+// Implements -a and -d, which make the daemon attach or detach volumes and print one line for each outcome. With --wait, volume-waiting.ts
+// retries the volumes that cannot be attached or detached yet. Invariant: if one volume fails, the outcomes of the others are still
+// printed, and the exit code is 1.
 
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
 import { type CommandContext, defineCommand, JSON_OPTION, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';

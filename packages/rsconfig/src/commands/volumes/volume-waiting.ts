@@ -1,6 +1,6 @@
-// Implements -a --wait and -d --wait: repeats the request for volumes that were refused for a temporary reason, lists unreachable servers
-// and the last errors on their paths, and shows a progress line on a terminal. waiting.ts does the polling. Invariants: a successful
-// outcome is final; outcomes stay in the order of the first answer; the progress line never changes a result.
+// Implements -a --wait and -d --wait: repeats the request for volumes that were refused for a temporary reason. This file also lists
+// unreachable servers with the last errors on their paths, and shows a progress line on a terminal. The polling itself is in waiting.ts.
+// Invariants: a successful outcome is final; outcomes stay in the order of the first answer; the progress line never changes a result.
 
 import type { AttachOutcome, PathView, ServerView } from '@rsio/common/control/methods';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -13,7 +13,7 @@ import { endPoint, stateName } from '../../output/format.ts';
 
 export interface WaitedOutcomes {
   readonly outcomes: readonly AttachOutcome[];
-  /** True if every volume is done. */
+  /** True if nothing is left to wait for; false after a time-out or an interruption. */
   readonly isDone: boolean;
 }
 
@@ -23,8 +23,8 @@ const ATTACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_
 const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'];
 
 /**
- * Attaches the named volumes or, without names, all volumes that the servers offer, once every server is reachable. `server`: only the
- * volumes of this server; null for those of all servers.
+ * Attaches the named volumes. Without names, it attaches all volumes that the servers offer and waits until every server is reachable. If
+ * `server` is not null, only the volumes of that server are attached.
  */
 export async function attachWaiting(
   context: CommandContext,
@@ -67,7 +67,10 @@ class Rounds {
     this.isWhole = names.length === 0;
   }
 
-  /** `isGrowing` is true if no names were given and the servers may offer more volumes later. */
+  /**
+   * Requests the volumes that are still missing. `isGrowing` is true if no names were given and servers that are still unreachable may
+   * offer more volumes.
+   */
   async next(isGrowing: boolean): Promise<Poll<readonly AttachOutcome[]>> {
     if (this.isWhole) {
       for (const outcome of await this.request([]))
@@ -100,17 +103,17 @@ function outcomesOf(
   return { outcomes: last.value, isDone: false };
 }
 
-/** Paths shown per server; more would repeat the same reasons, and -m status shows all. */
+/** Maximum number of paths shown per server. Further paths would repeat the same reasons, and -m status shows all paths. */
 const PATHS_SHOWN_MAX = 4;
 
 export interface UnreachableServer {
-  /** `server big-5 of osl is down`. */
+  /** For example, `server big-5 of osl is down`. */
   readonly sentence: string;
-  /** `if0 -> 192.168.10.9/5000: Connection refused`. */
+  /** For example, `if0 -> 192.168.10.9/5000: Connection refused`. */
   readonly why: string;
 }
 
-/** The servers that cannot be reached. `only` is the name of the only server to consider; null to consider all servers. */
+/** Returns the servers that cannot be reached. If `only` is not null, it names the one server to consider. */
 export async function unreachableServers({ call }: Pick<CommandContext, 'call'>, only: string | null): Promise<UnreachableServer[]> {
   const { namespaces } = await call('query', { refresh: false });
   const servers = namespaces.flatMap(({ name, servers: own }) => own.map((server) => ({ namespace: name, server })));
@@ -119,7 +122,7 @@ export async function unreachableServers({ call }: Pick<CommandContext, 'call'>,
     .map(({ namespace, server }) => ({ sentence: `server ${server.name} of ${namespace} is ${server.state}`, why: reasonsOf(server) }));
 }
 
-/** The message as a separate line. */
+/** Returns the complete error message about one unreachable server. */
 export function unreachableMessage({ sentence, why }: UnreachableServer): string {
   return `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}: ${why}: see rsconfig -m status -v`;
 }
@@ -145,7 +148,7 @@ export async function withProgress<T>(
   let isDone = false;
   let timer: Timer;
   const show = async (): Promise<void> => {
-    // Ignore errors here: the daemon may still answer `work` later; otherwise, `work` reports the time-out.
+    // Errors are ignored here, because the daemon may still answer `work` later; if it does not, `work` reports the time-out.
     const attached = await call('local', {}).then(
       ({ attachments }) => attachments.length,
       () => null,

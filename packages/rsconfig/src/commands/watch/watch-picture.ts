@@ -1,7 +1,8 @@
-// Turns samples into the lines that `watch` shows. Pure; watch-screen.ts prints the lines. Invariants: no control character from a name
+// Turns samples into the lines that `watch` shows. The lines are printed by watch-screen.ts. Invariants: no control character from a name
 // reaches the terminal, and no line is wider than the terminal.
 
-// A terminal is redrawn each second. A pipe gets one heading, then each second the path lines, each prefixed with the time:
+// On a terminal, the picture is redrawn each second. On a pipe, the heading is printed once, followed each second by the lines of the
+// paths, each with the time in front. Example of the picture:
 //   2 of 2 paths connected   tx 12.3 MB/s   rx 110.2 MB/s   Ctrl-C ends
 //
 //   path                   state     tx/rx   tx MB/s rx MB/s  req/s trip ms  load
@@ -18,7 +19,7 @@ import type { PathSample, WatchSample } from './watch-sample.ts';
 
 /** Number of seconds that a plot covers. */
 const PLOT_SAMPLES_MAX = 60;
-/** A full bar stands for at least this rate, so that heartbeats do not look like load. */
+/** Lowest rate that a full bar may represent, so that heartbeats alone do not look like load. */
 const PLOT_FULL_MIN_BYTES_PER_SECOND = 1_000_000;
 const BYTES_PER_MB = 1e6;
 const STATE_WIDTH = 'connected'.length;
@@ -33,7 +34,7 @@ const NO_PATH = 'No path: see rsconfig -m status, and rsconfig doctor';
 const BARS = { unicode: ' ▁▂▃▄▅▆▇█', ascii: ' .:-=+*#@' } as const;
 export type PlotLetters = keyof typeof BARS;
 
-/** Load of each path in the last seconds, oldest first. */
+/** Keeps the load of each path in the last PLOT_SAMPLES_MAX seconds, oldest first. */
 export class PlotHistory {
   private readonly loads = new Map<string, number[]>();
 
@@ -46,7 +47,7 @@ export class PlotHistory {
     }
   }
 
-  /** One letter for each of the last `columns` seconds, scaled to the highest load of any path in that time. */
+  /** Returns one plot character for each of the last `columns` seconds, scaled to the highest load of any path in that time. */
   plot(path: PathSample, columns: number, letters: PlotLetters): string {
     const full = Math.max(PLOT_FULL_MIN_BYTES_PER_SECOND, ...[...this.loads.values()].flatMap((loads) => loads.slice(-columns)));
     const bars = BARS[letters];
@@ -55,7 +56,7 @@ export class PlotHistory {
   }
 }
 
-/** The whole picture for a terminal of this size; the last line counts the lines that do not fit. */
+/** Returns the picture for a terminal of the given size. If some lines do not fit, the last line says how many. */
 export function terminalPicture(
   sample: WatchSample,
   history: PlotHistory,
@@ -70,14 +71,14 @@ export function terminalPicture(
     ...sample.paths.map((path) => pathLine(path, width, history.plot(path, Math.max(0, columns - fixed), letters))),
     ...(sample.waiting.length === 0 ? [] : ['', ...sample.waiting.map(waitingLine)]),
   ].map((line) => cut(line, columns));
-  // The last row stays empty, because a line end there would scroll the screen.
+  // The last row stays empty, because a newline in that row would scroll the screen.
   const room = Math.max(1, rows - 1);
   return lines.length <= room
     ? lines
     : [...lines.slice(0, room - 1), cut(`${lines.length - room + 1} more lines do not fit here`, columns)];
 }
 
-/** The lines for one second, for output to a pipe. */
+/** Returns the lines that are written to a pipe each second. */
 export function pipeLines(sample: WatchSample, history: PlotHistory, letters: PlotLetters): string[] {
   const width = labelWidth(sample);
   const time = clockTime(sample.atMs);
@@ -150,7 +151,7 @@ function megabytes(bytesPerSecond: number): string {
   return (bytesPerSecond / BYTES_PER_MB).toFixed(1);
 }
 
-/** The time as `15:02:32`, in GMT as in the log. */
+/** Returns the time in GMT, as in the log; for example `15:02:32`. */
 function clockTime(atMs: number): string {
   return /\d\d:\d\d:\d\d/.exec(formatTime(atMs))?.[0] ?? '-';
 }

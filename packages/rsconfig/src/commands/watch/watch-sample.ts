@@ -1,5 +1,6 @@
-// Computes what happened between two snapshots of the daemon: the rates on each path, and the waiting volumes. Pure; watch.ts takes the
-// snapshots, watch-picture.ts shows the result. Invariant: a sample contains exactly the paths that -m status shows, in that order.
+// Computes what happened between two snapshots of the daemon: the rates on each path, and the waiting volumes. The snapshots are taken by
+// watch.ts, and the result is shown by watch-picture.ts. Invariant: a sample contains exactly the paths that -m status shows, in that
+// order.
 
 import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common/control/methods';
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
@@ -33,7 +34,7 @@ export interface WatchSample {
   readonly waiting: readonly WaitingView[];
 }
 
-/** What happened from `before` to `now`. */
+/** Computes the rates between the snapshots `before` and `now`. */
 export function sampleOf(before: Snapshot, now: Snapshot): WatchSample {
   const seconds = (now.monotonicMs - before.monotonicMs) / 1_000;
   const earlier = countersByPath(before.stats);
@@ -66,7 +67,7 @@ function countersByPath({ paths }: StatsView): Map<string, PathStats> {
   return new Map(paths.map((path) => [keyOf(path.interface, path), path]));
 }
 
-/** Includes the port, because two servers may share an address. */
+/** The key includes the port, because two servers may share an address. */
 function keyOf(name: string, { address, port }: { readonly address: string; readonly port: number }): string {
   return `${name} ${address} ${port}`;
 }

@@ -1,7 +1,7 @@
-// The output of `watch`: each picture replaces the previous one on a terminal; lines are appended on a pipe. The file also supplies what
-// watching and --wait need from the process: the terminal's size and character set, and the signals that stop the command. Invariants: the
-// terminal is restored however watching ends, because pictures use its alternate screen; the function that onStop returns removes the
-// signal handlers.
+// Writes the output of `watch`: on a terminal, each picture replaces the previous one; on a pipe, lines are appended. This file also gives
+// `watch` and --wait access to the process: to the size and character set of the terminal, and to the signals that stop the command.
+// Invariants: however `watch` ends, the terminal leaves the alternate screen on which the pictures are drawn; the function that onStop
+// returns removes the signal handlers.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 import { pipeHeading, pipeLines, type PlotHistory, type PlotLetters, terminalPicture } from './watch-picture.ts';
@@ -55,7 +55,7 @@ export function pipeScreen(write: Write, letters: PlotLetters): WatchScreen {
   };
 }
 
-/** One line of JSON for each second. */
+/** Writes one line of JSON each second. */
 export function jsonScreen(write: Write): WatchScreen {
   return { show: (sample) => write(`${JSON.stringify(sample)}\n`), close: () => undefined };
 }
@@ -64,7 +64,7 @@ export interface WatchPorts {
   /** Returns the size of the terminal; null if stdout is not a terminal that can be drawn on. */
   readonly terminal: (() => TerminalSize) | null;
   readonly isUnicode: boolean;
-  /** Calls `stop` on Ctrl-C, SIGTERM or SIGHUP; returns a function that removes the handlers. */
+  /** Makes Ctrl-C, SIGTERM and SIGHUP call `stop`; returns a function that removes these signal handlers. */
   readonly onStop: (stop: () => void) => () => void;
 }
 
@@ -76,7 +76,7 @@ export function processWatchPorts(): WatchPorts {
   const { stdout, env } = process;
   const canDraw = stdout.isTTY && env['TERM'] !== 'dumb' && env['TERM'] !== undefined;
   return {
-    // A terminal of unknown size reports 0.
+    // A terminal whose size is unknown reports 0 columns and 0 rows.
     terminal: canDraw ? () => ({ columns: stdout.columns || COLUMNS, rows: stdout.rows || ROWS }) : null,
     isUnicode: isUnicodeLocale(env),
     onStop: (stop) => {
@@ -88,14 +88,14 @@ export function processWatchPorts(): WatchPorts {
   };
 }
 
-/** Columns of stderr; null if it is not a terminal that can be drawn on. */
+/** Returns a function that reads the width of stderr in columns; null if stderr is not a terminal that can be drawn on. */
 export function stderrColumns(): (() => number) | null {
   const { stderr, env } = process;
   const canDraw = stderr.isTTY && env['TERM'] !== 'dumb' && env['TERM'] !== undefined;
   return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
-/** As in the C library, the first of these variables that is set and not empty names the locale. */
+/** The first of these variables that is set and not empty names the locale, as in the C library. */
 export function isUnicodeLocale(env: Readonly<Record<string, string | undefined>>): boolean {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '');
   return /utf-?8/i.test(locale ?? '');

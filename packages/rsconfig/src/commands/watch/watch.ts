@@ -1,6 +1,6 @@
-// `watch`: takes a snapshot of the daemon each second and shows what changed, until the user stops it or --count is reached.
-// watch-sample.ts computes the rates, watch-picture.ts makes the lines, and watch-screen.ts writes to the terminal. Invariant: the screen
-// is closed before anything else is printed, however watching ends.
+// Implements `watch`: takes a snapshot of the daemon each second and shows what has changed, until the user stops it or --count is reached.
+// The rates are computed by watch-sample.ts, the lines are made by watch-picture.ts, and watch-screen.ts writes them. Invariant: however
+// `watch` ends, the screen is closed before anything else is printed.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type CommandContext, defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
@@ -38,7 +38,7 @@ interface WatchOptions {
   readonly json: boolean;
 }
 
-/** Throws the errors of the daemon's control socket; E_NOT_RUNNING also if the daemon exits during the watch. */
+/** Throws the errors of calls to the daemon, and E_NOT_RUNNING if the daemon exits while `watch` is running. */
 export async function watch(context: CommandContext, options: WatchOptions, ports: WatchPorts = processWatchPorts()): Promise<void> {
   const screen = screenFor(context, options, ports);
   let off = (): void => undefined;
@@ -78,7 +78,9 @@ async function lookAt({ call, clock }: CommandContext): Promise<Snapshot> {
   return { atMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), status, stats };
 }
 
-/** Rethrows the error; if the daemon has exited since it last answered, the new message says so. */
+/**
+ * Rethrows the error of a call to the daemon. If the daemon has exited since it last answered, the message is replaced by one that says so.
+ */
 function throwEnded(thrown: unknown): never {
   const { code, context } = toRsError(thrown);
   if (code !== 'E_NOT_RUNNING' && code !== 'E_RESET') throw thrown;

@@ -1,5 +1,6 @@
-// Checks which server answers at the end of each path: an RSIO server of this namespace that accepts this node's key and has a serverid
-// that no other server has. Paths without an answer are reach.ts's job. Invariant: a cause is reported once per server, not once per path.
+// Checks that the server at the end of each path is an RSIO server of this namespace, accepts this node's key, and has a serverid that no
+// other server has. Paths on which nothing answers are reported by reach.ts. Invariant: each cause is reported once per server, not once
+// per path.
 
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
@@ -11,7 +12,7 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A server refuses a wrong namespace before identifying itself, so its refusal message is used instead of its identity.
+    // A server that refuses the namespace has not identified itself, so the key contains its refusal message instead of its instance.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!reported.has(key)) failed(findings, facts, path);
@@ -57,7 +58,8 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
     case 'E_TIMEOUT':
     case 'E_PROTOCOL':
     case 'E_RESET':
-      // If the server is known, the failure's own message is more precise, for example that the server lost data or was restarted.
+      // If the server has identified itself, the failure's own message is more precise; for example, it says that the server was restarted
+      // or has lost data.
       if (server !== null) break;
       findings.error(
         pathName(path),

@@ -1,5 +1,5 @@
-// Checks the daemon: it is running with this version and the current file, only its owner can open its socket, and it has connected every
-// path that doctor can use. reach.ts and authentication.ts check the paths themselves.
+// Checks that rsiod is running, has the version of rsconfig, uses the current file, lets only its owner open its socket, and has connected
+// every path that doctor can use. The paths themselves are checked by reach.ts and authentication.ts.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { endPoint, stateName } from '../../output/format.ts';
@@ -64,10 +64,11 @@ function olderFile(findings: FindingList, { file, rootOption }: DoctorFacts, { v
   findings.warning('rsiod', what, `rsiod, pid ${view.pid}`, remedy, file.config === null ? [] : [`rsconfig${rootOption} reload`]);
 }
 
-/** Paths that doctor could use but that are not up in the daemon. */
+/** Reports the paths that doctor could use but that are not up in rsiod. */
 function disagreements(findings: FindingList, { paths, daemon }: DoctorFacts): void {
   for (const path of paths) {
-    // After a server has refused the key, doctor tries the other paths without a key, and such connections prove nothing.
+    // After a server has refused the key, doctor tries the other paths without a key. Such connections do not prove that rsiod could use
+    // the path.
     if (path.report === null || path.report.failureCode !== null || path.report.server?.isProved !== true) continue;
     const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
     const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);

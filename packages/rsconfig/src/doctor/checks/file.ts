@@ -1,5 +1,5 @@
-// Checks the configuration file: it exists, is readable and has no faults, and other users can neither read nor change it. The other checks
-// examine whether its content fits this machine.
+// Checks the configuration file: it exists, is readable and has no faults, and other users can neither read nor change it. Whether the
+// content of the file fits this machine is examined by the other checks.
 
 import { plural } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../facts/facts.ts';

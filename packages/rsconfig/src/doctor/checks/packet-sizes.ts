@@ -1,5 +1,5 @@
-// Checks the network between client and server: packet sizes, and the findings of probes and exploration. Cables and cards are the job of
-// interfaces.ts and routes.ts.
+// Checks the packet sizes on the network between client and server, and reports the findings of probes and exploration. Cables and cards
+// are checked by interfaces.ts and routes.ts.
 
 import type { Finding as ExplorerFinding, FindingKind } from '@rsio/protocol/explorer/discovery/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
@@ -8,8 +8,8 @@ import { type Finding, FindingList } from '../facts/finding.ts';
 import { pathName } from '../facts/naming.ts';
 
 /**
- * Findings that are omitted here, because other checks report them or they are not faults. For example, a server may be configured not to
- * answer exploration.
+ * Kinds of findings that this check omits, because other checks report them or because they are not faults. For example, no answer to
+ * exploration is not a fault, because a server may be configured not to answer.
  */
 const REPORTED_ELSEWHERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];
 const ERRORS: readonly FindingKind[] = ['same-id', 'contradiction'];
@@ -45,8 +45,8 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
 }
 
 /**
- * Uses the packet size that TCP agreed on, because no discovery datagram was answered: exploration is off, the address is IPv6, or the
- * datagram was too large.
+ * Reports the packet size that TCP agreed on, for a path on which no discovery datagram was answered. The reason may be that exploration is
+ * off, that the address is IPv6, or that the datagram was too large.
  */
 function agreedSize(findings: FindingList, path: PathFacts, device: string, ownBytes: number): void {
   const { tcpMtuBytes, address } = path;

@@ -1,5 +1,5 @@
-// Checks that each server interface is reachable from its local interface, with a remedy for each kind of failure. authentication.ts checks
-// which server answers. Invariant: if this machine lacks an address or a cable, only interfaces.ts reports it.
+// Checks that each server interface is reachable from its local interface, and gives a remedy for each kind of failure. Which server
+// answers is checked by authentication.ts. Invariant: if this machine lacks an address or a cable, only interfaces.ts reports it.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
@@ -38,8 +38,8 @@ export function checkReach(facts: DoctorFacts): Finding[] {
 }
 
 /**
- * True if the file has an address that this machine lacks and that is probably in the subnet of `address`; the missing address is then the
- * fault.
+ * True if the file has an address that this machine lacks and that is probably in the subnet of `address`. In that case, the fault is the
+ * missing address and not the [server] section.
  */
 function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
   const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;
@@ -58,7 +58,7 @@ function unreached(findings: FindingList, facts: DoctorFacts, path: PathFacts, e
   findings.error(pathName(path), what, where, remedy);
 }
 
-/** True if another path reaches a server that lists this end point. */
+/** True if another path reaches a server whose list of interfaces contains the end point of this path. */
 function isServedElsewhere({ paths }: DoctorFacts, { namespace, address, port }: PathFacts): boolean {
   return paths.some(
     ({ report, namespace: its }) =>

@@ -1,6 +1,7 @@
-// Checks which network cards send and receive the traffic of each path, using the kernel's routes and byte counters during a short burst.
-// With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer ARP requests for either address; the
-// remedy binds each address to its card. Invariant: a measurement overrides the routing table.
+// Checks which network cards send and receive the traffic of each path, using the kernel's routes and the cards' byte counters during a
+// short burst of data. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer ARP requests for
+// either address; the remedy binds each address to its card. Invariant: if a path was measured, the measured card is used and not the card
+// in the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
@@ -33,12 +34,14 @@ export function checkRoutes(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-/** Empty if the machine lacks the local address, if the address is on the loopback, or if the route is unknown. */
+/**
+ * Returns an empty list if the machine lacks the local address, if that address is on the loopback interface, or if the route is unknown.
+ */
 function wayOf({ machine }: DoctorFacts, path: PathFacts): Way[] {
   const own = interfaceOf(path.local, machine.interfaces);
   const measured = path.report?.leavesBy ?? null;
   const leavesBy = measured ?? path.route?.device ?? null;
-  // A server on this machine is always reached through the loopback, whichever address is used.
+  // A server on this machine is always reached through the loopback interface, whichever address is used.
   if (own === null || own.isLoopback || leavesBy === null || leavesBy === 'lo') return [];
   return [{ path, own, leavesBy, isMeasured: measured !== null }];
 }
@@ -90,7 +93,10 @@ function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, 
   findings.error(object, what, where, remedy, router === undefined ? [] : commands);
 }
 
-/** Reports that answers arrive on another card, because this machine answered ARP for the address on that card. */
+/**
+ * Reports a path whose incoming traffic arrives on another card than its own. The cause is that this machine answered ARP requests for the
+ * address on that other card.
+ */
 function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   const arrivesBy = path.report?.arrivesBy ?? null;
   if (arrivesBy === null || arrivesBy === own.device || arrivesBy === 'lo') return;
@@ -100,7 +106,9 @@ function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   findings.error(pathName(path), what, `device ${arrivesBy}`, remedy, path.local.includes(':') ? [] : arpCommands([own.device]));
 }
 
-/** Configured addresses that are in the subnet of the path's local address but on different cards. */
+/**
+ * Returns the configured addresses in the subnet of the path's local address if they are on at least two cards; otherwise an empty list.
+ */
 function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): MachineInterface[] {
   const near = (file.config?.interfaces ?? []).flatMap(({ address }) => {
     const one = interfaceOf(address, machine.interfaces);
@@ -112,8 +120,9 @@ function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): Machin
 }
 
 /**
- * Commands that make each card answer ARP requests only for its own address. The server keeps its old ARP entry while traffic flows; an ARP
- * request sent by the right card corrects that entry.
+ * Returns commands that make each card answer ARP requests only for its own address. While traffic flows, the server keeps its old ARP
+ * entry. The commands therefore also flush the neighbours of this machine: the right card then sends an ARP request, which corrects the
+ * server's entry.
  */
 function arpCommands(devices: readonly string[]): string[] {
   return [
@@ -123,7 +132,7 @@ function arpCommands(devices: readonly string[]): string[] {
   ];
 }
 
-/** Commands that give each local address its own routing table. */
+/** Returns commands that give each local address its own routing table. */
 function keepToCards({ machine }: DoctorFacts, cards: readonly MachineInterface[]): string[] {
   const isFour = cards.every(({ address }) => !address.includes(':'));
   const ip = isFour ? 'ip' : 'ip -6';

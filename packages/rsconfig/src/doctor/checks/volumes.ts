@@ -1,5 +1,5 @@
-// Checks the attached volumes for waiting I/O, failing storage on a server, and file systems on devices that no longer exist. reach.ts and
-// authentication.ts find out why a server is unreachable.
+// Checks the attached volumes for waiting I/O, failing storage on a server, and file systems on devices that no longer exist. The reason
+// why a server is unreachable is reported by reach.ts and authentication.ts.
 
 import { waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';

@@ -1,5 +1,5 @@
-// The facts that doctor judges: about the file, the machine, each tried path and the daemon. gather.ts collects them, and checks/ judges
-// them. Invariant: plain data; an unknown fact is null, and checks ignore unknown facts.
+// Types of the facts about the file, the machine, each tried path and the daemon. The facts are collected by gather.ts and judged by the
+// files in checks/. Invariant: facts are plain data; an unknown fact is null, and checks ignore it.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
@@ -9,7 +9,7 @@ import type { MachineInterface } from '@rsio/protocol/explorer/network/interface
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 
 export interface DoctorFacts {
-  /** ` --root /tmp/lab`, for commands in remedies; '' for the real root. */
+  /** Option for the commands in remedies, such as ` --root /tmp/lab`; '' if the root is /. */
   readonly rootOption: string;
   /** The command that starts rsiod on this machine, such as `systemctl start rsiod`. */
   readonly startCommand: string;
@@ -17,12 +17,12 @@ export interface DoctorFacts {
   readonly machine: MachineFacts;
   /** Addresses on devices that are down or have no carrier. */
   readonly silent: readonly SilentAddress[];
-  /** Every pair that is a path according to the file or to a server's own list; limited to DOCTOR_PATHS_MAX pairs. */
+  /** Every path that follows from the file or from the list of interfaces that a server sends; at most DOCTOR_PATHS_MAX paths. */
   readonly paths: readonly PathFacts[];
-  /** Number of pairs that were not tried because of DOCTOR_PATHS_MAX. */
+  /** Number of paths that were not tried because of DOCTOR_PATHS_MAX. */
   readonly pathsNotTried: number;
   readonly leftOut: readonly LeftOutFacts[];
-  /** Findings from exploration: duplicate serverids, rejected answers, and so on. */
+  /** Findings from exploration, such as duplicate serverids or rejected answers. */
   readonly explored: readonly Finding[];
   readonly daemon: DaemonFacts;
   readonly volumes: VolumesFacts;
@@ -39,7 +39,7 @@ export interface FileFacts {
   /** Faults that make the file unusable. Line 0 stands for the file as a whole. */
   readonly problems: readonly { readonly line: number; readonly message: string }[];
   readonly warnings: readonly ConfigWarning[];
-  /** null exactly if `trouble` is set or `problems` is not empty. */
+  /** Null if and only if `trouble` is set or `problems` is not empty. */
   readonly config: RscltConfig | null;
   /** Permission bits; null if unknown. */
   readonly mode: number | null;
@@ -49,26 +49,27 @@ export interface FileFacts {
 export interface MachineFacts {
   readonly interfaces: readonly MachineInterface[];
   /**
-   * The network card below each layered device (such as a VLAN), by device name. A device without an entry is a card or has several cards.
+   * Maps the name of a layered device, such as a VLAN, to the network card below it. A device without an entry is itself a card, or has
+   * several cards below it.
    */
   readonly standsOn: Readonly<Record<string, string>>;
   /** Numbers of the routing tables in use. */
   readonly tables: readonly number[];
-  /** The IPv4 router to other subnets, by device name. A device without an entry has no router. */
+  /** Maps the name of a device to its IPv4 router to other subnets. A device without an entry has no router. */
   readonly routers: Readonly<Record<string, string>>;
 }
 
 export interface SilentAddress {
   readonly device: string;
   readonly address: string;
-  /** False if the device is down. */
+  /** False if the device is down; true if it is up but has no carrier. */
   readonly isUp: boolean;
 }
 
 export interface VolumesFacts {
   /** Volumes whose storage, according to rsiod's events, has failed and not recovered. */
   readonly failing: readonly { readonly volume: string; readonly sinceMs: number; readonly reason: string }[];
-  /** File systems on devices whose volume is no longer attached. */
+  /** Mounted file systems on devices whose volume is no longer attached. */
   readonly deadMounts: readonly { readonly mountPoint: string; readonly device: string }[];
 }
 
@@ -84,7 +85,7 @@ export interface PathFacts {
   readonly route: RouteFacts | null;
   /** Errno of the connection attempt (ETIMEDOUT if no answer came in time); null if it succeeded, or if this machine lacks `local`. */
   readonly unreached: string | null;
-  /** Largest packet that TCP agreed on in rsiod's own connection; null if unknown. */
+  /** Largest packet size that TCP agreed on for rsiod's own connection on this path; null if unknown. */
   readonly tcpMtuBytes: number | null;
   /** The probe's report; null if the path was not probed. */
   readonly report: ProbeReport | null;
@@ -122,11 +123,11 @@ export interface DaemonFacts {
 }
 
 export interface SystemFacts {
-  /** Which of the NBD programs known to doctor are installed. */
+  /** The installed NBD programs, among those that doctor looks for. */
   readonly programs: readonly string[];
   /** True if the kernel has NBD block devices. */
   readonly hasKernelNbd: boolean;
-  /** Limits to which TCP send and receive buffers grow automatically; null if unknown. */
+  /** Largest sizes to which the kernel lets the TCP send and receive buffers grow; null if unknown. */
   readonly sendBufferMaxBytes: number | null;
   readonly receiveBufferMaxBytes: number | null;
   readonly windowScaling: boolean | null;

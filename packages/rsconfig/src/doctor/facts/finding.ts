@@ -1,6 +1,6 @@
-// Doctor's findings, one for each examined object, and the report that lists them above a summary line. Invariants: each error or warning
-// has a remedy whose commands can be run unchanged, because addresses and devices are filled in; each command is on a separate line; no
-// control character from a name or a peer's message reaches the terminal.
+// Defines doctor's findings, one for each examined object, and formats the report that lists them above a summary line. Invariants: each
+// error or warning has a remedy whose commands can be run unchanged, because addresses and devices are filled in; each command is on a
+// separate line; no control character from a name or a peer's message reaches the terminal.
 
 import { plural } from '@rsio/common/lib/units';
 import { toText } from '../../output/format.ts';
@@ -8,7 +8,7 @@ import { toText } from '../../output/format.ts';
 export type Severity = 'error' | 'warning' | 'ok';
 
 export interface Finding {
-  /** Name of the check, for programs. */
+  /** Name of the check, for programs that read the JSON output. */
   readonly check: string;
   readonly severity: Severity;
   /** The examined object: a file, an interface, a path or a server. */
@@ -44,6 +44,7 @@ export class FindingList {
   }
 }
 
+// Example of the report:
 //   error: path if1 -> 192.168.46.10/5000: No answer within 3000 ms
 //       where:  /etc/rscltcfg:21
 //       remedy: check that the server is up, its cable and the switch ...

@@ -1,5 +1,5 @@
-// Names used in findings, so that all checks use the same name for an object: paths, servers, lists, and locations in the file such as
-// `/etc/rscltcfg:12`. Pure. Line breaks and escapes are finding.ts's job.
+// Makes the texts for paths, servers, lists and locations (such as `/etc/rscltcfg:12`) in findings, so that all checks name an object in
+// the same way. Line breaks and escapes are added by finding.ts.
 
 import { endPoint } from '../../output/format.ts';
 import type { FileFacts, PathFacts } from './facts.ts';
@@ -9,23 +9,29 @@ export function pathName(path: PathFacts): string {
   return `path ${path.interface} -> ${endPoint(path.address, path.port)}`;
 }
 
-/** `server big-9`, or its section while its name is unknown. */
+/** Returns a name such as `server big-9`; if the server's name is unknown, the name of its section is used. */
 export function serverName(path: PathFacts): string {
   return path.report?.server === null || path.report === null ? `server section ${path.section}` : `server ${path.report.server.server}`;
 }
 
-/** Splits an error message, `what happened: what to do`, into its two parts. Without a colon, the whole message is `what`. */
+/**
+ * Splits an error message, `what happened: what to do`, into its two parts. If the message has no such colon, the whole message becomes
+ * `what`, and the parameter `remedy` is returned unchanged.
+ */
 export function splitSentence(sentence: string, remedy: string): { readonly what: string; readonly remedy: string } {
   const at = sentence.lastIndexOf(': ');
   return at < 0 ? { what: sentence, remedy } : { what: sentence.slice(0, at), remedy: sentence.slice(at + 2) };
 }
 
-/** `a`, `a and b`, `a, b and c`. */
+/** Joins words into a list such as `a`, `a and b` or `a, b and c`. */
 export function listOf(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-/** File and line of the section, or of the key if it is set in the section. A server section is looked up below its namespace. */
+/**
+ * Returns the file and line of the key or, if the section does not set the key, of the section. A [server] section is looked up among the
+ * sections of its namespace.
+ */
 export function locationOf(
   file: FileFacts,
   section: { readonly type: string; readonly name: string; readonly namespace?: string },

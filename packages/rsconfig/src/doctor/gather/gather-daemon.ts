@@ -1,6 +1,6 @@
-// Gathers the facts about the running daemon, the system's limits, and file systems on devices whose volume is no longer attached. It
-// uses the control socket, /proc and /sys, and never touches a dead file system. Invariant: nothing here throws; an unknown fact is null,
-// and an unreadable file counts as missing.
+// Gathers the facts about the running daemon, the system's limits, and file systems on devices whose volume is no longer attached. It uses
+// the control socket, /proc and /sys, and never accesses a dead file system. Invariant: no function in this file throws; an unknown fact is
+// null, and an unreadable file counts as missing.
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -34,7 +34,10 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
   }
 }
 
-/** `daemon`: the facts about the daemon. If it does not answer, no volumes are known and no mount is considered dead. */
+/**
+ * Gathers the facts about volumes; `daemon` has the facts about the daemon. If the daemon did not answer, both lists are empty, because the
+ * attached volumes are unknown.
+ */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };
   try {
@@ -47,7 +50,7 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
   }
 }
 
-/** Volumes whose storage is failing, according to the last storage event of each volume. */
+/** Returns the volumes whose storage is failing according to their last storage event. */
 function failingIn(events: readonly EventView[]): VolumesFacts['failing'] {
   const last = new Map<string, EventView>();
   for (const event of events) {
@@ -90,7 +93,7 @@ function thirdNumberOf(path: string): number | null {
   return third === undefined || !/^\d+$/.test(third) ? null : Number(third);
 }
 
-/** The soft limit; null if unlimited or unknown. */
+/** Returns the soft limit on the open files of a process; null if unlimited or unknown. */
 function openFilesOf(pid: number): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(textOf(`/proc/${pid}/limits`) ?? '')?.[1];
   return soft === undefined ? null : Number(soft);
@@ -135,7 +138,8 @@ export function deadMounts({ file, devDir, attached }: DeadMountPorts): DeadMoun
     const loop = LOOP.exec(device)?.[1];
     const backing = loop === undefined ? null : file(`/sys/block/${loop}/loop/backing_file`);
     if (backing === null) return false;
-    // After a raw device has been removed, the kernel reports the device's backing file as the root of a separate file system.
+    // After a raw device has been removed, the kernel shows `/` as the backing file of its loop device, because that file is then the root
+    // of a separate file system.
     if (backing === '/') return true;
     const place = backing.replace(/ \(deleted\)$/, '');
     return place.startsWith(`${devDir}/av`) && (place !== backing || !attached.includes(place));
@@ -150,7 +154,7 @@ export function textOfFile(path: string): string | null {
   }
 }
 
-/** mountinfo writes spaces and similar characters as `\\040`. */
+/** Decodes the octal escapes, such as `\040` for a space, that the kernel uses in mountinfo. */
 function unescaped(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

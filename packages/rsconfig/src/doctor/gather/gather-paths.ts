@@ -1,7 +1,8 @@
-// Tries every path: first its route, then a connection, then the whole probe. Paths are tried one at a time, because simultaneous
-// measurements would disturb one another. The paths in the file come first, then those that the discovered servers make possible; pairs.ts
-// selects them. Invariants: the number of attempts and their time are bounded. A wrong key is sent to the servers of a namespace only once,
-// not on every path, so that no server reaches its limit on failed proofs.
+// Tries every path: looks up the route, connects, and probes the path if the connection succeeded. The connections are made concurrently,
+// but the probes run one at a time, because simultaneous measurements would disturb one another. The paths in the file are tried first,
+// then those to further interfaces that the servers list; both are selected in pairs.ts. Invariants: the number of attempts and their time
+// are bounded. After one server has refused the key, the key is not sent on any other path of that namespace, so that no server reaches its
+// limit on failed proofs.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
@@ -21,7 +22,7 @@ export interface TriedPaths {
   readonly leftOut: readonly LeftOutFacts[];
 }
 
-/** `announce` is called before each longer wait. */
+/** Tries the paths and returns the facts about them. It calls `announce` before each longer wait. */
 export async function tryPaths(config: RscltConfig, ports: MachinePorts, announce: (sentence: string) => void): Promise<TriedPaths> {
   const locals = localsOf(config, ports.interfaces);
   const paths: PathFacts[] = [];
@@ -42,7 +43,7 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, announc
   await tryAll(configured, 'of the file');
   const learned = learnedPairs(config, locals, paths);
   await tryAll(learned, 'that the servers reported');
-  // A local interface whose subnet has no [server] section still has a path if the server has an interface on that subnet.
+  // A local interface whose subnet has no [server] section still has a path if a server lists an interface on that subnet.
   const isIdle = ({ type, object }: LeftOutFacts): boolean => type !== 'interface' || paths.every((path) => path.interface !== object);
   return { paths, pathsNotTried, leftOut: [...configured.leftOut.filter(isIdle), ...learned.leftOut] };
 }
@@ -85,7 +86,8 @@ function probe({ namespace, local, remote, port }: Pair, ports: MachinePorts, lo
 }
 
 /**
- * Connects once and closes the connection. Resolves with the errno (ETIMEDOUT after CONNECT_TIMEOUT_MS), or null if connecting succeeded.
+ * Connects once and then closes the connection. Resolves with the errno (ETIMEDOUT after CONNECT_TIMEOUT_MS), or null if connecting
+ * succeeded.
  */
 export function unreachedBy(local: string, address: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {

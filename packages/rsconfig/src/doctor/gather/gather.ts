@@ -49,7 +49,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   };
 }
 
-/** The findings from exploring each namespace. */
+/** Explores each namespace and returns the findings. */
 async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Promise<Finding[]> {
   const { clock, sockets, random, interfaces } = ports;
   const locals = config.interfaces.flatMap(({ name, address }) => {
@@ -92,7 +92,7 @@ function rightsOf(path: string): Pick<FileFacts, 'mode' | 'modifiedMs'> {
   }
 }
 
-/** The reader's error lists all problems in its context. */
+/** Returns the problems in the file, which the configuration reader lists in the context of its error. */
 function problemsIn({ problems }: Readonly<Record<string, unknown>>): Problems | null {
   return Array.isArray(problems) ? (problems as Problems) : null;
 }

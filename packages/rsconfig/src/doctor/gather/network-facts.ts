@@ -1,7 +1,7 @@
-// Asks the kernel about the network: `ip` (iproute2) shows routes and neighbours, `ss` the packet sizes of rsiod's TCP connections, and
-// /sys the card below a device. The packet size of a connection is known even if discovery datagrams fail because of IPv6, routers or a
-// small MTU at the server. Invariant: each query is bounded; a missing program or an unexpected answer yields null, which every check
-// ignores.
+// Asks the kernel about the network: `ip` (iproute2) shows routes and neighbours, `ss` shows the packet sizes of rsiod's TCP connections,
+// and /sys shows the card below a device. These packet sizes are known even if discovery datagrams fail because of IPv6, routers or a small
+// MTU at the server. Invariant: each query takes a bounded time; if a program is missing or gives an unexpected answer, the result is null,
+// which every check ignores.
 
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
 import { DEVICE_LAYERS_MAX, DOCTOR_COMMAND_TIMEOUT_MS } from '../../cli/limits.ts';
 import type { RouteFacts, SilentAddress } from '../facts/facts.ts';
 
-/** The route from `local` to `remote`. `device` is null if there is no route. */
+/** Resolves with the kernel's route from `local` to `remote`. `device` is null if there is no route. */
 export async function routeOf(local: string, remote: string): Promise<RouteFacts | null> {
   const answer = await askIp(['route', 'get', remote, 'from', local]);
   if (answer === 'refused') return { device: null };
@@ -18,21 +18,21 @@ export async function routeOf(local: string, remote: string): Promise<RouteFacts
   return typeof device === 'string' ? { device } : null;
 }
 
-/** True if the kernel asked for the address on the device's link and no machine answered. */
+/** Resolves with true if the kernel has asked on the device's link which machine has the address, and no machine has answered. */
 export async function isUnansweredOnLink(address: string, device: string): Promise<boolean> {
   const answer = await askIp(['neigh', 'show', 'to', address, 'dev', device]);
   if (answer === null || answer === 'refused') return false;
   return answer.some(({ state }) => Array.isArray(state) && state.some((one) => one === 'FAILED' || one === 'INCOMPLETE'));
 }
 
-/** Numbers of the routing tables that routing rules refer to. */
+/** Resolves with the numbers of the routing tables to which routing rules refer. */
 export async function tablesInUse(): Promise<number[]> {
   const answers = await Promise.all([askIp(['rule', 'show']), askIp(['-6', 'rule', 'show'])]);
   const rules = answers.flatMap((answer) => (answer === null || answer === 'refused' ? [] : answer));
   return rules.map(({ table }) => Number(table)).filter(Number.isInteger);
 }
 
-/** The IPv4 router of each device; a default route takes precedence. */
+/** Resolves with the IPv4 router of each device. If a device has several routes through routers, its default route takes precedence. */
 export async function routersOfDevices(): Promise<Record<string, string>> {
   const answer = await askIp(['-4', 'route', 'show']);
   if (answer === null || answer === 'refused') return {};
@@ -43,13 +43,13 @@ export async function routersOfDevices(): Promise<Record<string, string>> {
   return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
 }
 
-/** Addresses on devices that are down or have no carrier, which the C library does not list. */
+/** Resolves with the addresses on devices that are down or have no carrier; the C library does not list them. */
 export async function silentAddresses(): Promise<SilentAddress[]> {
   const answer = await askIp(['address', 'show']);
   return answer === null || answer === 'refused' ? [] : answer.flatMap(silentIn);
 }
 
-/** The addresses of one device in the output of `ip -j address show`; none unless the device is down or has no carrier. */
+/** Returns the addresses of one device from the output of `ip -j address show`, or an empty list if the device is up and has a carrier. */
 export function silentIn({ ifname, flags, addr_info: addresses }: Rows[number]): SilentAddress[] {
   if (typeof ifname !== 'string' || !Array.isArray(flags) || !Array.isArray(addresses)) return [];
   const isUp = flags.includes('UP');
@@ -65,7 +65,7 @@ function askIp(args: readonly string[]): Promise<Rows | 'refused' | null> {
   const options = { timeout: DOCTOR_COMMAND_TIMEOUT_MS, maxBuffer: IP_LIST_MAX_BYTES, encoding: 'utf8', killSignal: 'SIGKILL' } as const;
   return new Promise((resolve) => {
     execFile('ip', ['-j', ...args], options, (error, stdout) => {
-      // Exit code 2: the kernel answered with an error.
+      // If `ip` exits with 2, the kernel has answered with an error.
       if (error !== null) resolve(error.code === 2 ? 'refused' : null);
       else resolve(rowsIn(stdout));
     });
@@ -84,7 +84,10 @@ function rowsIn(text: string): Rows | null {
 /** Upper bound on the size of the IP and TCP headers with their options. */
 const HEADERS_MAX_BYTES = 120;
 
-/** Packet size of the connections from `local` to an end point. `ownBytes` is the MTU of the device that has `local`. */
+/**
+ * Resolves with the packet size of the TCP connections from `local` to a server's end point. `ownBytes` is the MTU of the device that has
+ * `local`.
+ */
 export function agreedPacketBytes(local: string, address: string, port: number, ownBytes: number): Promise<number | null> {
   const isSix = address.includes(':');
   const [from, to] = isSix ? [`[${local}]`, `[${address}]`] : [local, address];
@@ -96,8 +99,8 @@ export function agreedPacketBytes(local: string, address: string, port: number, 
 }
 
 /**
- * Reads the output of `ss -i`: `advmss` is the size that this end offered for an MTU of `ownBytes`, and `mss` is the amount of data that a
- * packet carries.
+ * Computes the packet size from the output of `ss -i`. There, `advmss` is the segment size that this end offered for an MTU of `ownBytes`,
+ * and `mss` is the amount of data that one packet carries.
  */
 export function packetBytesIn(text: string, ownBytes: number): number | null {
   const sizes = [...text.matchAll(/\bmss:(\d+) .*\badvmss:(\d+)/g)].flatMap(([, mss, offered]) => {
@@ -110,8 +113,8 @@ export function packetBytesIn(text: string, ownBytes: number): number | null {
 const LOWER = 'lower_';
 
 /**
- * The network card below each layered device, such as a VLAN. Cards, bonds and bridges have no entry. Follows at most DEVICE_LAYERS_MAX
- * layers.
+ * Returns the network card below each layered device, such as a VLAN. Cards, bonds and bridges have no entry. Follows at most
+ * DEVICE_LAYERS_MAX layers.
  */
 export function cardsBelow(interfaces: readonly { readonly device: string }[], lowersOf = lowerDevices): Record<string, string> {
   const found: Record<string, string> = {};

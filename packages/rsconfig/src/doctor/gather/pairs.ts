@@ -1,5 +1,5 @@
 // Selects the pairs of interfaces that doctor tries: those in the file, and those that rsiod would derive from the servers' own interface
-// lists. Pure. Invariant: a pair of end points is tried once; an interface without a pair is listed with a reason.
+// lists. Invariant: a pair of end points is tried once; an interface without a pair is listed with the reason.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -38,7 +38,7 @@ export function localsOf({ interfaces }: RscltConfig, machine: readonly MachineI
 
 export function configuredPairs(config: RscltConfig, locals: readonly Local[]): Pairs {
   const all = config.namespaces.map((namespace): Pairs => {
-    // If a namespace has no server, the warning about the file is enough.
+    // A namespace without servers is not reported here, because the check of the file already warns about it.
     if (namespace.servers.length === 0) return { pairs: [], leftOut: [] };
     const { candidates, leftOut } = considerCandidates(locals, namespace.servers, choiceOf(namespace));
     return {
@@ -53,7 +53,7 @@ export function configuredPairs(config: RscltConfig, locals: readonly Local[]): 
   return { pairs: all.flatMap(({ pairs }) => pairs), leftOut: all.flatMap(({ leftOut }) => leftOut) };
 }
 
-/** Pairs with server interfaces that were discovered on the paths in `tried` and are missing from the file. */
+/** Returns the pairs with server interfaces that a server listed on one of the paths in `tried` and that the file does not have. */
 export function learnedPairs(config: RscltConfig, locals: readonly Local[], tried: readonly PathFacts[]): Pairs {
   const all = config.namespaces
     .filter(({ paths }) => paths !== 'configured')
@@ -61,7 +61,7 @@ export function learnedPairs(config: RscltConfig, locals: readonly Local[], trie
   return { pairs: all.flatMap(({ pairs }) => pairs), leftOut: all.flatMap(({ leftOut }) => leftOut) };
 }
 
-/** One path to each server that has proved its identity. */
+/** Returns one path to each server that has proved its identity. */
 function serversMet(namespace: ClientNamespaceConfig, tried: readonly PathFacts[]): PathFacts[] {
   const proved = tried.filter((path) => path.namespace === namespace.name && path.report?.server?.isProved === true);
   const instances = proved.map(({ report }) => report?.server?.instance);
