@@ -1,6 +1,6 @@
-// Determines which command of the table the rsconfig command line calls, and checks that its options and operands fit that command. It does
-// not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing is silently
-// ignored.
+// Determines which command of the table the rsconfig command line calls, and checks that its options and operands fit that command. The
+// parser does not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing
+// is silently ignored.
 
 import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
 import { assert } from '@rsio/common/lib/assert';
@@ -40,7 +40,7 @@ export function commandOf(values: OptionValues, positionals: readonly string[]):
 
 /**
  * Returns the commands whose help was requested. The word `interface` alone selects all commands that begin with `interface`. If the
- * command line names no command, the list is empty. Throws E_USAGE.
+ * command line names no command, the returned list is empty. Throws E_USAGE.
  */
 export function commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command[] {
   if (positionals.length === 0 && !Object.keys(values).some((name) => modeOf(name) !== undefined)) return [];
@@ -50,7 +50,7 @@ export function commandsMeant(values: OptionValues, positionals: readonly string
 
 function chosenBy(values: OptionValues, positionals: readonly string[]): Chosen {
   const { monitor } = values;
-  // Object.keys keeps the order of the command line, so that the error names the options in the order in which the user gave them.
+  // Object.keys lists the options in the order of the command line, so that the error names them in the order in which the user gave them.
   const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (modeOf(name) ?? [])));
   if (second !== undefined) throw usageError(`${mode} and ${second} exclude each other: give one`);
   if (typeof monitor === 'string') return { command: monitorCommand(monitor), words: positionals };

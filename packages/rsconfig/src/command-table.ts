@@ -1,5 +1,5 @@
-// The table of all commands, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a line
-// here. The type of a command is defined in command.ts.
+// The table of all commands, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a line in
+// this table. The type of a command is defined in command.ts.
 
 import type { Command } from './cli/command.ts';
 import { CHECK } from './commands/client-file/check.ts';

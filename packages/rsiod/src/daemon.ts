@@ -196,7 +196,7 @@ export class ClientDaemon {
       this.reload();
     } catch (thrown) {
       const error = toRsError(thrown);
-      // The reload itself has logged all other errors.
+      // Only internal errors are logged here, because the reload has already logged all other errors.
       if (error.kind === 'internal') this.options.log.error(`The configuration was not reloaded: ${error.message}`, { error: thrown });
     }
   }
@@ -296,8 +296,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Reports [server] sections to which no path leads. No connection is attempted for them, so no other message would say why they have no
-   * effect.
+   * Reports [server] sections to which no path leads. No connection is attempted for such a section, so no other message would say why the
+   * section has no effect.
    */
   private reportUnreached(report: (sentence: string) => void): void {
     for (const { leftOut } of this.namespaces) {
@@ -355,7 +355,7 @@ export class ClientDaemon {
 
   private interfaceChanged(event: InterfaceEvent): void {
     this.notifications.interfaceChanged(event);
-    // The new address of an interface may be on a different subnet.
+    // An interface may now have an address on a different subnet, which changes the possible paths.
     const locals = this.localsOf(this.config);
     if (!isDeepStrictEqual(locals, this.locals)) {
       this.locals = locals;

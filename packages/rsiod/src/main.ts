@@ -109,7 +109,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   link?.farewell();
 }
 
-/** Reads the configuration. A restarted process has no terminal, so it logs a refused configuration. */
+/** Reads the configuration. A restarted process has no terminal, so it reports a refused configuration in the log. */
 function configOf(paths: RsiodPaths, life: number): RscltConfig {
   try {
     return loadRscltConfig(paths.configFile);
@@ -131,7 +131,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // The variable is removed from the environment, because this process is not a keeper of its children.
+    // The variable is removed from the environment, so that a child process does not take this process's keeper for its own.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

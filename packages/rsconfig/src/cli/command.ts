@@ -68,9 +68,9 @@ export interface CommandSpec<O extends OptionSpecs> {
   readonly run: (context: CommandContext, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
 }
 
-/** A command as stored in the table, without the types of its options. */
+/** A command as the command table stores it, without the types of its options. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
-  /** `values`: the result of parseArgs. */
+  /** The parameter `values` has the option values that parseArgs returned. */
   readonly run: (context: CommandContext, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
 };
 
@@ -135,7 +135,7 @@ export function usageError(sentence: string): RsError {
   return new RsError('E_USAGE', `${sentence}, see rsconfig --help`);
 }
 
-/** Joins words into a list such as `a`, `a and b` or `a, b and c`; `last` is the word before the last item. */
+/** Joins words into a list such as `a, b and c` or `a, b or c`; `last` is the conjunction. */
 export function listed(words: readonly string[], last: 'and' | 'or'): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
 }

@@ -100,7 +100,10 @@ function firstOptions(commands: readonly Command[]): string[] {
   return [...calls, '-m', '--monitor', ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];
 }
 
-/** Returns the branches of a shell `case` that lists the words that may follow a word: `interface` -> `add list remove`. */
+/**
+ * Returns the branches of a shell `case` that gives the words that may follow a word; for example, `add`, `list` and `remove` may follow
+ * `interface`.
+ */
 function nextCases(commands: readonly Command[]): string {
   const next = new Map<string, Set<string>>();
   for (const { call } of commands) {

@@ -1,7 +1,7 @@
 // Reads, edits and saves the client's configuration file on behalf of the commands. If another program saves the file between reading and
-// saving, the edit is repeated on the new content. After saving, this file reports errors that the configuration file had before. If there
-// are none, it reloads rsiod or reports that rsiod still uses the old configuration. The edits themselves are made by rscltcfg-edit.ts, and
-// the file is read and written by config-file.ts. Each command words its own messages about the change.
+// saving, the edit is repeated on the new content. After saving, rsconfig reports the errors that the configuration file already had. If
+// the file has no errors, rsconfig reloads rsiod or reports that rsiod still uses its old configuration. The edits themselves are made by
+// rscltcfg-edit.ts, and the file is read and written by config-file.ts. Each command words its own messages about the change.
 
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
@@ -33,7 +33,8 @@ export async function changeConfig(
 }
 
 /**
- * Converts the keys to the form that an edit takes. A null value means that the command line does not give the key, so the key is omitted.
+ * Converts configuration keys to the form that an edit of the file takes. A null value means that the command line does not give the key,
+ * so the key is omitted.
  */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));

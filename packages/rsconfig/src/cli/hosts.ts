@@ -1,5 +1,6 @@
 // Resolves HOST[:PORT] arguments, where HOST is an address or a host name, and selects the interfaces of this machine that a command uses.
-// It sends nothing to the host; that is the explorer's task. Invariant: resolving a name takes at most HOST_LOOKUP_TIMEOUT_MS.
+// Nothing is sent to the host here, because exploring the host is the explorer's task. Invariant: resolving a name takes at most
+// HOST_LOOKUP_TIMEOUT_MS.
 
 import { lookup } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';

@@ -30,7 +30,7 @@ export const VOLUME_PROGRESS_MS = 1_000;
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
 /** Maximum number of paths that `rsconfig join` tries, one after the other. */
 export const JOIN_PATHS_MAX = 64;
-/** Maximum number of paths that `rsconfig doctor` tries. It probes them one after the other. */
+/** Maximum number of paths that `rsconfig doctor` tries; the paths are probed one after the other. */
 export const DOCTOR_PATHS_MAX = 64;
 /** Maximum number of layers between a device and its network card; a VLAN on a VLAN, for example, has two layers. */
 export const DEVICE_LAYERS_MAX = 8;

@@ -9,7 +9,7 @@ import { WAIT_POLL_MS } from './limits.ts';
 
 /** The parts of the process that waiting needs: the terminal and the signals. */
 export interface WaitingPorts {
-  /** Replaces the progress line; '' removes the line. If stderr is not a terminal, this is null and no progress is shown. */
+  /** Replaces the progress line; '' removes the line. If stderr is not a terminal, `progress` is null and no progress is shown. */
   readonly progress: ((line: string) => void) | null;
   /** Makes Ctrl-C, SIGTERM and SIGHUP call `stop`; returns a function that removes these signal handlers. */
   readonly onStop: (stop: () => void) => () => void;
@@ -27,7 +27,7 @@ export interface WaitResult<T> {
   readonly last: Poll<T> | null;
 }
 
-/** Polls until `waitsFor` is empty, the time limit is reached, or the user stops it. Throws what `poll` throws. */
+/** Polls until `waitsFor` is empty, the time limit is reached, or the user interrupts the wait. Throws what `poll` throws. */
 export async function waitUntil<T>(
   { clock, waiting }: { readonly clock: Clock; readonly waiting: WaitingPorts },
   limitMs: number,
@@ -75,7 +75,10 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
   return escapeControls(`waiting ${Math.floor(elapsedMs / 1_000)} s: ${first}${more}`);
 }
 
-/** Returns the message for stderr after a wait that timed out or was interrupted. `kept` describes the state that remains. */
+/**
+ * Returns the message for stderr after a wait that timed out or was interrupted. `kept` is the part of the message that says what remains
+ * unchanged.
+ */
 export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'
     ? `Timed out after ${limitMs / 1_000} s: ${kept}; --wait=T waits longer, rsconfig -m status -v shows what is missing`

@@ -26,7 +26,10 @@ the output to /etc/bash_completion.d/rsconfig.`,
   });
 }
 
-/** Characters of a key. The look-alikes 0, o, 1, l and i are omitted; x is omitted so that no key looks like a number. */
+/**
+ * Characters of a key. Keys do not contain the look-alikes 0, o, 1, l and i. They do not contain x either, so that no key looks like a
+ * number.
+ */
 const LETTERS = '23456789abcdefghjkmnpqrstuvwyz';
 
 export const KEY_NEW = defineCommand({

@@ -1,6 +1,6 @@
-// Finds the servers that `join` tries. If the given host answers exploration, these are all servers in its namespace that answer. If it
-// does not, it is the one server that accepts a login at the host's address. Each path is proved later, in trial.ts. Invariant: no content
-// of a discovery datagram counts as proved.
+// Finds the servers that `join` tries. If the given host answers exploration, `join` tries all servers in the host's namespace that answer.
+// If the host does not answer, `join` tries only the server that accepts a login at the host's address. Each path is proved later, in
+// trial.ts. Invariant: no content of a discovery datagram counts as proved.
 
 import { isIPv6 } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
@@ -31,7 +31,7 @@ export interface ServerToTry {
   readonly server: string;
   readonly serverid: number;
   readonly interfaces: readonly ProbeRemote[];
-  /** Local addresses that received the server's answer. They are used if this machine and the server share no subnet. */
+  /** Local addresses that received the server's answer; `join` uses these addresses if this machine and the server share no subnet. */
   readonly heardOn: readonly string[];
 }
 
@@ -138,8 +138,8 @@ function failureAt(shown: string, { failure, failureCode }: ProbeReport): RsErro
 }
 
 /**
- * Makes the error for a login that the server does not accept. It mentions both the name and the key, because a server does not report
- * which one is wrong.
+ * Makes the error for a login that the server does not accept. The message mentions both the name and the key, because a server does not
+ * report which of them is wrong.
  */
 export function notAccepted(server: string): RsError {
   return new RsError('E_AUTH', `${notAcceptedSentence(server)}; nothing was written`);

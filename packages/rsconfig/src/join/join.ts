@@ -1,4 +1,4 @@
-// Implements `join`, which sets up a working client from the address of a server, a node name and its key. It finds the servers
+// Implements `join`, which sets up a working client from the address of a server, a node name and its key. The command finds the servers
 // (discovery.ts), proves every path (trial.ts), writes the file (plan.ts), starts or reloads rsiod, and shows the paths. Invariant: nothing
 // is written before a server has accepted the login, and every unused address is listed with the reason.
 

@@ -27,7 +27,7 @@ export interface Trial {
   readonly refusedBy: readonly string[];
 }
 
-/** Tries the paths to all discovered servers. It calls `announce` before each path. */
+/** Tries the paths to all discovered servers. The function calls `announce` before it tries a path. */
 export async function tryServers(
   target: JoinTarget,
   discovery: Discovery,
@@ -73,8 +73,8 @@ export async function tryServers(
 }
 
 /**
- * Returns the pairs of interfaces on a common subnet. If there are none, the server is reached through a router. In that case, only the
- * local addresses that received the server's answer are paired, because they are known to have a route.
+ * Returns the pairs of interfaces on a common subnet. If no pair has a common subnet, the server is reached through a router. Across a
+ * router, only the local addresses that received the server's answer are paired, because they are known to have a route.
  */
 function pairsOf(interfaces: readonly MachineInterface[], server: ServerToTry): Pairing<Local, ProbeRemote> {
   const remotes = server.interfaces;

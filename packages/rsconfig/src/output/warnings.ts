@@ -1,5 +1,5 @@
-// Makes the warnings about output that is empty or incomplete. Invariant: warnings go to stderr, so that stdout keeps the format that
-// programs expect.
+// Makes warnings about output that is empty or incomplete. Invariant: warnings go to stderr, so that stdout keeps the format that programs
+// expect.
 
 import {
   type AttachmentView,

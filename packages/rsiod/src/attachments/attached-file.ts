@@ -1,6 +1,6 @@
-// Reads and writes RUN/attached.json, the list of attached volumes. The next daemon uses it to reattach them after a crash or a stop. A
-// reboot clears the directory RUN and thereby this list. The meaning of the content is the task of attached-list.ts. Invariants: a daemon
-// starts even if the file is damaged, and reports the damage; a damaged file is renamed, never overwritten.
+// Reads and writes RUN/attached.json, the list of attached volumes. The next daemon uses this list to reattach the volumes after a crash or
+// a stop. A reboot clears the directory RUN and thereby this list. The content is supplied and used by attached-list.ts. Invariants: a
+// daemon starts even if the file is damaged, and reports the damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
 import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
@@ -13,7 +13,7 @@ export interface KeptVolume {
   readonly name: string;
   readonly universe: number;
   readonly id: string;
-  /** The mode in which the volume was requested. It stays the same even while the server offers the volume only read-only. */
+  /** The mode in which the volume was requested, even if the server currently offers the volume only read-only. */
   readonly readonly: boolean;
   /** The server from which the volume was attached. This server may still be executing requests to the volume. */
   readonly serverid: number;
@@ -22,7 +22,7 @@ export interface KeptVolume {
 
 export interface AttachedContent {
   /**
-   * Id of the boot during which the file was written. If the id differs, the machine has been rebooted and the file is ignored, even if RUN
+   * Id of the boot during which the file was written. If the id of the current boot differs, the file is ignored, even if the directory RUN
    * has survived the reboot.
    */
   readonly boot: string;
@@ -49,7 +49,7 @@ export class AttachedFile {
     this.file = new StateFile(path, FORM, current);
   }
 
-  /** Returns null if there is no file. If there is a file that cannot be used, it calls `warn` and returns null. */
+  /** Returns null if there is no file. If the file cannot be used, the function calls `warn` and returns null. */
   async load(warn: (sentence: string) => void): Promise<AttachedContent | null> {
     try {
       return await this.file.load();

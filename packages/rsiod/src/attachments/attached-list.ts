@@ -17,7 +17,7 @@ import { severalAtOnce } from '@rsio/common/structures/concurrency';
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 
 interface Attached extends Listed {
-  /** True if the volume was requested read-only. The next daemon requests it in the same mode. */
+  /** True if the volume was requested read-only; the next daemon requests the volume in the same mode. */
   readonly wantsReadonly: boolean;
 }
 
@@ -45,8 +45,8 @@ export interface AttachedListPorts<V extends Attached> {
   /** Returns the volume's server; null if the configuration no longer has this server. */
   serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
   /**
-   * Removes the devices that an earlier process has left for a volume that will not be reattached. Without `force`, it throws E_IN_USE if
-   * the devices are in use.
+   * Removes the devices that an earlier process has left for a volume that will not be reattached. Without `force`, this function throws
+   * E_IN_USE if the devices are in use.
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
   /** Adds an event. */
@@ -87,7 +87,7 @@ export class AttachedList<V extends Attached> {
     });
   }
 
-  /** Reads which volumes the previous daemon had attached. If the file cannot be used, it calls `warn` with the reason. */
+  /** Reads which volumes the previous daemon had attached. If the file cannot be used, `warn` is called with the reason. */
   async load(warn: (sentence: string) => void): Promise<void> {
     const { log, boot, attachments } = this.ports;
     const content = await this.file.load(warn);
@@ -106,14 +106,14 @@ export class AttachedList<V extends Attached> {
     this.timer = null;
     const nowMs = this.ports.clock.monotonicMs();
     await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
-      // Skip a volume that is already being attached, or that has left the list in the meantime.
+      // Skip a volume that is already being attached, or that is no longer awaited.
       if (one.underWay !== null || !this.waiting.includes(one)) return;
       const { server, reason } = this.look(one);
       if (reason !== null) this.wait(one, reason);
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // The file is written once for all volumes. Until then, it lists a reattached volume as awaited, which has the same effect.
+    // The file is written once for all volumes. Before that, the file lists a reattached volume as awaited, which has the same effect.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
@@ -152,7 +152,7 @@ export class AttachedList<V extends Attached> {
     this.timer = null;
   }
 
-  /** Checks whether the volume can be attached now. If it can, `reason` is null. */
+  /** Checks whether the volume can be attached now; `reason` is null if it can. */
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(

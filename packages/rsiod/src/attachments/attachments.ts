@@ -71,7 +71,10 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 
 export class Attachments {
   private readonly ports: AttachmentsPorts;
-  /** Attached volumes, in the order of the requests. The order must be restored, because concurrent requests may be opened in any order. */
+  /**
+   * Attached volumes, in the order of the requests. The order must be restored after each OPEN, because the volumes of concurrent requests
+   * may be opened in any order.
+   */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
@@ -81,7 +84,7 @@ export class Attachments {
   private readonly pendingOpens = new Map<Attachment, PendingOpen>();
   /**
    * Volumes that the administrator has detached or another client has taken, and that have not been attached since. The configuration key
-   * `attach` does not apply to them.
+   * `attach` does not apply to these volumes.
    */
   readonly detached = new Set<string>();
   /** Memory shared by all replay logs. */
@@ -205,7 +208,7 @@ export class Attachments {
     this.pendingOpens.delete(attachment);
     if (pending !== undefined) pending.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
     const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
-    // Another client may have written to the volume, so rsiod no longer attaches it by itself.
+    // Another client may have written to the volume, so rsiod no longer attaches the volume by itself.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       this.detached.add(`${labelOf(volume)} ${volume.id}`);
       void this.ports.frontends.drop(volume);
@@ -376,8 +379,8 @@ export class Attachments {
     if (at >= 0) this.volumes.splice(at, 1);
     this.leaving.delete(volume);
     this.detached.add(`${label} ${volume.id}`);
-    // Without force, the volume has just been flushed, so its server is reachable. Success must then mean that the server has released the
-    // hold.
+    // Without force, the volume has just been flushed, so its server is reachable, and the detach succeeds only if the server has released
+    // the hold.
     await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
       if (!force) throw error;
     });

@@ -1,6 +1,6 @@
 // Performs the final flush of a volume before it is detached: waits for its I/O to complete, then flushes its writes. Each step takes at
-// most DETACH_WAIT_MS. What happens to the volume if the flush fails is decided in attachments.ts. This file also makes the messages about
-// volumes in use and about data that a forced detach loses.
+// most DETACH_WAIT_MS. What happens to the volume if the flush fails is decided in attachments.ts. This file also composes the messages
+// about volumes in use and about data that a forced detach loses.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -60,8 +60,8 @@ export function lossByForce(users: readonly string[], unflushedBytes: number, se
 }
 
 /**
- * Resolves with the reason why the daemon does not stop without force: it names the volumes in use and their users. Null if no volume is in
- * use.
+ * Resolves with the reason why the daemon does not stop without force: it names the volumes in use and their users. Resolves with null if
+ * no volume is in use.
  */
 export async function whyInUse(attached: readonly FrontendVolume[], frontends: Frontends): Promise<string | null> {
   const volumes = [...attached, ...frontends.leftVolumes];
@@ -87,8 +87,8 @@ export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Lo
 }
 
 /**
- * Resolves with the result that `begin` passes to `done`. If `done` is not called within DETACH_WAIT_MS, it throws E_TIMEOUT; `what` names
- * the server's task in the message.
+ * Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT if `done` is not called within DETACH_WAIT_MS; the message names
+ * the server's task, which is in `what`.
  */
 export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (result: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {

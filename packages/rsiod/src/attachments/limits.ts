@@ -4,11 +4,11 @@
 /** How long the client waits for the server when it attaches a volume, and in each step when it detaches one. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
-/** Time for flushing and closing all volumes when the daemon stops, in addition to STOP_VOLUME_MS for each volume. */
+/** Time for flushing and closing all volumes when the daemon stops; STOP_VOLUME_MS is added for each volume. */
 export const STOP_WAIT_MS = 10_000;
 /**
- * Additional time for each volume, because its devices must be removed. The total is at most STOP_WAIT_MAX_MS, because systemd waits only
- * 60 s.
+ * Additional time for each volume when the daemon stops, because the volume's devices must be removed. The total time is at most
+ * STOP_WAIT_MAX_MS, because systemd waits only 60 s for rsiod to stop.
  */
 export const STOP_VOLUME_MS = 50;
 /**
@@ -17,12 +17,14 @@ export const STOP_VOLUME_MS = 50;
  */
 export const RESTORE_POLL_MS = 1_000;
 export const RESTORE_RETRY_MS = 5_000;
-/** Maximum number of detached volumes that rsiod remembers across a restart. If there are more, the oldest entries are removed. */
+/**
+ * Maximum number of detached volumes that rsiod remembers across a restart. If more volumes are detached, rsiod forgets the oldest ones.
+ */
 export const DETACHED_KEPT_MAX = 16_384;
 
 /**
- * If a replay log has data older than LOG_FLUSH_AGE_MS, rsiod flushes it; rsiod checks the age every LOG_LOOK_MS. The sum of both is less
- * than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.
+ * If a replay log has data older than LOG_FLUSH_AGE_MS, rsiod flushes it; rsiod checks the age every LOG_LOOK_MS. The sum of
+ * LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.
  */
 export const LOG_FLUSH_AGE_MS = 4_000;
 export const LOG_LOOK_MS = 500;
@@ -30,7 +32,7 @@ export const LOG_LOOK_MS = 500;
 export const REPLAY_SLABS_POOLED_MAX = 128;
 
 /**
- * Before a restart that keeps the devices, rsiod waits this long for I/O in flight and for the last flush. The next process executes the
- * remaining requests again.
+ * Before a restart that keeps the devices, rsiod waits this long for I/O in flight and for the last flush. Requests that are not complete
+ * by then are executed again by the next process.
  */
 export const HAND_OVER_WAIT_MS = 3_000;

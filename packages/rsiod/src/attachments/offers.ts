@@ -152,7 +152,9 @@ function firstConnected<O extends HeldOffer>({ label, offers }: Choice<O>): O {
   throw new RsError('E_NO_PATH', `No path to ${which} ${label}: rsconfig -m status -v says why`);
 }
 
-/** Returns a text that names the holder of the volume. If the server is unreachable, this is the holder that it reported last. */
+/**
+ * Returns a text that names the holder of the volume. For an unreachable server, the text names the holder that the server reported last.
+ */
 function heldSentence(label: string, { server, name, universe, namespace, holders }: HeldOffer): string {
   const [holder] = holders;
   const offered = labelOf({ namespace, name, universe });
@@ -171,7 +173,7 @@ export interface ServerOffer extends HeldOffer {
  * volume and there may be a thousand volumes.
  */
 export class OfferList {
-  /** The values from which the list was built. */
+  /** The values from which the current list was built; if one of them changes, the list is rebuilt. */
   private seen: readonly unknown[] = [];
   private list: readonly ServerOffer[] = [];
 

@@ -19,7 +19,7 @@ export interface ConfigChange {
   readonly to: string;
 }
 
-/** Functions that print the values in one kind of section. If a value is a secret, there is null instead of a function. */
+/** Functions that print the values in one kind of section; a secret value has null instead of a function. */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
@@ -92,7 +92,8 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
 }
 
 /**
- * True if a namespace can keep its sessions under the new configuration, because it logs in as the same node to the same namespace in both.
+ * True if a namespace can keep its sessions under the new configuration, because both configurations log in as the same node to the same
+ * namespace.
  */
 export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
   return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;

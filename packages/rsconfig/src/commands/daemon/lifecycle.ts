@@ -1,7 +1,8 @@
-// Implements `reload`, `restart` and `stop`, and the option --wait of `reload` and `restart`, which waits until all paths are up. The
-// daemon decides what a reload may change and how a restart keeps the devices. Invariants: `restart` returns only when a process answers
-// that was started after the command, or that is not the process asked to restart; in both cases, every change made before the command is
-// in effect. The command `stop` returns once no process answers. Paths that do not come up in time are listed on stderr.
+// Implements `reload`, `restart` and `stop`, and the option --wait, with which `reload` and `restart` wait until all paths are up. The
+// daemon decides what a reload may change and how a restart keeps the devices. Invariants: `restart` returns only when a new process
+// answers, which was started after the command or is not the process that was asked to restart. In both cases, the new process uses every
+// change made before the command. The command `stop` returns once no process answers. Paths that do not come up in time are listed on
+// stderr.
 
 import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
 import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';

@@ -1,5 +1,5 @@
-// Implements `-m test`: makes rsiod measure its paths one after the other, each over a separate connection. It prints one line for each
-// path, followed by the error, if any, and by remarks. Invariants: the exit code is 1 if a requested path cannot be used; no control
+// Implements `-m test`: makes rsiod measure its paths one after the other, each over a separate connection. The command prints one line for
+// each path, followed by the error, if any, and by remarks. Invariants: the exit code is 1 if a requested path cannot be used; no control
 // character from a name or a peer's message reaches the terminal; a value that could not be measured is printed as `-`.
 
 import { isIP } from 'node:net';
@@ -43,8 +43,8 @@ async function testPaths(context: CommandContext, path: string | null, json: boo
 }
 
 /**
- * Resolves the PATH operand. If PATH is a single address, it names an interface of this machine if the daemon lists that address, and
- * otherwise a server interface.
+ * Resolves the PATH operand. A PATH that is a single address names an interface of this machine if the daemon lists the address as a local
+ * one, and otherwise a server interface.
  */
 async function resolvePath({ call }: CommandContext, text: string): Promise<PathName> {
   const name = parsePath(text);

@@ -23,8 +23,8 @@ const ATTACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_
 const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'];
 
 /**
- * Attaches the named volumes. Without names, it attaches all volumes that the servers offer and waits until every server is reachable. If
- * `server` is not null, only the volumes of that server are attached.
+ * Attaches the named volumes. Without names, the function attaches all volumes that the servers offer, and waits until every server is
+ * reachable. If `server` is not null, only the volumes of that server are attached.
  */
 export async function attachWaiting(
   context: CommandContext,
@@ -107,9 +107,9 @@ function outcomesOf(
 const PATHS_SHOWN_MAX = 4;
 
 export interface UnreachableServer {
-  /** For example, `server big-5 of osl is down`. */
+  /** A text such as `server big-5 of osl is down`. */
   readonly sentence: string;
-  /** For example, `if0 -> 192.168.10.9/5000: Connection refused`. */
+  /** A text such as `if0 -> 192.168.10.9/5000: Connection refused`. */
   readonly why: string;
 }
 
@@ -148,7 +148,7 @@ export async function withProgress<T>(
   let isDone = false;
   let timer: Timer;
   const show = async (): Promise<void> => {
-    // Errors are ignored here, because the daemon may still answer `work` later; if it does not, `work` reports the time-out.
+    // Errors of this call are ignored, because the daemon may still complete `work`; if it does not, `work` itself reports the time-out.
     const attached = await call('local', {}).then(
       ({ attachments }) => attachments.length,
       () => null,

@@ -6,7 +6,7 @@ import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
 import { perSecond } from '../../output/format-stats.ts';
 
-/** rsiod's answers, all taken at one moment. */
+/** The answers that rsiod gave at one moment. */
 export interface Snapshot {
   readonly atMs: number;
   readonly monotonicMs: number;

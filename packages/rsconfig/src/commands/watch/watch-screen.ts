@@ -95,7 +95,7 @@ export function stderrColumns(): (() => number) | null {
   return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
-/** The first of these variables that is set and not empty names the locale, as in the C library. */
+/** The first of LC_ALL, LC_CTYPE and LANG that is set and not empty names the locale, as in the C library. */
 export function isUnicodeLocale(env: Readonly<Record<string, string | undefined>>): boolean {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '');
   return /utf-?8/i.test(locale ?? '');

@@ -12,7 +12,8 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A server that refuses the namespace has not identified itself, so the key contains its refusal message instead of its instance.
+    // A server that refuses the namespace has not identified itself, so its refusal message, instead of its instance, ensures that the
+    // failure is reported only once.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!reported.has(key)) failed(findings, facts, path);

@@ -1,5 +1,5 @@
-// Checks that rsiod is running, has the version of rsconfig, uses the current file, lets only its owner open its socket, and has connected
-// every path that doctor can use. The paths themselves are checked by reach.ts and authentication.ts.
+// Checks that rsiod is running, has the same version as rsconfig, uses the current file, lets only its owner open its socket, and has
+// connected every path that doctor can use. The paths themselves are checked by reach.ts and authentication.ts.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { endPoint, stateName } from '../../output/format.ts';
@@ -64,11 +64,11 @@ function olderFile(findings: FindingList, { file, rootOption }: DoctorFacts, { v
   findings.warning('rsiod', what, `rsiod, pid ${view.pid}`, remedy, file.config === null ? [] : [`rsconfig${rootOption} reload`]);
 }
 
-/** Reports the paths that doctor could use but that are not up in rsiod. */
+/** Reports the paths that doctor could use but that rsiod has not connected. */
 function disagreements(findings: FindingList, { paths, daemon }: DoctorFacts): void {
   for (const path of paths) {
-    // After a server has refused the key, doctor tries the other paths without a key. Such connections do not prove that rsiod could use
-    // the path.
+    // After a server has refused the key, doctor tries the other paths without a key. A connection without a key does not prove that rsiod
+    // could use the path.
     if (path.report === null || path.report.failureCode !== null || path.report.server?.isProved !== true) continue;
     const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
     const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);

@@ -1,5 +1,5 @@
-// Checks the configuration file: it exists, is readable and has no faults, and other users can neither read nor change it. Whether the
-// content of the file fits this machine is examined by the other checks.
+// Checks the configuration file: it exists, is readable and has no faults, and other users can neither read nor change it. Other checks
+// examine whether the content of the file fits this machine.
 
 import { plural } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../facts/facts.ts';

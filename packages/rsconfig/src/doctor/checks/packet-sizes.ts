@@ -45,8 +45,8 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
 }
 
 /**
- * Reports the packet size that TCP agreed on, for a path on which no discovery datagram was answered. The reason may be that exploration is
- * off, that the address is IPv6, or that the datagram was too large.
+ * Reports the packet size that TCP agreed on for a path on which no discovery datagram was answered. There may be no answer because
+ * exploration is off, the address is IPv6, or the datagram was too large.
  */
 function agreedSize(findings: FindingList, path: PathFacts, device: string, ownBytes: number): void {
   const { tcpMtuBytes, address } = path;

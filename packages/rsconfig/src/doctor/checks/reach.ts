@@ -38,8 +38,8 @@ export function checkReach(facts: DoctorFacts): Finding[] {
 }
 
 /**
- * True if the file has an address that this machine lacks and that is probably in the subnet of `address`. In that case, the fault is the
- * missing address and not the [server] section.
+ * True if the file has an address that this machine lacks and that is probably in the subnet of `address`. The fault is then the missing
+ * address and not the [server] section.
  */
 function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
   const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;

@@ -9,7 +9,7 @@ import type { MachineInterface } from '@rsio/protocol/explorer/network/interface
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 
 export interface DoctorFacts {
-  /** Option for the commands in remedies, such as ` --root /tmp/lab`; '' if the root is /. */
+  /** The option --root for commands in remedies, such as ` --root /tmp/lab`; '' if the root is /. */
   readonly rootOption: string;
   /** The command that starts rsiod on this machine, such as `systemctl start rsiod`. */
   readonly startCommand: string;
@@ -100,7 +100,7 @@ export interface LeftOutFacts {
   readonly namespace: string;
   /** Name of the interface or section that has no path. */
   readonly object: string;
-  /** A local interface, a [server] section, or a server interface that only the server lists. */
+  /** Kind of the object: a local interface, a [server] section, or a server interface that only the server lists. */
   readonly type: 'interface' | 'section' | 'learned';
   readonly address: string;
   readonly reason: string;

@@ -22,7 +22,7 @@ export interface Finding {
   readonly commands: readonly string[];
 }
 
-/** The findings of one check, in order. */
+/** Collects the findings of one check in the order in which the check makes them. */
 export class FindingList {
   readonly list: Finding[] = [];
   private readonly check: string;

@@ -15,8 +15,8 @@ export function serverName(path: PathFacts): string {
 }
 
 /**
- * Splits an error message, `what happened: what to do`, into its two parts. If the message has no such colon, the whole message becomes
- * `what`, and the parameter `remedy` is returned unchanged.
+ * Splits an error message, `what happened: what to do`, into its two parts. If the message contains no colon followed by a space, the whole
+ * message becomes `what`, and the parameter `remedy` is returned unchanged.
  */
 export function splitSentence(sentence: string, remedy: string): { readonly what: string; readonly remedy: string } {
   const at = sentence.lastIndexOf(': ');

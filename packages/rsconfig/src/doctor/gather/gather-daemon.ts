@@ -1,6 +1,6 @@
-// Gathers the facts about the running daemon, the system's limits, and file systems on devices whose volume is no longer attached. It uses
-// the control socket, /proc and /sys, and never accesses a dead file system. Invariant: no function in this file throws; an unknown fact is
-// null, and an unreadable file counts as missing.
+// Gathers the facts about the running daemon, the system's limits, and file systems on devices whose volume is no longer attached. These
+// facts come from the control socket, /proc and /sys; a dead file system is never accessed. Invariant: no function in this file throws; an
+// unknown fact is null, and an unreadable file counts as missing.
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -35,8 +35,8 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
 }
 
 /**
- * Gathers the facts about volumes; `daemon` has the facts about the daemon. If the daemon did not answer, both lists are empty, because the
- * attached volumes are unknown.
+ * Gathers the facts about volumes; `daemon` has the facts about the daemon. If the daemon did not answer, the returned lists are empty,
+ * because the attached volumes are unknown.
  */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };

@@ -1,7 +1,7 @@
 // Tries every path: looks up the route, connects, and probes the path if the connection succeeded. The connections are made concurrently,
 // but the probes run one at a time, because simultaneous measurements would disturb one another. The paths in the file are tried first,
-// then those to further interfaces that the servers list; both are selected in pairs.ts. Invariants: the number of attempts and their time
-// are bounded. After one server has refused the key, the key is not sent on any other path of that namespace, so that no server reaches its
+// then the paths to further interfaces that the servers list; pairs.ts selects both. Invariants: the number of attempts and their time are
+// bounded. After one server has refused the key, the key is not sent on any other path of that namespace, so that no server reaches its
 // limit on failed proofs.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -22,7 +22,7 @@ export interface TriedPaths {
   readonly leftOut: readonly LeftOutFacts[];
 }
 
-/** Tries the paths and returns the facts about them. It calls `announce` before each longer wait. */
+/** Tries the paths and returns the facts about them. The function calls `announce` before each longer wait. */
 export async function tryPaths(config: RscltConfig, ports: MachinePorts, announce: (sentence: string) => void): Promise<TriedPaths> {
   const locals = localsOf(config, ports.interfaces);
   const paths: PathFacts[] = [];

@@ -53,7 +53,7 @@ export function configuredPairs(config: RscltConfig, locals: readonly Local[]): 
   return { pairs: all.flatMap(({ pairs }) => pairs), leftOut: all.flatMap(({ leftOut }) => leftOut) };
 }
 
-/** Returns the pairs with server interfaces that a server listed on one of the paths in `tried` and that the file does not have. */
+/** Returns the pairs with server interfaces that the file does not have but that a server listed on a path in `tried`. */
 export function learnedPairs(config: RscltConfig, locals: readonly Local[], tried: readonly PathFacts[]): Pairs {
   const all = config.namespaces
     .filter(({ paths }) => paths !== 'configured')
