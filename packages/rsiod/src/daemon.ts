@@ -1,6 +1,6 @@
-// The client daemon: connects namespaces (the network side) with attached volumes, their frontends and the control socket. This file only
-// connects the parts: control-handlers.ts answers the control methods, and the code in frontends/ shows the volumes. Invariant: all parts
-// are started and stopped in this file, in a fixed order.
+// The client daemon: connects the namespaces, which reach the servers over the network, with the attached volumes, their frontends and the
+// control socket. This file only connects the parts: control-handlers.ts answers the control methods, and the code in frontends/ shows the
+// volumes. Invariant: all parts are started and stopped in this file, in a fixed order.
 
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -173,7 +173,7 @@ export class ClientDaemon {
     return this.isForced ? null : await whyInUse(this.attachments.list, this.frontends);
   }
 
-  /** Detaches volumes and closes paths and sockets. This takes a bounded time even if servers do not answer. */
+  /** Detaches volumes and closes paths and sockets. Stopping takes a bounded time even if servers do not answer. */
   async stop(reason: string): Promise<void> {
     this.state = 'ending';
     this.attached.stop();

@@ -18,7 +18,7 @@ export interface MachinePorts {
   readonly clock: Clock;
   readonly sockets: DatagramSockets;
   readonly random: ProbePorts['random'];
-  /** Every address of the machine, in the order in which the system lists them. */
+  /** All addresses of the machine, in the order in which the system lists them. */
   readonly interfaces: readonly MachineInterface[];
 }
 

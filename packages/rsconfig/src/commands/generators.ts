@@ -27,8 +27,7 @@ the output to /etc/bash_completion.d/rsconfig.`,
 }
 
 /**
- * Characters of a key. Keys do not contain the look-alikes 0, o, 1, l and i. They do not contain x either, so that no key looks like a
- * number.
+ * Characters of a key. Keys contain neither the look-alikes 0, o, 1, l and i nor the letter x, with which a key could look like a number.
  */
 const LETTERS = '23456789abcdefghjkmnpqrstuvwyz';
 

@@ -1,6 +1,6 @@
 // Tries every pair of a local interface and an interface of a discovered server, one pair after the other, each with a login and a short
-// measurement. Which paths are written to the file is decided in plan.ts. Invariants: every server interface and every local interface is
-// in a path or is reported with the reason; a key that a server has refused is not sent to that server again.
+// measurement. Afterwards, plan.ts decides which paths are written to the file. Invariants: every server interface and every local
+// interface is in a path or is reported with the reason; a key that a server has refused is not sent to that server again.
 
 import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/network/candidates';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';

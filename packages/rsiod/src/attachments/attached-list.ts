@@ -1,7 +1,7 @@
 // Keeps the list of volumes that were attached when the previous daemon stopped. Each volume is reattached as soon as its server offers it;
 // until then it is "awaited". The list is read and written by attached-file.ts, and the volumes are attached by attachments.ts. Invariants:
 // a volume is reattached only if the same server offers it with the same id; it is not reattached if the administrator has detached it or
-// another client holds it; the outcome of a command is saved before the command gets it.
+// another client holds it; the outcome of an attach or detach is saved before it is returned.
 
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -99,7 +99,7 @@ export class AttachedList<V extends Attached> {
     if (this.waiting.length > 0) log.info(`Attached before, to be attached again: ${this.waiting.map(labelOf).join(', ')}`);
   }
 
-  /** Tries once to attach each awaited volume, and then resolves. If a volume cannot be attached yet, a timer tries it again. */
+  /** Tries once to attach each awaited volume, and then resolves. If a volume cannot be attached yet, a timer starts the next attempt. */
   async restore(): Promise<void> {
     if (this.atEnd !== null) return;
     this.timer?.cancel();
@@ -113,7 +113,7 @@ export class AttachedList<V extends Attached> {
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // The file is written once for all volumes. Before that, the file lists a reattached volume as awaited, which has the same effect.
+    // The file is written once for all volumes; until then, it lists a reattached volume as awaited, which has the same effect.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }

@@ -46,7 +46,7 @@ export interface AttachmentsPorts {
   readonly log: Log;
   namespaces(): readonly Namespace[];
   readonly frontends: Frontends;
-  /** Called when the I/O of a volume waits, has resumed or has been abandoned, or when the volume's storage fails. */
+  /** Called when a volume's I/O stalls, resumes or is abandoned, or when the volume's storage fails. */
   stalled(volume: Volume, event: VolumeEvent): void;
   /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
@@ -168,8 +168,8 @@ export class Attachments {
   }
 
   /**
-   * Applies the stall policies of a changed configuration to the attached volumes, and forgets detached volumes whose namespace was
-   * removed.
+   * Applies the stall policies of a changed configuration to the attached volumes, and removes the entries in `detached` whose namespace is
+   * no longer configured.
    */
   configurationChanged(): void {
     const names = this.ports.namespaces().map(({ config }) => config.name);
@@ -308,7 +308,7 @@ export class Attachments {
     return volume;
   }
 
-  /** Makes all frontends show the volume. If its devices cannot be made, the volume is detached again. */
+  /** Makes all frontends show the volume. If the volume's devices cannot be made, the volume is detached. */
   private async show(volume: Volume, label: string): Promise<void> {
     try {
       await this.ports.frontends.show(volume);
@@ -373,7 +373,7 @@ export class Attachments {
     }
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // If requests in flight were not abandoned, the server could execute them later and overwrite data from the next attachment.
+    // Requests in flight must be abandoned; otherwise the server could execute them later and overwrite data from the next attachment.
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);

@@ -1,6 +1,6 @@
 // Performs the final flush of a volume before it is detached: waits for its I/O to complete, then flushes its writes. Each step takes at
-// most DETACH_WAIT_MS. What happens to the volume if the flush fails is decided in attachments.ts. This file also composes the messages
-// about volumes in use and about data that a forced detach loses.
+// most DETACH_WAIT_MS. If the flush fails, attachments.ts decides what happens to the volume. This file also composes the messages about
+// volumes in use and about data that a forced detach loses.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

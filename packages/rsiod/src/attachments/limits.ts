@@ -18,7 +18,8 @@ export const STOP_VOLUME_MS = 50;
 export const RESTORE_POLL_MS = 1_000;
 export const RESTORE_RETRY_MS = 5_000;
 /**
- * Maximum number of detached volumes that rsiod remembers across a restart. If more volumes are detached, rsiod forgets the oldest ones.
+ * Maximum number of detached volumes that rsiod remembers across a restart. If more volumes have been detached, rsiod forgets the oldest
+ * ones.
  */
 export const DETACHED_KEPT_MAX = 16_384;
 
@@ -32,7 +33,7 @@ export const LOG_LOOK_MS = 500;
 export const REPLAY_SLABS_POOLED_MAX = 128;
 
 /**
- * Before a restart that keeps the devices, rsiod waits this long for I/O in flight and for the last flush. Requests that are not complete
- * by then are executed again by the next process.
+ * Before a restart that keeps the devices, rsiod waits this long for I/O in flight and for the last flush. Requests that do not complete
+ * within this time are executed again by the next process.
  */
 export const HAND_OVER_WAIT_MS = 3_000;

@@ -1,5 +1,5 @@
 // Lists the volumes that the servers offer, decides which volume a name means, and chooses the server from which a volume is attached. Two
-// offers are of the same volume only if their ids are equal. Invariants: a name that fits two volumes is refused with a message that lists
+// offers concern the same volume only if their ids are equal. Invariants: a name that fits two volumes is refused with a message that lists
 // both; a volume that a client holds at one server is attached from that server or not at all; the list of offers always matches the latest
 // reports from the servers.
 
@@ -125,10 +125,10 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
 
 /**
  * Chooses, among the servers in `choice`, the server from which a volume is attached. If a client holds the volume at one server, that
- * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. Otherwise the connected server
- * with the lowest serverid is chosen, so that all clients choose the same one. `all` holds every offer, including those from servers that
- * are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is unreachable or not in `choice`, and
- * E_NO_PATH if no server is reachable.
+ * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. If no client holds the volume,
+ * the connected server with the lowest serverid is chosen, so that all clients choose the same one. `all` holds every offer, including
+ * those from servers that are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is unreachable
+ * or not in `choice`, and E_NO_PATH if no server is reachable.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;

@@ -1,6 +1,6 @@
 // Reloads the configuration while the daemon is running, either completely or not at all. A reload and a refusal both produce events and
-// log lines. Which differences cannot be applied at runtime is decided in config-changes.ts; the daemon applies the others. Invariant: if
-// `reloadConfig` throws, the configuration is unchanged.
+// log lines. The differences that cannot be applied at runtime are identified by config-changes.ts; the daemon applies the others.
+// Invariant: if `reloadConfig` throws, the configuration is unchanged.
 
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';

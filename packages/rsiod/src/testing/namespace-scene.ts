@@ -73,7 +73,7 @@ export class NamespaceScene {
     return { whole: config, config: config.namespaces[0]!, locals };
   }
 
-  /** The routes as texts such as `if0 big-9-0 up`. */
+  /** The routes and their states, as texts such as `if0 big-9-0 up`. */
   get routes(): string[] {
     return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
   }

@@ -103,7 +103,7 @@ function outcomesOf(
   return { outcomes: last.value, isDone: false };
 }
 
-/** Maximum number of paths shown per server. Further paths would repeat the same reasons, and -m status shows all paths. */
+/** Maximum number of paths shown per server, because further paths would repeat the same reasons; -m status shows all paths. */
 const PATHS_SHOWN_MAX = 4;
 
 export interface UnreachableServer {

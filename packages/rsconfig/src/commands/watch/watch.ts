@@ -32,7 +32,7 @@ line.`,
 });
 
 interface WatchOptions {
-  /** Number of seconds to watch; null to watch until the user stops it. */
+  /** Number of seconds to watch; null to continue until the user stops the command. */
   readonly count: number | null;
   readonly ascii: boolean;
   readonly json: boolean;

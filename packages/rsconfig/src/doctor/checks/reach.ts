@@ -1,5 +1,5 @@
-// Checks that each server interface is reachable from its local interface, and gives a remedy for each kind of failure. Which server
-// answers is checked by authentication.ts. Invariant: if this machine lacks an address or a cable, only interfaces.ts reports it.
+// Checks that each server interface is reachable from its local interface, and gives a remedy for each kind of failure. The identity of the
+// server is checked by authentication.ts. Invariant: if this machine lacks an address or a cable, only interfaces.ts reports it.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
@@ -38,8 +38,8 @@ export function checkReach(facts: DoctorFacts): Finding[] {
 }
 
 /**
- * True if the file has an address that this machine lacks and that is probably in the subnet of `address`. The fault is then the missing
- * address and not the [server] section.
+ * True if a missing address is the fault and not the [server] section: the file has an address that this machine lacks and that is probably
+ * in the subnet of `address`.
  */
 function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
   const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;

@@ -1,6 +1,6 @@
-// Gathers the facts about the running daemon, the system's limits, and file systems on devices whose volume is no longer attached. These
-// facts come from the control socket, /proc and /sys; a dead file system is never accessed. Invariant: no function in this file throws; an
-// unknown fact is null, and an unreadable file counts as missing.
+// Gathers the facts about the running daemon, the system's limits, and file systems on devices whose volume is no longer attached. The
+// facts come from the control socket, /proc and /sys; a file system whose device is gone is never accessed. Invariant: no function in this
+// file throws; an unknown fact is null, and an unreadable file counts as missing.
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';

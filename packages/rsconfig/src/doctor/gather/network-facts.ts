@@ -99,8 +99,8 @@ export function agreedPacketBytes(local: string, address: string, port: number, 
 }
 
 /**
- * Computes the packet size from the output of `ss -i`. In that output, `advmss` is the segment size that this end offered for an MTU of
- * `ownBytes`, and `mss` is the amount of data that one packet carries.
+ * Computes the packet size from the output of `ss -i`. The field `advmss` is the segment size that this end offered for an MTU of
+ * `ownBytes`; the field `mss` is the amount of data that one packet carries.
  */
 export function packetBytesIn(text: string, ownBytes: number): number | null {
   const sizes = [...text.matchAll(/\bmss:(\d+) .*\badvmss:(\d+)/g)].flatMap(([, mss, offered]) => {
