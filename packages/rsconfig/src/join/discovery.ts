@@ -44,7 +44,7 @@ export interface Discovery {
   readonly findings: readonly Finding[];
 }
 
-/** Throws E_UNREACHABLE, E_NAMESPACE (the user must give the id), and the error of a failed login to the host. */
+/** Throws E_UNREACHABLE, E_NAMESPACE if the user must give the id of the namespace, and the error of a failed login to the host. */
 export async function discover(target: JoinTarget, ports: MachinePorts): Promise<Discovery> {
   const { host, interfaces, namespacekey, namespaceid } = target;
   const { clock, sockets, random } = ports;

@@ -36,7 +36,7 @@ export interface JoinPlan {
   readonly document: IniDocument;
   /** Descriptions of the new sections; empty if the file already has all of them. */
   readonly added: readonly string[];
-  /** Interfaces of this machine that are left out because the file has reached its limit. */
+  /** Interfaces of this machine that are left out because the file already has the maximum number of interfaces. */
   readonly leftOut: readonly { readonly device: string; readonly local: string; readonly reason: string }[];
   /** Name of the namespace in the file. */
   readonly namespace: string;

@@ -9,8 +9,9 @@ export interface AttachRequest {
   readonly readOnly: boolean;
   readonly take: Take;
   /**
-   * `name`: the administrator named this volume. `any`: the request is for all offered volumes, so an attached volume may keep its mode.
-   * `before`: the volume is reattached in the mode that it had before, whatever the configuration now says, because it may be mounted.
+   * `name`: the administrator named this volume. `any`: the request is for all offered volumes, so a volume that is already attached may
+   * keep its mode. `before`: the volume is reattached in the mode that it had before, whatever the configuration now says, because it may
+   * be mounted.
    */
   readonly by: 'name' | 'any' | 'before';
 }

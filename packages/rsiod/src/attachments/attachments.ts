@@ -108,8 +108,8 @@ export class Attachments {
   }
 
   /**
-   * Attaches the named volumes, or all volumes if no name is given. Returns one outcome for each volume, in order. A take-over requires
-   * names.
+   * Attaches the named volumes, or all offered volumes if no name is given. Returns one outcome for each volume, in order. A take-over
+   * requires names.
    */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };

@@ -22,7 +22,7 @@ export const LOCALS = ['192.168.10.1', '192.168.20.1'];
 export const REMOTES = ['192.168.10.9', '192.168.20.9'];
 
 interface SceneOptions {
-  /** Additional lines for the namespace's section. */
+  /** Additional lines for the [namespace] section of the configuration. */
   readonly keys?: string;
   /** Number of remote addresses that have a [server] section; by default, all have one. */
   readonly sections?: number;
@@ -78,7 +78,7 @@ export class NamespaceScene {
     return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
   }
 
-  /** Makes the server change its list and announce the change on one path. The client then requests the list on any path. */
+  /** Makes the server change its list and announce the change on one path. The client then requests the list on a path that it chooses. */
   list(names: readonly string[]): void {
     this.server.interfaces = named(names);
     this.server.generation++;

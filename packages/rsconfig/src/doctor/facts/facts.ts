@@ -116,7 +116,7 @@ export interface DaemonFacts {
   /** Permission bits of the control socket; null if there is no socket. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
-  /** The process that holds the pid file, even if it does not answer; null if there is none. */
+  /** Pid of the process that holds the pid file, even if this process does not answer; null if there is none. */
   readonly livePid: number | null;
   /** Soft limit on the daemon's open files; null if unlimited or unknown. */
   readonly openFilesMax: number | null;
