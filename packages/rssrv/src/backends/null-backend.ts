@@ -1,5 +1,5 @@
-// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. Because all data is lost at
-// once, only volumes with `type = null` use it.
+// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. It keeps no data, so only
+// volumes with `type = null` use it.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

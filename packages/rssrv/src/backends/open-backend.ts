@@ -1,5 +1,5 @@
-// Opens the backend of a volume whose type and size the listener has settled. This is the only module that knows all types.
-// volume-storage.ts detects the type, and creates and extends files; file-locks.ts locks them.
+// Opens the backend of a volume after the listener has determined the volume's type and size. This is the only module that knows all types
+// of backends. In the listener, volume-storage.ts detects the type and creates and extends files, and file-locks.ts locks them.
 
 import { unreachable } from '@rsio/common/lib/assert';
 import type { Backend } from './io/backend.ts';
@@ -11,14 +11,14 @@ import { NullBackend } from './null-backend.ts';
 import { ThreadShareBackend } from './thread-share-backend.ts';
 
 /**
- * Opens the backend. Throws E_VOLUME naming volume, path and errno if the storage cannot be opened or is not the storage that the listener
- * found.
+ * Opens the backend. Throws E_VOLUME, naming volume, path and errno, if the storage cannot be opened or is not the storage that the
+ * listener found.
  */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   return withFaults(sharing(await openStorage(volume, ports), volume, ports), volume, ports);
 }
 
-/** A memory volume does not hang, so it needs no share of the threads. */
+/** Memory and null volumes do not hang, so their backends need no share of the threads. */
 function sharing(backend: Backend, { type, id }: ServedVolume, { threads }: BackendPorts): Backend {
   return type === 'file' || type === 'block' ? new ThreadShareBackend(backend, threads, id) : backend;
 }

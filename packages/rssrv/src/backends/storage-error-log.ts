@@ -1,5 +1,5 @@
 // Logs storage failures with volume, file, error and remedy, because the client gets only a status. Invariant: the first failure of each
-// kind is logged at once; further failures of that kind cause at most one line per STORAGE_ERRORS_LOG_MS.
+// kind is logged at once; later failures of that kind add at most one line per STORAGE_ERRORS_LOG_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoRemedy } from '@rsio/common/lib/errors';
@@ -14,7 +14,10 @@ export class StorageErrorLog {
   private readonly volume: ServedVolume;
   private readonly clock: Clock;
   private readonly log: Log;
-  /** Kind -> number of failures that have not been logged yet. The first failure of a kind has no entry and is logged at once. */
+  /**
+   * Number of failures that have not been logged yet, keyed by the kind of failure. A kind that has no entry has its next failure logged at
+   * once.
+   */
   private readonly unreported = new Map<string, number>();
 
   constructor(volume: ServedVolume, clock: Clock, log: Log) {
@@ -23,7 +26,7 @@ export class StorageErrorLog {
     this.log = log;
   }
 
-  /** Counts a failure, and logs it if it is the first of its kind. `errno`: the name that the backend reported. */
+  /** Counts a failure, and logs it at once if it is the first of its kind. `errno`: the errno name that the backend reported. */
   note(operation: BackendOperation, errno: string): void {
     const kind = `${operation} ${errno}`;
     const count = this.unreported.get(kind);

@@ -1,7 +1,7 @@
-// A backend that uses no more than its volume's share of the worker's threads (thread-shares.ts). Operations beyond that share wait here,
-// so that other volumes get a thread even if this volume's storage hangs. The inner backend executes the operations. The number of slots in
-// the callers' sessions bounds the queue. Invariant: the queue is empty at close, because the caller closes the backend only after all
-// operations have been answered.
+// A backend wrapper that uses no more than its volume's share of the worker's threads (thread-shares.ts). Operations beyond that share wait
+// here, so that other volumes get threads even if the storage of this volume hangs. The inner backend executes the operations. The queue is
+// bounded by the number of slots in the sessions that use the backend. Invariant: the queue is empty when the backend is closed, because
+// the caller closes it only after all operations have been answered.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './io/backend.ts';
@@ -49,7 +49,7 @@ export class ThreadShareBackend implements Backend {
   }
 
   /**
-   * Flushes do not wait for a thread here: only one sync runs at a time (flush-gate.ts), and the flushes that wait for it must not occupy
+   * Flushes do not wait for a thread here. Only one sync runs at a time (flush-gate.ts), and the flushes that wait for it must not occupy
    * threads that reads need.
    */
   flush(done: IoDone): void {

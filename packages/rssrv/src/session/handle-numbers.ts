@@ -1,5 +1,5 @@
-// Handle numbers of a session. There are 65,535 of them, and each is used once, so that a late request for a closed handle never reaches
-// another volume. The session's owner ends the session before the numbers run out.
+// Assigns the handle numbers of a session. A session has 65,535 handle numbers and uses each of them only once, so that a late request for
+// a closed handle never reaches another volume. The server ends the session before the numbers run out.
 
 import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from './limits.ts';
 
@@ -13,21 +13,22 @@ export class HandleNumbers {
     return HANDLE_MAX;
   }
 
-  /** True if so few numbers are left that the session should end soon. The next session starts with all numbers. */
+  /** True if so few numbers are left that the session should end soon. The next session can use all numbers again. */
   get areLow(): boolean {
     return (this.last - this.next) * HANDLE_NUMBERS_LOW_PART < this.last;
   }
 
   /**
-   * Returns why the session should end now, or null if it should not. `oldestMs`: the age of the session's oldest executing request. While
-   * the storage is slow, the session continues, because ending it would block new requests until the oldest one is answered.
+   * Returns the reason why the session should end now, or null if it should continue. `oldestMs`: the age of the session's oldest executing
+   * request. While the storage is slow, the session continues, because ending it would delay new requests until the oldest request is
+   * answered.
    */
   whyEnd(oldestMs: number): string | null {
     if (!this.areLow || oldestMs >= SESSION_QUIET_MS) return null;
     return 'The handle numbers of the session are nearly used up: a new one has others';
   }
 
-  /** Returns true if at least one number is left besides the `promised` ones. */
+  /** Returns true if more than `promised` numbers are left. */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;
   }

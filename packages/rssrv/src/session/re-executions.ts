@@ -1,7 +1,7 @@
-// Requests that are executed again for late copies of finished ones (docs/PROTOCOL.md S1): one execution per tag, with the paths that wait
-// for the answer. In the slot table these requests stay *done*, and they do not count against the window, so they have their own bounds.
-// Invariant: each copy that `begin` admits is on the list of exactly one execution, until that execution ends or the copy's path is
-// removed.
+// Tracks finished requests that are executed again because a late copy has arrived (docs/PROTOCOL.md S1). Each tag (slot and seq) has at
+// most one such execution, with a list of the paths that wait for its answer. These requests stay *done* in the slot table and do not count
+// against the window, so this module limits them separately. Invariant: a copy that `begin` admits is on the list of exactly one execution
+// until that execution ends or the copy's path is removed.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import type { Header } from '@rsio/protocol/wire/header';
@@ -12,8 +12,8 @@ interface Run {
 }
 
 /**
- * `begun`: the caller executes the request; `joined`: an execution in progress answers this path, too; `full`: too much is being executed
- * again; `twice`: this path is already waiting for the answer.
+ * `begun`: the caller must execute the request. `joined`: an execution in progress will also answer this path. `full`: the limit for
+ * re-executions is reached. `twice`: this path is already waiting for the answer.
  */
 export type ReExecutionKind = 'begun' | 'joined' | 'full' | 'twice';
 

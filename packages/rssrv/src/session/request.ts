@@ -1,5 +1,5 @@
-// Handles one I/O request from a client in three steps: validate (pure), execute (backend), and map the error to a status. No request
-// reaches a backend without having been validated here. The session sends the answers.
+// Validates an I/O request from a client and starts its execution on the backend. Every request is validated here before it reaches a
+// backend. The session sends the answers.
 
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -18,13 +18,13 @@ export interface OpenVolume {
   readonly readonly: boolean;
   /** True if every write goes to stable storage before it is answered, because several clients may be writing. */
   readonly isWriteThrough: boolean;
-  /** Epoch of the handle's grant. All grants up to a given epoch are revoked together. */
+  /** Epoch of the handle's grant. A revocation names an epoch and covers all grants up to that epoch. */
   readonly epoch: number;
   /** Incarnation of the storage when the handle was granted. */
   readonly incarnation: string;
-  /** The usable size in bytes, which grows with the volume. */
+  /** The usable size in bytes, which grows when the volume grows. */
   sizeBytes: number;
-  /** True if the handle is being closed or has been revoked. Nothing new then starts on it. */
+  /** True if the handle is being closed or has been revoked. No new request is then started on it. */
   isClosing: boolean;
   /** True if anything has been written since the last sync began. */
   hasUnsynced: boolean;
@@ -32,7 +32,7 @@ export interface OpenVolume {
   readonly inFlight: InFlight;
 }
 
-/** Flags that are defined for each op. Any other flag comes from a newer client. */
+/** The flags that the protocol defines for each op. A request with any other flag can only come from a newer client. */
 const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.READ]: 0,
   [OP.WRITE]: FLAG.FUA,
@@ -57,7 +57,7 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
 
 /**
  * Starts a validated FLUSH, DISCARD or ZERO, or a WRITE that `tryWrite` did not execute. `body` belongs to the backend until `done` is
- * called. session.ts starts READs, because it knows where their data goes.
+ * called. session.ts starts READs itself, because it has the buffers for their data.
  */
 export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
   const { backend } = open;
@@ -79,7 +79,7 @@ export function execute(open: OpenVolume, header: Header, body: Buffer, done: (s
   }
 }
 
-/** Returns true if the request must be durable when it is answered. */
+/** Returns true if the request must be durable before it is answered. */
 export function isFua(open: OpenVolume, flags: number): boolean {
   return (flags & FLAG.FUA) !== 0 || open.isWriteThrough;
 }

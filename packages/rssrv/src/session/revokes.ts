@@ -1,17 +1,17 @@
-// Tracks the REVOKEs from clients (docs/PROTOCOL.md S11): the paths that are waiting for REVOKED, and when it is sent. session-volumes.ts
-// closes the handle, and the slot table abandons the tags. Invariants: each path that brought a REVOKE gets one answer, once no request on
-// the handle is running; only the tags in a handle's first REVOKE count, because the slots in a later one may already be in use for other
-// handles.
+// Tracks the REVOKEs that arrive in a session (docs/PROTOCOL.md S11), and the paths on which REVOKED must be sent. session-volumes.ts
+// closes the handle, and the slot table abandons the requests that the REVOKE names. Invariants: each path that delivered a REVOKE gets one
+// REVOKED, after the last request on the handle has ended; only the tags (slot and seq) in the first REVOKE of a handle count, because
+// other handles may already use the slots in a later one.
 
 export class Revokes {
-  /** All handles that have been revoked in this session. Their numbers are not used again. */
+  /** All handles that have been revoked in this session. Handle numbers are never reused in a session. */
   private readonly seen = new Set<number>();
-  /** Handle -> paths that are waiting for REVOKED. */
+  /** The paths that are waiting for REVOKED, keyed by handle. */
   private readonly owed = new Map<number, Set<number>>();
 
   /**
-   * `first`: the tags in this REVOKE count; `more`: the revocation is already in progress or complete; `twice`: this path is already
-   * waiting for the answer.
+   * `first`: the caller must abandon the tags in this REVOKE. `more`: the revocation is already in progress or complete. `twice`: this path
+   * is already waiting for the answer.
    */
   asked(handle: number, path: number): 'first' | 'more' | 'twice' {
     const paths = this.owed.get(handle) ?? new Set<number>();
@@ -23,7 +23,7 @@ export class Revokes {
     return 'first';
   }
 
-  /** Must be called once no request on the handle is running. Returns the paths to answer. */
+  /** Must be called as soon as no request on the handle is running. Returns the paths on which REVOKED must be sent. */
   over(handle: number): number[] {
     const paths = [...(this.owed.get(handle) ?? [])];
     this.owed.delete(handle);

@@ -1,7 +1,7 @@
-// The server's end of one path of a session. It answers heartbeats, holds READs back while the client has too many unread answers, passes
-// complete requests to the session, and logs connects and disconnects within the bounds of rate-limited-log.ts. A READ that is held back
-// counts as not yet received: it is processed when there is room, and dropped if the path closes first. Invariant: paths on one interface
-// do not suppress log lines about another.
+// The server's end of one path of a session. It answers heartbeats, passes complete requests to the session, and holds READs back while the
+// client has too many unread answers. It logs when a path starts and ends, within the bounds of rate-limited-log.ts. A READ that is held
+// back counts as not yet received: it is processed when there is room, and dropped if the path closes first. Invariant: log lines about
+// paths on one interface never suppress log lines about paths on another interface.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
@@ -22,12 +22,12 @@ import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHe
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
 
-/** The listener's facts about a proven connection. */
+/** Facts about a proven connection, as the listener passes them to the worker. */
 export interface Admission {
-  /** The key to send in WELCOME, in hex. */
+  /** Key for the MAC of WELCOME, in hexadecimal. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  /** The server's interface on which the connection arrived. */
+  /** The server's interface at which the connection arrived. */
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
   /** True if the client may send REVOKE. */
@@ -37,19 +37,22 @@ export interface Admission {
 }
 
 export interface ServerPathEvents {
-  /** Called for a complete request that has a slot. The body is valid only during the call. */
+  /** Called for each complete request that has a slot. The body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
   /** Called when the client abandons its requests on a handle. `tags`: pairs of slot and seq. */
   revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
   /** Called when the client ends its session with BYE. */
   clientEnds(sentence: string): void;
-  /** Returns the age of the oldest executing request in ms. */
+  /** Returns the age of the session's oldest executing request in ms. */
   oldestMs(): number;
   generation(): number;
-  /** Closes a path if the client is not reading its answers. */
+  /** Closes a path of the session if the client is not reading its answers. */
   relieve(): void;
-  /** Returns false if the session's paths have too many unread answers in total. This path must then wait until `takeWaiting` is called. */
+  /**
+   * Returns false if the session's paths have too many unread answers in total. This path must then process no READ until `takeWaiting` is
+   * called.
+   */
   hasRoom(): boolean;
   /** Called when a send on a path has completed. */
   drained(): void;
@@ -70,14 +73,17 @@ export class ServerPath implements ConnectionEvents {
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
   private readonly held = new FixedQueue<Header>(SLOTS);
-  /** A READ whose re-execution must wait. It is processed before the READs that are held back. */
+  /**
+   * A READ whose re-execution must wait, because too much is already being executed again. The deferred READ is processed before the READs
+   * that are held back.
+   */
   private deferred: Header | null = null;
   /** Bytes of READs in progress whose answers go to this path. */
   private owedBytes = 0;
   private framesTaken = 0;
   private eventStartMs = 0;
   private isFlushScheduled = false;
-  /** Time at which this path's interface was removed from the server's list; null while it is listed. */
+  /** Time at which this path's interface was removed from the server's list; null while the interface is listed. */
   private unlistedSinceMs: number | null = null;
 
   constructor(
@@ -103,9 +109,8 @@ export class ServerPath implements ConnectionEvents {
       this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
       return;
     }
-    // Do not close the path at once: a client that finds another interface in the new list can connect there first, so that its I/O never
-    // waits. Close it after a while, however: the client may be using its own list of interfaces, and nothing else closes the paths on a
-    // removed interface.
+    // Do not close the path at once: if the new list has another interface, the client can connect there first, so that its I/O never
+    // waits. Close the path after a while, because a client that uses its own list of interfaces would keep it open.
     if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
       this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was removed from the server's configuration`);
       return;
@@ -116,7 +121,9 @@ export class ServerPath implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** Applies the server's new list. If this path's interface is not in the list, the path is closed after UNLISTED_PATH_MS. */
+  /**
+   * Applies the server's new list of interfaces. If this path's interface is not in the list, the path is closed after UNLISTED_PATH_MS.
+   */
   listed(interfaces: readonly ServerInterface[]): void {
     const { address, port } = this.arrivedAt;
     const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
@@ -183,7 +190,7 @@ export class ServerPath implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** Sends the answers to requests that have ended outside a receive event. */
+  /** Sends answers that were queued outside a receive event, together at the end of the current event. */
   flushSoon(): void {
     if (this.isFlushScheduled) return;
     this.isFlushScheduled = true;
@@ -193,22 +200,24 @@ export class ServerPath implements ConnectionEvents {
     });
   }
 
-  /** Bytes of answers that the client has not read, plus the bytes of READs in progress. */
+  /** Bytes of answers on this path that the client has not read, plus the bytes of READs in progress. */
   get unreadBytes(): number {
     return this.connection.encoder.queuedBytes + this.owedBytes;
   }
 
-  /** Adds the bytes of a READ in progress whose answer goes to this path. A negative number means that the READ has ended. */
+  /**
+   * Adds the bytes of a READ in progress whose answer goes to this path. A negative number subtracts the bytes of a READ that has ended.
+   */
   owe(bytes: number): void {
     this.owedBytes += bytes;
   }
 
-  /** Processes waiting READs, because there is room again. */
+  /** Processes READs that were held back, because the session has room again. */
   takeWaiting(): void {
     if (this.deferred === null && this.held.length > 0) this.takeHeld();
   }
 
-  /** Defers a READ that the session cannot execute now. It counts as not yet received, and no other READ overtakes it. */
+  /** Defers a READ that the session cannot execute again yet. The READ counts as not yet received, and no later READ overtakes it. */
   defer(header: Header): void {
     this.deferred = { ...header };
   }
@@ -218,7 +227,7 @@ export class ServerPath implements ConnectionEvents {
     this.flushSoon();
   }
 
-  /** Processes the deferred READ and those behind it, because the session has room again. */
+  /** Processes the deferred READ and the READs behind it, because the session has room again. */
   takeDeferred(): void {
     const { deferred } = this;
     if (deferred === null) return;
@@ -237,7 +246,7 @@ export class ServerPath implements ConnectionEvents {
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
-  /** Returns true if a READ must be held back: to keep READs in order, to let the event loop turn, or because there is no room. */
+  /** Returns true if a READ must be held back, to keep READs in order, to yield to the event loop, or because there is no room. */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();
   }
@@ -262,7 +271,10 @@ export class ServerPath implements ConnectionEvents {
     this.held.push({ ...header });
   }
 
-  /** Returns true if a client may send this frame. Any other frame (an answer, a handshake frame or a server's frame) closes the path. */
+  /**
+   * Returns true if a client may send this frame. Any other frame (an answer, a handshake frame or a frame that only servers send) closes
+   * the path.
+   */
   private check(header: Header): boolean {
     const entry = frameEntry(header.op);
     assert(entry !== undefined, 'The decoder lets unknown ops through');

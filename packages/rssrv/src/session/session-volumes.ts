@@ -1,7 +1,7 @@
-// Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. Through a port, the listener decides
-// which client gets a volume; this module opens and revokes handles. Invariants: a handle number is used once per session; nothing starts
-// on a closing handle; a CLOSE or a revocation completes only after the backend is closed; a hold is released when no handle of its volume
-// is open or being opened; the size of a handle only grows.
+// Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. This module asks the listener, through a
+// port, whether the client may have a volume, and itself opens and revokes the handles. Invariants: a session uses a handle number only
+// once; no request is started on a closing handle; a CLOSE or a revocation completes only after the handle has released its backend; a hold
+// is released only if no handle of its volume is open or being opened; the size of a handle never shrinks.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -28,7 +28,7 @@ import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts'
 import { SharedBackends } from './shared-backends.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 
-/** The listener's answer to an OPEN. */
+/** The listener's decision on an OPEN. */
 export type Grant =
   | {
       readonly granted: true;
@@ -36,7 +36,7 @@ export type Grant =
       readonly readonly: boolean;
       readonly identity: string;
       readonly incarnation: string;
-      /** The volume's epoch. All grants up to a given epoch are revoked together. */
+      /** The volume's epoch. Epoch of this grant. A revocation names an epoch and covers all grants up to that epoch. */
       readonly epoch: number;
     }
   | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
@@ -51,16 +51,16 @@ export interface VolumePorts {
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
-   * Ends the client's hold, because the client has closed the volume, unless the hold began after the grant with this epoch. A hold
-   * outlives its session: only CLOSE, a new instance or a take-over ends it.
+   * Releases the client's hold, because the client has closed the volume. A hold that began after the grant with this epoch stays. A hold
+   * outlives its session: only a CLOSE, a new instance of the client or a take-over ends it.
    */
   release(volumeId: string, epoch: number): Promise<void>;
   /** Reports that the client has recovered its earlier writes in this incarnation of the storage. */
   settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
   openBackend(volume: ServedVolume): Promise<Backend>;
   /**
-   * Reports that a sync of the volume has failed, so that acknowledged writes may be lost. The listener starts a new incarnation of the
-   * storage and revokes every handle of the volume. This report reaches it before any later request of this session.
+   * Reports that a sync of the volume has failed and that acknowledged writes may therefore be lost. The listener starts a new incarnation
+   * of the storage and revokes every handle of the volume. The listener gets this report before any later request from this session.
    */
   lost(volumeId: string): void;
   /**
@@ -75,7 +75,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** Volume id -> epoch up to which grants were revoked while the OPEN was in progress. */
+  /** For each revoked volume, keyed by its id: the epoch up to which its grants were revoked while the OPEN was in progress. */
   readonly revoked: Map<string, number>;
 }
 
@@ -91,18 +91,20 @@ export class SessionVolumes {
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
   private readonly opening = new Set<Opening>();
-  /** Handles that are being closed, each with the future status of its last flush. */
+  /** Handles that are being closed, each with a promise of the status of its last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
-  /** Volume id -> hold to release later, because an OPEN of the volume is in progress. */
+  /** Holds whose release must wait until an OPEN of the volume has ended, keyed by volume id. */
   private readonly postponed = new Map<string, PostponedRelease>();
   /**
-   * Ids of volumes with a revoked handle. The client is expected to open these volumes again, so each hold stays until an OPEN is granted.
+   * Ids of the volumes of which a handle has been revoked. The client is expected to open these volumes again, so their holds stay until an
+   * OPEN is granted.
    */
   private readonly revoked = new Set<string>();
-  /** Handles whose storage has been found truncated. The listener has been notified. */
+  /** Handles whose storage has been found truncated and reported to the listener. */
   private readonly cutHandles = new Set<number>();
   /**
-   * Volume id -> new size, for volumes that have grown since an OPEN in progress began. The OPEN may have been granted with the old size.
+   * New sizes of the volumes that have grown while an OPEN was in progress, keyed by volume id. The listener may have granted that OPEN
+   * with the old size.
    */
   private readonly grownMeanwhile = new Map<string, number>();
 
@@ -133,7 +135,7 @@ export class SessionVolumes {
     return this.numbers.wasGiven(handle);
   }
 
-  /** Gives the new size of grown volumes to their handles that are open or being opened. */
+  /** Updates the size of every handle, open or being opened, whose volume has grown. */
   grow(grown: readonly GrownVolume[]): void {
     for (const { id, sizeBytes } of grown) {
       if (this.opening.size > 0) this.grownMeanwhile.set(id, sizeBytes);
@@ -152,7 +154,7 @@ export class SessionVolumes {
   }
 
   /**
-   * Revokes a volume's grants up to an epoch. Resolves when no request under these grants is running. Resolves with false if a flush has
+   * Revokes all grants of a volume up to the given epoch. Resolves once no request under these grants is running, with false if a flush has
    * failed.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
@@ -163,9 +165,9 @@ export class SessionVolumes {
   }
 
   /**
-   * Revokes one handle: new requests on it get STALE, and executing ones end and are answered. Resolves once the handle is closed, with the
-   * status of its last flush, or OK if it was not open. The hold stays: the client opens the volume again, or is told which client has
-   * taken the volume over.
+   * Revokes one handle: new requests on it get STALE, and requests in progress are completed and answered. Resolves once the handle is
+   * closed, with the status of its last flush, or OK if it was not open. The hold stays: when the client opens the volume again, the OPEN
+   * succeeds or names the client that has taken the volume over.
    */
   async revokeHandle(handle: number): Promise<Status> {
     const open = this.open.get(handle);
@@ -176,8 +178,8 @@ export class SessionVolumes {
   }
 
   /**
-   * Returns the status with which to answer a request that has reached the storage. Truncated storage cannot be trusted, so this request
-   * and all later ones get STALE. The client keeps the request and repeats it when the volume is served again.
+   * Converts the status that the backend has reported into the status of the answer. Truncated storage cannot be trusted, so this request
+   * and all later ones get STALE. After STALE, the client keeps the request and repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
     if (status !== STATUS.VOLUME_UNAVAILABLE) return status;
@@ -185,13 +187,15 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /** Flushes and closes all volumes. The backend itself reports a failed flush. */
+  /** Flushes and closes all volumes. Failed flushes are not reported here, because the module that syncs the volume reports them. */
   async closeAll(): Promise<void> {
-    // While one handle is being closed, another may have been revoked and removed.
+    // While one handle is being closed, another one may be revoked and removed.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
   }
 
-  /** Notifies the listener first, because it must know about the truncation before the client's next OPEN. */
+  /**
+   * Notifies the listener before it revokes the handle, because the listener must know about the truncation before the client's next OPEN.
+   */
   private cut({ handle, volume }: OpenVolume): void {
     if (this.cutHandles.has(handle)) return;
     this.cutHandles.add(handle);
@@ -206,8 +210,8 @@ export class SessionVolumes {
   }
 
   /**
-   * Releases the hold if the volume has no open handle. An OPEN in progress may already have been granted under that hold, so the release
-   * waits for the OPEN.
+   * Releases the client's hold if the session has no open handle of the volume. An OPEN in progress may already have been granted under
+   * that hold, so the release then waits until the OPEN has ended.
    */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
     if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
@@ -219,7 +223,7 @@ export class SessionVolumes {
     this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
   }
 
-  /** Called when an OPEN has ended. Releases the holds that were waiting for it, unless it has opened a handle. */
+  /** Called when an OPEN has ended. Performs the releases that were waiting for this OPEN, unless the OPEN has opened a handle. */
   private async releasePostponed(request: OpenRequest): Promise<void> {
     for (const left of [...this.postponed.values()]) {
       if (!isFor(request, left.volume)) continue;
@@ -254,7 +258,7 @@ export class SessionVolumes {
     }
   }
 
-  /** Opens a volume within the limits. OPENs in progress count, too, because each may become a handle. */
+  /** Opens a volume unless the session already has too many handles. OPENs in progress count as handles, because each may become one. */
   private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
     const { opening } = this;
     if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || !this.numbers.hasMoreThan(opening.size)) {
@@ -326,7 +330,7 @@ export class SessionVolumes {
     return () => answered(STATUS.OK, [body], 0);
   }
 
-  /** Closes a handle once. All callers wait for the same close. */
+  /** Closes a handle only once. Concurrent callers wait for the same close. */
   private close(open: OpenVolume): Promise<Status> {
     let closing = this.closings.get(open);
     if (closing === undefined) {
@@ -408,7 +412,7 @@ function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // Count the request as ended, because the error answers it. Otherwise, closing the handle would wait for it forever.
+    // Count the request as ended, because the error answers it. Otherwise, closing the handle would wait forever for this request.
     open.inFlight.end();
     throw error;
   }

@@ -1,6 +1,7 @@
-// The server's side of one session: its paths, slot table and open volumes. Sans-I/O: transports, clock, backends and the listener's
-// answers are passed in as ports. Invariants (docs/PROTOCOL.md S1, S5, S7, S9, server's side): a request is executed at most once; every
-// copy is answered on the path that brought it; once `end` is called nothing starts, and when it resolves nothing is running.
+// The server's side of one session: its paths, slot table and open volumes. The module performs no I/O itself: transports, clock, backends
+// and the listener's answers are ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): apart from READ, LIST and
+// IOCTL, a request is executed at most once; every copy is answered on the path that delivered it; once `end` has been called, no request
+// starts; once `end` has resolved, no request is running.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -31,7 +32,7 @@ export interface SessionPorts extends VolumePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly pools: ConnectionPools;
-  /** Called when the number of paths has changed. The listener limits how long it keeps a session without paths. */
+  /** Called when the number of paths has changed. The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
   /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
@@ -50,8 +51,8 @@ export class Session implements ServerPathEvents {
   private listGeneration: number;
   private nextPath = 0;
   /**
-   * READs and message requests that are being executed again for late copies. They are not in the slot table, but the session does not end
-   * before they do.
+   * READs and message requests that are being executed again for late copies. The slot table lists these requests as done, but the session
+   * does not end before their executions do.
    */
   private readonly reexecutedReads = new ReExecutions(SLOTS, REREAD_MAX_BYTES);
   private readonly reexecutedMessages = new ReExecutions(SLOTS, 0);
@@ -105,8 +106,9 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Called when the server's list has changed. The client sees the new generation, requests the list, and closes paths that are not on it.
-   * `grown` is applied first, so that the sizes in the new list can already be used.
+   * Called when the server's interfaces or volumes have changed. The client is notified of the new generation, requests the list, and
+   * closes paths whose interfaces are not in it. The sizes in `grown` are applied first, so that the client can use a new size as soon as
+   * it reads the list.
    */
   listChanged(interfaces: readonly ServerInterface[], generation: number, grown: readonly GrownVolume[] = []): void {
     this.volumes.grow(grown);
@@ -119,17 +121,17 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Called when another client is taking the volume over, or its storage has started a new incarnation. New requests on handles granted up
-   * to this epoch get STALE; executing requests end and are answered; then the handles are flushed and closed. Resolves after that, with
-   * false if a flush has reported lost writes.
+   * Called when another client is taking the volume over, or when the volume's storage has started a new incarnation. New requests on
+   * handles granted up to this epoch get STALE. Requests in progress are completed and answered, and then the handles are flushed and
+   * closed. Resolves once the handles are closed, with false if a flush has reported lost writes.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
     return this.volumes.revoke(volumeId, epoch);
   }
 
   /**
-   * Ends the session: nothing new starts; requests in progress are answered; writes are flushed and volumes closed; then every path gets
-   * BYE. Resolves after that. Further calls return the same promise.
+   * Ends the session: starts no new requests, answers the requests in progress, flushes and closes the volumes, and then sends BYE on every
+   * path. Resolves once all of this is done. Further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.endOnce(code, sentence);
@@ -170,7 +172,10 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.takeWaiting();
   }
 
-  /** Closes the path with the most unread answers. This bounds the answers that are queued for a client that is not reading them. */
+  /**
+   * Closes the path with the most unread answers if the session has too many of them. This limits the memory that is used for answers to a
+   * client that does not read them.
+   */
   relieve(): void {
     let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
     for (const path of this.paths.values()) {
@@ -209,7 +214,7 @@ export class Session implements ServerPathEvents {
       for (const number of this.revokes.over(handle)) this.paths.get(number)?.revoked(handle);
     };
     this.volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
-      // A request on this handle may still be running, so do not send REVOKED. Without it, the client's handle stays fenced.
+      // A request on this handle may still be running, so do not send REVOKED. Without REVOKED, the handle stays fenced at the client.
       this.ports.log.error(`Handle ${handle}, which the client revoked, cannot be closed: ${toRsError(thrown).message}`);
     });
   }
@@ -268,8 +273,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Answers a copy of a finished request. The answer comes from the slot. READ, LIST and IOCTL are executed again instead, while the slot
-   * stays done.
+   * Answers a copy of a finished request. The answer comes from the slot, except that a successful READ, LIST or IOCTL is executed again.
+   * The slot stays *done* during such a re-execution.
    */
   private answerDone(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const { status, result, resultAux } = this.slots.outcome(header.slot);
@@ -290,8 +295,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Executes a READ, directly into the path's output if the storage is fast, otherwise through a buffer. `first`: true unless this is a
-   * copy of a finished request.
+   * Executes a READ. If the storage is fast, the data is read directly into the path's output, otherwise through a buffer. `first`: true
+   * unless this is a copy of a finished request.
    */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);
@@ -340,8 +345,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Returns false if an execution in progress answers this copy, too, or if too much is being executed again. In the latter case, the copy
-   * is held back and counts as not yet received.
+   * Returns true if the caller must execute this copy of a finished READ. Returns false if an execution in progress answers this copy, too.
+   * It also returns false if too much is being executed again: the copy is then deferred and counts as not yet received.
    */
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
     const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);
@@ -400,7 +405,7 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Executes a LIST, OPEN, CLOSE or IOCTL. `first`: true for the first execution, false for a repetition for copies of a finished request.
+   * Executes a LIST, OPEN, CLOSE or IOCTL. `first`: true for the first execution, false if the request is executed again for late copies.
    */
   private message(header: Header, body: Buffer, offset: number, first: boolean): void {
     const kept = { ...header };

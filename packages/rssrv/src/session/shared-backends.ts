@@ -1,6 +1,6 @@
-// The backends of one session. All handles of a volume share a backend, so that the number of descriptors depends on the number of volumes,
-// not of handles. session-volumes.ts manages handles and holds. Invariant: handles share a backend only under the same hold and in the same
-// incarnation of the same storage, so that anything that revokes one of them revokes them all.
+// Manages the backends of one session. All handles of a volume share a backend, so that the number of descriptors depends on the number of
+// volumes and not on the number of handles. session-volumes.ts manages handles and holds. Invariant: handles share a backend only under the
+// same hold and in the same incarnation of the same storage, so that an event that revokes one of these handles revokes all of them.
 
 import type { Backend } from '../backends/io/backend.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
@@ -28,8 +28,8 @@ export class SharedBackends {
   }
 
   /**
-   * Opens or shares a backend, and counts the caller as a user. The caller must call `release` once. Rejects with the error if opening
-   * fails.
+   * Opens a backend, or returns one that is already open, and counts the caller as a user of the backend. The caller must call `release`
+   * once when it no longer uses the backend. Rejects with the error if opening fails.
    */
   async open(granted: Granted): Promise<Backend> {
     const key = keyOf(granted);
@@ -50,8 +50,8 @@ export class SharedBackends {
   }
 
   /**
-   * For the last user, closes the backend and resolves when none of its operations is running. For any other user, resolves at once,
-   * because that user's operations have ended.
+   * If the caller is the last user, closes the backend and resolves when none of the backend's operations is running. Otherwise resolves at
+   * once, because the caller's own operations have already ended.
    */
   async release(backend: Backend): Promise<void> {
     const shared = this.byBackend.get(backend);
@@ -67,7 +67,7 @@ export class SharedBackends {
   }
 }
 
-/** Returns the key of a shared backend. It omits the size, because a volume may grow while its handles are open. */
+/** Returns the key of a shared backend. The key omits the size, because a volume may grow while its handles are open. */
 function keyOf({ volume: { id, type, path, storage, readonly }, epoch, incarnation }: Granted): string {
   return JSON.stringify([id, type, path, storage, readonly, epoch, incarnation]);
 }

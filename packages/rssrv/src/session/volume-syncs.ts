@@ -1,7 +1,8 @@
-// Syncs a session's open volumes: when the client requests it (FLUSH), before a handle closes, and at intervals, to detect the kernel's
-// write-back errors early. After a failed sync, acknowledged writes may be lost: the listener is notified and starts a new incarnation of
-// the storage. flush-gate.ts remembers the error, so that no later flush returns OK. Invariants: each handle reports a loss once, before
-// the failed sync is answered; a sync of written data begins within SELF_SYNC_MS plus one tick.
+// Syncs a session's open volumes when the client requests it (FLUSH), before a handle is closed, and at intervals, so that write-back
+// errors of the kernel are detected early. After a failed sync, acknowledged writes may be lost, so this module notifies the listener,
+// which starts a new incarnation of the storage. flush-gate.ts remembers the error, so that no later flush returns OK. Invariants: a loss
+// is reported once for each handle, and before the failed sync is answered; a sync of written data begins at most SELF_SYNC_MS plus one
+// tick after the write.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -39,7 +40,7 @@ export class VolumeSyncs {
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
-    // The error may belong to an earlier write. Only a sync can tell.
+    // The error may have been caused by an earlier write. Only a sync shows whether data is lost.
     else if (status !== STATUS.OK) this.sync(open);
   }
 
@@ -52,7 +53,7 @@ export class VolumeSyncs {
     if (syncing.sinceMs !== null && nowMs - syncing.sinceMs >= SELF_SYNC_MS) this.sync(open);
   }
 
-  /** Performs the last sync of a handle. No request on the handle is running by then. */
+  /** Performs the last sync of a handle. At that time, no request on the handle is running. */
   async last(open: OpenVolume): Promise<Status> {
     this.begins(open);
     const status = await new Promise<Status>((resolve) => open.backend.flush(resolve));
@@ -60,7 +61,10 @@ export class VolumeSyncs {
     return status;
   }
 
-  /** Starts a sync on the server's own initiative, one at a time. A closing handle needs none, because closing syncs it. */
+  /**
+   * Starts a sync on the server's own initiative, unless the last such sync of the handle is still running. A closing handle is skipped,
+   * because closing it includes a sync.
+   */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);
     if (syncing.isRunning || open.isClosing) return;
@@ -75,8 +79,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Checks for truncation, one check at a time. Unused storage is not checked, because a check that hangs occupies one of the shared
-   * threads.
+   * Checks whether the storage of the handle has been truncated, one check at a time. Storage that has not been used since the last check
+   * is not checked again, because a check that hangs occupies one of the shared threads.
    */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;

@@ -1,6 +1,6 @@
-// Advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Node has no flock. Because a
-// flock belongs to the open file and not to the process that took it, a short-lived perl child (helpers/locks.pl) inherits the descriptors
-// and takes the locks; this process then holds the locks until it closes the descriptors or exits.
+// Advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Node.js has no flock, so a
+// short-lived perl child (helpers/locks.pl) inherits the descriptors and takes the locks. A flock belongs to the open file and not to the
+// process that took it, so this process holds the locks until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
@@ -22,7 +22,7 @@ const LOCK_SHARED = 1;
 const LOCK_EXCLUSIVE = 2;
 const LOCK_UNLOCK = 8;
 
-/** Takes the locks. Returns the outcomes in the order of the requests. */
+/** Takes the locks. Returns one outcome for each request, in the order of the requests. */
 export async function takeLocks(requests: readonly LockRequest[], command = 'perl'): Promise<LockOutcome[]> {
   const outcomes: LockOutcome[] = [];
   for (let start = 0; start < requests.length; start += LOCKS_PER_HELPER_MAX) {
@@ -35,8 +35,9 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 }
 
 /**
- * Returns, for each file, true if it supports locks, even if it is locked now. A file that cannot be opened counts as lockable, because
- * that problem is reported elsewhere. The helper only unlocks the files, because a lock taken here could make a starting server fail.
+ * For each file, returns true if the file supports locks, even if it is locked at present. A file that cannot be opened counts as lockable,
+ * because that problem is reported elsewhere. To find out, the helper only unlocks the files, because taking a lock here could make an
+ * rssrv that is starting fail.
  */
 export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
   const lockable: boolean[] = [];
@@ -53,7 +54,7 @@ export async function areLockable(files: readonly string[], command = 'perl'): P
   return lockable;
 }
 
-/** Runs one helper for at most LOCKS_PER_HELPER_MAX descriptors. */
+/** Runs one helper, which can handle at most LOCKS_PER_HELPER_MAX descriptors. */
 async function flockAll(descriptors: readonly number[], modes: readonly number[], command: string): Promise<LockOutcome[]> {
   const args = [helperFile('locks.pl'), ...modes.map(String)];
   const first = await run(command, args, descriptors);
@@ -67,9 +68,9 @@ async function flockAll(descriptors: readonly number[], modes: readonly number[]
 }
 
 interface Ran {
-  /** The helper's output. It is incomplete if the helper could not start or took too long. */
+  /** The helper's output. The output is incomplete if the helper could not start or took too long. */
   readonly text: string;
-  /** True if the helper was killed by a signal that our time-out did not send. */
+  /** True if a signal other than that of our time-out has killed the helper. */
   readonly isKilled: boolean;
 }
 

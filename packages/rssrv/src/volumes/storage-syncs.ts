@@ -1,7 +1,7 @@
-// Syncs volumes for the listener, each in a short-lived process that inherits the listener's descriptor. For the kernel, both descriptors
-// are the same open file, so the process gets every write-back error that the kernel has not yet reported for that file. A sync that hangs
-// blocks only its own process, and no thread in the listener. Invariant: a volume has at most one sync at a time, and its result goes to
-// the caller or, if it fails after the time-out, to `failedLate`.
+// Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. Both descriptors
+// refer to the same open file in the kernel, so the process gets every write-back error that the kernel has not yet reported for that file.
+// A sync that hangs blocks only its own process and no thread of the listener. Invariant: a volume has at most one sync at a time, and the
+// result of a sync goes to its caller or, if the sync fails after the time-out, to `failedLate`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,7 +10,7 @@ import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 export interface StorageSyncEvents {
-  /** Called when a sync has failed after its caller stopped waiting. Writes to the volume may be lost. */
+  /** Called when a sync has failed after its caller had stopped waiting. Writes to the volume may then be lost. */
   failedLate(volumeId: string): void;
 }
 
@@ -28,10 +28,13 @@ export class StorageSyncs {
   private readonly clock: Clock;
   private readonly events: StorageSyncEvents;
   private readonly command: readonly string[];
-  /** Volume id -> its sync in progress. */
+  /** The syncs in progress, keyed by volume id. */
   private readonly running = new Map<string, Running>();
 
-  /** `command`: a program with arguments that syncs descriptor 3. On failure it prints the errno name and exits with 1. */
+  /**
+   * `command`: the program, with its arguments, that syncs descriptor 3. On failure, this program prints the errno name and exits with
+   * status 1.
+   */
   constructor(clock: Clock, events: StorageSyncEvents, command: readonly string[] = SYNC_COMMAND) {
     this.clock = clock;
     this.events = events;
@@ -39,8 +42,9 @@ export class StorageSyncs {
   }
 
   /**
-   * Resolves when earlier writes are durable. Rejects with an errno in `code` if the storage reports an error, and with E_TIMEOUT if it
-   * does not answer. After E_TIMEOUT the sync continues, and an error is reported to `failedLate`.
+   * Resolves when all earlier writes to the volume are durable. Rejects with an errno in `code` if the storage reports an error, and with
+   * E_TIMEOUT if the storage does not answer or too many syncs are running. After a time-out, a sync that has started continues. If it then
+   * fails, `failedLate` is called.
    */
   sync(volumeId: string, descriptor: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -64,7 +68,7 @@ export class StorageSyncs {
     });
   }
 
-  /** Kills hanging syncs, if the kernel permits it. */
+  /** Kills the processes of all syncs in progress. A process that hangs in the kernel may not exit. */
   stop(): void {
     for (const { child } of this.running.values()) child.kill('SIGKILL');
   }
@@ -87,7 +91,7 @@ export class StorageSyncs {
       child.on('error', (error) => reject(error));
       child.on('close', (code, signal) => {
         if (code === 0) resolve();
-        // If the process was killed, the kernel's error report may be lost.
+        // If the process was killed, the kernel's error report may be lost, so the sync counts as failed.
         else reject(Object.assign(new Error(`The sync ended with ${errno || (signal ?? `code ${code}`)}`), { code: errno || 'EIO' }));
       });
     });

@@ -1,6 +1,6 @@
-// Warnings about storage that is served but may not be what the administrator intended: storage that the next boot empties, and a file
-// whose end is not served. A start, a reload and --check report them in the same words. volume-storage.ts refuses storage that cannot be
-// served at all.
+// Warns about storage that is served but may not be what the administrator intended: storage that the next boot empties, and a file whose
+// last bytes are not served. rssrv reports these warnings in the same words at a start, at a reload and with --check. volume-storage.ts
+// refuses storage that cannot be served at all.
 
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
@@ -8,8 +8,8 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { FileSystemOf } from '../sys/file-system.ts';
 
 /**
- * Returns the warnings about a volume in the file `location`. `stats`: the attributes of the file or device, or null if it does not exist
- * yet.
+ * Returns the warnings about a volume whose file or device is `location`. `stats`: the attributes of the file or device, or null if it does
+ * not exist yet.
  */
 export async function storageWarnings(
   volume: ServerVolumeConfig,

@@ -1,7 +1,7 @@
 // Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed ones. Until `commit`, everything
 // can be undone except the extension of files, which does no harm because no volume uses the added bytes. Storage is opened and locked
-// before its size is settled, so that a file that another process serves is never changed. Ids are saved last, so that a failed change
-// makes no id durable.
+// before its size is settled, so that a file that another process serves is never extended. Volume ids are saved last, so that a change
+// that fails saves no id.
 
 import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -55,7 +55,7 @@ export class VolumeChange {
   private readonly ports: VolumePorts;
   private readonly take: (state: VolumeState) => void;
   private readonly claims = new StorageClaims();
-  /** The records that are in the file. */
+  /** The records as volumes.json has them. */
   private readonly records: IdRecords;
   private ids: ReadonlyMap<string, string> = new Map();
   private readonly opened = new Map<string, HeldVolume>();
@@ -76,8 +76,8 @@ export class VolumeChange {
   }
 
   /**
-   * Prepares a change. `take` gives the new state to its owner. If the change fails, everything is undone, and this throws E_VOLUME or
-   * E_SYSTEM.
+   * Prepares a change. `take` passes the new state to the owner of the state. If the change fails, it is undone as a whole, and E_VOLUME or
+   * E_SYSTEM is thrown.
    */
   static async prepare(
     before: VolumeState,
@@ -111,14 +111,14 @@ export class VolumeChange {
       .map(([, { served }]) => served.id);
   }
 
-  /** True if the list of volumes for clients, or any fact in that list, changes. */
+  /** True if the change affects the list of served volumes or any fact in that list. */
   get isListChanged(): boolean {
     const list = ({ held }: VolumeState): ServedVolume[] =>
       [...held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
     return !isDeepStrictEqual(list(this.before), list(this.after));
   }
 
-  /** Puts the change into force. */
+  /** Makes the new state effective, and logs the changes. */
   commit(): void {
     this.take(this.after);
     for (const [key, { served }] of this.kept) {
@@ -136,14 +136,14 @@ export class VolumeChange {
     }
   }
 
-  /** After `commit`: releases what is no longer served. */
+  /** Releases the storage of volumes that are no longer served. Must be called after `commit`. */
   async finish(): Promise<void> {
     for (const volume of this.plan.removed) await this.release(volumeKey(volume));
   }
 
   /**
-   * Undoes the change. Must be called instead of `commit`. If released storage cannot be reopened, for example because another process has
-   * opened it, its volume becomes a failure.
+   * Undoes the change. Must be called only if `commit` is not called. If released storage cannot be reopened, for example because another
+   * process has opened it, its volume is recorded as a failure.
    */
   async undo(): Promise<void> {
     for (const { storage } of this.opened.values()) await discardStorage(storage);
@@ -199,7 +199,7 @@ export class VolumeChange {
     for (const warning of settled.warnings) this.ports.log.warn(warning);
   }
 
-  /** Returns the records, in which served volumes keep their ids even if the ids file has changed. */
+  /** Returns the records with the present ids of served volumes, even if the ids in the file have changed. */
   private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
     const kept = new Set(this.plan.kept.map(volumeKey));
     const known = new Map(this.records.ids);
@@ -211,7 +211,7 @@ export class VolumeChange {
     return { ...this.records, ids: known };
   }
 
-  /** Identity of storage -> keys of the removed volumes on it. */
+  /** Returns the keys of the removed volumes on each storage, keyed by the identity of the storage. */
   private async removedStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
     const going = new Map<string, string[]>();
     for (const volume of this.plan.removed) {
@@ -223,11 +223,11 @@ export class VolumeChange {
     return going;
   }
 
-  /** Opens, locks and measures these volumes. Failures of retried volumes are recorded; any other failure throws. */
+  /** Opens, locks and measures the storage of these volumes. The failure of a retried volume is recorded; any other failure is thrown. */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const mayFail = new Set(this.plan.retried.map(volumeKey));
     const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
-      // A lack of descriptors is more than the problem of one volume, because no client could be served.
+      // Fail the whole change if descriptors are lacking, because then no client could be served.
       if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
       this.failures.push(failureOf(volume, toRsError(thrown)));
     };
@@ -245,7 +245,7 @@ export class VolumeChange {
         try {
           this.opened.set(volumeKey(storage.volume), await this.settle(storage, locks.get(storage)));
         } catch (thrown) {
-          // Another process uses this file: close it and leave it unchanged.
+          // If another process has locked the file, close the file and leave it unchanged.
           if (locks.get(storage) === 'taken') await storage.handle?.close();
           else await discardStorage(storage);
           storages.splice(storages.indexOf(storage), 1);
@@ -297,7 +297,7 @@ export class VolumeChange {
     }
   }
 
-  /** Throws if the storage of a held volume has changed. The volume then waits for the administrator. */
+  /** Throws if the storage of a held volume has changed. The volume is then not served until the administrator acts. */
   private async checkHeld(storage: Storage): Promise<void> {
     const { volume, id } = storage;
     const before = this.records.facts.get(id);
@@ -339,14 +339,14 @@ export class VolumeChange {
   }
 
   /**
-   * The file for unsynced writes. It is below RUN, which a boot clears, so that these writes are lost as they would be without
-   * test-lose-unsynced.
+   * Returns the path of the file for a volume's unsynced writes. The file is in RUN, which a boot clears, so that a crash of the machine
+   * loses these writes, as it would lose writes in the kernel's cache.
    */
   private unsyncedFileOf(id: string): string {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
 
-  /** Refuses a volume with unsynced writes in RUN if test-lose-unsynced was removed, so that no acknowledged writes vanish. */
+  /** Throws if RUN has unsynced writes of a volume from which test-lose-unsynced was removed, so that no acknowledged writes vanish. */
   private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
     const file = this.unsyncedFileOf(id);
     if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;
@@ -365,7 +365,7 @@ export class VolumeChange {
     this.ports.log.warn(unlockedSentence(volume, path), { volume: volume.name });
   }
 
-  /** Locks the files among these storages. Devices need no lock, because they are opened exclusively. */
+  /** Locks the files among these storages. Devices need no lock, because a device is opened with O_EXCL if it is writable. */
   private async lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
     const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
     const outcomes = await (this.ports.takeLocks ?? takeLocks)(
@@ -390,20 +390,23 @@ export class VolumeChange {
       cut = await this.lookForCut(storage, held);
       if (cut === null && (!isSame || volume.sizeBytes === null)) {
         const settled = await settleSize(storage, true);
-        // The device has become smaller, or the file has been truncated since the check above.
+        // In this case the device has become smaller, or the file was truncated after the check above.
         if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
         else ({ sizeBytes } = settled);
         await this.logWarnings(storage);
       }
     } catch (thrown) {
-      // A failure in an unchanged section does not prevent changes in other sections.
+      // The failure of a volume whose section is unchanged must not prevent changes in other sections.
       if (!isSame) throw thrown;
       this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
     }
     this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes), cut });
   }
 
-  /** Checks the size before anything extends the file. Returns null if the file is whole. Throws if the path now names another file. */
+  /**
+   * Checks whether the file has been truncated. Must be called before anything extends the file. Returns null if the file is whole. Throws
+   * if the path now names another file.
+   */
   private async lookForCut(storage: Storage, held: HeldVolume): Promise<RsError | null> {
     if (storage.handle === null || storage.type === 'memory') return held.cut;
     const { presentBytes } = await measure(storage);
@@ -427,7 +430,7 @@ export class VolumeChange {
     return { held, failures: this.failures, ids: this.ids };
   }
 
-  /** Saves generated ids, and the location of each volume's content. */
+  /** Saves the generated ids and the location, size and facts of the served volumes. */
   private async keepIds(configured: readonly ServerVolumeConfig[]): Promise<void> {
     const made = configured.filter(({ id }) => id === null);
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));

@@ -1,7 +1,7 @@
-// Reasons why a configured volume is not served, and the clients that may know them. After a start or a reload, a held volume must come
-// back unchanged: its holder keeps acknowledged writes in memory and would send them to any storage under the volume's name
-// (docs/PROTOCOL.md H5). Pure. Invariant: truncated storage is never extended to the size of its volume, because zeros would then stand in
-// for the lost data.
+// Describes why a configured volume is not served, and which clients may know the reason. After a start or a reload, a held volume is
+// served only if it is unchanged, because its holder keeps acknowledged writes in memory and would send them to any storage that is served
+// under the volume's name (docs/PROTOCOL.md H5). Pure. Invariant: the truncated storage of a served or held volume is never extended to its
+// former size, because the lost data would then read as zeros.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -24,7 +24,10 @@ export function failureOf({ name, universe, clients }: ServerVolumeConfig, error
   return { name, universe, clients, error };
 }
 
-/** The storage of a served volume is shorter than the volume. `presentBytes`: the measured size of the storage, if known. */
+/**
+ * Returns the error for a served volume whose storage has been found shorter than the volume. `presentBytes`: the measured size of the
+ * storage, if known.
+ */
 export function cutError(
   { storage, served }: { readonly storage: { readonly volume: ServerVolumeConfig }; readonly served: ServedVolume },
   presentBytes: number | null,
@@ -38,7 +41,7 @@ export function cutError(
   );
 }
 
-/** The error for a held volume that would come back smaller than its holder knows it. */
+/** Returns the error for a held volume that has become smaller since it was last served. */
 export function shrunkError(volume: ServerVolumeConfig, location: string, presentBytes: number, servedBytes: number): RsError {
   if (presentBytes >= servedBytes) {
     const what = `size is less than the ${servedBytes} bytes served before, and a client holds it`;
@@ -51,7 +54,10 @@ export function shrunkError(volume: ServerVolumeConfig, location: string, presen
   );
 }
 
-/** The error for an unlocked file. Another rssrv could serve the same file at the same time, which would destroy the content. */
+/**
+ * Returns the error for a file that cannot be locked. Without a lock, another rssrv could serve the same file at the same time and destroy
+ * its content.
+ */
 export function unlockedError(volume: ServerVolumeConfig, location: string | null): RsError {
   return volumeError(
     volume,
@@ -60,12 +66,12 @@ export function unlockedError(volume: ServerVolumeConfig, location: string | nul
   );
 }
 
-/** The warning about an unlocked file if its volume has `unlocked = yes`. */
+/** Returns the warning about a file that is served although it cannot be locked. */
 export function unlockedSentence({ name }: ServerVolumeConfig, location: string | null): string {
   return `${location ?? 'The storage'} of volume ${name} cannot be locked: make sure that no other program uses it`;
 }
 
-/** Returns true if the administrator has confirmed that the new storage has the old storage's content. */
+/** Returns true if the administrator has confirmed that the new storage has the content of the old storage. */
 export function isConfirmed(volume: ServerVolumeConfig, before: VolumeFacts, now: VolumeFacts): boolean {
   return !isSameStamp(before.stamp, now.stamp) && volume.sameContent === now.stamp;
 }

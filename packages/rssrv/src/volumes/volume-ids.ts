@@ -1,7 +1,8 @@
-// Manages the ids of volumes and the other content of volumes.json. An id is configured, or generated when the volume is first served. It
-// is saved so that the volume keeps its identity across restarts, and when its section is removed and added again. Invariants: an id is
-// durable before use; a generated id is not reused for another location unless a client holds the volume, and then with a warning; a file
-// that cannot be parsed is never replaced, because clients would then mistake old volumes for new ones.
+// Manages the ids of volumes and the other content of volumes.json. An id is configured, or generated when the volume is first served. A
+// generated id is saved, so that the volume keeps its identity across restarts, and even if its section is removed and added again.
+// Invariants: an id is saved before it is used; a volume that has moved to another location gets a new generated id, unless a client holds
+// the volume (then rssrv warns); a file that cannot be parsed is never replaced, because the volumes would get new ids and clients would
+// take them for new volumes.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -21,17 +22,21 @@ export function volumeKey(volume: { readonly name: string; readonly universe: nu
 
 /** The content of volumes.json. */
 export interface IdRecords {
-  /** volumeKey -> id, including volumes that are no longer configured. */
+  /** The id of each volume, keyed by volumeKey, including volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
-  /** Id -> location of the content when the volume was last served. A volume without an entry has never been served. */
+  /**
+   * Location of the volume's content when the volume was last served, keyed by id. A volume with a generated id that has never been served
+   * has no entry.
+   */
   readonly places: ReadonlyMap<string, string>;
   /**
-   * Id (also a configured one) -> size in bytes when the volume was last served. Without an entry, the size is unknown or the volume is in
-   * memory.
+   * Size in bytes when the volume was last served, keyed by id (generated or configured). A volume has no entry if its size is unknown or
+   * it is in memory.
    */
   readonly sizes: ReadonlyMap<string, number>;
   /**
-   * Id (also a configured one) -> facts about the volume when it was last served. Without an entry, it was served by an earlier version.
+   * Facts about the volume when it was last served, keyed by id (generated or configured). A volume that was last served by an earlier
+   * version of rssrv has no entry.
    */
   readonly facts: ReadonlyMap<string, VolumeFacts>;
 }
@@ -42,8 +47,8 @@ export function locationOf({ type, path }: ServerVolumeConfig): string {
 }
 
 /**
- * Returns the ids (lower case) by volumeKey, and generates missing ones. Nothing is saved yet. `isHeld` returns true if a client holds the
- * volume with this id.
+ * Returns the ids (lower case), keyed by volumeKey, and generates the missing ones. Nothing is saved yet. `isHeld` returns true if a client
+ * holds the volume with this id.
  */
 export function settleIds(
   { ids, places }: IdRecords,
@@ -69,8 +74,8 @@ export function settleIds(
 }
 
 /**
- * Adds these ids (by volumeKey), locations, sizes and facts (by id) to the records, and removes the locations of unused ids. Returns null
- * if the records already contain everything.
+ * Adds these ids (keyed by volumeKey), locations, sizes and facts (each keyed by id) to the records, and removes the locations of unused
+ * ids. Returns null if the records already contain all of these.
  */
 export function withIds(
   records: IdRecords,
@@ -93,7 +98,7 @@ export function withIds(
   };
 }
 
-/** Reads volumes.json. Throws E_SYSTEM naming `file` if it cannot be read or parsed. */
+/** Reads volumes.json. Throws E_SYSTEM, naming `file`, if the file cannot be read or parsed. */
 export async function readIdRecords(file: string): Promise<IdRecords> {
   let text: string;
   try {
@@ -154,12 +159,12 @@ function damaged(file: string, what: string, cause?: unknown): RsError {
   );
 }
 
-/** Writes volumes.json, durably when it resolves. Throws E_SYSTEM naming `file`. */
+/** Writes volumes.json, which is durable once the promise has resolved. Throws E_SYSTEM naming `file`. */
 export async function writeIdRecords(file: string, { ids, places, sizes, facts }: IdRecords): Promise<void> {
   const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes), facts: sorted(facts) };
   const text = `${JSON.stringify(content, null, 2)}
 `;
-  // Check that the next start will accept the text before writing it.
+  // Before writing the text, check that the next start will accept it.
   parseRecords(file, text);
   try {
     await replaceFile(file, text);
@@ -183,8 +188,8 @@ export interface VolumeFacts {
   readonly shared: boolean;
   readonly blocksize: number;
   /**
-   * The stamp of the file or device (storage-identity.ts), or the text `memory` or `null` for these types. The value null means that the
-   * storage cannot be distinguished from other storage.
+   * The stamp of the file or device (storage-identity.ts), or the text `memory` or `null` for volumes of these types. The value null means
+   * that the storage cannot be distinguished from other storage.
    */
   readonly stamp: string | null;
 }

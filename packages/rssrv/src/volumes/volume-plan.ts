@@ -1,6 +1,6 @@
-// Decides how changed [volume] sections apply to a running server. The result is the volumes to open, close and keep, or every reason why
-// nothing is applied. Pure; volume-change.ts handles storage and ids. Invariants: a held volume is never removed, shrunk or moved to other
-// content; an edited file never releases a hold (docs/PROTOCOL.md H1 lists what does).
+// Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep, or every reason why
+// nothing is applied. This module is pure; volume-change.ts handles storage and ids. Invariants: a held volume is never removed, shrunk or
+// moved to other content; editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that do).
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -17,13 +17,15 @@ export interface VolumeStanding {
 }
 
 export interface VolumePlan {
-  /** Volumes to open. If one cannot be opened, the whole file is refused. */
+  /** Volumes to open. If any of them cannot be opened, the whole configuration file is refused. */
   readonly added: readonly ServerVolumeConfig[];
-  /** Unchanged volumes that could not be opened before. If one still cannot be opened, the rest is applied nevertheless. */
+  /**
+   * Unchanged volumes that could not be opened before. If any of them still cannot be opened, the rest of the plan is applied nevertheless.
+   */
   readonly retried: readonly ServerVolumeConfig[];
-  /** Volumes that stay on their storage, with these settings. */
+  /** Volumes that stay on their storage, with their new settings. */
   readonly kept: readonly ServerVolumeConfig[];
-  /** Volumes to release, with their old settings. No client uses them. A volume that moves to other storage is in `added`, too. */
+  /** Volumes to release, with their old settings. No client uses them. A volume that moves to other storage is also in `added`. */
   readonly removed: readonly ServerVolumeConfig[];
 }
 
@@ -31,13 +33,13 @@ export interface VolumeChanges {
   readonly plan: VolumePlan;
   /** Log texts that describe the changes. */
   readonly changes: readonly string[];
-  /** Reasons for a refusal. If there are any, nothing may be applied. */
+  /** Reasons for a refusal. If there is any refusal, no change may be applied. */
   readonly refusals: readonly string[];
 }
 
 type Field = Exclude<keyof ServerVolumeConfig, 'name' | 'universe' | 'line'>;
 
-/** Field -> its key in the `[volume]` section. */
+/** For each field, the name of its key in the `[volume]` section. */
 const KEYS: Readonly<Record<Field, string>> = {
   type: 'type',
   path: 'path',
@@ -55,7 +57,7 @@ const KEYS: Readonly<Record<Field, string>> = {
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
-/** Fields that are checked separately or do not affect a holder. */
+/** Fields that may change while the volume is held, because they are checked separately or do not affect the holder. */
 const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent', 'takeOver', 'takeOverForce']);
 
 /** `standingOf` is called for volumes of `old` only. */
@@ -124,7 +126,9 @@ function sizeRefusals(now: ServerVolumeConfig, sizeBytes: number): string[] {
   ];
 }
 
-/** Refuses to remove a client that is using the volume, because its users would get I/O errors without knowing about the removed line. */
+/**
+ * Refuses to remove a client that is using the volume, because applications on that client would get I/O errors without an apparent cause.
+ */
 function rightsRefusals(now: ServerVolumeConfig, users: readonly Holder[]): string[] {
   const { clients } = now;
   if (clients === null) return [];
@@ -137,7 +141,7 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
   return [`${section(now)} changes ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
 }
 
-/** Returns true if a change to this field moves the volume to other storage, or requires its storage to be opened in another way. */
+/** Returns true if a change to this field moves the volume to other storage, or requires its storage to be reopened. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
   // The file of a memory volume is named after its id, and would be empty if it were reopened.

@@ -1,5 +1,5 @@
-// The listener's data about its volumes between two configuration changes, and the ports that a change needs. Plain data; volume-change.ts
-// makes the change. Invariant: a state is replaced as a whole and never modified.
+// The listener's data about its volumes between two configuration changes, and the ports that a change needs. This module has only plain
+// data; volume-change.ts makes the changes. Invariant: a state is replaced as a whole and never modified.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -13,13 +13,13 @@ import type { Storage, StoragePorts } from './volume-storage.ts';
 export interface VolumePorts extends StoragePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
-  /** RUN, where the unsynced writes of volumes with test-lose-unsynced are stored. */
+  /** The directory RUN, which has the unsynced writes of volumes with test-lose-unsynced. */
   readonly runDirectory: string;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** For tests: replaces the program that syncs descriptor 3 (storage-syncs.ts). */
   readonly syncCommand?: readonly string[] | undefined;
-  /** Called when a sync has failed after its caller stopped waiting. Writes to the volume may be lost. */
+  /** Called when a sync has failed after its caller had stopped waiting. Writes to the volume may then be lost. */
   syncFailedLate(id: string): void;
   /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
@@ -31,19 +31,19 @@ export interface VolumePorts extends StoragePorts {
   incarnationEnded(id: string): Promise<void>;
 }
 
-/** A served volume with its storage. */
+/** A volume that is open and locked, with its storage. */
 export interface HeldVolume {
   readonly storage: Storage;
   readonly served: ServedVolume;
-  /** The error if the volume is open and locked but not served, because its storage was truncated. Null: the volume is served. */
+  /** The error if the volume is not served, because its storage was truncated. Null if the volume is served. */
   readonly cut: RsError | null;
 }
 
-/** The state between two changes. */
+/** The listener's volumes between two changes. */
 export interface VolumeState {
-  /** volumeKey -> open volume, in the order of the configuration. */
+  /** The open volumes, keyed by volumeKey, in the order of the configuration. */
   readonly held: ReadonlyMap<string, HeldVolume>;
   readonly failures: readonly VolumeFailure[];
-  /** volumeKey -> id, for every configured volume. */
+  /** The id of every configured volume, keyed by volumeKey. */
   readonly ids: ReadonlyMap<string, string>;
 }

@@ -1,6 +1,7 @@
 // Opens the storage of one configured volume for the listener: detects its type, creates and extends files, creates memory files, and
-// reports what is wrong. The listener keeps the descriptor, so that no write-back error between two workers is lost and the lock stays.
-// Storage is opened and locked (volume-change.ts) before its size is settled, so that a file that another process serves is never changed.
+// reports what is wrong. The listener keeps the descriptor open, so that the lock stays and no write-back error is lost between two
+// workers. Storage is opened and locked (volume-change.ts) before its size is settled, so that a file that another process serves is never
+// extended.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
@@ -20,22 +21,25 @@ export interface Storage {
   readonly id: string;
   readonly type: ServedVolume['type'];
   readonly path: string | null;
-  /** Open as long as the volume is served. Null for `type = null`. */
+  /** Stays open as long as the volume is served. Null for `type = null`. */
   readonly handle: FileHandle | null;
   readonly isCreated: boolean;
 }
 
 export interface StoragePorts {
-  /** Directory for the files of memory volumes. It is on a memory file system, private to this user, and created if it is missing. */
+  /**
+   * Directory for the files of memory volumes. The directory is on a memory file system and private to this user, and is created if it is
+   * missing.
+   */
   readonly memoryDirectory: string;
-  /** Returns the file system of an existing directory. */
+  /** Returns the kind of file system on which an existing directory is. */
   readonly fileSystemOf: FileSystemOf;
 }
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, S_IFMT, S_IFDIR } = constants;
 const CREATED_MODE = 0o600;
 
-/** Returns an E_VOLUME error. `what`: the problem with the volume; `remedy`: the administrator's remedy. */
+/** Returns an E_VOLUME error. `what` describes the problem with the volume, and `remedy` tells the administrator how to solve it. */
 export function volumeError(volume: ServerVolumeConfig, what: string, remedy: string, cause?: unknown): RsError {
   const errno = errnoName(cause);
   return new RsError(
@@ -46,12 +50,15 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
   );
 }
 
-/** Refuses two volumes with the same id or on the same storage, because clients would mistake one content for two. */
+/**
+ * Refuses two volumes with the same id, and two volumes on the same storage unless both are read-only, because clients would mistake one
+ * content for two.
+ */
 export class StorageClaims {
   private readonly byId = new Map<string, ServerVolumeConfig>();
   private readonly byStorage = new Map<string, ServerVolumeConfig>();
 
-  /** Throws E_VOLUME naming the other volume if another volume has the id. */
+  /** Throws E_VOLUME, naming the other volume, if another volume already has the id. */
   check(volume: ServerVolumeConfig, id: string): void {
     const other = this.byId.get(id);
     if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
@@ -70,8 +77,8 @@ export class StorageClaims {
 }
 
 /**
- * Opens the storage of a volume. A missing file is created, unless the volume has been served from it before (`wasThere`): in that case the
- * content is missing, and no empty file may replace it. Throws E_VOLUME.
+ * Opens the storage of a volume. A missing file is created, unless the volume has been served from it before (`wasThere`), because an empty
+ * file must not replace lost content. Throws E_VOLUME.
  */
 export async function openStorage(
   volume: ServerVolumeConfig,
@@ -102,12 +109,12 @@ export async function openStorage(
 
 interface StorageLocation {
   readonly path: string;
-  /** `missing`: a file can be created there. */
+  /** `missing` means that a file can be created there. */
   readonly kind: 'missing' | 'file' | 'block';
   readonly stats: BigIntStats | null;
 }
 
-/** Inspects the location of a file or device without opening it. Throws E_VOLUME if no volume could be served from this location. */
+/** Inspects the location of a file or device without opening it. Throws E_VOLUME if no volume can be served from this location. */
 export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: FileSystemOf): Promise<StorageLocation> {
   const { path: location, type } = volume;
   if (location === null) throw volumeError(volume, 'it has no path', 'set path =');
@@ -124,7 +131,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
   }
-  // A file created in place of a missing device would be in memory, and lost at the next boot.
+  // A file created in place of a missing device would be in memory and would be lost at the next boot.
   const system = await fileSystemOf(directory);
   if (system === 'devices' || system === 'ramfs') {
     const where = system === 'devices' ? 'below /dev' : `on a ${system}`;
@@ -134,12 +141,15 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   return { path: location, kind: 'missing', stats };
 }
 
-/** Returns the identity of the storage, which is equal for two names of the same file or device. Null if the storage cannot be shared. */
+/**
+ * Returns the identity of the storage, which is the same for all names of a file or device. Returns null if the storage is neither a file
+ * nor a device.
+ */
 export async function storageIdentity(storage: Storage): Promise<string | null> {
   return storage.handle === null ? null : storageName(await storage.handle.stat({ bigint: true }));
 }
 
-/** Returns the `storageIdentity` of storage that is not open yet, or null if the storage does not exist. */
+/** Returns the same identity as `storageIdentity`, for storage that is not open yet, or null if the storage does not exist. */
 export async function namedIdentity(volume: ServerVolumeConfig): Promise<string | null> {
   if (volume.path === null || volume.type === 'memory' || volume.type === 'null') return null;
   const stats = await stat(volume.path, { bigint: true }).catch(() => null);
@@ -147,9 +157,10 @@ export async function namedIdentity(volume: ServerVolumeConfig): Promise<string 
 }
 
 /**
- * Returns the size to serve in bytes, a multiple of the block size. If a size is configured, a smaller file is extended to that size, and
- * only the beginning of a larger file is served. Otherwise the result is the size of the file or device, rounded down to whole blocks.
- * `isInUse`: true if clients may be writing. Throws E_VOLUME, also if the path no longer names the open file.
+ * Returns the size in bytes at which to serve the volume, a multiple of the block size. If a size is configured, a smaller file is extended
+ * to that size, and only the beginning of a larger file is served. If no size is configured, the result is the size of the file or device,
+ * rounded down to whole blocks. `isInUse`: true if clients may be writing to the volume. Throws E_VOLUME on failure, and also if the path
+ * no longer names the open file.
  */
 export async function settleSize(
   storage: Storage,
@@ -160,9 +171,10 @@ export async function settleSize(
   const { presentBytes, sizeBytes } = await measure(storage);
   if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
   try {
-    // Extend the file by name, because the descriptor of a read-only volume does not permit it.
+    // Extend the file by name, because a file that is open read-only cannot be extended through its descriptor.
     await truncate(storage.path, sizeBytes);
-    // Do not sync a file in use, because it may have much data to write back. The next start gets the size from the configuration.
+    // Do not sync a file in use, because the kernel may have much of its data to write back. If a crash undoes the extension, the next
+    // start extends the file again, because the configuration has the size.
     if (!isInUse) await handle.sync();
   } catch (thrown) {
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
@@ -170,7 +182,7 @@ export async function settleSize(
   return { sizeBytes, grownFromBytes: presentBytes };
 }
 
-/** Returns the sizes of open storage and of the volume on it. Throws E_VOLUME like `settleSize`. */
+/** Returns the size of open storage and the size of the volume on it. Throws E_VOLUME like `settleSize`. */
 export async function measure(storage: Storage): Promise<{ readonly presentBytes: number; readonly sizeBytes: number }> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { presentBytes: volume.sizeBytes ?? 0, sizeBytes: volume.sizeBytes ?? 0 };
@@ -182,7 +194,7 @@ export async function measure(storage: Storage): Promise<{ readonly presentBytes
   return fittingSize(volume, storage.path, stats);
 }
 
-/** Returns the sizes of existing storage and of the volume on it. Throws E_VOLUME if the volume does not fit. */
+/** Returns the size of existing storage and the size of the volume on it. Throws E_VOLUME if the volume does not fit. */
 export function fittingSize(
   volume: ServerVolumeConfig,
   location: string,
@@ -236,7 +248,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
   let handle: FileHandle | null = null;
   try {
     handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
-    // Otherwise a crash of the machine may remove the file, together with every write already flushed to it.
+    // Without this sync, a crash of the machine could remove the file, together with every write already flushed to it.
     await syncDirectory(directory);
     return { volume, id, type: 'file', path: file, handle, isCreated: true };
   } catch (thrown) {
@@ -260,7 +272,7 @@ async function openExisting(volume: ServerVolumeConfig, id: string, file: string
 
 async function openDevice(volume: ServerVolumeConfig, id: string, device: string): Promise<Storage> {
   try {
-    // O_EXCL: opening fails while the device is mounted or otherwise in use, and the device cannot be mounted while it is served.
+    // With O_EXCL, opening fails while the device is mounted or otherwise in use, and the device cannot be mounted while it is served.
     const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
     return { volume, id, type: 'block', path: device, handle, isCreated: false };
   } catch (thrown) {
@@ -293,8 +305,8 @@ async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory:
 }
 
 /**
- * Creates the directory and checks its owner: in a parent directory that all users may write to, another user could have created it, or a
- * link in its place.
+ * Creates the directory and checks its owner, because in a parent directory that all users may write to, another user could have created a
+ * directory or a link of this name.
  */
 async function makeOwnDirectory(volume: ServerVolumeConfig, directory: string): Promise<void> {
   try {

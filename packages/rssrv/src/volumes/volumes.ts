@@ -1,6 +1,6 @@
-// The listener's volumes: those that are served, with their storage open and locked, and those that could not be opened. Workers open the
-// storage themselves (backends/open-backend.ts). volume-change.ts makes changes, at the start and after a reload. Invariant: the set of
-// served volumes changes as a whole, in `commit` of a change.
+// Manages the listener's volumes: those that are served, with their storage open and locked, and those that could not be opened. Workers
+// open the storage themselves (backends/open-backend.ts). volume-change.ts makes the changes at the start and at each reload. Invariant: a
+// configuration change replaces the set of served volumes as a whole, in its `commit`.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -30,7 +30,7 @@ export class Volumes {
     return this.list;
   }
 
-  /** Configured volumes that are not served, each with its reason. */
+  /** Configured volumes that are not served, each with the reason. */
   get failures(): readonly VolumeFailure[] {
     const cut = [...this.state.held.values()].flatMap((held) => (held.cut === null ? [] : [failureOf(held.storage.volume, held.cut)]));
     return [...this.state.failures, ...cut];
@@ -45,20 +45,20 @@ export class Volumes {
 
   /**
    * Performs all parts of a plan that can fail. The served volumes stay as they were until `commit`. `configured`: all volumes of the new
-   * file. Throws E_VOLUME or E_SYSTEM if the plan fails as a whole; everything is then undone.
+   * configuration file. If the plan fails as a whole, everything is undone, and E_VOLUME or E_SYSTEM is thrown.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
     return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.setState(state));
   }
 
-  /** The name of a volume, or its id if the volume is not open. */
+  /** Returns the name of a volume, or its id if the volume is not open. */
   nameOf(id: string): string {
     return this.heldBy(id)?.served.name ?? id;
   }
 
   /**
-   * Stops serving a volume whose storage has been found truncated, until a reload finds the storage whole. Resolves with the error text, or
-   * null if the truncation was already known or the volume is not open.
+   * Stops serving a volume whose storage has been found truncated, until a reload finds the storage whole. Resolves with the text of the
+   * error, or with null if the truncation was already known or the volume is not open.
    */
   async cut(id: string): Promise<string | null> {
     const held = this.heldBy(id);
@@ -70,7 +70,7 @@ export class Volumes {
       this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
       return error;
     };
-    // Stop serving the volume at once, because measuring takes time, and only the message needs the size.
+    // Stop serving the volume before its storage is measured, because measuring takes time and only the message needs the size.
     mark(null);
     const size = await held.storage.handle?.stat().then(
       ({ size: bytes }) => bytes,
@@ -79,15 +79,15 @@ export class Volumes {
     return mark(size ?? null).message;
   }
 
-  /** Returns the id of a configured volume, and the size at which it is served, null if it is not. */
+  /** Returns the id of a configured volume and the size at which it is served; the size is null if the volume is not open. */
   standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
     const key = volumeKey(volume);
     return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
   }
 
   /**
-   * Resolves when all earlier writes of any process to the volume are durable. Throws E_VOLUME if the storage reports an error, and
-   * E_TIMEOUT if it does not answer.
+   * Resolves when all earlier writes to the volume, made by any process, are durable. Throws E_VOLUME if the storage reports an error, and
+   * E_TIMEOUT if the storage does not answer.
    */
   async sync(id: string): Promise<void> {
     const held = this.heldBy(id);
@@ -103,9 +103,10 @@ export class Volumes {
   }
 
   /**
-   * Called after a worker has reported a write-back error, which has started a new incarnation. The kernel would also report this error on
-   * the listener's descriptor. A sync clears the error there, so that it does not fail a later take-over. No other error is missed: clients
-   * resend earlier writes, and the worker that next opens the storage gets later errors.
+   * Called after a worker has reported a write-back error, which has started a new incarnation. The kernel would report this error on the
+   * listener's descriptor, too. A sync clears the error on that descriptor, so that the error does not fail a later take-over. No other
+   * error is missed, because clients resend all earlier writes, and errors of later writes are reported to the worker that opens the
+   * storage next.
    */
   async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;
@@ -117,7 +118,10 @@ export class Volumes {
     this.list = [...state.held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
   }
 
-  /** Closes the descriptors, which releases the locks, and removes memory volumes. Call it only after all workers have exited. */
+  /**
+   * Closes the descriptors, which releases the locks, and removes the files of memory volumes. Must be called only after all workers have
+   * exited.
+   */
   async close(): Promise<void> {
     const { held } = this.state;
     this.syncs.stop();

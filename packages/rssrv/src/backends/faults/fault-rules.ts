@@ -1,6 +1,7 @@
-// Faults that are injected into the operations of a volume under test: delay, pause, throttle or failure. Pure: time, random numbers and
-// the files that switch faults on are ports. faulty-backend.ts counts the operations. Invariant: `passed` is called once for each
-// operation, with null (execute it) or with the errno that is its result.
+// Implements the faults that rssrv injects into a volume's operations for tests: delay, pause, throttle and failure. This module is pure:
+// the clock, the random numbers and the check for the files that switch faults on are ports. faulty-backend.ts counts the operations in
+// progress. Invariant: a fault calls `passed` once for each operation, with null if the operation may proceed, or with the errno with which
+// it fails.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -9,17 +10,17 @@ import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
 export type FaultOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;
-/** Calls `passed` at once or later. A flush has no range, so its position and length are 0. */
+/** Decides on one operation and then calls `passed`, immediately or later. A flush has no range, so its position and length are 0. */
 export type Fault = (operation: FaultOperation, positionBytes: number, lengthBytes: number, passed: Passed) => void;
 
 export interface FaultPorts {
   readonly clock: Clock;
-  /** A random number, uniform in [0, 1). */
+  /** Returns a random number, uniformly distributed in [0, 1). */
   readonly random: () => number;
   readonly isThere: (file: string) => boolean;
 }
 
-/** Delays each operation by the sum of all matching rules. */
+/** Delays each operation by the sum of the delays of all matching rules. */
 export function delay(rules: readonly TestDelay[], { clock, random, isThere }: FaultPorts): Fault {
   return (operation, _positionBytes, _lengthBytes, passed) => {
     const fitting = rules.filter((rule) => isFor(rule, operation) && isOn(rule, isThere));
@@ -30,8 +31,9 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: F
 }
 
 /**
- * Fails an operation if a rule applies to it. If several apply, the first one decides. As with real storage, once a flush has failed, no
- * flush succeeds until the volume is opened again, because the extent of the loss is unknown.
+ * Fails an operation if a rule applies to it. If several rules fail the same operation, the first of them determines the errno. After one
+ * flush has failed, all later flushes fail until the volume is opened again. Real storage behaves in the same way, because it is unknown
+ * which writes were lost.
  */
 export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);
@@ -60,7 +62,10 @@ export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   };
 }
 
-/** Limits the rate of reads and writes. They pass one at a time. Each waits until the time for all earlier bytes has elapsed. */
+/**
+ * Limits the rate of reads and writes. They pass one at a time. Each read or write starts when, at this rate, all earlier ones would be
+ * complete.
+ */
 export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   let freeMs = 0;
   return (operation, _positionBytes, lengthBytes, passed) => {

@@ -1,5 +1,6 @@
-// A backend that injects faults into its operations (fault-rules.ts), for tests. Every operation waits; none is executed at once on the
-// event loop. Invariant: each operation is answered once, and `close` resolves only after that.
+// A backend wrapper for tests that injects the faults of fault-rules.ts into every operation. `tryRead` and `tryWrite` always return
+// WOULD_WAIT, so that no operation bypasses the faults. Invariant: the backend answers each operation once, and `close` resolves only after
+// all operations have been answered.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
@@ -59,7 +60,7 @@ export class FaultyBackend implements Backend {
     this.run('zero', positionBytes, lengthBytes, done, (end) => this.inner.zero(positionBytes, lengthBytes, keepAllocated, fua, end));
   }
 
-  /** The fault rules treat this operation as a read. */
+  /** The fault rules treat an extents query as a read. */
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
     let pairs: number[] = [];
     this.run(

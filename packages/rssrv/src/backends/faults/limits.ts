@@ -1,8 +1,11 @@
-// Bounds of rssrv's backends/faults/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds that the code in backends/faults/ enforces. Each name includes the unit. src/limits.ts asserts that these bounds are consistent
+// with those of other folders.
 
 const MIB = 1024 * 1024;
 
 export const TEST_PAUSE_POLL_MS = 20;
-/** Unsynced bytes that a volume with test-lose-unsynced keeps. Above this bound the volume syncs itself, like a kernel that writes back. */
+/**
+ * Maximum number of unsynced bytes that a volume with test-lose-unsynced keeps. A volume with this many unsynced bytes performs a sync
+ * before it accepts the next write, as a kernel writes back dirty pages.
+ */
 export const UNSYNCED_MAX_BYTES = 64 * MIB;

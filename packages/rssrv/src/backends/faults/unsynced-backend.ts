@@ -1,6 +1,6 @@
-// A backend that passes only flushed and FUA writes on to its storage. Other writes wait in an UnsyncedStore, and a crash of the machine
-// loses them (docs/HACKING.md, Faults of a volume). Invariants: a read sees the newest data; a successful flush makes durable all writes
-// answered before it; writes answered later stay unsynced.
+// A backend wrapper that passes a write on to the storage only if the write has FUA or when a flush follows it. All other writes stay in an
+// UnsyncedStore and are lost if the machine crashes (docs/HACKING.md, Faults of a volume). Invariants: a read returns the newest data; a
+// successful flush makes all writes durable that were answered before it began; writes answered after that stay unsynced.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -22,13 +22,14 @@ export class UnsyncedBackend implements Backend {
   private readonly gate: FlushGate;
   private readonly inFlight = new InFlight();
 
-  /** `released` is called after the backend is closed, when the store is no longer needed. */
+  /** `released` is called once the backend is closed and no longer uses the store. */
   constructor(inner: Backend, store: UnsyncedStore, onError: BackendPorts['onError'], released: () => void) {
     this.inner = inner;
     this.store = store;
     this.onError = onError;
     this.released = released;
-    // The storage has only part of the content, so its extents are wrong. The inner backend reports its own errors.
+    // The storage lacks the unsynced writes, so the extents that it reports would be wrong. The gate does not report errors, because the
+    // inner backend has already reported them.
     this.capabilities = { ...inner.capabilities, canDiscard: false, canExtents: false };
     this.gate = new FlushGate(
       (end) => this.sync(end),
@@ -56,7 +57,7 @@ export class UnsyncedBackend implements Backend {
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
-    // Collect the pieces now: if a flush moves data to the storage during this read, the read sees it in the pieces or in the storage.
+    // Collect the pieces before reading: if a flush moves data to the storage during the read, these pieces still have that data.
     const pieces = this.store.overlapping(positionBytes, lengthBytes);
     const end = this.begin(done);
     this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {
@@ -84,7 +85,7 @@ export class UnsyncedBackend implements Backend {
     this.gate.flush(this.begin(done));
   }
 
-  /** Leaves the range unchanged, which storage without support for holes may also do. */
+  /** Leaves the range unchanged, as a discard also does on storage that does not support holes. */
   discard(_positionBytes: number, _lengthBytes: number, done: IoDone): void {
     setImmediate(this.begin(done), STATUS.OK);
   }
@@ -130,7 +131,7 @@ export class UnsyncedBackend implements Backend {
   private sync(end: IoEnd): void {
     const { upTo } = this.store;
     this.store.takeTurn((over) => {
-      // Pieces that a later FUA write has overwritten are no longer in the store.
+      // Collect the pieces only now, because FUA writes that had their turn earlier have removed the pieces that they overwrote.
       bring(this.inner, this.store.until(upTo), 0, (status) => {
         const errno = status === STATUS.OK ? this.store.forget(upTo) : statusEntry(status).errno;
         over();
@@ -145,7 +146,7 @@ export class UnsyncedBackend implements Backend {
   }
 }
 
-/** Writes the pieces in order and makes them durable. */
+/** Writes the pieces to the inner backend in order, then flushes it. */
 function bring(inner: Backend, pieces: readonly UnsyncedPiece[], index: number, done: IoDone): void {
   const piece = pieces[index];
   if (piece === undefined) {

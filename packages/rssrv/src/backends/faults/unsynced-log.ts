@@ -1,8 +1,8 @@
-// The log of one volume's unsynced writes, a file in RUN. Like a kernel's cache, it outlives the process that accepted the writes. A boot
-// clears RUN, so these writes are lost. This module also syncs them for the listener when no client has the volume open. Only one process
-// writes the file at a time: the worker of the client that holds the volume for writing. Invariants: the next process finds every record
-// that `append` reported as written; a partial record left by a killed process is removed before the next append; the file is removed only
-// when its writes are durable.
+// Keeps the log of one volume's unsynced writes in a file in RUN. Like the kernel's page cache, the log outlives the process that accepted
+// the writes. A boot clears RUN and thereby loses these writes. For the listener, this module also moves the logged writes to the storage
+// when no client has the volume open. Only one process at a time writes the file: the worker of the client that holds the volume for
+// writing. Invariants: every record that `append` reported as written is found by the next process; `append` also removes a partial record
+// that a killed process has left; the file is removed only once its writes are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -16,7 +16,7 @@ import fs from 'node:fs';
 
 const MODE = 0o600;
 
-/** Returns the records of a log, or no records if the log is missing. Throws errors from node:fs. */
+/** Returns the records of a log, or an empty list if the log does not exist. Throws errors from node:fs. */
 export function readLog(file: string): readonly UnsyncedRecord[] {
   try {
     return decodeRecords(fs.readFileSync(file)).records;
@@ -27,7 +27,7 @@ export function readLog(file: string): readonly UnsyncedRecord[] {
 }
 
 export class UnsyncedLog {
-  /** The records that the log had when it was opened. */
+  /** The records that the file had when this process opened it. */
   readonly found: readonly UnsyncedRecord[];
   private readonly file: string;
   private readonly location: string;
@@ -45,17 +45,21 @@ export class UnsyncedLog {
     if (records.length === 0) this.append(placeRecord(location));
   }
 
-  /** Returns null, or the errno name of a failure. After a failure the record is not in the file. */
+  /** Returns null on success, or the errno name on failure. If the write fails, the file does not contain the record. */
   append(record: UnsyncedRecord): string | null {
     const bytes = encodeRecord(record);
     const errno = writeWholeSync(this.descriptor, bytes, 0, bytes.length, this.length);
     if (errno === null) this.length += bytes.length;
-    // Remove a partial record, because it would be read as the beginning of the next record. A killed process may also have left one.
+    // Remove a partial record, because the next reader would take it for the beginning of another record. A process that was killed may
+    // also have left a partial record here.
     fs.ftruncateSync(this.descriptor, this.length);
     return errno;
   }
 
-  /** Replaces all records with these pieces. Returns null, or the errno name of a failure. After a failure the log is unchanged. */
+  /**
+   * Replaces all records with records of the given pieces. Returns null on success, or the errno name on failure. If it fails, the log is
+   * unchanged.
+   */
   replace(pieces: readonly UnsyncedPiece[]): string | null {
     const records = [placeRecord(this.location), ...pieces.map(recordOf)];
     const bytes = Buffer.concat(records.map(encodeRecord));
@@ -83,7 +87,8 @@ function recordOf({ positionBytes, lengthBytes, data }: UnsyncedPiece): Unsynced
 }
 
 /**
- * Writes the content of the log to the storage, and removes the log. `handle`: the storage, open for writing. Throws errors from node:fs.
+ * Writes the data in the log to the storage, syncs the storage, and then removes the log. `handle`: the storage, open for writing. Throws
+ * errors from node:fs.
  */
 export async function syncUnsynced(logFile: string, handle: FileHandle): Promise<void> {
   for (const { positionBytes, lengthBytes, data } of writesOf(readLog(logFile)).pieces) {

@@ -1,5 +1,6 @@
-// Format of the log of unsynced writes, and a simulation of how many survive a crash of the machine. Pure; unsynced-log.ts manages the
-// file. Invariant: only complete records count. The first record names the file or device to which the others belong.
+// Defines the format of the log of unsynced writes, and simulates which of these writes survive a crash of the machine. This module is
+// pure; unsynced-log.ts reads and writes the file. Invariant: incomplete records are ignored. The first record names the file or device
+// to which the writes in the other records belong.
 //
 //    0..3     4       5..7   8..13           14..19         20..
 //    RSUW     kind    0      position (48)   length (48)    data of a write, or the name
@@ -13,7 +14,7 @@ export interface UnsyncedRecord {
   readonly kind: RecordKind;
   readonly positionBytes: number;
   readonly lengthBytes: number;
-  /** Data of a WRITE, or name in a PLACE; null for other kinds. */
+  /** The data of a WRITE record or the name in a PLACE record; null for records of other kinds. */
   readonly data: Buffer | null;
 }
 
@@ -57,12 +58,12 @@ export interface CrashedSector {
   readonly data: Buffer;
 }
 
-/** Probabilities that an unsynced sector survives a crash, from none to all. */
+/** Possible probabilities that an unsynced sector survives a crash. One of them is chosen for each crash. */
 const SURVIVAL = [0, 0.1, 0.5, 0.9, 1];
 
 /**
- * Decides which unsynced writes survive a crash. The result lists sectors, each with one of the contents written to it. No write to any
- * other sector survives. `random`: returns a number uniform in [0, 1).
+ * Chooses at random which unsynced sectors survive a crash. Returns these sectors, each with one of the contents that were written to it.
+ * The unsynced writes to all other sectors are lost. `random` returns a random number, uniformly distributed in [0, 1).
  */
 export function crashed(records: readonly UnsyncedRecord[], random: () => number): readonly CrashedSector[] {
   const contents = new Map<number, Buffer[]>();

@@ -1,6 +1,6 @@
-// One volume's unsynced writes and their log. All backends of the volume in this process share them, because all handles of the volume have
-// the same content. unsynced-backend.ts owns the storage. Invariants: pieces and log agree; writes to the storage take turns, so that no
-// flush overwrites a newer FUA write with older data.
+// Keeps one volume's unsynced writes in memory and in their log. All backends of the volume in this process share one store, because every
+// handle of the volume must read the same content. unsynced-backend.ts owns the storage. Invariants: the pieces in memory agree with the
+// log; writes to the storage are executed one after the other, so that no flush overwrites a newer FUA write with older data.
 
 import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
@@ -27,12 +27,12 @@ export class UnsyncedStore {
     this.bytes = bytesOf(this.writes);
   }
 
-  /** True if a sync is needed before the store can take more writes. */
+  /** True if the store must be synced before it can accept another write. */
   get isFull(): boolean {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** The last piece that a flush requested now must cover. */
+  /** Number of the last piece that a flush requested now must cover. */
   get upTo(): number {
     return this.writes.last;
   }
@@ -46,7 +46,7 @@ export class UnsyncedStore {
   }
 
   /**
-   * Adds a write. `data` is copied; null means zeros. Returns null, or the errno name of a failure. After a failure nothing has been added.
+   * Adds a write. `data` is copied; null means zeros. Returns null on success, or the errno name on failure. If it fails, nothing is added.
    */
   add(positionBytes: number, lengthBytes: number, data: Buffer | null): string | null {
     const own = data === null ? null : Buffer.from(data);
@@ -57,7 +57,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** Removes a range for which the storage durably has newer data. */
+  /** Removes a range from all pieces, because the storage durably has newer data there. */
   cut(positionBytes: number, lengthBytes: number): string | null {
     if (this.overlapping(positionBytes, lengthBytes).length === 0) return null;
     const errno = this.log.append({ kind: RECORD.CUT, positionBytes, lengthBytes, data: null });
@@ -66,8 +66,8 @@ export class UnsyncedStore {
   }
 
   /**
-   * Removes all pieces up to this one, which the storage durably has. Returns null, or the errno name of a failure. After a failure nothing
-   * has been removed.
+   * Removes all pieces with numbers up to `upTo`, because the storage durably has their data. Returns null on success, or the errno name on
+   * failure. If it fails, nothing is removed.
    */
   forget(upTo: number): string | null {
     const errno = this.log.replace(this.writes.pieces.filter(({ number }) => number > upTo));
@@ -77,7 +77,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** Runs `task` when no other task is running. */
+  /** Runs `task` as soon as no other task is running. */
   takeTurn(task: (end: () => void) => void): void {
     this.waiting.push(task);
     if (!this.isBusy) this.next();
@@ -98,7 +98,7 @@ function bytesOf({ pieces }: UnsyncedWrites): number {
   return pieces.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
 }
 
-/** Returns the writes that are still unsynced according to a log's records. */
+/** Returns the writes that are still unsynced according to the records of a log. */
 export function writesOf(records: readonly UnsyncedRecord[]): UnsyncedWrites {
   const writes = new UnsyncedWrites();
   for (const { kind, positionBytes, lengthBytes, data } of records) {

@@ -1,9 +1,9 @@
-// Writes to one volume that its storage does not have yet, because no flush has followed them. A crash of the machine loses them. Pure;
-// unsynced-log.ts stores the writes, unsynced-backend.ts owns the storage. Invariant: a read must see the storage's data with all pieces
-// laid over it in order.
+// Keeps the writes to one volume that have not reached its storage, because no flush has followed them. If the machine crashes, these
+// writes are lost. This module is pure: unsynced-log.ts stores the writes in a file, and unsynced-backend.ts owns the storage. Invariant:
+// the content of the volume is the storage's data, overwritten by all pieces in order.
 
 export interface UnsyncedPiece {
-  /** Increases from piece to piece. The parts of a split piece have the same number. */
+  /** Numbers increase in the order in which the pieces were written. If a piece is split, its parts keep its number. */
   readonly number: number;
   readonly positionBytes: number;
   readonly lengthBytes: number;
@@ -30,7 +30,7 @@ export class UnsyncedWrites {
     this.list.push({ number: ++this.lastNumber, positionBytes, lengthBytes, data });
   }
 
-  /** Removes a range for which the storage has newer data. */
+  /** Removes a range from all pieces, because the storage has newer data there. */
   cut(positionBytes: number, lengthBytes: number): void {
     const endBytes = positionBytes + lengthBytes;
     this.list = this.list.flatMap((piece) => {
@@ -40,19 +40,19 @@ export class UnsyncedWrites {
     });
   }
 
-  /** Removes pieces that the storage durably has. */
+  /** Removes all pieces with numbers up to `upTo`, because the storage durably has their data. */
   forget(upTo: number): void {
     this.list = this.list.filter(({ number }) => number > upTo);
   }
 
-  /** Pieces that a read of this range must lay over the storage's data. */
+  /** Returns the pieces with which a read of this range must overwrite the data from the storage. */
   overlapping(positionBytes: number, lengthBytes: number): readonly UnsyncedPiece[] {
     const endBytes = positionBytes + lengthBytes;
     return this.list.filter((piece) => piece.positionBytes < endBytes && piece.positionBytes + piece.lengthBytes > positionBytes);
   }
 }
 
-/** Lays pieces over the data in `target`, which was read from the storage at `positionBytes`. */
+/** Overwrites data in `target` with the pieces. The data was read from the storage at `positionBytes`. */
 export function layOver(
   pieces: readonly UnsyncedPiece[],
   target: Buffer,

@@ -1,6 +1,5 @@
 // Wraps a volume's backend in the faults that the volume's `test-...` keys configure. Without those keys it returns the backend unchanged.
-// This is the only module that knows all faults. Order from the outermost wrapper to the innermost: pause, delay, throttle, errors, then
-// unsynced writes.
+// No other module knows all the faults. The faults apply to an operation in this order: pause, delay, throttle, errors, unsynced writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
@@ -15,10 +14,10 @@ import { UnsyncedLog } from './unsynced-log.ts';
 import { UnsyncedStore } from './unsynced-store.ts';
 
 const RANDOM_STEPS = 2 ** 32;
-/** Path of the log -> store, with its number of users. */
+/** The stores in use and the number of users of each, keyed by the path of the log. */
 const stores = new Map<string, { readonly store: UnsyncedStore; users: number }>();
 
-/** On failure it closes the backend and throws E_VOLUME. */
+/** If wrapping fails, closes the backend and throws E_VOLUME. */
 export async function withFaults(backend: Backend, volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const { test } = volume;
   if (test === undefined) return backend;

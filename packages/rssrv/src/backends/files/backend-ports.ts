@@ -1,5 +1,5 @@
-// The ports of a backend: time, the helpers that all backends of a process share, and a way to report system errors. The backend's caller
-// gets only a status.
+// The ports through which a backend gets the time and the helpers that all backends of a process share, and reports system errors. Errors
+// need a port of their own, because the caller of a backend gets only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RangeHelper } from '../ranges/range-helper.ts';
@@ -9,11 +9,14 @@ export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' |
 
 export interface BackendPorts {
   readonly clock: Clock;
-  /** Number of times this process has slept; 0 if unknown (inline-policy.ts). */
+  /** Returns how often threads of this process have slept, or 0 if this is unknown (inline-policy.ts). */
   readonly sleeps: () => number;
   readonly helper: RangeHelper;
-  /** The threads of this process, shared by all open volumes. */
+  /** The storage threads of this process, which all open volumes share. */
   readonly threads: ThreadShares;
-  /** Called when the storage has failed. `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. */
+  /**
+   * Called when an operation on the storage has failed. `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the
+   * volume.
+   */
   readonly onError: (operation: BackendOperation, errno: string) => void;
 }

@@ -1,5 +1,5 @@
-// Facts about a block device, from /sys/dev/block (Linux). This module only reads, and knows nothing about volumes. opened-file.ts and
-// volume-storage.ts open the devices and use these facts.
+// Reads the facts about a block device from /sys/dev/block (Linux). This module opens no device and knows nothing about volumes.
+// opened-file.ts and volume-storage.ts open the devices and use these facts.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
 export interface BlockDeviceFacts {
   readonly sizeBytes: number;
-  /** True if the device can zero ranges. Holes are punched in the same way. */
+  /** True if the device can zero ranges, and therefore punch holes. */
   readonly canPunch: boolean;
 }
 
@@ -26,12 +26,13 @@ export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/bloc
 }
 
 function canZeroRanges(directory: string): boolean {
-  // A partition uses its disk's queue, which is in the parent directory. Resolve the link first, because `..` must lead to the disk.
+  // A partition uses the queue of its disk, and that queue is in the parent directory. Resolve the symbolic link first, so that `..` is the
+  // disk's directory.
   for (const queue of ['queue', '../queue']) {
     try {
       return Number(fs.readFileSync(`${fs.realpathSync(directory)}/${queue}/write_zeroes_max_bytes`, 'latin1')) > 0;
     } catch {
-      // The file is missing: try the next path. If there is none, the device counts as unable to zero ranges.
+      // The file is missing: try the next path. If neither file exists, the device is assumed to be unable to zero ranges.
     }
   }
   return false;

@@ -1,7 +1,7 @@
-// The backend for all storage that has a descriptor: regular files, block devices and files in memory. opened-file.ts opens them,
-// range-operations.ts makes holes, file-end.ts detects truncation. Invariants: data is returned only if it was read completely; a
-// successful flush covers every write that had ended before the flush was requested, and means that the file was not truncated at that
-// time; after `close` resolves, no system call of this backend is running.
+// The backend for all storage that is accessed through a file descriptor: regular files, block devices and files in memory. opened-file.ts
+// opens the storage, range-operations.ts punches holes, and file-end.ts detects truncation. Invariants: a read succeeds only if it has read
+// all requested data; a successful flush covers every write that ended before the flush was requested, and proves that the file was not
+// truncated at that time; once `close` has resolved, no system call of this backend is running.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';
@@ -20,16 +20,16 @@ import type { BackendOperation, BackendPorts } from './backend-ports.ts';
 export interface FileBackendParts {
   readonly type: 'file' | 'block' | 'memory';
   readonly descriptor: number;
-  /** The same file opened with O_DSYNC, for FUA. Null for read-only storage and storage in memory. */
+  /** Descriptor of the same file, opened with O_DSYNC for FUA writes. Null for read-only storage and storage in memory. */
   readonly syncedDescriptor: number | null;
   readonly sizeBytes: number;
   readonly readonly: boolean;
-  /** Decides whether a call is made at once; null if every call is. */
+  /** Decides whether a call may be made on the event loop. Null if every call may. */
   readonly inline: InlinePolicy | null;
   readonly range: RangeFile | null;
 }
 
-/** Stored in place of a closed descriptor, because its number may already belong to another file. */
+/** Replaces the number of a closed descriptor, because the kernel may already have reused that number for another file. */
 const CLOSED = -1;
 
 export class FileBackend implements Backend {
@@ -126,7 +126,7 @@ export class FileBackend implements Backend {
     const end = this.begin('extents', (status) => done(status, status === STATUS.OK ? pairs : []));
     this.ranges.extents(positionBytes, lengthBytes, (errno, found) => {
       pairs = found;
-      // Check the size, because the missing part of a truncated file is not a hole.
+      // Check the size, because the missing part of a truncated file must not be reported as a hole.
       if (errno === null) this.end.check(end);
       else end(errno);
     });
@@ -153,7 +153,7 @@ export class FileBackend implements Backend {
     }
   }
 
-  /** Makes all writes that ended before the call durable. */
+  /** Makes every write durable that ended before this call. */
   private sync(end: IoEnd): void {
     if (this.syncedDescriptor === null) {
       this.end.check(end);
@@ -166,8 +166,8 @@ export class FileBackend implements Backend {
   }
 
   /**
-   * Runs work that may extend the file. If the work could restore the size of a truncated file, the size is checked first. A truncated file
-   * is left unchanged.
+   * Runs `work`, which may extend the file. If `work` could restore the full size of a truncated file, the size is checked first. If the
+   * file has been truncated, `work` does not run.
    */
   private whenWhole(positionBytes: number, lengthBytes: number, end: IoEnd, work: () => void): void {
     if (!this.end.touches(positionBytes, lengthBytes) && !this.end.isCut) {
@@ -180,7 +180,7 @@ export class FileBackend implements Backend {
     });
   }
 
-  /** Counts an operation as begun. The returned function answers it and counts it as ended. */
+  /** Counts an operation as in progress. The returned function answers the operation and then counts it as ended. */
   private begin(operation: BackendOperation, done: IoDone): IoEnd {
     this.enter();
     return (errno) => this.ended.add(() => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno)));
@@ -193,7 +193,8 @@ export class FileBackend implements Backend {
   }
 
   private leave(done: IoDone, status: Status): void {
-    // Answer first: if the answer starts another operation (such as a flush after a zero), that keeps the backend open.
+    // Answer before counting the operation as ended: if the answer starts another operation (such as a flush after a zero), the backend
+    // must not close in between.
     done(status);
     this.inFlight.end();
     this.parts.inline?.poolEnded();
@@ -211,7 +212,7 @@ export class CompletionGroup {
 
   add(end: () => void): void {
     this.ends.push(end);
-    // setImmediate calls its function after the callbacks of all operations that have already ended.
+    // setImmediate calls its function after the callbacks of all operations that have already ended, so that one call answers all of them.
     if (this.ends.length === 1) setImmediate(() => this.callAll());
   }
 

@@ -1,6 +1,7 @@
-// Opens the storage of a volume and creates its file backend. Calls on a regular file are made at once while its data is cached. Calls on a
-// block device start in the thread pool, because its data is seldom cached. Calls on a file in memory are always made at once, without
-// sync. A FileKind describes these differences. Errors name the volume and the path. After an error nothing stays open.
+// Opens the storage of a volume and creates its file backend. Reads and writes of a regular file are executed on the event loop while its
+// data is cached. Reads and writes of a block device use the thread pool at first, because its data is seldom cached. Reads and writes of a
+// file in memory are always executed on the event loop and need no sync. A FileKind describes these differences. Errors name the volume and
+// the path. If opening fails, no descriptor stays open.
 
 import type { BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
@@ -18,9 +19,11 @@ import fs from 'node:fs';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** True if the storage needs no sync: there is no O_DSYNC descriptor, and a flush does nothing. */
+  /** True if the storage needs no sync: no O_DSYNC descriptor is opened, and a flush does not call fdatasync. */
   readonly isVolatile: boolean;
-  /** Size of the open file in bytes, and whether it supports holes. Throws an RsError if the file is of another kind. */
+  /**
+   * Returns the size of the open file in bytes, and whether holes can be punched in it. Throws an RsError if the file is of another kind.
+   */
   readonly inspect: (stats: BigIntStats) => { readonly sizeBytes: number; readonly canPunch: boolean | 'probe' };
 }
 
@@ -35,8 +38,9 @@ function fstat(descriptor: number): Promise<BigIntStats> {
 }
 
 /**
- * Opens `volume.path` as the given kind. Throws E_VOLUME if the file cannot be opened, is not the listener's file, is of another kind, or
- * is shorter than the volume (otherwise each read past the end of the file would fail separately).
+ * Opens `volume.path`, which must be a file of the given kind. Throws E_VOLUME if the file cannot be opened, is not the file that the
+ * listener opened, is of another kind, or is shorter than the volume. A file that is too short is refused at once, because otherwise each
+ * read past its end would fail separately.
  */
 export async function openFile(volume: ServedVolume, kind: FileKind, ports: BackendPorts): Promise<FileBackend> {
   const { path } = volume;
@@ -81,7 +85,8 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
 }
 
 /**
- * Checks that two descriptors, opened by name one after the other, refer to the same file. Otherwise FUA writes would go to another file.
+ * Checks that two descriptors, opened by name one after the other, refer to the same file. If they referred to different files, FUA writes
+ * would go to the wrong one.
  */
 async function assertSame(name: string, path: string, first: number, second: number): Promise<void> {
   const [a, b] = await Promise.all([fstat(first), fstat(second)]);
@@ -89,7 +94,7 @@ async function assertSame(name: string, path: string, first: number, second: num
   throw new RsError('E_VOLUME', `${path} of volume ${name} was replaced while it was being opened: try again`, { volume: name, path });
 }
 
-/** The error if another file is now at the path. Its content is not the volume's, and the lock is not on this file. */
+/** Returns the error for a path at which another file has replaced the volume's file. The new file has other content and is not locked. */
 function replaced(name: string, path: string): RsError {
   return new RsError(
     'E_VOLUME',
@@ -109,13 +114,13 @@ function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   );
 }
 
-/** Throws E_VOLUME naming volume and path. */
+/** Throws E_VOLUME, naming the volume and its path, if the file cannot be opened. */
 export function openMemory(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const inspect = (stats: { readonly size: bigint }) => ({ sizeBytes: Number(stats.size), canPunch: 'probe' as const });
   return openFile(volume, { type: 'memory', inline: null, isVolatile: true, inspect }, ports);
 }
 
-/** Throws E_VOLUME naming volume and path. */
+/** Throws E_VOLUME, naming the volume and its path, if the device cannot be opened. */
 export function openBlockDevice(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   return openFile(
     volume,
@@ -134,7 +139,7 @@ export function openBlockDevice(volume: ServedVolume, ports: BackendPorts): Prom
   );
 }
 
-/** Throws E_VOLUME naming volume and path. */
+/** Throws E_VOLUME, naming the volume and its path, if the file cannot be opened. */
 export function openRegularFile(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   return openFile(
     volume,

@@ -1,7 +1,8 @@
-// Identifies a file or device. Its name is the same for every path to it while it exists, so that volume-change.ts never serves it twice,
-// and opened-file.ts never serves another one in its place. Its stamp stays the same across boots and restarts, as far as the machine can
-// tell, so that volume-failures.ts detects replaced storage. Device numbers are not part of a stamp, because they change with each boot.
-// Neither name nor stamp reveals that content was overwritten in place, or that a file system or disk was restored to an earlier state.
+// Identifies the file or device that stores a volume, by a name and by a stamp. While the file or device exists, every path to it gives the
+// same name. The name tells volume-change.ts that two volumes have the same storage, and opened-file.ts that other storage is now at a
+// path. The stamp consists of facts that usually survive reboots and restarts, so that volume-failures.ts can detect that storage was
+// replaced. Device numbers are not part of a stamp, because each boot may change them. Neither the name nor the stamp reveals that content
+// was overwritten in place, or that a file system or disk was restored to an earlier state.
 
 import type { BigIntStats } from 'node:fs';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
@@ -10,14 +11,14 @@ import { deviceName } from './block-device.ts';
 import fs from 'node:fs';
 import path from 'node:path';
 
-/** File systems (by statfs type) whose inode numbers are only valid until they are unmounted: FAT, exFAT, SMB, 9p and FUSE. */
+/** Types (from statfs) of file systems whose inode numbers may change at the next mount: FAT, exFAT, SMB, 9p and FUSE. */
 const PASSING_INODES = new Set([0x4d44, 0x2011bab0, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x65735546]);
-/** Files below a disk's directory in /sys that contain names by which physical and virtual disks identify themselves. */
+/** Files in a disk's /sys directory that contain an identifier of the physical or virtual disk. */
 const DISK_NAMES = ['dm/uuid', 'md/uuid', 'wwid', 'device/wwid', 'serial', 'device/serial'] as const;
 
 /**
- * Returns the stamp of a file or device, or null if the file or device cannot be distinguished from others. `location`: a path on its file
- * system.
+ * Returns the stamp of a file or device, or null if nothing distinguishes it from other files or devices. `location`: any path on the file
+ * system that contains the file.
  */
 export function storageStamp(stats: BigIntStats, location: string, devicesDirectory = '/sys/dev/block'): string | null {
   if (stats.isBlockDevice()) return deviceStamp(path.join(devicesDirectory, deviceName(stats.rdev)));
@@ -26,7 +27,7 @@ export function storageStamp(stats: BigIntStats, location: string, devicesDirect
   return [inode, birth].filter((part) => part !== null).join('.') || null;
 }
 
-/** Returns true if two stamps may belong to the same file or device. A part that is missing from either stamp is ignored. */
+/** Returns true if two stamps may belong to the same file or device. A part that only one of the stamps has is ignored. */
 export function isSameStamp(one: string | null, other: string | null): boolean {
   if (one === null || other === null || one === other) return true;
   const [shorter, longer] = one.length < other.length ? [one, other] : [other, one];
@@ -81,7 +82,7 @@ function textOf(folder: string, name: string): string | null {
   }
 }
 
-/** The name of a file or device, which is the same for every path to it on this machine while it exists. */
+/** Returns the name of a file or device. While it exists, every path to it on this machine gives the same name. */
 export function storageName(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `device ${deviceName(stats.rdev)}` : `file ${stats.dev}:${stats.ino}`;
 }

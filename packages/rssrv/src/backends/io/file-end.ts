@@ -1,7 +1,8 @@
-// Detects that the file of a volume was truncated. A later write could extend the file again: the lost part would then read as zeros, and
-// the truncation could no longer be detected. Because only a write of the volume's last bytes restores the full size, the size is checked
-// before these writes. A truncated file therefore stays too short until the next check. session-volumes.ts acts on the result. Invariant:
-// once found truncated, a file counts as truncated until a new backend is opened on a whole file.
+// Detects that the file of a volume has been truncated. If a later write extended the file again, the lost part would read as zeros, and
+// the truncation could no longer be detected. Only a write to the last bytes of the volume could restore the full size, so the size is
+// checked before each such write. A truncated file therefore stays too short until the next check detects it. session-volumes.ts acts on
+// the result of a check. Invariant: once a backend has found its file truncated, the file counts as truncated until a new backend is opened
+// on the restored file.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -9,7 +10,7 @@ import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 
 export class FileEnd {
   private readonly descriptor: number;
-  /** True if the descriptor has a meaningful size. The descriptor of a device has none. */
+  /** True if fstat returns a meaningful size for the descriptor. It does not for the descriptor of a block device. */
   private readonly hasSize: boolean;
   private endBytes: number;
   private wasCut = false;
@@ -26,33 +27,33 @@ export class FileEnd {
     return this.wasCut;
   }
 
-  /** Records that the volume has grown. Its storage has already been extended. */
+  /** Records that the volume has grown and that its storage has already been extended. */
   grow(sizeBytes: number): void {
     this.endBytes = Math.max(this.endBytes, sizeBytes);
   }
 
-  /** Records that the file was truncated, because a read ended early. */
+  /** Records that a read ended early, which means that the file has been truncated. */
   cut(): void {
     this.wasCut = true;
   }
 
   /**
-   * Returns true if a write of this range could restore the size of a truncated file. The caller then calls `check` first. Also records
-   * that the file is in use.
+   * Returns true if a write of this range could restore the size of a truncated file. In that case the caller must call `check` before it
+   * writes. The method also records that the file is in use.
    */
   touches(positionBytes: number, lengthBytes: number): boolean {
     this.isUsed = true;
     return this.hasSize && positionBytes + lengthBytes >= this.endBytes;
   }
 
-  /** True if the file needs a check because it has been used since the last one. */
+  /** True if the file has been used since the last check and therefore needs another one. */
   get needsCheck(): boolean {
     return this.hasSize && this.isUsed && !this.wasCut;
   }
 
   /**
-   * Checks the size in the thread pool. `end` gets SHORT_READ if the file is too short or has been found too short before. `end` is never
-   * called before `check` returns.
+   * Checks the size of the file in the thread pool. `end` gets SHORT_READ if the file is too short or was already found too short. `end` is
+   * never called before `check` returns.
    */
   check(end: IoEnd): void {
     this.isUsed = false;
@@ -60,7 +61,7 @@ export class FileEnd {
       setImmediate(end, this.wasCut ? SHORT_READ : null);
       return;
     }
-    // Note the expected size before calling fstat: if the volume grows during the call, fstat may still return the old size of the file.
+    // Remember the expected size before fstat, because fstat may return the old size of the file if the volume grows during the call.
     const { endBytes } = this;
     fs.fstat(this.descriptor, (error, stats) => {
       if (error === null && stats.size < endBytes) this.wasCut = true;

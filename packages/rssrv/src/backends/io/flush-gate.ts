@@ -1,6 +1,6 @@
 // Runs one sync at a time for all waiting flushes (group commit). A flush covers everything written before it, so a flush that arrives
-// during a sync waits for the next one. A failed sync is remembered, and no later flush of this backend succeeds, because the kernel
-// reports a lost write only once per descriptor: the next sync would succeed.
+// during a sync waits for the next one. After a failed sync, all later flushes of this backend fail, too. The kernel reports a lost write
+// only once per descriptor, so the next sync would wrongly succeed.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
@@ -14,7 +14,9 @@ export class FlushGate {
   private waiting: IoDone[] = [];
   private failure: Status = STATUS.OK;
 
-  /** `sync` makes all writes that ended before its call durable. `soon` calls a function after the current call has returned. */
+  /**
+   * `sync` must make every write durable that ended before the call of `sync`. `soon` calls a function after the current call has returned.
+   */
   constructor(
     sync: (end: IoEnd) => void,
     onError: (errno: string) => void,
@@ -25,7 +27,7 @@ export class FlushGate {
     this.soon = soon;
   }
 
-  /** Requests a sync. `done` is never called before this returns. */
+  /** Requests a sync. `done` is never called before `flush` returns. */
   flush(done: IoDone): void {
     if (this.failure !== STATUS.OK) {
       this.soon(() => done(this.failure));
@@ -49,8 +51,8 @@ export class FlushGate {
         this.waiting = [];
       }
       const status = this.failure;
-      // Start the next sync before answering: an answer may request another flush, and that flush must not start a second sync at the same
-      // time.
+      // Start the next sync before answering, because an answer may request another flush, and that flush must not start a second sync at
+      // the same time.
       if (this.waiting.length > 0) this.start();
       for (const done of covered) done(status);
     });

@@ -1,8 +1,8 @@
-// Decides whether a read or write may be executed at once on the event loop or must use the thread pool. The kernel does not tell whether
-// data is cached, so each call on the loop is timed. One slow call proves little, because on a busy machine the process may not have been
-// scheduled. But if the process slept during a second slow call, that call waited for the storage, and the next requests use the pool.
-// While calls in the pool hang, no call is made on the loop, because a hanging call there would stop the whole process. Pure: time and
-// sleeps are ports.
+// Decides whether a read or write may be executed at once on the event loop or must use the thread pool. The kernel does not report whether
+// data is cached, so each call on the event loop is timed. A single slow call proves little, because on a busy machine the process may
+// simply not have been scheduled. But if a second call is slow and the process slept during it, that call has waited for the storage, so
+// the next requests use the thread pool. While calls in the thread pool hang, no call is made on the event loop, because a call that hangs
+// there would block the whole process. This module is pure: it gets the time and the number of sleeps through ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
@@ -12,19 +12,23 @@ export class InlinePolicy {
   private readonly sleeps: () => number;
   private poolRequestsLeft: number;
   /**
-   * Number of calls still to be watched after a slow call or after a series of calls in the pool. One slow call among them moves the next
-   * series to the pool.
+   * Number of calls that remain to be watched after a slow call or after a series of requests in the thread pool. If one of these calls is
+   * slow and the process slept during it, the next series of requests goes to the thread pool.
    */
   private watchedCallsLeft: number;
   private startedMs = 0;
   private sleptBefore = 0;
-  /** Number of calls in the pool. The time below is the end of the last one or, if none has ended yet, the start of the first one. */
+  /**
+   * Number of calls in the thread pool. `movedMs` is the time at which the last of them ended or, if none has ended yet, the time at which
+   * the first one started.
+   */
   private pooled = 0;
   private movedMs = 0;
 
   /**
-   * `start`: `pool` for storage that is usually slow. Calls are then tried on the loop only after a first series of requests in the pool.
-   * `sleeps`: number of times this process has slept, or 0 if unknown, in which case every slow call counts.
+   * `start` is `pool` for storage that is usually slow. With `pool`, the event loop is not used before a first series of requests has gone
+   * to the thread pool. `sleeps` returns how often this process has slept, or 0 if this is unknown. If it is unknown, every slow call
+   * counts.
    */
   constructor(clock: Clock, start: 'sync' | 'pool', sleeps: () => number) {
     this.clock = clock;
@@ -33,7 +37,7 @@ export class InlinePolicy {
     this.watchedCallsLeft = start === 'pool' ? SLOW_CALL_WATCHED_CALLS : 0;
   }
 
-  /** Must be called when a call goes to the pool for any reason. */
+  /** Must be called whenever a call goes to the thread pool, for any reason. */
   poolBegan(): void {
     if (this.pooled++ === 0) this.movedMs = this.clock.monotonicMs();
   }
@@ -44,8 +48,8 @@ export class InlinePolicy {
   }
 
   /**
-   * Returns true if the caller may make the call on the loop. It must then call `inlineEnded` afterwards. False if the call must use the
-   * pool. Calls do not nest.
+   * Returns true if the caller may make the call on the event loop. In that case the caller must call `inlineEnded` after the call. Returns
+   * false if the call must use the thread pool. Calls do not nest.
    */
   mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;
@@ -58,7 +62,7 @@ export class InlinePolicy {
     return true;
   }
 
-  /** Must be called when the call permitted by `mayRunInline` has ended. `lengthBytes`: the length of that call. */
+  /** Must be called when the call permitted by `mayRunInline` has ended. `lengthBytes`: the number of bytes that the call transferred. */
   inlineEnded(lengthBytes: number): void {
     const tookUs = (this.clock.monotonicMs() - this.startedMs) * 1000;
     const isWatched = this.watchedCallsLeft > 0;

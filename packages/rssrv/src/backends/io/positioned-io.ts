@@ -1,21 +1,21 @@
-// Complete reads and writes at a position, on this thread or in the thread pool. Short transfers are continued. A file that ends early is
-// reported as SHORT_READ. This module knows descriptors and errno names, but no volumes.
+// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. Short transfers are continued. If the file ends
+// before the range does, the read fails with SHORT_READ. This module knows descriptors and errno names, but not volumes.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 
-/** Called with the errno name of a failure, or with null after success. */
+/** Called with null after success, or with the errno name after a failure. */
 export type IoEnd = (errno: string | null) => void;
 
-/** Pseudo errno: the file ended before the range did, so it was truncated. */
+/** Pseudo errno of a read that reached the end of the file too early, because the file has been truncated. */
 export const SHORT_READ = 'SHORT_READ';
 /** Converts the errno name of a failed operation to a status. */
 export function statusOf(errno: string): Status {
   return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
 }
 
-/** The error for a write that transfers nothing and reports no error. Retrying it could go on forever. */
+/** The errno for a write that transfers nothing and reports no error. Retrying such a write could go on forever. */
 const NOTHING_WRITTEN = 'EIO';
 
 /** Returns the errno name of a failed system call. Any other error is a bug and is rethrown. */
@@ -25,7 +25,10 @@ function systemErrno(thrown: unknown): string {
   return errno;
 }
 
-/** Reads `lengthBytes` of the file at `positionBytes` into `target` at `offset`. Returns null, or the errno name of a failure. */
+/**
+ * Reads `lengthBytes` bytes of the file at `positionBytes` into `target` at `offset`. Returns null on success, or the errno name on
+ * failure.
+ */
 export function readWholeSync(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
   try {
     let moved = fs.readSync(fd, target, offset, lengthBytes, positionBytes);
@@ -41,8 +44,8 @@ export function readWholeSync(fd: number, target: Buffer, offset: number, length
 }
 
 /**
- * Writes `lengthBytes` of `source` from `offset` to the file at `positionBytes`. Returns null, or the errno name of a failure. After a
- * failure, part of the range may have been written.
+ * Writes `lengthBytes` bytes of `source`, beginning at `offset`, to the file at `positionBytes`. Returns null on success, or the errno name
+ * on failure. After a failure, part of the range may have been written.
  */
 export function writeWholeSync(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number): string | null {
   try {
@@ -58,7 +61,7 @@ export function writeWholeSync(fd: number, source: Buffer, offset: number, lengt
   }
 }
 
-/** Like `readWholeSync`, but in the thread pool. `target` is in use until `end` is called. */
+/** Like `readWholeSync`, but runs in the thread pool. `target` stays in use until `end` is called. */
 export function readWhole(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number, end: IoEnd): void {
   fs.read(fd, target, offset, lengthBytes, positionBytes, (error, moved) => {
     if (error !== null) end(systemErrno(error));
@@ -68,7 +71,7 @@ export function readWhole(fd: number, target: Buffer, offset: number, lengthByte
   });
 }
 
-/** Like `writeWholeSync`, but in the thread pool. `source` is in use until `end` is called. */
+/** Like `writeWholeSync`, but runs in the thread pool. `source` stays in use until `end` is called. */
 export function writeWhole(fd: number, source: Buffer, offset: number, lengthBytes: number, positionBytes: number, end: IoEnd): void {
   fs.write(fd, source, offset, lengthBytes, positionBytes, (error, moved) => {
     if (error !== null) end(systemErrno(error));

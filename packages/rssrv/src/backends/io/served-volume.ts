@@ -1,17 +1,17 @@
-// The listener's description of a volume for a worker: plain data that is sent over the channel between the processes. The listener alone
-// decides type, size and id.
+// Describes a volume for a worker, as plain data that the listener sends over the channel to the worker's process. The listener alone
+// determines type, size and id.
 
 import type { VolumeTests } from '@rsio/common/config/schema/types';
 
-/** A volume that has grown. Its storage has already been extended. */
+/** A volume that has grown. A volume that has grown and whose storage has already been extended. */
 export interface GrownVolume {
   readonly id: string;
   readonly sizeBytes: number;
 }
 
-/** Faults to inject for tests. */
+/** Faults that the volume's backend injects for tests. */
 export interface ServedTests extends VolumeTests {
-  /** The file for the volume's unsynced writes; null if writes go to the storage at once. */
+  /** Path of the log of the volume's unsynced writes; null if writes go directly to the storage. */
   readonly unsyncedFile: string | null;
 }
 
@@ -21,11 +21,14 @@ export interface ServedVolume {
   /** UUID in lower case. */
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
-  /** File or device with the content; null if there is none. With `type = memory`, it is the listener's file in memory. */
+  /**
+   * Path of the file or device that stores the volume's content; null if there is none. With `type = memory`, this is the file that the
+   * listener has created in memory.
+   */
   readonly path: string | null;
   /**
-   * Name (storageName) of the file or device that the listener found at the path and has locked. No other file or device is served from
-   * that path. Undefined if this is not checked.
+   * Name (see `storageName`) of the file or device that the listener has opened at `path`. A worker refuses any other file or device at
+   * that path. If undefined, the worker does not check this.
    */
   readonly storage?: string;
   /** A multiple of `blockSizeBytes`, at least one block. */
@@ -35,7 +38,7 @@ export interface ServedVolume {
   readonly shared: boolean;
   /** Names of the clients that may take the volume over; null means all clients. */
   readonly takeOver: readonly string[] | null;
-  /** True if they may take it over even when writes acknowledged to the holder are lost. */
+  /** True if a take-over is allowed even when writes that were acknowledged to the holder are lost. */
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;

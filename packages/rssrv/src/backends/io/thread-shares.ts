@@ -1,22 +1,24 @@
-// Shares the worker's storage threads among volumes, because a call that hangs occupies its thread. A volume gets another thread only while
-// more threads are free than it already has, so that a thread is always left for the next volume, however many volumes hang. Pure: counts
-// calls and starts them. Invariant: each call is started exactly once; a volume's calls start in the order of their arrival; a call's
-// thread is returned when the call ends.
+// Divides the worker's storage threads among its volumes, because each call that hangs keeps its thread occupied. A volume gets another
+// thread only if more threads are free than the volume already uses, so that one hanging volume cannot occupy all threads. This module is
+// pure: it only counts calls and starts them. Invariants: each call is started exactly once; the calls of one volume are started in their
+// order of arrival; a call returns its thread when it ends.
 
-/** Starts a call. `ended` is called once, when the call's thread is free again. */
+/** Starts a call. The call must call `ended` once, when its thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
 
 export class ThreadShares {
   private free: number;
   private readonly lanes = new Map<string, ThreadLane>();
-  /** Lanes with waiting calls, in the order in which they are served. */
+  /** The lanes with waiting calls, in the order in which they are offered free threads. Each volume has one lane. */
   private readonly waiting = new Set<ThreadLane>();
 
   constructor(threads: number) {
     this.free = threads;
   }
 
-  /** Returns the volume's lane, which all sessions that have the volume open share. Call `leave` when the backend is closed. */
+  /**
+   * Returns the volume's lane, which all sessions that have the volume open share. The caller must call `leave` when the backend is closed.
+   */
   enter(volumeId: string): ThreadLane {
     const lane = this.lanes.get(volumeId) ?? new ThreadLane(this);
     this.lanes.set(volumeId, lane);
@@ -29,7 +31,7 @@ export class ThreadShares {
     if (lane !== undefined && --lane.users === 0) this.lanes.delete(volumeId);
   }
 
-  /** Returns true if a lane with this number of threads may have another one. */
+  /** Returns true if a lane that uses `held` threads may take another one. */
   mayTake(held: number): boolean {
     return held < this.free;
   }
@@ -42,7 +44,10 @@ export class ThreadShares {
     this.waiting.add(lane);
   }
 
-  /** A thread has become free: offers it to the waiting lanes in turn. A lane that gets a thread moves to the end of the queue. */
+  /**
+   * Called when a thread has become free. Offers the free threads to the waiting lanes in turn. A lane that gets a thread moves to the end
+   * of the queue of lanes.
+   */
   given(): void {
     this.free++;
     if (this.waiting.size === 0) return;
@@ -64,7 +69,7 @@ export class ThreadLane {
     this.shares = shares;
   }
 
-  /** Starts the call now, or as soon as the volume may have another thread. */
+  /** Starts the call now, or as soon as the volume may take another thread. */
   run(call: ThreadCall): void {
     if (this.queue.length === 0 && this.shares.mayTake(this.held)) {
       this.start(call);
@@ -78,7 +83,7 @@ export class ThreadLane {
     return this.queue.length > 0;
   }
 
-  /** Starts the oldest waiting call, if the volume may have a thread. */
+  /** Starts the oldest waiting call if the volume may take another thread. Returns true if it has started a call. */
   startNext(): boolean {
     const call = this.shares.mayTake(this.held) ? this.queue.shift() : undefined;
     if (call !== undefined) this.start(call);

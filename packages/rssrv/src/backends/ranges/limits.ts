@@ -1,11 +1,11 @@
-// Bounds of rssrv's backends/ranges/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds that the code in backends/ranges/ enforces. Each name includes the unit. src/limits.ts asserts that these bounds are consistent
+// with those of other folders.
 
 const MIB = 1024 * 1024;
 
 /**
- * Size of the first piece of a long DISCARD or ZERO in the kernel. The size is doubled after a piece that took less than STEP_FAST_MS, and
- * halved after one that took more than STEP_SLOW_MS, between STEP_MIN_BYTES and STEP_MAX_BYTES.
+ * Initial size of the pieces in which a long DISCARD or ZERO is executed. The size is doubled after a piece that took less than
+ * STEP_FAST_MS, and halved after a piece that took more than STEP_SLOW_MS. It stays between STEP_MIN_BYTES and STEP_MAX_BYTES.
  */
 export const ZERO_STEP_BYTES = 16 * MIB;
 export const STEP_MIN_BYTES = MIB;
@@ -15,8 +15,8 @@ export const STEP_SLOW_MS = 50;
 /** A range helper that does not answer within this time is killed. */
 export const RANGE_HELPER_TIMEOUT_MS = 10_000;
 /**
- * Minimum wait before a lost range helper is restarted. The wait doubles with each loss, and returns to the minimum once a helper has been
- * running long enough.
+ * Minimum delay before a range helper that has failed is restarted. The delay doubles with each failure, up to RANGE_HELPER_RETRY_MAX_MS.
+ * If a helper fails after it has run for at least that long, the delay starts at the minimum again.
  */
 export const RANGE_HELPER_RETRY_MS = 1_000;
 export const RANGE_HELPER_RETRY_MAX_MS = 60_000;

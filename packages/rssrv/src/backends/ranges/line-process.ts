@@ -1,12 +1,12 @@
 // A child process that reads one line at a time and answers it with one line. A child that does not answer in time is killed. This module
-// does not know what the lines mean. Invariant: `null` (no answer) is reported only when the line can no longer be executing. For a line
-// that has been sent to the child, this means after the child has exited, however long that takes.
+// does not interpret the lines. Invariant: a line is answered with `null` (no answer) only when the child can no longer be executing it. If
+// the line has been sent to the child, it is therefore answered with `null` only after the child has exited, however long that takes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 
-/** Called with the answer, or with null if the process has exited. */
+/** Called with the child's answer, or with null if there will be no answer. */
 export type LineAnswer = (line: string | null) => void;
 
 interface Question {
@@ -19,7 +19,7 @@ export interface LineProcessOptions {
   readonly args: readonly string[];
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Called once if the process exits without having been told to. */
+  /** Called once if the child fails, or exits without having been told to exit. */
   readonly onLost: (reason: string) => void;
 }
 
@@ -39,17 +39,17 @@ export class LineProcess {
     this.child = this.start();
   }
 
-  /** False once the process has failed or has been told to exit. Every further question is then answered with null. */
+  /** False once the child has failed or has been told to exit. Every further line is then answered with null. */
   get isAlive(): boolean {
     return this.lostReason === null && !this.isEnding;
   }
 
-  /** True if the process has exited. */
+  /** True if the child process has exited. */
   get isGone(): boolean {
     return this.hasExited;
   }
 
-  /** Sends one line (without a newline). `answer` is never called before `ask` returns. */
+  /** Sends `line`, which has no newline at its end, to the child. `answer` is never called before `ask` returns. */
   ask(line: string, answer: LineAnswer): void {
     if (!this.isAlive) {
       setImmediate(answer, null);
@@ -59,7 +59,7 @@ export class LineProcess {
     this.next();
   }
 
-  /** Tells the process to exit once it has answered all lines sent so far. */
+  /** Tells the child to exit once it has answered all lines passed to `ask` so far. */
   end(): void {
     this.isEnding = true;
     if (this.asked === null) this.child?.stdin?.end();
@@ -67,14 +67,15 @@ export class LineProcess {
 
   private start(): ChildProcess | null {
     try {
-      // The child inherits stderr on purpose: when the worker's stderr closes, the child has exited, too.
+      // The child inherits stderr on purpose: a reader of the worker's stderr sees its end only after the child has exited, too.
       const child = spawn(this.options.command, this.options.args, {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: { ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }), LC_ALL: 'C' },
       });
       child.on('error', (error) => this.lose(error.message));
       child.on('close', (code, signal) => this.closed(`it ended with ${signal ?? `status ${code ?? 'unknown'}`}`));
-      // Without free descriptors, there are no pipes. Ignore a broken pipe, because `close` follows and gives the reason.
+      // If the process has no free descriptors, the child has no pipes. Ignore a broken pipe, because a `close` event with the reason
+      // follows.
       child.stdin?.on('error', () => undefined);
       child.stdout?.setEncoding('latin1');
       child.stdout?.on('data', (text: string) => this.receive(text));
@@ -119,8 +120,8 @@ export class LineProcess {
   }
 
   /**
-   * Accepts no more lines. Lines that were not yet sent to the child are answered at once, and the line that was sent is answered after the
-   * child has exited.
+   * Accepts no more lines. Lines that have not been sent to the child are answered with null at once. The line that has been sent is
+   * answered after the child has exited.
    */
   private lose(reason: string): void {
     if (this.lostReason !== null) return;

@@ -1,8 +1,9 @@
-// Punches holes, zeroes ranges and finds extents. Node lacks these kernel calls, so one perl child per process makes them
-// (helpers/ranges.pl). The child is started when the first file is attached and exits after the last one is detached. While it is
-// unavailable (no perl, an unknown architecture, or killed because it did not answer), every answer is LOST, and backends use their
-// fallbacks. It is restarted on demand after a growing delay. Invariant: there is only one child at a time, even while a killed one hangs
-// in the storage.
+// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has one perl child that makes
+// them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. While
+// the child is unavailable (because perl is missing, the architecture is unknown, or the child was killed for not answering), every
+// operation fails with LOST, and backends use their fallbacks. The first operation after a delay, which grows with each failure, starts a
+// new child. Invariant: there is only one child at a time, so a killed child that still hangs in the storage is not replaced until it has
+// exited.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -13,15 +14,21 @@ import { LineProcess } from './line-process.ts';
 
 import util from 'node:util';
 
-/** Pseudo errno: the helper has exited, and none of the operations that it was asked for is running. */
+/** Pseudo errno: the helper is unavailable, and the requested operation is not running. */
 export const LOST = 'LOST';
 
-/** `found`: pairs (bytes, 0 for data or 1 for a hole) that begin at the requested position and may cover less than requested. */
+/**
+ * `found`: pairs (length in bytes; 0 for data or 1 for a hole). They begin at the requested position and may cover less than the requested
+ * range.
+ */
 export type RangeExtents = (errno: string | null, found: readonly number[]) => void;
 
 export interface RangeHelperPorts {
   readonly clock: Clock;
-  /** Called, for logging, when the helper becomes unusable. `retryMs`: minimum time until a restart; null if it is never restarted. */
+  /**
+   * Called when the helper becomes unusable, so that this can be logged. `retryMs`: minimum time until a restart; null if the helper will
+   * never be restarted.
+   */
   readonly onLost: (reason: string, retryMs: number | null) => void;
   /** Called when the helper can be used again. */
   readonly onBack?: () => void;
@@ -30,7 +37,7 @@ export interface RangeHelperPorts {
   readonly architecture?: string;
 }
 
-/** The errno (EBADF) with which the helper answers if it has not opened the file. */
+/** The errno (EBADF) with which the helper answers for a file that it has not opened. */
 const UNKNOWN_FILE = 9;
 
 type Numbers = (errno: string | null, values: readonly number[]) => void;
@@ -38,10 +45,10 @@ type Numbers = (errno: string | null, values: readonly number[]) => void;
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** Number of each attached file -> words of the line with which the helper opens the file. */
+  /** For each attached file, keyed by its number: the words of the line that tells the helper to open the file. */
   private readonly files = new Map<number, readonly (string | number)[]>();
   private losses = 0;
-  /** Time at which the current child was started. No other child is started before `notBeforeMs`. */
+  /** Time at which the current child was started. No new child is started before `notBeforeMs`. */
   private startedMs = 0;
   private notBeforeMs = 0;
   private isLost = false;
@@ -53,13 +60,13 @@ export class RangeHelper {
   }
 
   /**
-   * Passes the file behind the descriptor `fd` of this process to the helper. `canPunch`: true or false if this is known (block devices),
-   * otherwise `probe`. Resolves with null if the helper cannot be used.
+   * Makes the helper open the file to which the descriptor `fd` of this process refers. `canPunch`: whether holes can be punched, if this
+   * is known (block devices); otherwise `probe`. Resolves with null if the helper cannot be used.
    */
   async attach(fd: number, writable: boolean, canPunch: boolean | 'probe'): Promise<RangeFile | null> {
     const id = ++this.lastId;
     this.attached++;
-    // The path below /proc leads to the same file even if the file's name now belongs to another file.
+    // This path below /proc refers to the open file itself, even if another file now has the file's name.
     const words = [
       'open',
       id,
@@ -80,7 +87,7 @@ export class RangeHelper {
     });
   }
 
-  /** Used by RangeFile only. `answer` is never called before this returns. */
+  /** Used by RangeFile only. `answer` is never called before `ask` returns. */
   ask(words: readonly (string | number)[], answer: Numbers): void {
     const child = this.started();
     if (child === null) {
@@ -94,7 +101,7 @@ export class RangeHelper {
       }
       this.recovered();
       const [errno = 0, ...values] = line.split(' ').map(Number);
-      // The helper does not know the file, because it could not reopen the file after a restart.
+      // This errno means that the helper could not reopen the file after a restart.
       if (errno === UNKNOWN_FILE) answer(LOST, []);
       else answer(errno === 0 ? null : util.getSystemErrorName(-errno), values);
     });
@@ -105,7 +112,7 @@ export class RangeHelper {
     return this.ports.clock.monotonicMs();
   }
 
-  /** Used by RangeFile only. Removes a file that was detached. */
+  /** Used by RangeFile only. Removes a detached file, and ends the child if no other file is attached. */
   detached(id: number): void {
     this.files.delete(id);
     this.attached--;
@@ -178,7 +185,7 @@ export class RangeFile {
     this.helper.ask(['punch', this.id, positionBytes, lengthBytes], end);
   }
 
-  /** Zeroes a range that stays allocated. */
+  /** Zeroes a range and keeps it allocated. */
   zero(positionBytes: number, lengthBytes: number, end: IoEnd): void {
     this.helper.ask(['zero', this.id, positionBytes, lengthBytes], end);
   }
@@ -187,7 +194,7 @@ export class RangeFile {
     this.helper.ask(['extents', this.id, positionBytes, positionBytes + lengthBytes, EXTENTS_PER_ANSWER_MAX], done);
   }
 
-  /** Resolves when the helper has closed the file. */
+  /** Resolves when the helper has closed the file or is unavailable. */
   detach(): Promise<void> {
     return new Promise((resolve) => {
       this.helper.ask(['close', this.id], () => {

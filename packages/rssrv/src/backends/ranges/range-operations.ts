@@ -1,7 +1,8 @@
-// Implements DISCARD, ZERO and extents for one descriptor through the range helper. Without the helper, fallbacks write zeros, ignore
-// discards and report everything as data. Long ranges are processed in steps off the event loop. The length of the steps is adapted to the
-// time they take, so that steps are short on any storage, and even terabytes need only a few. Invariants: the fallback for a range starts
-// only after the helper's call for that range has ended; a sector counts as a hole only if all its bytes are in holes.
+// Executes DISCARD, ZERO and extents queries on one descriptor through the range helper. Without the helper, ZERO writes zeros, DISCARD
+// does nothing, and an extents query reports the whole range as data. A long range is processed in steps, none of them on the event loop.
+// The length of a step adapts to the speed of the storage, so that a step is short on slow storage and a long range needs few steps on fast
+// storage. Invariants: the fallback for a range starts only after the helper's call for that range has ended; a sector counts as a hole
+// only if all of its bytes are in holes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -11,9 +12,9 @@ import { type IoEnd, writeWhole } from '../io/positioned-io.ts';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
 
-/** Errors from storage that does not support the operation. The operation is not tried again. */
+/** Errors from storage that does not support the operation. After one of these errors, the operation is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
-/** Failures that leave the range unchanged. A discard is only a hint, so it succeeds nevertheless. */
+/** Failures that leave the range unchanged. A DISCARD is only a hint, so it succeeds in spite of these failures. */
 const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
 
 const ZEROS = { buffer: null as Buffer | null };
@@ -25,7 +26,7 @@ function zeros(): Buffer {
 
 type Step = (positionBytes: number, lengthBytes: number, end: IoEnd) => void;
 
-/** Like `inSteps`, but adapts the length of the steps to the time they take. */
+/** Like `inSteps`, but adapts the length of the steps to the time that they take. */
 function inMeasuredSteps(
   positionBytes: number,
   lengthBytes: number,
@@ -44,8 +45,8 @@ function inMeasuredSteps(
 }
 
 /**
- * Calls `step` for one piece after another until one fails. If `step` never calls back before it returns, `end` is not called before
- * `inSteps` returns.
+ * Calls `step` for each piece in turn, until the range is complete or a step fails. If `step` always calls back after it has returned,
+ * `end` is also called only after `inSteps` has returned.
  */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, stepBytes);
@@ -68,7 +69,7 @@ export class RangeOperations {
     this.range = range;
     this.mayPunch = range?.canPunch === true;
     // Zeroing cannot be probed, because a probe would have to zero past the end of the file, and that would allocate space. The first ZERO
-    // finds out.
+    // shows whether the storage supports it.
     this.mayZero = this.mayPunch;
   }
 
@@ -131,7 +132,7 @@ export class RangeOperations {
   }
 }
 
-/** Appends an extent, or extends the last extent if the state is the same. */
+/** Appends an extent, or extends the last extent if that has the same state. */
 function append(pairs: number[], sectors: number, state: ExtentState): void {
   if (sectors <= 0) return;
   const last = pairs.length - 1;
@@ -140,10 +141,11 @@ function append(pairs: number[], sectors: number, state: ExtentState): void {
 }
 
 /**
- * Converts byte extents into sector extents. `found`: pairs (bytes, 0 for data or 1 for a hole) that begin at `positionBytes` and may cover
- * less or more than `lengthBytes`. Returns pairs (sectors, EXTENT) from the same position to the last whole known sector, at most
- * `lengthBytes`. They have no gaps, no empty pairs, and no two neighbours with the same state. If nothing is known, it returns one DATA
- * extent. `positionBytes` and `lengthBytes` are multiples of a sector.
+ * Converts byte extents into sector extents. `found`: pairs (length in bytes; 0 for data or 1 for a hole). They begin at `positionBytes`
+ * and may cover less or more than `lengthBytes`. Returns pairs (number of sectors, EXTENT state) that begin at `positionBytes`, end with
+ * the last sector that is known as a whole, and cover at most `lengthBytes`. The pairs have no gaps, none of them is empty, and no two
+ * neighbours have the same state. If no whole sector is known, it returns one DATA extent for the range. `positionBytes` and `lengthBytes`
+ * must be multiples of the sector size.
  */
 export function extentPairs(positionBytes: number, lengthBytes: number, found: readonly number[]): number[] {
   const pairs: number[] = [];
@@ -178,7 +180,7 @@ export class StepSize {
   /** Adapts the step size after a step of this length has taken `ms` milliseconds. */
   took(lengthBytes: number, ms: number): void {
     if (ms > STEP_SLOW_MS) this.sizeBytes = Math.max(STEP_MIN_BYTES, this.sizeBytes / 2);
-    // A short last step of a range says nothing about a whole step.
+    // A fast last step that is shorter than the others says nothing about the speed of a whole step.
     else if (ms < STEP_FAST_MS && lengthBytes >= this.sizeBytes) this.sizeBytes = Math.min(STEP_MAX_BYTES, this.sizeBytes * 2);
   }
 }
