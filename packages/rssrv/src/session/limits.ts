@@ -1,5 +1,5 @@
-// Bounds that the code in session/ enforces. Each name that has a unit includes it. src/limits.ts asserts that these bounds are consistent
-// with those of other folders.
+// Bounds that the code in session/ enforces. The names include the units. src/limits.ts asserts that these bounds are consistent with those
+// of other folders.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 
@@ -8,27 +8,27 @@ const MIB = 1024 * 1024;
 /** Maximum total size of the READs that a session is re-executing for late copies. These READs do not count against the window. */
 export const REREAD_MAX_BYTES = 8 * MIB;
 /**
- * If less than one in this many of a session's handle numbers is left, the server ends the session at the next quiet moment. The client's
- * next session can use all numbers again.
+ * The server ends a session at the next quiet moment if less than 1/HANDLE_NUMBERS_LOW_PART of the session's handle numbers is left. The
+ * client's next session can use all numbers again.
  */
 export const HANDLE_NUMBERS_LOW_PART = 20;
 /** A session is quiet while all requests that it is executing are younger than this. */
 export const SESSION_QUIET_MS = 100;
 /**
- * While more than this many bytes of answers are queued on a path, further READs on that path wait. With a longer queue, data would leave
- * the processor's cache before it is sent.
+ * While more than this many bytes of answers are queued on a path, further READs on that path wait. With a longer queue, the data would
+ * leave the processor's cache before it is sent.
  */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 /**
  * Maximum total size of the answers that a client has not read, over all paths of its session. The answers to READs that are being executed
- * count, too. Above this bound, READs wait on each path that has more than one segment of unread answers. A client that keeps to its window
- * never exceeds this bound.
+ * count, too. Above this bound, READs wait on each path that has more than one segment of unread answers. A client that stays within its
+ * window never exceeds this bound.
  */
 export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 
 /**
- * If the server's list no longer has the interface of a path, the server waits this long for the client to retire the path. It then closes
- * the path.
+ * Time for which the server waits for a client to retire a path after the path's interface was removed from the server's list. The server then
+ * closes the path.
  */
 export const UNLISTED_PATH_MS = 5_000;
 

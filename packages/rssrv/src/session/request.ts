@@ -24,7 +24,7 @@ export interface OpenVolume {
   readonly incarnation: string;
   /** The usable size in bytes, which grows when the volume grows. */
   sizeBytes: number;
-  /** True if the handle is being closed or has been revoked. No new request is then started on it. */
+  /** True if the handle is being closed or has been revoked, so that no new request is started on it. */
   isClosing: boolean;
   /** True if anything has been written since the last sync began. */
   hasUnsynced: boolean;

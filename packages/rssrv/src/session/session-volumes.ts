@@ -1,5 +1,5 @@
 // Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. This module asks the listener, through a
-// port, whether the client may have a volume, and itself opens and revokes the handles. Invariants: a session uses a handle number only
+// port, whether the client may open a volume. It opens and revokes the handles itself. Invariants: a session uses a handle number only
 // once; no request is started on a closing handle; a CLOSE or a revocation completes only after the handle has released its backend; a hold
 // is released only if no handle of its volume is open or being opened; the size of a handle never shrinks.
 
@@ -75,7 +75,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** For each revoked volume, keyed by its id: the epoch up to which its grants were revoked while the OPEN was in progress. */
+  /** Epoch up to which grants were revoked while the OPEN was in progress, keyed by volume id. */
   readonly revoked: Map<string, number>;
 }
 
@@ -187,7 +187,7 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /** Flushes and closes all volumes. Failed flushes are not reported here, because the module that syncs the volume reports them. */
+  /** Flushes and closes all volumes. Failed flushes are not reported here, because volume-syncs.ts reports them. */
   async closeAll(): Promise<void> {
     // While one handle is being closed, another one may be revoked and removed.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);

@@ -173,8 +173,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Closes the path with the most unread answers if the session has too many of them. This limits the memory that is used for answers to a
-   * client that does not read them.
+   * Closes the path with the most unread answers if all paths together have more than OUTPUT_HARD_MAX_BYTES of them. This limits the memory
+   * that is used for answers to a client that does not read them.
    */
   relieve(): void {
     let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];

@@ -1,5 +1,5 @@
-// Advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Node.js has no flock, so a
-// short-lived perl child (helpers/locks.pl) inherits the descriptors and takes the locks. A flock belongs to the open file and not to the
+// Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Node.js has no flock, so
+// a short-lived perl child (helpers/locks.pl) inherits the descriptors and takes the locks. A flock belongs to the open file and not to the
 // process that took it, so this process holds the locks until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
@@ -70,7 +70,7 @@ async function flockAll(descriptors: readonly number[], modes: readonly number[]
 interface Ran {
   /** The helper's output. The output is incomplete if the helper could not start or took too long. */
   readonly text: string;
-  /** True if a signal other than that of our time-out has killed the helper. */
+  /** True if the helper was killed by a signal that this process did not send. */
   readonly isKilled: boolean;
 }
 

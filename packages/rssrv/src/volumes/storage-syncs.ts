@@ -43,8 +43,8 @@ export class StorageSyncs {
 
   /**
    * Resolves when all earlier writes to the volume are durable. Rejects with an errno in `code` if the storage reports an error, and with
-   * E_TIMEOUT if the storage does not answer or too many syncs are running. After a time-out, a sync that has started continues. If it then
-   * fails, `failedLate` is called.
+   * E_TIMEOUT if the storage does not answer or too many syncs are running. After a time-out, a sync that has started continues. If that
+   * sync fails later, `failedLate` is called.
    */
   sync(volumeId: string, descriptor: number): Promise<void> {
     return new Promise((resolve, reject) => {

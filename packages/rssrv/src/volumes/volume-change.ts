@@ -1,7 +1,7 @@
 // Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed ones. Until `commit`, everything
 // can be undone except the extension of files, which does no harm because no volume uses the added bytes. Storage is opened and locked
-// before its size is settled, so that a file that another process serves is never extended. Volume ids are saved last, so that a change
-// that fails saves no id.
+// before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that a change that
+// fails saves no id.
 
 import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -55,7 +55,7 @@ export class VolumeChange {
   private readonly ports: VolumePorts;
   private readonly take: (state: VolumeState) => void;
   private readonly claims = new StorageClaims();
-  /** The records as volumes.json has them. */
+  /** The records that were read from volumes.json. */
   private readonly records: IdRecords;
   private ids: ReadonlyMap<string, string> = new Map();
   private readonly opened = new Map<string, HeldVolume>();
@@ -142,8 +142,8 @@ export class VolumeChange {
   }
 
   /**
-   * Undoes the change. Must be called only if `commit` is not called. If released storage cannot be reopened, for example because another
-   * process has opened it, its volume is recorded as a failure.
+   * Undoes a change that was prepared but not committed. If released storage cannot be reopened, for example because another process has
+   * opened it, its volume is recorded as a failure.
    */
   async undo(): Promise<void> {
     for (const { storage } of this.opened.values()) await discardStorage(storage);

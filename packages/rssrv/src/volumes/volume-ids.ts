@@ -25,13 +25,13 @@ export interface IdRecords {
   /** The id of each volume, keyed by volumeKey, including volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
   /**
-   * Location of the volume's content when the volume was last served, keyed by id. A volume with a generated id that has never been served
-   * has no entry.
+   * Location of the volume's content when the volume was last served, keyed by id. A volume with a generated id has no entry until it is
+   * served for the first time.
    */
   readonly places: ReadonlyMap<string, string>;
   /**
-   * Size in bytes when the volume was last served, keyed by id (generated or configured). A volume has no entry if its size is unknown or
-   * it is in memory.
+   * Size in bytes when the volume was last served, keyed by id (generated or configured). A volume has no entry if it is in memory or its
+   * size is unknown.
    */
   readonly sizes: ReadonlyMap<string, number>;
   /**

@@ -17,10 +17,11 @@ export interface VolumeStanding {
 }
 
 export interface VolumePlan {
-  /** Volumes to open. If any of them cannot be opened, the whole configuration file is refused. */
+  /** Volumes to open. If any added volume cannot be opened, the whole configuration file is refused. */
   readonly added: readonly ServerVolumeConfig[];
   /**
-   * Unchanged volumes that could not be opened before. If any of them still cannot be opened, the rest of the plan is applied nevertheless.
+   * Unchanged volumes that could not be opened before. If any of these volumes still cannot be opened, the rest of the plan is applied
+   * nevertheless.
    */
   readonly retried: readonly ServerVolumeConfig[];
   /** Volumes that stay on their storage, with their new settings. */
@@ -60,7 +61,7 @@ const FIELDS = Object.keys(KEYS) as Field[];
 /** Fields that may change while the volume is held, because they are checked separately or do not affect the holder. */
 const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent', 'takeOver', 'takeOverForce']);
 
-/** `standingOf` is called for volumes of `old` only. */
+/** Compares the volumes in `old` and `next`. `standingOf` is called only for volumes in `old`. */
 export function volumeChanges(
   old: readonly ServerVolumeConfig[],
   next: readonly ServerVolumeConfig[],
@@ -144,7 +145,7 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
 /** Returns true if a change to this field moves the volume to other storage, or requires its storage to be reopened. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
-  // The file of a memory volume is named after its id, and would be empty if it were reopened.
+  // The file of a memory volume is named after the volume's id, and reopening the volume would create an empty file.
   if (was.type === 'memory') return field === 'id';
   return was.type !== 'null' && (field === 'path' || field === 'readonly');
 }

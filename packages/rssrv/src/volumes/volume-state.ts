@@ -35,7 +35,7 @@ export interface VolumePorts extends StoragePorts {
 export interface HeldVolume {
   readonly storage: Storage;
   readonly served: ServedVolume;
-  /** The error if the volume is not served, because its storage was truncated. Null if the volume is served. */
+  /** The error if the storage was truncated and the volume is therefore not served; null if the volume is served. */
   readonly cut: RsError | null;
 }
 

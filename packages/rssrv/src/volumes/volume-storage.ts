@@ -1,7 +1,7 @@
 // Opens the storage of one configured volume for the listener: detects its type, creates and extends files, creates memory files, and
 // reports what is wrong. The listener keeps the descriptor open, so that the lock stays and no write-back error is lost between two
-// workers. Storage is opened and locked (volume-change.ts) before its size is settled, so that a file that another process serves is never
-// extended.
+// workers. Storage is opened and locked (volume-change.ts) before anything extends it, so that a file that another process serves is never
+// changed.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
@@ -21,7 +21,7 @@ export interface Storage {
   readonly id: string;
   readonly type: ServedVolume['type'];
   readonly path: string | null;
-  /** Stays open as long as the volume is served. Null for `type = null`. */
+  /** The open file or device, which stays open as long as the volume is served. Null for `type = null`. */
   readonly handle: FileHandle | null;
   readonly isCreated: boolean;
 }
@@ -109,7 +109,7 @@ export async function openStorage(
 
 interface StorageLocation {
   readonly path: string;
-  /** `missing` means that a file can be created there. */
+  /** `missing` means that there is no file yet but that one can be created. */
   readonly kind: 'missing' | 'file' | 'block';
   readonly stats: BigIntStats | null;
 }
@@ -157,10 +157,10 @@ export async function namedIdentity(volume: ServerVolumeConfig): Promise<string 
 }
 
 /**
- * Returns the size in bytes at which to serve the volume, a multiple of the block size. If a size is configured, a smaller file is extended
- * to that size, and only the beginning of a larger file is served. If no size is configured, the result is the size of the file or device,
- * rounded down to whole blocks. `isInUse`: true if clients may be writing to the volume. Throws E_VOLUME on failure, and also if the path
- * no longer names the open file.
+ * Returns the size in bytes with which the volume is served, a multiple of the block size. If a size is configured, a smaller file is
+ * extended to that size, and only the beginning of a larger file is served. If no size is configured, the result is the size of the file or
+ * device, rounded down to whole blocks. `isInUse`: true if clients may be writing to the volume. Throws E_VOLUME on failure, and also if
+ * the path no longer names the open file.
  */
 export async function settleSize(
   storage: Storage,

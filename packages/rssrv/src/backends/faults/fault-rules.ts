@@ -1,7 +1,6 @@
 // Implements the faults that rssrv injects into a volume's operations for tests: delay, pause, throttle and failure. This module is pure:
-// the clock, the random numbers and the check for the files that switch faults on are ports. faulty-backend.ts counts the operations in
-// progress. Invariant: a fault calls `passed` once for each operation, with null if the operation may proceed, or with the errno with which
-// it fails.
+// it reaches the clock, the random numbers and the file system only through ports. faulty-backend.ts counts the operations in progress.
+// Invariant: a fault calls `passed` once for each operation, with null if the operation may proceed, or with the errno with which it fails.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,7 +9,10 @@ import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
 export type FaultOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;
-/** Decides on one operation and then calls `passed`, immediately or later. A flush has no range, so its position and length are 0. */
+/**
+ * Decides whether an operation proceeds or fails, and then calls `passed`, immediately or later. A flush has no range, so its position and
+ * length are 0.
+ */
 export type Fault = (operation: FaultOperation, positionBytes: number, lengthBytes: number, passed: Passed) => void;
 
 export interface FaultPorts {
@@ -32,8 +34,8 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: F
 
 /**
  * Fails an operation if a rule applies to it. If several rules fail the same operation, the first of them determines the errno. After one
- * flush has failed, all later flushes fail until the volume is opened again. Real storage behaves in the same way, because it is unknown
- * which writes were lost.
+ * flush has failed, all later flushes fail until the volume is opened again. Real storage is treated in the same way, because after a
+ * failed flush it is unknown which writes were lost.
  */
 export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);
@@ -63,8 +65,8 @@ export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
 }
 
 /**
- * Limits the rate of reads and writes. They pass one at a time. Each read or write starts when, at this rate, all earlier ones would be
- * complete.
+ * Limits the rate of reads and writes. They pass one at a time. Each read or write waits until all earlier ones would be complete at this
+ * rate.
  */
 export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   let freeMs = 0;

@@ -1,4 +1,4 @@
-// Bounds that the code in backends/faults/ enforces. Each name includes the unit. src/limits.ts asserts that these bounds are consistent
+// Bounds that the code in backends/faults/ enforces. The names include the units. src/limits.ts asserts that these bounds are consistent
 // with those of other folders.
 
 const MIB = 1024 * 1024;
@@ -6,6 +6,6 @@ const MIB = 1024 * 1024;
 export const TEST_PAUSE_POLL_MS = 20;
 /**
  * Maximum number of unsynced bytes that a volume with test-lose-unsynced keeps. A volume with this many unsynced bytes performs a sync
- * before it accepts the next write, as a kernel writes back dirty pages.
+ * before it accepts the next write, like a kernel that has too many dirty pages.
  */
 export const UNSYNCED_MAX_BYTES = 64 * MIB;

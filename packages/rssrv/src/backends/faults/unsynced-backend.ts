@@ -1,4 +1,4 @@
-// A backend wrapper that passes a write on to the storage only if the write has FUA or when a flush follows it. All other writes stay in an
+// A backend wrapper that passes a write on to the storage only when the write has FUA or a flush follows it. All other writes stay in an
 // UnsyncedStore and are lost if the machine crashes (docs/HACKING.md, Faults of a volume). Invariants: a read returns the newest data; a
 // successful flush makes all writes durable that were answered before it began; writes answered after that stay unsynced.
 
@@ -28,8 +28,8 @@ export class UnsyncedBackend implements Backend {
     this.store = store;
     this.onError = onError;
     this.released = released;
-    // The storage lacks the unsynced writes, so the extents that it reports would be wrong. The gate does not report errors, because the
-    // inner backend has already reported them.
+    // The storage lacks the unsynced writes, so the extents that it reports would be wrong. Errors of the inner backend need no report
+    // here, because the inner backend reports them itself.
     this.capabilities = { ...inner.capabilities, canDiscard: false, canExtents: false };
     this.gate = new FlushGate(
       (end) => this.sync(end),
@@ -85,7 +85,7 @@ export class UnsyncedBackend implements Backend {
     this.gate.flush(this.begin(done));
   }
 
-  /** Leaves the range unchanged, as a discard also does on storage that does not support holes. */
+  /** Does nothing, like a discard on storage that does not support holes. */
   discard(_positionBytes: number, _lengthBytes: number, done: IoDone): void {
     setImmediate(this.begin(done), STATUS.OK);
   }
@@ -131,7 +131,7 @@ export class UnsyncedBackend implements Backend {
   private sync(end: IoEnd): void {
     const { upTo } = this.store;
     this.store.takeTurn((over) => {
-      // Collect the pieces only now, because FUA writes that had their turn earlier have removed the pieces that they overwrote.
+      // Collect the pieces at the start of this turn, because a FUA write in an earlier turn may have removed some of them.
       bring(this.inner, this.store.until(upTo), 0, (status) => {
         const errno = status === STATUS.OK ? this.store.forget(upTo) : statusEntry(status).errno;
         over();

@@ -1,8 +1,8 @@
 // Keeps the log of one volume's unsynced writes in a file in RUN. Like the kernel's page cache, the log outlives the process that accepted
-// the writes. A boot clears RUN and thereby loses these writes. For the listener, this module also moves the logged writes to the storage
+// the writes. A boot clears RUN, so the unsynced writes are lost. For the listener, this module also moves the logged writes to the storage
 // when no client has the volume open. Only one process at a time writes the file: the worker of the client that holds the volume for
-// writing. Invariants: every record that `append` reported as written is found by the next process; `append` also removes a partial record
-// that a killed process has left; the file is removed only once its writes are durable.
+// writing. Invariants: the next process finds every record that `append` reported as written; `append` removes any partial record that a
+// killed process has left; the file is removed only once its writes are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -57,8 +57,8 @@ export class UnsyncedLog {
   }
 
   /**
-   * Replaces all records with records of the given pieces. Returns null on success, or the errno name on failure. If it fails, the log is
-   * unchanged.
+   * Replaces the content of the log with records for these pieces. Returns null on success, or the errno name on failure. If this fails,
+   * the log is unchanged.
    */
   replace(pieces: readonly UnsyncedPiece[]): string | null {
     const records = [placeRecord(this.location), ...pieces.map(recordOf)];

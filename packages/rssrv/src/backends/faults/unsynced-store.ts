@@ -46,7 +46,8 @@ export class UnsyncedStore {
   }
 
   /**
-   * Adds a write. `data` is copied; null means zeros. Returns null on success, or the errno name on failure. If it fails, nothing is added.
+   * Adds a write. `data` is copied; null means zeros. Returns null on success, or the errno name on failure. If this fails, nothing is
+   * added.
    */
   add(positionBytes: number, lengthBytes: number, data: Buffer | null): string | null {
     const own = data === null ? null : Buffer.from(data);
@@ -66,8 +67,8 @@ export class UnsyncedStore {
   }
 
   /**
-   * Removes all pieces with numbers up to `upTo`, because the storage durably has their data. Returns null on success, or the errno name on
-   * failure. If it fails, nothing is removed.
+   * Removes all pieces with numbers up to `upTo`, because their data is now durable on the storage. Returns null on success, or the errno
+   * name on failure. If this fails, nothing is removed.
    */
   forget(upTo: number): string | null {
     const errno = this.log.replace(this.writes.pieces.filter(({ number }) => number > upTo));

@@ -40,7 +40,7 @@ export class UnsyncedWrites {
     });
   }
 
-  /** Removes all pieces with numbers up to `upTo`, because the storage durably has their data. */
+  /** Removes all pieces with numbers up to `upTo`, because their data is now durable on the storage. */
   forget(upTo: number): void {
     this.list = this.list.filter(({ number }) => number > upTo);
   }

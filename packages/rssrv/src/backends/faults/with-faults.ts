@@ -1,5 +1,6 @@
 // Wraps a volume's backend in the faults that the volume's `test-...` keys configure. Without those keys it returns the backend unchanged.
-// No other module knows all the faults. The faults apply to an operation in this order: pause, delay, throttle, errors, unsynced writes.
+// This is the only module that uses all kinds of faults. The faults apply to an operation in this order: pause, delay, throttle, errors,
+// unsynced writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';

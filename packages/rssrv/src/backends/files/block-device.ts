@@ -11,7 +11,7 @@ export interface BlockDeviceFacts {
   readonly canPunch: boolean;
 }
 
-/** Converts a device number from stat to `MAJOR:MINOR` (on Linux, 12 bits and 20 bits). */
+/** Converts a device number from stat to `MAJOR:MINOR` (12 bits and 20 bits on Linux). */
 export function deviceName(rdev: bigint): string {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
@@ -26,8 +26,8 @@ export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/bloc
 }
 
 function canZeroRanges(directory: string): boolean {
-  // A partition uses the queue of its disk, and that queue is in the parent directory. Resolve the symbolic link first, so that `..` is the
-  // disk's directory.
+  // A partition uses its disk's queue, which is found in the parent directory. Resolve the symbolic link first, so that `..` is the disk's
+  // directory.
   for (const queue of ['queue', '../queue']) {
     try {
       return Number(fs.readFileSync(`${fs.realpathSync(directory)}/${queue}/write_zeroes_max_bytes`, 'latin1')) > 0;

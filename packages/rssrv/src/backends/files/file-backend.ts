@@ -153,7 +153,7 @@ export class FileBackend implements Backend {
     }
   }
 
-  /** Makes every write durable that ended before this call. */
+  /** Syncs all writes that ended before this call. */
   private sync(end: IoEnd): void {
     if (this.syncedDescriptor === null) {
       this.end.check(end);

@@ -1,8 +1,8 @@
 // Identifies the file or device that stores a volume, by a name and by a stamp. While the file or device exists, every path to it gives the
-// same name. The name tells volume-change.ts that two volumes have the same storage, and opened-file.ts that other storage is now at a
-// path. The stamp consists of facts that usually survive reboots and restarts, so that volume-failures.ts can detect that storage was
-// replaced. Device numbers are not part of a stamp, because each boot may change them. Neither the name nor the stamp reveals that content
-// was overwritten in place, or that a file system or disk was restored to an earlier state.
+// same name. By the name, volume-change.ts detects that two volumes have the same storage, and opened-file.ts detects that a path now leads
+// to other storage. The stamp consists of facts that usually survive reboots and restarts, so that volume-failures.ts can detect that
+// storage was replaced. Device numbers are not part of a stamp, because each boot may change them. Neither the name nor the stamp reveals
+// that content was overwritten in place, or that a file system or disk was restored to an earlier state.
 
 import type { BigIntStats } from 'node:fs';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
@@ -82,7 +82,7 @@ function textOf(folder: string, name: string): string | null {
   }
 }
 
-/** Returns the name of a file or device. While it exists, every path to it on this machine gives the same name. */
+/** Returns the name of a file or device. While the file or device exists, every path to it on this machine gives the same name. */
 export function storageName(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `device ${deviceName(stats.rdev)}` : `file ${stats.dev}:${stats.ino}`;
 }

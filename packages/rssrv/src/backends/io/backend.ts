@@ -1,6 +1,6 @@
 // The interface that every backend and every backend wrapper implements. The caller validates range, alignment and rights, so a backend
-// only executes requests. Reads and writes exist in two forms. `tryRead` and `tryWrite` run on the calling thread, but only if the storage
-// is fast (cached). If they return WOULD_WAIT, the caller uses `read` or `write`, which run in the thread pool.
+// only executes requests. Reads and writes exist in two forms. `tryRead` and `tryWrite` run on the calling thread if the data is expected
+// to be cached. If they return WOULD_WAIT, the caller must use `read` or `write`, which run in the thread pool.
 
 import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -11,8 +11,8 @@ export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
 /**
- * The extents are pairs (number of sectors, EXTENT state). They begin at the requested sector and have no gaps. If the status is OK, there
- * is at least one pair.
+ * The extents are pairs (number of sectors, EXTENT state). The pairs begin at the requested sector and have no gaps. If the status is OK,
+ * there is at least one pair.
  */
 export type ExtentsDone = (status: Status, extents: number[]) => void;
 export type ExtentState = (typeof EXTENT)[keyof typeof EXTENT];
@@ -31,20 +31,20 @@ export interface Backend {
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
   /**
-   * Detects truncation of the storage; undefined if the storage has no end that can change. Once the storage has been found truncated,
-   * every operation returns VOLUME_UNAVAILABLE.
+   * Detects truncation of the storage; undefined if the storage cannot be truncated. Once the storage has been found truncated, every
+   * operation returns VOLUME_UNAVAILABLE.
    */
   readonly end?: FileEnd | undefined;
   /** Reads into `target` before it returns. On WOULD_WAIT, `target` is unchanged. Positions and lengths are in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Writes before it returns. Must not be used for FUA writes. On WOULD_WAIT, nothing has been written. */
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
-  /** Reads in the thread pool. `target` belongs to the backend until `done` is called, which never happens before `read` returns. */
+  /** Reads in the thread pool. `target` belongs to the backend until `done` is called. `done` is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
-  /** Makes every write durable that ended before this call. If `done` gets OK, these writes are durable. */
+  /** Syncs all writes that ended before this call. These writes are durable if `done` gets OK. */
   flush(done: IoDone): void;
-  /** Discards the range in short steps. Afterwards the content of the range is undefined or zero. */
+  /** Discards the range in short steps. Afterwards, the range contains undefined data or zeros. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;
   /** Zeroes the range in short steps. `keepAllocated`: if true, no hole is punched. */
   zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void;

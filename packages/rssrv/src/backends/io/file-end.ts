@@ -10,7 +10,7 @@ import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 
 export class FileEnd {
   private readonly descriptor: number;
-  /** True if fstat returns a meaningful size for the descriptor. It does not for the descriptor of a block device. */
+  /** True if fstat returns a meaningful size for the descriptor, which it does not for a block device. */
   private readonly hasSize: boolean;
   private endBytes: number;
   private wasCut = false;
@@ -38,8 +38,8 @@ export class FileEnd {
   }
 
   /**
-   * Returns true if a write of this range could restore the size of a truncated file. In that case the caller must call `check` before it
-   * writes. The method also records that the file is in use.
+   * Returns true if a write of this range could restore the size of a truncated file. In that case, the caller must call `check` before the
+   * write. This method also records that the file is in use.
    */
   touches(positionBytes: number, lengthBytes: number): boolean {
     this.isUsed = true;
@@ -52,7 +52,7 @@ export class FileEnd {
   }
 
   /**
-   * Checks the size of the file in the thread pool. `end` gets SHORT_READ if the file is too short or was already found too short. `end` is
+   * Checks the size of the file in the thread pool. `end` gets SHORT_READ if the file is too short or was found too short earlier. `end` is
    * never called before `check` returns.
    */
   check(end: IoEnd): void {

@@ -15,7 +15,7 @@ export class FlushGate {
   private failure: Status = STATUS.OK;
 
   /**
-   * `sync` must make every write durable that ended before the call of `sync`. `soon` calls a function after the current call has returned.
+   * `sync` must make durable every write that ended before `sync` was called. `soon` calls a function after the current call has returned.
    */
   constructor(
     sync: (end: IoEnd) => void,

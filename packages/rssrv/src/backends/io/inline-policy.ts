@@ -19,16 +19,16 @@ export class InlinePolicy {
   private startedMs = 0;
   private sleptBefore = 0;
   /**
-   * Number of calls in the thread pool. `movedMs` is the time at which the last of them ended or, if none has ended yet, the time at which
-   * the first one started.
+   * Number of calls in the thread pool. `movedMs` is the time at which the last call in the pool ended or, if none has ended yet, the time
+   * at which the first one started.
    */
   private pooled = 0;
   private movedMs = 0;
 
   /**
    * `start` is `pool` for storage that is usually slow. With `pool`, the event loop is not used before a first series of requests has gone
-   * to the thread pool. `sleeps` returns how often this process has slept, or 0 if this is unknown. If it is unknown, every slow call
-   * counts.
+   * to the thread pool. `sleeps` returns how often this process has slept. If `sleeps` returns 0, the number is unknown, and every slow
+   * call counts.
    */
   constructor(clock: Clock, start: 'sync' | 'pool', sleeps: () => number) {
     this.clock = clock;
@@ -48,8 +48,8 @@ export class InlinePolicy {
   }
 
   /**
-   * Returns true if the caller may make the call on the event loop. In that case the caller must call `inlineEnded` after the call. Returns
-   * false if the call must use the thread pool. Calls do not nest.
+   * Returns true if the caller may make the call on the event loop. If it returns true, the caller must call `inlineEnded` after the call.
+   * If it returns false, the call must use the thread pool. Calls do not nest.
    */
   mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;

@@ -15,7 +15,7 @@ export function statusOf(errno: string): Status {
   return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
 }
 
-/** The errno for a write that transfers nothing and reports no error. Retrying such a write could go on forever. */
+/** The errno for a write that transfers nothing and reports no error. Retrying such a write might never end. */
 const NOTHING_WRITTEN = 'EIO';
 
 /** Returns the errno name of a failed system call. Any other error is a bug and is rethrown. */

@@ -1,5 +1,5 @@
 // Describes a volume for a worker, as plain data that the listener sends over the channel to the worker's process. The listener alone
-// determines type, size and id.
+// determines the type, size and id of a volume.
 
 import type { VolumeTests } from '@rsio/common/config/schema/types';
 
@@ -28,10 +28,10 @@ export interface ServedVolume {
   readonly path: string | null;
   /**
    * Name (see `storageName`) of the file or device that the listener has opened at `path`. A worker refuses any other file or device at
-   * that path. If undefined, the worker does not check this.
+   * that path. If it is undefined, the worker accepts any file or device at the path.
    */
   readonly storage?: string;
-  /** A multiple of `blockSizeBytes`, at least one block. */
+  /** Size of the volume in bytes: a multiple of `blockSizeBytes`, at least one block. */
   readonly sizeBytes: number;
   readonly blockSizeBytes: 512 | 4096;
   readonly readonly: boolean;

@@ -3,13 +3,16 @@
 // pure: it only counts calls and starts them. Invariants: each call is started exactly once; the calls of one volume are started in their
 // order of arrival; a call returns its thread when it ends.
 
-/** Starts a call. The call must call `ended` once, when its thread is free again. */
+/** Starts a call. `ended` must be called once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
 
 export class ThreadShares {
   private free: number;
   private readonly lanes = new Map<string, ThreadLane>();
-  /** The lanes with waiting calls, in the order in which they are offered free threads. Each volume has one lane. */
+  /**
+   * The lanes with waiting calls, in the order in which they are offered free threads. Each volume has one lane, its queue of waiting
+   * calls.
+   */
   private readonly waiting = new Set<ThreadLane>();
 
   constructor(threads: number) {

@@ -1,6 +1,6 @@
 // A child process that reads one line at a time and answers it with one line. A child that does not answer in time is killed. This module
-// does not interpret the lines. Invariant: a line is answered with `null` (no answer) only when the child can no longer be executing it. If
-// the line has been sent to the child, it is therefore answered with `null` only after the child has exited, however long that takes.
+// does not interpret the lines. Invariant: a line is answered with `null` (no answer) only when the child can no longer be executing it. A
+// line that has been sent to the child is answered with `null` only after the child has exited, however long that takes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

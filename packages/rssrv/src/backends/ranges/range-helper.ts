@@ -18,8 +18,8 @@ import util from 'node:util';
 export const LOST = 'LOST';
 
 /**
- * `found`: pairs (length in bytes; 0 for data or 1 for a hole). They begin at the requested position and may cover less than the requested
- * range.
+ * `found`: pairs (length in bytes; 0 for data or 1 for a hole). The pairs begin at the requested position and may cover less than the
+ * requested range.
  */
 export type RangeExtents = (errno: string | null, found: readonly number[]) => void;
 

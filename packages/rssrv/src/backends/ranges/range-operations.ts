@@ -45,8 +45,8 @@ function inMeasuredSteps(
 }
 
 /**
- * Calls `step` for each piece in turn, until the range is complete or a step fails. If `step` always calls back after it has returned,
- * `end` is also called only after `inSteps` has returned.
+ * Calls `step` for each piece in turn, until the range is complete or a step fails. If `step` never calls back before it returns, `inSteps`
+ * does not call `end` before it returns either.
  */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, stepBytes);
@@ -69,7 +69,7 @@ export class RangeOperations {
     this.range = range;
     this.mayPunch = range?.canPunch === true;
     // Zeroing cannot be probed, because a probe would have to zero past the end of the file, and that would allocate space. The first ZERO
-    // shows whether the storage supports it.
+    // shows whether the storage supports zeroing.
     this.mayZero = this.mayPunch;
   }
 
@@ -132,7 +132,7 @@ export class RangeOperations {
   }
 }
 
-/** Appends an extent, or extends the last extent if that has the same state. */
+/** Appends an extent, or lengthens the last extent if its state is the same. */
 function append(pairs: number[], sectors: number, state: ExtentState): void {
   if (sectors <= 0) return;
   const last = pairs.length - 1;
@@ -141,11 +141,11 @@ function append(pairs: number[], sectors: number, state: ExtentState): void {
 }
 
 /**
- * Converts byte extents into sector extents. `found`: pairs (length in bytes; 0 for data or 1 for a hole). They begin at `positionBytes`
- * and may cover less or more than `lengthBytes`. Returns pairs (number of sectors, EXTENT state) that begin at `positionBytes`, end with
- * the last sector that is known as a whole, and cover at most `lengthBytes`. The pairs have no gaps, none of them is empty, and no two
- * neighbours have the same state. If no whole sector is known, it returns one DATA extent for the range. `positionBytes` and `lengthBytes`
- * must be multiples of the sector size.
+ * Converts byte extents into sector extents. `found`: pairs (length in bytes; 0 for data or 1 for a hole). The pairs begin at
+ * `positionBytes` and may cover less or more than `lengthBytes`. Returns pairs (number of sectors, EXTENT state) that begin at
+ * `positionBytes`, end with the last sector that is known as a whole, and cover at most `lengthBytes`. The pairs have no gaps, none of them
+ * is empty, and no two neighbours have the same state. If no whole sector is known, the result is one DATA extent for the range.
+ * `positionBytes` and `lengthBytes` must be multiples of the sector size.
  */
 export function extentPairs(positionBytes: number, lengthBytes: number, found: readonly number[]): number[] {
   const pairs: number[] = [];
