@@ -1,5 +1,5 @@
-// Bounds that the code in session/ enforces. The names include the units. src/limits.ts asserts that these bounds are consistent with those
-// of other folders.
+// Bounds that the code in session/ enforces. The names of the constants include the units. src/limits.ts asserts that these bounds are
+// consistent with those of other folders.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 
@@ -27,8 +27,8 @@ export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 
 /**
- * Time for which the server waits for a client to retire a path after the path's interface was removed from the server's list. The server then
- * closes the path.
+ * Time for which the server waits for a client to retire a path after the path's interface was removed from the server's list. After this
+ * time, the server closes the path.
  */
 export const UNLISTED_PATH_MS = 5_000;
 

@@ -1,5 +1,5 @@
 // Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. This module asks the listener, through a
-// port, whether the client may open a volume. It opens and revokes the handles itself. Invariants: a session uses a handle number only
+// port, whether the client may open a volume, but opens and revokes the handles itself. Invariants: a session uses a handle number only
 // once; no request is started on a closing handle; a CLOSE or a revocation completes only after the handle has released its backend; a hold
 // is released only if no handle of its volume is open or being opened; the size of a handle never shrinks.
 
@@ -166,8 +166,8 @@ export class SessionVolumes {
 
   /**
    * Revokes one handle: new requests on it get STALE, and requests in progress are completed and answered. Resolves once the handle is
-   * closed, with the status of its last flush, or OK if it was not open. The hold stays: when the client opens the volume again, the OPEN
-   * succeeds or names the client that has taken the volume over.
+   * closed, with the status of its last flush, or OK if the handle was not open. The hold stays: when the client opens the volume again,
+   * the OPEN succeeds or names the client that has taken the volume over.
    */
   async revokeHandle(handle: number): Promise<Status> {
     const open = this.open.get(handle);

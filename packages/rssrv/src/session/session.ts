@@ -1,7 +1,7 @@
 // The server's side of one session: its paths, slot table and open volumes. The module performs no I/O itself: transports, clock, backends
-// and the listener's answers are ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): apart from READ, LIST and
-// IOCTL, a request is executed at most once; every copy is answered on the path that delivered it; once `end` has been called, no request
-// starts; once `end` has resolved, no request is running.
+// and the listener's answers come in through ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): apart from
+// READ, LIST and IOCTL, a request is executed at most once; every copy is answered on the path that delivered it; once `end` has been
+// called, no request starts; once `end` has resolved, no request is running.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -131,7 +131,7 @@ export class Session implements ServerPathEvents {
 
   /**
    * Ends the session: starts no new requests, answers the requests in progress, flushes and closes the volumes, and then sends BYE on every
-   * path. Resolves once all of this is done. Further calls return the same promise.
+   * path. Resolves when the session has ended. Further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.endOnce(code, sentence);
@@ -173,8 +173,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Closes the path with the most unread answers if all paths together have more than OUTPUT_HARD_MAX_BYTES of them. This limits the memory
-   * that is used for answers to a client that does not read them.
+   * Closes the path with the most unread answers if the unread answers of all paths together exceed OUTPUT_HARD_MAX_BYTES. This limits the
+   * memory that is used for answers to a client that does not read them.
    */
   relieve(): void {
     let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
@@ -295,8 +295,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Executes a READ. If the storage is fast, the data is read directly into the path's output, otherwise through a buffer. `first`: true
-   * unless this is a copy of a finished request.
+   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise it goes through a buffer. `first`:
+   * true unless this is a copy of a finished request.
    */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);
@@ -345,8 +345,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Returns true if the caller must execute this copy of a finished READ. Returns false if an execution in progress answers this copy, too.
-   * It also returns false if too much is being executed again: the copy is then deferred and counts as not yet received.
+   * Returns true if the caller must execute this copy of a finished READ. Returns false if an execution in progress will answer this copy,
+   * too. It also returns false if too much is being executed again: the copy is then deferred and counts as not yet received.
    */
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
     const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);

@@ -50,8 +50,8 @@ export class SharedBackends {
   }
 
   /**
-   * If the caller is the last user, closes the backend and resolves when none of the backend's operations is running. Otherwise resolves at
-   * once, because the caller's own operations have already ended.
+   * If the caller is the last user, closes the backend and resolves when none of the backend's operations is running. If the caller is not
+   * the last user, resolves at once, because the caller's own operations have already ended.
    */
   async release(backend: Backend): Promise<void> {
     const shared = this.byBackend.get(backend);

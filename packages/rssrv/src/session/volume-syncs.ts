@@ -53,7 +53,7 @@ export class VolumeSyncs {
     if (syncing.sinceMs !== null && nowMs - syncing.sinceMs >= SELF_SYNC_MS) this.sync(open);
   }
 
-  /** Performs the last sync of a handle. At that time, no request on the handle is running. */
+  /** Performs the last sync of a handle. When `last` is called, no request on the handle is running. */
   async last(open: OpenVolume): Promise<Status> {
     this.begins(open);
     const status = await new Promise<Status>((resolve) => open.backend.flush(resolve));

@@ -1,7 +1,7 @@
-// Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. Both descriptors
-// refer to the same open file in the kernel, so the process gets every write-back error that the kernel has not yet reported for that file.
-// A sync that hangs blocks only its own process and no thread of the listener. Invariant: a volume has at most one sync at a time, and the
-// result of a sync goes to its caller or, if the sync fails after the time-out, to `failedLate`.
+// Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. The inherited
+// descriptor refers to the same open file in the kernel, so the process gets every write-back error that the kernel has not yet reported
+// for that file. A sync that hangs blocks only its own process and no thread of the listener. Invariant: a volume has at most one sync at a
+// time, and the result of a sync goes to its caller or, if the sync fails after the time-out, to `failedLate`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -211,7 +211,7 @@ export class VolumeChange {
     return { ...this.records, ids: known };
   }
 
-  /** Returns the keys of the removed volumes on each storage, keyed by the identity of the storage. */
+  /** Returns the keys of the removed volumes, grouped by the identity of their storage. */
   private async removedStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
     const going = new Map<string, string[]>();
     for (const volume of this.plan.removed) {
@@ -227,7 +227,7 @@ export class VolumeChange {
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const mayFail = new Set(this.plan.retried.map(volumeKey));
     const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
-      // Fail the whole change if descriptors are lacking, because then no client could be served.
+      // If the process has run out of descriptors, fail the whole change, because no client could be served.
       if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
       this.failures.push(failureOf(volume, toRsError(thrown)));
     };
@@ -346,7 +346,9 @@ export class VolumeChange {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
 
-  /** Throws if RUN has unsynced writes of a volume from which test-lose-unsynced was removed, so that no acknowledged writes vanish. */
+  /**
+   * Throws if RUN still has unsynced writes of a volume whose key test-lose-unsynced was removed, so that no acknowledged write is lost.
+   */
   private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
     const file = this.unsyncedFileOf(id);
     if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;
@@ -365,7 +367,7 @@ export class VolumeChange {
     this.ports.log.warn(unlockedSentence(volume, path), { volume: volume.name });
   }
 
-  /** Locks the files among these storages. Devices need no lock, because a device is opened with O_EXCL if it is writable. */
+  /** Locks the files among these storages. Devices need no lock, because writable devices are opened with O_EXCL. */
   private async lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
     const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
     const outcomes = await (this.ports.takeLocks ?? takeLocks)(
@@ -390,7 +392,7 @@ export class VolumeChange {
       cut = await this.lookForCut(storage, held);
       if (cut === null && (!isSame || volume.sizeBytes === null)) {
         const settled = await settleSize(storage, true);
-        // In this case the device has become smaller, or the file was truncated after the check above.
+        // A smaller size means that the device has shrunk, or that the file was truncated after the check above.
         if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
         else ({ sizeBytes } = settled);
         await this.logWarnings(storage);

@@ -188,7 +188,7 @@ export interface VolumeFacts {
   readonly shared: boolean;
   readonly blocksize: number;
   /**
-   * The stamp of the file or device (storage-identity.ts), or the text `memory` or `null` for volumes of these types. The value null means
+   * The stamp of the file or device (storage-identity.ts), or the text `memory` or `null` for volumes of these types. A stamp of null means
    * that the storage cannot be distinguished from other storage.
    */
   readonly stamp: string | null;

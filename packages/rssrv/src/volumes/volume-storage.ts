@@ -149,7 +149,7 @@ export async function storageIdentity(storage: Storage): Promise<string | null> 
   return storage.handle === null ? null : storageName(await storage.handle.stat({ bigint: true }));
 }
 
-/** Returns the same identity as `storageIdentity`, for storage that is not open yet, or null if the storage does not exist. */
+/** Returns the identity of storage that is not open yet, or null if the storage does not exist. */
 export async function namedIdentity(volume: ServerVolumeConfig): Promise<string | null> {
   if (volume.path === null || volume.type === 'memory' || volume.type === 'null') return null;
   const stats = await stat(volume.path, { bigint: true }).catch(() => null);

@@ -131,7 +131,7 @@ export class UnsyncedBackend implements Backend {
   private sync(end: IoEnd): void {
     const { upTo } = this.store;
     this.store.takeTurn((over) => {
-      // Collect the pieces at the start of this turn, because a FUA write in an earlier turn may have removed some of them.
+      // Collect the pieces only when this flush gets its turn, because an earlier FUA write may have removed some of them.
       bring(this.inner, this.store.until(upTo), 0, (status) => {
         const errno = status === STATUS.OK ? this.store.forget(upTo) : statusEntry(status).errno;
         over();

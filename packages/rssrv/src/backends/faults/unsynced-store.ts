@@ -58,7 +58,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** Removes a range from all pieces, because the storage durably has newer data there. */
+  /** Removes a range from all pieces, because the storage has newer, durable data there. */
   cut(positionBytes: number, lengthBytes: number): string | null {
     if (this.overlapping(positionBytes, lengthBytes).length === 0) return null;
     const errno = this.log.append({ kind: RECORD.CUT, positionBytes, lengthBytes, data: null });

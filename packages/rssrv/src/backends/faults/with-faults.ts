@@ -1,6 +1,6 @@
-// Wraps a volume's backend in the faults that the volume's `test-...` keys configure. Without those keys it returns the backend unchanged.
-// This is the only module that uses all kinds of faults. The faults apply to an operation in this order: pause, delay, throttle, errors,
-// unsynced writes.
+// Wraps a volume's backend so that it injects the faults that the volume's `test-...` keys configure. Without those keys, the backend is
+// returned unchanged. This is the only module that uses all kinds of faults. The faults apply to an operation in this order: pause, delay,
+// throttle, errors, unsynced writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';

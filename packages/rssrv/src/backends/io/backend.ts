@@ -1,6 +1,6 @@
 // The interface that every backend and every backend wrapper implements. The caller validates range, alignment and rights, so a backend
 // only executes requests. Reads and writes exist in two forms. `tryRead` and `tryWrite` run on the calling thread if the data is expected
-// to be cached. If they return WOULD_WAIT, the caller must use `read` or `write`, which run in the thread pool.
+// to be cached. On WOULD_WAIT, the caller must use `read` or `write`, which run in the thread pool.
 
 import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -42,7 +42,7 @@ export interface Backend {
   /** Reads in the thread pool. `target` belongs to the backend until `done` is called. `done` is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
-  /** Syncs all writes that ended before this call. These writes are durable if `done` gets OK. */
+  /** Syncs all writes that ended before this call; they are durable if `done` gets OK. */
   flush(done: IoDone): void;
   /** Discards the range in short steps. Afterwards, the range contains undefined data or zeros. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;

@@ -38,8 +38,8 @@ export class FileEnd {
   }
 
   /**
-   * Returns true if a write of this range could restore the size of a truncated file. In that case, the caller must call `check` before the
-   * write. This method also records that the file is in use.
+   * Returns true if a write of this range could restore the size of a truncated file. If it returns true, the caller must call `check`
+   * before the write. This method also records that the file is in use.
    */
   touches(positionBytes: number, lengthBytes: number): boolean {
     this.isUsed = true;
@@ -61,7 +61,8 @@ export class FileEnd {
       setImmediate(end, this.wasCut ? SHORT_READ : null);
       return;
     }
-    // Remember the expected size before fstat, because fstat may return the old size of the file if the volume grows during the call.
+    // Remember the expected size before calling fstat, because fstat may return the old size of the file if the volume grows during the
+    // call.
     const { endBytes } = this;
     fs.fstat(this.descriptor, (error, stats) => {
       if (error === null && stats.size < endBytes) this.wasCut = true;

@@ -12,8 +12,8 @@ export class InlinePolicy {
   private readonly sleeps: () => number;
   private poolRequestsLeft: number;
   /**
-   * Number of calls that remain to be watched after a slow call or after a series of requests in the thread pool. If one of these calls is
-   * slow and the process slept during it, the next series of requests goes to the thread pool.
+   * Number of calls that remain to be watched after a slow call or after a series of requests in the thread pool. If a watched call is slow
+   * and the process slept during it, the next series of requests goes to the thread pool.
    */
   private watchedCallsLeft: number;
   private startedMs = 0;

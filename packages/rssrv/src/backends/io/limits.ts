@@ -1,5 +1,5 @@
-// Bounds that the code in backends/io/ enforces. The names include the units. src/limits.ts asserts that these bounds are consistent with
-// those of other folders.
+// Bounds that the code in backends/io/ enforces. The names of the constants include the units. src/limits.ts asserts that these bounds are
+// consistent with those of other folders.
 
 const MIB = 1024 * 1024;
 
@@ -16,8 +16,8 @@ export const SLOW_CALL_BYTES_PER_US = 2_000;
 export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
 /**
- * If calls are in the thread pool and none of them has ended for this long, the storage may be hanging. Until one of them ends, no call on
- * the volume is made on the event loop.
+ * If calls are in the thread pool and none of them has ended for this long, the storage may be hanging, and no call on the volume is made
+ * on the event loop.
  */
 export const STORAGE_SILENT_MS = 500;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */

@@ -22,13 +22,13 @@ export interface ServedVolume {
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
   /**
-   * Path of the file or device that stores the volume's content; null if there is none. With `type = memory`, this is the file that the
-   * listener has created in memory.
+   * Path of the file or device that stores the volume's content; null if there is none. With `type = memory`, the path is that of the file
+   * that the listener has created in memory.
    */
   readonly path: string | null;
   /**
    * Name (see `storageName`) of the file or device that the listener has opened at `path`. A worker refuses any other file or device at
-   * that path. If it is undefined, the worker accepts any file or device at the path.
+   * that path. If `storage` is undefined, the worker accepts any file or device at the path.
    */
   readonly storage?: string;
   /** Size of the volume in bytes: a multiple of `blockSizeBytes`, at least one block. */

@@ -1,11 +1,11 @@
-// Bounds that the code in backends/ranges/ enforces. The names include the units. src/limits.ts asserts that these bounds are consistent
-// with those of other folders.
+// Bounds that the code in backends/ranges/ enforces. The names of the constants include the units. src/limits.ts asserts that these bounds
+// are consistent with those of other folders.
 
 const MIB = 1024 * 1024;
 
 /**
- * Initial size of the pieces in which a long DISCARD or ZERO is executed. The size is doubled after a piece that took less than
- * STEP_FAST_MS, and halved after a piece that took more than STEP_SLOW_MS. The size stays between STEP_MIN_BYTES and STEP_MAX_BYTES.
+ * Initial size of the pieces in which a long DISCARD or ZERO is executed. The piece size is doubled after a piece that took less than
+ * STEP_FAST_MS, and halved after a piece that took more than STEP_SLOW_MS. The piece size stays between STEP_MIN_BYTES and STEP_MAX_BYTES.
  */
 export const ZERO_STEP_BYTES = 16 * MIB;
 export const STEP_MIN_BYTES = MIB;

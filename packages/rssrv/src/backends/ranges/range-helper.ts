@@ -26,8 +26,8 @@ export type RangeExtents = (errno: string | null, found: readonly number[]) => v
 export interface RangeHelperPorts {
   readonly clock: Clock;
   /**
-   * Called when the helper becomes unusable, so that this can be logged. `retryMs`: minimum time until a restart; null if the helper will
-   * never be restarted.
+   * Called when the helper becomes unusable, so that the reason can be logged. `retryMs`: minimum time until a restart; null if the helper
+   * will never be restarted.
    */
   readonly onLost: (reason: string, retryMs: number | null) => void;
   /** Called when the helper can be used again. */

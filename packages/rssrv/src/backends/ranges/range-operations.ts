@@ -45,8 +45,8 @@ function inMeasuredSteps(
 }
 
 /**
- * Calls `step` for each piece in turn, until the range is complete or a step fails. If `step` never calls back before it returns, `inSteps`
- * does not call `end` before it returns either.
+ * Calls `step` for each piece in turn, until the range is complete or a step fails. If `step` always calls back asynchronously, `inSteps`
+ * also calls `end` asynchronously.
  */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, stepBytes);
@@ -143,7 +143,7 @@ function append(pairs: number[], sectors: number, state: ExtentState): void {
 /**
  * Converts byte extents into sector extents. `found`: pairs (length in bytes; 0 for data or 1 for a hole). The pairs begin at
  * `positionBytes` and may cover less or more than `lengthBytes`. Returns pairs (number of sectors, EXTENT state) that begin at
- * `positionBytes`, end with the last sector that is known as a whole, and cover at most `lengthBytes`. The pairs have no gaps, none of them
+ * `positionBytes`, end with the last sector that is known completely, and cover at most `lengthBytes`. The pairs have no gaps, none of them
  * is empty, and no two neighbours have the same state. If no whole sector is known, the result is one DATA extent for the range.
  * `positionBytes` and `lengthBytes` must be multiples of the sector size.
  */
