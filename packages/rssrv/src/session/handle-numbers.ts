@@ -28,7 +28,7 @@ export class HandleNumbers {
     return 'The handle numbers of the session are nearly used up: a new one has others';
   }
 
-  /** Returns true if more than `promised` numbers are left. */
+  /** Returns true if a number is left in addition to those that `promised` OPENs in progress may use. */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;
   }
