@@ -1,5 +1,5 @@
 // Logs storage failures with volume, file, error and remedy, because the client gets only a status. Invariant: the first failure of each
-// kind is logged at once; later failures of that kind add at most one line per STORAGE_ERRORS_LOG_MS.
+// kind is logged at once. Later failures of that kind add at most one line per STORAGE_ERRORS_LOG_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoRemedy } from '@rsio/common/lib/errors';

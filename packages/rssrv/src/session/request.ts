@@ -57,7 +57,7 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
 
 /**
  * Starts a validated FLUSH, DISCARD or ZERO, or a WRITE that `tryWrite` did not execute. `body` belongs to the backend until `done` is
- * called. session.ts starts READs itself, because it has the buffers for their data.
+ * called. READs are started in session.ts, which has the buffers for their data.
  */
 export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
   const { backend } = open;

@@ -1,7 +1,7 @@
 // Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. This module asks the listener, through a
 // port, whether the client may open a volume, but opens and revokes the handles itself. Invariants: a session uses a handle number only
-// once; no request is started on a closing handle; a CLOSE or a revocation completes only after the handle has released its backend; a hold
-// is released only if no handle of its volume is open or being opened; the size of a handle never shrinks.
+// once, and the size of a handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the
+// handle has released its backend. A hold is released only if no handle of its volume is open or being opened.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';

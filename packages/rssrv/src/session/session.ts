@@ -1,7 +1,7 @@
 // The server's side of one session: its paths, slot table and open volumes. The module performs no I/O itself: transports, clock, backends
 // and the listener's answers come in through ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): apart from
-// READ, LIST and IOCTL, a request is executed at most once; every copy is answered on the path that delivered it; once `end` has been
-// called, no request starts; once `end` has resolved, no request is running.
+// READ, LIST and IOCTL, a request is executed at most once. Every copy is answered on the path that delivered it. Once `end` has been
+// called, no request is started, and once `end` has resolved, no request is running.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

@@ -1,8 +1,8 @@
 // Syncs a session's open volumes when the client requests it (FLUSH), before a handle is closed, and at intervals, so that write-back
 // errors of the kernel are detected early. After a failed sync, acknowledged writes may be lost, so this module notifies the listener,
-// which starts a new incarnation of the storage. flush-gate.ts remembers the error, so that no later flush returns OK. Invariants: a loss
-// is reported once for each handle, and before the failed sync is answered; a sync of written data begins at most SELF_SYNC_MS plus one
-// tick after the write.
+// which starts a new incarnation of the storage. The flush gate (flush-gate.ts) remembers the error, so that no later flush returns OK.
+// Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at most
+// SELF_SYNC_MS plus one tick after the write.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,8 +1,8 @@
 // Manages the ids of volumes and the other content of volumes.json. An id is configured, or generated when the volume is first served. A
 // generated id is saved, so that the volume keeps its identity across restarts, and even if its section is removed and added again.
-// Invariants: an id is saved before it is used; a volume that has moved to another location gets a new generated id, unless a client holds
-// the volume (then rssrv warns); a file that cannot be parsed is never replaced, because the volumes would get new ids and clients would
-// take them for new volumes.
+// Invariants: an id is saved before it is used. A volume that has moved to another location gets a new generated id, unless a client holds
+// the volume; rssrv warns in both cases. A volumes.json that cannot be parsed is never replaced, because volumes would then get new ids and
+// clients would take them for new volumes.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 // Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep, or every reason why
 // nothing is applied. This module is pure; volume-change.ts handles storage and ids. Invariants: a held volume is never removed, shrunk or
-// moved to other content; editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that do).
+// moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that do).
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';

@@ -1,6 +1,6 @@
 // Manages the listener's volumes: those that are served, with their storage open and locked, and those that could not be opened. Workers
-// open the storage themselves (backends/open-backend.ts). volume-change.ts makes the changes at the start and at each reload. Invariant: a
-// configuration change replaces the set of served volumes as a whole, in its `commit`.
+// open the storage themselves (backends/open-backend.ts). The changes at the start and at each reload are made by volume-change.ts.
+// Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
 // A backend wrapper that passes a write on to the storage only when the write has FUA or a flush follows it. All other writes stay in an
-// UnsyncedStore and are lost if the machine crashes (docs/HACKING.md, Faults of a volume). Invariants: a read returns the newest data; a
-// successful flush makes all writes durable that were answered before it began; writes answered after that stay unsynced.
+// UnsyncedStore and are lost if the machine crashes (docs/HACKING.md, Faults of a volume). Invariants: a read returns the newest data. A
+// successful flush makes all writes durable that were answered before it began. Writes that are answered later stay unsynced.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';

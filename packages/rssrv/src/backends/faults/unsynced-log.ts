@@ -1,8 +1,8 @@
 // Keeps the log of one volume's unsynced writes in a file in RUN. Like the kernel's page cache, the log outlives the process that accepted
 // the writes. A boot clears RUN, so the unsynced writes are lost. When no client has the volume open, the listener uses this module to move
 // the logged writes to the storage. Only one process at a time writes the file: the worker of the client that holds the volume for writing.
-// Invariants: the next process finds every record that `append` reported as written; `append` removes any partial record that a killed
-// process has left; the file is removed only once its writes are durable.
+// Invariants: the next process finds every record that `append` reported as written. A partial record that a killed process has left is
+// removed by the next `append`. The file is removed only once its writes are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';

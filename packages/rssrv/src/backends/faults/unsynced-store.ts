@@ -1,6 +1,6 @@
 // Keeps one volume's unsynced writes in memory and in their log. All backends of the volume in this process share one store, because every
-// handle of the volume must read the same content. unsynced-backend.ts owns the storage. Invariants: the pieces in memory agree with the
-// log; writes to the storage are executed one after the other, so that no flush overwrites a newer FUA write with older data.
+// handle of the volume must read the same content. The storage belongs to unsynced-backend.ts. Invariants: the pieces in memory agree with
+// the log. Writes to the storage are executed one after the other, so that no flush overwrites a newer FUA write with older data.
 
 import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';

@@ -1,5 +1,5 @@
-// Reads the facts about a block device from /sys/dev/block (Linux). This module opens no device and knows nothing about volumes.
-// opened-file.ts and volume-storage.ts open the devices and use these facts.
+// Reads the facts about a block device from /sys/dev/block (Linux). This module opens no device and knows nothing about volumes. The
+// devices are opened by opened-file.ts and volume-storage.ts, which use these facts.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
-// The backend for all storage that is accessed through a file descriptor: regular files, block devices and files in memory. opened-file.ts
-// opens the storage, range-operations.ts punches holes, and file-end.ts detects truncation. Invariants: a read succeeds only if it has read
-// all requested data; a successful flush covers every write that ended before the flush was requested, and proves that the file was not
-// truncated at that time; once `close` has resolved, no system call of this backend is running.
+// The backend for all storage that is accessed through a file descriptor: regular files, block devices and files in memory. The storage is
+// opened by opened-file.ts; range-operations.ts punches holes, and file-end.ts detects truncation. Invariants: a read succeeds only if it
+// has read all requested data. A successful flush covers every write that ended before the flush was requested, and proves that the file
+// was not truncated at that time. Once `close` has resolved, no system call of this backend is running.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';

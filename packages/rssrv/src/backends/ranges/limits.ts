@@ -1,5 +1,5 @@
-// Bounds that the code in backends/ranges/ enforces. The names of the constants include the units. src/limits.ts asserts that these bounds
-// are consistent with those of other folders.
+// Bounds that the code in backends/ranges/ enforces. The names of the constants include the units. A check in src/limits.ts asserts that
+// these bounds are consistent with those of other folders.
 
 const MIB = 1024 * 1024;
 
