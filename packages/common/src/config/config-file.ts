@@ -1,6 +1,6 @@
-// Reads and saves the client's configuration file for tools. A fingerprint of the text prevents a tool from overwriting a file that has
-// changed since the tool read it. Invariant: an edit that adds a problem is never saved. Existing problems do not prevent saving, so that a
-// person can repair a broken file step by step.
+// Reads and saves the client's configuration file for rsconfig and crsio. A fingerprint of the text prevents a tool from overwriting a file
+// that has changed since the tool read it. Invariant: an edit that adds a problem is never saved. Problems that the file already has do not
+// prevent saving, so that an administrator can repair a broken file step by step.
 
 import { createHash } from 'node:crypto';
 import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
@@ -18,13 +18,13 @@ export interface FileFingerprint {
 
 export interface ConfigSource {
   readonly document: IniDocument;
-  /** Fingerprint of the file; null if there is no file. The document is then empty. */
+  /** Fingerprint of the file; null if the file does not exist, in which case the document is empty. */
   readonly fingerprint: FileFingerprint | null;
   /** Warnings about the permissions of the file. */
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Reads the file for editing. Throws E_RIGHTS, E_CONFIG (not a text file) or E_SYSTEM. */
+/** Reads the file for editing. Throws E_RIGHTS, E_SYSTEM, or E_CONFIG if the file is not a regular file, is too large or is not UTF-8. */
 export function openConfigFile(path: string): ConfigSource {
   try {
     const { text, warnings } = readConfigFile(path);
@@ -40,8 +40,9 @@ export interface SavedConfig extends EditFindings {
 }
 
 /**
- * Replaces the file if it still has the fingerprint `before` (null if there was no file). Throws E_CHANGED, E_RIGHTS, E_SYSTEM, or E_CONFIG
- * with `context` {file, problems} if the document adds problems. After an error the file is unchanged.
+ * Replaces the file with `document`, provided that the file still has the fingerprint `before` (null: the file must not exist). Throws
+ * E_CONFIG with `context` {file, problems} if the document adds problems, E_CHANGED if another program has changed the file, E_RIGHTS or
+ * E_SYSTEM. If an error is thrown, the file is unchanged, unless only the final fsync of its folder has failed.
  */
 export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
   const old = openUnchanged(path, before);
@@ -67,14 +68,17 @@ function fingerprintOf(text: string): FileFingerprint {
 }
 
 export interface EditFindings {
-  /** Problems that the edit adds. If there are any, the document must not be saved. */
+  /** Problems that the edit adds. A document with added problems must not be saved. */
   readonly added: readonly ConfigProblem[];
-  /** Problems that the file had before the edit. Daemons refuse the file until these problems are fixed. */
+  /** Problems that the file had before the edit and still has. The daemons refuse the file until these problems are fixed. */
   readonly kept: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Compares the problems of two documents. Line numbers refer to `after`. `file` is used only in messages. */
+/**
+ * Determines which problems of the document `after` the document `before` already has. Line numbers in the result refer to `after`. The
+ * name `file` is used only in messages.
+ */
 export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
   const { problems, warnings } = examineRscltConfig(printIni(after), file);
   const known = new Map<string, number>();
@@ -91,7 +95,10 @@ export function checkEdit(before: IniDocument, after: IniDocument, file: string)
   return { added, kept, warnings };
 }
 
-/** The message without line numbers and without a leading count. An edit moves lines, and can turn "9 interfaces" into "10 interfaces". */
+/**
+ * Returns the message without line numbers and without a leading count, because an edit can move lines and can turn "9 interfaces" into "10
+ * interfaces" although the problem is still the same.
+ */
 function identityOf({ message }: ConfigProblem): string {
   return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');
 }

@@ -1,6 +1,6 @@
-// Determines the settings that apply to one volume on a client. A setting comes from the [volume] section if it is set there, else from the
-// [namespace] section, which the reader has completed from [defaults]. No other code combines these sections. The functions are pure.
-// Invariant: a setting in the [volume] section always wins.
+// Determines the settings that apply to one volume on a client. If the [volume] section does not set a setting, the value comes from the
+// [namespace] section, which the reader has already completed with values from [defaults]. Only this file combines the sections. The
+// functions are pure. Invariant: a setting in the [volume] section always wins.
 
 import type { ClientNamespaceConfig, DeviceChoice, RscltConfig, StallPolicy } from './schema/types.ts';
 
@@ -16,7 +16,7 @@ export interface EffectiveVolume {
   readonly path: string | null;
 }
 
-/** Settings of a volume that is in use although its namespace is no longer in the configuration. */
+/** Settings for a volume that is still in use after its namespace has been removed from the configuration. */
 const UNCONFIGURED: EffectiveVolume = {
   stall: 'forever',
   attach: false,
@@ -28,7 +28,7 @@ const UNCONFIGURED: EffectiveVolume = {
 
 type Settings = Pick<ClientNamespaceConfig, 'stall' | 'attach' | 'device' | 'logSizeBytes' | 'volumes'>;
 
-/** `name`: name of the volume on the server. */
+/** Returns the settings for the volume that the server calls `name`. */
 export function effectiveVolume(namespace: Settings, name: string): EffectiveVolume {
   const own = namespace.volumes.find((volume) => volume.name === name);
   const { attach } = namespace;
@@ -42,7 +42,7 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
   };
 }
 
-/** Like effectiveVolume, but finds the namespace by name. If the namespace is not configured, returns UNCONFIGURED. */
+/** Like effectiveVolume, but finds the namespace by name. If the configuration does not contain the namespace, returns UNCONFIGURED. */
 export function effectiveVolumeOf(
   { namespaces }: Pick<RscltConfig, 'namespaces'>,
   volume: { readonly namespace: string; readonly name: string },

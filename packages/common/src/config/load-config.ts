@@ -1,5 +1,6 @@
 // Reads a configuration file, warns about unsafe permissions, and passes the text to the parser. No other part of the configuration code
-// reads files. Invariant: the text is the file byte for byte. A file is refused if it could not be written back unchanged.
+// reads files. Invariant: the text consists of exactly the bytes of the file. A file that is not UTF-8 is refused, because it could not be
+// written back unchanged.
 
 import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
@@ -13,7 +14,10 @@ import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts'
 const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
 const WRITABLE = { everybody: 0o002, group: 0o020 };
-/** Matches text that contains keys. A file without keys may be readable by every user, for example a file that was named by mistake. */
+/**
+ * Matches the text of a file that contains secret keys. A file without secret keys, such as one named by mistake, may be readable by every
+ * user.
+ */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 
 export interface ConfigText {
@@ -21,7 +25,10 @@ export interface ConfigText {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS, E_CONFIG (not a text file) or E_SYSTEM. */
+/**
+ * Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS, E_SYSTEM, or E_CONFIG if the file is not a regular file, is too large or is not
+ * UTF-8.
+ */
 export function readConfigFile(path: string): ConfigText {
   const { bytes, stats } = readOpened(path);
   const text = decode(bytes, path);
@@ -37,7 +44,7 @@ export function readConfigFile(path: string): ConfigText {
 
 /**
  * Returns a warning if the permissions are unsafe, else null. A user who can change the file controls the daemon, which often runs as root.
- * A user who can read the keys can pose as a client.
+ * A user who can read the keys can impersonate a client.
  */
 function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
   const mode = (bits & 0o777).toString(8).padStart(4, '0');
@@ -49,21 +56,21 @@ function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | nul
   return (bits & READABLE.group) === 0 ? null : `Its group can read the keys in ${remedy}`;
 }
 
-/** Reads and parses the file; throws the errors of both steps. `takesTests`: true if rssrv was started with --test. */
+/** Reads and parses the server's file; throws the errors of both steps. `takesTests` is true if rssrv was started with --test. */
 export function loadRssrvConfig(path: string, takesTests = false): RssrvConfig {
   const { text, warnings } = readConfigFile(path);
   const config = parseRssrvConfig(text, path, takesTests);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Reads and parses the file; throws the errors of both steps. */
+/** Reads and parses the client's file; throws the errors of both steps. */
 export function loadRscltConfig(path: string): RscltConfig {
   const { text, warnings } = readConfigFile(path);
   const config = parseRscltConfig(text, path);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Returns each warning as a sentence with the file and, unless the warning is about the whole file, the line. */
+/** Returns each warning as a text, preceded by file and line unless the warning concerns the whole file. */
 export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
   return warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
 }
@@ -71,7 +78,7 @@ export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
 function readOpened(path: string): { bytes: Buffer; stats: Stats } {
   let descriptor: number | undefined;
   try {
-    // O_NONBLOCK prevents open from blocking on a FIFO. The check below then refuses the FIFO.
+    // O_NONBLOCK keeps openSync from blocking on a FIFO, which the isFile check below then refuses.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     if (!stats.isFile())
@@ -121,7 +128,7 @@ function decode(bytes: Buffer, path: string): string {
   }
 }
 
-/** Number, from 1, of the first line that is not valid UTF-8. */
+/** Returns the number (counted from 1) of the first line that is not valid UTF-8. */
 function firstBadLine(bytes: Buffer): number {
   const good = bytes.toString('utf8').split('\n');
   const index = good.findIndex((line) => line.includes('\ufffd'));

@@ -1,12 +1,13 @@
-// Every path that the programs use. All paths are below a root prefix, so that several "hosts" can run on one machine. This file does not
-// access the disk. A relative root is resolved against the current directory, so callers must resolve it before changing the directory.
+// Defines the paths of the files, folders and sockets that the daemons use. All of them except the folder for memory volumes are below a
+// root prefix, so that several simulated hosts can run on one machine. The functions do not access the disk. They resolve a relative root
+// against the current directory, so a program must not change its directory before it has called them.
 
 import { posix } from 'node:path';
 
 export type DaemonProgram = 'rssrv' | 'rsiod';
 
 export interface DaemonPaths {
-  /** Root prefix; '' for the real root. */
+  /** Prefix of the other paths; '' for the real root directory. */
   readonly root: string;
   readonly configFile: string;
   readonly runDir: string;
@@ -20,12 +21,12 @@ export interface DaemonPaths {
 }
 
 export interface RssrvPaths extends DaemonPaths {
-  /** File with the ids of volumes for which the configuration sets no id. */
+  /** File that stores the ids of volumes whose configuration sets no id. */
   readonly volumesFile: string;
   readonly holdersFile: string;
-  /** File that records the workers and the incarnations of volumes. A reboot removes the file. */
+  /** File that records the workers and the incarnations of volumes. A reboot removes this file, because it is below /run. */
   readonly recordsFile: string;
-  /** Folder for memory volumes, on a memory file system. */
+  /** Folder on a memory file system that contains the data of memory volumes. */
   readonly memoryDir: string;
 }
 
@@ -36,7 +37,7 @@ export interface RsiodPaths extends DaemonPaths {
 
 const CONFIG_FILES: Readonly<Record<DaemonProgram, string>> = { rssrv: '/etc/dvsc/rssrvcfg', rsiod: '/etc/rscltcfg' };
 
-/** Returns the absolute prefix without a trailing slash. For the real root ('' or '/'), returns ''. */
+/** Returns the root as an absolute path without a trailing slash. For the real root directory ('' or '/'), returns ''. */
 export function normalizeRoot(root: string): string {
   const absolute = posix.resolve(root === '' ? '/' : root);
   return absolute === '/' ? '' : absolute;

@@ -1,6 +1,7 @@
-// The edits that tools make in /etc/rscltcfg. Each edit takes a document and returns a new one in which all other bytes are unchanged. New
-// sections follow the manual's sample in position and style: interfaces above the first namespace, servers below their namespace. The edits
-// check single names and values against the schema (E_CONFIG). Combinations are checked before the file is saved (config-file.ts).
+// Contains the edits that rsconfig and crsio make in /etc/rscltcfg. Each edit takes a document and returns a new one in which all other
+// bytes are unchanged. A new section gets the position and style that it has in the manual's sample: interfaces above the first namespace,
+// servers below their namespace. Each edit checks its names and values against the schema (E_CONFIG). Combinations of values are checked by
+// config-file.ts before the file is saved.
 
 import { INTERFACES_MAX } from '../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
@@ -10,7 +11,7 @@ import { type IniDocument, type IniSection, parseIni } from './ini/ini-document.
 import { appendSection, removeEntry, removeSection, renameSection, setValue } from './ini/ini-edit.ts';
 import { type KeyEntry, type KeyTable, SCHEMA } from './schema/schema.ts';
 
-/** One section of the file. Servers and volumes belong to a namespace. */
+/** Identifies one section of the file. A [server] or [volume] section is identified by its namespace and its own name. */
 export type SectionRef =
   | { readonly type: 'defaults' }
   | { readonly type: 'interface' | 'namespace'; readonly name: string }
@@ -20,13 +21,13 @@ type NamedSectionRef = Exclude<SectionRef, { readonly type: 'defaults' }>;
 
 /** Keys and values as they are written in the file. */
 export type KeyValues = Readonly<Record<string, string>>;
-/** Keys and their new values; null unsets the key. */
+/** Keys and their new values; the value null removes the key. */
 export type KeyChanges = Readonly<Record<string, string | null>>;
 
-/** Column of the `=`, counted from 0, as in `protocol      = tcp`. */
+/** Zero-based column of the `=` in the entries of a new section. */
 const KEY_COLUMNS = 14;
 
-/** Returns a new file with only the first section of the manual's sample. */
+/** Returns a new document that contains only [defaults], the first section of the manual's sample. */
 export function newRscltcfg(): IniDocument {
   const entries = [
     ['protocol', 'tcp'],
@@ -36,7 +37,8 @@ export function newRscltcfg(): IniDocument {
 }
 
 /**
- * Adds an interface below the existing interfaces. If there are none, adds it below [defaults] or, without [defaults], above all sections.
+ * Adds an interface below the existing interfaces. If the file has no interfaces, adds the interface below [defaults] or, if there is no
+ * [defaults] either, above all sections.
  */
 export function addInterface(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   const { sections } = document;
@@ -52,21 +54,21 @@ export function addNamespace(document: IniDocument, name: string, keys: KeyValue
   return addSection(document, { type: 'namespace', name }, keys, undefined);
 }
 
-/** Adds a server below the other servers of the namespace, or directly below the namespace if there are none. */
+/** Adds a server below the other servers of the namespace, or directly below the [namespace] section if the namespace has no servers. */
 export function addServer(document: IniDocument, namespace: string, name: string, keys: KeyValues): IniDocument {
   const home = indexOf(document, { type: 'namespace', name: namespace });
   const last = belongings(document, home).findLast((index) => document.sections[index]?.type === 'server');
   return addSection(document, { type: 'server', namespace, name }, keys, last ?? home);
 }
 
-/** Sets and unsets keys in a section. Creates the [defaults] section if it is missing. */
+/** Sets and removes keys in a section. If the section is [defaults] and is missing, creates it. */
 export function changeSection(document: IniDocument, place: SectionRef, changes: KeyChanges): IniDocument {
   let changed = document;
   for (const [key, value] of inSchemaOrder(place, changes)) changed = setKey(changed, place, key, value);
   return changed;
 }
 
-/** Sets a key; the value null unsets it. Creates the [defaults] section if it is missing. */
+/** Sets a key, or removes the key if `value` is null. If the section is [defaults] and is missing, creates it. */
 export function setKey(document: IniDocument, place: SectionRef, key: string, value: string | null): IniDocument {
   const entry = keyEntry(place, key);
   if (value !== null) checkValue(key, entry, value);
@@ -188,7 +190,7 @@ function checkValue(key: string, { type }: KeyEntry<unknown>, value: string): vo
   }
 }
 
-/** Sorts keys in the order of the schema. Unknown keys come last; the functions that use the keys refuse them. */
+/** Sorts keys in the order of the schema. Unknown keys come last; keyEntry refuses them later. */
 function inSchemaOrder<V>(place: SectionRef, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
   const order = Object.keys(keysOf(place));
   const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);

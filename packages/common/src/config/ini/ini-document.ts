@@ -1,22 +1,20 @@
-// Line-preserving model of an ini file. Every text can be parsed, and printing the document gives the same text, byte for byte.
-// rssrvcfg.ts and rscltcfg.ts interpret the lines. Sections with the same header stay separate and in order. A document is immutable;
-// ini-edit.ts creates new documents.
-//
-//   lines     every line with its own end        sections   header line + content lines (neither blank nor comment)
+// Represents an ini file as a document that keeps every line. Any text can be parsed, and printing the resulting document gives the same
+// text, byte for byte. The readers (rssrvcfg.ts and rscltcfg.ts) interpret the lines. Sections that have the same header are not merged. A
+// document is immutable; the functions in ini-edit.ts create new documents.
 
 export type LineEnd = '' | '\n' | '\r\n';
 
 export interface IniLine {
-  /** The line without its line end. */
+  /** Text of the line without its line end. */
   readonly raw: string;
   readonly end: LineEnd;
 }
 
-/** A line that is neither blank, comment nor header. */
+/** A line that is neither blank nor a comment nor a section header. */
 export interface IniContent {
   /** Line number, from 1. */
   readonly line: number;
-  /** The whole line, trimmed. Used for sections such as `[clients]`, whose lines are not `key = value` entries. */
+  /** The whole line, trimmed, for sections such as `[clients]` whose lines are not `key = value` entries. */
   readonly text: string;
   /** The text before the first `=`, trimmed; null if the line has no `=`. */
   readonly key: string | null;
@@ -28,15 +26,15 @@ export interface IniContent {
 export type HeaderFault = 'unclosed' | 'trailing' | 'empty';
 
 export interface IniSection {
-  /** First word of the header: `namespace` in `[namespace osl]`. */
+  /** First word of the header, for example `namespace` in `[namespace osl]`. */
   readonly type: string;
-  /** The rest of the header, trimmed; null if the header has only one word. */
+  /** Text after the first word of the header, trimmed; null if the header has only one word. */
   readonly name: string | null;
   /** Line number of the header, from 1. */
   readonly line: number;
   /**
-   * What is wrong with the header; null if it is valid. A faulty header also begins a section, so that the lines below it are not counted
-   * as part of the section above.
+   * Fault of the header; null if the header is valid. A faulty header still begins a section, so that the lines below the header are not
+   * assigned to the section above.
    */
   readonly fault: HeaderFault | null;
   readonly contents: readonly IniContent[];
@@ -44,7 +42,7 @@ export interface IniSection {
 
 export interface IniDocument {
   readonly lines: readonly IniLine[];
-  /** Content above the first header. */
+  /** Content lines above the first section header. */
   readonly preamble: readonly IniContent[];
   readonly sections: readonly IniSection[];
 }
@@ -57,7 +55,7 @@ export function printIni(document: IniDocument): string {
   return document.lines.map(({ raw, end }) => raw + end).join('');
 }
 
-/** Finds the sections in these lines. */
+/** Returns a document made of these lines, with the sections found in them. */
 export function documentOf(lines: readonly IniLine[]): IniDocument {
   const preamble: IniContent[] = [];
   const sections: IniSection[] = [];

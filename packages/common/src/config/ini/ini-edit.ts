@@ -1,6 +1,6 @@
-// Edits an ini document. Each edit changes only the lines that it must change. All other lines keep every byte and their order. A file
-// without a final newline does not get one. New lines copy the style of neighbouring lines. The schema checks keys and values. This file
-// refuses only text that would change the structure (E_CONFIG).
+// Edits an ini document. Each edit changes only the lines that it must change. All other lines stay the same, byte for byte, and in the
+// same order. If the file has no final newline, an edit does not add one. A new entry is written in the style of a neighbouring entry. Keys
+// and values are checked elsewhere, against the schema. An edit refuses only text that would break the structure of the file (E_CONFIG).
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -10,9 +10,9 @@ import { documentOf, type IniDocument, type IniLine, type IniSection, isComment,
 /** Style of a new `key = value` line. */
 interface EntryStyle {
   readonly indent: string;
-  /** Column of `=`, counted from the indent. */
+  /** Number of columns from the indent to the `=`. */
   readonly width: number;
-  /** White space before the `=`; `after` is the white space that follows the `=`. */
+  /** White space before the `=` of a key that is too long for the column; `after` is the white space that follows the `=`. */
   readonly before: string;
   readonly after: string;
 }
@@ -20,8 +20,8 @@ interface EntryStyle {
 const PLAIN_STYLE: EntryStyle = { indent: '', width: 0, before: ' ', after: ' ' };
 
 /**
- * Sets `key` in section `sectionIndex` of `document.sections`. Changes the line that sets the key, or adds a line at the end of the
- * section.
+ * Sets `key` in the section `document.sections[sectionIndex]`. If a line of the section already sets the key, changes that line; otherwise,
+ * adds a line at the end of the section.
  */
 export function setValue(document: IniDocument, sectionIndex: number, key: string, value: string): IniDocument {
   checkEntry(key, value);
@@ -37,7 +37,7 @@ export function setValue(document: IniDocument, sectionIndex: number, key: strin
   return documentOf(lines);
 }
 
-/** Removes every line of the section that sets `key`. Returns the same document if there is no such line. */
+/** Removes every line of the section that sets `key`. If the section has no such line, returns `document` itself. */
 export function removeEntry(document: IniDocument, sectionIndex: number, key: string): IniDocument {
   const doomed = new Set(
     sectionAt(document, sectionIndex)
@@ -47,7 +47,7 @@ export function removeEntry(document: IniDocument, sectionIndex: number, key: st
   return doomed.size === 0 ? document : withoutLines(document, (index) => doomed.has(index));
 }
 
-/** Adds one line (such as a client's line in `[clients]`) below the last content of the section. */
+/** Adds one line (such as a client's line in `[clients]`) below the last content line of the section. */
 export function appendLine(document: IniDocument, sectionIndex: number, text: string): IniDocument {
   const trimmed = text.trim();
   if (/[\r\n]/.test(text) || trimmed === '' || trimmed.startsWith('[') || isComment(trimmed)) {
@@ -56,15 +56,15 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/** Position of a new section, and the style to use if the document has no line whose style can be copied. */
+/** Position of a new section, and the column of the `=` if the document has no entry whose style can be copied. */
 export interface SectionPosition {
-  /** Index of the section that the new section follows; -1 to insert it above all others; undefined to append it to the file. */
+  /** Index of the section below which the new section is inserted; -1: above all other sections; undefined: at the end of the file. */
   readonly after?: number;
-  /** Number of columns before the `=`; if undefined, as many as the longest key needs. */
+  /** Number of columns before the `=`. By default, the longest key determines this number. */
   readonly keyColumns?: number;
 }
 
-/** Adds a section, with an empty line between it and its neighbours. Comments above another section stay with that section. */
+/** Adds a section, with a blank line between it and each of its neighbours. Comments directly above another section stay there. */
 export function appendSection(
   document: IniDocument,
   type: string,
@@ -84,7 +84,7 @@ export function appendSection(
   return insertAfter(document, above, [...(isApart ? [] : ['']), ...block, ...(isLast || isBlank(document, above + 1) ? [] : [''])]);
 }
 
-/** Changes only the name in the header. */
+/** Renames a section by changing only the name in its header. */
 export function renameSection(document: IniDocument, sectionIndex: number, name: string): IniDocument {
   const section = sectionAt(document, sectionIndex);
   headerText(section.type, name);
@@ -98,15 +98,15 @@ export function renameSection(document: IniDocument, sectionIndex: number, name:
 
 /**
  * Removes a section, the comments directly above its header, and the comments directly below its last entry. Other comments stay. If there
- * are blank lines both above and below the section, the longer run of them stays.
+ * are blank lines both above and below the section, only the longer of the two runs of blank lines stays.
  */
 export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
   let first = firstAttachedLine(document, sectionIndex);
   let last = lastAttachedLine(document, sectionIndex);
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
-  // The longer run of blank lines stays. Exceptions: at the beginning of the file, the run below is removed; at the end, the run above is
-  // removed.
+  // Keep the longer run of blank lines, with two exceptions: if the section is at the beginning of the file, remove the blank lines below
+  // it; if the section is at the end, remove the blank lines above it.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);
@@ -128,7 +128,7 @@ function checkEntry(key: string, value: string): void {
   if (key === '' || key !== key.trim() || /[=\r\n]/.test(key) || key.startsWith('[') || isComment(key)) {
     throw new RsError('E_CONFIG', `Wrong key ${quoteText(key)}: allowed is text without =, line breaks or outer white space`);
   }
-  // The message does not show the value, because it may be a secret.
+  // Do not show the value in the message, because the value may be a secret.
   if (value !== value.trim() || /[\r\n]/.test(value)) {
     throw new RsError('E_CONFIG', `Wrong value for ${quoteText(key)}: allowed is text without line breaks or outer white space`);
   }
@@ -146,7 +146,7 @@ function lineAt(document: IniDocument, index: number): IniLine {
   return line;
 }
 
-/** Index, from 0, of the section's last content line, or of its header if it has no content. */
+/** Zero-based index of the section's last content line, or of the header if the section has no content. */
 function lastLineOf(section: IniSection): number {
   return (section.contents.at(-1)?.line ?? section.line) - 1;
 }
@@ -155,7 +155,7 @@ function isBlank(document: IniDocument, index: number): boolean {
   return lineAt(document, index).raw.trim() === '';
 }
 
-/** Counts consecutive blank lines from line `index` upwards (`step` -1) or downwards (`step` 1). */
+/** Counts the consecutive blank lines from line `index` upwards (if `step` is -1) or downwards (if `step` is 1). */
 function blanksFrom(document: IniDocument, index: number, step: 1 | -1): number {
   let count = 0;
   while (document.lines[index + count * step]?.raw.trim() === '') count += 1;
@@ -167,7 +167,9 @@ function isCommentLine(document: IniDocument, index: number): boolean {
   return line !== undefined && isComment(line.raw.trim());
 }
 
-/** Index, from 0, of the first comment line directly above the header. If there is no such comment, the index of the header. */
+/**
+ * Zero-based index of the first of the comment lines directly above the section's header, or of the header if there are no such comments.
+ */
 function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
   let first = sectionAt(document, sectionIndex).line - 1;
   while (isCommentLine(document, first - 1)) first -= 1;
@@ -175,8 +177,8 @@ function firstAttachedLine(document: IniDocument, sectionIndex: number): number 
 }
 
 /**
- * Index, from 0, of the section's last line. Comments directly below the section's content belong to the section if a blank line or the end
- * of the file follows.
+ * Zero-based index of the section's last line. Comments directly below the section's content belong to the section if they are followed by
+ * a blank line or by the end of the file.
  */
 function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   const own = lastLineOf(sectionAt(document, sectionIndex));
@@ -185,14 +187,14 @@ function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
 }
 
-/** Index, from 0, of the last line above the first section and its comments; -1 if there is no such line. */
+/** Zero-based index of the last line above the first section and its comments; -1 if there is no such line. */
 function topLine(document: IniDocument): number {
   return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
 }
 
 /**
- * Inserts lines below line `index` (-1 inserts at the top), with the line ending that the file uses. A file without a final newline does
- * not get one.
+ * Inserts lines below line `index` (-1: at the top of the file), with the line ending that the file uses. If the file has no final newline,
+ * the result has none either.
  */
 function insertAfter(document: IniDocument, index: number, texts: readonly string[]): IniDocument {
   const newline: LineEnd = document.lines.find(({ end }) => end !== '')?.end ?? '\n';
@@ -200,7 +202,7 @@ function insertAfter(document: IniDocument, index: number, texts: readonly strin
   const inserted: IniLine[] = texts.map((raw) => ({ raw, end: newline }));
   const last = before.at(-1);
   if (last?.end === '') {
-    // If the file ended with a carriage return, that character becomes part of the line end.
+    // If the last line of the file ends with a carriage return, that character becomes part of the line end.
     const isReturn = newline === '\n' && last.raw.endsWith('\r');
     before[index] = isReturn ? { raw: last.raw.slice(0, -1), end: '\r\n' } : { raw: last.raw, end: newline };
     inserted[inserted.length - 1] = { raw: texts.at(-1) ?? '', end: '' };
@@ -208,12 +210,14 @@ function insertAfter(document: IniDocument, index: number, texts: readonly strin
   return documentOf([...before, ...inserted, ...document.lines.slice(index + 1)]);
 }
 
-/** Returns the document without the doomed lines. A file without a final newline does not get one. */
+/**
+ * Returns the document without the lines for which `isDoomed` returns true. If the file has no final newline, the result has none either.
+ */
 function withoutLines(document: IniDocument, isDoomed: (index: number) => boolean): IniDocument {
   const rest = document.lines.filter((_, index) => !isDoomed(index));
   const last = rest.at(-1);
   if (last !== undefined && document.lines.at(-1)?.end === '') {
-    // The parser returns no line for empty text without a line end, so the result must not have one either.
+    // Drop a last line that is empty and has no line end, because the parser never returns such a line.
     rest.splice(-1, 1, ...(last.raw === '' ? [] : [{ raw: last.raw, end: '' as const }]));
   }
   return documentOf(rest);
@@ -225,7 +229,7 @@ function replaceValue(raw: string, value: string): string {
   return head + (gap === '' && raw.length === head.length ? ' ' : gap) + value + tail;
 }
 
-/** The style of the last entry in `section`, or in the whole document if no section is given. */
+/** Returns the style of the last entry in `section` or, if no section is given, in the whole document. */
 function styleOf(document: IniDocument, section?: IniSection): EntryStyle | undefined {
   const contents = section === undefined ? document.sections.flatMap((each) => each.contents) : section.contents;
   const entry = contents.findLast(({ key }) => key !== null && /^[a-z-]+$/.test(key));

@@ -1,5 +1,6 @@
-// Collects the problems and warnings about a configuration file. The file is refused only after all of them have been collected, so that a
-// person can correct them all at once. Invariant: a file with a problem never yields a configuration. Messages never show keys.
+// Collects the problems and warnings that are found in a configuration file. The file is refused only after all problems have been
+// collected, so that the administrator can correct them all at once. Invariant: a file with a problem never yields a configuration.
+// Messages never show keys.
 
 import { RsError } from '../../lib/errors.ts';
 import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
@@ -8,7 +9,7 @@ import type { ConfigWarning } from '../schema/types.ts';
 export interface ConfigProblem {
   /** Line number from 1; 0 if the problem concerns the whole file. */
   readonly line: number;
-  /** Has the form `what is wrong: what is allowed`. */
+  /** Message in the form `what is wrong: what is allowed`. */
   readonly message: string;
 }
 
@@ -29,7 +30,7 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** Warns if `key` is short. `what` names the key in the warning. If `key` is null, there is no key and no warning. */
+  /** Warns if `key` is short. `what` names the key in the warning. Does nothing if `key` is null. */
   warnOfShortKey(line: number, what: string, key: string | null): void {
     if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
     this.warn(
@@ -42,19 +43,19 @@ export class Findings {
     return this.#warnings.toSorted((left, right) => left.line - right.line);
   }
 
-  /** All problems, sorted by line; problems that concern the whole file come last. */
+  /** All problems, sorted by line number, followed by the problems that concern the whole file. */
   get problems(): readonly ConfigProblem[] {
     const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
     return this.#problems.toSorted((left, right) => position(left) - position(right));
   }
 
-  /** Throws E_CONFIG with `context` {file, problems} if there is any problem. */
+  /** Throws E_CONFIG with `context` {file, problems} if at least one problem has been collected. */
   throwIfAny(): void {
     throwProblems(this.file, this.problems);
   }
 }
 
-/** Throws E_CONFIG with `context` {file, problems} if the list is not empty. */
+/** Throws E_CONFIG with `context` {file, problems} unless the list of problems is empty. */
 export function throwProblems(file: string, problems: readonly ConfigProblem[]): void {
   const first = problems[0];
   if (first === undefined) return;
@@ -65,7 +66,10 @@ function placeOf(file: string, line: number): string {
   return line === 0 ? file : `${file}:${line}`;
 }
 
-/** If a configuration was refused, returns a text with file and line for each problem. For any other error, returns only its message. */
+/**
+ * For an error that lists the problems of a configuration file, returns one text per problem, with file and line. For any other error,
+ * returns only the error's message.
+ */
 export function problemTexts({ message, context }: RsError): string[] {
   const { file, problems } = context;
   if (!Array.isArray(problems)) return [message];
@@ -74,7 +78,7 @@ export function problemTexts({ message, context }: RsError): string[] {
   );
 }
 
-/** Remembers the line where each key was first used, and reports duplicates. */
+/** Reports duplicate names, addresses and other values that must be unique, together with the line where each value first occurred. */
 export class Uniques {
   readonly #findings: Findings;
   readonly #lines = new Map<string, number>();
@@ -83,7 +87,7 @@ export class Uniques {
     this.#findings = findings;
   }
 
-  /** `what` and `remedy` make the sentence `Duplicate WHAT (first in line N): REMEDY`. */
+  /** If `key` has been claimed before, adds the problem `Duplicate WHAT (first in line N): REMEDY`, made from `what` and `remedy`. */
   claim(key: string, line: number, what: string, remedy: string): void {
     const first = this.#lines.get(key);
     if (first === undefined) this.#lines.set(key, line);

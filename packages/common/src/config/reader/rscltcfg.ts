@@ -1,6 +1,7 @@
-// Parses the text of /etc/rscltcfg into an RscltConfig, or throws one E_CONFIG that lists every problem. It does not access the network;
-// the explorer finds out which addresses exist and which paths are possible. The schema checks single values; this file checks combinations
-// of values. Order matters, because [server] and [volume] sections belong to the [namespace] above them.
+// Parses the text of /etc/rscltcfg into an RscltConfig, or throws one E_CONFIG that lists every problem. The parser does not access the
+// network; the explorer finds out which addresses exist and which paths are possible. The schema checks single values; this file checks
+// combinations of values. The order of sections matters, because a [server] or [volume] section belongs to the nearest [namespace] section
+// above it.
 
 import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
 import { assert } from '../../lib/assert.ts';
@@ -35,7 +36,7 @@ interface Group {
 const TIMING_KEYS = ['heartbeat', 'suspect', 'dead'] as const;
 type TimingKey = (typeof TIMING_KEYS)[number];
 
-/** The methods that checkTiming needs. The readers for [defaults] and [namespace] both have them. */
+/** The methods of a section reader that checkTiming calls. The readers for [defaults] and [namespace] both have these methods. */
 interface TimingReader {
   value(key: TimingKey): number | null;
   isSet(key: TimingKey): boolean;
@@ -48,14 +49,14 @@ type PortsOfServer = Pick<ClientServerConfig, 'port'>;
 type PortsOfInterface = Pick<ClientInterfaceConfig, 'portGiven'>;
 
 /**
- * Returns the target port of a path from `iface` to `server`: the first port that is set, in the order server, interface, namespace,
- * defaults.
+ * Returns the port to which a path from `iface` to `server` connects: the port set for the server, else for the interface, else for the
+ * namespace, else in [defaults], else PORT_DEFAULT.
  */
 export function targetPort(config: PortsOfConfig, namespace: PortsOfNamespace, server: PortsOfServer, iface: PortsOfInterface): number {
   return server.port ?? iface.portGiven ?? namespace.port ?? config.defaultPort ?? PORT_DEFAULT;
 }
 
-/** Result of examining a file. `config` is null if the file has a problem. */
+/** Result of examining a file. The field `config` is null if the file has a problem. */
 export interface RscltExamination {
   readonly config: RscltConfig | null;
   readonly problems: readonly ConfigProblem[];
@@ -128,8 +129,8 @@ function readInterfaces(
 }
 
 /**
- * Also reads [server] and [volume] sections above the first namespace, to find further problems in them. knownSections has already reported
- * their position.
+ * Assigns the [server] and [volume] sections to their namespaces. Sections above the first namespace are read only to find further problems
+ * in them, because their wrong position has already been reported.
  */
 function groupByNamespace(sections: readonly IniSection[], findings: Findings): readonly Group[] {
   const groups: Group[] = [];
@@ -180,7 +181,7 @@ function checkNamespaces(groups: readonly Group[], findings: Findings): void {
 
 function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<'defaults'>, findings: Findings): ClientNamespaceConfig {
   checkTiming(namespace, defaults, findings);
-  // If a required value is wrong or missing, a finding has been added, and the caller discards this object.
+  // If a required value is wrong or missing, the reader has already reported the problem, and the caller will discard this object.
   return {
     name: namespace.name,
     namespaceid: namespace.value('namespaceid') ?? 0,
@@ -220,9 +221,7 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
   };
 }
 
-/**
- * Reports sections that describe the same endpoint, that is, if an interface would connect to the same address and port for both sections.
- */
+/** Reports [server] sections that describe the same endpoint, so that an interface would connect to the same address and port twice. */
 function checkServers(
   { servers, namespace: reader }: Group,
   namespace: ClientNamespaceConfig,
@@ -254,7 +253,10 @@ function checkServers(
   }
 }
 
-/** If `reader` sets one of the three keys, checks that suspect < heartbeat < dead / 2, with inherited values for the others. */
+/**
+ * If the section sets heartbeat, suspect or dead, checks that suspect < heartbeat < dead / 2. A key that the section does not set has its
+ * inherited value.
+ */
 function checkTiming(reader: TimingReader, defaults: Reader<'defaults'>, findings: Findings): void {
   const line = Math.max(...TIMING_KEYS.map((key) => (reader.isSet(key) ? reader.lineOf(key) : 0)));
   if (line === 0) return;

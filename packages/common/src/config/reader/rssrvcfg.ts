@@ -1,5 +1,6 @@
-// Parses the text of /etc/dvsc/rssrvcfg into an RssrvConfig, or throws one E_CONFIG that lists every problem. It accesses no files or
-// devices; the server finds out which paths and addresses exist. The schema checks single values; this file checks combinations of values.
+// Parses the text of /etc/dvsc/rssrvcfg into an RssrvConfig, or throws one E_CONFIG that lists every problem. The parser accesses no files
+// or devices; the server finds out which paths and addresses exist. The schema checks single values; this file checks combinations of
+// values.
 
 import { availableParallelism } from 'node:os';
 import { posix } from 'node:path';
@@ -21,8 +22,8 @@ type Sections = typeof schema;
 type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
 /**
- * `file` is used only in messages. `takesTests`: true if rssrv was started with --test. Throws E_CONFIG with `context` {file, problems:
- * [{line, message}]}.
+ * The name `file` is used only in messages. `takesTests` is true if rssrv was started with --test. Throws E_CONFIG with `context` {file,
+ * problems: [{line, message}]}.
  */
 export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
   const findings = new Findings(file);
@@ -69,7 +70,9 @@ export function parseRssrvConfig(text: string, file: string, takesTests = false)
   };
 }
 
-/** Default of `processes`. More processes would only compete for the CPU cores, and each costs memory and time to start. */
+/**
+ * Default of `processes`. More processes would only compete for the CPU cores, and each additional process costs memory and start-up time.
+ */
 export function processesDefault(): number {
   return PROCESSES_PER_CORE * availableParallelism();
 }
@@ -145,7 +148,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
   };
 }
 
-/** Faults that the volume's `test-...` keys define; null if none of these keys is set. */
+/** Returns the faults that the volume's `test-...` keys define; null if they define none. */
 function readTests(reader: Reader<'volume'>): VolumeTests | null {
   const tests = {
     delays: reader.value('test-delay') ?? [],
@@ -187,7 +190,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   const about = `Volume ${quoteText(reader.name)}`;
   const pathless = type === 'memory' || type === 'null';
   const isTypeWrong = reader.isSet('type') && reader.given('type') === null;
-  // The reader has already reported a line with a wrong value.
+  // A `path` line with a wrong value counts as set here, because the section reader has already reported the wrong value.
   if (!pathless && !isTypeWrong && !reader.isSet('path'))
     findings.problem(reader.line, `${about} has no path: add "path = ..." (type memory and null need none)`);
   if (pathless && !reader.isSet('size'))
@@ -198,7 +201,10 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   }
 }
 
-/** Names must be unique within a universe. X and rX cannot both exist in a universe, because the raw device of volume X is called rX. */
+/**
+ * Volume names must be unique within a universe. Volumes X and rX cannot both exist in one universe, because the raw device of volume X is
+ * also called rX.
+ */
 function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Findings): void {
   const lines = new Map<string, number>();
   const uniques = new Uniques(findings);
@@ -216,7 +222,10 @@ function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Find
   }
 }
 
-/** Two volumes on the same storage can be held by two clients at once, which is safe only if both volumes are read-only. */
+/**
+ * Reports volumes that share an id or a path. Two clients can hold two volumes with the same path at once, which is safe only if both
+ * volumes are read-only.
+ */
 function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Findings): void {
   const firsts = new Map<string, Reader<'volume'>>();
   const ids = new Uniques(findings);
@@ -258,7 +267,7 @@ function readClients(section: IniSection | undefined, findings: Findings): reado
   return clients;
 }
 
-/** Messages show at most the client's name, because in a malformed line any other word may be a key. */
+/** The messages show at most the client's name, because any other word of a malformed line may be a secret key. */
 function readClient({ text, line }: IniContent, findings: Findings): ServerClientConfig | null {
   const form = schema.clients.lines;
   const [, name = '', key = ''] = /^(\S+)\s+(.*)$/su.exec(text) ?? [];

@@ -1,5 +1,6 @@
-// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys become findings, and so do wrong values.
-// Correct values are available by key, with the right type. rssrvcfg.ts and rscltcfg.ts check combinations of keys and sections.
+// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys are reported as findings, and so are wrong
+// values. Correct values can be read by key and have the right type. The readers in rssrvcfg.ts and rscltcfg.ts check combinations of keys
+// and sections.
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -9,7 +10,10 @@ import type { IniContent, IniSection } from '../ini/ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
 import type { FileSchema, KeyEntry, KeyTable } from '../schema/schema.ts';
 
-/** A key with a default always has a value. Any other key is null if it is not set or its value is wrong; a wrong value is a finding. */
+/**
+ * Type of a key's value. A key with a default always has a value. The value of any other key is null if the key is not set or if its value
+ * is wrong.
+ */
 export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }
   ? E extends { readonly default: string }
     ? T
@@ -18,7 +22,7 @@ export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer
 
 export class SectionReader<K extends KeyTable> {
   readonly section: IniSection;
-  /** The name in the header; '' if there is none. */
+  /** Name from the section header; '' if the header has no name. */
   readonly name: string;
   readonly line: number;
   readonly #keys: K;
@@ -27,8 +31,8 @@ export class SectionReader<K extends KeyTable> {
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
   /**
-   * Keys that the author of a faulty line probably meant. The finding about that line suffices, so these keys are not also reported as
-   * missing.
+   * Keys that the administrator probably meant in faulty lines. The faulty lines themselves are reported, so these keys are not also
+   * reported as missing.
    */
   readonly #meant = new Set<string>();
 
@@ -47,7 +51,7 @@ export class SectionReader<K extends KeyTable> {
     }
   }
 
-  /** Returns the value of a key. If the file sets no correct value, returns the default; null if the key has no default. */
+  /** Returns the value of a key. If the file sets no correct value, returns the default, or null if the key has no default. */
   value<N extends keyof K & string>(key: N): ValueOf<K[N]> {
     const entry = this.#keys[key];
     assert(entry !== undefined, `No key ${key} in the schema of [${this.section.type}]`);
@@ -55,7 +59,7 @@ export class SectionReader<K extends KeyTable> {
     return (this.#values.has(key) ? this.#values.get(key) : fallback) as ValueOf<K[N]>;
   }
 
-  /** Like `value`, but null if the file does not set the key. */
+  /** Like `value`, but returns null instead of the default if the file sets no correct value. */
   given<N extends keyof K & string>(key: N): ValueOf<K[N]> | null {
     return this.#values.has(key) ? this.value(key) : null;
   }
@@ -65,14 +69,14 @@ export class SectionReader<K extends KeyTable> {
     return this.#lines.has(key);
   }
 
-  /** Number of the line that sets the key, or of the header if the key is not set. */
+  /** Number of the line that sets the key, or number of the header line if the key is not set. */
   lineOf(key: keyof K & string): number {
     return this.#lines.get(key) ?? this.line;
   }
 
   #readContent(content: IniContent): void {
     if (content.key === null) {
-      // Show the first word only if it is a known key, because the line may contain a secret, for example in an entry without `=`.
+      // Show the first word of the line only if this word is a known key, because a line without `=` may contain a secret.
       const word = content.text.split(/\s/)[0] ?? '';
       const known = Object.hasOwn(this.#keys, word);
       if (known) this.#meant.add(word);

@@ -1,5 +1,6 @@
-// Checks the section headers in a file against the schema: type, name, number of occurrences, and the section that each belongs to.
-// SectionReader reads the contents. An unknown section is omitted and causes a single finding, not one per line.
+// Checks the section headers of a file against the schema: their type and name, how often they occur, and whether they are below the
+// section to which they belong. SectionReader reads the contents. An unknown section is reported once, not once per line, and is then
+// ignored.
 
 import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
@@ -14,7 +15,7 @@ const FAULTS: Readonly<Record<HeaderFault, string>> = {
   empty: 'is empty',
 };
 
-/** Returns those sections of the document that the schema knows, in their order in the document. */
+/** Checks all section headers of the document and returns the usable sections in the order of the document. */
 export function knownSections(document: IniDocument, schema: FileSchema, findings: Findings): readonly IniSection[] {
   const stray = document.preamble[0];
   if (stray !== undefined) findings.problem(stray.line, `Text above the first section: allowed are comments, then ${formsOf(schema)}`);

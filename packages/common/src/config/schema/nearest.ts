@@ -1,10 +1,13 @@
 // Finds the known word that is closest to a mistyped word, by edit distance. The functions are pure. Even the closest word may differ a
 // lot, so the caller decides whether to suggest it.
 
-/** Words are cut to this length before the comparison. No key or section has a name this long. */
+/** Words are cut to this length before they are compared. The names of all keys and sections are shorter. */
 const COMPARED_MAX_CHARS = 40;
 
-/** The candidate with the smallest edit distance, or the first of several such candidates; undefined if there are no candidates. */
+/**
+ * Returns the candidate with the smallest edit distance to `word`, or the first of several such candidates; undefined if there are no
+ * candidates.
+ */
 export function nearestWord(word: string, candidates: readonly string[]): string | undefined {
   const compared = word.slice(0, COMPARED_MAX_CHARS).toLowerCase();
   let nearest: string | undefined;
@@ -19,7 +22,7 @@ export function nearestWord(word: string, candidates: readonly string[]): string
   return nearest;
 }
 
-/** Returns true if `word` differs so little from `meant` that it is almost certainly a typing error. */
+/** Returns true if `word` differs so little from `meant` that the administrator almost certainly mistyped `meant`. */
 export function isMistyped(word: string, meant: string): boolean {
   return word.length <= COMPARED_MAX_CHARS && editDistance(word.toLowerCase(), meant) <= meant.length / 3;
 }

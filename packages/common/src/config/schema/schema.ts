@@ -1,6 +1,6 @@
-// THE table of all sections and keys of both configuration files, with type, range, default and help. A key exists only if this table lists
-// it. The readers, their error messages, crsio's help line and the man pages are derived from the table. rssrvcfg.ts and rscltcfg.ts check
-// combinations of keys.
+// Contains the only table of all sections and keys of both configuration files, with the type, range, default and help text of each key. A
+// key exists only if this table lists it. The readers, their error messages, the help line of crsio and the man pages are derived from the
+// table. The readers in rssrvcfg.ts and rscltcfg.ts check combinations of keys.
 
 import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import {
@@ -31,11 +31,13 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /** The default as it would be written in the file; null if the key has no default, or if it inherits its value. The help says which. */
+  /**
+   * The default, written as in the file; null if the key has no default or inherits its value. The help text says which of the two applies.
+   */
   readonly default: string | null;
-  /** One or two sentences; the last one has no full stop. */
+  /** Help text of one or two sentences, without a full stop at the end. */
   readonly help: string;
-  /** Set if the key injects faults. rssrv accepts such keys only with --test, and no tool offers them. */
+  /** True if the key injects faults. The server accepts such keys only with --test, and no tool offers them. */
   readonly isForTests?: true;
 }
 
@@ -45,9 +47,11 @@ export interface SectionEntry {
   /** True if the header has a name, as in `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /** Type of the section to which this section belongs and below which it must stand; null if it belongs to no other section. */
+  /**
+   * Type of the section to which this section belongs, and below which it must appear; null if this section belongs to no other section.
+   */
   readonly below: string | null;
-  /** Form of the section's lines; null if they are `key = value` entries. */
+  /** Form of the section's lines; null if the lines are `key = value` entries. */
   readonly lines: string | null;
   readonly help: string;
   readonly keys: KeyTable;
@@ -86,7 +90,7 @@ const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal'
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
-/** Help texts for keys that occur in several sections. Sections that inherit the value add where it comes from. */
+/** Help texts for keys that occur in several sections. A section that inherits the value appends where the value comes from. */
 const HELP = {
   stall: 'How long I/O waits when no path is left before it fails (forever: it never fails; fail: it fails within 1s)',
   attach: 'Volumes to attach at start, at reload and when their server connects, except those detached by rsconfig -d since boot',
@@ -305,7 +309,7 @@ export interface SchemaRow {
   readonly help: string;
 }
 
-/** Returns the keys of one file as rows for help and man pages, in the order of the table. */
+/** Returns the keys of one configuration file as rows for help texts and man pages, in the order of the schema. */
 export function schemaRows(file: ConfigFileName): readonly SchemaRow[] {
   const schema: FileSchema = SCHEMA[file];
   return Object.entries(schema).flatMap(([section, { keys }]) =>
@@ -315,7 +319,7 @@ export function schemaRows(file: ConfigFileName): readonly SchemaRow[] {
   );
 }
 
-/** The form of a section's header: `[interface NAME]` or `[defaults]`. */
+/** Returns the form of a section's header, for example `[interface NAME]` or `[defaults]`. */
 export function sectionForm(type: string, entry: SectionEntry): string {
   return entry.hasName ? `[${type} NAME]` : `[${type}]`;
 }

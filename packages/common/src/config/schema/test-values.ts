@@ -1,6 +1,6 @@
-// Parses the values of a volume's `test-...` keys, which inject faults into the volume's storage for tests. rssrv accepts them only with
-// --test. The server injects the faults (backends/faults). This file defines the grammar. Each `allowed` text describes the grammar in
-// words.
+// Parses the values of a volume's `test-...` keys, which inject faults into the volume's storage for tests. The server accepts these keys
+// only with --test. This file defines only the grammar of the values; the server injects the faults (backends/faults). Each `allowed` text
+// describes the grammar in words.
 
 import { TEST_DELAY_MAX_MS, TEST_RULES_MAX } from './limits.ts';
 import { parseDuration, parseWhole, printDuration, refuse } from '../../lib/units.ts';
@@ -19,7 +19,7 @@ const ERROR = new RegExp(
 );
 const OPERATION_ALLOWED = `OP is one of ${OPERATIONS.join(', ')}`;
 
-/** For example `write 20ms, flush 5ms-50ms while /run/slow` */
+/** Parses rules for delays, for example `write 20ms, flush 5ms-50ms while /run/slow`. */
 export const testDelays: ValueType<readonly TestDelay[]> = rules(
   'delays',
   `OP TIME[-TIME][ while FILE] separated by commas; ${OPERATION_ALLOWED}; TIME is 1ms to ${printDuration(TEST_DELAY_MAX_MS)}`,
@@ -31,7 +31,7 @@ export const testDelays: ValueType<readonly TestDelay[]> = rules(
   },
 );
 
-/** For example `write every 100 EIO, read 2048-4095 EIO, flush EIO while /run/broken` */
+/** Parses rules for errors, for example `write every 100 EIO, read 2048-4095 EIO, flush EIO while /run/broken`. */
 export const testErrors: ValueType<readonly TestError[]> = rules(
   'errors',
   `OP[ SECTOR-SECTOR][ every N] ERRNO[ while FILE] separated by commas; ${OPERATION_ALLOWED}; ERRNO is one of ${ERRNOS.join(', ')}`,

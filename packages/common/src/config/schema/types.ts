@@ -1,13 +1,17 @@
-// Types for the content of the two configuration files after the checks, with defaults filled in. Durations are in ms, sizes in bytes.
-// schema.ts defines how the files are written; rssrvcfg.ts and rscltcfg.ts read them.
+// Types for the content of the two configuration files. The content has been checked, and defaults have been filled in. Durations are in
+// milliseconds, and sizes are in bytes. The table in schema.ts defines how the files are written; rssrvcfg.ts and rscltcfg.ts read the
+// files.
 
 export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
-/** `configured`: like `auto`, but paths lead only to server interfaces that the file lists, even if the servers report others. */
+/**
+ * The choice `configured` is like `auto`, but paths connect only to server interfaces that the file lists, even if the servers report
+ * others.
+ */
 export type PathsChoice = 'auto' | 'all' | 'configured';
 export type AttachChoice = 'none' | 'all' | readonly string[];
 
-/** A finding about a file that can be used nevertheless. */
+/** A finding that does not prevent the use of the configuration file. */
 export interface ConfigWarning {
   readonly file: string;
   /** Line number from 1; 0 if the warning is about the whole file. */
@@ -18,7 +22,7 @@ export interface ConfigWarning {
 export interface ServerInterfaceConfig {
   readonly name: string;
   readonly address: string;
-  /** Prefix length given as `A/LEN`. If it is null, the prefix length of the machine's interface with this address applies. */
+  /** Prefix length from `ADDRESS/LENGTH`; null if the file gives only the address (see prefixLengthOf). */
   readonly prefixLength: number | null;
   readonly port: number;
 }
@@ -40,7 +44,10 @@ export interface ServerVolumeConfig {
   /** True if rssrv may serve the volume even when its file cannot be locked; undefined means false. */
   readonly unlocked?: boolean;
   readonly id: string | null;
-  /** Mark of a file or device that has the same content as the one that was served before; null if no mark is set. */
+  /**
+   * Mark with which the administrator confirms that the present file or device has the content that was served before; null if no mark is
+   * set.
+   */
   readonly sameContent: string | null;
   /** Faults to inject into the volume's storage; undefined if there are none. */
   readonly test?: VolumeTests;
@@ -53,15 +60,15 @@ export interface TestDelay {
   readonly operation: TestOperation;
   readonly minMs: number;
   readonly maxMs: number;
-  /** The rule applies while this file exists; if null, the rule always applies. */
+  /** File that must exist for the rule to apply; null if the rule always applies. */
   readonly whileFile: string | null;
 }
 
 export interface TestError {
   readonly operation: TestOperation;
-  /** First and last 512-byte sector of the range to which the rule applies; if null, the rule applies to the whole volume. */
+  /** First and last 512-byte sector of the range to which the rule applies; null if the rule applies to the whole volume. */
   readonly sectors: readonly [number, number] | null;
-  /** With value N, every Nth operation that matches the rule fails. */
+  /** If this number is N, every Nth operation that matches the rule fails. */
   readonly every: number;
   readonly errno: string;
   readonly whileFile: string | null;
@@ -71,7 +78,7 @@ export interface TestError {
 export interface VolumeTests {
   readonly delays: readonly TestDelay[];
   readonly errors: readonly TestError[];
-  /** While this file exists, all I/O on the volume stalls. */
+  /** File that stalls all I/O on the volume for as long as it exists. */
   readonly pauseFile: string | null;
   readonly bytesPerSecond: number | null;
   readonly losesUnsynced: boolean;
@@ -87,7 +94,7 @@ export interface RssrvConfig {
   readonly namespace: {
     readonly name: string;
     readonly namespaceid: number;
-    /** Port for interfaces that do not set a port. The server answers discovery datagrams on this port. */
+    /** Port for interfaces that do not set a port. The server also answers discovery datagrams on this port. */
     readonly port: number;
     readonly namespacekey: string | null;
     readonly explore: 'yes' | 'signed' | 'no';
@@ -97,7 +104,7 @@ export interface RssrvConfig {
     readonly serverid: number;
     readonly serverkey: string | null;
     readonly logLevel: string;
-    /** Maximum number of processes that serve clients. If there are more sessions than processes, sessions share a process. */
+    /** Maximum number of worker processes. If there are more sessions than workers, several sessions share a worker. */
     readonly processes: number;
   };
   readonly interfaces: readonly ServerInterfaceConfig[];
@@ -110,9 +117,9 @@ export interface ClientInterfaceConfig {
   readonly name: string;
   readonly address: string;
   readonly prefixLength: number | null;
-  /** For display only. The function targetPort determines the target port of a path. */
+  /** For display only, because the function targetPort determines the port to which a path connects. */
   readonly port: number;
-  /** Port set in the section itself; null if the section does not set a port. */
+  /** Port that the [interface] section itself sets; null if the section does not set a port. */
   readonly portGiven: number | null;
 }
 
@@ -120,10 +127,12 @@ export interface ClientInterfaceConfig {
 export interface ClientServerConfig {
   readonly name: string;
   readonly address: string;
-  /** Port set in the section itself. If it is null, the port of the interface, the namespace or the defaults applies (see targetPort). */
+  /**
+   * Port that the [server] section itself sets; null if the port of the interface, the namespace or [defaults] applies (see targetPort).
+   */
   readonly port: number | null;
   readonly serverkey: string | null;
-  /** Position of the section, from 0, among all `[server]` sections in the file. */
+  /** Zero-based position of the section among all `[server]` sections in the file. */
   readonly position: number;
 }
 

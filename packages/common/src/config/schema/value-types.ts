@@ -1,6 +1,6 @@
-// The types of configuration values: how to parse each, and a text that says what is allowed. The schema gives every key a type. The
-// readers, screens and man pages all use the types. Parsing throws RsError E_USAGE with `context.allowed`. For a secret, the error never
-// shows the refused text.
+// Defines the types of configuration values. Each type has a parser and a text that says what is allowed. The schema gives every key a
+// type. The readers, the screens of crsio and the man pages use the types. If a value is wrong, the parser throws E_USAGE, and
+// `context.allowed` says what is allowed. The error never shows the text of a secret.
 
 import { PORT_MAX } from '../../lib/limits.ts';
 import { KEY_MAX_CHARS, PATH_MAX_BYTES, STORAGE_STAMP_MAX_CHARS } from './limits.ts';
@@ -26,10 +26,10 @@ import type { AttachChoice, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {
   readonly kind: string;
-  /** Describes form and range. The text completes a sentence that begins with "allowed is". */
+  /** Describes the form and range of a value. This text completes a sentence that begins with "allowed is". */
   readonly allowed: string;
   readonly isSecret: boolean;
-  /** All allowed words, for screens that offer them; absent if the type has no fixed list. */
+  /** All allowed words, so that crsio can offer them; absent if the type has no fixed list of words. */
   readonly words?: readonly string[];
   parse(text: string): T;
 }
@@ -60,7 +60,7 @@ export function duration(minMs: number, maxMs: number): ValueType<number> {
   });
 }
 
-/** A duration, `forever` or `fail`. */
+/** Type of a value that is a duration, `forever` or `fail`. */
 export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   const wait = duration(minMs, maxMs);
   const allowed = `forever, fail, or ${wait.allowed}`;
@@ -70,19 +70,19 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   });
 }
 
-/** A word from a table that assigns a value to each word. */
+/** Type of a value that is written as a word; the table assigns a value to each word. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
   const all = Object.keys(table);
   const allowed = orList(all);
   const parse = (text: string): T[keyof T] => {
-    // Check only own properties: `constructor`, for example, is inherited and is not a word in the table.
+    // Accept only own properties of the table, because an inherited property such as `constructor` is not an allowed word.
     if (!Object.hasOwn(table, text)) refuse('word', text, allowed);
     return table[text as keyof T];
   };
   return { ...plain(kind, allowed, parse), words: all };
 }
 
-/** A word from a list. The word itself is the value. */
+/** Type of a value that is one word from a list. The word itself is the value. */
 export function choice<const W extends string>(...allowedWords: readonly W[]): ValueType<W> {
   const allowed = orList(allowedWords);
   const parse = (text: string): W => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed);
@@ -97,13 +97,13 @@ export const name: ValueType<string> = plain('name', NAME_ALLOWED, (text) => par
 const HOST_ADDRESS_ALLOWED = 'the IPv4 address, or the IPv6 address without a zone, of a single host';
 const HOST_PREFIXED_ALLOWED = `${HOST_ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 
-/** The address of a single host to connect to. */
+/** Address to connect to, which must belong to a single host. */
 export const address: ValueType<string> = plain('address', HOST_ADDRESS_ALLOWED, (text) => {
   const parsed = orElse(() => parseAddress(text), text, address.allowed);
   return isSingleHost(parsed) ? parsed : refuse('address', text, address.allowed);
 });
 
-/** The address of an interface of this machine, optionally with a prefix length that overrides the machine's own. */
+/** Address of an interface of this machine, optionally with a prefix length that overrides the one that the machine reports. */
 export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', HOST_PREFIXED_ALLOWED, (text) => {
   const parsed = orElse(() => parsePrefixedAddress(text), text, interfaceAddress.allowed);
   return isSingleHost(parsed.address) ? parsed : refuse('address', text, interfaceAddress.allowed);
@@ -132,7 +132,7 @@ export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);
 });
 
-/** The mark of a file or device. It contains no characters that have a special meaning in the configuration file. */
+/** Mark of a file or device. The characters of a mark have no special meaning in the configuration file. */
 export const stamp: ValueType<string> = plain('mark', 'a mark from the log of rssrv, such as i131074.b1795257182000000000', (text) => {
   return text.length <= STORAGE_STAMP_MAX_CHARS && /^[\w.:@/+-]+$/.test(text) ? text : refuse('mark', text, stamp.allowed);
 });
@@ -162,7 +162,7 @@ function plain<T>(kind: string, allowed: string, parse: (text: string) => T): Va
   return { kind, allowed, isSecret: false, parse };
 }
 
-/** Used by a type that calls the parser of another type. Replaces that parser's error with one that shows the outer type's `allowed`. */
+/** Lets a type use the parser of another type. If that parser fails, throws an error with the `allowed` text of the type that called it. */
 function orElse<T>(parse: () => T, text: string, allowed: string): T {
   try {
     return parse();
