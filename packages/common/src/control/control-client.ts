@@ -1,6 +1,6 @@
-// Sends one request to a daemon's control socket and returns the answer. rsconfig, crsio and the tests use it. Invariants: the promise
-// settles within the time-out; an error says what the person can do; an answer whose version or form differs from methods.ts causes an
-// error and is never misinterpreted.
+// Sends one request to a daemon's control socket and returns the answer. The programs rsconfig and crsio use this client, and so do the
+// tests. Invariants: the promise settles within the time-out; every error says what the user can do; an answer whose version or form
+// differs from methods.ts causes an error and is never misinterpreted.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
@@ -13,19 +13,22 @@ import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlM
 import { misfit } from './shape.ts';
 
 export interface CallOptions {
-  /** The default is the method's `waitMs` in CONTROL_METHODS. */
+  /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
 
 const REQUEST_ID = 1;
-/** Id of the greeting. Before a request that may take long, the client sends a greeting to find out whether the daemon answers at all. */
+/**
+ * Id of the greeting. Before a request that may take long, the client sends a greeting in order to find out soon whether the daemon answers
+ * at all.
+ */
 const GREETING_ID = 0;
 
 /**
- * Sends a request to the daemon that listens on `socketPath`. Throws the daemon's error, or E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT, E_RESET
- * (the connection was closed), E_VERSION (client and daemon belong to incompatible releases), E_PROTOCOL (the answer is invalid) or
- * E_SOCKET_PATH.
+ * Sends a request to the daemon that listens on `socketPath`. Throws the error that the daemon reports, or E_NOT_RUNNING, E_RIGHTS,
+ * E_TIMEOUT, E_RESET (the daemon closed the connection), E_VERSION (client and daemon belong to incompatible releases), E_PROTOCOL (the
+ * answer is invalid) or E_SOCKET_PATH.
  */
 export async function callControl<M extends ControlMethodName>(
   socketPath: string,
@@ -55,7 +58,7 @@ export async function callControl<M extends ControlMethodName>(
   }
 }
 
-/** A time-out for the whole request, and a shorter time-out for the first answer. */
+/** Keeps a time-out for the whole request and, if the request may take long, a shorter time-out for the answer to the greeting. */
 class Patience {
   endedAfterMs: number | null = null;
   isHeard = false;
@@ -92,14 +95,14 @@ interface Daemon {
   readonly start: string;
 }
 
-// RUN is ROOT/run/rsio/NAME, so the path of the socket shows which command starts the daemon.
+// The path of the socket is ROOT/run/rsio/NAME/control and therefore shows which command starts the daemon.
 function daemonOf(socketPath: string): Daemon {
   const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control$/.exec(socketPath) ?? [];
   if (name === undefined) return { name: 'The daemon', start: 'start it' };
   return { name, start: `start it with: ${name}${root === '' ? '' : ` --root ${root}`}` };
 }
 
-/** Sends the requests and returns the answer to the last request. Calls `heard` when the daemon has answered the greeting. */
+/** Sends the requests and returns the answer to the last request. Calls `heard` when the answer to the greeting arrives. */
 function exchange(socket: Socket, requests: string, daemon: Daemon, heard: () => void): Promise<Answer> {
   const splitter = new LineSplitter(CONTROL_ANSWER_MAX_BYTES);
   return new Promise((resolve, reject) => {
@@ -134,7 +137,7 @@ function resultOf(answer: Answer, method: ControlMethodName, daemon: Daemon): un
   const { id, version, result, error } = answer;
   const release = typeof answer['release'] === 'string' ? answer['release'] : null;
   if (id !== REQUEST_ID && !(id === null && error !== undefined)) throw nonsense(daemon);
-  // All releases understand the method `daemon`, so that client and daemon can exchange their versions even if their releases differ.
+  // The client accepts the result of the method `daemon` in any version, so that it can find out the release of any daemon.
   if (version !== CONTROL_VERSION && (method !== 'daemon' || error !== undefined)) throw otherVersion(daemon, version, release);
   if (error !== undefined) throw errorOf(error, daemon, release);
   const trouble = misfit(CONTROL_METHODS[method].result, result);
@@ -170,7 +173,8 @@ function errorOf(value: unknown, daemon: Daemon, release: string | null): RsErro
   const known: ErrorCode = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_INTERNAL';
   const facts = typeof context === 'object' && context !== null ? (context as Record<string, unknown>) : {};
   const sentence = typeof message === 'string' ? message : 'The daemon failed without a reason: check its log';
-  // The client sends only methods and parameters from its own table. A daemon that does not know one of them belongs to another release.
+  // The client sends only methods and parameters from its own table, so a daemon that does not know a method or parameter belongs to
+  // another release.
   if (known === 'E_USAGE' && 'unknown' in facts && release !== programVersion()) return notUnderstood(daemon, release, sentence);
   return new RsError(known, sentence, facts);
 }

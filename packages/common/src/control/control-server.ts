@@ -1,7 +1,8 @@
-// A daemon's control socket. It receives JSON requests, one per line, calls the daemon's handlers, and sends each answer as soon as it is
-// complete. methods.ts defines the shapes of parameters and results. When a connection has CONTROL_REQUESTS_OUT_MAX requests whose answers
-// have not been written, the server stops reading from it, so that requests to a slow daemon do not pile up. Invariant: while a connection
-// is open, every complete request on it is answered exactly once; handlers see only parameters of the declared shape.
+// Serves a daemon's control socket. The server receives JSON requests, one per line, calls the daemon's handlers, and sends each answer as
+// soon as the answer is complete. The shapes of parameters and results are defined in methods.ts. When a connection has
+// CONTROL_REQUESTS_OUT_MAX unanswered requests, the server stops reading from the connection, so that requests to a slow daemon do not pile
+// up. Invariants: every complete request is answered exactly once unless its connection is closed first; handlers receive only parameters
+// of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { listenOnSocket } from '../daemon/unix-socket.ts';
@@ -27,8 +28,8 @@ export interface ControlServer {
 type RequestId = string | number | null;
 
 /**
- * Listens on the Unix socket `path`. A daemon need not have a handler for every method. Throws E_ALREADY_RUNNING if a daemon already
- * listens there, E_SOCKET_PATH, E_RIGHTS or E_SYSTEM.
+ * Listens on the Unix socket `path`. A daemon need not have a handler for every method. Throws E_SOCKET_PATH, E_RIGHTS, E_SYSTEM, or
+ * E_ALREADY_RUNNING if another daemon is already listening on the socket.
  */
 export async function startControlServer(path: string, handlers: Partial<ControlHandlers>, log: Log): Promise<ControlServer> {
   const connections = new Set<Socket>();
@@ -65,7 +66,7 @@ class ControlConnection {
   private readonly handlers: Partial<ControlHandlers>;
   private readonly log: Log;
   private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
-  /** Lines that are waiting because the number of unanswered requests has reached its limit. */
+  /** Request lines that have been received but must wait, because the number of unanswered requests has reached its limit. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
   private hasEnded = false;
@@ -146,7 +147,7 @@ async function handleLine(handlers: Partial<ControlHandlers>, line: string, log:
 interface Request {
   readonly id: RequestId;
   readonly method: string;
-  /** Version of the interface that the client uses. People and scripts may omit it; the daemon then answers in its own version. */
+  /** Version of the control interface that the client uses. If a request has no version, the daemon answers in its own version. */
   readonly version: unknown;
   readonly params: unknown;
 }
@@ -166,8 +167,8 @@ function parseRequest(line: string): Request {
 }
 
 /**
- * Refuses a request with another version, because client or daemon could misinterpret messages. Accepts any version for the method
- * `daemon`.
+ * Refuses a request whose version differs from the daemon's, because client or daemon could misinterpret messages. Requests for the method
+ * `daemon` may have any version.
  */
 function checkVersion({ method, version }: Request): void {
   if (version === undefined || version === CONTROL_VERSION || method === 'daemon') return;
@@ -185,7 +186,8 @@ function dispatch(handlers: Partial<ControlHandlers>, method: string, params: un
     const known = Object.keys(handlers).join(', ');
     throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
   }
-  // The method is known only at run time, so TypeScript cannot check that parameters and handler match. controlParams checks them.
+  // The method is known only at run time, so TypeScript cannot check that the parameters match the handler. The function controlParams
+  // checks this instead.
   const handler = handlers[method] as (params: unknown) => unknown;
   return handler(controlParams(method, params));
 }
@@ -198,7 +200,10 @@ function answerLine(id: RequestId, answer: { result: unknown } | { error: Return
   return `${JSON.stringify({ id, version: CONTROL_VERSION, release: programVersion(), ...answer })}\n`;
 }
 
-/** Returns the parameters of one request, with defaults filled in. Throws E_USAGE, which names the method, the key and what is allowed. */
+/**
+ * Returns the parameters of one request, with defaults filled in. Throws E_USAGE with a message that names the method, the parameter and
+ * the allowed values.
+ */
 export function controlParams<M extends ControlMethodName>(method: M, given: unknown): ControlMethods[M]['params'] {
   const params: Readonly<Record<string, Param>> = CONTROL_METHODS[method].params;
   const values = given === undefined ? {} : given;

@@ -1,5 +1,5 @@
-// Bounds for the control socket. Units are in the names. Packages that depend on this one assert relations to these bounds in their
-// src/limits.ts.
+// Defines bounds for the control socket. Units are in the names. Packages that depend on this package have a src/limits.ts, which asserts
+// how their own bounds relate to these.
 
 const MIB = 1024 * 1024;
 
@@ -8,12 +8,12 @@ export const LIST_WAIT_MS = 2_000;
 
 export const CONTROL_LINE_MAX_BYTES = 4 * MIB;
 export const CONTROL_CONNECTIONS_MAX = 64;
-/** Maximum size of an answer. Answers may be longer than requests, because they may list every volume of a namespace. */
+/** Maximum size of an answer. Answers may be longer than requests, because an answer may list every volume of a namespace. */
 export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
-/** Maximum number of requests on one control connection whose answers have not been written. At this limit, the server stops reading. */
+/** Maximum number of unanswered requests on one control connection. At this limit, the server stops reading from the connection. */
 export const CONTROL_REQUESTS_OUT_MAX = 16;
-/** Time-out for answers that require no work. If no answer arrives within this time, the daemon hangs or was stopped. */
+/** Time-out for requests that the daemon can answer at once. If no answer arrives within this time, the daemon hangs or is stopped. */
 export const CONTROL_ANSWER_MS = 10_000;
-/** Maximum time for an answer that requires work, if the daemon has answered the greeting. */
+/** Time-out for requests that require work, if the daemon has answered the greeting. */
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const EVENTS_KEPT = 1_000;

@@ -1,5 +1,5 @@
-// Splits the bytes received on a control connection into lines; client and server both use it. If a line exceeds the limit, the stream
-// ends, because no later byte can be interpreted. The rest of that line is not stored.
+// Splits the bytes that arrive on a control connection into lines, for the client and for the server. If a line exceeds the limit, the
+// splitter stores no more of it and reports the excess; the caller then closes the connection.
 
 const LINE_END = 0x0a;
 
@@ -23,7 +23,7 @@ export class LineSplitter {
     return this.hold(chunk.subarray(from));
   }
 
-  /** Removes and returns the text since the last line end. */
+  /** Removes and returns the text that has arrived since the last line end. */
   takeRest(): string {
     const line = Buffer.concat(this.held, this.heldBytes).toString('utf8');
     this.held = [];

@@ -1,20 +1,20 @@
-// THE table of the control interface: the requests that daemons accept on RUN/control, how long each may take, and the shapes of the
-// results. Requests and answers are JSON objects, one per line. A request is {id, method, version, params}. An answer is {id, version,
-// release, result}; after a failure, `error: {code, message, context}` replaces `result`. docs/CONTROL.md has the rules for changing the
-// interface. Times with the suffix Ms are wall-clock milliseconds since 1970. Durations are in milliseconds (suffix Ms) or microseconds
-// (suffix Us).
+// Contains the only table of the control interface: the requests that daemons accept on the control socket, how long each request may take,
+// and the shapes of the results. Requests and answers are JSON objects, one per line. A request has the form {id, method, version, params}.
+// An answer has the form {id, version, release, result}; if the request failed, `error: {code, message, context}` replaces `result`. The
+// rules for changing the interface are in docs/CONTROL.md. Points in time are in wall-clock milliseconds since 1970 (suffix Ms). Durations
+// are in milliseconds (suffix Ms) or microseconds (suffix Us).
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from './limits.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, type Shape, text, whole, word } from './shape.ts';
 
 /**
- * Version of the interface. It increases only when a reader of the old version would misinterpret the new one. Additions do not increase
- * it.
+ * Version of the control interface. The version increases only if a program that knows the old version would misinterpret messages of the
+ * new version. Additions do not increase the version.
  */
 export const CONTROL_VERSION = 1;
 
-/** State in the event that reports the forced detach of a volume in use. The event's reason says what is lost. */
+/** State that an event reports if a volume in use was detached by force. The event's reason says what has been lost. */
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {
@@ -216,7 +216,7 @@ const LEFT_OUT = object(
 );
 
 /**
- * The result of the method `daemon`. Daemons return this result to clients of every version, so no field may ever be removed or change its
+ * Result of the method `daemon`. A daemon returns this result to clients of any version, so no field may ever be removed or change its
  * meaning.
  */
 const DAEMON = object({
@@ -253,9 +253,9 @@ export type DaemonView = Of<typeof DAEMON>;
 
 export interface Param<T = unknown> {
   readonly shape: Shape<T>;
-  /** Description of the expected value, used in the error about a wrong value. */
+  /** Description of the expected value for the error message about a wrong value. */
   readonly what: string;
-  /** Value if the request omits the key; undefined if the key is required. */
+  /** Value that is used if the request omits the parameter; undefined if the parameter is required. */
   readonly default?: T;
 }
 
@@ -271,8 +271,8 @@ const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a li
 const yesNo: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
 /**
- * What happens to another client that holds the volume. `no`: nothing. `over`: it loses the volume. `force`: it loses the volume even if
- * writes are lost.
+ * Whether an attach takes the volume from another client that holds it: `no`, `over` (yes) or `force` (yes, even if that client's writes
+ * are lost).
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const eventCount: Param<number> = {
@@ -343,7 +343,8 @@ export type ControlMethods = {
 };
 
 /**
- * Says what I/O on a volume is waiting for. `waitsFor` from rsiod is a phrase (`a path to server big-9`) or a sentence (`The server ...`).
+ * Returns a phrase that says what I/O on a volume is waiting for. The field `waitsFor` is a noun phrase (`a path to server big-9`) or a
+ * sentence (`The server ...`).
  */
 export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string {
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;

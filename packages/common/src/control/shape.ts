@@ -1,19 +1,20 @@
-// A shape is a description, as data, of a value that is sent over the control socket or that rsconfig prints with --json. The TypeScript
-// types, the check of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. methods.ts and rsconfig define the
-// shapes. Invariant: a reader accepts fields and words that a later release may have added, but no other deviation.
+// A shape is an object that describes a value. Such values are sent over the control socket or printed by rsconfig with --json. The
+// TypeScript types, the check of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. The shapes are defined in
+// methods.ts and in rsconfig. Invariant: the check of an answer accepts unknown fields and words, because a later release may have added
+// them, but accepts no other deviation.
 
-/** `T`: the type of the values that have this shape. */
+/** Shape of values that have the type `T`. */
 export interface Shape<T = unknown> {
   readonly form: Form;
-  /** Description in the JSON schema. */
+  /** Description that the JSON schema shows. */
   readonly help: string | null;
-  /** Never set. The field only carries the type T. */
+  /** Never set. The field exists only because the type T must appear in the interface. */
   readonly carries?: T;
 }
 
 export type Form =
   | { readonly kind: 'text'; readonly isFilled: boolean }
-  /** One of these words; a later release may add more. */
+  /** The value is one of these words, to which a later release may add more. */
   | { readonly kind: 'word'; readonly words: readonly string[] }
   | { readonly kind: 'number'; readonly isWhole: boolean; readonly min: number | null; readonly max: number | null }
   | { readonly kind: 'flag' }
@@ -23,7 +24,7 @@ export type Form =
 
 type Fields = Readonly<Record<string, Shape>>;
 
-/** The type of the values that have shape S. */
+/** Type of the values that have the shape S. */
 export type Of<S> = S extends Shape<infer T> ? T : never;
 
 export type ValuesOf<F extends Fields> = { readonly [K in keyof F]: Of<F[K]> };
@@ -41,7 +42,7 @@ export function word<const W extends string>(words: readonly W[], help: string |
   return { form: { kind: 'word', words }, help };
 }
 
-/** A whole number, at least 0. */
+/** Shape of a whole number that is at least 0. */
 export function count(help: string | null = null): Shape<number> {
   return whole(0, null, help);
 }
@@ -75,8 +76,8 @@ export interface ObjectShape<F extends Fields> extends Shape<ValuesOf<F>> {
 }
 
 /**
- * Says why `value` does not have this shape, for example `paths[2].state is not text`; null if it has the shape. Unknown fields and words
- * are accepted unless `strictness` is `exactly`, because a later release may have added them.
+ * Returns a text that says why `value` does not have this shape, for example `paths[2].state is not text`; null if `value` has the shape.
+ * Unless `strictness` is `exactly`, accepts unknown fields and words, because a later release may have added them.
  */
 export function misfit(shape: Shape, value: unknown, strictness: 'open' | 'exactly' = 'open', place = ''): string | null {
   const { form } = shape;

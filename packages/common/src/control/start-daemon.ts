@@ -1,6 +1,6 @@
-// Starts rsiod as a person would: with systemctl if rsiod's unit is installed, else with the rsiod launcher next to the running launcher,
-// so that both belong to the same installation. Returns once rsiod is ready, or reports why it is not ready. Invariants: the attempt ends
-// within bounded time; all of rsiod's messages are passed on.
+// Starts rsiod as an administrator would: with systemctl if the systemd unit of rsiod is installed, else with the rsiod launcher in the
+// folder of the running launcher, so that both launchers belong to the same installation. Returns once rsiod is ready, or reports why it is
+// not ready. Invariants: the attempt ends within bounded time; all of rsiod's messages are passed on.
 
 import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../daemon/limits.ts';
 
-/** Exceeds the daemon's own time-out for starting. */
+/** Time-out for the start command, which must be longer than the daemon's own time-out for starting. */
 const TIMEOUT_MS = DAEMON_START_TIMEOUT_MS + 2 * DAEMON_END_GRACE_MS;
 /** This folder exists only if systemd manages this machine. */
 const SYSTEMD = '/run/systemd/system';
@@ -17,7 +17,7 @@ const UNITS = ['/etc/systemd/system/rsiod.service', '/usr/lib/systemd/system/rsi
 interface StartCommand {
   readonly program: string;
   readonly args: readonly string[];
-  /** A hint for the person after a successful start; null if there is none. */
+  /** Hint to show to the administrator after a successful start; null if there is no hint. */
   readonly remark: string | null;
 }
 
@@ -37,12 +37,15 @@ export async function startDaemon(root: string, note: (sentence: string) => void
   if (remark !== null) note(remark);
 }
 
-/** `own`: path of the launcher that is running. The systemd unit is used only for the real root. */
+/**
+ * Returns the command that starts rsiod. `own` is the path of the running launcher. The systemd unit is used only for the real root
+ * directory.
+ */
 export function startCommand(root: string, own: string | undefined, isThere: (path: string) => boolean): StartCommand {
   if (root === '' && isThere(SYSTEMD) && UNITS.some(isThere)) {
     return { program: 'systemctl', args: ['start', 'rsiod'], remark: 'To start rsiod at each boot: systemctl enable rsiod' };
   }
   const beside = own === undefined ? '' : join(dirname(realpathSync(own)), 'rsiod');
-  // If there is no rsiod next to this launcher, use the one in PATH.
+  // If the folder of the running launcher contains no rsiod, use the rsiod found in PATH.
   return { program: isThere(beside) ? beside : 'rsiod', args: root === '' ? [] : ['--root', root], remark: null };
 }

@@ -1,6 +1,6 @@
-// Command-line handling for all programs: options, --root, --help, --version, and exit codes (0 success, 1 failure, 2 wrong usage). An
+// Handles the command line for all programs: options, --root, --help, --version, and exit codes (0 success, 1 failure, 2 wrong usage). An
 // error is one line on stderr: `program: what happened: what to do [E_CODE]`. Each program does its own work in `main`. Invariant: an error
-// line contains no control characters from a file, a peer or a person.
+// line contains no control characters, even if a file, a peer or a person supplied some of its text.
 
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
@@ -18,13 +18,16 @@ type Values<O extends Options> = {
 export interface ProgramSpec<O extends Options> {
   readonly name: string;
   /**
-   * Text for --help: the synopsis and the program's own options, ending with a newline. The common options are appended to it. If `help` is
-   * a function, it receives the other command-line arguments and may throw E_USAGE.
+   * Text that --help prints: the synopsis and the program's own options, with a newline at the end. The description of the common options
+   * is appended to this text. If `help` is a function, the function receives the other command-line arguments and may throw E_USAGE.
    */
   readonly help: string | ((values: Values<O>, words: readonly string[]) => string);
   /** Options in the form that `parseArgs` from node:util expects. */
   readonly options: O;
-  /** Options with an optional value after `=`. `--wait` (value '') and `--wait=5m` are accepted; `--wait 5m` is refused. */
+  /**
+   * Options whose value is optional and must follow a `=`. For example, `--wait` (value '') and `--wait=5m` are accepted, but `--wait 5m`
+   * is refused.
+   */
   readonly bare?: readonly string[];
   /** True if the program accepts arguments that are not options. */
   readonly takesPositionals: boolean;
@@ -33,7 +36,7 @@ export interface ProgramSpec<O extends Options> {
 export interface Invocation<O extends Options> {
   readonly values: Values<O>;
   readonly positionals: readonly string[];
-  /** Absolute prefix of every path. */
+  /** Absolute path of the root directory, the prefix of every path. */
   readonly root: string;
   /** Writes text to stdout unchanged. */
   readonly out: (text: string) => void;
@@ -43,10 +46,13 @@ export interface Invocation<O extends Options> {
   readonly report: (code: string, message: string) => void;
 }
 
-/** Returns the exit code; undefined means 0. If it throws, the error is reported, and the exit code is 2 for E_USAGE, else 1. */
+/**
+ * Does the program's work and returns the exit code; undefined means 0. If the function throws an error, the error is reported, and the
+ * exit code is 2 for E_USAGE and 1 for any other error.
+ */
 export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
 
-/** What a program needs from its environment. Either the process or a test provides it. */
+/** What a program needs from its environment. In production the process provides these values, and in tests the test does. */
 export interface ProgramPorts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -61,10 +67,13 @@ const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; defa
   --version         print the version and exit
 `;
 
-/** Runs `main` as the program of this process and sets the exit code. After success, the process exits once nothing keeps it running. */
+/**
+ * Runs `main` as the program of this process and sets the exit code. If `main` succeeds, the process exits as soon as it has no open timers
+ * or sockets.
+ */
 export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
-  // EPIPE on stdout means that the reader has closed the pipe (`| head`). This is not an error, so exit quietly. Errors on stderr are
-  // ignored, because a daemon must keep running after its terminal has closed.
+  // EPIPE on stdout means that the reader has closed the pipe, as `head` does. This is not an error, so exit silently. Ignore errors on
+  // stderr, because a daemon must keep running after its terminal has closed.
   process.stdout.on('error', (error) => {
     const errno = errnoName(error);
     if (errno === 'EPIPE') process.exit(process.exitCode ?? 0);
@@ -80,8 +89,8 @@ export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: Progra
   };
   void executeProgram(spec, main, surroundings).then((code) => {
     process.exitCode = code;
-    // Exit explicitly, because a failed daemon's timers and sockets could keep the process running. Writes to files and pipes have
-    // completed.
+    // Exit explicitly, because a failed daemon's timers and sockets could keep the process running. No output is lost, because writes to
+    // files and pipes have already completed.
     if (code !== 0) process.exit();
   });
 }
@@ -132,7 +141,10 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
   }
 }
 
-/** A number or a time after a bare option. The person meant it as the option's value, but parseArgs would return it as a name. */
+/**
+ * Matches a number or a duration that follows a bare option. The user meant this argument as the option's value, but parseArgs would return
+ * it as a positional argument.
+ */
 const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
 
 function refuseLooseValue(program: string, argv: readonly string[], bare: readonly string[]): void {
@@ -148,14 +160,17 @@ function refuseLooseValue(program: string, argv: readonly string[], bare: readon
   }
 }
 
-/** Gives each bare option an empty value, because parseArgs does not support optional values. */
+/** Gives an empty value to each bare option that has no value, because parseArgs does not support optional values. */
 function withBareValues(argv: readonly string[], bare: readonly string[]): string[] {
   const end = argv.indexOf('--');
   const isBare = (word: string, at: number): boolean => (end < 0 || at < end) && bare.some((name) => word === `--${name}`);
   return argv.map((word, at) => (isBare(word, at) ? `${word}=` : word));
 }
 
-/** Node's messages about wrong command lines, and our replacements. The replacements name options as people write them: `-n, --lines`. */
+/**
+ * Patterns that match Node's messages about wrong command lines, and our replacement for each. The replacements name options in the usual
+ * notation, such as `-n, --lines`.
+ */
 const USAGE_SENTENCES: readonly (readonly [nodes: RegExp, ours: string])[] = [
   [/^Unknown option '([^']*)'/, 'Unknown option $1'],
   [/^Unexpected argument '([^]*)'\. This command/, 'Unexpected argument $1'],
@@ -170,7 +185,8 @@ function usageSentence(thrown: unknown): string {
     const [found] = nodes.exec(text) ?? [];
     if (found !== undefined) return found.replace(nodes, ours);
   }
-  // Other Node versions may have other messages. Use only the first sentence, which says what is wrong; the rest is unsuitable advice.
+  // Other versions of Node may have other messages. Use only the first sentence of such a message, which says what is wrong; the rest is
+  // advice that does not apply here.
   const [sentence = text] = text.split(/\.\s/, 1);
   return sentence.replace(/\.$/, '').replaceAll("'", '');
 }

@@ -1,6 +1,7 @@
-// Code for the process that starts a background daemon and keeps the terminal. It starts the same program as a detached child and waits
-// until the child is ready. The child, implemented in daemon-process.ts, sends messages: a warning, ready, or the error that made it fail.
-// Invariant: when the returned promise settles, either the child is ready or its whole process group has exited.
+// Starts a daemon in the background. The starting process stays on the terminal, starts the same program as a detached child, and waits
+// until the child is ready. The child, whose code is in daemon-process.ts, sends warnings and then either the message that it is ready or
+// the error that made it fail. Invariant: once the returned promise has settled, either the child is ready or its whole process group has
+// exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
@@ -9,12 +10,12 @@ import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 
 /**
- * Environment variable that marks the child. The child unsets the variable so that programs started by it do not act as background
- * children.
+ * Environment variable that tells the child that it is a background child. The child unsets the variable, so that the programs that it
+ * starts do not act as background children.
  */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
 
-/** Descriptor, in the child, of the channel to the starting process. */
+/** File descriptor in the child that is the channel to the starting process. */
 export const STARTER_FD = 3;
 
 export type StartMessage =
@@ -25,22 +26,23 @@ export type StartMessage =
 export interface BackgroundStart {
   /** Name of the program for error messages. */
   readonly program: string;
-  /** The program and its arguments. The program's descriptor STARTER_FD is the channel to this process. */
+  /** Path of the program, followed by its arguments. The program inherits the channel to this process as file descriptor STARTER_FD. */
   readonly command: readonly string[];
   /** Called with each warning from the child. A warning is a sentence. */
   readonly note: (sentence: string) => void;
 }
 
 /**
- * Resolves when the child is ready. Rejects with the child's own error, or with E_INTERNAL if the child exited without a message. If the
- * child is not ready after DAEMON_START_TIMEOUT_MS, kills it and rejects with E_TIMEOUT.
+ * Resolves when the child is ready. Rejects with the error that the child reported, with E_SYSTEM if the child could not be started, or
+ * with E_INTERNAL if the child exited without reporting an error. If the child is not ready after DAEMON_START_TIMEOUT_MS, terminates the
+ * child and rejects with E_TIMEOUT.
  */
 export function startInBackground(start: BackgroundStart, clock: Clock): Promise<void> {
   const [program = '', ...args] = start.command;
   const child = spawn(program, args, {
     env: { ...process.env, [BACKGROUND_VARIABLE]: '1' },
     detached: true,
-    // The position of `ipc` in this list makes the channel descriptor STARTER_FD.
+    // The channel becomes descriptor STARTER_FD, because this is the position of `ipc` in the list.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   return new Promise((resolve, reject) => {
@@ -88,7 +90,7 @@ export function startInBackground(start: BackgroundStart, clock: Clock): Promise
   });
 }
 
-/** At the deadline, sends SIGTERM to the child's whole process group, and SIGKILL after a grace period. */
+/** When the deadline passes, sends SIGTERM to the child's whole process group, and then SIGKILL after a grace period. */
 function endAfter(child: ChildProcess, clock: Clock, expired: () => void): Timer {
   let timer = clock.after(DAEMON_START_TIMEOUT_MS, () => {
     expired();

@@ -1,6 +1,7 @@
 // Starts and stops rssrv and rsiod: in the foreground, or as a detached child that reports to the terminal from which it was started. A pid
-// file ensures that there is one daemon per root. Signals are turned into hook calls. Arguments, logs and the actual work are the program's
-// job. Invariant: the shell prompt returns only when the daemon is ready, or when it has reported why it failed and has exited.
+// file ensures that there is one daemon per root. When a signal arrives, the corresponding hook of the program is called. The program
+// itself handles arguments, logs and the actual work. Invariant: the shell prompt returns only when the daemon is ready, or when it has
+// reported why it failed and has exited.
 
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -9,20 +10,23 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { acquirePidFile } from './pid-file.ts';
 
-/** What a program's `main` can do with the process in which it runs. */
+/** Lets a program's `main` control the process in which `main` runs. */
 export interface Daemon {
-  /** Pid of the pid file's previous owner if it died in this boot without releasing the file; else null. */
+  /** Pid of the previous owner of the pid file if that process has died since the last reboot without releasing the file; else null. */
   readonly leftBy: number | null;
   /** Reports that the daemon is ready, so that the shell prompt returns. Further calls do nothing. */
   ready(): void;
-  /** Writes a sentence to the caller's terminal. After `ready`, a daemon in the background has no terminal and must use the log. */
+  /**
+   * Writes a sentence to the terminal from which the daemon was started. After `ready`, a daemon in the background has no terminal and must
+   * use the log.
+   */
   warn(sentence: string): void;
   /**
    * Sets the hook that is called on each SIGTERM or SIGINT. If a signal has already arrived, the hook is called at once. In the background,
    * the hook is also called if the starting process exits before the daemon is ready.
    */
   onStop(hook: (reason: string) => void): void;
-  /** Sets the hook that is called on each later SIGHUP. */
+  /** Sets the hook that is called on each SIGHUP from now on. */
   onReload(hook: () => void): void;
 }
 
@@ -31,34 +35,38 @@ export interface DaemonOptions {
   readonly program: string;
   readonly foreground: boolean;
   readonly pidFile: string;
-  /** Writes one line to the caller's terminal. */
+  /** Writes one line to the terminal from which the program was started. */
   readonly note: (sentence: string) => void;
-  /** The keeper, a parent process that can restart the daemon; null if the daemon has no keeper. */
+  /** Parent process that can restart the daemon (its keeper); null if the daemon has no keeper. */
   readonly keeper?: DaemonKeeper | null;
-  /** Its promise settles when the daemon has finished. If it rejects before `ready`, the caller's terminal shows the error. */
+  /**
+   * Runs the daemon and settles when the daemon has finished. If the promise rejects before `ready` is called, the error appears on the
+   * terminal.
+   */
   readonly main: (daemon: Daemon) => Promise<void>;
 }
 
 export interface DaemonKeeper {
-  /** Number, from 1, of this process among the keeper's children; 0 if there is no keeper yet. */
+  /** Number of this process in the sequence of the keeper's children, counted from 1; 0 if the keeper has not been started yet. */
   readonly childNumber: number;
   /**
-   * Returns the command that runs `command` below a keeper. The keeper's first child receives the descriptor `starterFd`, unless it is
-   * null. If `isBound` is true, the keeper exits when this process exits.
+   * Returns the command that starts a keeper, which then runs `command` as its child. The keeper passes the descriptor `starterFd`, if it
+   * is not null, to its first child. If `isBound` is true, the keeper exits when this process exits.
    */
   wrap(command: readonly string[], starterFd: number | null, isBound: boolean): string[];
 }
 
 /**
- * Runs `main` in this process (in the foreground, or if this is the background child), or starts this program in the background with the
- * same arguments. Paths must be absolute, because the working directory of the child is `/`. Resolves when `main` has finished or the child
- * is ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
+ * Starts the daemon. `main` runs in this process if this process is the background child or a child of the keeper, or if the daemon runs in
+ * the foreground without a keeper. In all other cases, starts this program again with the same arguments, below a keeper or in the
+ * background. Paths must be absolute, because the background child changes its working directory to `/`. Resolves when `main` has finished
+ * or the background child is ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
  */
 export async function startDaemon(options: DaemonOptions, clock: Clock = systemClock): Promise<void> {
   const { program, note, foreground, keeper = null } = options;
   const starter = { warn: note, ready: () => {} };
   if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
-  // A daemon restarted by its keeper has no terminal to report to, so it runs in this process, like a daemon in the foreground.
+  // A daemon that its keeper has restarted has no terminal to report to, so `main` runs in this process, as in the foreground.
   if ((keeper?.childNumber ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
   const [node = '', script = ''] = process.argv;
   const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
@@ -66,7 +74,10 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
   return startInBackground({ program, note, command: keeper?.wrap(command, STARTER_FD, false) ?? command }, clock);
 }
 
-/** Runs the daemon below a keeper in the foreground. Passes signals on to the keeper, and returns or exits when the keeper exits. */
+/**
+ * Starts a keeper in the foreground and forwards signals to the keeper. When the keeper exits successfully, returns; when the keeper fails,
+ * exits with an error.
+ */
 async function runBelow(program: string, command: readonly string[]): Promise<void> {
   const [first = '', ...rest] = command;
   const child = spawn(first, rest, { stdio: 'inherit' });
@@ -80,7 +91,7 @@ async function runBelow(program: string, command: readonly string[]): Promise<vo
     child.on('close', (...how) => ended(how));
   });
   for (const one of signals) process.off(one, pass);
-  // The child has reported its own error.
+  // The child process has already reported its error.
   if (code !== 0) process.exit(code ?? (signal === 'SIGKILL' ? 137 : 1));
 }
 
@@ -106,7 +117,7 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
   const hooks = new SignalHooks();
   const onUncaught = (thrown: unknown) => fail(thrown);
   const onStarterGone = () => hooks.stopFor('its starter went away');
-  // An exception outside `main` terminates the process and does not reach the catch below.
+  // Report exceptions thrown outside `main` here, because such an exception terminates the process without reaching the catch below.
   process.on('uncaughtExceptionMonitor', onUncaught);
   process.on('disconnect', onStarterGone);
   const leave = () => {
@@ -137,7 +148,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   const isKept = life > 0;
   const pidFile = acquirePidFile(resolve(options.pidFile), options.program, isKept ? process.ppid : process.pid);
   const atExit = () => pidFile.release();
-  // If there is a keeper, it owns the pid file until the keeper exits.
+  // If there is a keeper, the keeper owns the pid file until the keeper exits.
   if (!isKept) process.on('exit', atExit);
   let isReady = false;
   const daemon: Daemon = {
@@ -161,7 +172,10 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   }
 }
 
-/** Turns signals into hook calls. If a request to stop arrives before the stop hook is set, the request is stored until then. */
+/**
+ * Calls the program's hooks when signals arrive. If a request to stop arrives before the stop hook is set, the request is stored until the
+ * hook is set.
+ */
 class SignalHooks {
   private stopReason: string | undefined;
   private stop: ((reason: string) => void) | undefined;

@@ -1,15 +1,15 @@
-// What rssrv and rsiod have in common while they run: where warnings go, the log lines at start and stop, and the order of the steps.
-// daemon-process.ts handles processes and signals; the service does the actual work. Invariant: the daemon is ready only after the service
-// has started, and the log is closed only after the service has stopped.
+// Contains what rssrv and rsiod have in common while they run: where warnings are written, what is logged at start and stop, and in which
+// order they start and stop. Processes and signals are handled in daemon-process.ts; the service does the actual work. Invariant: the
+// daemon is ready only after the service has started, and the log is closed only after the service has stopped.
 
 import type { Daemon } from './daemon-process.ts';
 import { toRsError } from '../lib/errors.ts';
 import type { DaemonLog } from '../log/log.ts';
 
 export interface Service {
-  /** Starts the service. Rejects if it cannot start, and then leaves nothing behind. */
+  /** Starts the service. If the service cannot start, the promise rejects, and no part of the service keeps running. */
   start(): Promise<void>;
-  /** Stops the service. `reason`: a sentence for connected peers. */
+  /** Stops the service. The sentence `reason` is meant for the connected peers. */
   stop(reason: string): Promise<void>;
   /**
    * Returns a sentence that says why the service must not stop now, or null if it may stop. A service without this method may always stop.
@@ -27,7 +27,10 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
   };
 }
 
-/** Runs `work`. Logs an error from it before rethrowing the error, because a background or restarted daemon may have no terminal. */
+/**
+ * Runs `work`. If `work` throws an error, logs the error before rethrowing it, because a background or restarted daemon may have no
+ * terminal.
+ */
 export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -39,14 +42,14 @@ export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Pro
   }
 }
 
-/** Logs that the previous daemon crashed, if it did. If the keeper was also killed, only the next daemon can report the crash. */
+/** If the previous daemon crashed, logs the crash. If its keeper was killed as well, only the next daemon can report the crash. */
 export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
   if (leftBy !== null) log.warn(`The previous ${program} (pid ${leftBy}) was killed or crashed: the lines above, and dmesg, may say why`);
 }
 
 /**
- * Runs the service until it receives and accepts a request to stop, then closes the log. `farewell`: the reason that `stop` receives.
- * Rejects if `start` rejects.
+ * Runs the service until it receives and accepts a request to stop, then closes the log. The service's method `stop` receives `farewell` as
+ * its reason. Rejects if `start` rejects.
  */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
   const stops = new Stops(daemon);
@@ -67,7 +70,10 @@ export async function runService(daemon: Daemon, log: DaemonLog, service: Servic
   log.close();
 }
 
-/** Collects requests to stop, with their reasons. If several arrive before `next` is called, `next` returns only the last. */
+/**
+ * Collects requests to stop, with their reasons. If several requests to stop arrive before `next` is called, `next` returns only the reason
+ * of the last request.
+ */
 class Stops {
   private waiting: ((reason: string) => void) | null = null;
   private reason: string | null = null;

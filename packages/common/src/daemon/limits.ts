@@ -1,8 +1,8 @@
-// Limits for starting and stopping daemons. Units are in the names. Packages that depend on this one assert relations to these bounds in
-// their src/limits.ts.
+// Limits for starting and stopping daemons. Units are in the names. Packages that depend on this package have a src/limits.ts, which
+// asserts how their own bounds relate to these.
 
 export const DAEMON_START_TIMEOUT_MS = 30_000;
-/** A daemon that is not ready in time receives SIGTERM, and this long afterwards SIGKILL. */
+/** Time between SIGTERM and SIGKILL for a daemon that did not become ready in time. */
 export const DAEMON_END_GRACE_MS = 2_000;
 
 export const UNIX_PATH_MAX_BYTES = 107;

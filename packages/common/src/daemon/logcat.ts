@@ -1,5 +1,5 @@
-// The program behind rsclogcat and rsslogcat, which print the logs of rsiod and rssrv. log-reader.ts reads the log. Invariant: a program
-// that is following the log exits with code 0 on SIGINT.
+// Implements rsclogcat and rsslogcat, which print the logs of rsiod and rssrv. The code that reads a log is in log-reader.ts. Invariant: a
+// program that is following the log exits with code 0 on SIGINT.
 
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -9,7 +9,7 @@ import { LogReader } from '../log/log-reader.ts';
 interface LogcatProgram {
   readonly name: string;
   readonly daemon: string;
-  /** Returns the path of the log below an absolute root. */
+  /** Returns the path of the log file for an absolute root directory. */
   readonly file: (root: string) => string;
 }
 

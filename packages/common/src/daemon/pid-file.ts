@@ -1,8 +1,9 @@
-// Ensures that there is one daemon per root. The pid file contains only the pid, so that `kill $(cat pid)` is safe. The lock file next to
-// it contains pid, start time (clock ticks, /proc/PID/stat) and boot id. It therefore identifies its owner even after crashes, reboots and
-// reuse of pids. Invariant: at most one live process holds a path. A process writes a complete file and then links it exclusively as the
-// lock, so a lock is never partial. Before a process replaces a stale lock, it links a claim for that lock's content in the same way, so
-// that two starting processes never both replace the lock.
+// Ensures that only one daemon runs per root directory. The pid file contains only the pid, so that `kill $(cat pid)` is safe. The lock
+// file next to it contains the pid, the start time (in clock ticks, from /proc/PID/stat) and the boot id. The lock file therefore
+// identifies its owner even after a crash or reboot and even if the kernel has reused the pid. Invariant: at most one live process holds a
+// path. A process first writes a complete file and then creates the lock as a hard link to this file, so a lock is never incomplete. Before
+// a process replaces a stale lock, it takes a claim for that lock in the same way, so that two starting processes never both replace the
+// lock.
 
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +11,10 @@ import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { bootId, startTicksOf } from './process-facts.ts';
 
-/** An attempt fails only if another process has made progress. Each claim left behind by a crash adds one level of claims. */
+/**
+ * Maximum number of attempts to take a lock. An attempt fails only if another process has just changed the lock. Claims can be nested,
+ * because each claim that a crash left behind must itself be claimed.
+ */
 const ATTEMPTS_MAX = 16;
 const CLAIM_DEPTH_MAX = 4;
 
@@ -21,16 +25,16 @@ interface Owner {
 }
 
 export interface PidFile {
-  /** Pid of the previous owner if it died in this boot without releasing the file; else null. */
+  /** Pid of the previous owner if that process has died since the last reboot without releasing the file; else null. */
   readonly leftBy: number | null;
   /** Removes the pid file and the lock if the owner still holds them. May be called twice. */
   release(): void;
 }
 
 /**
- * Takes `path` for process `pid`, which is this process or its longer-living parent. Creates the folder. A child may take `path` for a
- * parent that already holds it. Throws E_ALREADY_RUNNING with pid and file if another live process holds `path`, E_RIGHTS if this user may
- * not write there, or E_SYSTEM.
+ * Takes the pid file `path` for the process `pid`, which is either this process or its parent, which lives longer. Creates the folder. A
+ * child may take `path` again for a parent that already holds it. Throws E_ALREADY_RUNNING with pid and file if another live process holds
+ * `path`, E_RIGHTS if this user may not write to the folder, or E_SYSTEM.
  */
 export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
   const own = describe(pid);
@@ -75,7 +79,7 @@ function lockOf(path: string): string {
   return `${path}.lock`;
 }
 
-/** Writes the pid file; called with the lock held. Atomically replaces a pid file that a crash left behind. */
+/** Writes the pid file; the caller must hold the lock. Atomically replaces a pid file that a crash left behind. */
 function writeNumber(path: string, own: Owner): void {
   const finished = `${path}.${own.pid}`;
   try {
@@ -88,7 +92,7 @@ function writeNumber(path: string, own: Owner): void {
   }
 }
 
-/** Takes the lock or claim `path` for `own`. Returns undefined on success, else the live owner. */
+/** Takes the lock or claim file `path` for the process `own`. Returns undefined on success, else the live process that owns the file. */
 function take(path: string, own: Owner, depth: number): Owner | undefined {
   if (depth > CLAIM_DEPTH_MAX) throw new RsError('E_SYSTEM', `Too many stale claims next to ${path}: remove them`);
   const finished = `${path}.${own.pid}`;
@@ -98,7 +102,7 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
       if (linkExclusively(finished, path)) return undefined;
       const found = readIfThere(path);
       if (found === undefined) continue;
-      // Here `own` is the parent process, and an earlier child has already taken the path for the parent.
+      // In this case `own` is the parent process, and an earlier child has already taken the path for the parent.
       if (own.pid !== process.pid && found === serialize(own)) return undefined;
       const owner = parse(found);
       if (owner !== undefined && isAlive(owner)) return owner;
@@ -114,8 +118,8 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
 }
 
 /**
- * Replaces a stale lock. The caller must hold the claim for `stale`. Returns false if another process has already changed the file; the
- * caller then tries again.
+ * Replaces a stale lock whose content is `stale`. The caller must hold the claim for this content. Returns false if another process has
+ * already changed the lock; the caller then tries again.
  */
 function replaceStale(path: string, stale: string, finished: string, claim: string): boolean {
   try {
@@ -134,7 +138,7 @@ function release(path: string, own: Owner): void {
     rmSync(path, { force: true });
     rmSync(lock, { force: true });
   } catch (thrown) {
-    // No error can be reported at exit. If a file remains, the next start recognizes it as stale.
+    // An exiting process cannot report a system error. If a lock file remains, the next daemon that starts recognizes the file as stale.
     if (errnoName(thrown) === undefined) throw thrown;
   }
 }
@@ -175,7 +179,7 @@ function isAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && isHidden(owner.pid);
 }
 
-/** Depending on its mount options, /proc hides other users' processes. A hidden process counts as alive. */
+/** Returns true if a process exists although /proc does not show it. With some mount options, /proc hides the processes of other users. */
 function isHidden(pid: number): boolean {
   try {
     process.kill(pid, 0);

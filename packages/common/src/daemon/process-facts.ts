@@ -1,7 +1,7 @@
-// Reads, mostly from /proc, what Linux reports about this boot and its processes. Also sets the name that ps and pgrep show for this
-// process. The kernel reuses pids, so only the combination of pid, start time and boot id identifies a process permanently. Invariant: a
-// failure to set the name never stops a program, and the name does not change the process's arguments, because programs identify processes
-// by their arguments.
+// Reads what Linux reports about the current boot and about processes, mostly from /proc. Also sets the name that ps and pgrep show for
+// this process. The kernel reuses pids, so only the combination of pid, start time and boot id identifies a process permanently.
+// Invariants: a failure to set the name never stops a program; setting the name does not change the arguments of the process, by which
+// other programs identify the process.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { errnoName, RsError } from '../lib/errors.ts';
@@ -23,8 +23,8 @@ interface Stat {
 }
 
 /**
- * Start time of the process with this pid, in clock ticks since boot; undefined if the process does not exist, is a zombie, or is hidden
- * from this user.
+ * Returns the start time of the process with this pid, in clock ticks since boot; undefined if the process does not exist, is a zombie, or
+ * is hidden from this user.
  */
 export function startTicksOf(pid: number): string | undefined {
   return statOf(pid)?.startTicks;
@@ -40,8 +40,8 @@ export function isAsleep(pid: number): boolean {
 }
 
 /**
- * Returns the pids of the processes with this name in the session of process `leader`. The leader may have exited, because the kernel does
- * not reuse its pid while these processes are running.
+ * Returns the pids of the processes with this name in the session of process `leader`. The leader itself may have exited, because the
+ * kernel does not reuse the leader's pid while other processes of the session are running.
  */
 export function processesOfSession(leader: number, name: string): number[] {
   const all = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
@@ -51,20 +51,24 @@ export function processesOfSession(leader: number, name: string): number[] {
   });
 }
 
-/** Number of times that threads of this process have slept while waiting; 0 if the kernel does not count this. */
+/** Returns how often threads of this process have gone to sleep in order to wait; 0 if the kernel does not count this. */
 export function ownSleeps(): number {
   return process.resourceUsage().voluntaryContextSwitches;
 }
 
-/** Returns facts about a process. Reads only files whose reading never blocks, even if the process is stuck in the kernel. */
+/**
+ * Returns facts about a process, or undefined if the process does not exist, has exited or is hidden. Reads only a file that can be read
+ * without blocking even if the process is stuck in the kernel.
+ */
 function statOf(pid: number): Stat | undefined {
   const text = readIfThere(`/proc/${pid}/stat`);
   if (text === undefined) return undefined;
-  // The name is in parentheses and may itself contain parentheses. The state, the third field of the file, follows the name.
+  // The process name is in parentheses and may itself contain parentheses. The third field of the file, the state, follows the name.
   const nameEnd = text.lastIndexOf(')');
   const fields = text.slice(nameEnd + 2).split(' ');
   const [state, session, threads, startTicks] = [fields[0] ?? '', Number(fields[3]), Number(fields[17]), fields[19] ?? ''];
-  // The kernel shows Z even if only the first thread has exited. Other threads may still be running, or be stuck in a write.
+  // The kernel shows the state Z (zombie) even if only the first thread has exited. Other threads may still be running or may be stuck in a
+  // write.
   const isOver = state === 'X' || (state === 'Z' && threads <= 1);
   return isOver ? undefined : { state, name: text.slice(text.indexOf('(') + 1, nameEnd), session, startTicks };
 }
@@ -73,13 +77,14 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (thrown) {
-    // System errors include ESRCH (the process exited between open and read) and EACCES (the process is hidden).
+    // Treat any system error like a missing file, for example ESRCH (the process exited between open and read) or EACCES (the process is
+    // hidden).
     if (errnoName(thrown) === undefined) throw thrown;
     return undefined;
   }
 }
 
-/** Maximum length of a process name that the kernel stores. */
+/** Maximum length of the process name that the kernel stores. */
 const NAME_MAX_BYTES = 15;
 
 /** Sets the name that ps and pgrep show for this process, cut to 15 bytes. */
@@ -87,6 +92,6 @@ export function nameProcess(name: string): void {
   try {
     writeFileSync('/proc/self/comm', Buffer.from(name).subarray(0, NAME_MAX_BYTES));
   } catch {
-    // Without /proc the name stays `node`.
+    // If /proc is missing, the process keeps the name `node`.
   }
 }

@@ -1,5 +1,5 @@
-// Creates a daemon's Unix sockets: checks the length of the path, removes stale sockets, sets mode 0600. Other files implement the
-// protocols used on the sockets. Invariant: a socket is removed only if no process is listening on it.
+// Creates a daemon's Unix sockets: checks the length of the path, removes a stale socket, and sets mode 0600. The protocols that use the
+// sockets are implemented in other files. Invariant: a socket is removed only if no process is listening on it.
 
 import { lstatSync, mkdirSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
@@ -9,7 +9,7 @@ import { errnoName, RsError } from '../lib/errors.ts';
 
 const OWNER_ONLY = 0o600;
 
-/** Throws E_SOCKET_PATH if the path is too long, because Node would silently truncate it. */
+/** Throws E_SOCKET_PATH if the path is too long. Without this check, Node would silently truncate the path. */
 export function checkSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes > UNIX_PATH_MAX_BYTES) {
@@ -20,7 +20,7 @@ export function checkSocketPath(path: string): void {
 
 /**
  * Listens on a socket at `path` that only its owner may open. Creates the folder and removes a stale socket. Throws E_SOCKET_PATH,
- * E_RIGHTS, E_SYSTEM, or E_ALREADY_RUNNING if another process is already listening there.
+ * E_RIGHTS, E_SYSTEM, or E_ALREADY_RUNNING if another process is already listening on the socket.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   checkSocketPath(path);
@@ -42,7 +42,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
 async function removeStale(path: string, found: Stats): Promise<void> {
   if (!found.isSocket()) throw new RsError('E_SYSTEM', `${path} exists and is not a socket: remove it`, { path });
   if (await somebodyListens(path)) throw alreadyRunning(path);
-  // During the check, another daemon may have started and created its own socket at this path.
+  // While this process was checking the socket, another daemon may have started and created its own socket at the same path.
   const now = lstatSync(path, { throwIfNoEntry: false });
   if (now === undefined) return;
   if (now.ino !== found.ino || now.ctimeMs !== found.ctimeMs) throw alreadyRunning(path);
@@ -60,8 +60,8 @@ function somebodyListens(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    // Only a refused connection or a missing file proves that no process is listening. A full queue (EAGAIN) or missing permission does
-    // not.
+    // Only a refused connection or a missing file proves that no process is listening. Other errors, such as EAGAIN (the queue is full) or
+    // EACCES, do not prove this.
     probe.once('error', (error) => resolve(errnoName(error) !== 'ECONNREFUSED' && errnoName(error) !== 'ENOENT'));
   });
 }
@@ -69,7 +69,7 @@ function somebodyListens(path: string): Promise<boolean> {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // listen() creates the socket file. The umask is set beforehand, so that no other user can ever open the socket.
+    // The call of listen() creates the socket file. Set the umask before the call, so that no other user can ever open the socket.
     const before = process.umask(0o777 & ~OWNER_ONLY);
     try {
       server.listen(path, () => {

@@ -1,7 +1,8 @@
-// Replaces a file owned by a person, either completely or not at all. The new file has the owner and mode of the old file. If the file is a
-// symbolic link, its target is replaced. The temporary file is also the lock: only the process that created it may save. The rename both
-// publishes the text and releases the lock. The caller checks the text, and checks whether the old file has changed. Invariant: after a
-// failure, the old file is unchanged and no temporary file remains.
+// Replaces a configuration file, which belongs to a person, either completely or not at all. The new file has the owner and mode of the old
+// file. If the file is a symbolic link, its target is replaced. The temporary file is also a lock: only the process that created it may
+// save the file. Renaming the temporary file both publishes the new text and releases the lock. The caller must check the text, and must
+// check whether the old file has changed. Invariant: after a failure up to the rename, the old file is unchanged and the temporary file has
+// been removed.
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';
@@ -10,7 +11,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { targetOf } from './symlink-target.ts';
 
-/** The node:fs functions that this file uses. A test can replace them, for example to simulate a full disk. */
+/** The functions of node:fs that this file uses. A test can replace these functions, for example to simulate a full disk. */
 export type FileSystem = Pick<
   typeof nodeFs,
   | 'closeSync'
@@ -38,9 +39,9 @@ const NEW_FILE_MODE = 0o600;
 const MODE_BITS = 0o7777;
 
 /**
- * Writes `text` to `file`. Creates a missing file with mode 0600, and a missing folder. Immediately before the rename, calls
- * `checkUnchanged`, which throws if another program has changed the file. Throws that error, E_CHANGED (another program is saving the
- * file), E_RIGHTS or E_SYSTEM.
+ * Writes `text` to `file`. If the file or its folder is missing, creates it; a new file has mode 0600. Immediately before the rename, calls
+ * `checkUnchanged`, which throws if another program has changed the file. Throws the error from `checkUnchanged`, E_CHANGED if another
+ * program is saving the file, E_RIGHTS or E_SYSTEM.
  */
 export function replacePersonsFile(file: string, text: string, checkUnchanged: () => void, ports: ReplacementPorts = SYSTEM_PORTS): void {
   const { fs } = ports;
@@ -71,7 +72,7 @@ export function replacePersonsFile(file: string, text: string, checkUnchanged: (
   }
 }
 
-/** Creates the temporary file exclusively. First removes a temporary file that a crash left behind. */
+/** Creates the temporary file, which must not exist yet. If a crash left an old temporary file behind, removes that file first. */
 function claim(temporary: string, file: string, { fs, clock }: ReplacementPorts): number {
   const flags = nodeFs.constants.O_WRONLY | nodeFs.constants.O_CREAT | nodeFs.constants.O_EXCL;
   try {

@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Makes changes to directory entries durable, such as the creation or renaming of a file. Throws system errors. */
+/** Makes changes in a directory durable, such as the creation or renaming of a file. Throws system errors. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -16,8 +16,8 @@ export async function syncDirectory(directory: string): Promise<void> {
 }
 
 /**
- * Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors, and then leaves the old content in
- * place.
+ * Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors. After an error, the file has its old
+ * content, unless only the sync of the directory has failed.
  */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const directory = path.dirname(file);

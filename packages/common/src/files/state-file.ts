@@ -1,7 +1,7 @@
-// A small JSON state file with a version, and type guards for the values in it. The file is read once, at start. It is replaced durably at
-// each change; changes are written one at a time. The code that owns a state file defines its fields. Invariants: once the promise for a
-// change has resolved, the change is on disk; a file that cannot be interpreted is refused and never replaced; content that the next start
-// would refuse is never written.
+// Implements a small JSON state file with a version, and type guards for the values in such a file. The file is read once, at start. At
+// each change, the file is replaced durably; only one write is in progress at a time. The code that owns a state file defines its fields.
+// Invariants: once the promise for a change has resolved, the change is on disk; a file that cannot be interpreted is refused and is never
+// overwritten; content that the next start would refuse is never written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -12,11 +12,11 @@ export interface StateForm<T> {
   readonly version: number;
   readonly accepts: (content: unknown) => content is T;
   /**
-   * For each earlier version, a function that converts content of that version. It returns null if the content does not have the version's
-   * form.
+   * For each earlier version, a function that converts content of that version to the current form. The function returns null if the
+   * content does not have the form of that version.
    */
   readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
-  /** What the administrator can do if the file cannot be used. In messages, this text follows a colon. */
+  /** Says what the administrator can do if the file cannot be used. In messages, this text follows a colon. */
   readonly remedy: string;
 }
 
@@ -24,18 +24,18 @@ export class StateFile<T> {
   private readonly path: string;
   private readonly form: StateForm<T>;
   private readonly current: () => T;
-  /** The next write, until it starts; null if no write is waiting. */
+  /** Write that has been requested but has not started; null if no write is waiting. */
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
-  /** `current` returns the content to write. It is called when a write starts. */
+  /** The function `current` is called at the start of each write and returns the content to write. */
   constructor(path: string, form: StateForm<T>, current: () => T) {
     this.path = path;
     this.form = form;
     this.current = current;
   }
 
-  /** Reads the content; null if there is no file yet. Throws E_SYSTEM with file and remedy. */
+  /** Reads and returns the content of the file; null if the file does not exist yet. Throws E_SYSTEM with the file name and a remedy. */
   async load(): Promise<T | null> {
     let text: string;
     try {
@@ -55,7 +55,7 @@ export class StateFile<T> {
     const earlier = typeof version === 'number' ? this.form.earlier?.[version] : undefined;
     if (earlier !== undefined) {
       const converted = earlier(content);
-      // The next change writes the converted content, and the next start must be able to load it.
+      // Check the converted content, because the next change writes it, and the next start must be able to load it.
       if (converted === null || !this.form.accepts(converted)) throw this.damaged('its content is not of the expected form');
       return converted;
     }
@@ -68,8 +68,9 @@ export class StateFile<T> {
   }
 
   /**
-   * Writes the current content. All calls before the next write starts share that write. Throws E_SYSTEM with the file if the write fails
-   * or if the next start could not load the content. After an error, the old content remains.
+   * Writes the current content. All calls that are made before the next write starts share that write. Throws E_SYSTEM with the file name
+   * if the write fails or if the next start could not load the content. After an error, the file has its old content, unless only the sync
+   * of its directory has failed.
    */
   save(): Promise<void> {
     const write = async (): Promise<void> => {

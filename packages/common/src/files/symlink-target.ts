@@ -1,6 +1,6 @@
-// Follows symbolic links to a configuration file and checks who owns the links and the target. These owners control what the daemons do,
-// often as root. load-config.ts and config-replacement.ts read and write the file. Invariant: links are followed only if root or the user
-// owns each link and the target.
+// Follows symbolic links to a configuration file and checks who owns the links and the target. The owners can control what the daemons do,
+// and the daemons often run as root. The file itself is read in load-config.ts and written in config-replacement.ts. Invariant: links are
+// followed only if root or the user owns every link and the target.
 
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -16,8 +16,8 @@ export interface LinkFileSystem {
 const ROOT_UID = 0;
 
 /**
- * Returns the target of the links, even if it does not exist; `file` itself if it is not a link. Throws E_SYSTEM if there are too many
- * links, or E_RIGHTS if an owner is not trusted.
+ * Returns the final target of the links, even if the target does not exist; returns `file` itself if it is not a link. Throws E_SYSTEM if
+ * there are too many links, or E_RIGHTS if an untrusted user owns a link or the target.
  */
 export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: number) => boolean = isRootOrUser): string {
   let target = path.resolve(file);

@@ -1,5 +1,5 @@
-// Back-off: the waiting time grows with each attempt, from a minimum to a maximum. Jitter prevents many clients from retrying at the same
-// moment. This class only computes times; it has no timer and no source of randomness. The caller does the waiting.
+// Computes back-off times: the waiting time grows with each attempt, from a minimum to a maximum. Jitter prevents many clients from
+// retrying at the same moment. This class only computes times; it has no timer and no source of randomness. The caller does the waiting.
 
 export class Backoff {
   private readonly minMs: number;
@@ -9,7 +9,7 @@ export class Backoff {
   private failures = 0;
   private intervalMs = 0;
 
-  /** `random` returns uniformly distributed numbers in [0, 1). It is a parameter so that a test can pass a seeded generator. */
+  /** `random` returns uniformly distributed numbers in [0, 1). This function is a parameter, so that a test can pass a seeded generator. */
   constructor(minMs: number, maxMs: number, random: () => number, growth = 2) {
     this.minMs = minMs;
     this.maxMs = maxMs;

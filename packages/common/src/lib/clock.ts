@@ -1,5 +1,6 @@
 // The interface to time. All code that waits or measures time takes a Clock, so that tests and the simulator can control time. Use
-// monotonic time for intervals. Wall-clock time is only for display to people (logs, "since").
+// monotonic time for intervals. Use wall-clock time only to show times to people (for example in logs) and to compare with the times of
+// files.
 
 export interface Timer {
   cancel(): void;
@@ -23,6 +24,6 @@ export const systemClock: Clock = {
     const timeout = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(timeout) };
   },
-  // nextTick, because queueMicrotask would allocate an async resource and a bound function at each call, and calls are frequent.
+  // Use nextTick, because `soon` is called often and each call of queueMicrotask would allocate an async resource and a bound function.
   soon: (fire) => process.nextTick(fire),
 };

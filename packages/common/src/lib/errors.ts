@@ -1,5 +1,5 @@
-// Errors that people see. Each error has a stable code and a kind. The data plane does not use these errors; it uses status numbers
-// (wire/status.ts).
+// Defines the errors that people see. Each error has a stable code and a kind. The data plane uses status numbers (wire/status.ts) instead
+// of these errors.
 
 export type ErrorKind = 'usage' | 'config' | 'rights' | 'network' | 'peer' | 'volume' | 'state' | 'system' | 'internal';
 
@@ -7,7 +7,7 @@ interface ErrorEntry {
   kind: ErrorKind;
 }
 
-/** All error codes. A code never changes and is never reused. docs/HACKING.md shows how to add one. */
+/** All error codes. A code never changes and is never reused. To add a code, see docs/HACKING.md. */
 export const ERRORS = {
   E_USAGE: { kind: 'usage' },
   E_CONFIG: { kind: 'config' },
@@ -50,8 +50,8 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /**
- * An error for people. `message` is a sentence without a full stop that says what happened, to what, and, after a colon, what to do.
- * `context` contains the same facts for programs.
+ * An error for people. The field `message` says what happened and to what and, after a colon, what to do. The message has no full stop at
+ * the end. The field `context` contains the same facts for programs.
  */
 export class RsError extends Error {
   readonly code: ErrorCode;
@@ -84,7 +84,7 @@ export function errnoName(thrown: unknown): string | undefined {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
-/** Says what to do about a system error caused by a limit of the machine; null if the remedy depends on the operation. */
+/** Returns the remedy for a system error that has the same remedy in every operation, such as a full disk; null for all other errors. */
 export function errnoRemedy(errno: string | undefined): string | null {
   switch (errno) {
     case 'ENOSPC':

@@ -1,5 +1,5 @@
-// State machines as tables. A table lists all allowed transitions; any other transition fails an assertion. The state machine itself stores
-// its state and defines what happens at a transition.
+// Describes state machines by tables. A table lists all allowed transitions of a machine; any other transition fails an assertion. Each
+// state machine stores its own state and defines what happens at a transition.
 
 import { assert } from './assert.ts';
 

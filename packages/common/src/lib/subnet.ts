@@ -1,23 +1,23 @@
-// Subnet arithmetic on IPv4 and IPv6 addresses. The functions are pure. The explorer uses them to find candidate paths. Invariant:
-// addresses of different families are never in the same subnet, not even an IPv4 address written as IPv6 (::ffff:a.b.c.d).
+// Computes subnets of IPv4 and IPv6 addresses. The functions are pure. The explorer uses these functions to find candidate paths.
+// Invariant: addresses of different families are never in the same subnet, not even an IPv4 address written as IPv6 (::ffff:a.b.c.d).
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
 import { assert } from './assert.ts';
 
-/** Prefix length for addresses in 127/8. Tests run several simulated hosts there, and /24 gives them several subnets. */
+/** Prefix length for addresses in 127/8. Tests run several simulated hosts on such addresses, and /24 gives these hosts several subnets. */
 const LOOPBACK_PREFIX_LENGTH = 24;
 
 /**
- * Returns the effective prefix length of one of this machine's addresses: the length given in the file (`A/LEN`), else 24 for an address in
- * 127/8, else the length that the interface with this address reports; null if no length is known.
+ * Returns the prefix length to use for one of this machine's addresses: the length from the configuration file (`ADDRESS/LENGTH`), else 24
+ * if the address is in 127/8, else the length that the network interface reports. Returns null if no length is known.
  */
 export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
   if (given !== null) return given;
   return isLoopback4(address) ? LOOPBACK_PREFIX_LENGTH : ofInterface;
 }
 
-/** Returns true if `other` is in the subnet that `address` and this prefix length define. */
+/** Returns true if `other` is in the subnet that `address` and `prefixLength` define. */
 export function isSameSubnet(address: string, prefixLength: number, other: string): boolean {
   const left = addressBytes(address);
   const right = addressBytes(other);
@@ -47,15 +47,17 @@ export function addressKey(address: string): string {
 }
 
 /**
- * Returns the source under which an unproven peer is counted: its IPv4 address, or the network of its IPv6 address (with or without a
- * zone).
+ * Returns the key under which the connections of an unproven peer are counted: the peer's IPv4 address, or the /64 network of its IPv6
+ * address (with or without a zone).
  */
 export function sourceKey(address: string): string {
   const [plain = ''] = address.split('%');
   return isIPv6(plain) ? networkOf(plain, SOURCE_PREFIX_LENGTH_6) : plain;
 }
 
-/** Returns true if the address can belong to a single host: it is not an unspecified, multicast or broadcast address. */
+/**
+ * Returns true if the address can belong to a single host, that is, if it is not an unspecified, multicast, reserved or broadcast address.
+ */
 export function isSingleHost(address: string): boolean {
   const bytes = addressBytes(address);
   const first = bytes[0] ?? 0;

@@ -1,6 +1,7 @@
-// Parses and prints sizes, durations, names and addresses as people write them. Sizes become bytes, durations become ms. The functions are
-// pure. They check only the form; callers check ranges. For wrong text they throw an RsError E_USAGE. Its `context.allowed` says what is
-// allowed; callers can use it in their own messages. Invariant: parse(print(value)) === value.
+// Parses and prints sizes, durations, names and addresses as people write them. Sizes are converted to bytes, and durations to
+// milliseconds. The functions are pure. The parsers check only the form of a text; the callers check the range of the value. If the text is
+// wrong, a parser throws E_USAGE. The field `context.allowed` of this error says what is allowed, so that callers can use this text in
+// their own messages. Invariant: parse(print(value)) === value.
 
 import { isIP } from 'node:net';
 import { NAME_MAX_BYTES, PORT_MAX } from './limits.ts';
@@ -34,14 +35,15 @@ export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IP
 export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets if a port follows; port 1 to ${PORT_MAX})`;
 
-/** Throws E_USAGE. `text`: the wrong text; null if the text is a secret, which the message must not show. */
+/** Throws E_USAGE. The parameter `text` is the wrong text, or null if that text is a secret, which the message must not show. */
 export function refuse(what: string, text: string | null, allowed: string): never {
   const shown = text === null ? '' : ` ${quoteText(text)}`;
   throw new RsError('E_USAGE', `Wrong ${what}${shown}: allowed is ${allowed}`, { allowed });
 }
 
 /**
- * Prepares text from a peer, file or person for use in a message: cuts it to QUOTED_MAX_CHARS, quotes it and escapes control characters.
+ * Prepares text from a peer, a file or a person for use in a message: cuts the text to QUOTED_MAX_CHARS, adds quotes and escapes control
+ * characters.
  */
 export function quoteText(text: string): string {
   // JSON.stringify does not escape C1 controls or the marks that change the direction of text.
@@ -55,7 +57,7 @@ export function parseWhole(text: string): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** Parses a size such as `15g` into bytes. The unit is optional: k, m, g, t or p, in upper or lower case. Throws E_USAGE. */
+/** Parses a size such as `15g` into bytes. The unit (k, m, g, t or p, in upper or lower case) is optional. Throws E_USAGE. */
 export function parseSize(text: string): number {
   const match = /^(\d+)([kmgtp]?)$/i.exec(text);
   const count = parseWhole(match?.[1] ?? '');
@@ -93,7 +95,7 @@ export function isName(text: string): boolean {
   return NAME.test(text) && text !== '.' && text !== '..';
 }
 
-/** Returns the name if it is valid, else throws E_USAGE. `what` is the word for the name in the error message. */
+/** Returns the name if it is valid, else throws E_USAGE. In the error message, `what` says what kind of name was expected. */
 export function parseName(text: string, what = 'name'): string {
   return isName(text) ? text : refuse(what, text, NAME_ALLOWED);
 }
@@ -108,7 +110,7 @@ export function parseAddress(text: string): string {
 
 export interface PrefixedAddress {
   readonly address: string;
-  /** null if the text has no prefix length. */
+  /** Prefix length in the text; null if the text has no prefix length. */
   readonly prefixLength: number | null;
 }
 
@@ -126,11 +128,11 @@ export function parsePrefixedAddress(text: string): PrefixedAddress {
 
 export interface Endpoint {
   readonly address: string;
-  /** null if the text has no port. */
+  /** Port in the text; null if the text has no port. */
   readonly port: number | null;
 }
 
-/** Parses `ADDRESS` or `ADDRESS:PORT`. Before a port, an IPv6 address must be in brackets. Throws E_USAGE. */
+/** Parses `ADDRESS` or `ADDRESS:PORT`. If a port follows, an IPv6 address must be in brackets. Throws E_USAGE. */
 export function parseEndpoint(text: string): Endpoint {
   const whole = accepted(() => parseAddress(text));
   if (whole !== undefined) return { address: whole, port: null };

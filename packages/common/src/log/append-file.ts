@@ -1,7 +1,7 @@
-// Appends whole lines to a file. The caller never waits and never gets an error. One asynchronous write is in progress at a time, and lines
-// that arrive during a write form the next batch. log.ts composes the lines and reports failures. Invariants: each write consists of whole
-// lines and uses O_APPEND, so that several processes can share the file; LOG_BUFFER_MAX_BYTES limits the memory; a failure may lose lines,
-// but never terminates the process.
+// Appends whole lines to a file. The caller never waits and never gets an error. Only one asynchronous write is in progress at a time, and
+// lines that arrive during a write form the next batch. The caller (log.ts) composes the lines and reports failures. Invariants: each write
+// consists of whole lines and uses O_APPEND, so that several processes can share the file; waiting lines never use more memory than
+// LOG_BUFFER_MAX_BYTES; a failure may lose lines, but never terminates the process.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -12,7 +12,7 @@ const LOG_MODE = 0o640;
 export interface AppendFileEvents {
   /** Called after every failed open or write. */
   failed(error: Error): void;
-  /** Called when a write succeeds after lines were dropped. `lines`: number of dropped lines. */
+  /** Called when a write succeeds after lines have been dropped; `lines` is the number of dropped lines. */
   recovered(lines: number): void;
 }
 
@@ -33,7 +33,7 @@ export class AppendFile {
     this.descriptor = this.open();
   }
 
-  /** Appends `line`, which includes its line end. */
+  /** Appends `line`, which must include its line end. */
   write(line: string): void {
     const bytes = Buffer.byteLength(line);
     if (this.descriptor === null || this.pendingBytes + bytes > LOG_BUFFER_MAX_BYTES) {
@@ -71,7 +71,7 @@ export class AppendFile {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
       fsyncSync(this.descriptor);
     } catch (error) {
-      // fsync fails on pipes and terminals, but if no line was waiting, no line is lost.
+      // Ignore the error if no line was waiting, because then no line is lost. For example, fsync always fails on pipes and terminals.
       if (bytes.length > 0) this.events.failed(error as Error);
     }
   }

@@ -1,18 +1,18 @@
-// Limits for logs: the size of lines and buffers, and how often lines of one kind are logged. Units are in the names. Packages that depend
-// on this one assert in their src/limits.ts that their own bounds agree with these.
+// Defines limits for logs: the size of lines and buffers, and how often lines of one kind are logged. Units are in the names. Packages that
+// depend on this package have a src/limits.ts, which asserts that their own bounds agree with these.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Maximum number of peer-caused lines of one kind that are logged within RATE_LIMITED_LOG_MS. Further lines are only counted. */
+/** Maximum number of lines of one kind that peers can cause to be logged within RATE_LIMITED_LOG_MS. Further lines are only counted. */
 export const RATE_LIMITED_LINES_MAX = 32;
 export const RATE_LIMITED_LOG_MS = 60_000;
-/** Maximum number of kinds that are counted separately in one process. Further kinds share one count. */
+/** Maximum number of kinds of log lines that one process counts separately. Further kinds share one count. */
 export const RATE_LIMITED_KINDS_MAX = 1_024;
 
 /**
- * Interval for storage errors of one kind on one volume. The first error is logged at once; after that, one line per interval gives the
- * count.
+ * Interval at which storage errors of one kind on one volume are logged. The first error is logged at once; after that, one line per
+ * interval gives the number of errors.
  */
 export const STORAGE_ERRORS_LOG_MS = 10_000;
 

@@ -1,5 +1,5 @@
-// Keeps keys out of the log. Every field of every log record passes through this file. Invariant: the result is plain data of limited depth
-// and contains neither secrets nor buffer contents.
+// Keeps keys out of the log. Every field that a caller adds to a log record passes through cleanFields. Invariant: the result is plain data
+// of limited depth and contains neither secrets nor buffer contents.
 
 import { LOG_FIELD_DEPTH_MAX } from './limits.ts';
 
@@ -17,10 +17,13 @@ const SECRETS: ReadonlySet<string> = new Set([
   'mac',
   'proof',
 ]);
-/** Names that the record itself uses. If a field has one of these names, `_` is appended to it. */
+/**
+ * Names of the fields that the log itself adds to each record. If a caller's field has one of these names, `_` is appended to the field's
+ * name.
+ */
 const RESERVED: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'node']);
 
-/** Returns a copy of the record's fields that is safe to log. */
+/** Returns a copy of the caller's fields that is safe to log. */
 export function cleanFields(fields: LogFields): Record<string, unknown> {
   const clean: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {

@@ -1,6 +1,6 @@
-// Formats a log record (one line of JSON) for people. Also defines the time format of logs and commands. Invariant: the result is one line
-// without control characters, whatever bytes the input has. Nothing is hidden: a line that is not a record is printed with its control
-// characters escaped and is otherwise unchanged.
+// Formats a log record (one line of JSON) for people. Also defines the format of the times that logs and commands show. Invariant: the
+// result is one line without control characters, whatever bytes the input contains. A line that is not a valid record is printed unchanged,
+// except that its control characters are escaped. A formatted record looks like this:
 //
 //   big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): started transmit for rep 192.168.45.10/5000
 
@@ -18,7 +18,7 @@ interface LogRecord {
   readonly msg: string;
 }
 
-/** Formats a time as `2010_09_14-15:02:32 (GMT)`. `wallMs`: milliseconds since 1970, at most TIME_MAX_MS. */
+/** Formats a time as `2010_09_14-15:02:32 (GMT)`. The time `wallMs` is in milliseconds since 1970 and is at most TIME_MAX_MS. */
 export function formatTime(wallMs: number): string {
   const [day = '', time = ''] = new Date(wallMs).toISOString().split('T');
   return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;
@@ -27,7 +27,7 @@ export function formatTime(wallMs: number): string {
 /** Formats a time in this machine's time zone, as in `2010_09_14-17:02:32 (+02:00)`. */
 export function formatLocalTime(wallMs: number): string {
   const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
-  // The shifted time must still be a valid Date.
+  // Limit the shifted time to the range of a valid Date.
   const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
   const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
     String(part).padStart(2, '0'),
@@ -35,7 +35,7 @@ export function formatLocalTime(wallMs: number): string {
   return formatTime(shiftedMs).replace('GMT', `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`);
 }
 
-/** Returns one record as a formatted line without a line end. `timeText` formats the record's time. */
+/** Returns one record as a formatted line without a line end. The function `timeText` formats the record's time. */
 export function formatLogLine(line: string, timeText: (wallMs: number) => string = formatTime): string {
   const record = parseRecord(line);
   if (record === undefined) return escapeControls(line);

@@ -1,6 +1,6 @@
-// Prints a daemon's log for people: its last lines and, on request, new lines as they arrive. A reader continues to follow the log when it
-// is rotated (a new file takes over its name) or truncated. log-line.ts formats the lines. Invariants: memory is limited, however long a
-// line is; each complete line is printed once, in order.
+// Prints a daemon's log for people: its last lines and, on request, new lines as they arrive. The reader continues to follow the log if the
+// file is truncated or rotated (replaced by a new file with the same name). The lines are formatted in log-line.ts. Invariants: the reader
+// uses a limited amount of memory, however long a line is; each complete line is printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
@@ -12,9 +12,9 @@ const LINE_END = 0x0a;
 
 export interface LogReaderOptions {
   readonly file: string;
-  /** The daemon that writes the log, for error messages. */
+  /** Name of the daemon that writes the log, for use in error messages. */
   readonly daemon: string;
-  /** Number of last lines to print first; null for all lines. */
+  /** Number of lines to print from the end of the existing log; null to print all lines. */
   readonly lines: number | null;
   readonly follow: boolean;
   /** True to show times in this machine's time zone. By default, times are in GMT. */
@@ -89,7 +89,7 @@ export class LogReader {
     await this.readToEnd(handle);
     const named = await stat(this.options.file).catch(() => null);
     const moved = named !== null && (named.ino !== own.ino || named.dev !== own.dev);
-    // The daemon writes to the old file until SIGHUP makes it reopen the log, so wait one more interval.
+    // After a rotation, the daemon writes to the old file until SIGHUP makes it reopen the log, so read the old file for one more interval.
     if (!moved || !this.wasRotated) {
       this.wasRotated = moved;
       return handle;
@@ -127,7 +127,7 @@ export class LogReader {
   }
 }
 
-/** Splits bytes into lines; keeps only the first LOG_LINE_MAX_BYTES of a longer line. */
+/** Splits bytes into lines. If a line is longer than LOG_LINE_MAX_BYTES, keeps only its beginning. */
 class LineCutter {
   private held: Buffer[] = [];
   private heldBytes = 0;
@@ -145,7 +145,7 @@ class LineCutter {
     this.hold(chunk.subarray(from));
   }
 
-  /** Removes and returns the text since the last line end. */
+  /** Removes and returns the text that has arrived since the last line end. */
   takeRest(): string {
     const line = Buffer.concat(this.held).toString('utf8') + (this.isCut ? ' [cut]' : '');
     this.held = [];
@@ -174,7 +174,7 @@ async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffe
     const start = Math.max(0, end - buffer.length);
     const { bytesRead } = await handle.read(buffer, 0, end - start, start);
     for (let at = bytesRead - 1; at >= 0; at--) {
-      // No further line begins after a line end at the very end of the file.
+      // Skip a line end at the very end of the file, because no line begins after it.
       if (buffer[at] !== LINE_END || start + at === size - 1) continue;
       seen++;
       if (seen === lines) return start + at + 1;

@@ -1,6 +1,7 @@
-// A daemon's log. JSON records (pino) are appended to a file. In the foreground, they are also formatted and written to stderr. Other code
-// uses only the Log interface. log-fields.ts keeps keys out; log-reader.ts and log-line.ts read the log. Invariants: a program never stops
-// because its log cannot be written; no line is logged for each I/O.
+// Writes a daemon's log. JSON records (pino) are appended to a file. If the daemon runs in the foreground, the records are also formatted
+// and written to stderr. Other code uses only the Log interface. Secret keys are removed in log-fields.ts; the log is read and formatted in
+// log-reader.ts and log-line.ts. Invariants: a program never stops because its log cannot be written; individual I/O requests are not
+// logged.
 
 import { type Logger, pino } from 'pino';
 import { AppendFile } from './append-file.ts';
@@ -19,8 +20,8 @@ export interface Log {
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
   /**
-   * Returns a log that adds these fields to each record. `path` (such as `6-if0-tx0`; default `main`) is printed in parentheses. `node`
-   * (default: the parent log's node) is printed before `@rsio`.
+   * Returns a log that adds these fields to each record. The field `path` (for example `6-if0-tx0`; default `main`) is printed in
+   * parentheses. The field `node` (default: the node of the parent log) is printed before `@rsio`.
    */
   child(fields: LogFields & { readonly path?: string; readonly node?: string }): Log;
 }
@@ -29,7 +30,7 @@ export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
   /** Reopens the file. Called on SIGHUP, which arrives after log rotation. */
   reopen(): void;
-  /** Writes all waiting lines. This also happens when the process exits. */
+  /** Writes all waiting lines before returning. Also called automatically when the process exits. */
   flushSync(): void;
   close(): void;
 }
@@ -42,7 +43,7 @@ export interface LogOptions {
   readonly level?: LogLevel;
   /** Called with each formatted line, without a line end. Used in the foreground. */
   readonly copy?: ((line: string) => void) | undefined;
-  /** Called once if the file cannot be written. By default, the sentence is written to stderr. */
+  /** Called once if the log file cannot be written. By default, the sentence is written to stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
 }
@@ -77,7 +78,7 @@ export function openLog(options: LogOptions): DaemonLog {
   const log = new PinoLog(root, root);
   const flush = () => sink.flushSync();
   process.on('exit', flush);
-  // A background process's stderr is discarded, so the reason is written to the log before the process exits.
+  // Write the reason for the exit to the log, because the stderr of a background process is discarded.
   const ends = (thrown: unknown, origin: string): void => {
     const what = origin === 'unhandledRejection' ? 'an unhandled rejection' : 'an uncaught exception';
     log.error(`This process exits because of ${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { error: thrown });
@@ -132,7 +133,7 @@ class PinoLog implements Log {
     return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...(node === undefined ? {} : { node }) }, { level: 'debug' }));
   }
 
-  // Check the root's level for children too, because pino copies the level to a child only when creating the child.
+  // Check the level of the root logger even for a child, because pino copies the level to a child only when it creates the child.
   private emit(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (!this.root.isLevelEnabled(level)) return;
     if (fields === undefined) this.logger[level]({}, message);

@@ -1,7 +1,7 @@
 // Limits log lines that peers can cause at will, so that peers cannot fill a disk. Within an interval, at most `maxLines` lines of a kind
-// are logged, and further lines are only counted. At level debug, all lines are logged. The caller names a kind, which stands for an event
-// on an object. Invariants: `close` or an earlier line reports how many lines were omitted; memory is limited; a timer runs only if lines
-// were omitted.
+// are logged, and further lines are only counted. At level debug, all lines are logged. The caller gives each line the name of a kind,
+// which stands for one event on one object. Invariants: the number of omitted lines is always reported, at the latest by `close`; memory is
+// limited; a timer runs only if lines have been omitted.
 
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
@@ -14,7 +14,7 @@ interface Kind {
   leftOut: number;
 }
 
-/** Name of the count shared by all kinds beyond RATE_LIMITED_KINDS_MAX. */
+/** Name of the count that all kinds beyond RATE_LIMITED_KINDS_MAX share. */
 const OTHERS = 'Others';
 
 export class RateLimitedLog {
@@ -24,7 +24,7 @@ export class RateLimitedLog {
   private readonly kinds = new Map<string, Kind>();
   private timer: Timer | null = null;
 
-  /** `log` receives the counts of omitted lines. `maxLines`: maximum number of lines of one kind within RATE_LIMITED_LOG_MS. */
+  /** The numbers of omitted lines are written to `log`. At most `maxLines` lines of one kind are logged within RATE_LIMITED_LOG_MS. */
   constructor(clock: Clock, log: Pick<Log, 'isDebug' | 'warn'>, maxLines = RATE_LIMITED_LINES_MAX) {
     this.clock = clock;
     this.log = log;
@@ -32,8 +32,8 @@ export class RateLimitedLog {
   }
 
   /**
-   * Calls `write`, or only counts the line if the limit has been reached. `name` begins the sentence that reports how many lines were
-   * omitted.
+   * Calls `write` to log a line, or only counts the line if the limit for its kind has been reached. The sentence that reports how many
+   * lines were omitted begins with `name`.
    */
   note(name: string, write: () => void): void {
     const kind = this.kindOf(name);

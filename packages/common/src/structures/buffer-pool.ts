@@ -1,5 +1,6 @@
-// A pool of reusable buffers in size classes (powers of two from 4 KiB to the largest body), because allocating a buffer costs more than
-// copying. Invariant: each buffer has one owner. The owner returns the buffer to the pool exactly once, after last reading or writing it.
+// Keeps a pool of reusable buffers, because allocating a buffer costs more time than copying data. The size classes are the powers of two
+// from 4 KiB to the largest body. Invariant: each buffer has one owner. The owner returns the buffer to the pool exactly once, when it no
+// longer reads or writes the buffer.
 
 import { BODY_MAX_BYTES } from '../lib/limits.ts';
 
@@ -11,13 +12,13 @@ export class BufferPool {
   private readonly keepBytes: number;
   private keptBytes = 0;
 
-  /** `keepBytes`: maximum total size of idle buffers. Buffers beyond this size are left to the garbage collector. */
+  /** The parameter `keepBytes` is the maximum total size of idle buffers. Further buffers are left to the garbage collector. */
   constructor(keepBytes: number) {
     this.keepBytes = keepBytes;
     for (let shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) this.free.push([]);
   }
 
-  /** Returns a buffer as long as the smallest sufficient size class, or of exactly `lengthBytes` if no class is large enough. */
+  /** Returns a buffer of the smallest size class that fits, or a buffer of exactly `lengthBytes` if no class is large enough. */
   take(lengthBytes: number): Buffer {
     const index = classOf(lengthBytes);
     const list = this.free[index];

@@ -1,5 +1,5 @@
-// Does the same work for many items, a few at a time. For example, a thousand volumes are not handled one by one, nor do they start a
-// thousand programs at once. Invariant: the results are in the order of the items.
+// Does the same work for many items, a limited number of them at a time. For example, a thousand volumes are neither handled one after the
+// other nor all at once, with a thousand programs running. Invariant: the results are in the order of the items.
 
 /** Throws the first error that `work` throws. After an error, work in progress continues, but no further work starts. */
 export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, work: (thing: T) => Promise<R>): Promise<R[]> {

@@ -1,5 +1,6 @@
-// A histogram of latencies with logarithmic buckets. There are 16 buckets per doubling, so each is 4.4 % wide. Adding a sample allocates
-// nothing. Invariant: a reported quantile is at most one bucket too high and never exceeds the largest sample.
+// A histogram of latencies with logarithmic buckets. Each doubling of the latency is divided into 16 buckets, so that each bucket is 4.4 %
+// wide. Adding a sample allocates no memory. Invariant: a reported quantile is at most one bucket too high and never exceeds the largest
+// sample.
 
 const PER_DOUBLING = 16;
 const BUCKETS = PER_DOUBLING * 40;
@@ -16,7 +17,10 @@ export class Histogram {
     if (us > this.maxUs) this.maxUs = us;
   }
 
-  /** Returns the quantile `share` (0 to 1) of the samples in us, rounded up to the upper edge of its bucket; 0 if there are no samples. */
+  /**
+   * Returns the quantile `share` (0 to 1) of the samples in microseconds, rounded up to the upper edge of its bucket; 0 if there are no
+   * samples.
+   */
   quantileUs(share: number): number {
     let left = this.total * share;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

@@ -1,5 +1,5 @@
-// Counts operations in flight and reports when the last one has completed, so that the owner can close the resources that operations use.
-// Counting allocates nothing. The owner decides which operations may start, and when.
+// Counts operations in flight and reports when the last operation has completed, so that the owner can then close the resources that the
+// operations use. Counting allocates nothing. The owner decides which operations may start, and when.
 
 export class InFlight {
   /** Number of operations that have begun but not completed. */
@@ -15,7 +15,7 @@ export class InFlight {
     if (this.count === 0 && this.idle.length > 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 
-  /** Resolves when nothing is in flight. */
+  /** Resolves when no operation is in flight. */
   whenIdle(): Promise<void> {
     return this.count === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve));
   }

@@ -9,14 +9,14 @@ export class ObjectPool<T> {
   private readonly reset: (object: T) => void;
   private taken = 0;
 
-  /** `reset` is called with each object that is returned to the pool. */
+  /** The function `reset` is called with each object that is returned to the pool. */
   constructor(keptMax: number, make: () => T, reset: (object: T) => void) {
     this.keptMax = keptMax;
     this.make = make;
     this.reset = reset;
   }
 
-  /** Number of objects that have been taken but not returned. */
+  /** Number of objects that have been taken from the pool and not yet returned. */
   get inUse(): number {
     return this.taken;
   }

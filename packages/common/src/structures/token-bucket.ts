@@ -1,16 +1,19 @@
-// A token bucket. A full bucket has `atOnce` tokens, and one token returns in each interval. The only state is the time at which the bucket
-// will be full again. The class reads no clock; callers pass times, which must never go backwards. The caller decides what a token permits
-// and what happens when no token is left.
+// Implements a token bucket. A full bucket has `atOnce` tokens. Until the bucket is full, one token is added in each interval of `eachMs`
+// milliseconds. The only state is the time at which the bucket will be full again. The class does not read a clock; the callers pass the
+// current time, which must never go backwards. The caller decides what a token permits and what happens when no token is left.
 
 export interface BucketSize {
   /** Number of tokens in a full bucket. */
   readonly atOnce: number;
-  /** Time in ms in which one token returns. */
+  /** Interval in milliseconds at which one token is added. */
   readonly eachMs: number;
 }
 
 export class TokenBucket {
-  /** Time at which the bucket will be full. If it is more than `atOnce * eachMs` away, more tokens have been taken than the bucket had. */
+  /**
+   * Time at which the bucket will be full. If this time is more than `atOnce * eachMs` in the future, more tokens have been taken than the
+   * bucket had.
+   */
   fullAtMs: number;
   private readonly size: BucketSize;
 
@@ -26,7 +29,7 @@ export class TokenBucket {
     return atOnce - Math.max(0, this.fullAtMs - nowMs) / eachMs;
   }
 
-  /** Tokens left, as a fraction of a full bucket; 0 if less than one token is left. */
+  /** Fraction of a full bucket that is left; 0 if less than one token is left. */
   level(nowMs: number): number {
     const tokens = this.tokens(nowMs);
     return tokens < 1 ? 0 : tokens / this.size.atOnce;

@@ -6,12 +6,12 @@ import { readFileSync } from 'node:fs';
 const DOCS = new URL('../../../../docs/', import.meta.url);
 const ROOT = new URL('../../../../', import.meta.url);
 
-/** Returns the text of a page. `name`: path of the page below docs/. */
+/** Returns the text of the page whose path below docs/ is `name`. */
 export function readDocument(name: string): string {
   return readFileSync(new URL(name, DOCS), 'utf8');
 }
 
-/** Returns the text of a source file. `path`: path of the file from the root of the project. */
+/** Returns the text of a source file; `path` is relative to the root of the project. */
 export function readSource(path: string): string {
   return readFileSync(new URL(path, ROOT), 'utf8');
 }

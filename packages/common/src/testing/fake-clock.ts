@@ -1,6 +1,6 @@
-// A clock whose time changes only when the test advances it. Timers fire in the order of their due times; timers due at the same time fire
-// in the order of creation. Invariant: while a timer is firing, the clock shows its due time. If a timer's function starts another timer
-// that falls due during the same advance, that timer also fires during it.
+// Implements a clock whose time changes only when the test advances the clock. Timers fire in the order of their due times; timers due at
+// the same time fire in the order of creation. Invariant: while a timer fires, the clock shows the timer's due time. If a firing timer
+// starts another timer that falls due within the same advance, the other timer also fires within this advance.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 

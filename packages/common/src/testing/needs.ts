@@ -5,15 +5,15 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'vitest';
 
-/** For each program, the Debian package that contains it. */
+/** Maps each program to the Debian package that contains the program. */
 const PACKAGES = { awk: 'mawk', bash: 'bash', flock: 'util-linux', perl: 'perl-base', sed: 'sed' } as const;
 
-/** Skips the test if a program is missing. Call it in a test, or in beforeEach for all tests of a file. */
+/** Skips the test if a program is missing. Call this function in a test or, for all tests of a file, in beforeEach. */
 export function needPrograms(context: TestContext, ...programs: readonly (keyof typeof PACKAGES)[]): void {
   for (const program of programs) context.skip(!isProgramThere(program), `needs ${program}: install ${PACKAGES[program]}`);
 }
 
-/** Returns true if a shell would find the program in PATH. */
+/** Returns true if the program can be found in PATH and executed. */
 export function isProgramThere(program: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && isExecutable(join(folder, program)));
 }

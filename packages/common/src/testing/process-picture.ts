@@ -1,6 +1,7 @@
 // Records the state that test files in one process share: working directory, user and groups, umask, environment, listeners, and the
-// properties of Node's globals. Comparing pictures taken before and after a test file shows which changes the file left behind.
-// unit-setup.ts reports changes and resets modules. Pictures do not cover state inside libraries.
+// properties of Node's globals. A picture taken before a test file is compared with a picture taken after it, to find the changes that the
+// file left behind. The changes are reported by unit-setup.ts, which also resets modules. A picture does not include state inside
+// libraries.
 
 import childProcess from 'node:child_process';
 import crypto from 'node:crypto';
@@ -11,10 +12,11 @@ import net from 'node:net';
 import os from 'node:os';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
-// Load this module here: loading it replaces process.chdir, which would otherwise look like a change made by a test.
+// Load worker_threads here, because loading it replaces process.chdir, and if a test loaded it first, this would look like a change by that
+// test.
 import 'node:worker_threads';
 
-/** Objects to which a test might add properties. All later test files in the process would see these properties. */
+/** Objects to which a test might add properties, which all later test files in the process would see. */
 const OBJECTS: Readonly<Record<string, object>> = {
   globalThis,
   process,
@@ -49,8 +51,8 @@ const OBJECTS: Readonly<Record<string, object>> = {
 };
 
 /**
- * Returns the state that all code in this process shares. The map contains, for each name, the value, or the getter if the property has
- * one.
+ * Returns the state that all code in this process shares. For each name, the map contains the value of the property, or the getter if the
+ * property has a getter.
  */
 export function picture(): Map<string, unknown> {
   const seen = new Map<string, unknown>();
@@ -66,8 +68,8 @@ export function picture(): Map<string, unknown> {
 }
 
 /**
- * Treats equal values as unchanged. Also treats a getter and its value as unchanged, because Node replaces the getter when it loads a
- * library lazily.
+ * Returns true if the values are equal, or if `before` is a getter that returns `after`. The second case occurs because Node replaces a
+ * getter by its value when it loads a library lazily.
  */
 function isSame(before: unknown, after: unknown): boolean {
   return (

@@ -1,6 +1,6 @@
 // Bundles a program's sources into one file, once per test file, for tests that start the program. Without a bundle, each start transforms
-// every module and takes four times the CPU time. Invariant: the bundle is made from the current sources, is as deep below package.json as
-// the source, and is removed when the calling file's tests have finished.
+// every module and takes four times the CPU time. Invariant: the bundle is made from the current sources, is at the same depth below
+// package.json as the source, and is removed when the tests of the calling file have finished.
 
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll } from 'vitest';
 
-/** Defines `require`, which bundled CommonJS libraries need and which an ES module does not have. */
+/** Defines `require`, which bundled CommonJS libraries need but which does not exist in an ES module. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
 /**
- * Bundles `source`, a module in the src folder of a package. Leaves `libraries` out of the bundle. Returns a function that returns the
- * bundle's file name; tests call it.
+ * Bundles `source`, a module in the src folder of a package. The bundle does not include `libraries`. Returns a function that tests can
+ * call to get the file name of the bundle.
  */
 export function useProgram(source: URL, libraries: readonly string[] = []): () => string {
   const name = fileURLToPath(source);

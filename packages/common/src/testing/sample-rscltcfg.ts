@@ -1,6 +1,6 @@
-// Client configuration files for tests. The sample is identical, byte for byte, to the file in the manual. Edits, commands, join and crsio
-// must all be able to produce the sample from an empty file, and the reader must accept it. Texts that only one test uses belong in that
-// test.
+// Provides client configuration files for tests. The sample is identical, byte for byte, to the file in the manual. Edits, commands, join
+// and crsio must all be able to produce the sample from an empty file, and the reader must accept it. A configuration that only one test
+// uses belongs in that test.
 
 interface SampleOptions {
   /** Addresses of the client's two interfaces. */
@@ -12,7 +12,7 @@ interface SampleOptions {
   readonly key?: string;
 }
 
-/** Returns the file for a client with two interfaces and one namespace, which has one server with two addresses. */
+/** Returns the configuration file of a client with two interfaces and one namespace. The namespace has one server with two addresses. */
 export function sampleRscltcfg(options: SampleOptions = {}): string {
   const { near = ['192.168.45.20', '192.168.46.20'], far = ['192.168.45.10', '192.168.46.10'] } = options;
   const { port = 5000, node = 'big-2', key = '0xbig-2' } = options;
@@ -42,7 +42,8 @@ address       = ${far[1]}
 export const SAMPLE_RSCLTCFG = sampleRscltcfg();
 
 /**
- * Returns the shortest file that has a login and a server. `namespace`: further lines of the [namespace] section; `more`: further sections.
+ * Returns the shortest configuration file that has a login and a server. The lines in `namespace` are added to the [namespace] section, and
+ * the sections in `more` are added at the end.
  */
 export function smallRscltcfg(namespace = '', more = ''): string {
   const login = 'namespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\n';

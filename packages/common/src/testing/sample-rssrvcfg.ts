@@ -1,5 +1,5 @@
-// Server configuration files for tests: the shortest valid file, and additions that a test chooses. The manual's sample is in
-// rssrvcfg.test.ts; files for real daemons are in test/support.
+// Provides server configuration files for tests: the shortest valid file, with additions that the test chooses. The sample file of the
+// manual is in rssrvcfg.test.ts, and files for real daemons are in test/support.
 
 interface SmallOptions {
   /** Further lines for [namespace]. */
@@ -11,7 +11,7 @@ interface SmallOptions {
   readonly more?: string;
 }
 
-/** Returns the shortest file with which a server starts. By default, it has no volumes and no clients. */
+/** Returns the shortest configuration file with which a server starts. By default, the file defines no volumes and no clients. */
 export function smallRssrvcfg({ namespace = '', server = '', addresses = ['192.168.45.10'], more = '' }: SmallOptions = {}): string {
   const interfaces = addresses.map((address, index) => `[interface if${index + 1}]\naddress = ${address}\n`).join('');
   return `[namespace osl]\nnamespaceid = 200\n${namespace}[server big-9]\nserverid = 1\n${server}${interfaces}${more}`;

@@ -1,11 +1,12 @@
-// Runs before each file of unit tests. One process runs many files, so that most files need not start a process. Each file gets fresh
-// project modules. A file fails if it leaves the state of the process changed. Vitest removes hooks and spies. Test files share libraries,
-// which are not transformed, so no test may configure a library.
+// Runs before each file of unit tests. One process runs many test files, so that most files do not have to start a process. Each file gets
+// fresh copies of the project's modules. A file fails if it leaves the state of the process changed. Vitest removes hooks and spies after
+// each file. All test files share the same copies of libraries, because libraries are not transformed. Therefore no test may configure a
+// library.
 
 import { afterAll, expect, vi } from 'vitest';
 import { changedSince, picture } from './process-picture.ts';
 
-// Vitest itself does this only before a file that has its own process.
+// Reset mocks and modules here, because Vitest itself resets them only before a file that has its own process.
 (globalThis as unknown as { readonly __vitest_mocker__: { reset(): void } }).__vitest_mocker__.reset();
 vi.resetModules();
 const before = picture();
