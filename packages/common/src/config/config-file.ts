@@ -42,7 +42,7 @@ export interface SavedConfig extends EditFindings {
 /**
  * Replaces the file with `document`, provided that the file still has the fingerprint `before` (null: the file must not exist). Throws
  * E_CONFIG with `context` {file, problems} if the document adds problems, E_CHANGED if another program has changed the file, E_RIGHTS or
- * E_SYSTEM. If an error is thrown, the file is unchanged, unless only the final fsync of its folder has failed.
+ * E_SYSTEM. After an error the file is unchanged, except if the fsync of its folder failed after the rename.
  */
 export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
   const old = openUnchanged(path, before);
@@ -68,7 +68,7 @@ function fingerprintOf(text: string): FileFingerprint {
 }
 
 export interface EditFindings {
-  /** Problems that the edit adds. A document with added problems must not be saved. */
+  /** Problems that the edit adds. If the edit adds any problem, the document must not be saved. */
   readonly added: readonly ConfigProblem[];
   /** Problems that the file had before the edit and still has. The daemons refuse the file until these problems are fixed. */
   readonly kept: readonly ConfigProblem[];
@@ -76,8 +76,8 @@ export interface EditFindings {
 }
 
 /**
- * Determines which problems of the document `after` the document `before` already has. Line numbers in the result refer to `after`. The
- * name `file` is used only in messages.
+ * Determines which problems of the edited document (`after`) are new, and which already existed in the original document (`before`). Line
+ * numbers in the result refer to `after`. The name `file` is used only in messages.
  */
 export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
   const { problems, warnings } = examineRscltConfig(printIni(after), file);
@@ -96,8 +96,8 @@ export function checkEdit(before: IniDocument, after: IniDocument, file: string)
 }
 
 /**
- * Returns the message without line numbers and without a leading count, because an edit can move lines and can turn "9 interfaces" into "10
- * interfaces" although the problem is still the same.
+ * Returns the message without line numbers and without a leading count, so that a problem is still recognized after an edit that moves its
+ * line or turns "9 interfaces" into "10 interfaces".
  */
 function identityOf({ message }: ConfigProblem): string {
   return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');

@@ -1,7 +1,7 @@
 // Contains the edits that rsconfig and crsio make in /etc/rscltcfg. Each edit takes a document and returns a new one in which all other
 // bytes are unchanged. A new section gets the position and style that it has in the manual's sample: interfaces above the first namespace,
-// servers below their namespace. Each edit checks its names and values against the schema (E_CONFIG). Combinations of values are checked by
-// config-file.ts before the file is saved.
+// servers below their namespace. Each edit checks its names and values against the schema and throws E_CONFIG if one of them is wrong.
+// Combinations of values are checked by config-file.ts before the file is saved.
 
 import { INTERFACES_MAX } from '../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
@@ -121,7 +121,7 @@ function addSection(document: IniDocument, place: NamedSectionRef, keys: KeyValu
   return appendSection(document, place.type, place.name, entries, { ...where, keyColumns: KEY_COLUMNS });
 }
 
-/** Returns the index of the section. Throws E_CONFIG unless there is exactly one such section. */
+/** Returns the index of the section that `place` identifies. Throws E_CONFIG if the file has no such section or more than one. */
 function indexOf(document: IniDocument, place: SectionRef): number {
   const [index, second] = indexesOf(document, place);
   if (index === undefined) throw new RsError('E_CONFIG', `No section ${shown(place)} in the file: ${presentNames(document, place)}`);

@@ -126,7 +126,7 @@ class ControlConnection {
   }
 }
 
-/** Returns the answer line for one request line. Never rejects. */
+/** Executes the request in `line` and returns the answer line. Never rejects. */
 async function handleLine(handlers: Partial<ControlHandlers>, line: string, log: Log): Promise<string> {
   let id: RequestId = null;
   try {
@@ -186,8 +186,7 @@ function dispatch(handlers: Partial<ControlHandlers>, method: string, params: un
     const known = Object.keys(handlers).join(', ');
     throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
   }
-  // The method is known only at run time, so TypeScript cannot check that the parameters match the handler. The function controlParams
-  // checks this instead.
+  // The method is known only at run time, so the function controlParams, not TypeScript, checks that the parameters match the handler.
   const handler = handlers[method] as (params: unknown) => unknown;
   return handler(controlParams(method, params));
 }

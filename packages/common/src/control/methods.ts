@@ -253,7 +253,7 @@ export type DaemonView = Of<typeof DAEMON>;
 
 export interface Param<T = unknown> {
   readonly shape: Shape<T>;
-  /** Description of the expected value for the error message about a wrong value. */
+  /** Describes the expected value. The error message about a wrong value contains this description. */
   readonly what: string;
   /** Value that is used if the request omits the parameter; undefined if the parameter is required. */
   readonly default?: T;

@@ -1,6 +1,6 @@
 // Starts rsiod as an administrator would: with systemctl if the systemd unit of rsiod is installed, else with the rsiod launcher in the
 // folder of the running launcher, so that both launchers belong to the same installation. Returns once rsiod is ready, or reports why it is
-// not ready. Invariants: the attempt ends within bounded time; all of rsiod's messages are passed on.
+// not ready. Invariants: the attempt to start rsiod ends within bounded time; every message from rsiod is passed to `note`.
 
 import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';

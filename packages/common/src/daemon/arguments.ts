@@ -72,7 +72,7 @@ const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; defa
  * or sockets.
  */
 export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
-  // EPIPE on stdout means that the reader has closed the pipe, as `head` does. This is not an error, so exit silently. Ignore errors on
+  // EPIPE on stdout means only that the reader has closed the pipe, as `head` does, so exit without an error message. Ignore errors on
   // stderr, because a daemon must keep running after its terminal has closed.
   process.stdout.on('error', (error) => {
     const errno = errnoName(error);

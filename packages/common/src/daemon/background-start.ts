@@ -1,7 +1,7 @@
-// Starts a daemon in the background. The starting process stays on the terminal, starts the same program as a detached child, and waits
-// until the child is ready. The child, whose code is in daemon-process.ts, sends warnings and then either the message that it is ready or
-// the error that made it fail. Invariant: once the returned promise has settled, either the child is ready or its whole process group has
-// exited.
+// Starts a daemon in the background. The starting process stays attached to the terminal, starts the same program as a detached child, and
+// waits until the child is ready. The child, whose code is in daemon-process.ts, sends warnings and then either the message that it is
+// ready or the error that made it fail. Invariant: once the returned promise has settled, either the child is ready or its whole process
+// group has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
@@ -15,7 +15,7 @@ import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
  */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
 
-/** File descriptor in the child that is the channel to the starting process. */
+/** Number of the file descriptor through which the child reports to the starting process. */
 export const STARTER_FD = 3;
 
 export type StartMessage =

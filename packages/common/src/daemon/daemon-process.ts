@@ -1,7 +1,7 @@
 // Starts and stops rssrv and rsiod: in the foreground, or as a detached child that reports to the terminal from which it was started. A pid
-// file ensures that there is one daemon per root. When a signal arrives, the corresponding hook of the program is called. The program
-// itself handles arguments, logs and the actual work. Invariant: the shell prompt returns only when the daemon is ready, or when it has
-// reported why it failed and has exited.
+// file ensures that only one daemon runs per root directory. When a signal arrives, the corresponding hook of the program is called. The
+// program itself handles arguments, logs and the actual work. Invariant: the shell prompt returns only when the daemon is ready, or when it
+// has reported why it failed and has exited.
 
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -40,8 +40,8 @@ export interface DaemonOptions {
   /** Parent process that can restart the daemon (its keeper); null if the daemon has no keeper. */
   readonly keeper?: DaemonKeeper | null;
   /**
-   * Runs the daemon and settles when the daemon has finished. If the promise rejects before `ready` is called, the error appears on the
-   * terminal.
+   * Runs the daemon; the promise settles when the daemon has finished. If the promise rejects before `ready` is called, the error appears
+   * on the terminal.
    */
   readonly main: (daemon: Daemon) => Promise<void>;
 }

@@ -1,6 +1,6 @@
 // Contains what rssrv and rsiod have in common while they run: where warnings are written, what is logged at start and stop, and in which
-// order they start and stop. Processes and signals are handled in daemon-process.ts; the service does the actual work. Invariant: the
-// daemon is ready only after the service has started, and the log is closed only after the service has stopped.
+// order the steps of starting and stopping are done. Processes and signals are handled in daemon-process.ts; the service does the actual
+// work. Invariant: the daemon is ready only after the service has started, and the log is closed only after the service has stopped.
 
 import type { Daemon } from './daemon-process.ts';
 import { toRsError } from '../lib/errors.ts';
@@ -42,7 +42,10 @@ export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Pro
   }
 }
 
-/** If the previous daemon crashed, logs the crash. If its keeper was killed as well, only the next daemon can report the crash. */
+/**
+ * If the previous daemon crashed, logs the crash. If the keeper was killed together with the daemon, only the next daemon can report the
+ * crash.
+ */
 export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
   if (leftBy !== null) log.warn(`The previous ${program} (pid ${leftBy}) was killed or crashed: the lines above, and dmesg, may say why`);
 }

@@ -1,5 +1,5 @@
-// Limits for starting and stopping daemons. Units are in the names. Packages that depend on this package have a src/limits.ts, which
-// asserts how their own bounds relate to these.
+// Limits for starting and stopping daemons. Units are in the names. A package that depends on this one asserts, in its own src/limits.ts,
+// how its bounds relate to the bounds in this file.
 
 export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** Time between SIGTERM and SIGKILL for a daemon that did not become ready in time. */

@@ -1,9 +1,9 @@
 // Ensures that only one daemon runs per root directory. The pid file contains only the pid, so that `kill $(cat pid)` is safe. The lock
-// file next to it contains the pid, the start time (in clock ticks, from /proc/PID/stat) and the boot id. The lock file therefore
-// identifies its owner even after a crash or reboot and even if the kernel has reused the pid. Invariant: at most one live process holds a
-// path. A process first writes a complete file and then creates the lock as a hard link to this file, so a lock is never incomplete. Before
-// a process replaces a stale lock, it takes a claim for that lock in the same way, so that two starting processes never both replace the
-// lock.
+// file next to the pid file contains the pid, the start time (in clock ticks, from /proc/PID/stat) and the boot id. The lock file therefore
+// identifies its owner even after a crash or reboot and even if the kernel has reused the pid. Invariant: at most one live process holds
+// the lock of a pid file. A process first writes a complete file and then creates the lock as a hard link to this file, so a lock is never
+// incomplete. Before a process replaces a stale lock, it takes a claim for that lock in the same way, so that two starting processes never
+// both replace the lock.
 
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,9 +32,9 @@ export interface PidFile {
 }
 
 /**
- * Takes the pid file `path` for the process `pid`, which is either this process or its parent, which lives longer. Creates the folder. A
- * child may take `path` again for a parent that already holds it. Throws E_ALREADY_RUNNING with pid and file if another live process holds
- * `path`, E_RIGHTS if this user may not write to the folder, or E_SYSTEM.
+ * Takes the pid file `path` for the process `pid`, which is either this process or its parent (a parent lives longer than this process).
+ * Creates the folder. A child may take `path` again for a parent that already holds it. Throws E_ALREADY_RUNNING with pid and file if
+ * another live process holds `path`, E_RIGHTS if this user may not write to the folder, or E_SYSTEM.
  */
 export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
   const own = describe(pid);
@@ -102,7 +102,7 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
       if (linkExclusively(finished, path)) return undefined;
       const found = readIfThere(path);
       if (found === undefined) continue;
-      // In this case `own` is the parent process, and an earlier child has already taken the path for the parent.
+      // If `own` is not this process, it is the parent, for which an earlier child may already have taken the path.
       if (own.pid !== process.pid && found === serialize(own)) return undefined;
       const owner = parse(found);
       if (owner !== undefined && isAlive(owner)) return owner;

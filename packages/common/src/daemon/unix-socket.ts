@@ -61,7 +61,7 @@ function somebodyListens(path: string): Promise<boolean> {
       resolve(true);
     });
     // Only a refused connection or a missing file proves that no process is listening. Other errors, such as EAGAIN (the queue is full) or
-    // EACCES, do not prove this.
+    // EACCES, can occur although a process is listening.
     probe.once('error', (error) => resolve(errnoName(error) !== 'ECONNREFUSED' && errnoName(error) !== 'ENOENT'));
   });
 }
@@ -69,7 +69,7 @@ function somebodyListens(path: string): Promise<boolean> {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // The call of listen() creates the socket file. Set the umask before the call, so that no other user can ever open the socket.
+    // Set the umask before listen() creates the socket file, so that no other user can ever open the socket.
     const before = process.umask(0o777 & ~OWNER_ONLY);
     try {
       server.listen(path, () => {

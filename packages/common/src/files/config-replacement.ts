@@ -1,8 +1,8 @@
-// Replaces a configuration file, which belongs to a person, either completely or not at all. The new file has the owner and mode of the old
-// file. If the file is a symbolic link, its target is replaced. The temporary file is also a lock: only the process that created it may
-// save the file. Renaming the temporary file both publishes the new text and releases the lock. The caller must check the text, and must
-// check whether the old file has changed. Invariant: after a failure up to the rename, the old file is unchanged and the temporary file has
-// been removed.
+// Replaces a configuration file either completely or not at all. The file belongs to a person, so the new file gets the owner and mode of
+// the old file. If the file is a symbolic link, its target is replaced. The temporary file is also a lock: only the process that created it
+// may save the file. Renaming the temporary file both publishes the new text and releases the lock. The caller must check the text, and
+// must check whether the old file has changed. Invariant: if an error occurs before the rename, the old file stays unchanged and the
+// temporary file is removed.
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';

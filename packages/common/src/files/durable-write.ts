@@ -17,7 +17,7 @@ export async function syncDirectory(directory: string): Promise<void> {
 
 /**
  * Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors. After an error, the file has its old
- * content, unless only the sync of the directory has failed.
+ * content, except if the sync of the directory failed after the rename.
  */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const directory = path.dirname(file);

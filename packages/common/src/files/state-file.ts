@@ -16,7 +16,7 @@ export interface StateForm<T> {
    * content does not have the form of that version.
    */
   readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
-  /** Says what the administrator can do if the file cannot be used. In messages, this text follows a colon. */
+  /** Says what the administrator can do if the file cannot be used; in messages, this text follows a colon. */
   readonly remedy: string;
 }
 
@@ -24,7 +24,7 @@ export class StateFile<T> {
   private readonly path: string;
   private readonly form: StateForm<T>;
   private readonly current: () => T;
-  /** Write that has been requested but has not started; null if no write is waiting. */
+  /** The write that has been requested but has not started yet; null if no write is waiting. */
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
@@ -69,8 +69,8 @@ export class StateFile<T> {
 
   /**
    * Writes the current content. All calls that are made before the next write starts share that write. Throws E_SYSTEM with the file name
-   * if the write fails or if the next start could not load the content. After an error, the file has its old content, unless only the sync
-   * of its directory has failed.
+   * if the write fails or if the next start could not load the content. After an error, the file has its old content, except if the sync of
+   * its directory failed after the rename.
    */
   save(): Promise<void> {
     const write = async (): Promise<void> => {

@@ -1,6 +1,6 @@
-// Follows symbolic links to a configuration file and checks who owns the links and the target. The owners can control what the daemons do,
-// and the daemons often run as root. The file itself is read in load-config.ts and written in config-replacement.ts. Invariant: links are
-// followed only if root or the user owns every link and the target.
+// Follows symbolic links to a configuration file and checks who owns the links and the target. The owner of a link or of the target can
+// control what the daemons do, and the daemons often run as root. The file itself is read in load-config.ts and written in
+// config-replacement.ts. Invariant: links are followed only if every link and the target belong to root or to the user of the program.
 
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';

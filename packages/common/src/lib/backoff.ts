@@ -9,7 +9,10 @@ export class Backoff {
   private failures = 0;
   private intervalMs = 0;
 
-  /** `random` returns uniformly distributed numbers in [0, 1). This function is a parameter, so that a test can pass a seeded generator. */
+  /**
+   * `random` returns uniformly distributed numbers in [0, 1). The source of randomness is a parameter, so that a test can pass a seeded
+   * generator.
+   */
   constructor(minMs: number, maxMs: number, random: () => number, growth = 2) {
     this.minMs = minMs;
     this.maxMs = maxMs;
@@ -23,7 +26,7 @@ export class Backoff {
 
   /**
    * Returns the time in ms to wait before the next attempt: between 3/4 of the interval and the whole interval. The interval starts at
-   * minMs. Each later call multiplies it by `growth`, up to maxMs.
+   * minMs. Each later call multiplies the interval by `growth`, up to maxMs.
    */
   nextMs(growth = this.growth): number {
     this.intervalMs = this.failures === 0 ? this.minMs : Math.min(this.maxMs, this.intervalMs * growth);

@@ -84,7 +84,9 @@ export function errnoName(thrown: unknown): string | undefined {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
-/** Returns the remedy for a system error that has the same remedy in every operation, such as a full disk; null for all other errors. */
+/**
+ * Returns the remedy for a system error whose remedy does not depend on the operation (for example a full disk); null for any other error.
+ */
 export function errnoRemedy(errno: string | undefined): string | null {
   switch (errno) {
     case 'ENOSPC':

@@ -1,5 +1,5 @@
-// Defines limits that both the configuration and the wire protocol use, and limits on the lengths of texts. Units are in the names.
-// Packages that depend on this package have a src/limits.ts, which asserts that their own bounds agree with these.
+// Defines limits that both the configuration and the wire protocol use, and limits on the lengths of texts. Units are in the names. A
+// package that depends on this one asserts, in its own src/limits.ts, that its bounds agree with the bounds in this file.
 
 const MIB = 1024 * 1024;
 

@@ -1,13 +1,13 @@
-// Defines limits for logs: the size of lines and buffers, and how often lines of one kind are logged. Units are in the names. Packages that
-// depend on this package have a src/limits.ts, which asserts that their own bounds agree with these.
+// Defines limits for logs: the size of lines and buffers, and how often lines of one kind are logged. Units are in the names. A package
+// that depends on this one asserts, in its own src/limits.ts, that its bounds agree with the bounds in this file.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Maximum number of lines of one kind that peers can cause to be logged within RATE_LIMITED_LOG_MS. Further lines are only counted. */
+/** Maximum number of log lines of one kind that peers can cause within RATE_LIMITED_LOG_MS; further lines are only counted. */
 export const RATE_LIMITED_LINES_MAX = 32;
 export const RATE_LIMITED_LOG_MS = 60_000;
-/** Maximum number of kinds of log lines that one process counts separately. Further kinds share one count. */
+/** Maximum number of kinds of log lines that one process counts separately; all further kinds share one count. */
 export const RATE_LIMITED_KINDS_MAX = 1_024;
 
 /**
@@ -16,9 +16,9 @@ export const RATE_LIMITED_KINDS_MAX = 1_024;
  */
 export const STORAGE_ERRORS_LOG_MS = 10_000;
 
-/** Maximum memory for lines that are waiting to be written to the log file. Further lines are dropped and counted. */
+/** Maximum memory for lines that are waiting to be written to the log file; further lines are dropped and counted. */
 export const LOG_BUFFER_MAX_BYTES = MIB;
-/** Maximum length of the lines that log readers print. They cut longer lines. */
+/** Maximum length of the lines that log readers print; longer lines are cut. */
 export const LOG_LINE_MAX_BYTES = 64 * KIB;
 export const LOG_READ_BYTES = 64 * KIB;
 export const LOG_POLL_MS = 250;

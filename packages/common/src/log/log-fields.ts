@@ -1,5 +1,5 @@
-// Keeps keys out of the log. Every field that a caller adds to a log record passes through cleanFields. Invariant: the result is plain data
-// of limited depth and contains neither secrets nor buffer contents.
+// Keeps secret keys out of the log. Every field that a caller adds to a log record passes through cleanFields. Invariant: the cleaned
+// fields are plain data of limited depth and contain neither secrets nor the contents of buffers.
 
 import { LOG_FIELD_DEPTH_MAX } from './limits.ts';
 

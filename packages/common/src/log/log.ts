@@ -28,9 +28,9 @@ export interface Log {
 
 export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
-  /** Reopens the file. Called on SIGHUP, which arrives after log rotation. */
+  /** Reopens the file; called on SIGHUP, which arrives after a log rotation. */
   reopen(): void;
-  /** Writes all waiting lines before returning. Also called automatically when the process exits. */
+  /** Writes all waiting lines before returning; also called when the process exits. */
   flushSync(): void;
   close(): void;
 }

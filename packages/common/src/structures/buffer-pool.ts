@@ -12,7 +12,7 @@ export class BufferPool {
   private readonly keepBytes: number;
   private keptBytes = 0;
 
-  /** The parameter `keepBytes` is the maximum total size of idle buffers. Further buffers are left to the garbage collector. */
+  /** The parameter `keepBytes` is the maximum total size of idle buffers; further buffers are left to the garbage collector. */
   constructor(keepBytes: number) {
     this.keepBytes = keepBytes;
     for (let shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) this.free.push([]);

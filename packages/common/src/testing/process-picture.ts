@@ -12,8 +12,8 @@ import net from 'node:net';
 import os from 'node:os';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
-// Load worker_threads here, because loading it replaces process.chdir, and if a test loaded it first, this would look like a change by that
-// test.
+// Load worker_threads before the first picture, because loading it replaces process.chdir. Otherwise this would look like a change made by
+// a test.
 import 'node:worker_threads';
 
 /** Objects to which a test might add properties, which all later test files in the process would see. */
@@ -68,8 +68,8 @@ export function picture(): Map<string, unknown> {
 }
 
 /**
- * Returns true if the values are equal, or if `before` is a getter that returns `after`. The second case occurs because Node replaces a
- * getter by its value when it loads a library lazily.
+ * Returns true if the values are equal. Also returns true if `before` is a getter that returns `after`, because Node replaces a getter by
+ * its value when it loads a library lazily.
  */
 function isSame(before: unknown, after: unknown): boolean {
   return (

@@ -14,7 +14,7 @@ export interface IniLine {
 export interface IniContent {
   /** Line number, from 1. */
   readonly line: number;
-  /** The whole line, trimmed, for sections such as `[clients]` whose lines are not `key = value` entries. */
+  /** The whole line, trimmed; needed for sections such as `[clients]`, whose lines are not `key = value` entries. */
   readonly text: string;
   /** The text before the first `=`, trimmed; null if the line has no `=`. */
   readonly key: string | null;
@@ -30,11 +30,11 @@ export interface IniSection {
   readonly type: string;
   /** Text after the first word of the header, trimmed; null if the header has only one word. */
   readonly name: string | null;
-  /** Line number of the header, from 1. */
+  /** Line number of the header, counted from 1. */
   readonly line: number;
   /**
-   * Fault of the header; null if the header is valid. A faulty header still begins a section, so that the lines below the header are not
-   * assigned to the section above.
+   * Fault that was found in the header; null if the header is valid. A faulty header still begins a section, so that the lines below the
+   * header are not assigned to the section above.
    */
   readonly fault: HeaderFault | null;
   readonly contents: readonly IniContent[];

@@ -12,7 +12,7 @@ interface EntryStyle {
   readonly indent: string;
   /** Number of columns from the indent to the `=`. */
   readonly width: number;
-  /** White space before the `=` of a key that is too long for the column; `after` is the white space that follows the `=`. */
+  /** White space before the `=`, used if the key is too long for the column. The field `after` is the white space that follows the `=`. */
   readonly before: string;
   readonly after: string;
 }
@@ -37,7 +37,7 @@ export function setValue(document: IniDocument, sectionIndex: number, key: strin
   return documentOf(lines);
 }
 
-/** Removes every line of the section that sets `key`. If the section has no such line, returns `document` itself. */
+/** Removes every line of the section that sets `key`. If no line of the section sets `key`, returns `document` itself. */
 export function removeEntry(document: IniDocument, sectionIndex: number, key: string): IniDocument {
   const doomed = new Set(
     sectionAt(document, sectionIndex)
@@ -60,11 +60,13 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
 export interface SectionPosition {
   /** Index of the section below which the new section is inserted; -1: above all other sections; undefined: at the end of the file. */
   readonly after?: number;
-  /** Number of columns before the `=`. By default, the longest key determines this number. */
+  /** Number of columns before the `=`. The default is one more than the length of the longest key. */
   readonly keyColumns?: number;
 }
 
-/** Adds a section, with a blank line between it and each of its neighbours. Comments directly above another section stay there. */
+/**
+ * Adds a section, with a blank line between it and each of its neighbours. Comments directly above another section stay with that section.
+ */
 export function appendSection(
   document: IniDocument,
   type: string,
@@ -168,7 +170,8 @@ function isCommentLine(document: IniDocument, index: number): boolean {
 }
 
 /**
- * Zero-based index of the first of the comment lines directly above the section's header, or of the header if there are no such comments.
+ * Zero-based index of the section's first line: the first of the comment lines directly above the header, or the header if it has no such
+ * comments.
  */
 function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
   let first = sectionAt(document, sectionIndex).line - 1;

@@ -7,7 +7,7 @@ import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
 import type { ConfigWarning } from '../schema/types.ts';
 
 export interface ConfigProblem {
-  /** Line number from 1; 0 if the problem concerns the whole file. */
+  /** Line number, counted from 1; 0 if the problem concerns the whole file. */
   readonly line: number;
   /** Message in the form `what is wrong: what is allowed`. */
   readonly message: string;

@@ -254,8 +254,8 @@ function checkServers(
 }
 
 /**
- * If the section sets heartbeat, suspect or dead, checks that suspect < heartbeat < dead / 2. A key that the section does not set has its
- * inherited value.
+ * If the section sets heartbeat, suspect or dead, checks that suspect < heartbeat < dead / 2. A key that the section does not set is
+ * checked with its inherited value.
  */
 function checkTiming(reader: TimingReader, defaults: Reader<'defaults'>, findings: Findings): void {
   const line = Math.max(...TIMING_KEYS.map((key) => (reader.isSet(key) ? reader.lineOf(key) : 0)));

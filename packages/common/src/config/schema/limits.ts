@@ -1,6 +1,6 @@
 // Defines bounds and defaults for the values in configuration files. Units are in the names. The assertions at the end of the file check
-// the relations between these bounds. Packages that depend on this package have a src/limits.ts, which asserts that their own bounds agree
-// with these.
+// the relations between these bounds. A package that depends on this one asserts, in its own src/limits.ts, that its bounds agree with the
+// bounds in this file.
 
 import { assert } from '../../lib/assert.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
@@ -24,9 +24,7 @@ export const STORAGE_STAMP_MAX_CHARS = 128;
 
 export const PORT_DEFAULT = 5_000;
 export const KEY_MAX_CHARS = 256;
-/**
- * Length of a key that `rsconfig key new` generates. Because each character is one of 30, such a key has more than 150 bits of randomness.
- */
+/** Length of a key that `rsconfig key new` generates. Each character is one of 30, so the key has more than 150 bits of randomness. */
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
@@ -39,7 +37,7 @@ export const SUSPECT_MIN_MS = 10;
 export const DEAD_MAX_MS = 600_000;
 export const STALL_MS = 600_000;
 export const STALL_MIN_MS = 100;
-/** One week. A limit is needed because a timer cannot wait longer than 2^31 ms. */
+/** One week. The stall time must be limited, because a timer cannot wait longer than 2^31 ms. */
 export const STALL_MAX_MS = 604_800_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;

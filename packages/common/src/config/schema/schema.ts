@@ -31,9 +31,7 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /**
-   * The default, written as in the file; null if the key has no default or inherits its value. The help text says which of the two applies.
-   */
+  /** The default, written as in the file. If it is null, the key has no default or inherits its value, as the help text says. */
   readonly default: string | null;
   /** Help text of one or two sentences, without a full stop at the end. */
   readonly help: string;
@@ -90,7 +88,9 @@ const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal'
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
-/** Help texts for keys that occur in several sections. A section that inherits the value appends where the value comes from. */
+/**
+ * Help texts for keys that occur in several sections. If a section inherits the value, its help text also says where the value comes from.
+ */
 const HELP = {
   stall: 'How long I/O waits when no path is left before it fails (forever: it never fails; fail: it fails within 1s)',
   attach: 'Volumes to attach at start, at reload and when their server connects, except those detached by rsconfig -d since boot',

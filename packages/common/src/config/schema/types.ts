@@ -14,7 +14,7 @@ export type AttachChoice = 'none' | 'all' | readonly string[];
 /** A finding that does not prevent the use of the configuration file. */
 export interface ConfigWarning {
   readonly file: string;
-  /** Line number from 1; 0 if the warning is about the whole file. */
+  /** Line number, counted from 1; 0 if the warning is about the whole file. */
   readonly line: number;
   readonly message: string;
 }

@@ -82,7 +82,7 @@ export function words<const T extends Readonly<Record<string, unknown>>>(kind: s
   return { ...plain(kind, allowed, parse), words: all };
 }
 
-/** Type of a value that is one word from a list. The word itself is the value. */
+/** Type of a value that is one word from a list; the word itself is the value. */
 export function choice<const W extends string>(...allowedWords: readonly W[]): ValueType<W> {
   const allowed = orList(allowedWords);
   const parse = (text: string): W => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed);
@@ -162,7 +162,7 @@ function plain<T>(kind: string, allowed: string, parse: (text: string) => T): Va
   return { kind, allowed, isSecret: false, parse };
 }
 
-/** Lets a type use the parser of another type. If that parser fails, throws an error with the `allowed` text of the type that called it. */
+/** Lets a type use the parser of another type. If that parser fails, throws an error with `allowed`, the text of the calling type. */
 function orElse<T>(parse: () => T, text: string, allowed: string): T {
   try {
     return parse();
