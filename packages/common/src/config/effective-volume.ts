@@ -1,4 +1,4 @@
-// Determines the settings that apply to one volume on a client. If the [volume] section does not set a setting, the value comes from the
+// Determines the settings that apply to one volume on a client. A setting that is missing from the [volume] section comes from the
 // [namespace] section, which the reader has already completed with values from [defaults]. No other file combines settings from different
 // sections. The functions are pure. Invariant: a setting in the [volume] section always wins.
 

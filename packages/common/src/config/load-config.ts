@@ -15,8 +15,8 @@ const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
 const WRITABLE = { everybody: 0o002, group: 0o020 };
 /**
- * Matches the text of a file that contains secret keys. A file without secret keys, such as one named by mistake, may be readable by every
- * user.
+ * Matches the text of a file that contains secret keys. A file that contains no secret keys (for example a wrong file, named by mistake)
+ * may be readable by every user.
  */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 

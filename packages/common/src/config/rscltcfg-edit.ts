@@ -121,7 +121,7 @@ function addSection(document: IniDocument, place: NamedSectionRef, keys: KeyValu
   return appendSection(document, place.type, place.name, entries, { ...where, keyColumns: KEY_COLUMNS });
 }
 
-/** Returns the index of the section that `place` identifies. Throws E_CONFIG if the file has no such section or more than one. */
+/** Returns the index of the section that `place` identifies. Throws E_CONFIG if `place` identifies no section or several sections. */
 function indexOf(document: IniDocument, place: SectionRef): number {
   const [index, second] = indexesOf(document, place);
   if (index === undefined) throw new RsError('E_CONFIG', `No section ${shown(place)} in the file: ${presentNames(document, place)}`);

@@ -12,8 +12,8 @@ import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { bootId, startTicksOf } from './process-facts.ts';
 
 /**
- * Maximum number of attempts to take a lock. An attempt fails only if another process has just changed the lock. Claims can be nested,
- * because each claim that a crash left behind must itself be claimed.
+ * Maximum number of attempts to take a lock. An attempt fails only if another process changes the lock at the same time. Claims can be
+ * nested, because each claim that a crash left behind must itself be claimed.
  */
 const ATTEMPTS_MAX = 16;
 const CLAIM_DEPTH_MAX = 4;
@@ -102,7 +102,7 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
       if (linkExclusively(finished, path)) return undefined;
       const found = readIfThere(path);
       if (found === undefined) continue;
-      // If `own` is not this process, it is the parent, for which an earlier child may already have taken the path.
+      // If `own` is the parent of this process, an earlier child may already have taken the path for the parent.
       if (own.pid !== process.pid && found === serialize(own)) return undefined;
       const owner = parse(found);
       if (owner !== undefined && isAlive(owner)) return owner;

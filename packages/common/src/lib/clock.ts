@@ -1,6 +1,6 @@
 // The interface to time. All code that waits or measures time takes a Clock, so that tests and the simulator can control time. Use
-// monotonic time for intervals. Use wall-clock time only for times that are shown to people (for example in logs) or compared with the time
-// stamps of files.
+// monotonic time for intervals. Use wall-clock time only for times that are shown to people (for example in logs) or compared with times
+// from files or other processes.
 
 export interface Timer {
   cancel(): void;

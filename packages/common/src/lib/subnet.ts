@@ -5,7 +5,10 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
 import { assert } from './assert.ts';
 
-/** Prefix length for addresses in 127/8. Tests run several simulated hosts on such addresses, and /24 gives these hosts several subnets. */
+/**
+ * Prefix length for addresses in 127/8. Tests run several simulated hosts on loopback addresses, and a prefix length of 24 puts these hosts
+ * into several subnets.
+ */
 const LOOPBACK_PREFIX_LENGTH = 24;
 
 /**

@@ -71,7 +71,7 @@ export class AppendFile {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
       fsyncSync(this.descriptor);
     } catch (error) {
-      // Ignore the error if no line was waiting, because then no line is lost. For example, fsync always fails on pipes and terminals.
+      // If no line was waiting, ignore the error, because no line is lost. This occurs on pipes and terminals, where fsync always fails.
       if (bytes.length > 0) this.events.failed(error as Error);
     }
   }

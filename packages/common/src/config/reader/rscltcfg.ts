@@ -63,7 +63,7 @@ export interface RscltExamination {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** `file` is used only in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
+/** The name `file` is used only in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
 export function parseRscltConfig(text: string, file: string): RscltConfig {
   const { config, problems } = examineRscltConfig(text, file);
   throwProblems(file, problems);
@@ -71,7 +71,7 @@ export function parseRscltConfig(text: string, file: string): RscltConfig {
   return config;
 }
 
-/** Never throws. `file` is used only in messages. */
+/** Never throws. The name `file` is used only in messages. */
 export function examineRscltConfig(text: string, file: string): RscltExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);

@@ -1,6 +1,6 @@
 // Reads the entries of one section according to the schema. Unknown, duplicate and missing keys are reported as findings, and so are wrong
-// values. Correct values can be read by key and have the right type. The readers in rssrvcfg.ts and rscltcfg.ts check combinations of keys
-// and sections.
+// values. A correct value can be read by its key and has the right type. The readers in rssrvcfg.ts and rscltcfg.ts check combinations of
+// keys and sections.
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';

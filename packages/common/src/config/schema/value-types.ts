@@ -97,7 +97,7 @@ export const name: ValueType<string> = plain('name', NAME_ALLOWED, (text) => par
 const HOST_ADDRESS_ALLOWED = 'the IPv4 address, or the IPv6 address without a zone, of a single host';
 const HOST_PREFIXED_ALLOWED = `${HOST_ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 
-/** Address to connect to, which must belong to a single host. */
+/** Address to which a client connects. The address must belong to a single host. */
 export const address: ValueType<string> = plain('address', HOST_ADDRESS_ALLOWED, (text) => {
   const parsed = orElse(() => parseAddress(text), text, address.allowed);
   return isSingleHost(parsed) ? parsed : refuse('address', text, address.allowed);
