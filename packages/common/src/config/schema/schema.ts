@@ -92,15 +92,15 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
  * Help texts for keys that occur in several sections. If a section inherits the value, its help text also says where the value comes from.
  */
 const HELP = {
-  stall: 'How long I/O waits when no path is left before it fails (forever: it never fails; fail: it fails within 1s)',
-  attach: 'Volumes to attach at start, at reload and when their server connects, except those detached by rsconfig -d since boot',
-  device: 'Devices of an attached volume (block: block and raw; raw: raw only; nbd-socket: NBD export only; none: no access)',
-  paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: as auto, but only to [server] addresses)',
+  stall: 'If no path is left, how long I/O waits before it fails (forever: it never fails; fail: it fails within 1s)',
+  attach: 'Volumes to attach at start, at reload and when rsiod connects, unless rsconfig -d has detached them since boot',
+  device: 'Devices of an attached volume (block: block and raw device; raw: raw device; nbd-socket: NBD export only; none: no access)',
+  paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: like auto, but only [server] addresses)',
   heartbeat: 'Interval between heartbeats on each path',
-  suspect: 'Silence after which the requests of a path are sent again on other paths; must be less than heartbeat',
-  dead: 'Silence after which a path is closed and reconnected; must be more than twice the heartbeat',
+  suspect: 'If a path is silent for this time, rsiod sends its requests again on other paths; must be less than heartbeat',
+  dead: 'If a path is silent for this time, rsiod closes and reconnects it; must be more than twice the heartbeat',
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
-  logSize: 'Memory per volume for unflushed writes, which are sent again after a server crash (0: writes are written through)',
+  logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: every write is written through)',
 } as const;
 
 const OF_DEFAULTS = 'Inherited from [defaults]';
@@ -113,12 +113,12 @@ export const SCHEMA = {
     namespace: {
       ...anyNumber,
       occurs: 'once',
-      help: 'The namespace that this server belongs to. The name is a local label',
+      help: 'The namespace that this server belongs to. NAME is only a label in this file',
       keys: {
-        namespaceid: needed(namespaceid, 'Number of the namespace, the same on all its servers and clients'),
-        protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set one; TCP is the only protocol'),
-        port: withDefault(types.port, String(PORT_DEFAULT), 'Port of the interfaces that do not set one'),
-        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that sign their requests have the same key'),
+        namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients have the same number'),
+        protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set their own; tcp is the only possible value'),
+        port: withDefault(types.port, String(PORT_DEFAULT), 'Port of the interfaces that do not set their own'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that sign their requests set the same key'),
         explore: withDefault(
           explore,
           'yes',
@@ -129,27 +129,31 @@ export const SCHEMA = {
     server: {
       ...anyNumber,
       occurs: 'once',
-      help: 'This server. Clients see it under this name',
+      help: 'The server itself. Clients see the server under this NAME',
       keys: {
         serverid: needed(types.integer(0, SERVERID_MAX), 'Number of this server, unique within the namespace'),
         serverkey: optional(
           types.keyText,
-          'Key that proves the identity of this server where several servers share client keys; clients set it in [server]',
+          'Key that proves the identity of this server if several servers have the same client keys; clients set it in [server]',
         ),
-        'log-level': withDefault(logLevel, 'info', 'Lowest level that is logged; at debug and trace, no line is rate-limited'),
+        'log-level': withDefault(
+          logLevel,
+          'info',
+          'Lowest level that rssrv logs; at debug and trace, rssrv does not limit the rate of any log line',
+        ),
         processes: optional(
           types.integer(1, CLIENTS_MAX),
-          `Number of processes that serve clients. Each serves one client, or several if there are more clients. Default: ${PROCESSES_PER_CORE} for each CPU core`,
+          `Number of processes that serve clients. If there are more clients, they share processes. Default: ${PROCESSES_PER_CORE} for each CPU core`,
         ),
       },
     },
     interface: {
       ...anyNumber,
-      help: 'A network interface that clients connect to',
+      help: 'A network interface of this server that clients connect to',
       keys: {
         address: needed(
           types.interfaceAddress,
-          'Address to listen on. rssrv waits for an address that the machine lacks. /LENGTH overrides the subnet that the machine reports',
+          'Address to listen on. If the machine lacks it, rssrv waits for it. /LENGTH overrides the subnet that the machine reports',
         ),
         port: optional(types.port, 'Port to listen on. Inherited from [namespace]'),
         protocol: optional(protocol, 'Protocol. Inherited from [namespace]'),
@@ -157,45 +161,55 @@ export const SCHEMA = {
     },
     volume: {
       ...anyNumber,
-      help: 'A volume offered to clients',
+      help: 'A volume that this server offers to clients',
       keys: {
         path: optional(types.path, 'File or block device that holds the volume; required unless type is memory or null'),
         size: optional(
           types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
-          'Size of the volume. A file is created or grown to this size, never truncated. Required for memory and null',
+          'Size of the volume. rssrv creates or grows a file to this size, but never truncates it. Required if type is memory or null',
         ),
         type: withDefault(volumeType, 'auto', 'Kind of storage; auto chooses file or block according to path'),
         blocksize: withDefault(blockSize, '512', 'Block size that clients see, in bytes'),
         readonly: withDefault(types.yesNo, 'no', 'Whether rssrv refuses writes'),
-        universe: withDefault(types.integer(0, UNIVERSE_MAX), '0', 'Universe of the volume; the name is unique within it'),
+        universe: withDefault(
+          types.integer(0, UNIVERSE_MAX),
+          '0',
+          'Universe of the volume; the name of the volume is unique within its universe',
+        ),
         clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach the volume'),
-        shared: withDefault(types.yesNo, 'no', 'Whether several clients may write at the same time; every write is then written through'),
+        shared: withDefault(types.yesNo, 'no', 'Whether several clients may write at the same time; if so, every write is written through'),
         unlocked: withDefault(
           types.yesNo,
           'no',
-          'Whether to serve a file that cannot be locked, because Perl is missing or the file system has no locks',
+          'Whether rssrv serves a file that it cannot lock, because Perl is missing or the file system has no locks',
         ),
         id: optional(types.uuid, 'Identity of the volume; if unset, rssrv generates one at the first start and keeps it'),
         'take-over': withDefault(types.mayChoice, 'yes', 'Clients that may take the volume over from another client (yes: all; no: none)'),
         'take-over-force': withDefault(
           types.yesNo,
           'no',
-          'Whether a forced take-over may lose acknowledged writes that the holder must still send again',
+          'Whether clients may force a take-over, which loses the acknowledged writes that the holder has not yet sent again',
         ),
         'same-content': optional(
           types.stamp,
-          'Mark of the present file or device, which confirms that it has the content that was served before; rssrv logs the mark when it is needed',
+          'Mark from the log of rssrv; it confirms that the present file or device has the same content as the one that was served before',
         ),
-        'test-delay': forTests(testDelays, 'Extra time that operations take; from a range, each delay is chosen uniformly at random'),
+        'test-delay': forTests(
+          testDelays,
+          'Extra time that operations take; within a range, each delay is random and uniformly distributed',
+        ),
         'test-error': forTests(
           testErrors,
           'Operations that fail with an error and are not executed (every N: every Nth operation that matches the rule)',
         ),
         'test-pause': forTests(types.path, 'While this file exists, all I/O of the volume stalls'),
-        'test-throttle': forTests(types.size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Maximum number of bytes read and written per second'),
+        'test-throttle': forTests(
+          types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
+          'Maximum number of bytes per second, reads and writes together',
+        ),
         'test-lose-unsynced': forTests(
           types.yesNo,
-          'Whether only flushed data goes to the file or device; other data is kept in RUN, and a machine crash loses it',
+          'Whether only flushed data reaches the file or device; other data stays in /run/rsio/rssrv, and a machine crash loses it',
         ),
       },
     },
@@ -204,7 +218,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: 'NAME, white space, KEY',
-      help: 'The clients that may connect, one per line, with their keys',
+      help: 'The names and keys of the clients that may connect',
       keys: {},
     },
   },
@@ -214,7 +228,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: null,
-      help: 'Values for the namespaces and interfaces that do not set their own',
+      help: 'Default values for the namespaces and interfaces that do not set their own',
       keys: {
         protocol: withDefault(protocol, 'tcp', 'Protocol of paths'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of servers'),
@@ -230,32 +244,32 @@ export const SCHEMA = {
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
-          'Memory for the logs of all volumes. Near the limit, the largest log is flushed; at the limit, writes are written through',
+          'Memory for unflushed writes of all volumes. If it is nearly full, rsiod flushes the volume that uses the most; if full, it writes through',
         ),
-        'nbd-group': optional(types.name, 'User group that may open the NBD socket, in addition to the user that runs rsiod'),
+        'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
       },
     },
     interface: {
       ...anyNumber,
-      help: 'A network interface of this machine that paths use',
+      help: 'A network interface of this machine that rsiod uses for paths',
       keys: {
         address: needed(types.interfaceAddress, 'Address of the interface; /LENGTH overrides the subnet that the machine reports'),
         port: optional(
           types.port,
           'Port of the servers that are reached through this interface. Inherited from [namespace], else [defaults]',
         ),
-        protocol: optional(protocol, 'Protocol of the paths of this interface. Inherited from [namespace], else [defaults]'),
+        protocol: optional(protocol, 'Protocol of the paths that start at this interface. Inherited from [namespace], else [defaults]'),
       },
     },
     namespace: {
       ...anyNumber,
-      help: 'A namespace to log in to. The [server] and [volume] sections below it belong to it',
+      help: 'A namespace that rsiod logs in to. The [server] and [volume] sections below it belong to this namespace',
       keys: {
-        namespaceid: needed(namespaceid, 'Number of the namespace, the same on all its servers and clients'),
+        namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients have the same number'),
         nodename: needed(types.name, 'Name of this machine, as in [clients] on the servers'),
         nodekey: needed(types.keyText, 'Key of this machine, as in [clients] on the servers'),
-        namespacekey: optional(types.keyText, 'Key that signs exploration; the servers have the same key'),
-        protocol: optional(protocol, `Protocol of the paths to the namespace. ${OF_DEFAULTS}`),
+        namespacekey: optional(types.keyText, 'Key that signs exploration; the servers of the namespace set the same key'),
+        protocol: optional(protocol, `Protocol of the paths to the servers of the namespace. ${OF_DEFAULTS}`),
         port: optional(types.port, `Port of the servers of the namespace. ${OF_DEFAULTS}`),
         stall: optional(stall, `${HELP.stall}. ${OF_DEFAULTS}`),
         attach: optional(types.attachChoice, `${HELP.attach}. ${OF_DEFAULTS}`),
@@ -271,27 +285,30 @@ export const SCHEMA = {
     server: {
       ...anyNumber,
       below: 'namespace',
-      help: 'One interface of a server in the namespace above',
+      help: 'One interface of a server. The server belongs to the [namespace] section above',
       keys: {
         address: needed(types.address, 'Address of this server interface'),
-        port: optional(types.port, 'Port. Inherited from the [interface] in use, else [namespace], else [defaults]'),
-        protocol: optional(protocol, 'Protocol. Inherited from the [interface] in use, else [namespace], else [defaults]'),
-        serverkey: optional(types.keyText, 'Key by which this server must prove its identity, as in its rssrvcfg'),
+        port: optional(types.port, 'Port. Inherited from the [interface] that the path uses, else [namespace], else [defaults]'),
+        protocol: optional(protocol, 'Protocol. Inherited from the [interface] that the path uses, else [namespace], else [defaults]'),
+        serverkey: optional(
+          types.keyText,
+          'Key with which the server must prove its identity; the server sets the same key in its rssrvcfg',
+        ),
       },
     },
     volume: {
       ...anyNumber,
       below: 'namespace',
-      help: 'Settings of one volume in the namespace above',
+      help: 'Settings for one volume of the [namespace] section above',
       keys: {
         stall: optional(stall, `${HELP.stall}. ${OF_NAMESPACE}`),
         attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically, regardless of attach in the namespace'),
         device: optional(device, `${HELP.device}. ${OF_NAMESPACE}`),
         'log-size': optional(logSize, `${HELP.logSize}. ${OF_NAMESPACE}`),
-        readonly: optional(types.yesNo, 'Whether the volume is attached read-only; takes effect at the next attach'),
+        readonly: optional(types.yesNo, 'Whether rsiod attaches the volume read-only; a change takes effect at the next attach'),
         path: optional(
           types.path,
-          'Path of the block device instead of /dev/avN/NAME; the raw device is next to it, with an r before its name',
+          'Path of the block device, in place of /dev/avN/NAME; the raw device is in the same folder, and its name has an r in front',
         ),
       },
     },
