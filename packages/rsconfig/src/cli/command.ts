@@ -77,13 +77,17 @@ export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
 export type OptionValues = Readonly<Record<string, unknown>>;
 
 export const JSON_OPTION = { kind: 'flag', help: 'print JSON' } as const satisfies OptionSpec;
-export const VERBOSE_OPTION = { kind: 'count', short: 'v', help: 'with -l, -q and -m status: show more' } as const satisfies OptionSpec;
+export const VERBOSE_OPTION = {
+  kind: 'count',
+  short: 'v',
+  help: 'with -l, -q and -m status: show more details',
+} as const satisfies OptionSpec;
 
 /** The option --wait, which several commands share. The help of each command says what that command waits for. */
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
-  help: `wait at most T until done (--wait=30s; default ${printDuration(WAIT_MS)});\nCtrl-C stops waiting and undoes nothing`,
+  help: `wait for completion for at most T, such as 30s;\ndefault: ${printDuration(WAIT_MS)}; Ctrl-C stops the wait but undoes nothing`,
 } as const satisfies OptionSpec;
 
 export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>): Command {

@@ -67,7 +67,7 @@ function addressOf(text: string): ReturnType<typeof parseEndpoint> | null {
 export const INTERFACE_OPTION = {
   kind: 'list',
   value: 'ADDRESS',
-  help: 'use the interface with this address; may be repeated;\ndefault: all interfaces of this machine',
+  help: 'use only the local interface that has this address;\nmay be repeated; default: all interfaces of this machine',
 } as const satisfies OptionSpec;
 
 /**

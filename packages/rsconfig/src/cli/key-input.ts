@@ -12,11 +12,11 @@ const STDIN = '-';
 
 /** An option that takes a key on the command line; `whose` describes the key in the help. */
 export function keyOption(whose: string): OptionSpec & { readonly kind: 'text' } {
-  return { kind: 'text', value: 'K', help: `${whose};\nvisible to every user in ps; a key file is safer` };
+  return { kind: 'text', value: 'K', help: `${whose};\nps shows it to every user, so a key file is safer` };
 }
 
 export function keyFileOption(whose: string): OptionSpec & { readonly kind: 'text' } {
-  return { kind: 'text', value: 'F', help: `${whose}:\nthe only line of file F, or of stdin if F is -` };
+  return { kind: 'text', value: 'F', help: `${whose};\nF is a file that contains only the key, or - for stdin` };
 }
 
 /**

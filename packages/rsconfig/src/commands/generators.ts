@@ -12,9 +12,9 @@ export function completionCommand(commands: () => readonly Command[]): Command {
   return defineCommand({
     call: { by: 'words', words: 'completion' },
     synopsis: 'completion bash',
-    summary: 'prints the completion script for a shell',
-    details: `For this session: source <(rsconfig completion bash). For all sessions: write
-the output to /etc/bash_completion.d/rsconfig.`,
+    summary: 'prints the script that completes rsconfig commands in bash',
+    details: `For completion in this shell, run: source <(rsconfig completion bash). For
+completion in every shell, write the output to /etc/bash_completion.d/rsconfig.`,
     options: {},
     operands: { min: 1, max: 1 },
     completes: 'echo bash',
@@ -36,7 +36,7 @@ export const KEY_NEW = defineCommand({
   synopsis: 'key new',
   summary: 'prints a new random key',
   details: `The key consists of lower-case letters and digits that are easy to tell apart.
-It can serve as nodekey, namespacekey or serverkey.`,
+The key can serve as nodekey, namespacekey or serverkey.`,
   options: { json: JSON_OPTION },
   json: KEY_SHAPE,
   operands: { min: 0, max: 0 },

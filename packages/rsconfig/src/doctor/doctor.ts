@@ -20,11 +20,12 @@ import { gatherFacts } from './gather/gather.ts';
 export const DOCTOR = defineCommand({
   call: { by: 'words', words: 'doctor' },
   synopsis: 'doctor',
-  summary: 'finds faults and names the remedy for each',
-  details: `Checks the file and its permissions, addresses, cables, routes, rsiod, system
-limits, and every path to every server: connection, keys, round trip, packet
-sizes, and the network card in actual use. rsiod need not be running. The exit
-code is 1 if there is an error, and 0 if there are only warnings.`,
+  summary: 'finds faults and names the remedy for each fault',
+  details: `Checks rscltcfg and its permissions, addresses, cables, routes, rsiod and system
+limits. On every path to every server, checks the connection, the keys, the
+round trip, packet sizes, and which network card the data actually uses. The
+checks do not need a running rsiod. The exit code is 1 if the command finds an
+error, and 0 if it finds only warnings.`,
   options: { json: { kind: 'flag', help: 'print the findings as JSON' } },
   json: FINDINGS_SHAPE,
   run: async (context, { json }) => {

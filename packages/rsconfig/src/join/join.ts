@@ -29,25 +29,26 @@ export const JOIN = defineCommand({
 [--interface ADDRESS...] [--namespacekey-file F]
 [--serverkey-file F] [--label L] [--no-start]`,
   summary: 'makes this machine a client of the servers at HOST',
-  details: `Asks HOST for its namespace and interfaces, logs in over every matching pair of
-interfaces, writes the pairs that work to the file, starts rsiod (or makes a
-running one reload the file), and shows the paths. Addresses that cannot be used
-are listed with the reason. Existing entries of the file are kept. If the file
-already has the namespace, missing entries are added to it. If HOST does not
-answer exploration (explore = no), give the number of the namespace with --id.
-With --wait, join waits longer for the new paths to come up in rsiod.`,
+  details: `Asks HOST for its namespace and interfaces, and logs in over every matching pair
+of interfaces. Writes the pairs that work to rscltcfg, starts rsiod or makes a
+running rsiod reload rscltcfg, and shows the paths. For each address that cannot
+be used, shows the reason. Keeps the existing entries of rscltcfg. If rscltcfg
+already has the namespace, the command adds only the missing entries. If HOST
+does not answer because its rssrvcfg has explore = no, give the number of the
+namespace with --id. With --wait, join waits longer for the new paths to come up
+in rsiod.`,
   options: {
-    name: { kind: 'text', value: 'N', help: 'name of this machine on the servers' },
-    key: keyOption('key of this machine on the servers'),
-    'key-file': keyFileOption('key of this machine on the servers'),
+    name: { kind: 'text', value: 'N', help: 'name of this machine, as in [clients] on the servers' },
+    key: keyOption('key of this machine, as in [clients] on the servers'),
+    'key-file': keyFileOption('key of this machine, as in [clients] on the servers'),
     id: { kind: 'text', value: 'N', help: 'number of the namespace' },
     interface: INTERFACE_OPTION,
     namespacekey: keyOption('key that signs exploration'),
     'namespacekey-file': keyFileOption('key that signs exploration'),
     serverkey: keyOption('key by which the server proves its identity'),
     'serverkey-file': keyFileOption('key by which the server proves its identity'),
-    label: { kind: 'text', value: 'L', help: 'name of the namespace in the file' },
-    'no-start': { kind: 'flag', help: 'write the file, but do not start rsiod' },
+    label: { kind: 'text', value: 'L', help: 'name of the namespace in rscltcfg' },
+    'no-start': { kind: 'flag', help: 'write rscltcfg, but do not start rsiod' },
     wait: WAIT_OPTION,
   },
   operands: { min: 1, max: 1 },

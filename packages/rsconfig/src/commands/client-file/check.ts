@@ -10,7 +10,7 @@ import { CHECK_SHAPE } from '../../cli/json-shapes.ts';
 export const CHECK = defineCommand({
   call: { by: 'words', words: 'check' },
   synopsis: 'check [FILE]',
-  summary: 'checks the file',
+  summary: 'checks a configuration file for faults',
   details: `Prints each fault and each warning with its line number. The exit code is 1 if
 there is a fault. Without FILE, the command checks the file that rsiod reads. To
 check the machine and the servers too, use rsconfig doctor.`,

@@ -15,12 +15,12 @@ import { alignColumns } from '../../output/format.ts';
 export const INTERFACE_ADD = defineCommand({
   call: { by: 'words', words: 'interface add' },
   synopsis: 'interface add NAME ADDRESS[/LENGTH] [--port P] [--reload]',
-  summary: 'adds an interface of this machine to the file',
-  details: `Paths use this interface to reach the servers on its subnet. The subnet is the
-one that the machine reports, unless /LENGTH overrides it. If the file does not
+  summary: 'adds an interface of this machine to rscltcfg',
+  details: `Paths use this interface to reach the servers on its subnet. By default, this is
+the subnet that the machine reports; /LENGTH overrides it. If rscltcfg does not
 exist, the command creates it.`,
   options: {
-    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the one in the file, else 5000' },
+    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the port that rscltcfg sets,\nelse 5000' },
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
@@ -35,7 +35,7 @@ exist, the command creates it.`,
 export const INTERFACE_REMOVE = defineCommand({
   call: { by: 'words', words: 'interface remove' },
   synopsis: 'interface remove NAME [--reload]',
-  summary: 'removes an interface from the file',
+  summary: 'removes an interface from rscltcfg',
   options: { reload: RELOAD_OPTION },
   operands: { min: 1, max: 1 },
   completes: '"${ask[@]}" interface list | tail -n +2 | cut -d " " -f 1',
@@ -53,7 +53,7 @@ export const INTERFACE_REMOVE = defineCommand({
 export const INTERFACE_LIST = defineCommand({
   call: { by: 'words', words: 'interface list' },
   synopsis: 'interface list',
-  summary: 'lists the interfaces in the file',
+  summary: 'lists the interfaces in rscltcfg',
   options: { json: JSON_OPTION },
   json: INTERFACES_SHAPE,
   operands: { min: 0, max: 0 },

@@ -10,19 +10,20 @@ export const NAMESPACE_ADD = defineCommand({
   call: { by: 'words', words: 'namespace add' },
   synopsis: `namespace add NAME --id N --nodename N --nodekey-file F|-
 [--namespacekey-file F|-] [--port P] [--reload]`,
-  summary: 'adds a namespace to the file',
-  details: `NAME is a label in this file. --id is the number that all servers of the
-namespace share. The servers list the nodename and the nodekey of this machine
-under [clients]. To add servers, use rsconfig server add; to find them, use
-rsconfig join. If the file does not exist, the command creates it.`,
+  summary: 'adds a namespace to rscltcfg',
+  details: `NAME is only a label in rscltcfg. The number given with --id is the namespaceid
+that all servers of the namespace share. The servers list the nodename and the
+nodekey of this machine under [clients]. To add servers, use rsconfig server
+add, or use rsconfig join, which also finds them. If rscltcfg does not exist,
+the command creates it.`,
   options: {
     id: { kind: 'text', value: 'N', help: 'number of the namespace' },
-    nodename: { kind: 'text', value: 'N', help: 'name of this machine on the servers' },
-    nodekey: keyOption('key of this machine on the servers'),
-    'nodekey-file': keyFileOption('key of this machine on the servers'),
+    nodename: { kind: 'text', value: 'N', help: 'name of this machine, as in [clients] on the servers' },
+    nodekey: keyOption('key of this machine, as in [clients] on the servers'),
+    'nodekey-file': keyFileOption('key of this machine, as in [clients] on the servers'),
     namespacekey: keyOption('key that signs exploration'),
     'namespacekey-file': keyFileOption('key that signs exploration'),
-    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the one in the file, else 5000' },
+    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the port that rscltcfg sets,\nelse 5000' },
     reload: RELOAD_OPTION,
   },
   operands: { min: 1, max: 1 },
@@ -43,7 +44,7 @@ rsconfig join. If the file does not exist, the command creates it.`,
 export const NAMESPACE_REMOVE = defineCommand({
   call: { by: 'words', words: 'namespace remove' },
   synopsis: 'namespace remove NAME [--reload]',
-  summary: 'removes a namespace, its servers and its volumes from the file',
+  summary: 'removes a namespace, its servers and its volumes from rscltcfg',
   details: 'A running rsiod refuses to remove a namespace that has attached volumes.',
   options: { reload: RELOAD_OPTION },
   operands: { min: 1, max: 1 },

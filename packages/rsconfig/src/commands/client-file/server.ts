@@ -10,19 +10,19 @@ import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
 const NAMESPACE = {
   kind: 'text',
   value: 'N',
-  help: 'namespace of the server; optional if unambiguous',
+  help: 'namespace of the server; needed only if several namespaces\nare possible',
 } as const;
 
 export const SERVER_ADD = defineCommand({
   call: { by: 'words', words: 'server add' },
   synopsis: `server add NAME ADDRESS [--namespace N] [--port P]
 [--serverkey-file F|-] [--reload]`,
-  summary: 'adds a server interface to the file',
-  details: `NAME is a label in this file for one interface of a server, such as big-9-1 or
+  summary: 'adds a server interface to rscltcfg',
+  details: `NAME is a label in rscltcfg for one interface of a server, such as big-9-1 or
 big-9-2. rsiod learns the other interfaces of a server from the server itself.`,
   options: {
     namespace: NAMESPACE,
-    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the one in the file, else 5000' },
+    port: { kind: 'text', value: 'P', help: 'port of the servers; default: the port that rscltcfg sets,\nelse 5000' },
     serverkey: keyOption('key by which the server proves its identity'),
     'serverkey-file': keyFileOption('key by which the server proves its identity'),
     reload: RELOAD_OPTION,
@@ -41,7 +41,7 @@ big-9-2. rsiod learns the other interfaces of a server from the server itself.`,
 export const SERVER_REMOVE = defineCommand({
   call: { by: 'words', words: 'server remove' },
   synopsis: 'server remove NAME [--namespace N] [--reload]',
-  summary: 'removes a server interface from the file',
+  summary: 'removes a server interface from rscltcfg',
   options: { namespace: NAMESPACE, reload: RELOAD_OPTION },
   operands: { min: 1, max: 1 },
   completes: `sed -n 's/^\\s*\\[server \\(.*\\)\\].*/\\1/p' "$config"`,

@@ -16,11 +16,11 @@ import { stopByForce } from './forced-losses.ts';
 export const RELOAD = defineCommand({
   call: { by: 'words', words: 'reload' },
   synopsis: 'reload [--wait[=T]]',
-  summary: 'makes a running rsiod reload the file',
-  details: `Prints one line for each change. If the file has a fault, or if a change needs a
-restart, rsiod refuses the whole file and keeps its configuration. With --wait,
-the command also waits until every path is up, and exits with 1 if a path is not
-up in time.`,
+  summary: 'makes a running rsiod reload rscltcfg',
+  details: `Prints one line for each change. If rscltcfg has a fault, or if a change needs a
+restart, rsiod refuses the whole file and keeps its present configuration. With
+--wait, the command also waits until every path is up. The exit code is 1 if a
+path is not up in time.`,
   options: { wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.reload.result,
   operands: { min: 0, max: 0 },
@@ -50,12 +50,12 @@ export function pathsMissing({ interfaces }: Pick<StatusView, 'interfaces'>): st
 export const RESTART = defineCommand({
   call: { by: 'words', words: 'restart' },
   synopsis: 'restart [--wait[=T]]',
-  summary: 'restarts a running rsiod while its devices are in use',
-  details: `Programs that use the devices wait a moment and see no error; clients of the NBD
-socket must reconnect. The command returns when the new process answers. If a
-restart is already in progress, the command waits for it to finish. With --wait,
-the command also waits until every path is up, and exits with 1 if a path is not
-up in time.`,
+  summary: 'restarts rsiod while programs keep using its devices',
+  details: `Programs that use the devices wait for a moment and see no error. Clients of the
+NBD socket must reconnect. The command returns when the new rsiod process
+answers. If a restart is already in progress, the command waits for it to
+finish. With --wait, the command also waits until every path is up. The exit
+code is 1 if a path is not up in time.`,
   options: { wait: WAIT_OPTION },
   operands: { min: 0, max: 0 },
   run: async (context, { wait }) => {
@@ -96,11 +96,15 @@ export const STOP = defineCommand({
   call: { by: 'words', words: 'stop' },
   synopsis: 'stop [--force]',
   summary: 'stops a running rsiod',
-  details: `rsiod flushes the volumes and releases them on their servers. The next start
-attaches them again. rsiod refuses to stop while a file system or a process uses
-a device, and names it in the error; after SIGTERM, rsiod names it in the log.`,
+  details: `rsiod flushes the volumes and releases them on their servers. When rsiod starts
+again, it attaches these volumes again. As long as a file system or a process
+uses a device, rsiod refuses to stop, and the error names the file systems and
+processes. If SIGTERM asked rsiod to stop, the log of rsiod names them.`,
   options: {
-    force: { kind: 'flag', help: 'stop even if devices are in use; unwritten data is lost\nand reported' },
+    force: {
+      kind: 'flag',
+      help: 'stop even if devices are in use; data that a file system\nhas not yet written is lost, and a warning reports it',
+    },
   },
   operands: { min: 0, max: 0 },
   run: async (context, { force }) => {

@@ -11,7 +11,12 @@ import { awaitedWarnings, queryWarnings, statusWarnings, waitingWarnings } from 
 import { pathsUp } from './lifecycle.ts';
 
 export const LOCAL = defineCommand({
-  call: { by: 'option', option: 'local', short: 'l', help: '-lv: block device; -lvv: raw device, size, servers' },
+  call: {
+    by: 'option',
+    option: 'local',
+    short: 'l',
+    help: 'list attached volumes; -lv adds the block device;\n-lvv adds the raw device, size and number of servers',
+  },
   synopsis: '[-l[v[v]]]',
   summary: 'lists the volumes attached to this machine',
   options: { verbose: VERBOSE_OPTION, json: JSON_OPTION },
@@ -31,7 +36,7 @@ export const QUERY = defineCommand({
     by: 'option',
     option: 'query',
     short: 'q',
-    help: '-qv: addresses, state; -qvv: ids, limits, holders;\n-qvvv: paths',
+    help: 'list servers and their volumes; -qv adds addresses and\nstates; -qvv adds ids, limits and holders; -qvvv adds paths',
   },
   synopsis: '-q[v[v[v]]]',
   summary: 'lists namespaces, servers and their volumes',
@@ -49,7 +54,7 @@ export const STATUS = defineCommand({
   call: { by: 'monitor', word: 'status' },
   synopsis: '-m status [-v] [--wait[=T]]',
   summary: 'shows interfaces and paths',
-  details: `With --wait, the command waits until every path is up, and exits with 1 if a
+  details: `With --wait, the command waits until every path is up. The exit code is 1 if a
 path is not up in time.`,
   options: { verbose: VERBOSE_OPTION, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.status.result,
@@ -68,13 +73,14 @@ path is not up in time.`,
 export const STATS = defineCommand({
   call: { by: 'monitor', word: 'stats' },
   synopsis: '-m stats',
-  summary: 'shows counters, rates and latencies',
-  details: `Shows for each path: requests; requests sent again on this path after another
-path fell silent or failed (resent); READs also sent on this path because
-another path was late (hedged); copies that only measure an idle path (probed);
-answers that arrived after another path had delivered the result (dropped);
-latencies from request to answer; and the data rate in each direction, which
-rsiod uses to distribute requests.`,
+  summary: 'shows counters, rates and latencies of paths and volumes',
+  details: `For each path, shows the number of requests, the latencies from request to
+answer, and the data rate in each direction, by which rsiod distributes
+requests. The field resent counts requests that were sent again on this path
+after another path fell silent or failed. The field hedged counts READs that
+were also sent on this path because another path was late. The field probed
+counts copies of requests that only measure an idle path. The field dropped
+counts answers that arrived after another path had delivered the result.`,
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.stats.result,
   run: async (context, { json }) => {
@@ -92,7 +98,7 @@ rsiod uses to distribute requests.`,
 export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
   synopsis: 'events',
-  summary: 'lists the latest state changes',
+  summary: 'lists the latest state changes of paths and volumes',
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.events.result,
   run: async (context, { json }) => {

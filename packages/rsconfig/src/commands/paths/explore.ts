@@ -19,13 +19,13 @@ export const EXPLORE = defineCommand({
   call: { by: 'words', words: 'explore' },
   synopsis: 'explore [HOST[:PORT]...] [--port P] [--interface ADDRESS...]\n[--namespacekey-file F]',
   summary: 'finds servers and their interfaces',
-  details: `Explores by broadcast on every interface of this machine that is up, and at the
-address of each HOST, which also finds servers behind a router. Shows the
-interfaces of each server, the local interfaces that received its answer, and
-why answers were rejected. A server with explore = no in its rssrvcfg does not
+  details: `Sends a request by broadcast on every interface of this machine that is up, and
+to the address of each HOST, which can be behind a router. Shows the interfaces
+of each server, the local interfaces that received its answer, and why the
+command rejected an answer. A server with explore = no in its rssrvcfg does not
 answer.`,
   options: {
-    port: { kind: 'text', value: 'P', help: `port to explore; default: ${PORT_DEFAULT}` },
+    port: { kind: 'text', value: 'P', help: `port of the servers; default: ${PORT_DEFAULT}` },
     interface: INTERFACE_OPTION,
     'namespacekey-file': keyFileOption('key that signs exploration'),
     json: { kind: 'flag', help: 'print the servers as JSON' },

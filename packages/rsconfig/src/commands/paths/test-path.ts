@@ -11,11 +11,12 @@ export const TEST = defineCommand({
   call: { by: 'monitor', word: 'test' },
   synopsis: '-m test [PATH]',
   summary: 'measures paths',
-  details: `Measures reachability, round trip, rate in each direction, packet size (MTU),
-and the device through which the data actually leaves. Other I/O continues; the
-measurement affects it like any other load. PATH is the name or address of a
-local interface (if0), the address of a server interface (192.168.45.10), or
-both (if0:192.168.45.10). Without PATH, all paths are measured.`,
+  details: `For each path, measures reachability, round trip, data rate in each direction
+and packet size (MTU), and shows the network device that the data actually uses.
+Other I/O continues during the measurement, but the two compete for bandwidth.
+PATH is the name or address of a local interface (if0), the address of a server
+interface (192.168.45.10), or both (if0:192.168.45.10). Without PATH, the
+command measures all paths.`,
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.probe.result,
   operands: { min: 0, max: 1 },

@@ -15,27 +15,30 @@ export const ATTACH = defineCommand({
   synopsis: '-a [NAME...] [--read-only] [--server S]\n[--take-over [--force]] [--wait[=T]]',
   summary: 'attaches volumes as local devices',
   details: `Without NAME, the command attaches all volumes that are offered to this client.
-An unreachable server is then an error, because its volumes are not known.
+Without NAME, an unreachable server is an error, because rsiod does not know its
+volumes.
 
-Unless a volume is shared, only one client can attach it for writing: its
-holder. --take-over takes the named volumes from their holder. The holder's I/O
-then fails, its rsiod logs why, and it does not attach the volumes again by
-itself. Data that was acknowledged to the holder is kept. If the server's
-machine has crashed and may have lost writes that the holder has not flushed,
-the take-over is refused until the holder has sent them again. With --force, the
-take-over does not wait, and these writes are lost; take-over-force in
-rssrvcfg(5) must permit it.
+Only one client, the holder, can attach a volume for writing, unless the volume
+is shared. With --take-over, this client takes the named volumes over from their
+holder. I/O of the former holder then fails. Its rsiod logs the reason and does
+not attach the volumes again automatically. Data that the server has
+acknowledged to the former holder is preserved. If a crash of the server machine
+may have lost unflushed writes of the holder, the server refuses the take-over
+until the holder has sent these writes again. With --force, the take-over
+succeeds, but these writes are lost. The key take-over-force in rssrvcfg(5) must
+permit --force.
 
 An attached volume stays read-only or read-write, even if rsiod restarts. To
-change this, detach the volume. -l shows which volumes are read-only.
+change its mode, detach it and attach it again. The output of rsconfig -l shows
+which volumes are read-only.
 
-With --wait, the command keeps trying while the server of a volume is
-unreachable, while no server offers the volume, and while another client holds
-it. Without NAME, it waits until every server is reachable.`,
+With --wait, the command keeps trying as long as the server of a volume is
+unreachable, no server offers the volume, or another client holds it. With
+--wait and without NAME, the command waits until every server is reachable.`,
   options: {
-    'read-only': { kind: 'flag', help: 'with -a: attach read-only; several clients may do so' },
-    server: { kind: 'text', value: 'S', help: 'with -a: attach the volume of server S, if NAME is ambiguous' },
-    'take-over': { kind: 'flag', help: 'with -a NAME: take the volume from its holder' },
+    'read-only': { kind: 'flag', help: 'with -a: attach read-only; several clients can do this' },
+    server: { kind: 'text', value: 'S', help: 'with -a: if several servers offer NAME, use server S' },
+    'take-over': { kind: 'flag', help: 'with -a NAME: take the volume over from its holder' },
     force: { kind: 'flag', help: 'with -a --take-over: take over even if\nacknowledged writes are lost' },
     wait: WAIT_OPTION,
     json: JSON_OPTION,
@@ -66,8 +69,8 @@ export const DETACH = defineCommand({
   call: { by: 'option', option: 'detach', short: 'd', help: 'detach volumes and remove their devices' },
   synopsis: '-d [NAME...] [--force] [--wait[=T]]',
   summary: 'detaches volumes and removes their devices',
-  details: `With --wait, the command keeps trying while a volume is in use, while its I/O or
-its final flush is in progress, and while its server is unreachable.`,
+  details: `With --wait, the command keeps trying as long as the volume is in use, its I/O
+or final flush is in progress, or its server is unreachable.`,
   options: { force: { kind: 'flag', help: 'with -d: detach even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,

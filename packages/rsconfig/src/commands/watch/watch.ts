@@ -13,12 +13,12 @@ import { jsonScreen, pipeScreen, processWatchPorts, terminalScreen, type WatchSc
 export const WATCH = defineCommand({
   call: { by: 'words', words: 'watch' },
   synopsis: 'watch [--count N] [--ascii]',
-  summary: 'shows every path, once per second',
-  details: `Shows for each path: state, state of each direction, MB/s in each direction,
-requests/s, round trip and a plot of the load. Also shows which volumes wait,
-and why. On a terminal, the display is updated every second until Ctrl-C. In a
-pipe or a file, each second adds new lines. With --json, each second adds one
-line.`,
+  summary: 'shows the state and load of every path, once per second',
+  details: `For each path, shows its state, the state and the data rate of each direction,
+requests per second, the round trip and a plot of the load. Also shows which
+volumes are waiting, and why. On a terminal, the command updates the display
+every second until Ctrl-C. If stdout is a pipe or a file, the command prints new
+lines every second. With --json, the command prints one line every second.`,
   options: {
     count: { kind: 'text', value: 'N', help: 'with watch: stop after N seconds' },
     ascii: { kind: 'flag', help: 'with watch: draw with ASCII characters only' },
