@@ -97,8 +97,8 @@ const HELP = {
   device: 'Devices of an attached volume (block: block and raw device; raw: raw device; nbd-socket: NBD export only; none: no access)',
   paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: like auto, but only [server] addresses)',
   heartbeat: 'Interval between heartbeats on each path',
-  suspect: 'If a path is silent for this time, rsiod sends its requests again on other paths; must be less than heartbeat',
-  dead: 'If a path is silent for this time, rsiod closes and reconnects it; must be more than twice the heartbeat',
+  suspect: 'Time of silence after which rsiod sends the requests of a path again on other paths; must be less than heartbeat',
+  dead: 'Time of silence after which rsiod closes and reconnects a path; must be more than twice the heartbeat',
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
   logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: every write is written through)',
 } as const;
@@ -143,7 +143,7 @@ export const SCHEMA = {
         ),
         processes: optional(
           types.integer(1, CLIENTS_MAX),
-          `Number of processes that serve clients. If there are more clients, they share processes. Default: ${PROCESSES_PER_CORE} for each CPU core`,
+          `Number of processes that serve clients. If there are more clients than processes, they share processes. Default: ${PROCESSES_PER_CORE} for each CPU core`,
         ),
       },
     },
@@ -153,7 +153,7 @@ export const SCHEMA = {
       keys: {
         address: needed(
           types.interfaceAddress,
-          'Address to listen on. If the machine lacks it, rssrv waits for it. /LENGTH overrides the subnet that the machine reports',
+          'Address to listen on. If the machine lacks this address, rssrv waits for it. /LENGTH overrides the subnet that the machine reports',
         ),
         port: optional(types.port, 'Port to listen on. Inherited from [namespace]'),
         protocol: optional(protocol, 'Protocol. Inherited from [namespace]'),
@@ -244,7 +244,7 @@ export const SCHEMA = {
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
-          'Memory for unflushed writes of all volumes. If it is nearly full, rsiod flushes the volume that uses the most; if full, it writes through',
+          'Memory for unflushed writes of all volumes. Near this limit, rsiod flushes the volume with the largest log; at the limit, rsiod writes data through',
         ),
         'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
       },

@@ -16,9 +16,9 @@ export const INTERFACE_ADD = defineCommand({
   call: { by: 'words', words: 'interface add' },
   synopsis: 'interface add NAME ADDRESS[/LENGTH] [--port P] [--reload]',
   summary: 'adds an interface of this machine to rscltcfg',
-  details: `Paths use this interface to reach the servers on its subnet. By default, this is
-the subnet that the machine reports; /LENGTH overrides it. If rscltcfg does not
-exist, the command creates it.`,
+  details: `Paths use this interface to reach the servers on its subnet. The subnet of an
+interface is the one that the machine reports, unless /LENGTH overrides it. If
+rscltcfg does not exist, the command creates it.`,
   options: {
     port: { kind: 'text', value: 'P', help: 'port of the servers; default: the port that rscltcfg sets,\nelse 5000' },
     reload: RELOAD_OPTION,

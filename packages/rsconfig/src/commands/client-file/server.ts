@@ -10,7 +10,7 @@ import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
 const NAMESPACE = {
   kind: 'text',
   value: 'N',
-  help: 'namespace of the server; needed only if several namespaces\nare possible',
+  help: 'namespace of the server; required only if rscltcfg has\nseveral namespaces to choose from',
 } as const;
 
 export const SERVER_ADD = defineCommand({

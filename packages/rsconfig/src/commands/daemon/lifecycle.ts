@@ -99,7 +99,8 @@ export const STOP = defineCommand({
   details: `rsiod flushes the volumes and releases them on their servers. When rsiod starts
 again, it attaches these volumes again. As long as a file system or a process
 uses a device, rsiod refuses to stop, and the error names the file systems and
-processes. If SIGTERM asked rsiod to stop, the log of rsiod names them.`,
+processes. After SIGTERM, the log of rsiod names these file systems and
+processes.`,
   options: {
     force: {
       kind: 'flag',

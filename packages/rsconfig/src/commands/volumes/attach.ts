@@ -20,17 +20,18 @@ volumes.
 
 Only one client, the holder, can attach a volume for writing, unless the volume
 is shared. With --take-over, this client takes the named volumes over from their
-holder. I/O of the former holder then fails. Its rsiod logs the reason and does
-not attach the volumes again automatically. Data that the server has
-acknowledged to the former holder is preserved. If a crash of the server machine
-may have lost unflushed writes of the holder, the server refuses the take-over
-until the holder has sent these writes again. With --force, the take-over
-succeeds, but these writes are lost. The key take-over-force in rssrvcfg(5) must
-permit --force.
+holder. After the take-over, I/O of the former holder fails. The rsiod of the
+former holder logs the reason and does not attach the volumes again
+automatically. Data that the server has acknowledged to the former holder is
+preserved. If a crash of the server machine may have lost unflushed writes of
+the holder, the server refuses the take-over until the holder has sent these
+writes again. With --take-over --force, the server permits the take-over even
+then, but the unflushed writes are lost. The key take-over-force in rssrvcfg(5)
+must permit --force.
 
 An attached volume stays read-only or read-write, even if rsiod restarts. To
-change its mode, detach it and attach it again. The output of rsconfig -l shows
-which volumes are read-only.
+change the mode of an attached volume, detach the volume and attach it again.
+The output of rsconfig -l shows which volumes are read-only.
 
 With --wait, the command keeps trying as long as the server of a volume is
 unreachable, no server offers the volume, or another client holds it. With
