@@ -1,5 +1,6 @@
-// Executes the effects of the model and answers with actions. Files, sockets and rsiod are passed in as ports, so that tests can supply
-// their own. Invariant: every started effect produces a final action, and no exception reaches the event loop.
+// Executes the effects that the model requests, and reports each result to the model as an action. Files, sockets and rsiod are passed in
+// as ports, so that tests can supply their own. Invariant: every effect except `end` produces a final action, and no exception reaches the
+// event loop.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -25,18 +26,18 @@ export interface Ports {
   readonly clock: Clock;
   /** Throws E_RIGHTS, E_CONFIG, E_SYSTEM. */
   readFile(): StoredFile;
-  /** Throws E_CHANGED and the errors of readFile(). */
+  /** Throws E_CHANGED, or an error that readFile() throws. */
   saveFile(text: string, before: FileFingerprint | null): StoredFile;
   machine(): readonly MachineInterface[];
   explore(config: RscltConfig, request: ExploreRequest, onFound: (server: FoundServer) => void): Promise<Exploration>;
-  /** Searches for all servers of a namespace in the file. */
+  /** Explores the network for all servers of a namespace that is in the file. */
   exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
   /** Identifies the server at one address over TCP. */
   identify(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
-  /** Tries every pair of interfaces that leads to the server. */
+  /** Probes every candidate pair of a client interface and an interface of this server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
-  /** Throws E_SYSTEM if rsiod does not come up. */
+  /** Throws E_SYSTEM if rsiod does not start. */
   startDaemon(): Promise<void>;
   end(): void;
 }
@@ -135,7 +136,8 @@ async function search(
 ): Promise<Action> {
   const explored = await ports.exploreNamespace(config, namespace, addresses);
   const servers = [...explored.servers];
-  // There may be a server at an address that does not answer, because a firewall may drop UDP or exploration may be off.
+  // An address that did not answer may still belong to a server, because a firewall may drop UDP, or exploration may be turned off on the
+  // server.
   const silent: Finding[] = [];
   for (const address of addresses) {
     if (servers.some(({ interfaces }) => interfaces.some((each) => addressKey(each.address) === addressKey(address)))) continue;
@@ -153,7 +155,7 @@ async function search(
     });
     done.push({ server, examination });
   }
-  // The result over TCP replaces the finding that nothing answered over UDP.
+  // Drop the findings that nothing answered over UDP, because the results over TCP replace them.
   const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
   const onTheWay = done.flatMap(({ examination }) => [
     ...examination.findings,

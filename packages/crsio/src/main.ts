@@ -1,11 +1,11 @@
-// Entry point of crsio: importing it runs the program in this
-// process. program.ts has everything else.
+// Entry point of crsio: importing this file runs the program in the current
+// process. The program itself is in program.ts.
 
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { crsio, crsioSpec } from './program.ts';
 
 runProgram(crsioSpec, async (invocation) => {
   const code = await crsio(invocation);
-  // Requests to rsiod or the network may still be pending; their answers are no longer needed.
+  // Exit without waiting for pending requests to rsiod or over the network, because their answers are no longer needed.
   process.exit(code);
 });

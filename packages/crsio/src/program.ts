@@ -1,5 +1,5 @@
-// The program crsio: checks the terminal, reads the file, runs a session, and restores the terminal however the session ends; main.ts
-// starts the program. Invariant: nothing is printed while the screen is shown; messages are printed afterwards.
+// The program crsio: checks the terminal, reads the file, runs a session, and always restores the terminal. main.ts starts the program.
+// Invariant: nothing is printed while the screen is shown; messages are printed afterwards.
 
 import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -30,7 +30,7 @@ export const crsioSpec: ProgramSpec<typeof OPTIONS> = { name: 'crsio', help: HEL
 
 const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
 
-/** Resolves with the exit code when the user leaves. Throws E_TERMINAL and the errors of reading the file. */
+/** Resolves with the exit code when the user leaves. Throws E_TERMINAL, or an error from reading the file. */
 export async function crsio({ values, root, note, report }: Invocation<typeof OPTIONS>): Promise<number> {
   const { stdin, stdout, env } = process;
   const terminal = checkTerminal({ isInputTerminal: stdin.isTTY === true, isOutputTerminal: stdout.isTTY === true, env });
@@ -67,7 +67,7 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   );
   const finalMessages: (() => void)[] = [];
   const quit = (message: () => void): void => {
-    // The terminal is restored first, so that no error can leave it unusable.
+    // Restore the terminal first, so that a later error cannot leave it unusable.
     display.close();
     finalMessages.push(message);
     leave(1);
@@ -88,7 +88,9 @@ function reportBug(error: Error, report: (code: string, message: string) => void
   report(code, `crsio failed: ${message}: ${(error.stack ?? '').split('\n').slice(1, 4).join(' ').trim()}`);
 }
 
-/** Throws if the reader refuses the file. The first problem becomes the error, and the other problems are printed as notes. */
+/**
+ * Throws if the configuration reader refuses the file. The first problem becomes the error, and the other problems are printed as notes.
+ */
 function checkFile({ text, fingerprint }: StoredFile, file: string, note: (sentence: string) => void): void {
   if (fingerprint === null) return;
   try {

@@ -1,5 +1,5 @@
-// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. It finds servers that do
-// not answer exploration, and works on networks that drop UDP. The search tries all interfaces.
+// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. Servers that do not answer
+// exploration are found as well, for example if the network drops UDP. Afterwards, effects.ts probes all interfaces of the server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -10,7 +10,7 @@ import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { addressKey } from '@rsio/common/lib/subnet';
 
-/** The server at an address, or the reason why it is unknown. */
+/** The server at an address, or a finding that says why the server could not be identified. */
 export type IdentifiedServer = { readonly server: FoundServer } | { readonly finding: Finding };
 
 export interface IdentificationRequest {
@@ -20,7 +20,7 @@ export interface IdentificationRequest {
   readonly ports: ProbePorts;
 }
 
-/** Tries the interfaces in turn, those on the address's subnet first, until one connects. */
+/** Tries the client's interfaces one after another until one connects, starting with those on the subnet of the address. */
 export async function identifyServer(
   { config, namespace, locals, ports }: IdentificationRequest,
   address: string,
@@ -42,7 +42,7 @@ export async function identifyServer(
   return { finding: { kind: 'no-answer', object: address, count: 1, sentence, remedy: 'check address, port, login data and cables' } };
 }
 
-/** The key with which the server at one of these addresses must prove itself. */
+/** Returns the serverkey that the file has for a server at one of these addresses; null if the file has none. */
 export function serverkeyAt({ servers }: ClientNamespaceConfig, addresses: readonly string[]): string | null {
   const keys = new Set(addresses.map(addressKey));
   return servers.find(({ address, serverkey }) => serverkey !== null && keys.has(addressKey(address)))?.serverkey ?? null;

@@ -1,5 +1,5 @@
 // One session at a terminal: keeps the state, passes actions to the model, starts effects and draws the screen. Invariant: actions are
-// processed one after the other; even if an effect answers immediately, its answer is processed after the action that started the effect.
+// processed one at a time. If an effect answers immediately, its answer is processed after the action that started the effect.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { State } from './model/state.ts';

@@ -33,7 +33,7 @@ import { identifyServer, serverkeyAt } from './server-identification.ts';
 
 const machine = (): MachineInterface[] => machineInterfaces(systemFacts);
 
-/** True if the file can be written to its directory, or the directory can be created. */
+/** True if this process may create files in the directory of the configuration file, or may create that directory. */
 export function mayWrite(configFile: string): boolean {
   let folder = dirname(configFile);
   while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
@@ -45,7 +45,7 @@ export function mayWrite(configFile: string): boolean {
   }
 }
 
-/** `end` is called when the user leaves. */
+/** Returns the ports of the real program, which call `end` when the user leaves. */
 export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end: () => void): Ports {
   return {
     clock: systemClock,
@@ -73,8 +73,8 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey },
-        // `isNamed` is true if discovery found the server, which must then list the address itself. NAT may translate an address that the
-        // user gave.
+        // If discovery found the server, the server itself must list the address. An address that the user gave need not be listed, because
+        // NAT may translate it.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,

@@ -1,7 +1,7 @@
-// The user's commands as data. Each list line, action or answer contains a command, which perform.ts executes. Invariant: a command refers
-// to objects by their names in the file, never by a position on the screen.
+// Defines the commands of the user as data. When the user chooses a line of a list, an action or an answer to a question, perform.ts
+// executes its command. Invariant: a command refers to objects by their names in the file, never by a position on the screen.
 
-/** The purpose of a form. If `name` is null, the form is for a new section. */
+/** The purpose of a form. A form whose `name` is null creates a new section. */
 export type FormPurpose =
   | { readonly kind: 'interface'; readonly name: string | null }
   | { readonly kind: 'namespace'; readonly name: string | null }
@@ -9,15 +9,15 @@ export type FormPurpose =
   | { readonly kind: 'defaults' }
   | { readonly kind: 'explore' };
 
-/** The key, and the address to explore in addition to the broadcasts. */
+/** Parameters of an exploration. If `address` is not null, it is explored in addition to the broadcasts. */
 export interface ExploreRequest {
   readonly address: string | null;
-  /** The port to explore; null for the port in [defaults]. */
+  /** UDP port to explore; if null, the port in [defaults] is used. */
   readonly port: number | null;
   readonly namespacekey: string | null;
 }
 
-/** A section that can be removed. */
+/** A section of the file that the user can remove. */
 export type Removable =
   | { readonly kind: 'interface' | 'namespace'; readonly name: string }
   | { readonly kind: 'server'; readonly namespace: string; readonly name: string };

@@ -1,5 +1,5 @@
-// Computes the difference between two texts from their longest common subsequence of lines. Pure. Keys in the texts are hidden. Invariant:
-// work and memory are bounded by DIFF_CELLS_MAX; a larger change is shown as one removed and one added block.
+// Computes the difference between two texts from their longest common subsequence of lines. Pure. Secret keys in the texts are shown as
+// `(hidden)`. Invariant: work and memory are bounded by DIFF_CELLS_MAX; a larger change is shown as one removed and one added block.
 
 import { DIFF_CELLS_MAX } from '../widgets/limits.ts';
 
@@ -8,7 +8,7 @@ export interface DifferenceLine {
   readonly text: string;
 }
 
-/** All lines of `old` and `now`, each marked as removed, added or unchanged. Differences in line ends are ignored. */
+/** Returns all lines of `old` and `now`, each marked as removed, added or unchanged. Differences between LF and CRLF are ignored. */
 export function differenceOf(old: string, now: string): DifferenceLine[] {
   const [before, after] = [linesOf(old), linesOf(now)];
   let head = 0;
@@ -26,7 +26,7 @@ function linesOf(text: string): string[] {
   return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }
 
-// Two different keys still show as a difference, because both lines appear.
+// A changed key is still visible as a difference, because the old line and the new line both appear.
 function withoutKey(line: string): string {
   return line.replace(/^(\s*(?:nodekey|namespacekey|serverkey)\s*=\s*)\S.*$/, '$1(hidden)');
 }

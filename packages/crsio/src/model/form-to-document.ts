@@ -1,6 +1,6 @@
-// Applies a form to the document, or adds all interfaces of this machine at once. After an edit, the reader checks the whole file, and any
-// fault in it is shown as the form's problem. Invariants: the reader accepts the resulting document; an edit is applied as a whole or not
-// at all.
+// Applies a form to the document, removes a section, or adds all interfaces of this machine at once. The configuration reader checks the
+// whole document after each edit, and an error that it finds is shown as the form's problem. Invariants: the configuration reader accepts
+// the resulting document; an edit is applied completely or not at all.
 
 import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -23,7 +23,7 @@ import { sectionRefOf } from './forms.ts';
 import { configOf, type FormScreen, notice, pushPopup, type State } from './state.ts';
 import { type Step, step } from './step.ts';
 
-/** Returns the new document, or the form with its problem. */
+/** The new document, or the form with the reason why it was not accepted. */
 export type Accepted = { readonly document: IniDocument } | { readonly form: Form };
 
 export function acceptForm(state: State, { purpose, form }: FormScreen): Accepted {
@@ -33,14 +33,14 @@ export function acceptForm(state: State, { purpose, form }: FormScreen): Accepte
   return 'problem' in outcome ? { form: { ...form, problem: outcome.problem } } : outcome;
 }
 
-/** Returns the document without the section, or the problem. */
+/** Returns the document without the section, or the reason why the section cannot be removed. */
 export function removeSection(state: State, what: Removable): { readonly document: IniDocument } | { readonly problem: string } {
   const place =
     what.kind === 'server' ? { type: what.kind, namespace: what.namespace, name: what.name } : { type: what.kind, name: what.name };
   return tryEdit(state, (document) => removeConfigSection(document, place));
 }
 
-/** Applies an edit if the reader accepts the result. */
+/** Returns the edited document if the configuration reader accepts it, otherwise the reader's error message. */
 export function tryEdit(
   state: Pick<State, 'document' | 'configFile'>,
   edit: (document: IniDocument) => IniDocument,
@@ -55,7 +55,7 @@ export function tryEdit(
   }
 }
 
-// Removes the line number, which would be misleading because it refers to a file that has not been written yet.
+// Removes the line numbers from an error message, because these numbers refer to a text that has not been written to the file yet.
 function withoutLocation(message: string, file: string): string {
   const rest = message.startsWith(`${file}:`) ? message.slice(file.length + 1) : message;
   return rest.replace(/^\d+: /, '').replace(/ \(first in line \d+\)/, '');
@@ -91,7 +91,7 @@ function valuesOf(form: Form): KeyValues {
   return Object.fromEntries(set.map((field) => [field.key, fieldText(field)]));
 }
 
-/** Interfaces of this machine, except the loopback, that are missing from the file and for which it has room. */
+/** Returns the interfaces of this machine that are not in the file, except the loopback, up to a total of INTERFACES_MAX in the file. */
 export function missingInterfaces(state: State): readonly MachineInterface[] {
   const { interfaces } = configOf(state);
   const known = new Set(interfaces.map(({ address }) => address));

@@ -1,4 +1,4 @@
-// A form as a value: its fields, the buttons below them, and the focus. The schema says which values a field accepts; form-to-document.ts
+// An immutable form: its fields, the buttons below them, and the focus. The schema says which values a field accepts; form-to-document.ts
 // checks relations between fields and decides where values are written. Invariant: a form is accepted only if every field is valid by
 // itself.
 
@@ -7,7 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { editOf, editedText, insertText, type LineEdit, pressEdit } from '../widgets/line-edit.ts';
 import type { Input, KeyName } from '../widgets/keys.ts';
 
-/** A suggested value of a field. */
+/** A value that is suggested for a field. */
 export interface Offer {
   readonly text: string;
   /** Explanation shown beside the value. */
@@ -15,34 +15,34 @@ export interface Offer {
 }
 
 export interface Field {
-  /** Key in the file; `name` stands for the section's name. */
+  /** Key in the configuration file; `name` stands for the name of the section. */
   readonly key: string;
   readonly entry: KeyEntry<unknown>;
   readonly edit: LineEdit;
   readonly offers: readonly Offer[];
-  /** The field is rarely set, and is shown only with More settings. */
+  /** True for a field that is rarely set and is shown only after the user has chosen More settings. */
   readonly isMore: boolean;
 }
 
 export interface Form {
   readonly title: string;
   readonly fields: readonly Field[];
-  /** Index in the result of focusable(). */
+  /** Index of the focused entry in the result of focusable(). */
   readonly focus: number;
   /** True while rarely set fields are shown. */
   readonly isOpen: boolean;
-  /** True while keys are shown. */
+  /** True while secret values are shown in plain text. */
   readonly isShown: boolean;
   /** Text of all fields when the form was opened. */
   readonly initial: string;
-  /** Why the form was not accepted; cleared by the next change. */
+  /** Reason why the form was not accepted; cleared by the next change of a field or of the focus. */
   readonly problem: string | null;
 }
 
 export type Button = 'ok' | 'cancel' | 'more';
 export type Focusable = { readonly kind: 'field'; readonly field: Field } | { readonly kind: 'button'; readonly button: Button };
 
-/** The form after an input. The caller handles `accept` and `cancel`. */
+/** Result of an input: the changed form, or a button (`ok` or `cancel`) that the caller must handle. */
 export type FormStep = { readonly kind: 'form'; readonly form: Form } | { readonly kind: Exclude<Button, 'more'> };
 
 export interface FieldSpec {
@@ -53,7 +53,7 @@ export interface FieldSpec {
   readonly isMore?: boolean;
 }
 
-/** A new form with the focus on the first required field that is empty. */
+/** Creates a form whose focus is on the first empty required field. */
 export function formOf(title: string, specs: readonly FieldSpec[]): Form {
   const fields = specs.map(({ key, entry, text = '', offers, isMore = false }) => {
     const words = (entry.type.words ?? []).map((word) => ({ text: word, detail: word === entry.default ? 'default' : '' }));
@@ -65,7 +65,7 @@ export function formOf(title: string, specs: readonly FieldSpec[]): Form {
   return { ...form, focus: Math.max(0, empty) };
 }
 
-/** The fields and buttons that can have the focus, from top to bottom. */
+/** Returns the fields and buttons that can have the focus, from top to bottom. */
 export function focusable(form: Form): readonly Focusable[] {
   const shown = form.fields.filter(({ isMore }) => form.isOpen || !isMore);
   const buttons: Button[] = shown.length < form.fields.length ? ['ok', 'cancel', 'more'] : ['ok', 'cancel'];
@@ -80,7 +80,7 @@ export function fieldText(field: Field): string {
   return editedText(field.edit).trim();
 }
 
-/** Text of the field with this key; '' if there is none. */
+/** Returns the text of the field with this key; '' if the form has no such field. */
 export function formText(form: Form, key: string): string {
   const field = form.fields.find((each) => each.key === key);
   return field === undefined ? '' : fieldText(field);
@@ -90,7 +90,7 @@ export function isTouched(form: Form): boolean {
   return sumOf(form.fields) !== form.initial;
 }
 
-/** The problem of the field, or null. An empty field counts as a problem only if `mustBeThere` is true. */
+/** Returns what is wrong with a field, or null if its value is valid. An empty required field is wrong only if `mustBeThere` is true. */
 export function fieldProblem(field: Field, mustBeThere: boolean): string | null {
   const text = fieldText(field);
   if (text === '') return field.entry.isRequired && mustBeThere ? `Missing ${field.key}: needed is ${field.entry.type.allowed}` : null;
@@ -103,7 +103,7 @@ export function fieldProblem(field: Field, mustBeThere: boolean): string | null 
   }
 }
 
-/** Moves the focus to the first wrong field and adds the reason; returns the form unchanged if all fields are valid. */
+/** Moves the focus to the first invalid field and sets `problem` to the reason. If all fields are valid, only clears `problem`. */
 export function checkForm(form: Form): Form {
   const wrong = form.fields.find((field) => fieldProblem(field, true) !== null);
   if (wrong === undefined) return { ...form, problem: null };
@@ -138,7 +138,7 @@ export function pressForm(form: Form, input: Input): FormStep {
 
 function pressButton(form: Form, button: Button): FormStep {
   if (button !== 'more') return { kind: button };
-  // The focus moves to the first field that appears.
+  // Focus the first of the fields that have just appeared.
   const first = form.fields.find(({ isMore }) => isMore);
   const opened = { ...form, isOpen: true };
   return stay(first === undefined ? opened : focusOn(opened, first.key));

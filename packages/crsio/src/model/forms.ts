@@ -1,5 +1,5 @@
-// Defines the forms: the schema supplies the fields, and the document supplies the values. form-to-document.ts accepts a form. Invariant:
-// every key of the schema is in the form of its section.
+// Builds the forms: the schema supplies the fields, and the document supplies their values. form-to-document.ts applies a completed form.
+// Invariant: the form for a section has a field for every key that the schema defines for the section.
 
 import type { SectionRef } from '@rsio/common/config/rscltcfg-edit';
 import type { IniDocument, IniSection } from '@rsio/common/config/ini/ini-document';
@@ -13,7 +13,7 @@ import { configOf, type FormScreen, type State } from './state.ts';
 const schema = SCHEMA.rscltcfg;
 type NamedSection = 'interface' | 'namespace' | 'server';
 
-/** Fields that are shown first; the others appear if they are set or requested. */
+/** Keys whose fields are always shown. The other fields appear if one of them is set, or if the user chooses More settings. */
 const FIRST_KEYS: Readonly<Record<NamedSection, readonly string[]>> = {
   interface: ['address'],
   namespace: ['namespaceid', 'nodename', 'nodekey', 'namespacekey'],
@@ -24,7 +24,7 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
   return { kind: 'form', purpose, form: formFor(state, purpose) };
 }
 
-/** The section that a form changes; null if the form makes a new section, or no section. */
+/** Returns the section that a form changes; null if the form creates a new section or, like `explore`, has no section. */
 export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':
@@ -92,7 +92,7 @@ function namedForm(
   return formOf(title, [nameSpec, ...specsOf(schema[purpose.kind].keys, section, FIRST_KEYS[purpose.kind], addresses)]);
 }
 
-/** The fields of a section. `first` lists the keys that are shown first; null to show all fields. */
+/** The fields of a section. `first` lists the keys whose fields are always shown; null means all keys. */
 function specsOf(keys: KeyTable, section: IniSection | null, first: readonly string[] | null, addresses: readonly Offer[]): FieldSpec[] {
   return Object.entries(keys).map(([key, entry]) => ({
     key,
@@ -103,7 +103,7 @@ function specsOf(keys: KeyTable, section: IniSection | null, first: readonly str
   }));
 }
 
-/** The section in the document; null if there is none. */
+/** Finds a section in the document; returns null if the document does not have the section. */
 export function sectionAt(document: IniDocument, place: SectionRef): IniSection | null {
   let namespace: string | null = null;
   for (const section of document.sections) {
@@ -115,7 +115,7 @@ export function sectionAt(document: IniDocument, place: SectionRef): IniSection 
   return null;
 }
 
-/** `if0`, or the next number that no interface has. */
+/** Returns the first unused interface name in the sequence `if0`, `if1`, `if2`, and so on. */
 function freeName(state: State, prefix: string): string {
   const taken = new Set(configOf(state).interfaces.map((each) => each.name));
   let number = 0;
@@ -123,7 +123,7 @@ function freeName(state: State, prefix: string): string {
   return `${prefix}${number}`;
 }
 
-/** Addresses of this machine that no interface of the file has. */
+/** Suggests the addresses of this machine that no interface in the file has, except loopback addresses. */
 export function addressOffers(state: State): readonly Offer[] {
   const taken = new Set(configOf(state).interfaces.map((each) => each.address));
   return state.machine

@@ -1,19 +1,19 @@
-// Formats the measurement of a pair of interfaces as one line of text for the search screen and the path test. Values that were not
-// measured are omitted.
+// Formats the measurements of a pair of interfaces as text, for the search screen and for the path test. Values that were not measured are
+// omitted.
 
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import type { ProbeView } from '@rsio/common/control/methods';
 
 const BYTES_PER_MB = 1e6;
 
-/** `from if0: round trip 0.21 ms, in 912 MB/s, ...`, or the reason why the pair cannot be used. */
+/** Returns a line such as `from if0: round trip 0.21 ms, in 912 MB/s`. If the pair cannot be used, the line gives the reason instead. */
 export function reportSentence(report: ProbeReport): string {
   const from = `from ${report.candidate.local.name}`;
   if (report.failure !== null) return `${from}: ${report.failure}`;
   return `${from}: ${facts(report).join(', ')}`;
 }
 
-/** Formats rsiod's measurement of a path in that form. */
+/** Formats rsiod's measurements of one path as lines of text. */
 export function probeSentences(view: ProbeView): string[] {
   const ends = `${view.interface} ${view.localAddress} -> ${view.address}/${view.port}`;
   if (view.error !== null) return [ends, `    ${view.error.message} [${view.error.code}]`];

@@ -1,6 +1,6 @@
-// The whole state of crsio as one value: the edited document, the stack of screens, and the question on top of them. update.ts computes the
-// next state; pages/ and view/ show it. Invariants: the reader accepts the document at all times, so that it can always be saved; the
-// initial content of a new file does not count as an unsaved change.
+// The whole state of crsio as one value, including the edited document, the stack of screens, and the popups above the top screen.
+// update.ts computes the next state; pages/ and view/ show it. Invariants: the configuration reader accepts the document at all times, so
+// that it can always be saved; the initial content of a new file does not count as an unsaved change.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
@@ -16,7 +16,7 @@ import type { Size } from '../widgets/canvas.ts';
 import type { Command, ExploreRequest, FormPurpose } from './command.ts';
 import { type Form, isTouched } from './form.ts';
 
-/** An error in an effect, as shown to the user. */
+/** An error from an effect, as it is shown to the user. */
 export interface Failure {
   readonly code: string;
   readonly message: string;
@@ -25,11 +25,11 @@ export interface Failure {
 /** The file as it was last read or written. */
 export interface StoredFile {
   readonly text: string;
-  /** The fingerprint of the file; null if there is no file. */
+  /** Fingerprint of the file; null if the file does not exist. */
   readonly fingerprint: FileFingerprint | null;
 }
 
-/** rsiod's answers, all taken at one moment. */
+/** A sample of rsiod's state: its answers to requests that were sent together. */
 export interface Sample {
   readonly atMs: number;
   readonly status: StatusView;
@@ -54,7 +54,7 @@ export interface FoundScreen {
   readonly findings: readonly Finding[];
 }
 
-/** A server of the namespace, and the pairs of interfaces that lead to it. */
+/** A server of the namespace, and the result of probing its interfaces. */
 export interface SearchedServer {
   readonly server: FoundServer;
   readonly examination: Examination;
@@ -67,21 +67,21 @@ export interface SearchScreen {
   readonly namespace: string;
   /** The current step of the search; null once the search has ended. */
   readonly doing: string | null;
-  /** Reports about the servers that are still being tried. */
+  /** Reports on the pairs of interfaces that have been tried so far; empty once the search has ended. */
   readonly reports: readonly ProbeReport[];
-  /** Outcome for every interface of every server, once the search has ended. */
+  /** One outcome for every interface of every server; empty until the search has ended. */
   readonly outcomes: readonly ServerOutcome[];
   readonly findings: readonly Finding[];
 }
 
-/** The outcome for one interface of a server. */
+/** Result of a search for one interface of a server. */
 export interface ServerOutcome {
   readonly server: string;
   readonly address: string;
-  /** The interface's section, new or existing; null if the interface is left out. */
+  /** Name of the section for this interface, new or existing; null if the interface is left out. */
   readonly section: string | null;
   readonly isNew: boolean;
-  /** How the interface is reached, or why it is not reachable. */
+  /** Results of probing this interface, or the reason why it was not probed. */
   readonly sentences: readonly string[];
 }
 
@@ -91,7 +91,7 @@ export interface StatusScreen {
   readonly run: number;
   readonly before: Sample | null;
   readonly now: Sample | null;
-  /** Why the last sample could not be taken; null if it was taken. */
+  /** Reason why the last sample failed; null if it succeeded. */
   readonly failure: Failure | null;
 }
 
@@ -120,7 +120,7 @@ export type ListScreen =
 
 export type Screen = FormScreen | ListScreen;
 
-/** A line of a list to choose from. */
+/** One line of a popup's list, with the command that the line executes. */
 export interface Choice {
   readonly label: string;
   readonly command: Command;
@@ -131,33 +131,36 @@ export interface Popup {
   readonly title: string;
   readonly text: string;
   readonly choices: readonly Choice[];
-  /** Index of the choice; without choices, the first visible line. */
+  /** Index of the marked choice; if the popup has no choices, index of the first visible line. */
   readonly focus: number;
 }
 
 export interface State {
   /** Path of the file, for display. */
   readonly configFile: string;
-  /** False if the file can only be shown, because an edit could not be saved. */
+  /** False if the user has no permission to write the file, so that the document cannot be changed. */
   readonly isWritable: boolean;
-  /** The command that starts rsiod. */
+  /** The command line that starts rsiod, for display. */
   readonly startCommand: string;
   readonly size: Size;
   readonly document: IniDocument;
-  /** Text of the document at the time when it last equalled the file. */
+  /** Text of the document without unsaved changes: as it was last read or saved, or the initial content of a new file. */
   readonly clean: string;
   readonly stored: StoredFile;
   readonly machine: readonly MachineInterface[];
   /** The stack of screens; the last one is shown. */
   readonly screens: readonly [Screen, ...Screen[]];
   readonly popups: readonly Popup[];
-  /** Message about the last event; removed by the next key. */
+  /** Message about the last event; the next key press removes the message. */
   readonly note: string | null;
-  /** Set while the file is being written and rsiod reloads it. */
+  /** Not null while the file is being written or rsiod is reloading it. */
   readonly saving: { readonly isLeaving: boolean } | null;
-  /** Addresses at which servers were found, by namespaceid. The search for servers of that namespace explores these addresses too. */
+  /**
+   * Addresses of the servers that the user chose to log in to, by namespaceid. A search for the servers of a namespace also explores these
+   * addresses.
+   */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
-  /** Number of the run that was started last; actions from older runs are ignored. */
+  /** Number of the newest run (an exploration, a search, a path test or sampling). An action is ignored if no screen belongs to its run. */
   readonly runs: number;
 }
 
@@ -203,7 +206,10 @@ export function isFormTouched(state: State): boolean {
   return state.screens.some((screen) => screen.kind === 'form' && screen.purpose.kind !== 'explore' && isTouched(screen.form));
 }
 
-/** The first state of a session: the menu. `stored` must be a file that the reader accepts, or none. */
+/**
+ * Returns the initial state of a session, which shows the menu. `stored` must be a file that the configuration reader accepts, or one that
+ * does not exist.
+ */
 export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'startCommand' | 'stored' | 'size'>): State {
   const document = documentIn(given.stored);
   return {
@@ -220,7 +226,7 @@ export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'sta
   };
 }
 
-/** The popup that reports a read-only file. It is shown at the start and whenever the user tries to change something. */
+/** The popup that reports a read-only file. This popup is shown at the start and whenever the user tries to change something. */
 export function readOnlyNotice(file: string): Popup {
   return notice(
     'Read-only',
@@ -228,7 +234,7 @@ export function readOnlyNotice(file: string): Popup {
   );
 }
 
-/** The document to edit: the file, or the initial content of a new file. */
+/** Returns the document to edit: the parsed file, or the initial content of a new file. */
 export function documentIn({ text, fingerprint }: StoredFile): IniDocument {
   return fingerprint === null ? newRscltcfg() : parseIni(text);
 }

@@ -1,6 +1,6 @@
-// Input and output of an update: the action that the model receives, and the next state with the effects to execute. effects.ts executes
-// the effects. Invariants: an action says what happened, never what to do next; an effect contains everything that it needs; effects are
-// started in order. `run` identifies the effect that an action belongs to.
+// Input and output of an update: the model receives an action, and returns the next state with the effects that effects.ts must execute.
+// Invariants: an action says what happened, never what to do next; an effect contains everything that it needs; effects are started in
+// order. `run` identifies the effect that an action belongs to.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -23,11 +23,11 @@ export function step(state: State, ...effects: readonly Effect[]): Step {
 }
 
 export type Effect =
-  /** Writes the file. `before` is the expected current content of the file; null if the file must not exist. */
+  /** Writes the file. `before` is the fingerprint that the file must have; null if the file must not exist. */
   | { readonly kind: 'save'; readonly text: string; readonly before: FileFingerprint | null }
   | { readonly kind: 'read-file' | 'reload-daemon' | 'look-at-machine' | 'start-daemon' }
   | { readonly kind: 'explore'; readonly run: number; readonly config: RscltConfig; readonly request: ExploreRequest }
-  /** Explores one namespace and tries every pair of interfaces. */
+  /** Explores one namespace and probes every candidate pair of interfaces. */
   | {
       readonly kind: 'search';
       readonly run: number;
@@ -51,7 +51,7 @@ export type Action =
   | { readonly kind: 'resized'; readonly size: Size }
   | { readonly kind: 'machine'; readonly interfaces: readonly MachineInterface[] }
   | { readonly kind: 'saved'; readonly stored: StoredFile }
-  /** `theirs` is the file as another program wrote it after crsio had last read or written it. */
+  /** `theirs` is the current file if another program has changed it since crsio last read or wrote it; otherwise null. */
   | { readonly kind: 'not-saved'; readonly failure: Failure; readonly theirs: StoredFile | null }
   | { readonly kind: 'reloaded'; readonly outcome: ReloadOutcome }
   | { readonly kind: 'file-read'; readonly stored: StoredFile }

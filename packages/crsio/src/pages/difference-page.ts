@@ -1,5 +1,5 @@
-// The page that compares the current file with the edited document, line
-// by line. difference.ts computes the difference.
+// Builds the page that compares the current file with the edited document,
+// line by line. difference.ts computes the difference.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import type { DifferenceScreen, State } from '../model/state.ts';

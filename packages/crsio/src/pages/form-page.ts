@@ -1,5 +1,5 @@
-// The parts of a form besides its fields: the actions (F7), and the help (F1),
-// which comes from the schema. form-view.ts draws the fields.
+// Builds the page of a form, with the title, the actions (F7) and the help (F1). The help on fields comes from the schema. form-view.ts
+// draws the fields.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { FormPurpose } from '../model/command.ts';

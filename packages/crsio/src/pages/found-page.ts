@@ -1,7 +1,7 @@
-// The pages of a search. The page for namespaces has one entry for each server with its addresses, then the rejected answers. The page for
-// the servers of a namespace shows the tried pairs of interfaces, then the outcome for every interface. Invariants: every interface of
-// every server is listed with its section or with a reason; names from peers are free of control characters, because the wire and the
-// canvas reject them.
+// Builds the pages of the two kinds of search. The page of a search for namespaces lists the servers with their addresses, followed by
+// findings such as rejected answers. The page of a search for servers shows the pairs of interfaces that have been tried and, once the
+// search has ended, the outcome for every interface. Invariants: every interface of every server is listed with its section or with a
+// reason; names from peers contain no control characters, because the guards of the wire reject them.
 
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
@@ -10,7 +10,7 @@ import type { FoundScreen, SearchScreen, ServerOutcome } from '../model/state.ts
 import { FOUND_HELP, SEARCH_HELP } from './help-text.ts';
 import { ADDRESS_COLUMNS, columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, type Row, textRow } from './page.ts';
 
-/** Widths of the columns for namespace, id, server and address. */
+/** Minimum widths of the columns for namespace, id, server and address. */
 const COLUMNS = [12, 5, 14, ADDRESS_COLUMNS];
 
 export function foundPage(screen: FoundScreen): Page {
@@ -57,7 +57,7 @@ function serverCells({ namespace, namespaceid, server, serverid, isSigned, inter
   });
 }
 
-/** The findings, each with its remedy. */
+/** Returns one row for each finding, with its remedy on a second line. */
 export function findingRows(findings: readonly Finding[]): Row[] {
   if (findings.length === 0) return [];
   const rows = findings.map(({ object, count, sentence, remedy }) =>

@@ -1,5 +1,5 @@
-// The help texts (F1) on using crsio. The help on sections and their keys comes from the schema (form-page.ts). Invariant: every keyboard
-// key in these texts exists in terminal-input.ts.
+// Help texts (F1) that explain how to use crsio. The help on sections and their keys comes from the schema (form-page.ts). Invariant:
+// terminal-input.ts recognizes every keyboard key that these texts mention.
 
 export const KEYS_HELP = `crsio edits the file that makes this machine a client of RSIO servers.
 

@@ -1,5 +1,5 @@
-// The page with the interfaces in the file, each with the state of its address on this machine. An address that the machine lacks is
-// marked, not refused, because the interface may return.
+// Builds the page that lists the interfaces in the file and shows whether this machine has their addresses. An address that the machine
+// lacks is marked, not refused, because the network interface may come back.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';

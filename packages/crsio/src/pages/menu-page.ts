@@ -1,5 +1,5 @@
-// The first page: shows the content of the file and leads to every other page. Its hint names the next step, so that a user with a new file
-// reaches a working client.
+// Builds the first page, which summarizes the file and leads to every other page. The hint on this page names the next step, so that a user
+// who starts with a new file ends up with a working client.
 
 import { plural } from '@rsio/common/lib/units';
 import { configOf, type State } from '../model/state.ts';

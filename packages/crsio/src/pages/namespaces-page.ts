@@ -1,5 +1,5 @@
-// The page with the namespaces in the file, and the page of one namespace with its servers. Secret keys are not shown here; the form of the
-// namespace shows them on request.
+// Builds the page that lists the namespaces in the file, and the page that shows one namespace with its servers. Secret keys are shown only
+// in the form of the namespace, and only on request.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';

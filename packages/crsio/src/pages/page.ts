@@ -1,5 +1,5 @@
-// A list page as a value: its rows, their commands, the actions (F7) and the help (F1). Pages depend only on the state; page-view.ts draws
-// them.
+// A list page before it is drawn: its rows with their commands, the actions (F7) and the help (F1). Pages depend only on the state;
+// page-view.ts draws them.
 
 import { graphemesOf, textWidth } from '../widgets/text-width.ts';
 import type { Command } from '../model/command.ts';
@@ -9,10 +9,10 @@ export interface Row {
   readonly lines: readonly string[];
   /** The command that Enter executes; null if the row is only text. */
   readonly command: Command | null;
-  /** The command that F8 and Delete execute. */
+  /** The command that F8 and Delete execute; null if the row cannot be removed. */
   readonly remove: Command | null;
   readonly isHeading?: boolean;
-  /** True if the row shows a problem. The text of such a row must say so too. */
+  /** True if the row shows a problem. The text of the row must report the problem as well, because the terminal may not show colours. */
   readonly isProblem?: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface Page {
   readonly rows: readonly Row[];
   /** The actions that F7 offers. */
   readonly actions: readonly Choice[];
-  /** The next step, shown below the page. */
+  /** Suggests the next step; shown below the page. */
   readonly hint: string;
   readonly help: HelpText;
 }
@@ -51,8 +51,8 @@ export function commandRow(command: Command, ...lines: readonly string[]): Row {
 export const EMPTY_ROW: Row = textRow('');
 
 /**
- * Arranges texts in columns two spaces apart. Each column is as wide as its longest cell and at least as wide as in `widthsMin`. If `room`
- * columns are not enough, the beginning of the last column is cut, because names differ at their ends.
+ * Arranges texts in columns two spaces apart. Each column is as wide as its longest cell, and at least as wide as `widthsMin` requires. If
+ * a line does not fit into `room` columns, its last cell loses the beginning, because names differ at their ends.
  */
 export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[], room = Number.POSITIVE_INFINITY): string[] {
   const widths = widthsMin.map((least, index) => Math.max(least, ...table.map((cells) => cells[index]?.length ?? 0)));
@@ -67,7 +67,7 @@ export function columnsOf(table: readonly (readonly string[])[], widthsMin: read
   );
 }
 
-/** The text in at most `width` columns; if it is cut, ~ replaces its beginning. */
+/** Returns the text in at most `width` columns. If the text is too long, ~ replaces its beginning. */
 function endOf(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
   const kept = graphemesOf(text);
@@ -75,5 +75,5 @@ function endOf(text: string, width: number): string {
   return `~${kept.join('')}`;
 }
 
-/** Columns of an IPv4 address. */
+/** Number of columns that an IPv4 address needs. */
 export const ADDRESS_COLUMNS = 15;

@@ -1,6 +1,6 @@
-// The status page: paths with the state and rate of each direction, volumes with their commands, and the results of a path test. Rates are
-// computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols and numbers carry all information;
-// bars only make comparing easier.
+// Builds the status page, which shows the paths with the state and rate of each direction, and the volumes with their commands. Also builds
+// the page with the results of a path test. Rates are computed from the difference of two samples. report-text.ts formats measurements.
+// Invariant: symbols and numbers carry all information; the bars only help to compare.
 
 import { type PathStats, type RepView, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';
@@ -11,7 +11,7 @@ import { STATUS_HELP } from './help-text.ts';
 import { columnsOf, commandRow, EMPTY_ROW, headingRow, type Page, problemRow, type Row, textRow } from './page.ts';
 
 const BAR_COLUMNS = 15;
-/** The states of a path that is up or is coming up. */
+/** States of a path that is up or is being established. */
 const WELL: ReadonlySet<string> = new Set(['up', 'connecting', 'proving']);
 const BYTES_PER_MB = 1e6;
 /** A full bar stands for at least this rate. */
@@ -83,12 +83,12 @@ function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, b
   const seconds = before === null ? 0 : (now.atMs - before.atMs) / 1000;
   const isSame = earlier?.interface === path.interface && earlier.address === path.address && earlier.port === path.port;
   if (earlier === undefined || !isSame || seconds <= 0) return { received: 0, sent: 0 };
-  // A counter that decreased has restarted from zero.
+  // A counter that has decreased was reset, so the rate is shown as zero.
   const rate = (current: number, previous: number): number => (current < previous ? 0 : (current - previous) / seconds);
   return { received: rate(path.receivedBytes, earlier.receivedBytes), sent: rate(path.sentBytes, earlier.sentBytes) };
 }
 
-/** `[####....]` for a rate; the view replaces # and . with the terminal's characters. */
+/** Draws a rate as `[####....]`; page-view.ts replaces # and . with symbols of the character set in use. */
 function bar(rate: number, scale: number): string {
   const filled = Math.round((rate / scale) * BAR_COLUMNS);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_COLUMNS - filled)}]`;
@@ -104,7 +104,7 @@ interface VolumeLine {
   readonly isAttached: boolean;
 }
 
-/** Cuts off the ending that all NBD URIs share, which would take up room needed for the parts that differ. */
+/** Cuts off the ending that all NBD URIs share, to leave room for the parts that differ. */
 function withoutSocket(device: string): string {
   return device.replace(SOCKET, '');
 }

@@ -1,5 +1,5 @@
-// The terminal, driven by blessed: draws canvases, delivers keys and the size, and restores the terminal. It does not interpret the
-// content. Invariant: close() restores the terminal, even if it is called repeatedly or at any moment.
+// The terminal, driven by blessed: draws canvases, delivers keys and the size, and restores the terminal. This module does not interpret
+// the content of a canvas. Invariant: close() restores the terminal, even if it is called repeatedly or at any moment.
 
 import blessed from 'blessed';
 import type { Input } from '../widgets/keys.ts';
@@ -31,7 +31,7 @@ export class Display {
   readonly #sgr: Readonly<Record<Style, string>>;
   #isOpen = true;
 
-  /** Takes over the terminal of this process. `terminal`: the value of TERM. */
+  /** Takes over the terminal of this process. `terminal` is the value of TERM. */
   constructor(terminal: string, { charset, isColoured }: DisplayStyle, events: DisplayEvents) {
     this.#sgr = isColoured ? SGR : SGR_WITHOUT_COLOUR;
     // In UTF-8 locales, line characters are sent as UTF-8, because some terminals show the alternate character set as letters.
@@ -48,7 +48,7 @@ export class Display {
     this.#onKey = (character, event) => {
       for (const taken of input.take(character, event)) events.input(taken);
     };
-    // blessed's own keypress event drops sequences without a name, such as the marks around a paste.
+    // blessed's own keypress event drops escape sequences that have no name, such as the marks around a paste.
     this.#screen.program.input.on('keypress', this.#onKey);
     this.#screen.on('keypress', () => {});
     this.#screen.on('resize', () => events.resized(this.size));
@@ -83,7 +83,7 @@ export class Display {
   }
 }
 
-// The terminfo entries of screen and tmux lack keys that blessed needs, but both understand xterm's.
+// The terminfo entries of screen and tmux lack keys that blessed needs, but both terminals understand the keys of xterm.
 function terminalFor(terminal: string): string {
   return /^(screen|tmux)/.test(terminal) ? 'xterm-256color' : terminal;
 }

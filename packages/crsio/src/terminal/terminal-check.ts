@@ -1,5 +1,5 @@
-// Checks that the terminal can show screens, and determines which characters and colours it supports. Pure, and called before anything is
-// drawn. display.ts draws on the terminal and restores it.
+// Checks that the terminal can show screens, and determines which characters and colours it supports. All functions are pure, and are
+// called before anything is drawn. display.ts draws on the terminal and restores it.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Charset } from '../widgets/border.ts';
@@ -35,8 +35,8 @@ export function isColoured(env: TerminalFacts['env']): boolean {
 }
 
 /**
- * Unicode line characters if the locale supports them. As in POSIX, the first variable that is set among LC_ALL, LC_CTYPE and LANG names
- * the locale.
+ * Returns `unicode` if the locale uses UTF-8 and `forceAscii` is false, otherwise `ascii`. As in POSIX, the first variable that is set
+ * among LC_ALL, LC_CTYPE and LANG names the locale.
  */
 export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';

@@ -3,7 +3,7 @@
 
 import type { Input, KeyName } from '../widgets/keys.ts';
 
-/** The parts of blessed's key event that crsio uses. */
+/** The fields of blessed's key event that crsio uses. */
 export interface KeyEvent {
   readonly name?: string | undefined;
   readonly sequence?: string | undefined;
@@ -37,7 +37,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
   f7: 'action',
   f8: 'remove',
   f10: 'leave',
-  // Esc and a digit replace function keys that the terminal intercepts.
+  // Esc followed by a digit replaces a function key that the terminal intercepts.
   'M-1': 'help',
   'M-2': 'show',
   'M-3': 'save',
@@ -59,14 +59,14 @@ const KEYS: Readonly<Record<string, KeyName>> = {
 };
 const PASTE_BEGINS = '[200~';
 const PASTE_ENDS = '[201~';
-/** Escape followed by the start of a key sequence. */
+/** An Escape key press that is followed by the start of another key's sequence. */
 const ESCAPED_CODES = ['\x1b\x1b[', '\x1b\x1bO'];
 
 export class TerminalInput {
   #pasted: string | null = null;
   #half = '';
 
-  /** The inputs that this event completes: none, one, or (if Escape and another key arrived in one read) two. */
+  /** Returns the inputs that this event completes: none, one, or (if Escape and another key arrived in one read) two. */
   take(character: string | undefined, event: KeyEvent | undefined): readonly Input[] {
     const input = this.#take(character, event);
     if (input === null) return [];
@@ -107,7 +107,10 @@ function fullName({ name = '', ctrl, meta, shift }: KeyEvent): string {
   return `${ctrl === true ? 'C-' : ''}${meta === true ? 'M-' : ''}${shift === true && name === 'tab' ? 'S-' : ''}${name}`;
 }
 
-/** Excludes arrow keys, because some terminals send an Escape before them while Alt is held. */
+/**
+ * True if an Escape key press came before this key in the same read. Arrow keys are excluded, because some terminals send an Escape before
+ * them while Alt is held.
+ */
 function isBehindEscape(event: KeyEvent | undefined): boolean {
   const { name = '', sequence = '' } = event ?? {};
   return ESCAPED_CODES.includes(sequence.slice(0, 3)) && !['up', 'down', 'left', 'right'].includes(name);

@@ -6,7 +6,7 @@ import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/pro
 
 const PORT = 5000;
 
-/** Server big-9 of namespace osl with these addresses; it answered on each of them. */
+/** Returns server big-9 of namespace osl with these addresses, as if it had answered on each of them. */
 export function foundServer(...addresses: readonly string[]): FoundServer {
   return {
     namespaceid: 200,
@@ -20,7 +20,7 @@ export function foundServer(...addresses: readonly string[]): FoundServer {
   };
 }
 
-/** A pair that was tried: it works, or it fails for the given reason. */
+/** Returns a report on a pair of interfaces that works or, if `failure` is not null, fails for the reason in `failure`. */
 export function probeReport(local: string, remote: string, failure: string | null = null): ProbeReport {
   return {
     candidate: {

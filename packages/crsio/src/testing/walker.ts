@@ -1,5 +1,5 @@
-// Plays a user of crsio without a terminal: presses keys, types, and reads the screen as text. The file is in memory, and the test
-// determines the answers from the servers and from rsiod. Everything between the keyboard and these ports is production code.
+// Simulates a user of crsio without a terminal: presses keys, types text, and reads the screen as text. The file is in memory, and the test
+// determines the answers from the servers and from rsiod. Everything between the keyboard and the ports is production code.
 
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -25,7 +25,7 @@ export interface World {
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
-  /** The result of identifying, over TCP, the server at an address that did not answer exploration. */
+  /** Simulates the attempt to identify, over TCP, the server at an address that did not answer exploration. */
   ask: (address: string) => IdentifiedServer;
   /** The error that saving throws; null if saving succeeds. */
   saveError: RsError | null;
@@ -120,7 +120,7 @@ export class Walker {
       .join('\n');
   }
 
-  /** Text of the question over the screen; null if there is none. */
+  /** Text of the top popup; null if no popup is open. */
   question(): string | null {
     return this.state.popups.at(-1)?.text ?? null;
   }
@@ -130,7 +130,7 @@ export class Walker {
     return this.screen().replaceAll(/[|\s]+/g, ' ');
   }
 
-  /** The marked line of the question, or of the screen. */
+  /** The marked line of the top popup, or of the screen if no popup is open. */
   #marked(): string {
     const popup = this.state.popups.at(-1);
     if (popup !== undefined) return popup.choices[popup.focus]?.label ?? '';

@@ -37,7 +37,7 @@ export function findNamespace(state: State, request: ExploreRequest): Step {
   return step({ ...base, runs: run }, { kind: 'explore', run, config, request });
 }
 
-/** Adds a new server, or updates a known server that answered on another path. */
+/** Adds a new server, or updates a known server that has answered over another pair of addresses. */
 export function found(state: State, run: number, server: FoundServer): Step {
   return onFound(state, run, (screen) => {
     const isSame = (other: FoundServer): boolean =>
@@ -53,8 +53,8 @@ export function explored(state: State, run: number, { servers, findings }: Explo
 }
 
 /**
- * Enters the found server's namespace into the login form below this screen if that form is for a new namespace; otherwise, into a new
- * form.
+ * Fills in a login form for the namespace of the chosen server. Uses the form below this screen if that form is for a new namespace, and
+ * opens a new form otherwise.
  */
 export function takeFound(state: State, index: number): Step {
   const screen = topScreen(state);
@@ -127,7 +127,7 @@ export function tried(state: State, run: number, report: ProbeReport): Step {
   return onSearch(state, run, (screen) => ({ ...screen, reports: [...screen.reports, report] }));
 }
 
-/** Adds the sections to the document after every pair has been tried. */
+/** Adds the new [server] sections to the document after every pair of interfaces has been tried. */
 export function searched(state: State, run: number, servers: readonly SearchedServer[], findings: readonly Finding[]): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'search' || screen.run !== run) return step(state);
@@ -135,7 +135,7 @@ export function searched(state: State, run: number, servers: readonly SearchedSe
   return step(withTop({ ...state, document }, { ...screen, doing: null, reports: [], outcomes, findings }));
 }
 
-/** Ends a run that failed as a whole, such as a search. */
+/** Ends a run, such as a search, that has failed as a whole. */
 export function runFailed(state: State, run: number, failure: Failure): Step {
   const popup = notice('Failed', `${failure.message} [${failure.code}]`);
   const screen = topScreen(state);

@@ -1,5 +1,5 @@
-// Executes the commands in list lines, in actions and in answers to questions. Invariant: a command that must first ask the user only opens
-// a question; the answer holds a second command, which does the work.
+// Executes the commands of list lines, of actions, and of answers to questions. Invariant: a command that must first ask the user only
+// opens a question; the answer carries a second command, which does the work.
 
 import { acceptForm, addAllInterfaces, removeSection } from '../model/form-to-document.ts';
 import type { Command, Removable } from '../model/command.ts';
@@ -24,7 +24,7 @@ import { leave, readAgain, save } from './saving.ts';
 import { confirmDetach, attach, detach, openStatus } from './watching.ts';
 
 export function perform(before: State, command: Command): Step {
-  // Every command closes the current question, unless the command opens another one.
+  // Every command except `help` closes the top popup, and may then open another one.
   const state: State = command.do === 'help' ? before : { ...before, popups: before.popups.slice(0, -1) };
   if (!state.isWritable && isEdit(command)) return step(pushPopup(state, readOnlyNotice(state.configFile)));
   switch (command.do) {
@@ -75,7 +75,7 @@ const EDITS: readonly Command['do'][] = [
   'overwrite',
 ];
 
-/** True if the command is refused because the file is read-only. */
+/** True if the command can change the document or the file, so that it is refused while the file is read-only. */
 function isEdit(command: Command): boolean {
   return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
 }
@@ -131,7 +131,7 @@ function performOnFile(state: State, command: FileCommand): Step {
   }
 }
 
-/** Applies the form to the document; for a new namespace, its own screen opens. */
+/** Applies the form to the document. After the form for a new namespace, opens the screen of that namespace. */
 export function accept(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form') return step(state);
@@ -161,7 +161,7 @@ function explore(state: State, { form }: FormScreen): Step {
   });
 }
 
-/** Accepts an open form first; if that fails, nothing is saved. */
+/** Saves the document after accepting an open form; if the form is not accepted, nothing is saved. */
 function saveAll(state: State, isLeaving: boolean): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, isLeaving);
@@ -169,7 +169,7 @@ function saveAll(state: State, isLeaving: boolean): Step {
   return topScreen(accepted.state).kind === 'form' ? accepted : save(accepted.state, isLeaving);
 }
 
-/** Finds the servers of the current namespace. A login form is accepted first. */
+/** Finds the servers of the current namespace. If a login form is open, it is accepted first. */
 function findServersHere(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind === 'form') {

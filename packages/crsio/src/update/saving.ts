@@ -1,5 +1,5 @@
-// Saves and rereads the file, and leaves crsio. Only these steps can lose unsaved changes, so each asks the user first. Invariant: a file
-// that another program changed is overwritten only after the user has seen the difference and confirmed the overwriting.
+// Saves and rereads the file, and leaves crsio. A step that would lose unsaved changes asks the user first. Invariant: a file that another
+// program changed is overwritten only after the user has seen the difference and confirmed the overwriting.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -27,7 +27,7 @@ export function save(state: State, isLeaving: boolean, before = state.stored.fin
 
 export function saved(state: State, stored: StoredFile): Step {
   const next: State = { ...state, stored, clean: stored.text, note: `Saved ${state.configFile}` };
-  // The saved file now equals the document, so nothing is left to compare.
+  // Close the screen that compares the file with the document, because the two are now equal.
   const screens = next.screens.filter(({ kind }) => kind !== 'difference');
   const [first = next.screens[0], ...others] = screens;
   return step({ ...next, screens: [first, ...others] }, { kind: 'reload-daemon' });
@@ -52,8 +52,8 @@ export function notSaved(state: State, failure: Failure, theirs: StoredFile | nu
 }
 
 /**
- * Continues after the file has been written and rsiod has been asked to reload it. After "Save and leave", crsio exits now unless the
- * reload failed.
+ * Continues after the file has been written and rsiod has been asked to reload it. After "Save and leave", crsio exits at this point unless
+ * the reload failed.
  */
 export function reloaded(before: State, outcome: ReloadOutcome): Step {
   const saved = `Saved ${before.configFile}`;
@@ -105,7 +105,7 @@ export function readAgain(state: State): Step {
   return step(pushPopup(state, { title: 'Reread the file', text: 'Your changes are not saved', choices, focus: 1 }));
 }
 
-/** Replaces the document with the current file if the reader accepts it. */
+/** Replaces the document with the current file if the configuration reader accepts the file. */
 export function fileRead(state: State, stored: StoredFile): Step {
   try {
     parseRscltConfig(stored.text, state.configFile);

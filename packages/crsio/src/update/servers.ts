@@ -1,6 +1,6 @@
-// The sections that a search for servers adds: one [server] section for each usable interface of a server, named SERVER-N, where N is the
-// position in the server's list. Pure. Interfaces that the file already has do not change. Invariant: the outcome for every interface of
-// every server is a section, or the reasons why it has none.
+// Adds the sections that a search for servers yields: one [server] section for each usable interface of a server. A section is named
+// SERVER-N, where N is the interface's position in the server's list, or the next number that is free. Pure. Existing sections do not
+// change. Invariant: every interface of every server has an outcome, which names its section or gives the reasons why it has none.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
@@ -59,7 +59,7 @@ function sentencesOf(searched: SearchedServer, offered: OfferedInterface): strin
   return [...reportsOf(searched, offered).map(reportSentence), ...reasons.map(({ reason }) => reason)];
 }
 
-/** Returns the port unless the other sections already imply it. */
+/** Returns the `port` key for the section, or no key if the other sections already imply that port. */
 function portKey(config: RscltConfig, namespace: ClientNamespaceConfig, { port }: OfferedInterface): { readonly port?: string } {
   const ports = config.interfaces.map((local) => targetPort(config, namespace, { port: null }, local));
   return ports.every((each) => each === port) ? {} : { port: String(port) };

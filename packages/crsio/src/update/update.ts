@@ -1,6 +1,6 @@
-// Computes the next state and the effects from the current state and an action. Pure, so that whole sessions are tested without a terminal.
-// It also selects the menu line for the user's next step. Invariant: while the terminal is too small to show what a key does, keys can only
-// leave crsio, and only if there are no unsaved changes.
+// Computes the next state and the effects from the current state and an action. Pure, so that whole sessions can be tested without a
+// terminal. This module also marks the line of the menu that the user needs next. Invariant: while the terminal is too small, the only key
+// that works is the one that leaves crsio, and only if there are no unsaved changes.
 
 import type { Command } from '../model/command.ts';
 import { focused, pressForm } from '../model/form.ts';
@@ -29,7 +29,7 @@ import { accept, dropForm, perform } from './perform.ts';
 import { fileRead, leave, notSaved, saved, reloaded } from './saving.ts';
 import { done, failed, sampled, sampleDue } from './watching.ts';
 
-/** Number of lines that PageUp and PageDown move. */
+/** Number of lines by which PageUp and PageDown move. */
 const PAGE_LINES = 10;
 
 export function update(state: State, action: Action): Step {
@@ -114,7 +114,7 @@ function press(before: State, input: Input): Step {
 function pressPopup(state: State, popup: Popup, key: KeyName): Step {
   const closed: State = { ...state, popups: state.popups.slice(0, -1) };
   const choice = popup.choices[popup.focus];
-  // Ctrl-C closes only the top popup or screen.
+  // While a popup is open, F10 and Ctrl-C close only the popup.
   if (key === 'escape' || key === 'leave') return step(closed);
   if (key === 'enter') return choice === undefined ? step(closed) : perform(state, choice.command);
   const count = popup.choices.length;
@@ -198,10 +198,10 @@ function scrolled(top: number, last: number, key: KeyName): number {
   return Math.max(0, Math.min(last, top + (steps[key] ?? 0)));
 }
 
-/** Lines of the menu, in order. */
+/** Positions of the lines in the menu. */
 export const MENU = { interfaces: 0, namespaces: 1, newNamespace: 2, defaults: 3, status: 4, save: 5, leave: 6 } as const;
 
-/** Marks the next step in the menu; other screens do not change. */
+/** Marks the line of the next step if the menu is shown, and leaves any other screen unchanged. */
 export function atNextStep(state: State): State {
   const screen = topScreen(state);
   return screen.kind === 'menu' ? withTop(state, { ...screen, focus: nextLine(state) }) : state;

@@ -28,7 +28,7 @@ export function attach(state: State, volume: string): Step {
   return step({ ...state, note: `Attaching ${volume} ...` }, { kind: 'attach', volume });
 }
 
-/** Asks first, because programs may be using the volume. */
+/** Asks the user before detaching, because programs may be using the volume. */
 export function confirmDetach(state: State, volume: string): Step {
   const choices = [
     { label: `Detach ${volume}`, command: { do: 'detach-now', volume } },
@@ -41,7 +41,10 @@ export function detach(state: State, volume: string): Step {
   return step({ ...state, note: `Detaching ${volume} ...` }, { kind: 'detach', volume });
 }
 
-/** Continues after a volume has been attached or detached; the status page shows the change immediately. */
+/**
+ * Reports that rsiod was started, or that a volume was attached or detached. Takes a sample at once, so that an open status page shows the
+ * change.
+ */
 export function done(state: State, sentence: string): Step {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   if (screen?.kind !== 'status') return step({ ...state, note: sentence });
@@ -53,7 +56,7 @@ export function failed(state: State, what: string, failure: Failure): Step {
   return step(pushPopup({ ...state, note: null }, notice(what, `${failure.message} [${failure.code}]`)));
 }
 
-/** The status page of this run, anywhere in the stack; null if the user has left the page. */
+/** Finds the status page of this run anywhere in the stack; returns null if the user has left the page. */
 function statusOf(state: State, run: number) {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   return screen?.kind === 'status' && screen.run === run ? screen : null;

@@ -1,5 +1,5 @@
-// Draws a form: labels, fields with their value or default, and the buttons.
-// Also makes the hint about the focused field, which is shown below the form.
+// Draws a form: labels, fields with their value or default, and the buttons. Also provides the hint about the focused field, which is shown
+// below the form.
 
 import { fieldProblem, fieldText, type Field, focusable, focused, type Form } from '../model/form.ts';
 import type { Signs } from '../widgets/border.ts';
@@ -12,7 +12,7 @@ const LABEL_COLUMNS = 16;
 const FIELD_COLUMNS = 40;
 const BUTTONS = { ok: '[ OK ]', cancel: '[ Cancel ]', more: '[ More settings ]' } as const;
 
-/** Returns the position of the cursor; null on a button. */
+/** Returns the position of the cursor; null if a button has the focus. */
 export function drawForm(canvas: Canvas, area: Area, form: Form, signs: Signs): { row: number; column: number } | null {
   const all = focusable(form);
   const height = area.size.rows;
@@ -60,7 +60,9 @@ function noteOf(field: Field): string {
   return field.entry.default === null ? '' : `(${field.entry.default})`;
 }
 
-/** The error in the form or the focused field. If there is none, the field's description and allowed values. */
+/**
+ * Returns the error in the form or in the focused field. If there is no error, returns the description and the allowed values of the field.
+ */
 export function formHint(form: Form): { readonly style: 'plain' | 'problem'; readonly text: string } {
   if (form.problem !== null) return { style: 'problem', text: `! ${form.problem}` };
   const here = focused(form);

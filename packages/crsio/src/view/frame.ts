@@ -1,6 +1,5 @@
-// Draws a whole screen: title line, framed page or form, hint, key line, and questions on top. Pure: state in, canvas and cursor position
-// out.
-// Invariant: a terminal below 80x24 shows only the message that it is too small.
+// Draws a whole screen: title line, framed page or form, hint, key line, and questions on top. Pure: drawState() turns a state into a
+// canvas and a cursor position. Invariant: a terminal below 80x24 shows only the message that it is too small.
 
 import { focused, type Form } from '../model/form.ts';
 import { isUnsaved, type State, topScreen } from '../model/state.ts';
@@ -20,7 +19,7 @@ export interface CursorPosition {
 
 export interface Drawn {
   readonly canvas: Canvas;
-  /** Position of text input; null if the cursor is hidden. */
+  /** Position of the text cursor; null if the cursor is hidden. */
   readonly cursor: CursorPosition | null;
 }
 
@@ -50,7 +49,7 @@ export function drawState(state: State, signs: Signs): Drawn {
 function drawHint(canvas: Canvas, row: number, words: { readonly style: 'plain' | 'bold' | 'problem'; readonly text: string }): void {
   const width = canvas.size.columns - 2;
   const lines = wrap(words.text, width);
-  // The cut mark shows that the text continues; F1 shows the whole text.
+  // A hint that is too long ends in a mark at the cut; F1 shows the whole text.
   const cut = lines.length > HINT_ROWS ? [...lines.slice(0, HINT_ROWS - 1), lines.slice(HINT_ROWS - 1).join(' ')] : lines;
   for (const [index, line] of cut.entries()) canvas.put(row + index, 1, fit(line, width), words.style);
 }
@@ -74,7 +73,7 @@ function keysOf(state: State): string {
   return keys.flatMap(([isThere, text]) => (isThere ? [text] : [])).join('   ');
 }
 
-/** True if F2 and F4 currently have an effect in this form. */
+/** `hasSecrets` is true if F2 has an effect in this form; `hasChoices` is true if F4 has an effect on the focused field. */
 function formKeys(form: Form): { readonly hasSecrets: boolean; readonly hasChoices: boolean } {
   const here = focused(form);
   return {

@@ -32,7 +32,7 @@ export function drawRows(canvas: Canvas, area: Area, rows: readonly Row[], focus
   if (top + height < lines.length) canvas.put(area.row + height - 1, area.column + columns, signs.more.below);
 }
 
-/** The furthest position to which a page without choices can be scrolled: its first visible line there. */
+/** Returns the index of the first visible line when a page without choices is scrolled to its end. */
 export function lastTop(rows: readonly Row[], { columns, rows: height }: Size): number {
   return Math.max(0, rows.reduce((sum, row) => sum + textsOf(row, columns).length, 0) - height);
 }

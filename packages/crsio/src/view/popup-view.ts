@@ -7,7 +7,7 @@ import type { Canvas, Size } from '../widgets/canvas.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
 
 const WIDTH_MAX = 66;
-/** Columns that the frame and one space take on both sides together. */
+/** Number of columns for the frame and one space, on both sides together. */
 const SIDES = 4;
 /** A popup starts below the title line. */
 const FIRST_ROW = 1;
@@ -38,12 +38,15 @@ export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {
   }
 }
 
-/** The furthest position to which a text can be scrolled: its first visible line there. */
+/** Returns the index of the first visible line when the popup's text is scrolled to its end. */
 export function lastPopupTop(popup: Popup, size: Size): number {
   return Math.max(0, wrap(popup.text, innerWidth(popup)).length - bodyRows(size));
 }
 
-/** Lines of the popup's body. The popup stays within the page's frame, so that the hint and the key line remain visible. */
+/**
+ * Returns the largest number of lines that a popup's body may have. The popup stays within the page's frame, so that the hint and the key
+ * line remain visible.
+ */
 function bodyRows(size: Size): number {
   return pageSize(size).rows;
 }

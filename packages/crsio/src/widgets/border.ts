@@ -1,5 +1,5 @@
-// Frames around parts of a screen, drawn with the terminal's line characters or plain ASCII, and the room inside a framed page. Invariant:
-// characters have equal widths in both sets, so that the layout does not depend on the set.
+// Draws frames around parts of a screen, with line characters or in plain ASCII, and computes the room inside a framed page. Invariant: a
+// symbol has the same width in both character sets, so that the layout does not depend on the set.
 
 import type { Canvas, Size } from './canvas.ts';
 import { textWidth, truncate } from './text-width.ts';
@@ -10,7 +10,7 @@ export type Charset = 'unicode' | 'ascii';
 export interface Signs {
   readonly horizontal: string;
   readonly vertical: string;
-  /** Top left, top right, bottom left, bottom right. */
+  /** In this order: top left, top right, bottom left, bottom right. */
   readonly corners: readonly [string, string, string, string];
   readonly bar: string;
   readonly barRest: string;
@@ -51,17 +51,17 @@ export function drawBorder(canvas: Canvas, row: number, column: number, size: Si
   canvas.put(row + size.rows - 1, column, bottomLeft + signs.horizontal.repeat(inner) + bottomRight);
 }
 
-/** Number of lines of the hint below the frame. */
+/** Number of lines that are reserved for the hint below the frame. */
 export const HINT_ROWS = 3;
 /** Number of lines outside the page: title, keys, two lines of the frame, and the hint. */
 const OTHER_ROWS = 4 + HINT_ROWS;
 
-/** Columns that the frame and one space take on both sides together. */
+/** Number of columns for the frame and one space, on both sides together. */
 const SIDE_COLUMNS = 4;
-/** Number of columns of the `> ` before the marked row. */
+/** Number of columns for the `> ` in front of the marked row. */
 export const MARK_COLUMNS = 2;
 
-/** The room a page has on a terminal of this size. */
+/** Returns the size of the area that a page can use on a terminal of this size. */
 export function pageSize({ columns, rows }: Size): Size {
   return { columns: columns - SIDE_COLUMNS, rows: rows - OTHER_ROWS };
 }

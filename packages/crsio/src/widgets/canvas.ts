@@ -1,6 +1,6 @@
-// A picture of the terminal as cells: views draw on it, and the display sends its lines to the terminal. Pure, so that a screen can be
-// inspected without a terminal. All text is made safe for a terminal here (lib/printable.ts). Invariant: every row has exactly `columns`
-// columns; longer text is cut, never wrapped.
+// A picture of the terminal, made of cells. The views draw on a canvas, and display.ts sends the rows of the canvas to the terminal. Pure,
+// so that a screen can be inspected without a terminal. Control characters in text are escaped (lib/printable.ts). Invariant: every row has
+// exactly `columns` columns; longer text is cut, never wrapped.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 import { graphemesOf, graphemeWidth } from './text-width.ts';
@@ -16,7 +16,7 @@ export interface Size {
   readonly rows: number;
 }
 
-/** Neighbouring cells that have one style. */
+/** Neighbouring cells that have the same style. */
 export interface Run {
   readonly style: Style;
   readonly text: string;
@@ -60,7 +60,7 @@ export class Canvas {
     for (let offset = 0; offset < size.rows; offset++) this.put(row + offset, column, ' '.repeat(size.columns), style);
   }
 
-  /** The rows, each as runs of one style. */
+  /** Returns the rows, each as a list of runs. */
   rows(): readonly (readonly Run[])[] {
     return this.#cells.map((cells) => {
       const runs: { style: Style; text: string }[] = [];

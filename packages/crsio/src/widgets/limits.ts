@@ -1,5 +1,5 @@
-// Bounds of crsio. Units are in the names.
-// Bounds that several programs share are in common's limits.ts files.
+// Bounds of crsio. Units are in the names. Bounds that several programs share
+// are in the limits.ts files of the package common.
 
 export const SCREEN_COLUMNS_MIN = 80;
 export const SCREEN_ROWS_MIN = 24;
@@ -7,7 +7,7 @@ export const SCREEN_ROWS_MIN = 24;
 export const STATUS_REFRESH_MS = 1_000;
 export const FIELD_TEXT_MAX_CHARS = 4_096;
 /**
- * Limit on (changed lines in the old file) x (changed lines in the new file). Up to this limit, the difference is computed line by line; beyond
- * it, all lines of the change are shown.
+ * If m lines of the old text and n lines of the new text differ, the difference is computed line by line as long as m x n does not exceed
+ * this limit. Otherwise, all m and n lines are shown as changed.
  */
 export const DIFF_CELLS_MAX = 4_000_000;

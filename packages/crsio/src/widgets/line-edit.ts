@@ -1,6 +1,6 @@
-// One line of edited text as a value: every key makes a new value. Nothing here depends on the screen; editWindow() returns the visible
-// part and the cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no control characters and at most
-// FIELD_TEXT_MAX_CHARS.
+// A line of text that is being edited, as an immutable value: every key press yields a new value. Nothing here depends on the screen;
+// editWindow() returns the visible part and the cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no
+// control characters and at most FIELD_TEXT_MAX_CHARS.
 
 import { FIELD_TEXT_MAX_CHARS } from './limits.ts';
 import type { KeyName } from './keys.ts';
@@ -12,7 +12,7 @@ export interface LineEdit {
   readonly cursor: number;
 }
 
-/** An edit with this text and the cursor at its end. */
+/** Returns an edit with this text and the cursor at its end. */
 export function editOf(text: string): LineEdit {
   const graphemes = graphemesOf(clean(text)).slice(0, FIELD_TEXT_MAX_CHARS);
   return { graphemes, cursor: graphemes.length };
@@ -23,7 +23,8 @@ export function editedText(edit: LineEdit): string {
 }
 
 /**
- * Inserts typed or pasted text at the cursor. If the text has several lines, only the first line that is not blank is inserted, trimmed.
+ * Inserts typed or pasted text at the cursor. If the text has several lines, only the first line that is not blank is inserted, without
+ * leading and trailing spaces.
  */
 export function insertText(edit: LineEdit, text: string): LineEdit {
   const lines = text.split(/[\r\n]+/);
@@ -31,11 +32,11 @@ export function insertText(edit: LineEdit, text: string): LineEdit {
   const before = edit.graphemes.slice(0, edit.cursor).join('') + inserted;
   const graphemes = graphemesOf(before + edit.graphemes.slice(edit.cursor).join(''));
   if (inserted === '' || graphemes.length > FIELD_TEXT_MAX_CHARS) return edit;
-  // A combining mark joins the grapheme before it, so the cursor counts the resulting graphemes.
+  // Count the graphemes again after the insertion, because an inserted combining mark joins the grapheme before it.
   return { graphemes, cursor: Math.min(graphemesOf(before).length, graphemes.length) };
 }
 
-/** The edit after this key; null if the key does not edit a line. */
+/** Returns the edit after a key press; null if the key does not edit text. */
 export function pressEdit(edit: LineEdit, key: KeyName): LineEdit | null {
   const { graphemes, cursor } = edit;
   switch (key) {
@@ -68,7 +69,10 @@ export interface EditWindow {
   readonly cursorColumn: number;
 }
 
-/** The part of the line that is visible in `width` columns. It contains the cursor, whose column is at most `width - 1`. */
+/**
+ * Returns the part of the line that is visible in `width` columns. The visible part includes the cursor, whose column is at most `width -
+ * 1`.
+ */
 export function editWindow(edit: LineEdit, width: number, hidden: string | null): EditWindow {
   const shown = hidden === null ? edit.graphemes : edit.graphemes.map(() => hidden);
   let start = 0;

@@ -1,19 +1,19 @@
-// Measures the width of text on a terminal, and fits text to a width. Works on grapheme clusters, so that a visible character is never cut
-// in two. Control characters count as width 0; lib/printable.ts escapes them. Invariant: fit() returns exactly `width` columns, truncate()
-// at most `width`.
+// Measures the width of text on a terminal, and fits text to a width. All functions work on grapheme clusters, so that a visible character
+// is never cut in two. Control characters count as width 0; lib/printable.ts escapes them. Invariant: fit() returns exactly `width`
+// columns, and truncate() returns at most `width` columns.
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-// East Asian wide and full-width blocks, and emoji.
+// Characters that take two columns: East Asian wide and full-width blocks, and emoji.
 const WIDE =
   /^(?:[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{17000}-\u{18cff}]|[\u{1b000}-\u{1b2ff}]|[\u{20000}-\u{3fffd}]|\p{Emoji_Presentation})/u;
 const PLAIN = /^[\x20-\x7e]*$/;
 const ZERO = /^(?:\p{Cc}|\p{Cf}|\p{M})+/u;
-// Letters that Unicode joins with the next character (even with a space), although they occupy a separate column
+// Letters that occupy a column of their own although Unicode joins them with the next character, even with a space
 // (Grapheme_Cluster_Break=Prepend).
 const PREPENDED = /^[\u0d4e\u{111c2}\u{111c3}\u{1193f}\u{11941}\u{11a3a}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]/u;
 
-/** The visible characters (grapheme clusters), in order. */
+/** Splits text into its visible characters (grapheme clusters). */
 export function graphemesOf(text: string): string[] {
   // Fast path for plain ASCII, which has no clusters.
   if (PLAIN.test(text)) return text.split('');
@@ -34,7 +34,7 @@ export function textWidth(text: string): number {
   return graphemesOf(text).reduce((sum, grapheme) => sum + graphemeWidth(grapheme), 0);
 }
 
-/** The text, cut to `width` columns with `mark` at the end. */
+/** Returns the text. If the text is wider than `width` columns, cuts it so that it ends in `mark`. */
 export function truncate(text: string, width: number, mark = '~'): string {
   if (textWidth(text) <= width) return text;
   let kept = '';
@@ -48,13 +48,13 @@ export function truncate(text: string, width: number, mark = '~'): string {
   return width < textWidth(mark) ? '' : kept + mark;
 }
 
-/** The text in exactly `width` columns, filled with spaces on the right. */
+/** Cuts the text to `width` columns, or fills it with spaces on the right. */
 export function fit(text: string, width: number): string {
   const cut = truncate(text, width);
   return cut + ' '.repeat(Math.max(0, width - textWidth(cut)));
 }
 
-/** Lines of at most `width` columns, broken at spaces if possible. Line breaks in the text are kept. */
+/** Breaks the text into lines of at most `width` columns, at spaces if possible. Line breaks in the text are kept. */
 export function wrap(text: string, width: number): string[] {
   return text.split('\n').flatMap((line) => wrapLine(line, width));
 }

@@ -1,6 +1,6 @@
-// The client's side of the handshake on one connection: frames in, frames out, without sockets or time. Timeouts, and the reaction to a
-// refusal, are the path's job. Invariant: `onWelcome` returns only if the server has proved that it knows K (for a join also the session's
-// secret) for exactly the HELLO and CHALLENGE seen here. A step that throws ends the handshake.
+// The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. Timeouts, and the reaction
+// to a refusal, are the path's job. Invariant: `onWelcome` returns only if the server has proved, for exactly the HELLO and CHALLENGE of
+// this connection, that it knows K and, for a join, the session's secret. A step that throws ends the handshake.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -19,7 +19,7 @@ export interface ClientIdentity {
   readonly hello: Omit<Hello, 'nonce'>;
 }
 
-/** The session to join: its id, and the secret of its first handshake. */
+/** The session to join: its id, and the secret from its first handshake. */
 export interface SessionToJoin {
   readonly session: Uint8Array;
   readonly secret: Buffer;
@@ -27,7 +27,7 @@ export interface SessionToJoin {
 
 type Stage = 'new' | 'greeted' | 'challenged' | 'proved' | 'welcome' | 'over';
 
-/** Codes of a REFUSE that have the same meaning for the client as for the server. */
+/** Codes of a REFUSE that the client reports unchanged; any other code becomes E_PROTOCOL. */
 const REFUSALS: readonly ErrorCode[] = [
   'E_AUTH',
   'E_VERSION',
@@ -40,7 +40,7 @@ const REFUSALS: readonly ErrorCode[] = [
   'E_DRAINING',
 ];
 
-/** Cache of K for each identity, because a path connects with the same identity repeatedly. */
+/** Caches K for each identity, because a path connects with the same identity repeatedly. */
 const keys = new WeakMap<ClientIdentity, Buffer>();
 
 function keyOf(identity: ClientIdentity): Buffer {
@@ -78,8 +78,9 @@ export class ClientHandshake {
   }
 
   /**
-   * Takes the frame that answers HELLO. The namespace needs no check, because it is part of T and K: a server of another namespace cannot
-   * prove itself. Throws E_PROTOCOL, E_VERSION for a version that was not offered, and for a REFUSE the error that it names.
+   * Takes the frame that answers HELLO. The client does not check the namespaceid, because a server of another namespace has a different K
+   * and cannot prove itself. Throws E_PROTOCOL, E_VERSION if the server chose a version that was not offered, or the error that a REFUSE
+   * names.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
@@ -103,8 +104,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Returns the PROOF frame: for a new session (`join` null), or to join one. `dead`: numbers of the session's paths that the client
-   * considers dead.
+   * Returns the PROOF frame, which joins the session `join` or, if `join` is null, begins a new session. `dead` lists the numbers of the
+   * session's paths that the client considers dead.
    */
   proof(join: SessionToJoin | null, dead: readonly number[]): Buffer {
     this.leave('challenged');
@@ -119,7 +120,7 @@ export class ClientHandshake {
     return frame;
   }
 
-  /** Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, E_PROTOCOL, or the error that a REFUSE names. */
+  /** Takes the frame that answers PROOF. Throws E_PROTOCOL, E_AUTH if the server cannot prove itself, or the error that a REFUSE names. */
   onWelcome(frame: Buffer): Welcome {
     this.leave('proved');
     this.throwIfRefused(frame, true);
@@ -141,15 +142,16 @@ export class ClientHandshake {
     return welcome;
   }
 
-  /** Secret of the session that a first handshake began, needed for later joins. Available after `onWelcome`. */
+  /** Secret of the session that this handshake has begun; later joins need the secret. Available after `onWelcome`. */
   get sessionSecret(): Buffer {
     assert(this.stage === 'welcome' && this.joining === null, 'Only a completed first handshake has a session secret');
     return sessionSecret(this.key, this.transcript);
   }
 
   /**
-   * Throws if the frame is a REFUSE or a BYE. The caller may report the error and try again later. The error provably comes from the server
-   * only if `proved` is true in its context. If a session accepts no further path, the server sends BYE instead of WELCOME.
+   * Throws if the frame is a REFUSE or a BYE. The caller may report the error and try again later. The error is certain to come from the
+   * server only if `proved` is true in the context of the error. If a session accepts no further path, the server sends BYE instead of
+   * WELCOME.
    */
   private throwIfRefused(frame: Buffer, isBehindProof: boolean): void {
     const op = frame[0];
@@ -165,7 +167,7 @@ export class ClientHandshake {
     throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode, proved });
   }
 
-  /** Called at the start of each step. If the step fails, the handshake is over. */
+  /** Called at the start of each step. Marks the handshake as over, so that a step that throws ends it. */
   private leave(expected: Stage): void {
     assert(this.stage === expected, `Client handshake: step of stage ${expected} in stage ${this.stage}`);
     this.stage = 'over';

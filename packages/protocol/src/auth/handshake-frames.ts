@@ -1,6 +1,6 @@
-// Complete frames of the handshake: header and body in one Buffer, because T covers both. The content of bodies is the state machines' job.
-// Invariant: before the proof a frame's body has at most HANDSHAKE_MESSAGE_MAX_BYTES. The header has exactly one form (all fields but op
-// and length are zero), so that no bit can be changed unnoticed.
+// Builds and reads complete frames of the handshake, with header and body in one Buffer, because the transcript hash T covers both.
+// handshake-client.ts and handshake-server.ts define the content of the bodies. Invariants: the body of a handshake frame has at most
+// HANDSHAKE_MESSAGE_MAX_BYTES. All header fields except op and length are zero, so that no bit of a header can be changed unnoticed.
 
 import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
@@ -9,14 +9,12 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 
-// Bodies. Each mac covers T and everything before the mac in the body:
-//
-//   HELLO, CHALLENGE             MessagePack
-//   REFUSE                       MessagePack, after a valid PROOF with a field that holds the mac "refuse" of its code under K
-//   PROOF                        MessagePack | [mac "join" under J: only in a join] | mac "client" under K
-//   WELCOME                      MessagePack | mac "server" under K, or under J in the answer to a join
+// The body of HELLO, CHALLENGE and REFUSE is MessagePack. After a valid PROOF, the field `mac` of REFUSE is the mac "refuse" under K. The
+// body of PROOF is MessagePack, followed in a join by the mac "join" under J, and always by the mac "client" under K. The body of WELCOME
+// is MessagePack, followed by the mac "server", which is under J in the answer to a join and otherwise under K. The mac "refuse" covers T
+// and the code; any other mac covers T and everything before the mac in the body.
 
-/** Source of unpredictable bytes: node:crypto's randomBytes, or a seeded one in tests and the simulator. */
+/** Source of random bytes: randomBytes of node:crypto in production, a seeded generator in tests and the simulator. */
 export type RandomBytes = (lengthBytes: number) => Buffer;
 
 export function handshakeFrame(op: number, ...bodyParts: readonly Buffer[]): Buffer {
@@ -28,7 +26,7 @@ export function handshakeFrame(op: number, ...bodyParts: readonly Buffer[]): Buf
   return frame;
 }
 
-/** Returns the body of a complete frame, which must have `op`. The body is a view, not a copy. Throws E_PROTOCOL. */
+/** Returns the body of a complete frame whose op must be `op`. The result is a view of the frame, not a copy. Throws E_PROTOCOL. */
 export function handshakeBody(frame: Buffer, op: number): Buffer {
   const expected = frameName(op);
   if (frame.length < HEADER_BYTES) throw new RsError('E_PROTOCOL', `${expected} expected, got ${frame.length} bytes without a header`);
@@ -45,9 +43,11 @@ export function handshakeBody(frame: Buffer, op: number): Buffer {
   return frame.subarray(HEADER_BYTES);
 }
 
-/** Reassembles a decoded frame, byte for byte as it was received. Copies the body. Throws E_PROTOCOL if the frame is no message. */
+/**
+ * Reassembles a decoded frame, byte for byte as it was received. Copies the body. Throws E_PROTOCOL if the frame is not a message frame.
+ */
 export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
-  // In any other frame, `length` is a different field whose value has not been checked.
+  // An I/O frame has its lba in the place of `length`, so this value would not have been checked.
   if (frameEntry(header.op)?.shape !== 'message')
     throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
   const frame = Buffer.alloc(HEADER_BYTES + header.length);

@@ -1,6 +1,6 @@
-// The server's side of the handshake on one connection, in the listener: frames in, frames out, without sockets or time. Limits of
-// attempts, deadlines and early bytes are the listener's job. Invariants: nothing in a PROOF is decoded before its mac is verified. Until
-// then an unproven client learns neither whether a name nor whether a session exists.
+// The server's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The state machine runs in
+// the listener, which limits attempts, enforces deadlines, and rejects bytes that arrive too early. Invariants: nothing in a PROOF is
+// decoded before its mac is verified. Before a client has proved itself, it cannot find out whether a node name or a session exists.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -18,7 +18,7 @@ export interface ServerIdentity {
   readonly namespaceid: number;
   readonly server: string;
   readonly serverid: number;
-  /** Identifies this run of the listener: 32 hex digits. */
+  /** 32 hexadecimal digits that identify this run of the listener. */
   readonly instance: string;
   readonly serverkey: string | null;
   readonly versions: readonly number[];
@@ -31,16 +31,16 @@ export type NodeLookup = (node: string) => string | null;
 /** Returns the secret of a session between `node` and this server, or null if there is no such session or it belongs to another node. */
 export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
-/** Restriction on a node's proofs after too many wrong ones. */
+/** Limit that applies to a node's proofs after too many wrong ones. */
 export interface ProofLimit {
   readonly waitMs: number;
-  /** Secret of the node's current session, or null. */
+  /** Secret of the node's current session; null if the node has none. */
   readonly livingSecret: Buffer | null;
 }
 
 /**
- * The reason to reject a client. The caller sends `refuseFrame(refusal)` and closes the connection. `logReason` is only for the server's
- * log.
+ * A decision to reject a client, with the reason. The caller sends `refuseFrame(refusal)` and closes the connection. `logReason` is only
+ * for the server's log.
  */
 export interface Refusal {
   readonly kind: 'refuse';
@@ -53,7 +53,7 @@ export interface Refusal {
   readonly isFailedProof: boolean;
 }
 
-/** The part of a refusal that REFUSE carries. */
+/** The part of a refusal that the REFUSE frame carries. */
 export type RefusalText = Pick<Refusal, 'code' | 'sentence'> & Partial<Pick<Refusal, 'mac'>>;
 
 export interface Challenged {
@@ -67,14 +67,17 @@ interface ProvenBase {
   readonly proof: Proof;
   readonly version: number;
   readonly features: readonly string[];
-  /** For `buildWelcome`, possibly in another process; hexadecimal. */
+  /** Hexadecimal arguments for `buildWelcome`, which another process may call. */
   readonly welcomeKey: string;
   readonly transcript: string;
   /** K, for `provedRefusal`. */
   readonly refuseKey: Buffer;
 }
 
-/** A proven client. It begins a session, whose secret the listener keeps for later joins, or joins the session in `proof.session`. */
+/**
+ * A client that has proved itself. The client either begins a session, whose secret the listener keeps for later joins, or joins the
+ * session in `proof.session`.
+ */
 export type Proven =
   | (ProvenBase & { readonly kind: 'new'; readonly sessionSecret: Buffer })
   | (ProvenBase & { readonly kind: 'join'; readonly session: Uint8Array });
@@ -129,8 +132,9 @@ export class ServerHandshake {
   }
 
   /**
-   * Takes the frame that follows CHALLENGE. Returns a refusal for an invalid proof; throws E_PROTOCOL. Under a limit, only a join of the
-   * node's current session is verified. Its secret cannot be guessed, so wrong proofs from other clients need not delay it.
+   * Takes the frame that follows CHALLENGE. Returns a refusal if the proof is invalid; throws E_PROTOCOL if the frame is malformed. While a
+   * limit applies, only a PROOF that joins the node's current session is verified. Wrong proofs from other clients never delay a join of
+   * the current session, because other clients cannot guess the session's secret.
    */
   onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null = null): Proven | Refusal {
     const agreed = this.agreed;
@@ -152,16 +156,17 @@ export class ServerHandshake {
       : this.joinSession(agreed, proof, proof.session, joinMac, proven, secretOf);
   }
 
-  /** Returns K of a node. For an unknown node it uses a random key, so that both cases take the same steps. */
+  /** Returns K of a node. For an unknown node, derives K from a random key, so that known and unknown nodes take the same steps. */
   private keyOf(nodekey: string | null): { key: Buffer; isNodeKnown: boolean } {
     const nobodysKey = this.random(NONCE_BYTES).toString('hex');
     return { key: baseKey(nodekey ?? nobodysKey, this.identity.serverkey, this.identity.namespaceid), isNodeKnown: nodekey !== null };
   }
 
-  // A join carries two macs. The key J of the first needs the session's secret, which is lost with the session. With that mac alone, the
-  // server could not verify a PROOF for a lost session and would have to send E_NO_SESSION to any peer. Every PROOF therefore ends in a mac
-  // under K that covers everything before it. The attempt limit counts failures of this second mac, and only a node that passes it is sent
-  // E_NO_SESSION. The mac under J then distinguishes the process that began the session from another process with the same nodekey.
+  // A join carries two macs, under J and under K. The key J depends on the session's secret, which is lost with the session. With the mac
+  // under J alone, the server could not verify a PROOF for a lost session, and would have to send E_NO_SESSION to any peer that asks. Every
+  // PROOF therefore ends in a mac under K that covers everything before it, and the server sends E_NO_SESSION only to a node whose mac
+  // under K is valid. The mac under J then distinguishes the process that began the session from another process with the same nodekey. A
+  // failure of either mac counts towards the attempt limit.
   private joinSession(
     agreed: Agreed,
     proof: Proof,
@@ -188,14 +193,20 @@ export class ServerHandshake {
     return { kind: 'join', session, ...provenBase(agreed, proof, key) };
   }
 
-  /** The result reveals nothing about K, because a guess of K does not yield J. Without a session, the same steps are taken as with one. */
+  /**
+   * True if the PROOF joins the node's current session. The result reveals nothing about K, because a guess of K does not yield J. If the
+   * node has no session, a random secret is used, so that the server takes the same steps in both cases.
+   */
   private isLivingJoin({ key, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
     const messageBytes = Math.max(proven.length - MAC_BYTES, 0);
     const secret = livingSecret ?? this.random(NONCE_BYTES);
     return isValidMac(mac(joinKey(key, secret), 'join', transcript, proven.subarray(0, messageBytes)), proven.subarray(messageBytes));
   }
 
-  /** Refuses a client while a limit applies. The text is the same for known and unknown names, and for every proof. */
+  /**
+   * Refuses a client while a limit applies. The sentence that the client receives does not reveal whether the name is known or the proof is
+   * right.
+   */
   private refuseLimited({ hello }: Agreed, waitMs: number): Refusal {
     const { node } = hello;
     const seconds = Math.ceil(waitMs / 1000);
@@ -203,7 +214,7 @@ export class ServerHandshake {
     return refuse('E_LIMIT', sentence, `node ${node} has failed to prove itself too often, and waits ${seconds} s`);
   }
 
-  /** Refuses a wrong proof. The text is the same for an unknown name, a wrong key and a wrong secret. */
+  /** Refuses a wrong proof. The client receives the same sentence for an unknown name, a wrong key and a wrong secret. */
   private refuseProof(logReason: string): Refusal {
     const sentence = `Server ${this.identity.server} does not accept this node's proof: check nodename, nodekey and serverkey on both sides`;
     return refuse('E_AUTH', sentence, logReason, true);
@@ -232,7 +243,10 @@ export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode
   return { code, sentence, mac: refuseMac(refuseKey, Buffer.from(transcript, 'hex'), code) };
 }
 
-/** Returns the WELCOME frame. `welcomeKey` and `transcript` are the hexadecimal values from `Proven`, so that any process can build it. */
+/**
+ * Returns the WELCOME frame. `welcomeKey` and `transcript` are the hexadecimal values from `Proven`, so that any process can build the
+ * frame.
+ */
 export function buildWelcome(welcomeKey: string, transcript: string, welcome: Welcome): Buffer {
   const body = encodeWelcome(welcome);
   return handshakeFrame(OP.WELCOME, body, mac(Buffer.from(welcomeKey, 'hex'), 'server', Buffer.from(transcript, 'hex'), body));

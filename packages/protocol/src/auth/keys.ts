@@ -1,26 +1,26 @@
-// Keys and macs of the handshake and of discovery: derives 32-byte keys from the key texts of the configuration. Which frame carries which
-// mac is the handshake's job. Invariant: no key serves two purposes (info and label differ), and macs are compared in constant time.
+// Derives the 32-byte keys of the handshake and of discovery from the key texts in the configuration, and computes macs with these keys.
+// handshake-frames.ts says which frame carries which mac. Invariants: a key or mac for one purpose cannot serve another purpose, because
+// each key has its own HKDF info, and each mac has its own label; macs are compared in constant time.
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { MAC_BYTES } from '../wire/limits.ts';
 
-// All keys use HKDF-SHA-256. Numbers are big-endian:
-//
-//   K = HKDF(ikm: length | nodekey [length | serverkey], salt: namespaceid u16, info: "rsio key 1")     length: u32, bytes of UTF-8
-//   S = HKDF(ikm: K, salt: T of the session's first handshake, info: "rsio session 1")                  never sent
-//   J = HKDF(ikm: K, salt: S, info: "rsio join 1")
-//   B = HKDF(ikm: length | namespacekey, salt: none, info: "rsio beacon 1")
+// All keys are derived with HKDF-SHA-256. The formulas are in docs/PROTOCOL.md: "Keys and macs" has those for K, S and J, and "Exploration"
+// has the one for B.
 
 const KEY_BYTES = 32;
 
-/** `client`: PROOF. `join`: PROOF that joins a session. `server`: WELCOME. `refuse`: REFUSE after a valid PROOF. */
+/**
+ * Says in which frame a mac is used: `client` in every PROOF, `join` in a PROOF that joins a session, `server` in WELCOME, and `refuse` in
+ * a REFUSE after a valid PROOF.
+ */
 export type MacLabel = 'client' | 'join' | 'server' | 'refuse';
 
 function derive(material: Buffer, salt: Buffer, info: string): Buffer {
   return Buffer.from(hkdfSync('sha256', material, salt, info, KEY_BYTES));
 }
 
-/** Puts the length first, so that no two pairs of keys yield the same bytes. */
+/** Puts the length of a text before the text, so that different pairs of texts never yield the same bytes. */
 function lengthPrefixed(text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8');
   const length = Buffer.alloc(4);
@@ -28,7 +28,7 @@ function lengthPrefixed(text: string): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
-/** K: shared by a node and a server. `serverkey` is null if none is set. It must be set on both sides or on neither. */
+/** Derives K, which a node and a server share. `serverkey` is null if none is set; it must be set on both sides or on neither. */
 export function baseKey(nodekey: string, serverkey: string | null, namespaceid: number): Buffer {
   const salt = Buffer.alloc(2);
   salt.writeUInt16BE(namespaceid);
@@ -36,32 +36,38 @@ export function baseKey(nodekey: string, serverkey: string | null, namespaceid: 
   return derive(Buffer.concat(parts.map(lengthPrefixed)), salt, 'rsio key 1');
 }
 
-/** S: known only to the two sides of the session's first handshake with K. */
+/** Derives S, the session's secret, which only the two sides of the session's first handshake can compute. */
 export function sessionSecret(key: Buffer, firstTranscript: Buffer): Buffer {
   return derive(key, firstTranscript, 'rsio session 1');
 }
 
-/** J: authenticates a join of the session. */
+/** Derives J, with which a client proves that it may join the session. */
 export function joinKey(key: Buffer, secret: Buffer): Buffer {
   return derive(key, secret, 'rsio join 1');
 }
 
-/** B: signs discovery datagrams. It does not depend on the namespaceid, because a client may ask before it knows one. */
+/**
+ * Derives B, which signs discovery datagrams. B does not depend on the namespaceid, because a client may explore before it knows a
+ * namespaceid.
+ */
 export function discoveryKey(namespacekey: string): Buffer {
   return derive(lengthPrefixed(namespacekey), Buffer.alloc(0), 'rsio beacon 1');
 }
 
-/** HMAC-SHA-256(B, everything in the datagram before the mac). It covers the kind and therefore the direction. */
+/**
+ * Computes HMAC-SHA-256 with key B over everything before the mac in the datagram. The mac covers the datagram's kind, so that a request
+ * cannot be turned into an answer.
+ */
 export function discoveryMac(key: Buffer, datagramBefore: Buffer): Buffer {
   return createHmac('sha256', key).update(datagramBefore).digest();
 }
 
-/** HMAC-SHA-256(key, label | T | everything in the body before the mac). */
+/** Computes HMAC-SHA-256 with `key` over the label, T, and everything in the body before the mac. */
 export function mac(key: Buffer, label: MacLabel, transcript: Buffer, bodyBefore: Buffer): Buffer {
   return createHmac('sha256', key).update(label).update(transcript).update(bodyBefore).digest();
 }
 
-/** Mac of a REFUSE. It covers only the code, because the client acts on nothing else; the sentence is for people. */
+/** Computes the mac of a REFUSE. The mac covers only the code, because the client acts only on the code; the sentence is for people. */
 export function refuseMac(key: Buffer, transcript: Buffer, code: string): Buffer {
   return mac(key, 'refuse', transcript, Buffer.from(code, 'utf8'));
 }

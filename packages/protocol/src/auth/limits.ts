@@ -1,32 +1,32 @@
-// Bounds of the handshake. Units are in the names.
-// src/limits.ts asserts their relations to bounds of other folders.
+// Bounds of the handshake; each name includes the unit. The assertions in src/limits.ts check these bounds against the bounds of other
+// folders.
 
 const KIB = 1024;
 
-/** Largest message body before the proof. */
+/** Largest body of a message that is accepted before the proof. */
 export const HANDSHAKE_MESSAGE_MAX_BYTES = 2 * KIB;
 
-/** Maximum duration of a handshake. */
+/** Time that the server allows from accept to PROOF, and that the client allows from the PROOF of a new session to WELCOME. */
 export const PROOF_TIMEOUT_MS = 5_000;
 /**
- * How long a client waits for CHALLENGE, and for the WELCOME to a join. Neither requires work on the server. The time doubles after each
- * timeout.
+ * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session; short, because the server sends both without any work in
+ * between. The client doubles the time after each timeout.
  */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
 /**
- * Number of wrong proofs that one node may send from one address at once; after that, one more in each FAILED_PROOF_EACH_MS. A known
- * machine is counted separately.
+ * Number of wrong proofs that one node may send from one address in a burst; after the burst, one more is allowed every
+ * FAILED_PROOF_EACH_MS. A machine that has proved itself before is counted separately.
  */
 export const FAILED_PROOFS_AT_ONCE = 10;
 export const FAILED_PROOF_EACH_MS = 3_000;
 /**
- * Number of wrong proofs that one node may send from all addresses together at once; after that, one more in each
- * FAILED_PROOF_OF_NODE_EACH_MS. Known machines are neither counted nor delayed by this limit.
+ * Number of wrong proofs that one node may send from all addresses together in a burst; after the burst, one more is allowed every
+ * FAILED_PROOF_OF_NODE_EACH_MS. This limit neither counts nor delays machines that have proved themselves before.
  */
 export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;
 /**
- * Number of entries that each of the limits on wrong proofs remembers. When the table is full, a new entry replaces the entry whose
- * allowance would be restored first, and starts with as much of its own allowance used up.
+ * Maximum number of entries in the table of each limit on wrong proofs. When a table is full, a new entry replaces the entry that is
+ * closest to recovering its full allowance, and starts with the remaining allowance of that entry.
  */
 export const FAILED_PROOFS_REMEMBERED_MAX = 4096;

@@ -1,7 +1,7 @@
-// Limits how often a proof may be wrong before the next one must wait. Failures are counted by node name and address, never by address
-// alone, so that the failures of one node never block another. The listener decides what happens to a connection that must wait.
-// Invariants: memory is bounded. Removing an entry never allows more guesses: a new name in a full table replaces the entry whose allowance
-// would be restored first, and starts with as much of its own allowance used up.
+// Limits how many wrong proofs a node may send before its next proof must wait. Failures are counted by node name and address, never by
+// address alone, so that the failures of one node never block another. The listener decides what happens to a connection that must wait.
+// Invariants: memory is bounded. Removing an entry never allows more guesses, because a new entry in a full table replaces the entry that
+// is closest to recovering its full allowance, and starts with the remaining allowance of that entry.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { sourceKey } from '@rsio/common/lib/subnet';
@@ -19,7 +19,7 @@ export class AttemptLimit {
   private readonly allowance: BucketSize;
   private readonly buckets = new Map<string, TokenBucket>();
 
-  /** `allowance`: number of failures allowed at once, and the interval in which one more is allowed. */
+  /** `allowance` says how many failures are allowed in a burst, and after which interval one more is allowed. */
   constructor(clock: Clock, allowance: BucketSize) {
     this.clock = clock;
     this.allowance = allowance;
@@ -34,7 +34,7 @@ export class AttemptLimit {
     this.buckets.set(key, bucket);
   }
 
-  /** Time in ms until this key may try again; 0 if it may try now. */
+  /** Time in ms until another attempt is allowed for this key; 0 if one is allowed now. */
   waitMs(key: string): number {
     return this.bucketOf(key).waitMs(this.clock.monotonicMs());
   }
@@ -44,7 +44,7 @@ export class AttemptLimit {
     return this.buckets.size;
   }
 
-  /** Returns the bucket of a key, or for an unknown key a new bucket that is not remembered yet. */
+  /** Returns the bucket of a key. For an unknown key, returns a new bucket that is not in the table yet. */
   private bucketOf(key: string): TokenBucket {
     const own = this.buckets.get(key);
     if (own !== undefined) return own;
@@ -75,8 +75,8 @@ export interface Claim {
 }
 
 /**
- * The limits on wrong proofs of a node. A machine that has proved itself before is counted separately, so that other machines at its address
- * cannot use up its attempts: the machine id works like a secret.
+ * Applies the limits on wrong proofs. A machine that has proved itself before is counted separately by its machine id, which works like a
+ * secret. Other machines at the same address therefore cannot use up the attempts of that machine.
  */
 export class ProofLimits {
   private readonly isKnown: (claim: Claim) => boolean;

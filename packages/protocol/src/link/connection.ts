@@ -1,5 +1,5 @@
-// One transport with its decoder and encoder: frames instead of bytes, in both directions, for client and server.
-// Invariant: a connection ends once, whatever the reason, and reports that once; after that it neither receives nor sends.
+// Combines a transport with a decoder and an encoder, so that client and server exchange frames instead of bytes. Invariant: a connection
+// reports its end exactly once, whatever the reason, and neither receives nor sends afterwards.
 
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { OUTPUT_HARD_MAX_BYTES } from './limits.ts';
@@ -11,9 +11,9 @@ import type { PathTransport } from './path-transport.ts';
 export interface ConnectionEvents {
   bodyBegins(header: Header): void;
   frame(header: Header, body: Buffer, offset: number): void;
-  /** All frames of one receive event have been passed on, so the owner should flush its output. */
+  /** Called after all frames of one receive event have been passed on; the owner should then flush its output. */
   received(): void;
-  /** A send has completed: there may be room for more output. */
+  /** Called when a send has completed, so that there may be room for more output. */
   drained(): void;
   /** Called once, whichever side ended the connection. */
   closed(reason: string): void;
@@ -57,7 +57,7 @@ export class Connection {
     return this.hasClosed;
   }
 
-  /** Sends a batch of the encoder. */
+  /** Sends a batch of encoded frames. */
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
     if (this.hasClosed) {
       done();
@@ -67,7 +67,10 @@ export class Connection {
     this.transport.send(buffer, start, lengthBytes, done);
   }
 
-  /** True if the peer has left so much output unread that the connection must be closed. The owner checks this after each event. */
+  /**
+   * True if the peer has left so much output unread that the connection must be closed. The owner of the connection checks this value after
+   * each event.
+   */
   get hasOverflowed(): boolean {
     return this.encoder.queuedBytes > OUTPUT_HARD_MAX_BYTES;
   }

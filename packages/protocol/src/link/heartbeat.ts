@@ -1,7 +1,7 @@
-// Heartbeats of one path, seen from one end: when to send PING, what the answers show about each direction, and the round trip. Reads no
-// clock: the caller passes every time. A PING carries the number of PINGs that its sender has received, so that each side can distinguish
-// its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the peer; only an answer or a PONG proves that
-// it hears us.
+// Heartbeats of one path, as one end sees them: decides when a PING is due, measures the round trip, and judges each direction by what the
+// peer sends. This module reads no clock; the caller passes the time to each method. A PING carries the number of PINGs that its sender has
+// received, so that each side can distinguish its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the
+// peer; only an answer or a PONG proves that it hears us.
 
 import type { Direction } from '@rsio/common/lib/path-states';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
@@ -14,7 +14,10 @@ export interface Directions {
 
 export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 
-/** A longer trip changes the average little and a shorter one much, so that delays caused by an outage soon lose their effect. */
+/**
+ * A round trip above the average changes the average little, and one below the average changes it much, so that delays caused by an outage
+ * soon lose their effect.
+ */
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
@@ -29,7 +32,7 @@ export interface StorageReport {
 export class Heartbeat {
   /** The newest report from a PING or PONG; null if none has been received. */
   storageReport: StorageReport | null = null;
-  /** May be changed at any time. The next PING is then due according to the new value. */
+  /** The interval may be changed at any time; the new value also determines when the next PING is due. */
   intervalMs: number;
   private sent = 0;
   private heard = 0;
@@ -41,7 +44,7 @@ export class Heartbeat {
   private peerHeardMs: number;
   private sentAtMs: number;
   private receivedMs: number;
-  /** PINGs sent before this time measure no round trip, because our own event loop was stalled. */
+  /** A PING sent before this time measures no round trip, because a stall of our own event loop may have delayed its answer. */
   private tripsFromMs: number;
   private smoothedMs: number | null = null;
 
@@ -69,22 +72,22 @@ export class Heartbeat {
     return this.proofMs;
   }
 
-  /** When the peer last showed that it hears us, including by the number of PINGs that it reports as received. */
+  /** When the peer last showed that it hears us, by an answer, by a PONG, or by reporting that it has received more of our PINGs. */
   get lastHeardMs(): number {
     return Math.max(this.proofMs, this.peerHeardMs);
   }
 
-  /** Something was received. Any byte shows that the peer is alive. */
+  /** Records that something was received. Any byte shows that the peer is alive. */
   received(nowMs: number): void {
     this.receivedMs = nowMs;
   }
 
-  /** An answer or a PONG was received, or a part of one. */
+  /** Records that an answer or a PONG was received, or a part of one. */
   proved(nowMs: number): void {
     this.proofMs = nowMs;
   }
 
-  /** Our own event loop was stalled for `stallMs`: the peer is not blamed for that time. */
+  /** Records that our own event loop was stalled for `stallMs`, so that this time does not count as silence of the peer. */
   excuse(stallMs: number, nowMs: number): void {
     this.receivedMs = Math.min(nowMs, this.receivedMs + stallMs);
     this.proofMs = Math.min(nowMs, this.proofMs + stallMs);
@@ -101,14 +104,14 @@ export class Heartbeat {
     return nowMs - this.sentAtMs;
   }
 
-  /** The next PING; see wire/messages.ts for `oldestMs` and `generation`. */
+  /** Returns the next PING; see wire/messages.ts for `oldestMs` and `generation`. */
   ping(nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
     this.sent++;
     this.sentAtMs = nowMs;
     return { number: this.sent, clockMs: nowMs, heard: this.heard, oldestMs, generation };
   }
 
-  /** A PING was received: returns the PONG. */
+  /** Records a received PING, and returns the PONG that answers it. */
   onPing(ping: HeartbeatMessage, nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
     this.heard++;
     this.storageReport = { oldestMs: ping.oldestMs, atMs: nowMs };
@@ -116,7 +119,10 @@ export class Heartbeat {
     return { number: ping.number, clockMs: ping.clockMs, heard: this.heard, oldestMs, generation };
   }
 
-  /** A PONG was received: returns the round trip in ms, or null if the PONG measures none. Ignores a PONG that answers no PING of ours. */
+  /**
+   * Records a received PONG, and returns the round trip in ms. Returns null if the PONG measures none, for example because it answers no
+   * PING of ours.
+   */
   onPong(pong: HeartbeatMessage, nowMs: number): number | null {
     this.noteHeard(pong.heard, nowMs);
     if (pong.number > this.sent || pong.number <= this.ponged) return null;
@@ -129,7 +135,10 @@ export class Heartbeat {
     return tripMs;
   }
 
-  /** State of our sending direction, judged by what the peer reports as received. It is unknown while nothing is received from the peer. */
+  /**
+   * State of our sending direction, judged by what the peer reports as received. The state is unknown while nothing is received from the
+   * peer.
+   */
   tx(nowMs: number): Direction {
     if (this.rx(nowMs) === 'fail') return '-';
     return this.isOld(this.lastHeardMs, nowMs) ? 'fail' : 'ok';
@@ -144,8 +153,8 @@ export class Heartbeat {
   }
 
   /**
-   * The directions that had failed when the path ended. A direction that worked is left out, because that says nothing about the next
-   * connection.
+   * Returns the directions that had failed when the path ended. A direction that worked is returned as unknown, because its state says
+   * nothing about the next connection.
    */
   failures(nowMs: number): Directions {
     const { tx, rx } = this.directions(nowMs);

@@ -1,29 +1,35 @@
-// Bounds that both ends of a session keep. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds that both ends of a session keep; each name includes the unit. The assertions in src/limits.ts check these bounds against the
+// bounds of other folders.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Maximum length of a wide DISCARD or ZERO from a client, in MiB, so that a request ends within bounded time. */
+/** Maximum count of a DISCARD or ZERO with the flag WIDE, in MiB, so that the request is completed within bounded time. */
 export const WIDE_COUNT_MAX = 1024;
 export const SEQ_MODULUS = 0x10000;
 
 export const WINDOW_BYTES = 32 * MIB;
 export const HANDLES_PER_SESSION_MAX = 1024;
 export const PATHS_PER_TRUNK_MAX = 64;
-/** Length of the segments into which the client cuts large I/O. It cuts shorter segments if there would be fewer segments than paths. */
+/**
+ * Length of the segments into which the client cuts large I/O. If there would be fewer segments than paths, the client cuts shorter ones.
+ */
 export const SEGMENT_BYTES = 256 * KIB;
-/** Queued output of one path at which the client holds requests back. A probe with this much unread output is closed. */
+/**
+ * Amount of queued output on one path above which the client sends no further requests over that path. A server also closes a probe that
+ * leaves more than this amount unread.
+ */
 export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
 /**
- * Queued output at which a path is closed because the peer does not read. The client counts one path, the server all paths of a session.
+ * Amount of queued output above which a path is closed, because the peer does not read it. The client counts the output of each path, and
+ * the server counts the output of all paths of a session together.
  */
 export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
 export const RECEIVE_BUFFER_BYTES = 256 * KIB;
 
 /**
- * Number of heartbeats without a sign of life after which one direction of a path is displayed as failed. This takes less time than `dead`,
- * so that the failure is displayed before the path ends.
+ * Number of heartbeat intervals without a sign of life after which one direction of a path is displayed as failed. This time is shorter
+ * than the key `dead`, so that the failure is displayed before the path ends.
  */
 export const DIRECTION_FAIL_HEARTBEATS = 2;
 export const CONNECT_TIMEOUT_MS = 3_000;
@@ -35,6 +41,7 @@ export const SERVER_DEAD_AFTER_MS = 15_000;
 /** The server syncs writes by itself after this time, so that errors of the kernel's write-back are noticed. */
 export const SELF_SYNC_MS = 5_000;
 /**
- * Time limit of an attach with a take-over: the server syncs the volume and may first have to end the process that serves the old holder.
+ * Time limit of an attach with a take-over. The server syncs the volume, and may first have to end the process that serves the previous
+ * holder.
  */
 export const TAKE_OVER_WAIT_MS = 45_000;

@@ -1,9 +1,8 @@
-// The server's side of the slot rules (docs/PROTOCOL.md, S1): for each slot the tag of the last request, whether it is executing or done, its
-// outcome, and the paths that are owed an answer. Invariant: a request is returned as `new` at most once, and every copy is answered exactly
-// once, on the path that brought it.
-//
-//   idle|done --seq + 1--> executing --finish--> done        same seq: a copy; anything else: stale
-//   idle|done --seq + 1 abandoned--> done (STALE, never executed)
+// Implements the server's side of the slot rules (docs/PROTOCOL.md, S1). For each slot, the table keeps the tag of the last request, the
+// state and outcome of that request, and the paths that are owed an answer. A request with the next seq is executed, and `finish` then
+// marks its slot as done. A request with the same seq is a copy, and one with any other seq is stale. A request that is abandoned before it
+// arrives is never executed; its slot is done with the status STALE. Invariant: a request is returned as `new` at most once, and every copy
+// is answered exactly once, on the path that brought it.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SEQ_MODULUS } from './limits.ts';
@@ -11,8 +10,9 @@ import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 
 /**
- * `new`: execute the request. `executing`: a copy, answered when the execution ends. `done`: a copy; answer it now from the slot, or repeat
- * the READ. `stale`: drop it. `violation`: a correct client does not send this.
+ * `new`: execute the request. `executing`: the request is a copy, which is answered when the execution ends. `done`: the request is a copy;
+ * answer it from the slot now, or execute it again if it is a READ. `stale`: drop the request. `violation`: a correct client does not send
+ * this request.
  */
 export type Receipt = 'new' | 'executing' | 'done' | 'stale' | 'violation';
 
@@ -22,7 +22,10 @@ interface Entry {
   op: number;
   flags: number;
   handle: number;
-  /** Sectors of I/O requests, or header words 2 and 3 of message requests. They show whether a copy is the same request. */
+  /**
+   * lba and count of an I/O request; in a message request, the bytes of the header that hold length and aux. A copy of the request must
+   * have the same values.
+   */
   lba: number;
   count: number;
   status: number;
@@ -32,8 +35,8 @@ interface Entry {
   startedMs: number;
   bodyBytes: number;
   /**
-   * The first path that is owed the answer, or NOBODY. Further paths are rare, and emptying an array for each request would cost an
-   * allocation.
+   * The first path that is owed the answer, or NOBODY. The first path is not in `owedMore`, because further paths are rare, and emptying an
+   * array for each request would cost an allocation.
    */
   owedFirst: number;
   readonly owedMore: number[];
@@ -81,7 +84,9 @@ export class SlotTable {
     return this.executingBytesNow;
   }
 
-  /** Takes a complete request that was received on `path`. `bodyBytes`: body bytes that it moves in either direction. */
+  /**
+   * Takes a complete request that was received on `path`. `bodyBytes` is the size of the body that the request moves in either direction.
+   */
   receive(header: Header, path: number, bodyBytes: number, nowMs: number): Receipt {
     const entry = this.entries[header.slot];
     if (entry === undefined) return 'violation';
@@ -105,7 +110,7 @@ export class SlotTable {
     return 'executing';
   }
 
-  /** A request has been executed: returns the paths that are owed an answer, in order of arrival. */
+  /** Records that a request has been executed, and returns the paths that are owed an answer, in order of arrival. */
   finish(slot: number, status: number, result: Buffer | null = null, resultAux = 0): number[] {
     const entry = this.at(slot);
     assert(entry.state === 'executing', `Slot ${slot} ends while ${entry.state}`);
@@ -121,7 +126,10 @@ export class SlotTable {
     return owed;
   }
 
-  /** Like `finish`, for a request that ended within the call that received it, so that only the path that brought it is owed an answer. */
+  /**
+   * Like `finish`, for a request that was executed within the call that received it, so that only the path that brought it is owed an
+   * answer.
+   */
   finishAtOnce(slot: number, status: number): void {
     const entry = this.at(slot);
     entry.state = 'done';
@@ -133,8 +141,9 @@ export class SlotTable {
   }
 
   /**
-   * The client has abandoned the request with this tag. A request that has already arrived ends normally. Otherwise it counts as received
-   * and answered STALE: a late copy gets that answer and is not executed. Returns false for a tag that a correct client does not name.
+   * Records that the client has abandoned the request with this tag. A request that has already arrived is completed normally. A request
+   * that has not arrived counts as answered with STALE, so that a late copy gets this answer and is not executed. Returns false for a tag
+   * that a correct client would not name.
    */
   abandon(slot: number, seq: number, handle: number): boolean {
     const entry = this.entries[slot];
@@ -150,7 +159,7 @@ export class SlotTable {
     return true;
   }
 
-  /** A path is closed: no answer is owed on it any more. */
+  /** Removes a closed path, on which no answer is owed any more. */
   forget(path: number): void {
     for (const entry of this.entries) {
       if (entry.owedFirst === path) entry.owedFirst = NOBODY;

@@ -1,5 +1,5 @@
-// The TCP transport. Received bytes arrive in one static buffer per socket (Node's `onread`), which makes large writes cheap. A socket that
-// cannot have such a buffer uses 'data' events. The transport knows nothing about frames, and always sets noDelay.
+// The TCP transport. Each socket receives into one static buffer (Node's `onread`), which makes large WRITEs cheap. A socket that cannot
+// have a static buffer uses 'data' events. The transport knows nothing about frames, and always sets noDelay.
 
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -45,7 +45,8 @@ class TcpTransport implements PathTransport {
 
   end(): void {
     this.isFinished = true;
-    // The socket's own time-out counts from the last byte, so a peer that keeps sending would postpone it forever.
+    // Use a separate timer, because the socket's own timeout counts from the last byte, so that a peer that keeps sending would postpone it
+    // forever.
     const deadline = systemClock.after(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
     this.socket.once('close', () => deadline.cancel());
     this.socket.end(() => this.socket.destroy());
@@ -83,7 +84,7 @@ function sentenceOf(errno: string): string {
   }
 }
 
-/** A part of net.Socket's constructor that Node's types omit: a socket over an existing handle, with `onread`. */
+/** Options of net.Socket's constructor that Node's types omit; they create a socket over an existing handle, with `onread`. */
 interface HandleSocketOptions {
   handle: unknown;
   onread: { buffer: Buffer; callback: (lengthBytes: number, buffer: Buffer) => boolean };
@@ -92,15 +93,15 @@ interface HandleSocketOptions {
 const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
 
 /**
- * Takes over a connected socket that this process has not read from, or that is paused (also by `stopReading`) and has nothing buffered. The
- * caller must not use it any more. Reading begins in the next event-loop turn.
+ * Takes over a connected socket. Either this process has not read from the socket, or the socket is paused, for example by `stopReading`,
+ * and has nothing buffered. The caller must not use the socket any more. Reading begins in the next event-loop turn.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
   const owned = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
   const handle = owned._handle;
   if (handle === null || socket.readableLength > 0) return dataTransport(socket);
   owned._handle = null;
-  // Stop reading regardless of `reading`: a socket from another process is already being read, and starting twice fails (EALREADY).
+  // Stop reading regardless of `reading`, because a socket from another process is already being read, and starting twice fails (EALREADY).
   handle.readStop?.();
   handle.reading = false;
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
@@ -129,12 +130,12 @@ export function stopReading(socket: net.Socket): boolean {
   socket.pause();
   const { _handle: handle } = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
   handle?.readStop?.();
-  // A stream fills its buffer after each chunk, even if paused, but it does not start a handle that is marked as reading.
+  // Mark the handle as reading. Otherwise, Node would start the handle again after a chunk, because even a paused stream fills its buffer.
   if (handle !== null) handle.reading = true;
   return socket.readableLength === 0;
 }
 
-/** A transport over 'data' events, for unproven connections and for sockets without a handle. */
+/** Creates a transport that uses 'data' events, for unproven connections and for sockets without a handle. */
 export function dataTransport(socket: net.Socket): PathTransport {
   const transport = new TcpTransport(socket);
   socket.on('data', (chunk: Buffer) => transport.bytes(chunk, 0, chunk.length));

@@ -1,7 +1,7 @@
-// Decodes a stream of bytes into frames, and can resume at every byte, so that it does not matter how the stream is cut. If a frame is
-// complete in the received bytes, it is passed on from there without a copy. A body that arrives in parts goes to a buffer that the owner
-// chooses (for READ, the buffer of its request), otherwise to a pooled buffer. Invariant: `frame` receives a whole frame, which is valid
-// only during the call. The length of a frame is checked before memory is allocated.
+// Decodes a stream of bytes into frames. The decoder can resume at every byte, so that it does not matter how the stream is cut. A frame
+// that is complete in the received bytes is passed on from there without a copy. A body that arrives in parts is received into a buffer
+// that the owner chooses, such as the buffer of a READ request, or else into a pooled buffer. Invariants: `frame` receives a whole frame,
+// which is valid only during the call; the length of a frame is checked before memory is allocated.
 
 import { crc32 } from 'node:zlib';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -11,20 +11,21 @@ import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
 
 export interface DecoderEvents {
-  /** A body begins, and only a part of it has arrived. The handler may call `receiveInto` or `stop`. */
+  /** Called when a body begins of which only a part has arrived. The handler may call `receiveInto` or `stop`. */
   bodyBegins(header: Header): void;
   /**
-   * A whole frame. Its body is `bodyLengthBytes(header)` bytes at `offset`, or undefined after `discardBody`. The handler may call `stop`.
+   * Called with each whole frame. The body has `bodyLengthBytes(header)` bytes at `offset`; its content is undefined after `discardBody`.
+   * The handler may call `stop`.
    */
   frame(header: Header, body: Buffer, offset: number): void;
-  /** The stream cannot be decoded any further; the decoder has stopped. */
+  /** Called when the stream cannot be decoded any further; the decoder has then stopped. */
   malformed(reason: string): void;
 }
 
 const NOTHING = Buffer.alloc(0);
 
 export class Decoder {
-  /** True if header and body are each followed by a CRC-32. May be changed between frames. */
+  /** True if header and body are each followed by a CRC-32. The setting `digest` may be changed between frames. */
   digest = false;
   /** Largest accepted bodies. */
   messageMaxBytes = MESSAGE_MAX_BYTES;
@@ -54,12 +55,12 @@ export class Decoder {
     return this.hasStopped;
   }
 
-  /** True if no part of an incomplete frame has been received. */
+  /** True unless a frame has been received in part. */
   get isBetweenFrames(): boolean {
     return this.stashed === 0 && this.bodyBytes < 0;
   }
 
-  /** Decodes `length` received bytes of `chunk` from `start`. The caller may overwrite them after the call. */
+  /** Decodes `length` received bytes of `chunk`, beginning at `start`. The caller may overwrite these bytes after the call. */
   push(chunk: Buffer, start: number, length: number): void {
     const end = start + length;
     let at = start;
@@ -126,7 +127,7 @@ export class Decoder {
     return this.beginBody(at + take);
   }
 
-  /** Reads and checks a header. Returns true if it is accepted; `bodyBytes` and `trailerBytes` are then those of its frame. */
+  /** Reads and checks a header. If the header is accepted, returns true and sets `bodyBytes` and `trailerBytes`. */
   private acceptHeader(buffer: Buffer, at: number): boolean {
     if (this.digest && crc32(buffer.subarray(at, at + HEADER_BYTES)) !== buffer.readUInt32BE(at + HEADER_BYTES)) {
       this.fail("A header's CRC-32 does not match");
@@ -189,7 +190,8 @@ export class Decoder {
       this.fail(`${frameName(this.header.op)}: the body's CRC-32 does not match`);
       return;
     }
-    // Take the pooled buffer out first: the owner may stop the decoder, which must not give the buffer back while the owner reads it.
+    // Take the pooled buffer out first, because the owner may stop the decoder, which must not give the buffer back while the owner reads
+    // it.
     const pooled = this.pooled;
     this.pooled = null;
     this.bodyBytes = -1;

@@ -1,6 +1,6 @@
-// Encodes frames and sends them in batches: the frames of one event go into one preallocated output buffer and leave in few sends. READ
-// data is written directly behind its header (`beginIo` ... `endIo`). Everything else is copied, so that the caller may reuse its memory at
-// once. Invariant: bytes of an output buffer are not overwritten while they are being sent.
+// Encodes frames and sends them in batches: the frames of one event go into a preallocated output buffer and leave in few sends. READ data
+// is written directly behind its header, between `beginIo` and `endIo`. Everything else is copied, so that the caller may reuse its memory
+// at once. Invariant: bytes of an output buffer are not overwritten while they are being sent.
 
 import { crc32 } from 'node:zlib';
 import { assert } from '@rsio/common/lib/assert';
@@ -15,7 +15,7 @@ import {
 } from './limits.ts';
 import { writeIoHeader, writeMessageHeader } from './header.ts';
 
-/** Sends batches. `done` is called once, when the bytes may be overwritten because they were written or the connection is closed. */
+/** Sends batches. `done` is called once, when the bytes have been written or the connection is closed; they may then be overwritten. */
 export interface BatchSender {
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void;
 }
@@ -33,7 +33,7 @@ function checkOutput(output: OutputBuffer): void {
   if (output.sendsUnderWay !== 0) assert(false, 'An output buffer was given back while it was being sent');
 }
 
-/** Output buffers shared by the paths of a process. A path has one while it has output. */
+/** Output buffers that all paths of a process share. A path uses an output buffer only while it has output. */
 export class OutputPool extends ObjectPool<OutputBuffer> {
   constructor() {
     super(OUTPUT_BUFFERS_POOLED_MAX, newOutput, checkOutput);
@@ -43,21 +43,21 @@ export class OutputPool extends ObjectPool<OutputBuffer> {
 const EMPTY = Buffer.alloc(0);
 
 export class Encoder {
-  /** True if header and body are each followed by a CRC-32. May be changed only while no output is unflushed. */
+  /** True if header and body are each followed by a CRC-32. The setting `digest` may be changed only while all output is flushed. */
   digest = false;
   private readonly sender: BatchSender;
   private readonly pool: OutputPool;
   private readonly onSent: () => void;
   private output: OutputBuffer | null = null;
-  /** Unsent bytes are output.bytes[start, position). */
+  /** The unsent bytes are output.bytes[start, position). */
   private start = 0;
   private position = 0;
   private underWayBytes = 0;
   /** Bytes encoded since the last `flush`. */
   private eventBytes = 0;
   /**
-   * Half of the last event's output, because with larger batches client and server would take turns on a burst instead of working in
-   * parallel.
+   * Size at which a batch is sent: half of the last event's output, within OUTPUT_BATCH_MIN_BYTES and OUTPUT_BATCH_BYTES. With larger
+   * batches, client and server would take turns during a burst instead of working in parallel.
    */
   private batchBytes = OUTPUT_BATCH_BYTES;
 
@@ -73,12 +73,12 @@ export class Encoder {
     return this.underWayBytes + (this.position - this.start);
   }
 
-  /** The buffer for which `beginIo` returned an offset. */
+  /** The buffer that the offset from `beginIo` refers to. */
   get buffer(): Buffer {
     return this.output === null ? EMPTY : this.output.bytes;
   }
 
-  /** Reserves room for an I/O frame with a body and returns the body's offset in `buffer`. The frame exists only after `endIo`. */
+  /** Reserves room for an I/O frame with a body and returns the body's offset in `buffer`. The frame is complete only after `endIo`. */
   beginIo(bodyBytes: number): number {
     this.reserve(HEADER_BYTES + bodyBytes + 2 * DIGEST_BYTES);
     return this.position + HEADER_BYTES + (this.digest ? DIGEST_BYTES : 0);
@@ -97,7 +97,7 @@ export class Encoder {
     this.finish(0);
   }
 
-  /** Encodes a message frame; copies `body`. */
+  /** Encodes a message frame with a copy of `body`. */
   message(op: number, flags: number, handleOrStatus: number, slot: number, seq: number, aux: number, body: Buffer): void {
     const offset = this.beginIo(body.length);
     body.copy(this.buffer, offset);
@@ -113,7 +113,7 @@ export class Encoder {
     this.eventBytes += frame.length;
   }
 
-  /** The event ends: sends everything that was encoded since the last send. */
+  /** Called at the end of an event. Sends everything that was encoded since the last send. */
   flush(): void {
     const { eventBytes } = this;
     if (eventBytes === 0) return;
@@ -133,7 +133,7 @@ export class Encoder {
     this.sender.send(output.bytes, start, lengthBytes, () => this.sent(output, lengthBytes));
   }
 
-  /** No more output follows: the buffer returns to the pool when its last send has completed. */
+  /** Called when no more output follows. The buffer returns to the pool when its last send has completed. */
   close(): void {
     const output = this.output;
     this.output = null;

@@ -1,24 +1,24 @@
-// Protocol versions and features of this build, and how a server chooses from what a client offers. The macs of the handshake cover the
-// offer and the choice, so that an attacker cannot downgrade them. Invariant: the server chooses only what the client has offered.
+// Lists the protocol versions and features of this build, and chooses among those that a client offers. The macs of the handshake cover the
+// offer and the choice, so that an attacker cannot cause a downgrade. Invariant: the server chooses only what the client has offered.
 
 export const PROTOCOL_VERSIONS: readonly number[] = [1];
 
 export const FEATURE = {
-  /** Header and body of every frame after the handshake are each followed by a CRC-32. */
+  /** The header and the body of every frame after the handshake are each followed by a CRC-32. */
   DIGEST: 'digest',
-  /** The connection measures a path and never becomes one; the listener serves it. */
+  /** The connection measures a path and never becomes one; the listener serves the connection. */
   PROBE: 'probe',
   /** One handle of a session can be fenced (REVOKE) while the others continue. */
   REVOKE: 'revoke',
 } as const;
 
-/** The highest common version, or null. */
+/** Returns the highest version that both sides have; null if there is none. */
 export function chooseVersion(offered: readonly number[], own: readonly number[]): number | null {
   const common = own.filter((version) => offered.includes(version));
   return common.length === 0 ? null : Math.max(...common);
 }
 
-/** The common features, in the order of `own`. */
+/** Returns the features that both sides have, in the order of `own`. */
 export function chooseFeatures(offered: readonly string[], own: readonly string[]): string[] {
   return own.filter((feature) => offered.includes(feature));
 }

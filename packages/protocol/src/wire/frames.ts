@@ -1,5 +1,5 @@
-// THE table of frames: number, name, direction, body, answer, and whether a request may be executed twice.
-// Codec, log names, statistics, documents and fuzzers use it. Numbers are never reused.
+// The only table of frames. An entry has the number, name, direction, body and answer of a frame, and says whether a request may be
+// executed twice. The codec, log names, statistics, documents and fuzzers all use this table. Numbers are never reused.
 
 /** `io`: the 16-byte header has lba and count. `message`: a MessagePack body of `length` bytes follows the header. */
 export type FrameShape = 'io' | 'message';
@@ -12,7 +12,9 @@ export interface FrameEntry {
   readonly from: 'client' | 'server' | 'both';
   readonly shape: FrameShape;
   readonly body: IoBody;
-  /** Op of the answer; null if the frame has no answer. A slotted request is answered with its own op and ANSWER set. */
+  /**
+   * Op of the answer; null if the frame has no answer. The answer to a slotted request has the op of the request with the bit ANSWER set.
+   */
   readonly answeredBy: number | null;
   /** True if the request occupies a slot; handle, slot and seq of its header are then used. */
   readonly isSlotted: boolean;
@@ -52,13 +54,13 @@ export const OP = {
 } as const;
 
 export const FLAG = {
-  /** WRITE, ZERO, DISCARD: the change is durable when it is answered. */
+  /** For WRITE, ZERO and DISCARD: the change must be durable before the request is answered. */
   FUA: 0x01,
-  /** A further answer frame of the same request follows. */
+  /** Another answer frame for the same request follows. */
   MORE: 0x02,
-  /** DISCARD, ZERO: count is in MiB. */
+  /** For DISCARD and ZERO: the count is in MiB. */
   WIDE: 0x04,
-  /** ZERO: the range stays allocated. */
+  /** For ZERO: the range stays allocated. */
   NO_HOLE: 0x08,
 } as const;
 
@@ -95,19 +97,19 @@ export const FRAMES: readonly FrameEntry[] = [
   request(OP.IOCTL, 'IOCTL', 'message', 'none', 'copy'),
 ];
 
-/** Entries by op number without the answer bit: one array access on the data path. */
+/** The entries, indexed by op number without the answer bit, so that a lookup on the data path is a single array access. */
 const BY_OP: readonly (FrameEntry | undefined)[] = (() => {
   const table: (FrameEntry | undefined)[] = new Array<FrameEntry | undefined>(ANSWER).fill(undefined);
   for (const entry of FRAMES) table[entry.op] = entry;
   return table;
 })();
 
-/** The entry of an op from a header, with or without the answer bit; undefined for an unknown number. */
+/** Returns the entry of an op, with or without the answer bit; undefined for an unknown op. */
 export function frameEntry(op: number): FrameEntry | undefined {
   return BY_OP[op & ~ANSWER];
 }
 
-/** Name for logs: `READ`, `READ answer`, `op 0x7f`. */
+/** Returns a name for logs, such as `READ`, `READ answer` or `op 0x7f`. */
 export function frameName(op: number): string {
   const entry = frameEntry(op);
   if (entry === undefined) return `op 0x${op.toString(16)}`;

@@ -1,20 +1,20 @@
 // A guard takes a value of unknown origin and returns it checked, or throws E_PROTOCOL with the name of the field and its required form.
-// message-codec.ts defines the fields of each message. Invariant: the result is a new value, bounded, without control characters, and
-// refers neither to the received object nor to the receive buffer. An error never repeats received data.
+// message-codec.ts defines the fields of each message. Invariants: the result is bounded, has no control characters, and shares no memory
+// with the received object or the receive buffer; an error never repeats received data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from './limits.ts';
 
-/** `field`: the name of the value in an error, such as `HELLO: field node`. */
+/** `field` names the value in an error, for example `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;
 
-/** A guard for each field, in the order of the fields on the wire. */
+/** One guard for each field, in the order of the fields on the wire. */
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
 /**
- * True if a guard accepts a value from elsewhere, such as a state file. Checking it early means that a stored value never fails when it is
- * sent.
+ * True if a guard accepts a value from elsewhere, such as a state file. A value that is checked when it is read from a file cannot be
+ * refused later when it is sent.
  */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   try {
@@ -66,7 +66,7 @@ export function orNull<T>(guard: Guard<T>): Guard<T | null> {
   return (value, field) => (value === null ? null : guard(value, field));
 }
 
-/** A field that peers of the first builds do not send. If it is missing, its value is `otherwise`. */
+/** A field that peers of the first builds do not send. If the field is missing, its value is `otherwise`. */
 export function addedLater<T>(guard: Guard<T>, otherwise: T): Guard<T> {
   return (value, field) => (value === undefined ? otherwise : guard(value, field));
 }
@@ -84,7 +84,7 @@ const nameForm = matching(
 /** Names of nodes, servers, interfaces and volumes. */
 export const name: Guard<string> = (value, field) => (value === '.' || value === '..' ? nameForm('', field) : nameForm(value, field));
 
-/** Ids and verifiers: printable ASCII without blanks. */
+/** An id or a part of a verifier: printable ASCII without blanks. */
 export const token = matching(/^[!-~]+$/, TOKEN_MAX_CHARS, `1 to ${TOKEN_MAX_CHARS} printable characters without blanks`);
 
 export const featureName = matching(/^[a-z0-9-]+$/, FEATURE_NAME_MAX_CHARS, `a feature name of 1 to ${FEATURE_NAME_MAX_CHARS} characters`);
@@ -107,14 +107,17 @@ export const ipAddress: Guard<string> = (value, field) => {
 const PLAIN = /^[ -~]*$/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
 
-/** Text from a peer, made safe for screens and logs: no control or direction characters, one line, at most `maxChars`. */
+/**
+ * Makes text from a peer safe for screens and logs. The result is one line of at most `maxChars`, without control or direction characters.
+ */
 export function cleanText(text: string, maxChars: number): string {
   const cut = text.slice(0, maxChars);
-  // Most text is plain ASCII, so test for that first: the Unicode classes cost far more than all other guards of a message together.
+  // Most text is plain ASCII, so test for that first, because the Unicode classes cost far more than all other guards of a message
+  // together.
   return (PLAIN.test(cut) ? cut : cut.replace(UNPRINTABLE, ' ')).trim();
 }
 
-/** Text for people: cleaned and cut, but never refused, because an odd sentence is better than none. */
+/** Text for people. A string from a peer is cleaned and cut, but never refused, because an odd sentence is better than none. */
 export function text(maxChars: number): Guard<string> {
   return (value, field) => (typeof value === 'string' ? cleanText(value, maxChars) : wrong(field, 'text'));
 }
@@ -126,15 +129,15 @@ export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: s
   };
 }
 
-/** A list of which only the first `max` items count. Sender and receiver drop the rest of a longer list. */
+/** A list that is cut to its first `max` items. Sender and receiver both drop the rest of a longer list. */
 export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guard<T[]> {
   const bounded = listOf(guard, 0, max, expected);
   return (value, field) => bounded(Array.isArray(value) ? value.slice(0, max) : value, field);
 }
 
 /**
- * An object with the fields of `schema`, in the order of the schema, from a decoded map or from a message to be encoded. Omits unknown
- * fields, which a newer peer may send.
+ * Takes a decoded map, or a message that is to be encoded, and returns an object with the fields of `schema` in their order. Unknown
+ * fields, which a newer peer may send, are omitted.
  */
 export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
   const fields = Object.entries<Guard<unknown>>(schema).map(([key, guard]) => ({ key, guard, suffix: `${separator}${key}` }));

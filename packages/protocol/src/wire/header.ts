@@ -1,8 +1,7 @@
-// The 16-byte header of every frame, big-endian; its two shapes:
-//  byte 0    1      2..3           4..5   6..7   8..13            14..15
-//       op   flags  handle/status  slot   seq    lba (u48)        count (u16)       I/O frames
-//       op   flags  handle/status  slot   seq    length (u32) at 8..11, aux (u32)   message frames
-// Each read overwrites its Header object: copy what you need after the call that received it.
+// Reads and writes the 16-byte header of a frame. Numbers are big-endian. Every header has op in byte 0, flags in byte 1, handle or status
+// in bytes 2 and 3, slot in bytes 4 and 5, and seq in bytes 6 and 7. In an I/O frame, lba is in bytes 8 to 13, and count is in bytes 14 and
+// 15. In a message frame, length is in bytes 8 to 11, and aux is in bytes 12 to 15. The function readHeader() overwrites the Header object
+// that it is given, so a receiver must copy the fields that it needs after the call.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from './limits.ts';
@@ -11,13 +10,13 @@ import { ANSWER, FLAG, frameEntry, OP } from './frames.ts';
 export interface Header {
   op: number;
   flags: number;
-  /** Handle of a request, status of an answer. */
+  /** Handle in a request, status in an answer. */
   handle: number;
   slot: number;
   seq: number;
   /** I/O frames: first sector. */
   lba: number;
-  /** I/O frames: number of sectors (with flag WIDE: number of MiB). */
+  /** I/O frames: number of sectors, or number of MiB if the flag WIDE is set. */
   count: number;
   /** Message frames: body bytes. */
   length: number;
@@ -29,7 +28,7 @@ export function emptyHeader(): Header {
   return { op: 0, flags: 0, handle: 0, slot: 0, seq: 0, lba: 0, count: 0, length: 0, aux: 0 };
 }
 
-/** Reads the header at `offset`. The fields of the other shape are set, too, and have no meaning. */
+/** Reads the header at `offset`. The fields of the other frame shape are set as well, but have no meaning. */
 export function readHeader(buffer: Buffer, offset: number, header: Header): void {
   header.op = buffer[offset]!;
   header.flags = buffer[offset + 1]!;
@@ -107,7 +106,7 @@ export function writeMessageHeader(
 
 /**
  * Length of the body that follows this header, or -1 if there is no such frame (unknown op, or a body larger than any frame may have). The
- * reader must check whether the sender may send this op, and the limits of messages.
+ * caller must still check whether the peer may send this op, and whether a message exceeds its size limit.
  */
 export function bodyLengthBytes(header: Header): number {
   const entry = frameEntry(header.op);

@@ -1,5 +1,5 @@
-// Bounds of frames and messages. Units are in the names.
-// Invariant: the relations asserted below. src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of frames and messages; each name includes the unit. Invariant: the relation that is asserted at the end of this file. The
+// assertions in src/limits.ts check these bounds against the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -20,13 +20,14 @@ export const EXTENTS_PER_ANSWER_MAX = 1024;
 export const SLOTS = 256;
 /** Slots reserved for LIST, OPEN, CLOSE and FLUSH. */
 export const SLOTS_RESERVED = 8;
-/** Maximum number of tags (slot and seq) in one REVOKE. To abandon more requests, the client leaves the session. */
+/** Maximum number of tags (slot and seq) in one REVOKE. A client that abandons more requests leaves the session instead. */
 export const REVOKE_TAGS_MAX = 4 * SLOTS;
 export const DEAD_PATHS_NAMED_MAX = 128;
 /** Size of an output buffer: the largest frame, and room for a batch after it. */
 export const OUTPUT_BUFFER_BYTES = BODY_MAX_BYTES + 128 * KIB;
 /**
- * Amount of output at which a batch is sent before the end of the event. It is smaller after events with little output (wire/encoder.ts).
+ * Amount of output at which a batch is sent without waiting for the end of the event. After an event with little output, a smaller amount
+ * applies (wire/encoder.ts).
  */
 export const OUTPUT_BATCH_BYTES = 256 * KIB;
 export const OUTPUT_BATCH_MIN_BYTES = 64 * KIB;
@@ -40,7 +41,7 @@ export const INTERFACES_NAMED_MAX = 64;
 export const VOLUMES_PER_FRAME_MAX = 1024;
 /** Maximum number of holders of a volume that a message names; the volume may have more. */
 export const HOLDERS_NAMED_MAX = 32;
-/** Maximum length of the name of a feature, short enough for a HELLO with all features to fit before the proof. */
+/** Maximum length of a feature's name. A HELLO that offers all features must not exceed the size limit before the proof. */
 export const FEATURE_NAME_MAX_CHARS = 32;
 /** Maximum length of error codes and addresses. */
 export const SHORT_TEXT_MAX_CHARS = 64;
@@ -56,7 +57,7 @@ export const SESSION_ID_BYTES = 16;
 
 // --- processes
 /**
- * Largest instance number of a client. The next number marks the last instance as replaced, so a double must represent that one exactly,
+ * Largest instance number of a client. The number above it marks this instance as replaced, so a double must represent that number exactly,
  * too.
  */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;

@@ -1,5 +1,5 @@
-// Encodes and decodes the bodies of message frames, with one table for each message: the order of a schema's fields is their order on the
-// wire. The encoder writes the header of the frame. Invariant: both directions use the same guards, so that nothing is sent that a peer
+// Encodes and decodes the bodies of message frames. Each message has a schema, and the order of its fields is their order on the wire. The
+// module encoder.ts writes the headers of frames. Invariants: both directions use the same guards, so that nothing is sent that a peer
 // would refuse, and received values have the required form. An error names the field and never repeats its content.
 
 import { Packr } from 'msgpackr';
@@ -75,17 +75,18 @@ import {
 const U16_MAX = 0xffff;
 const U32_MAX = 0xffffffff;
 
-// Maps are decoded to Map, so that no key has a meaning in JavaScript. Numbers above 2^32 may arrive as float64 or as uint64.
+// MessagePack maps are decoded to Map objects, in which no key has a special meaning. Numbers above 2^32 may arrive as float64 or as
+// uint64.
 const msgpack = new Packr({ useRecords: false, mapsAsObjects: false, variableMapSize: true, int64AsType: 'number' });
 
 interface Codec<T> {
   /** Returns the bytes of the body. Throws E_INTERNAL if the message does not have the required form. */
   readonly encode: (message: T) => Buffer;
-  /** Reads a body of `length` bytes at `offset`; the message does not refer to `bytes`. Throws E_PROTOCOL. */
+  /** Reads a body of `length` bytes at `offset`. The message shares no memory with `bytes`. Throws E_PROTOCOL. */
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
 }
 
-/** The codec of one message; datagrams use it, too (discovery/discovery-datagram.ts). */
+/** Creates the codec of one message. The discovery datagrams use this function, too (discovery/discovery-datagram.ts). */
 export function codec<T>(label: string, schema: Schema<T>): Codec<T> {
   const guard: Guard<T> = record(schema, ': field ');
   return {
@@ -209,14 +210,14 @@ const listAnswer = codec<ListAnswer>('LIST answer', {
 export const decodeListAnswer = listAnswer.decode;
 
 /**
- * The bodies of the frames that answer LIST, each at most MESSAGE_MAX_BYTES; all but the last are sent with MORE. Only the first one has the
- * interfaces; the reader concatenates the lists.
+ * Returns the bodies of the frames that answer a LIST, each of at most MESSAGE_MAX_BYTES. All frames but the last must be sent with the
+ * flag MORE. Only the first body has the interfaces; the client concatenates the lists of volumes.
  */
 export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   const bodies: Buffer[] = [];
   let part: ListAnswer = { ...answer, volumes: [] };
   let volumes: VolumeEntry[] = [];
-  // The count of a longer list takes two more bytes.
+  // Add two bytes, because the count of a longer list takes two bytes more.
   let filledBytes = listAnswer.encode(part).length + 2;
   for (const entry of answer.volumes) {
     const entryBytes = pack(volume, 'LIST answer: volume', entry).length;
@@ -244,7 +245,7 @@ const openRequest = codec<OpenRequest>('OPEN', {
 
 export const decodeOpenRequest = openRequest.decode;
 
-/** By default, the request takes no other client's hold and resumes nothing. */
+/** By default, the OPEN does not take over another client's hold, and does not resume a hold. */
 export function encodeOpenRequest(request: Omit<OpenRequest, 'take' | 'resume'> & Partial<OpenRequest>): Buffer {
   return openRequest.encode({ take: TAKE.NO, resume: null, ...request });
 }
@@ -283,7 +284,7 @@ const extentSectors = integer(1, LBA_MAX);
 const extentState = oneOf(EXTENT.DATA, EXTENT.HOLE);
 const extentNumbers = listOf(counter, 2, 2 * EXTENTS_PER_ANSWER_MAX, 'numbers');
 
-/** Pairs of a number of sectors and a state. */
+/** A flat list of pairs, each of a number of sectors and a state. */
 const extents: Guard<number[]> = (value, field) => {
   const numbers = extentNumbers(value, field);
   numbers.forEach((number, index) => (index % 2 === 0 ? extentSectors : extentState)(number, `${field}[${index}]`));

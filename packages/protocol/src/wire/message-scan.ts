@@ -1,7 +1,7 @@
-// Scans the MessagePack of a received body before it is decoded, and returns where the first value ends, or that it is invalid. The guards
-// check the fields. Invariant: an accepted body has only maps with text keys, arrays, text, bytes, numbers, booleans and nil, is at most
-// MESSAGE_DEPTH_MAX deep, and claims no more bytes than there are. Extension types are refused, because a general decoder would build errors,
-// patterns and record readers from a peer's bytes.
+// Scans the MessagePack of a received body before it is decoded, and returns where the first value ends, or that it is invalid. After the
+// scan, the guards check the fields of the decoded body. Invariant: an accepted body has only maps with text keys, arrays, text, bytes,
+// numbers, booleans and nil, is at most MESSAGE_DEPTH_MAX deep, and claims no more bytes than it has. Extension types are refused, because
+// a general decoder would build errors, patterns and record readers from a peer's bytes.
 
 import { MESSAGE_DEPTH_MAX } from './limits.ts';
 

@@ -1,18 +1,18 @@
-// The fields of the bodies of message frames. message-codec.ts encodes and decodes them, guards.ts defines the allowed values. The bodies
-// are MessagePack without records. A value that does not have exactly the required form is refused; the error names the field, never its
-// content.
+// Defines the fields in the bodies of message frames. message-codec.ts encodes and decodes these bodies, and guards.ts defines the allowed
+// values. The bodies are MessagePack without the record extension. A value that does not have exactly the required form is refused; the
+// error names the field, never its content.
 
-/** HELLO. Flags and layouts of frames beyond version 1 exist only if both sides named their feature. */
+/** HELLO. A flag or a frame layout that version 1 does not have may be used only if both sides have named its feature. */
 export interface Hello {
   readonly versions: readonly number[];
   readonly features: readonly string[];
   readonly namespaceid: number;
   readonly node: string;
-  /** Number from the client's state directory. It never decreases. */
+  /** Number that is kept in the client's state directory and increases at every start of the client. */
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Random id of the client process; null if the peer is one of the first builds. */
+  /** Random id of the client process; null if the client is one of the first builds, which do not send it. */
   readonly process: string | null;
   readonly interface: string;
   readonly nonce: Uint8Array;
@@ -23,12 +23,12 @@ export interface Challenge {
   readonly features: readonly string[];
   readonly server: string;
   readonly serverid: number;
-  /** New at every start of the listener: 32 hex digits. */
+  /** 32 hexadecimal digits that are new at every start of the listener. */
   readonly instance: string;
   readonly nonce: Uint8Array;
 }
 
-/** PROOF. Its macs follow: 32 bytes, or 64 if it joins a session (auth/handshake-frames.ts). */
+/** PROOF. The message is followed by one mac of 32 bytes, or by two if the PROOF joins a session (auth/handshake-frames.ts). */
 export interface Proof {
   /** The session to join; null to start a new one. */
   readonly session: Uint8Array | null;
@@ -42,7 +42,7 @@ export interface ServerInterface {
   readonly port: number;
 }
 
-/** WELCOME. Its mac follows, 32 bytes. */
+/** WELCOME. The message is followed by one mac of 32 bytes. */
 export interface Welcome {
   readonly session: Uint8Array;
   readonly path: number;
@@ -53,32 +53,35 @@ export interface Welcome {
   readonly generation: number;
 }
 
-/** BYE, and the text of REFUSE. `code` is a code of lib/errors.ts, or a newer one, which is displayed unchanged. */
+/**
+ * BYE, and the fields that REFUSE has in common with it. `code` is a code of lib/errors.ts, or a code of a newer peer, which is displayed
+ * unchanged.
+ */
 export interface Farewell {
   readonly code: string;
   readonly sentence: string;
 }
 
-/** REFUSE. `mac`: after a valid PROOF, the mac of the code under K; null if the sender is not authenticated. */
+/** REFUSE. `mac` is the mac of the code under K if the client has sent a valid PROOF, otherwise null. */
 export interface Refuse extends Farewell {
   readonly mac: Buffer | null;
 }
 
-/** PING and PONG. A PONG repeats `number` and `clockMs` of its PING; the other fields are about its sender. */
+/** PING and PONG. A PONG repeats `number` and `clockMs` of its PING; the other fields describe the sender of the frame. */
 export interface Heartbeat {
   readonly number: number;
   readonly clockMs: number;
   /** Number of PINGs that the sender has received on this path. */
   readonly heard: number;
-  /** In a PONG from a server: age of the oldest request that is being executed, in ms; 0 if there is none. */
+  /** Age of the oldest request that the server is executing, in ms; 0 if there is none. Always 0 from a client. */
   readonly oldestMs: number;
   /** Generation of the server's list; 0 from a client. */
   readonly generation: number;
 }
 
-/** REVOKE; the handle is the aux number of the frame. */
+/** REVOKE. The handle is in the field aux of the frame's header. */
 export interface Revoke {
-  /** Pairs of slot and seq: the abandoned requests of the handle. */
+  /** Pairs of slot and seq, one for each abandoned request of the handle. */
   readonly tags: readonly number[];
 }
 
@@ -102,7 +105,7 @@ export interface VolumeEntry {
 export interface ListAnswer {
   readonly generation: number;
   readonly interfaces: readonly ServerInterface[];
-  /** May continue in further frames (flag MORE). */
+  /** The list may continue in further frames (flag MORE). */
   readonly volumes: readonly VolumeEntry[];
 }
 
@@ -110,9 +113,9 @@ export interface ListAnswer {
 export const TAKE = {
   /** A held volume is refused. */
   NO: 0,
-  /** The hold ends. Refused while the holder may still have acknowledged writes that only it can send again. */
+  /** The other hold ends. The OPEN is refused while the holder may still have acknowledged writes that only the holder can send again. */
   OVER: 1,
-  /** The hold ends, even if acknowledged writes are lost. */
+  /** The other hold ends, even if acknowledged writes are lost. */
   FORCE: 2,
 } as const;
 
@@ -124,8 +127,8 @@ export interface OpenRequest {
   readonly readonly: boolean;
   readonly take: Take;
   /**
-   * Identity under which this client had the volume open; null if it did not. If another hold has replaced the client's hold, the answer is
-   * TAKEN.
+   * Identity under which this client had the volume open; null if the client did not have it open. If another hold has replaced the
+   * client's hold, the answer is TAKEN.
    */
   readonly resume: string | null;
 }
@@ -138,13 +141,13 @@ export interface OpenAnswer {
   readonly readonly: boolean;
   readonly shared: boolean;
   readonly canDiscard: boolean;
-  /** Verifier: storage id and epoch of the hold. */
+  /** First part of the verifier: storage id and epoch of the hold. */
   readonly identity: string;
-  /** Verifier: incarnation of the storage. */
+  /** Second part of the verifier: incarnation of the storage. */
   readonly life: string;
 }
 
-/** Body of an answer whose status is not OK (LIST, OPEN, CLOSE, IOCTL). */
+/** Body of an answer to LIST, OPEN, CLOSE or IOCTL whose status is not OK. */
 export interface FailureAnswer {
   readonly sentence: string;
   readonly holders: readonly Holder[];
@@ -155,7 +158,7 @@ export const IOCTL = {
   IDENTIFY: 1,
   /** Request: ExtentsRequest; answer: ExtentsAnswer. */
   EXTENTS: 2,
-  /** The client has recovered all earlier requests: H3 no longer waits for this client. */
+  /** Reports that the client has recovered all earlier requests, so that rule H3 no longer waits for this client. */
   SETTLED: 3,
 } as const;
 
@@ -177,7 +180,10 @@ export interface ExtentsRequest {
 
 export const EXTENT = { DATA: 0, HOLE: 1 } as const;
 
-/** Extents from the requested lba on, in order, without gaps. They may cover less than requested, but are never empty. */
+/**
+ * Extents that begin at the requested lba, in order and without gaps. The extents may cover less than the requested range, but include at
+ * least one sector.
+ */
 export interface ExtentsAnswer {
   /** Pairs: sectors, state (EXTENT). */
   readonly extents: readonly number[];

@@ -1,5 +1,5 @@
-// Status numbers of answers, each with one errno and one sentence. Numbers are never reused.
-// Frontends map them to their own numbers (NBD has fewer), and code that knows the object writes more specific sentences.
+// Status numbers of answers, each with one errno and one sentence. Numbers are never reused. Each frontend maps the statuses to its own
+// error numbers, of which NBD has fewer. Code that knows which object failed writes a more specific sentence.
 
 export const STATUS = {
   OK: 0,
@@ -62,7 +62,7 @@ export const STATUSES: readonly StatusEntry[] = [
   },
 ];
 
-/** The entry of a status number. An unknown number, from a newer peer, is an I/O error that keeps its number. */
+/** Returns the entry of a status number. An unknown number, which comes from a newer peer, counts as an I/O error and keeps its number. */
 export function statusEntry(status: number): StatusEntry {
   return (
     STATUSES[status] ?? {
@@ -74,7 +74,7 @@ export function statusEntry(status: number): StatusEntry {
   );
 }
 
-/** The status for a failed system call on the server's storage. */
+/** Returns the status that reports a failed system call on the server's storage. */
 export function statusOfErrno(errno: string | undefined): Status {
   switch (errno) {
     case 'ENOSPC':

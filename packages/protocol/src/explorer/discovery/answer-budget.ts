@@ -1,7 +1,7 @@
 // Rate limits for a server's answers to discovery requests: one for each source, one shared by all unknown sources, and a reserve for known
-// sources that unknown ones cannot exhaust. Pure. The caller decides which datagrams are requests and which sources are known. Invariants:
-// memory is bounded. While answers are scarce, sources answered recently wait for the others, so that sources that ask constantly cannot
-// silence one that asks once.
+// sources that unknown sources cannot exhaust. Pure. The caller decides which datagrams are requests and which sources are known.
+// Invariants: memory is bounded. While answers are scarce, a source that was answered recently must wait, so that sources that ask
+// constantly cannot starve a source that asks once.
 
 import { TokenBucket } from '@rsio/common/structures/token-bucket';
 import {
@@ -34,9 +34,10 @@ export class AnswerBudget {
     return this.sources.size;
   }
 
-  /** Takes one answer from the budget. Returns false if the budget does not permit one. `nowMs` comes from a monotonic clock. */
+  /** Takes one answer from the budget. Returns false if the budget does not permit an answer. `nowMs` comes from a monotonic clock. */
   mayAnswer(address: string, isKnown: boolean, nowMs: number): boolean {
-    // A peer that forges a known source address uses up only the budget of that address, not the budget of its signed requests.
+    // A peer that forges the address of a known source uses up only the budget for unsigned requests from that address; signed requests
+    // have a budget of their own.
     const source = this.sourceOf(isKnown ? `known ${address}` : address);
     if (source.own.level(nowMs) === 0) return false;
     const pool = [...(isKnown ? [this.known] : []), this.unknown].find((one) => isTurn(source, one.level(nowMs), nowMs));
@@ -57,8 +58,8 @@ export class AnswerBudget {
 }
 
 /**
- * While less than half of the burst is left, a source gets an answer only if it has had none for a certain time, which grows as the budget
- * shrinks.
+ * While less than half of the burst is left, a source gets an answer only if it has received none for a certain time, which grows as the
+ * budget shrinks.
  */
 function isTurn({ answeredMs }: Source, level: number, nowMs: number): boolean {
   return level > 0 && nowMs - answeredMs >= DISCOVERY_SCARCE_MS * (1 - 2 * level);

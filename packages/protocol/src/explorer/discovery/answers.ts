@@ -1,6 +1,7 @@
-// Decides which answers of an exploration to believe: takes datagrams and their origins, returns servers and findings. Pure. Invariant: an
-// answer counts only if it repeats a nonce that was sent from the socket that received it, carries a valid signature where a key is set,
-// belongs to the requested namespace, and comes from an address that the server lists. Every other answer becomes a finding.
+// Decides which answers to an exploration are accepted: takes datagrams with their origins, and returns servers and findings. Pure.
+// Invariant: an answer is accepted only if it repeats a nonce that was sent from the socket that received the answer, carries a valid
+// signature if a key is set, belongs to the requested namespace, and comes from an address that the server lists. Every other answer
+// becomes a finding.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -77,12 +78,14 @@ export class Answers {
     }
   }
 
-  /** True if a believed answer came from this address and port. */
+  /** True if an accepted answer came from this address and port. */
   hasAnswered(peer: DatagramPeer): boolean {
     return this.answering.has(peerKey(peer));
   }
 
-  /** Returns the servers, sorted by namespaceid, serverid and instance. Adds a finding for servers that share an id. */
+  /**
+   * Returns the servers, sorted by namespaceid, serverid and instance. Adds a finding if two servers of a namespace have the same serverid.
+   */
   close(): FoundServer[] {
     const servers = [...this.found.values()].toSorted(
       (one, other) => one.namespaceid - other.namespaceid || one.serverid - other.serverid || (one.instance < other.instance ? -1 : 1),

@@ -1,6 +1,6 @@
-// Encodes and decodes the two discovery datagrams, DISCOVER and OFFER. Pure. Which requests to answer is discovery-responder.ts' job, and
-// which answers to believe is answers.ts' job. Invariant: any bytes yield a message or a reason to drop them, never an exception. A request
-// has at least DISCOVERY_REQUEST_BYTES; no answer's message exceeds that size.
+// Encodes and decodes the two discovery datagrams, DISCOVER and OFFER. Pure. The module discovery-responder.ts decides which requests to
+// answer, and answers.ts decides which answers to accept. Invariants: decoding any bytes yields a message or a reason to drop the bytes,
+// never an exception. A request has at least DISCOVERY_REQUEST_BYTES, and an answer without padding always fits into that size.
 
 import { discoveryMac, isValidMac } from '../../auth/keys.ts';
 import { assert } from '@rsio/common/lib/assert';
@@ -10,15 +10,16 @@ import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_B
 import { bytesOf, type Guard, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../../wire/guards.ts';
 import { codec } from '../../wire/message-codec.ts';
 
-//  byte 0 ... 3   4      5         6..7     8 ...
-//      "RSIO"     kind   version   length   length bytes of MessagePack | zeros | [mac, 32 bytes: only when kind has SIGNED]
+// A datagram has the text "RSIO" in bytes 0 to 3, the kind in byte 4, the version of the format in byte 5, and the length of the message in
+// bytes 6 and 7. The message, in MessagePack, begins at byte 8 and is followed by zeros. If the kind has the bit SIGNED, the datagram ends
+// in a mac of 32 bytes.
 
 export interface Discover {
   /** Protocol versions that the client supports. */
   readonly versions: readonly number[];
   /** Unique for every request. The answer repeats it. */
   readonly nonce: Uint8Array;
-  /** Namespace whose servers answer; null for every namespace. */
+  /** Namespaceid of the servers that should answer; null if the servers of every namespace should. */
   readonly namespaceid: number | null;
   /** Size to which the answer is padded, at most the size of the request; 0 for no padding. */
   readonly answerBytes: number;
@@ -41,7 +42,7 @@ export interface Offer {
   readonly namespaceid: number;
   readonly server: string;
   readonly serverid: number;
-  /** New at every start of the listener: 32 hex digits. */
+  /** 32 hexadecimal digits that are new at every start of the listener. */
   readonly instance: string;
   readonly interfaces: readonly OfferedInterface[];
 }
@@ -79,7 +80,10 @@ const interfaceFields = record<OfferedInterface>({
 
 type InterfaceItems = readonly [name: string, address: string, port: number, linkMbps: number | null, mtuBytes: number | null];
 
-/** On the wire an interface is an array, so that eight interfaces fit in every datagram. Items that a newer peer adds are ignored. */
+/**
+ * On the wire, an interface is an array instead of a map, so that eight interfaces fit into every datagram. Items that a newer peer appends
+ * to the array are ignored.
+ */
 const interfaceItems: Guard<InterfaceItems> = (value, field) => {
   const items: unknown[] = Array.isArray(value) ? value : [];
   const [itsName, address, port, linkMbps, mtuBytes] = items;
@@ -108,15 +112,15 @@ const offerCodec = codec<OfferOnWire>('OFFER', {
 });
 
 /**
- * Encodes a request of `sizeBytes` in total, DISCOVERY_REQUEST_BYTES to DATAGRAM_MAX_BYTES. It is signed if `key` (discoveryKey in auth/keys.ts)
- * is not null.
+ * Encodes a request of `sizeBytes`, which must be between DISCOVERY_REQUEST_BYTES and DATAGRAM_MAX_BYTES. The request is signed if `key`,
+ * the result of discoveryKey() in auth/keys.ts, is not null.
  */
 export function encodeDiscover(message: Discover, key: Buffer | null, sizeBytes: number): Buffer {
   assert(sizeBytes >= DISCOVERY_REQUEST_BYTES && sizeBytes <= DATAGRAM_MAX_BYTES, `A request of ${sizeBytes} bytes is out of bounds`);
   return datagram(KIND.DISCOVER, discoverCodec.encode(message), key, sizeBytes);
 }
 
-/** Encodes an answer, padded to `sizeBytes` if it is smaller. It is signed if `key` is not null. */
+/** Encodes an answer, and pads it to `sizeBytes` if it is smaller. The answer is signed if `key` is not null. */
 export function encodeOffer(message: Offer, key: Buffer | null, sizeBytes: number): Buffer {
   const interfaces = message.interfaces.map(
     (offered): InterfaceItems => [offered.name, offered.address, offered.port, offered.linkMbps, offered.mtuBytes],
@@ -137,7 +141,7 @@ function datagram(kind: number, body: Buffer, key: Buffer | null, sizeBytes: num
   return bytes;
 }
 
-/** Decodes a datagram. The message does not refer to `bytes`. Never throws. */
+/** Decodes a datagram. The decoded message shares no memory with `bytes`. Never throws. */
 export function decodeDiscovery(bytes: Buffer, key: Buffer | null): DiscoveryDatagram {
   const start = bytes.subarray(0, MAGIC.length);
   if (!start.equals(MAGIC.subarray(0, start.length))) return { kind: 'drop', reason: 'foreign' };
@@ -151,7 +155,8 @@ export function decodeDiscovery(bytes: Buffer, key: Buffer | null): DiscoveryDat
   if (bodyEnd - PREFIX_BYTES > DISCOVERY_MESSAGE_MAX_BYTES) return { kind: 'drop', reason: 'oversized' };
   if (bodyEnd > paddedEnd) return { kind: 'drop', reason: 'truncated' };
   if (kind === KIND.DISCOVER && bytes.length < DISCOVERY_REQUEST_BYTES) return { kind: 'drop', reason: 'truncated' };
-  // Compare in one call, not byte by byte: a storm of large datagrams must not monopolize the server's event loop.
+  // Compare the padding in one call instead of byte by byte, because a storm of large datagrams must not monopolize the server's event
+  // loop.
   if (!bytes.subarray(bodyEnd, paddedEnd).equals(ZEROS.subarray(0, paddedEnd - bodyEnd))) return { kind: 'drop', reason: 'malformed' };
   const signature = isSigned ? signatureOf(bytes, key) : 'none';
   try {

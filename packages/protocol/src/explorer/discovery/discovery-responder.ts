@@ -1,6 +1,6 @@
-// Answers discovery datagrams: returns the bytes of an answer, or counts why there is none. Pure; the sockets are the server's job.
-// Invariants: an answer is never larger than its request. Answers are limited for each address and in total. The memory for addresses is
-// bounded.
+// Answers discovery datagrams: returns the bytes of an answer, or counts why there is none. This module opens no sockets; the server passes
+// the datagrams to it. Invariants: an answer is never larger than its request; the rate of answers is limited for each address and in
+// total; the memory for addresses is bounded.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import { chooseVersion, PROTOCOL_VERSIONS } from '../../wire/features.ts';
@@ -10,13 +10,16 @@ import { type DiscoveryDrop, decodeDiscovery, encodeOffer, type Offer } from './
 export interface DiscoveryIdentity {
   /** The server's own description. */
   readonly offered: Omit<Offer, 'version' | 'nonce'>;
-  /** `signed`: only requests with a valid mac are answered. If the configuration says `no`, the server has no responder. */
+  /**
+   * If the value is `signed`, only requests with a valid mac are answered. A server whose configuration has `explore = no` has no
+   * responder.
+   */
   readonly explore: 'yes' | 'signed';
-  /** Key that signs the answers; null if they are unsigned. */
+  /** Key that signs the answers; null if answers are unsigned. */
   readonly namespacekey: string | null;
 }
 
-/** Outcomes of datagrams. `signature`: `explore = signed` is set, and the request was unsigned or wrongly signed. */
+/** Outcomes of datagrams. `signature` means that the server has `explore = signed`, and that the request was unsigned or wrongly signed. */
 export type DiscoveryOutcome = 'answered' | DiscoveryDrop | 'not-a-request' | 'signature' | 'namespace' | 'answer-too-large' | 'rate';
 
 export class DiscoveryResponder {
@@ -57,7 +60,7 @@ export class DiscoveryResponder {
     return this.budget.size;
   }
 
-  /** Returns the answer to a datagram from address `from`, or null. `nowMs` comes from a monotonic clock. */
+  /** Returns the answer to a datagram from address `from`, or null if the datagram gets no answer. `nowMs` comes from a monotonic clock. */
   answerTo(datagram: Buffer, from: string, nowMs: number): Buffer | null {
     const answer = this.decide(datagram, from, nowMs);
     const outcome = typeof answer === 'string' ? answer : 'answered';
@@ -74,7 +77,8 @@ export class DiscoveryResponder {
     if (explore === 'signed' && received.signature !== 'right') return 'signature';
     if (namespaceid !== null && namespaceid !== offered.namespaceid) return 'namespace';
     if (answerBytes > datagram.length) return 'answer-too-large';
-    // A correct signature makes a source known. Its budget is separate from that of unsigned requests with the same address.
+    // A correct signature makes a source known. Signed requests have a budget of their own, apart from unsigned requests from the same
+    // address.
     const isSigned = received.signature === 'right';
     const source = isSigned ? `signed ${from}` : from;
     if (!this.budget.mayAnswer(source, isSigned || this.isKnown(from), nowMs)) return 'rate';

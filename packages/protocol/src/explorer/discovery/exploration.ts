@@ -1,5 +1,5 @@
 // Input and output types of an exploration, shared by explorer.ts, which runs it, and answers.ts, which judges the answers. Invariant:
-// every text in these types has passed the guards of the wire.
+// every text from a peer has passed the guards of the wire.
 
 import type { RandomBytes } from '../../auth/handshake-frames.ts';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -11,7 +11,7 @@ import type { Finding } from './finding.ts';
 export interface ExploreLocal {
   readonly name: string;
   readonly address: string;
-  /** Broadcast address of the interface's subnet (interfaces.ts); null if only `targets` are asked from this interface. */
+  /** Broadcast address of the interface's subnet (interfaces.ts); null if this interface asks only the `targets`. */
   readonly broadcast: string | null;
 }
 
@@ -19,7 +19,7 @@ export interface ExploreOptions {
   readonly locals: readonly ExploreLocal[];
   /** UDP port of the namespace, used for broadcasts. */
   readonly port: number;
-  /** Addresses asked in addition to the broadcasts, from every local address of the same family. */
+  /** Addresses that are asked in addition to the broadcasts, each from every local address of the same family. */
   readonly targets: readonly DatagramPeer[];
   /** Key that signs requests and answers; null if requests are unsigned and unsigned answers are accepted. */
   readonly namespacekey: string | null;
@@ -34,7 +34,7 @@ export interface ExploreOptions {
   readonly onFound?: (server: FoundServer) => void;
 }
 
-/** One pair of addresses over which a server answered. */
+/** A pair of addresses over which a server answered. */
 export interface Heard {
   /** Name and address of the local interface. */
   readonly local: string;
@@ -58,7 +58,7 @@ export interface FoundServer {
 }
 
 export interface Exploration {
-  /** Sorted by namespaceid, serverid, instance. */
+  /** The servers found, sorted by namespaceid, serverid and instance. */
   readonly servers: readonly FoundServer[];
   readonly findings: readonly Finding[];
 }

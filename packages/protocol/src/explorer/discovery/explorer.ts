@@ -1,6 +1,6 @@
 // Runs one exploration: sends requests by broadcast and by address from every local interface, several times, and listens for a bounded
-// time. It reports the servers found and the answers rejected. Deciding which answers to believe is answers.ts' job. Invariant: an
-// exploration ends in bounded time and leaves no socket and no timer behind.
+// time. The result of an exploration contains the servers found and the answers rejected. The module answers.ts decides which answers are
+// accepted. Invariant: an exploration ends in bounded time and leaves no socket and no timer behind.
 
 import { isIPv4 } from 'node:net';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -18,7 +18,10 @@ interface LocalSocket {
   readonly socket: DatagramSocket;
 }
 
-/** Completes after `durationMs`. Never rejects because of the machine or the network; such problems become findings. */
+/**
+ * Completes after `durationMs`. The promise never rejects because of a problem of the machine or the network; such problems become
+ * findings.
+ */
 export async function explore(options: ExploreOptions): Promise<Exploration> {
   const { clock, durationMs = DISCOVERY_WAIT_MS } = options;
   const findings = new Findings();
@@ -65,7 +68,10 @@ async function openSockets({ locals, sockets, clock }: ExploreOptions, answers: 
   return ears;
 }
 
-/** Sends one round of requests from one interface. Each round has its own nonce, so that round trips are attributed correctly. */
+/**
+ * Sends one round of requests from one interface. Each round has its own nonce, so that every answer is matched with the round that caused
+ * it.
+ */
 function ask(
   { local, socket }: LocalSocket,
   targets: readonly DatagramPeer[],
@@ -92,7 +98,7 @@ function ask(
   }
 }
 
-/** The kernel sends nothing to other machines from a loopback address. */
+/** True if `local` can send to `target`. The kernel sends nothing to other machines from a loopback address. */
 function canAsk(local: string, target: string): boolean {
   return isIPv4(local) === isIPv4(target) && (!isLoopback(local) || isLoopback(target));
 }

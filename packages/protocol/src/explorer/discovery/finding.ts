@@ -1,6 +1,6 @@
-// Findings: what an exploration or a probe noticed besides its result, so that nothing is dropped silently. Displaying them is the
-// programs' job. Invariant: texts contain no control characters, because peers' names pass the guards of the wire. Lists of findings are
-// bounded.
+// A finding is an observation that an exploration or a probe reports besides its result, so that nothing is dropped silently. The programs
+// display the findings. Invariants: texts contain no control characters, because the names from peers have passed the guards of the wire;
+// lists of findings are bounded.
 
 import { FINDINGS_PER_KIND_MAX } from './limits.ts';
 
@@ -37,7 +37,8 @@ export interface Finding {
 }
 
 /**
- * Collects findings, one for each kind and object. Beyond FINDINGS_PER_KIND_MAX of a kind, findings about further objects are only counted.
+ * Collects findings, one for each kind and object. After FINDINGS_PER_KIND_MAX findings of a kind, those about further objects are only
+ * counted.
  */
 export class Findings {
   private readonly byKey = new Map<string, Finding>();

@@ -1,34 +1,40 @@
-// Bounds of discovery. Units are in the names.
-// src/limits.ts asserts their relations to bounds of other folders.
+// Bounds of discovery; each name includes the unit. The assertions in src/limits.ts
+// check these bounds against the bounds of other folders.
 
 /** Largest datagram that UDP can carry over IPv4. */
 export const DATAGRAM_MAX_BYTES = 65_507;
-/** Minimum size of a request; every answer fits in this size. A server therefore cannot be used to flood a third machine. */
+/**
+ * Minimum size of a request; every answer fits in this size. No answer is therefore larger than its request, so that an attacker cannot use
+ * a server to amplify a flood.
+ */
 export const DISCOVERY_REQUEST_BYTES = 1_360;
 export const DISCOVERY_MESSAGE_MAX_BYTES = 1_300;
 export const DISCOVERY_NONCE_BYTES = 16;
-/** Duration of an exploration. Its first half sends the requests DISCOVERY_ROUNDS times. */
+/** Duration of an exploration. The requests are sent DISCOVERY_ROUNDS times during the first half of an exploration. */
 export const DISCOVERY_WAIT_MS = 1_000;
 export const DISCOVERY_ROUNDS = 3;
 /** Maximum number of addresses that an exploration asks directly, in addition to the broadcasts. */
 export const DISCOVERY_TARGETS_MAX = 256;
-/** Maximum number of answers that an exploration keeps. Later answers are only counted. */
+/** Maximum number of answers that an exploration keeps; later answers are only counted. */
 export const DISCOVERY_ANSWERS_MAX = 1_024;
-/** Maximum number of findings kept for each kind. Further findings of that kind are only counted. */
+/** Maximum number of findings that are kept for each kind; further findings of the kind are only counted. */
 export const FINDINGS_PER_KIND_MAX = 16;
-/** Answers that a server sends to one address: DISCOVERY_BURST_PER_SOURCE at once, then DISCOVERY_RATE_PER_SOURCE a second. */
+/** Limit on the answers to one address: a burst of DISCOVERY_BURST_PER_SOURCE, then DISCOVERY_RATE_PER_SOURCE per second. */
 export const DISCOVERY_BURST_PER_SOURCE = 64;
 export const DISCOVERY_RATE_PER_SOURCE = 16;
-/** Answers that a server sends to all unknown addresses together: DISCOVERY_BURST at once, then DISCOVERY_RATE a second. */
+/** Limit on the answers to all unknown addresses together: a burst of DISCOVERY_BURST, then DISCOVERY_RATE per second. */
 export const DISCOVERY_BURST = 1_024;
 export const DISCOVERY_RATE = 256;
 /**
- * Answers reserved for known sources: DISCOVERY_BURST_KNOWN at once, then DISCOVERY_RATE_KNOWN a second. A source is known if it signs correctly
- * or if a client has authenticated from its address.
+ * Answers reserved for known sources: a burst of DISCOVERY_BURST_KNOWN, then DISCOVERY_RATE_KNOWN per second. A source is known if its
+ * request is signed correctly, or if a client has authenticated from its address.
  */
 export const DISCOVERY_BURST_KNOWN = 256;
 export const DISCOVERY_RATE_KNOWN = 64;
-/** While answers are scarce, a source that received one within this time may have to wait. */
+/** While answers are scarce, a source that received an answer within this time may have to wait for the next one. */
 export const DISCOVERY_SCARCE_MS = 10_000;
-/** Number of addresses whose answers a server counts. When more ask, the server removes the address that asked least recently. */
+/**
+ * Maximum number of addresses for which a server counts answers. When more addresses ask, the server forgets the one that asked least
+ * recently.
+ */
 export const DISCOVERY_SOURCES_MAX = 4_096;

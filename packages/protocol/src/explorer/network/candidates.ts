@@ -1,6 +1,7 @@
 // Pairs client interfaces with server interfaces as candidate paths, and gives a reason for each interface left out. Pure. Interfaces on a
-// common subnet are paired. If no two share a subnet, the i-th is paired with the i-th. `all` pairs every client interface with every
-// server interface. Invariant: every interface is in a candidate or has a reason.
+// common subnet are paired. If no two interfaces share a subnet, the i-th interface of the client is paired with the i-th interface of the
+// server. The choice `all` pairs every client interface with every server interface. Invariant: every interface is in a candidate or has a
+// reason.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 
@@ -23,7 +24,7 @@ export interface Candidate<L, R> {
 export interface LeftOut<L, R> {
   readonly local: L | null;
   readonly remote: R | null;
-  /** Text for people; it follows the interface's name and a colon. */
+  /** Text for people, which is printed after the interface's name and a colon. */
   readonly reason: string;
 }
 
@@ -32,7 +33,9 @@ export interface Pairing<L, R> {
   readonly leftOut: LeftOut<L, R>[];
 }
 
-/** Returns candidates in order of `locals`, then `remotes`. Addresses of different families are never paired. */
+/**
+ * Returns the candidates, ordered by their position in `locals` and then in `remotes`. Addresses of different families are never paired.
+ */
 export function pairCandidates<L extends LocalInterface, R extends RemoteInterface>(
   locals: readonly L[],
   remotes: readonly R[],
@@ -41,7 +44,7 @@ export function pairCandidates<L extends LocalInterface, R extends RemoteInterfa
   return considerCandidates(locals, remotes, choice).candidates;
 }
 
-/** As `pairCandidates`, with the interfaces that are left out and the reasons. */
+/** Like `pairCandidates`, but also returns the interfaces that are left out, with the reasons. */
 export function considerCandidates<L extends LocalInterface, R extends RemoteInterface>(
   locals: readonly L[],
   remotes: readonly R[],
@@ -78,7 +81,7 @@ export function considerCandidates<L extends LocalInterface, R extends RemoteInt
   };
 }
 
-/** True if, judging by the local subnet, no router is between the two interfaces. */
+/** True if the remote address is in the subnet of the local interface, so that no router is between them. */
 export function isOnLink({ local, remote }: Candidate<LocalInterface, RemoteInterface>): boolean {
   return local.prefixLength !== null && isSameSubnet(local.address, local.prefixLength, remote.address);
 }

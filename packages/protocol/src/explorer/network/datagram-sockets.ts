@@ -1,5 +1,5 @@
-// UDP as a port: sockets that send and receive datagrams. The product uses node:dgram, and tests use an in-memory network. The contents of
-// datagrams are the callers' job. Invariant: a socket that is closed or has failed no longer calls its handler.
+// An interface to UDP sockets. The product implements it with node:dgram, and tests implement it with an in-memory network. The callers
+// define the contents of the datagrams. Invariant: a socket that is closed or has failed no longer calls its handler.
 
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';
@@ -12,15 +12,18 @@ export interface DatagramPeer {
 }
 
 export interface DatagramSocket {
-  /** `failed`: called if the kernel did not send the datagram (no route, too large). Without that call, the datagram may still get lost. */
+  /**
+   * Calls `failed` if the kernel did not send the datagram, for example because it is too large. A datagram that was sent may still get
+   * lost.
+   */
   send(datagram: Buffer, to: DatagramPeer, failed: (reason: string) => void): void;
   close(): void;
 }
 
 export interface DatagramEvents {
-  /** `datagram` belongs to the handler. */
+  /** The handler may keep `datagram`, and may change it. */
   onDatagram(datagram: Buffer, from: DatagramPeer): void;
-  /** The socket is unusable from now on. */
+  /** Called when the socket has failed and can no longer be used. */
   onFailed(reason: string): void;
 }
 

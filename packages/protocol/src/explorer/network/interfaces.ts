@@ -1,6 +1,6 @@
-// The interfaces of this machine: addresses from the C library, link properties from /sys. Deciding whether an interface suits a purpose is
-// the callers' job. Invariant: an unknown property is null, never a guess. Every address in 127/8 counts as an address of lo with prefix
-// length 24.
+// Describes the interfaces of this machine, with addresses from the C library and link properties from /sys. Deciding whether an interface
+// suits a purpose is the callers' job. Invariant: an unknown property is null, never a guess. Every address in 127/8 counts as an address
+// of lo with prefix length 24.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
@@ -32,7 +32,7 @@ interface InterfaceAddress {
   readonly prefixLength: number;
 }
 
-/** Sources of what this module reports. Tests supply their own. */
+/** Sources of the facts that this module reports. Tests supply their own. */
 export interface InterfaceFacts {
   /** Addresses of the interfaces that are running. */
   addresses(): readonly InterfaceAddress[];
@@ -69,7 +69,10 @@ export const systemFacts: InterfaceFacts = {
   },
 };
 
-/** Asking the kernel requires a file descriptor. A daemon that has run out of descriptors must not exit for that reason. */
+/**
+ * Returns the interfaces that the kernel reports, or none if the query fails. The query needs a file descriptor, and a daemon that has run
+ * out of descriptors must not exit because of that.
+ */
 function interfaces(): ReturnType<typeof os.networkInterfaces> {
   try {
     return os.networkInterfaces();
@@ -78,7 +81,7 @@ function interfaces(): ReturnType<typeof os.networkInterfaces> {
   }
 }
 
-/** Every address of this machine with its interface, including interfaces without carrier. Loopback comes last. */
+/** Returns every address of this machine with its interface; interfaces without carrier are included. Loopback comes last. */
 export function machineInterfaces(facts: InterfaceFacts): MachineInterface[] {
   const running = facts.addresses();
   const silent = silentAddresses(facts).filter(({ address }) => !running.some((known) => known.address === address));
@@ -101,7 +104,7 @@ export function readCounters(device: string, facts: InterfaceFacts): ByteCounter
   return receivedBytes === null || sentBytes === null ? null : { receivedBytes, sentBytes };
 }
 
-/** The counters of all devices, by device name. */
+/** Returns a map from the name of each device to its counters. */
 export function allCounters(facts: InterfaceFacts): Map<string, ByteCounters> {
   return new Map(
     facts.devices().flatMap((device) => {
@@ -120,14 +123,17 @@ function describe(facts: InterfaceFacts, { device, address, prefixLength }: Inte
     prefixLength: isLoopback4(address) ? LOOPBACK_PREFIX_LENGTH : prefixLength,
     broadcast: isLoopback4(address) ? LOOPBACK_BROADCAST : broadcastOf(address, prefixLength),
     mtuBytes: numberIn(facts, device, 'mtu'),
-    // An interface without link reports -1 or the largest 32-bit number.
+    // An interface without a link reports a speed of -1 or the largest 32-bit number.
     linkMbps: linkMbps !== null && linkMbps > 0 && linkMbps < 0xffffffff ? linkMbps : null,
     hasCarrier: hasCarrier(facts, device, isRunning),
     isLoopback,
   };
 }
 
-/** A running interface counts as having a carrier if /sys does not list it: /sys may belong to another network namespace. */
+/**
+ * If /sys does not list an interface, it is assumed to have a carrier while it is running, because /sys may belong to another network
+ * namespace.
+ */
 function hasCarrier(facts: InterfaceFacts, device: string, isRunning: boolean): boolean {
   const carrier = facts.file(`${NET_DIR}/${device}/carrier`);
   if (carrier === null) return isRunning;
@@ -154,8 +160,8 @@ function textOf(address: number): string {
 }
 
 /**
- * Finds IPv4 addresses on interfaces that are up but have no carrier. The C library does not list them; the kernel's tables do. One table
- * has the addresses, another has their subnets and devices.
+ * Finds IPv4 addresses on interfaces that are up but have no carrier. The C library does not list these addresses, but the kernel does:
+ * /proc/net/fib_trie has the addresses, and /proc/net/route has their subnets and devices.
  */
 function silentAddresses(facts: InterfaceFacts): InterfaceAddress[] {
   const subnets = connectedSubnets(facts);
@@ -179,7 +185,8 @@ function localAddresses(facts: InterfaceFacts): string[] {
 }
 
 /**
- * /proc/net/route: device, network and mask as hexadecimal numbers in this machine's byte order. Rows of connected subnets have gateway 0.
+ * Each row of /proc/net/route has a device, a network and a mask; the last two are hexadecimal numbers in this machine's byte order. The
+ * rows of connected subnets have gateway 0.
  */
 function connectedSubnets(facts: InterfaceFacts): { device: string; network: number; prefixLength: number }[] {
   const rows = (facts.file('/proc/net/route') ?? '').split('\n').slice(1);

@@ -1,9 +1,12 @@
-// Bounds of UDP sockets. Units are in the names.
-// src/limits.ts asserts their relations to bounds of other folders.
+// Bounds for UDP sockets and for the list of this machine's interfaces.
+// The name of each bound includes the unit.
 
 const MIB = 1024 * 1024;
 
-/** Receive buffer requested from the kernel for each UDP socket. A broadcast can cause many simultaneous answers. */
+/**
+ * Size of the receive buffer that is requested for each UDP socket. The buffer is large because a broadcast can cause many simultaneous
+ * answers.
+ */
 export const DATAGRAM_BUFFER_BYTES = MIB;
 
 export const IP_LIST_MAX_BYTES = 4 * MIB;

@@ -1,5 +1,6 @@
-// Finds out which paths to a server work: pairs the interfaces and probes one candidate after another, so that their rates do not disturb
-// each other. Probing one candidate is probe.ts' job. Invariant: every interface of both sides is in a report or is left out with a reason.
+// Finds out which paths to a server work. Pairs the interfaces and probes the candidates one after another, because simultaneous probes
+// would distort the measured rates. The module probe.ts probes a single candidate. Invariant: every interface of both sides is in a report
+// or is left out with a reason.
 
 import { considerCandidates } from '../network/candidates.ts';
 import type { Finding } from '../discovery/finding.ts';
@@ -18,7 +19,7 @@ export interface ExamineOptions {
   readonly onReport?: (report: ProbeReport, done: number, total: number) => void;
 }
 
-/** Probes every candidate. Never rejects because of the network or the servers. */
+/** Probes every candidate. The promise never rejects because of the network or a server. */
 export async function examine(options: ExamineOptions): Promise<Examination> {
   const { locals, remotes, choice, login, expected, ports, onReport } = options;
   const { candidates, leftOut } = considerCandidates(locals, remotes, choice);
@@ -33,13 +34,19 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   return { reports, leftOut, findings: oneDevice(reports) };
 }
 
-/** A key that was refused once is not tried again, because the server locks out an address after too many failures. */
+/**
+ * Copies the refusal of the key to the report on another path to the same server. A key that was refused once is not tried again, because a
+ * server delays a node after too many wrong proofs.
+ */
 function refusedToo(report: ProbeReport, { failure, failureCode, server }: ProbeReport): ProbeReport {
   const isSame = report.failure === null && report.server?.instance === server?.instance;
   return isSame ? { ...report, failure, failureCode } : report;
 }
 
-/** Reports paths that share one cable unintentionally, because a single fault would break all of them. */
+/**
+ * Reports that all paths leave through one device although their addresses are on several devices, because a single fault would then break
+ * all paths.
+ */
 function oneDevice(reports: readonly ProbeReport[]): Finding[] {
   const [first, ...others] = reports.filter(({ leavesBy }) => leavesBy !== null);
   const isMeant = others.every(({ device }) => device === first?.device);

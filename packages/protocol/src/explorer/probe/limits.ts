@@ -1,5 +1,5 @@
-// Bounds of probes, at both ends. Units are in the names.
-// Invariant: the relations asserted below. src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of probes, which client and server keep; each name includes the unit. Invariant: the relations that are asserted at the end of
+// this file. The assertions in src/limits.ts check these bounds against the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SEGMENT_BYTES } from '../../link/limits.ts';
@@ -7,7 +7,7 @@ import { SEGMENT_BYTES } from '../../link/limits.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Sizes of the IPv4 and UDP headers. A datagram needs an MTU that is larger by this many bytes. */
+/** Size of the IPv4 and UDP headers together. The MTU must exceed the size of a datagram by this many bytes. */
 export const DATAGRAM_HEADERS_BYTES = 28;
 
 /** A server ends a probe connection after this time, or after PROBE_BYTES_MAX in both directions together. */
@@ -15,19 +15,25 @@ export const PROBE_TIME_MAX_MS = 10_000;
 export const PROBE_BYTES_MAX = 2 * 1024 * MIB;
 export const PROBE_SLOTS = 16;
 export const PROBE_WINDOW_BYTES = PROBE_SLOTS * SEGMENT_BYTES;
-/** Maximum READ data that a server sends in one event-loop turn, and maximum that it queues for one probe. */
+/**
+ * Amount of READ data after which a server stops answering a probe for the rest of an event-loop turn. A server also stops answering a
+ * probe while this much output to the probe is queued.
+ */
 export const PROBE_TURN_BYTES = 8 * SEGMENT_BYTES;
 export const PROBE_PINGS = 8;
-/** Duration of a burst, in each direction. */
+/** Duration of a burst; a probe sends one burst in each direction. */
 export const PROBE_BURST_MS = 200;
-/** A burst keeps as many bytes in flight as the rate measured so far moves in this time, and at least PROBE_AHEAD_MIN_BYTES. */
+/**
+ * A burst keeps in flight as many bytes as the path moves, at the rate measured so far, in this time plus one round trip. A burst always
+ * keeps at least PROBE_AHEAD_MIN_BYTES in flight.
+ */
 export const PROBE_AHEAD_MS = 50;
 export const PROBE_AHEAD_MIN_BYTES = 64 * KIB;
 export const PROBE_BURST_MAX_BYTES = PROBE_BYTES_MAX / 4;
 /** Maximum wait of a probe for any single answer. */
 export const PROBE_ANSWER_TIMEOUT_MS = 3_000;
 export const PROBE_DATAGRAM_TIMEOUT_MS = 300;
-/** Maximum number of attempts for a datagram of one size before that size counts as lost. */
+/** Maximum number of attempts to get a datagram of one size through. */
 export const PROBE_DATAGRAM_TRIES = 3;
 
 assert(

@@ -1,6 +1,6 @@
-// Measures the rate of a path in one direction: READs, or WRITEs of zeros, kept in flight for a short time. The bytes in flight follow the
-// rate measured so far, so that a slow link is not filled for seconds. Invariant: the bytes in flight never exceed the slots and the
-// window. An unrequested answer ends the probe.
+// Measures the rate of a path in one direction by keeping READs, or WRITEs of zeros, in flight for a short time. The number of bytes in
+// flight follows the rate measured so far, so that the burst does not fill a slow link for seconds. Invariant: the bytes in flight never
+// exceed what the slots and the window permit. An unrequested answer ends the probe.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -28,16 +28,22 @@ export interface BurstResult {
 
 export interface BurstSetting {
   readonly welcome: Welcome;
-  /** Last seq of each slot on this link, passed on from burst to burst. */
+  /** Last seq of each slot on this link. Each burst continues where the previous one stopped. */
   readonly seqs: number[];
   readonly clock: Clock;
   readonly roundTripMs: number;
 }
 
-/** Number of requests among which the bytes in flight are divided, so that answers arrive before all are used up. */
+/**
+ * Number of requests among which the bytes in flight are divided, so that the first answer arrives while other requests are still in
+ * flight.
+ */
 const REQUESTS_AHEAD = 4;
 const DURATION_MIN_MS = 0.01;
-/** Lower limit for the transfer time, as a share of the elapsed time: round trips vary, and subtracting one could leave almost nothing. */
+/**
+ * Minimum transfer time as a share of the elapsed time. Round trips vary, so that subtracting one from the elapsed time could leave almost
+ * nothing.
+ */
 const MOVING_SHARE_MIN = 0.1;
 
 class Burst implements FrameReceiver {
@@ -89,7 +95,7 @@ class Burst implements FrameReceiver {
     this.finished({ bytes: this.doneBytes, durationMs: Math.max(this.lastMs - this.startMs, DURATION_MIN_MS) });
   }
 
-  /** Rate so far. The first round trip moves no data, so it is subtracted. */
+  /** Rate so far. One round trip is subtracted from the elapsed time, because no data arrives before the first answer. */
   private get bytesPerMs(): number {
     const elapsedMs = this.lastMs - this.startMs;
     return this.doneBytes / Math.max(elapsedMs - this.roundTripMs, elapsedMs * MOVING_SHARE_MIN, DURATION_MIN_MS);
@@ -119,7 +125,7 @@ class Burst implements FrameReceiver {
       return;
     }
     const at = encoder.beginIo(bytes);
-    // The buffer's previous contents must not reach the server.
+    // Fill the body with zeros, because the buffer's previous contents must not reach the server.
     encoder.buffer.fill(0, at, at + bytes);
     encoder.endIo(OP.WRITE, 0, 0, slot, seq, 0, sectors, bytes);
   }

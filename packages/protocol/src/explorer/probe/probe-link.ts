@@ -1,6 +1,6 @@
-// The connection of one probe: TCP from the candidate's address, the handshake with the feature `probe`, and PINGs. Measuring over it is
-// the job of probe.ts and probe-burst.ts. Invariant: unless the server agrees to that feature, the link sends no PROOF, so that a probe
-// never becomes a path or a session. Every wait is bounded, and closing the link fails the pending wait.
+// The connection of one probe: TCP from the candidate's address, the handshake with the feature `probe`, and PINGs. The measurements over
+// this connection are in probe.ts and probe-burst.ts. Invariant: unless the server agrees to the feature `probe`, the link sends no PROOF,
+// so that a probe never becomes a path or a session. Every wait is bounded, and closing the link fails the pending wait.
 
 import { ClientHandshake } from '../../auth/handshake-client.ts';
 import { wholeFrame } from '../../auth/handshake-frames.ts';
@@ -20,10 +20,10 @@ import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from
 import type { Challenge, Welcome } from '../../wire/messages.ts';
 import type { ProbeCandidate, ProbeLogin, ProbePorts } from './probe-report.ts';
 
-/** Receives frames during a wait. Throwing ends the wait. */
+/** Receives the frames that arrive during a wait. An exception from the receiver ends the wait. */
 export interface FrameReceiver {
   frame(header: Header, body: Buffer, offset: number): void;
-  /** All frames of one receive event were passed on. */
+  /** Called after all frames of one receive event have been passed on. */
   received(): void;
 }
 
@@ -32,14 +32,14 @@ interface Waiting {
   readonly fail: (error: RsError) => void;
 }
 
-/** Length of a random node name that no server knows. The server sends the same CHALLENGE for every name. */
+/** Number of random bytes in a node name that no server knows. A server sends CHALLENGE whether it knows the name or not. */
 const ANONYMOUS_NAME_BYTES = 6;
 const ANONYMOUS = { nodekey: '', serverkey: null };
 
 export class ProbeLink implements ConnectionEvents {
   readonly connection: Connection;
   private readonly clock: Clock;
-  /** Limits the whole probe, because a server could prolong it even though each single wait is short. */
+  /** Time limit for the whole probe, because a server could otherwise prolong it even though each single wait is bounded. */
   private readonly deadline: Timer;
   private waiting: Waiting | null = null;
   private closedBy: RsError | null = null;
@@ -78,14 +78,14 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Performs the handshake from HELLO to CHALLENGE. Without `login` it uses a random node name. Rejects with the code of a REFUSE,
-   * E_TIMEOUT, E_RESET, E_PROTOCOL or E_VERSION.
+   * Performs the handshake from HELLO to CHALLENGE. If `login` is null, the client calls itself by a random node name. Rejects with the
+   * code of a REFUSE, or with E_TIMEOUT, E_RESET, E_PROTOCOL or E_VERSION.
    */
   async greet(login: ProbeLogin | null, namespaceid: number, interfaceName: string, ports: ProbePorts): Promise<Challenge> {
     const { nodekey, serverkey } = login ?? ANONYMOUS;
     const node = login?.nodename ?? `probe-${ports.random(ANONYMOUS_NAME_BYTES).toString('hex')}`;
     const features = [FEATURE.PROBE];
-    // Instance, machine, boot and process distinguish sessions. A probe never has a session.
+    // A server tells sessions apart by instance, machine, boot and process. A probe never has a session, so it sends constants.
     const origin = { instance: 0, machine: 'probe', boot: 'probe', process: null, interface: interfaceName };
     const hello = { versions: PROTOCOL_VERSIONS, features, namespaceid, node, ...origin };
     const handshake = new ClientHandshake({ nodekey, serverkey, hello }, ports.random);
@@ -94,12 +94,15 @@ export class ProbeLink implements ConnectionEvents {
     return challenge;
   }
 
-  /** True if the server agreed to the feature, so that `prove` may follow. */
+  /** True if the server agreed to the feature `probe`, so that `prove` may be called. */
   get canProve(): boolean {
     return this.handshake !== null;
   }
 
-  /** Performs the handshake from PROOF to WELCOME, after `greet` with login data. Rejects like `greet`, and also with E_AUTH. */
+  /**
+   * Performs the handshake from PROOF to WELCOME. `greet` must have been called with login data before. Rejects like `greet`, and also with
+   * E_AUTH.
+   */
   async prove(): Promise<Welcome> {
     const handshake = this.handshake;
     if (handshake === null) throw new RsError('E_PROTOCOL', 'The server does not support probes: update it');
@@ -125,8 +128,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Passes frames to a taker until the taker resolves. Rejects if the taker throws, if the connection ends, or with E_TIMEOUT and the text
-   * `silence` if no frame arrives for PROBE_ANSWER_TIMEOUT_MS.
+   * Passes frames to the receiver that `takerFor` creates, until the receiver calls `resolve`. Rejects if the receiver throws or the
+   * connection ends. Rejects with E_TIMEOUT and the text `silence` if no frame arrives for PROBE_ANSWER_TIMEOUT_MS.
    */
   async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameReceiver): Promise<T> {
     if (this.closedBy !== null) throw this.closedBy;
@@ -151,7 +154,7 @@ export class ProbeLink implements ConnectionEvents {
     }
   }
 
-  /** Ends the connection with BYE. */
+  /** Ends the connection. Sends BYE first if the handshake was completed. */
   close(): void {
     if (this.connection.isClosed) return;
     if (this.connection.decoder.ioMaxBytes > 0) {

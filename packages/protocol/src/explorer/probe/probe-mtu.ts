@@ -1,6 +1,7 @@
 // Measures the MTU of a path with discovery datagrams of growing size, whose answers have the same size. The kernel forbids fragmentation
-// of each datagram until a smaller MTU is reported for the path. Invariant: a size counts only if an answer of exactly that size arrived.
-// Across routers it counts only if a larger size, sent once, got no answer; otherwise the kernel may have fragmented all of them.
+// of the datagrams until a router reports a smaller MTU for the path. Invariants: a size counts only if an answer of exactly that size
+// arrived. Across routers, a size counts only if a single datagram of a larger size got no answer; otherwise, the kernel may have
+// fragmented all datagrams.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -13,12 +14,9 @@ import type { DatagramPeer, DatagramSocket, DatagramSockets } from '../network/d
 import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
 
 export interface MtuResult {
-  /**
-   * Largest MTU that got through; null if the server does not answer discovery datagrams, or not ours, or if routers make the result
-   * uncertain.
-   */
+  /** Largest MTU that got through; null if the server does not answer our discovery datagrams, or if routers make the result uncertain. */
   readonly bytes: number | null;
-  /** The next larger MTU that was tried and did not get through; at most the interface's own MTU. */
+  /** First MTU that was tried and did not get through, at most the interface's own MTU; null if there is none or it is unknown. */
   readonly failedBytes: number | null;
 }
 
@@ -27,7 +25,7 @@ const UNKNOWN: MtuResult = { bytes: null, failedBytes: null };
 const COMMON_MTUS: readonly number[] = [1400, 1420, 1450, 1492, 1500, 4000, 9000];
 const SMALLEST_MTU = DISCOVERY_REQUEST_BYTES + DATAGRAM_HEADERS_BYTES;
 
-/** `ownBytes`: MTU of the candidate's outgoing interface. */
+/** `ownBytes` is the MTU of the candidate's local interface. */
 export async function measureMtu(
   candidate: ProbeCandidate,
   ownBytes: number,
@@ -48,7 +46,7 @@ export async function measureMtu(
       if (!(await asker.goesThrough(size))) return bytes === null ? UNKNOWN : { bytes, failedBytes: size };
       bytes = size;
     }
-    // If no size was lost, the kernel may have fragmented all of them because a router once reported a smaller MTU.
+    // If every size got an answer, the kernel may have fragmented the datagrams because a router once reported a smaller MTU.
     return isOnLink(candidate) ? { bytes, failedBytes: null } : UNKNOWN;
   } finally {
     asker.close();
@@ -86,7 +84,7 @@ class MtuAsker {
 
   async goesThrough(mtuBytes: number): Promise<boolean> {
     this.sizeBytes = Math.min(mtuBytes - DATAGRAM_HEADERS_BYTES, DATAGRAM_MAX_BYTES);
-    // On a link without routers, a missing answer may be a random loss. Try again.
+    // On a link without routers, try again, because a missing answer may be a random loss.
     for (let attempt = 0; attempt < this.tries; attempt++) if (await this.ask()) return true;
     return false;
   }

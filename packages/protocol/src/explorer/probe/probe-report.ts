@@ -42,8 +42,8 @@ export interface ProbeExpectation {
   readonly namespaceid: number | null;
   readonly serverid: number | null;
   /**
-   * True if only a discovery datagram names the address. In that case the authenticated server must list the address as well. Otherwise a
-   * machine in between that relays all traffic would pass as the server, and could read and modify data on that path.
+   * True if only a discovery datagram names the address. In that case the authenticated server must list the address as well. Otherwise, a
+   * machine that relays all traffic could pass as the server, and could read and modify the data on that path.
    */
   readonly isNamed?: boolean;
 }
@@ -56,7 +56,7 @@ export interface ProbePorts {
   readonly sockets: DatagramSockets | null;
   /** The namespacekey for the discovery datagrams that measure the MTU. */
   readonly namespacekey: string | null;
-  /** This machine's interfaces, and the counters of all devices by name. */
+  /** The interfaces of this machine; `counters` reads the byte counters of its devices, by device name. */
   readonly machine: readonly MachineInterface[];
   readonly counters: () => ReadonlyMap<string, ByteCounters>;
 }
@@ -73,17 +73,17 @@ export interface ProbedServer {
 
 export interface ProbeReport {
   readonly candidate: ProbeCandidate;
-  /** Reason why the candidate cannot be a path; null if every check so far has passed. */
+  /** Reason why the candidate cannot be a path; null if every check has passed. */
   readonly failure: string | null;
   /**
    * Kind of the failure, which selects a remedy: E_UNREACHABLE (TCP did not connect), E_TIMEOUT (connected, no answer), E_RESET, the code
-   * from a REFUSE or the handshake (E_AUTH, E_NAMESPACE, E_VERSION, E_LIMIT, ...), or E_PROTOCOL. It is null exactly when `failure` is
-   * null.
+   * from a REFUSE or the handshake (E_AUTH, E_NAMESPACE, E_VERSION, E_LIMIT, ...), or E_PROTOCOL. The code is null exactly when `failure`
+   * is null.
    */
   readonly failureCode: ErrorCode | null;
   /** Time until TCP connected; null if it did not connect. */
   readonly connectMs: number | null;
-  /** Time from the TCP connection to CHALLENGE, or with login data to WELCOME; null if the handshake did not get that far. */
+  /** Time from the TCP connection to WELCOME, or to CHALLENGE if WELCOME was not received; null if CHALLENGE was not received either. */
   readonly handshakeMs: number | null;
   readonly server: ProbedServer | null;
   /** Shortest of several round trips. */
@@ -95,8 +95,8 @@ export interface ProbeReport {
   /** Device that has the local address; null if this machine does not have the address. */
   readonly device: string | null;
   /**
-   * Devices through which the data really left and arrived; null if unknown (no login data, the server is this machine, or unclear
-   * counters).
+   * Devices through which the data really left and arrived; null if unknown, because there was no login data, the server is this machine,
+   * or the counters are inconclusive.
    */
   readonly leavesBy: string | null;
   readonly arrivesBy: string | null;

@@ -1,7 +1,7 @@
 // Probes one candidate path: reachability, handshake, round trip, rate in both directions, MTU, and the device that really carries the
-// data, which Linux's routing decides and the byte counters show. Pairing interfaces is examine.ts' job. Invariants: a probe never becomes
-// a path or a session and ends in bounded time. Its report includes every failure beside the measurements, and names a device only if that
-// device is certain.
+// data. Linux's routing decides which device that is, and the byte counters show it. The module examine.ts pairs the interfaces.
+// Invariants: a probe never becomes a path or a session, and ends in bounded time. The report includes every failure besides the
+// measurements, and names a device only if the counters show that it carried the data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -18,9 +18,9 @@ import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeRep
 type Measured = { -readonly [K in keyof ProbeReport]: ProbeReport[K] };
 
 /**
- * Never rejects because of the network or the server; such an error becomes the report's `failure`. Without login data it checks only
- * reachability, CHALLENGE and MTU. If `expected.namespaceid` is null, it asks for namespaceid 0. The server will most likely refuse and
- * name its own namespaceid.
+ * The promise never rejects because of the network or the server; such an error becomes the report's `failure`. Without login data, only
+ * reachability, CHALLENGE and MTU are checked. If `expected.namespaceid` is null, the probe asks for namespaceid 0, which most servers
+ * refuse with a sentence that names their own namespaceid.
  */
 export async function probeCandidate(
   candidate: ProbeCandidate,
@@ -53,7 +53,7 @@ export async function probeCandidate(
     measured.failure = error.message;
     measured.failureCode = error.code;
   }
-  // Measure the MTU after a failure, too: data may have stopped because large packets are lost.
+  // Measure the MTU after a failure, too, because the loss of large packets may have caused the failure.
   if (measured.connectMs !== null) await probe.mtu();
   return { ...measured, findings: findings.list };
 }
@@ -89,7 +89,7 @@ class Probe {
     }
   }
 
-  /** Returns WELCOME, or null if there is no login data or the server does not support probes. */
+  /** Performs the handshake. Returns WELCOME, or null if there is no login data or the server does not support probes. */
   private async handshake(link: ProbeLink): Promise<Welcome | null> {
     const { measured, ports, expected, login } = this;
     const startMs = ports.clock.monotonicMs();
@@ -140,7 +140,7 @@ class Probe {
     measured.readBytesPerSecond = (read.bytes / read.durationMs) * 1000;
     const after = ports.counters();
     const { device } = measured;
-    // Traffic within this machine uses lo, whichever interface has the address.
+    // Traffic within this machine goes through lo, regardless of which interface has the address.
     if (device === null || interfaceOf(measured.candidate.remote.address, ports.machine) !== null) return;
     measured.leavesBy = carrierOf('sentBytes', written.bytes, device, before, between);
     measured.arrivesBy = carrierOf('receivedBytes', read.bytes, device, between, after);
@@ -178,12 +178,15 @@ class Probe {
 
 type Counters = ReadonlyMap<string, ByteCounters>;
 
-/** A device carried a burst if it counted at least this share of the bytes. Other traffic and delayed counters prove nothing. */
+/**
+ * A device counts as the carrier of a burst if it counted at least this share of the bytes. A smaller share proves nothing, because it may
+ * come from other traffic or from a counter that is updated late.
+ */
 const CARRIED_SHARE = 0.5;
 
 /**
- * Returns the device that counted the burst of `bytes`. If `expected` is among several (a bridge and its card both count), returns
- * `expected`. Returns null if no device counted the burst, or if too little was sent to tell.
+ * Returns the device whose counter shows the burst of `bytes`. If several counters do, such as those of a bridge and its card, returns
+ * `expected` if it is one of these devices, otherwise the one that counted most. Returns null if no counter shows the burst.
  */
 export function carrierOf(
   direction: keyof ByteCounters,
