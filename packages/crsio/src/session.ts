@@ -51,7 +51,7 @@ export class Session {
     this.#ports.run(effect, (action) => this.dispatch(action));
   }
 
-  /** Draws once for all actions that arrive together, such as the keys of one read. */
+  /** Draws once for all actions that arrive together, for example when one read returns several keys. */
   #draw(): void {
     if (this.#isDrawing) return;
     this.#isDrawing = true;

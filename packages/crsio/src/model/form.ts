@@ -1,6 +1,6 @@
-// An immutable form: its fields, the buttons below them, and the focus. The schema says which values a field accepts; form-to-document.ts
-// checks relations between fields and decides where values are written. Invariant: a form is accepted only if every field is valid by
-// itself.
+// A form as an immutable value, with its fields, the buttons below them, and the focus. The schema says which values a field accepts;
+// form-to-document.ts checks relations between fields and decides where values are written. Invariant: a form is accepted only if every
+// field is valid by itself.
 
 import type { KeyEntry } from '@rsio/common/config/schema/schema';
 import { RsError } from '@rsio/common/lib/errors';
@@ -33,7 +33,7 @@ export interface Form {
   readonly isOpen: boolean;
   /** True while secret values are shown in plain text. */
   readonly isShown: boolean;
-  /** Text of all fields when the form was opened. */
+  /** Text of all fields at the time when the form was opened. */
   readonly initial: string;
   /** Reason why the form was not accepted; cleared by the next change of a field or of the focus. */
   readonly problem: string | null;

@@ -53,8 +53,8 @@ export function explored(state: State, run: number, { servers, findings }: Explo
 }
 
 /**
- * Fills in a login form for the namespace of the chosen server. Uses the form below this screen if that form is for a new namespace, and
- * opens a new form otherwise.
+ * Fills in a login form for the namespace of the chosen server. Uses the form on the screen below if that form is for a new namespace;
+ * otherwise, opens a new form.
  */
 export function takeFound(state: State, index: number): Step {
   const screen = topScreen(state);

@@ -79,8 +79,8 @@ export class ClientHandshake {
 
   /**
    * Takes the frame that answers HELLO. The client does not check the namespaceid, because a server of another namespace has a different K
-   * and cannot prove itself. Throws E_PROTOCOL, E_VERSION if the server chose a version that was not offered, or the error that a REFUSE
-   * names.
+   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, E_PROTOCOL if the frame is otherwise
+   * invalid, or the error that a REFUSE names.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
@@ -120,7 +120,10 @@ export class ClientHandshake {
     return frame;
   }
 
-  /** Takes the frame that answers PROOF. Throws E_PROTOCOL, E_AUTH if the server cannot prove itself, or the error that a REFUSE names. */
+  /**
+   * Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, E_PROTOCOL if the frame is invalid, or the error
+   * that a REFUSE names.
+   */
   onWelcome(frame: Buffer): Welcome {
     this.leave('proved');
     this.throwIfRefused(frame, true);

@@ -9,10 +9,10 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 
-// The body of HELLO, CHALLENGE and REFUSE is MessagePack. After a valid PROOF, the field `mac` of REFUSE is the mac "refuse" under K. The
-// body of PROOF is MessagePack, followed in a join by the mac "join" under J, and always by the mac "client" under K. The body of WELCOME
-// is MessagePack, followed by the mac "server", which is under J in the answer to a join and otherwise under K. The mac "refuse" covers T
-// and the code; any other mac covers T and everything before the mac in the body.
+// The body of HELLO, CHALLENGE and REFUSE is MessagePack. After a valid PROOF, the field `mac` of REFUSE is the mac with the label "refuse"
+// under K. The body of PROOF is MessagePack, followed in a join by the mac "join" under J, and always by the mac "client" under K. The body
+// of WELCOME is MessagePack, followed by the mac "server", which is under J in the answer to a join and otherwise under K. The mac "refuse"
+// covers T and the code; any other mac covers T and everything before the mac in the body.
 
 /** Source of random bytes: randomBytes of node:crypto in production, a seeded generator in tests and the simulator. */
 export type RandomBytes = (lengthBytes: number) => Buffer;
@@ -47,7 +47,7 @@ export function handshakeBody(frame: Buffer, op: number): Buffer {
  * Reassembles a decoded frame, byte for byte as it was received. Copies the body. Throws E_PROTOCOL if the frame is not a message frame.
  */
 export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
-  // An I/O frame has its lba in the place of `length`, so this value would not have been checked.
+  // In an I/O frame, the bytes of `length` belong to the lba, so the decoder has not checked them as a length.
   if (frameEntry(header.op)?.shape !== 'message')
     throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
   const frame = Buffer.alloc(HEADER_BYTES + header.length);

@@ -31,7 +31,7 @@ export type NodeLookup = (node: string) => string | null;
 /** Returns the secret of a session between `node` and this server, or null if there is no such session or it belongs to another node. */
 export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
-/** Limit that applies to a node's proofs after too many wrong ones. */
+/** Limit that applies to a node that has sent too many wrong proofs. */
 export interface ProofLimit {
   readonly waitMs: number;
   /** Secret of the node's current session; null if the node has none. */
@@ -46,7 +46,7 @@ export interface Refusal {
   readonly kind: 'refuse';
   readonly code: ErrorCode;
   readonly sentence: string;
-  /** Set after a valid PROOF, so that the client can verify the origin of the refusal. */
+  /** Lets the client verify the origin of the refusal; null unless the client has sent a valid PROOF. */
   readonly mac: Buffer | null;
   readonly logReason: string;
   /** True if this refusal counts towards the attempt limit. */

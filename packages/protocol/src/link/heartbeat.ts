@@ -120,8 +120,8 @@ export class Heartbeat {
   }
 
   /**
-   * Records a received PONG, and returns the round trip in ms. Returns null if the PONG measures none, for example because it answers no
-   * PING of ours.
+   * Records a received PONG, and returns the round trip in ms. Returns null if the PONG measures no round trip, for example because it
+   * answers no PING of ours.
    */
   onPong(pong: HeartbeatMessage, nowMs: number): number | null {
     this.noteHeard(pong.heard, nowMs);

@@ -1,5 +1,5 @@
-// Bounds of frames and messages; each name includes the unit. Invariant: the relation that is asserted at the end of this file. The
-// assertions in src/limits.ts check these bounds against the bounds of other folders.
+// Bounds of frames and messages; each name includes the unit. Invariant: the assertion at the end of this file holds. The assertions in
+// src/limits.ts check these bounds against the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';

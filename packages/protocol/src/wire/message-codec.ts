@@ -284,7 +284,7 @@ const extentSectors = integer(1, LBA_MAX);
 const extentState = oneOf(EXTENT.DATA, EXTENT.HOLE);
 const extentNumbers = listOf(counter, 2, 2 * EXTENTS_PER_ANSWER_MAX, 'numbers');
 
-/** A flat list of pairs, each of a number of sectors and a state. */
+/** A flat list of pairs; a pair consists of a number of sectors and a state. */
 const extents: Guard<number[]> = (value, field) => {
   const numbers = extentNumbers(value, field);
   numbers.forEach((number, index) => (index % 2 === 0 ? extentSectors : extentState)(number, `${field}[${index}]`));

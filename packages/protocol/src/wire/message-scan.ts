@@ -65,7 +65,8 @@ function scan(bytes: Buffer, at: number, end: number, depth: number): number {
 
 function scanEntries(bytes: Buffer, at: number, end: number, count: number, isMap: boolean, depth: number): number {
   if (depth === MESSAGE_DEPTH_MAX) return WRONG;
-  // The count may claim anything, but the loop is bounded: each entry takes at least one byte, and the first missing entry ends the loop.
+  // The count may claim anything, but the loop is bounded, because each entry takes at least one byte, and the first missing entry ends the
+  // loop.
   let next = at;
   for (let entry = 0; entry < count && next !== WRONG; entry++) {
     if (isMap) {

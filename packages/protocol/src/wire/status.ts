@@ -1,5 +1,5 @@
 // Status numbers of answers, each with one errno and one sentence. Numbers are never reused. Each frontend maps the statuses to its own
-// error numbers, of which NBD has fewer. Code that knows which object failed writes a more specific sentence.
+// error numbers (NBD has fewer of them). Code that knows which object failed writes a more specific sentence.
 
 export const STATUS = {
   OK: 0,

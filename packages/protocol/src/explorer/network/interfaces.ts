@@ -15,7 +15,7 @@ export interface MachineInterface {
   /** Broadcast address of the subnet; null for IPv6 and for a subnet of one or two addresses. */
   readonly broadcast: string | null;
   readonly mtuBytes: number | null;
-  /** Speed of the link; null if the device does not report it (lo and virtual devices). */
+  /** Speed of the link; null if the device, such as lo or a virtual device, does not report it. */
   readonly linkMbps: number | null;
   readonly hasCarrier: boolean;
   readonly isLoopback: boolean;

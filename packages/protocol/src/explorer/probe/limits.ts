@@ -1,5 +1,5 @@
-// Bounds of probes, which client and server keep; each name includes the unit. Invariant: the relations that are asserted at the end of
-// this file. The assertions in src/limits.ts check these bounds against the bounds of other folders.
+// Bounds of probes, which client and server keep; each name includes the unit. Invariant: the assertion at the end of this file holds. The
+// assertions in src/limits.ts check these bounds against the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SEGMENT_BYTES } from '../../link/limits.ts';
@@ -30,7 +30,7 @@ export const PROBE_BURST_MS = 200;
 export const PROBE_AHEAD_MS = 50;
 export const PROBE_AHEAD_MIN_BYTES = 64 * KIB;
 export const PROBE_BURST_MAX_BYTES = PROBE_BYTES_MAX / 4;
-/** Maximum wait of a probe for any single answer. */
+/** Maximum time that a probe waits for a single answer. */
 export const PROBE_ANSWER_TIMEOUT_MS = 3_000;
 export const PROBE_DATAGRAM_TIMEOUT_MS = 300;
 /** Maximum number of attempts to get a datagram of one size through. */

@@ -42,8 +42,8 @@ export interface ProbeExpectation {
   readonly namespaceid: number | null;
   readonly serverid: number | null;
   /**
-   * True if only a discovery datagram names the address. In that case the authenticated server must list the address as well. Otherwise, a
-   * machine that relays all traffic could pass as the server, and could read and modify the data on that path.
+   * True if only a discovery datagram names the address. If `isNamed` is true, the authenticated server must list the address as well.
+   * Otherwise, a machine that relays all traffic could pass as the server, and could read and modify the data on that path.
    */
   readonly isNamed?: boolean;
 }
@@ -81,7 +81,7 @@ export interface ProbeReport {
    * is null.
    */
   readonly failureCode: ErrorCode | null;
-  /** Time until TCP connected; null if it did not connect. */
+  /** Time until the TCP connection was established; null if it was not. */
   readonly connectMs: number | null;
   /** Time from the TCP connection to WELCOME, or to CHALLENGE if WELCOME was not received; null if CHALLENGE was not received either. */
   readonly handshakeMs: number | null;
