@@ -1,11 +1,12 @@
-// Batches reports that many volumes cause at the same time, because a server with a thousand volumes became unreachable or came back. The
-// texts of single reports are in notifications.ts. Invariant: each report is written, or counted in a summary within BATCHED_LINES_MS.
+// Limits the number of lines that are logged when many volumes report the same change at once, for example when a server with a thousand
+// volumes becomes unreachable. The texts of single reports are in notifications.ts. Invariant: each report is either written at once, or
+// included in a summary that follows within BATCHED_LINES_MS.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {
-  /** Number of written lines (at most BATCHED_LINES_NAMED_MAX), and number of lines that are only counted. */
+  /** Number of lines that have been written (at most BATCHED_LINES_NAMED_MAX), and number of lines that have only been counted. */
   written: number;
   counted: number;
   readonly writeCounted: (count: number) => void;
@@ -20,7 +21,10 @@ export class BatchedLines {
     this.clock = clock;
   }
 
-  /** Calls `write` now, or later calls `writeCounted` once for all lines of this kind that are only counted. */
+  /**
+   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of a kind. Counts the others, and later calls `writeCounted` once
+   * with their number.
+   */
   add(kind: string, write: () => void, writeCounted: (count: number) => void): void {
     let known = this.kinds.get(kind);
     if (known === undefined) {
@@ -44,7 +48,7 @@ export class BatchedLines {
 export class IncarnationEvents {
   private readonly clock: Clock;
   private readonly report: (server: string, message: string) => void;
-  /** Key: server. Value: labels of its volumes. */
+  /** Key: server. Value: labels of the server's volumes that will be reported. */
   private readonly volumes = new Map<string, string[]>();
   private timer: Timer | null = null;
 

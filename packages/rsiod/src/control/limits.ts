@@ -1,16 +1,19 @@
-// Bounds of rsiod's control/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds for the code in rsiod's control/ folder. Units are part of the names. The file src/limits.ts asserts that these bounds agree with
+// those of other folders.
 
-/** Latest start of a probe in a series, so that the last probe finishes before the requesting command times out. */
+/**
+ * After this time, a series of probes starts no further probe, so that the last one finishes before the command that requested the series
+ * times out.
+ */
 export const PROBES_TIME_MAX_MS = 40_000;
 
-/** Time from the answer to `restart` or `stop` until the process exits. */
+/** Delay between the answer to `restart` or `stop` and the exit of the process. */
 export const RESTART_ANSWER_MS = 100;
 
 /**
- * When storage starts a new incarnation and the client has no data to replay, the affected volumes are reported together, this long after
- * the first. A report names up to BATCHED_LINES_NAMED_MAX volumes. If many volumes log the same text at once, those lines
- * are limited in the same way.
+ * If a server's storage starts a new incarnation and the client has no data to replay, the affected volumes are reported together,
+ * BATCHED_LINES_MS after the first of them. The report names up to BATCHED_LINES_NAMED_MAX volumes and counts the others. Lines that many
+ * volumes log at the same time with the same text are limited in the same way.
  */
 export const BATCHED_LINES_MS = 1_000;
 export const BATCHED_LINES_NAMED_MAX = 5;

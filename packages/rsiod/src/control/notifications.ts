@@ -1,7 +1,7 @@
-// Client notifications: each change is reported as an event for `rsconfig events` and as a line of the log. The daemon reacts to the
-// changes. The list of events is bounded: beyond the limit, the oldest event is removed. Invariants: each change is reported once, with the
-// same text in both places; repeated attempts on a path that fail for the same reason are one event, and every other change in a path's
-// state is reported.
+// Reports each change in the daemon as an event, which `rsconfig events` shows, and as a line in the log. This file only reports; other
+// parts of the daemon react to the changes. The list of events is bounded: when it is full, a new event replaces the oldest one.
+// Invariants: each change is reported once, with the same text in the event and in the log; while attempts to open a path keep failing,
+// only a failure for a new reason is reported; every other change in a path's state is reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
@@ -42,12 +42,12 @@ export class Notifications {
     return this.events.last(count);
   }
 
-  /** Adds an event without a line in the log. */
+  /** Adds an event, but writes no line to the log. */
   add(object: string, from: string, to: string, reason: string): void {
     this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
   }
 
-  /** Adds an event for a change in a path's state. The path's errors are logged by its namespace. */
+  /** Adds an event for a change in a path's state. The errors of the path are logged in namespace.ts. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
     const path = `path ${local.name} ${remote.address}/${port}`;
     if (this.pathEvents.isEvent(path, from, to, reason)) this.add(path, from, to, reason);
@@ -60,7 +60,7 @@ export class Notifications {
     this.log.warn(sentence);
   }
 
-  /** Reports once for each change that a volume's I/O is waiting, has been abandoned or has resumed, or that its storage is failing. */
+  /** Reports that a volume's I/O is waiting, has been abandoned or has resumed, or that the volume's storage fails or works again. */
   stalled(volume: Volume, event: VolumeEvent): void {
     const { from, to, sentence } = stallNotification(volume, event, this.clock);
     if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
@@ -77,7 +77,9 @@ export class Notifications {
     );
   }
 
-  /** Reports that the volume has been taken from its users by force. rsconfig shows this event to the administrator. */
+  /**
+   * Reports that the volume has forcibly been taken away from the programs that used it. rsconfig shows this event to the administrator.
+   */
   cut(volume: Volume, sentence: string): void {
     this.add(`volume ${labelOf(volume)}`, 'attached', CUT_STATE, sentence);
     this.log.warn(`${labelOf(volume)}: ${sentence}`);
@@ -133,7 +135,10 @@ function volumeOf({ namespace }: Server, { name, universe }: Attachment): string
   return `volume ${labelOf({ namespace, name, universe })}`;
 }
 
-/** Describes what happens to writes that the server acknowledged before the new incarnation; null if all of them were flushed. */
+/**
+ * Describes what the client does with writes that the server acknowledged before the new incarnation started. Returns null if all of them
+ * had been flushed.
+ */
 function sentAgain({ phase, log }: Attachment): string | null {
   if (phase !== 'replaying' || log === null) return null;
   const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
@@ -155,7 +160,10 @@ export class EventList {
 }
 
 export class PathEvents {
-  /** Key: a path. Value: why its last attempt failed. A path that has been up since then, or has not been tried yet, has no entry. */
+  /**
+   * Key: a path. Value: the reason why the last attempt to open it failed. The first failure adds an entry, which is removed when the path
+   * comes up.
+   */
   private readonly failures = new Map<string, string>();
 
   isEvent(path: string, from: PathState, to: PathState, reason: string): boolean {

@@ -1,6 +1,6 @@
-// The control method `probe`: measures the daemon's paths one after the other, on separate connections. The explorer's probe.ts measures a
-// single path. Invariants: the daemon's own connections are not touched; one request is executed at a time, and finishes before its client
-// stops waiting; a key that was refused once is not tried again.
+// The control method `probe` measures the daemon's paths one after the other, on separate connections. The explorer's probe.ts measures a
+// single path. Invariants: probes do not use the daemon's own connections; only one request is executed at a time, and it is answered
+// before rsconfig stops waiting; once a server has refused the key of a namespace, the remaining probes of that namespace do not log in.
 
 import { isIP } from 'node:net';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
@@ -17,7 +17,7 @@ import type { Server } from '../network/server.ts';
 type Request = ControlMethods['probe']['params'];
 type Answer = ControlMethods['probe']['result'];
 
-/** Measures one candidate. Implemented by the explorer, and by tests. */
+/** Measures one candidate path. The explorer implements this function, and tests replace it. */
 export type Probe = (
   candidate: ProbeCandidate,
   login: ProbeLogin | null,
@@ -36,7 +36,7 @@ export interface ProbedNamespace {
 
 export interface PathProbesPorts {
   readonly namespaces: () => readonly ProbedNamespace[];
-  /** The current state of the machine. */
+  /** Returns what a probe needs from this machine, including the current state of its network interfaces. */
   readonly probePorts: (namespacekey: string | null) => ProbePorts;
   readonly probe?: Probe;
 }
@@ -49,7 +49,7 @@ export class PathProbes {
     this.ports = ports;
   }
 
-  /** Measures the requested paths. Throws E_USAGE if no path has these names, and E_LIMIT if another request is under way. */
+  /** Measures the requested paths. Throws E_USAGE if no path matches the request, and E_LIMIT if another request is being executed. */
   async measure(request: Request): Promise<Answer> {
     if (this.isBusy) throw new RsError('E_LIMIT', 'Paths are being measured already: try again in a minute');
     this.isBusy = true;

@@ -1,5 +1,5 @@
-// The daemon's state in the form that the control methods use (common's control/methods.ts), and the texts about stalls. rsconfig does the
-// layout. Invariant: views only read; they never change the daemon.
+// Converts the daemon's state to the views that the control methods return (common's control/methods.ts defines them), and writes the texts
+// about stalls. The program rsconfig does the layout. Invariant: views only read the daemon's state; they never change it.
 
 import {
   type AttachmentView,
@@ -52,10 +52,7 @@ interface ServerGroup {
   readonly sections: ClientServerConfig[];
 }
 
-/**
- * Groups the sections: sections that lead to the same server form one group, and a section whose server is
- * not known yet forms a group by itself.
- */
+/** Groups the [server] sections of a namespace by server. A section whose server is not known yet forms a group by itself. */
 function serverGroups(namespace: Namespace): ServerGroup[] {
   const groups: ServerGroup[] = [];
   const byServer = new Map<Server, ServerGroup>();
@@ -109,12 +106,12 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
   };
 }
 
-/** The addresses of the sections, then the learned addresses. */
+/** Lists the addresses from the [server] sections, then the addresses that the server has reported. */
 function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig[], routes: readonly Route[]): ServerView['addresses'] {
   const named = sections.map(({ name, address, port, position }) => ({
     section: name,
     address,
-    // For a section without a route, this is the port that a route would use.
+    // If no route belongs to the section, this is the port that a route would use.
     port: routes.find(({ remote }) => remote.position === position)?.port ?? namespace.portOf(port),
   }));
   const learned = routes.filter(({ remote }) => remote.position === null);
@@ -150,14 +147,14 @@ function waitsFor(volume: Volume): string | null {
   return attachment.phase === 'ready' ? null : attachment.reason;
 }
 
-/** The reason for the reported storage stall; null if no stall has been reported. */
+/** Returns the reason for the current storage stall if the stall has been reported; otherwise null. */
 function storageStallOf(volume: Volume, clock: Clock): string | null {
   const { waitingSinceMs, storageStall, trunk, serverText } = volume;
   if (waitingSinceMs === null || storageStall.reportedSinceMs !== waitingSinceMs) return null;
   return storageStallReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
 }
 
-/** The event for a change in the state of a volume's I/O, with its text. */
+/** Returns the old state, the new state and the text of the event that reports a change in a volume's I/O. */
 export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
   const limit = policy === 'forever' ? null : printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy);
@@ -246,7 +243,10 @@ function logView(volume: Volume, clock: Clock): LogView[] {
   return [{ volume: labelOf(volume), dataBytes, rangeBytes, usedBytes, sizeBytes, ...times }];
 }
 
-/** Numbers the remote ends: sections have their positions in the file; learned addresses follow, in order of namespaces and servers. */
+/**
+ * Numbers the remote ends of all routes. An address from a [server] section gets the position of that section in the file. Addresses that
+ * servers have reported get the numbers after those, in the order of the namespaces and their routes.
+ */
 function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, number> {
   const positions = new Map<Route, number>();
   let next = namespaces.reduce((sum, { config }) => sum + config.servers.length, 0);
@@ -265,7 +265,7 @@ function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
-  // While the server reports that it is slow, I/O waits regardless of the policy, so there is no deadline to show.
+  // While the server reports that it is slow, I/O waits regardless of the stall policy, so there is no deadline to show.
   const untilMs = volume.stall.serverMessage === null ? volume.stall.untilMs : null;
   return [
     {

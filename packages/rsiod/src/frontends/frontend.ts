@@ -1,6 +1,7 @@
-// What the daemon needs from every frontend. A frontend is a way for programs on this machine to use volumes: the NBD socket, or devices.
-// What a frontend needs from a volume is in volumes/frontend-volume.ts. Invariant: programs reach a volume through a frontend from `show`
-// until `hide` or `drop`, and a volume that is in use is never taken away without force.
+// The interface that the daemon needs from every frontend. A frontend gives programs on this machine access to volumes, either through the
+// NBD socket or through devices. The file volumes/frontend-volume.ts defines what a frontend needs from a volume. Invariants: programs can
+// use a volume through a frontend from the call of `show` until `hide` or `drop`; a volume that is in use is never taken away without
+// force.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
@@ -14,19 +15,22 @@ export interface ShownAs {
 }
 
 export interface FrontendEvents {
-  /** Users have lost data. `volume` is the volume whose devices are being removed, or null if an earlier process caused the loss. */
+  /**
+   * Users have lost data. `volume` is the volume whose devices are being removed, or null if the data was lost in the crash of an earlier
+   * process.
+   */
   dataLost(volume: Pick<VolumeIdentity, 'namespace' | 'name' | 'universe'> | null, message: string): void;
 }
 
 export interface Frontend {
-  /** True if the daemon refuses to stop without force while a volume is in use in this frontend. */
+  /** True if the daemon refuses to stop without force while programs use a volume through this frontend. */
   readonly needsUnused: boolean;
-  /** Volumes that an earlier process has shown in this frontend and that have not been reattached yet. */
+  /** Volumes that an earlier process showed through this frontend and that have not been reattached yet. */
   readonly leftVolumes: readonly FrontendVolume[];
   /** Called before any volume is shown. Throws E_ALREADY_RUNNING, E_CONFIG, E_RIGHTS, E_SOCKET_PATH, E_SYSTEM. */
   start(): Promise<void>;
   /**
-   * Shows an attached volume in the form that the configuration wants. Does nothing when the volume is already shown. Throws E_IN_USE,
+   * Shows an attached volume in the form that the configuration requests. Does nothing if the volume is already shown. Throws E_IN_USE,
    * E_RIGHTS, E_SYSTEM, E_VOLUME.
    */
   show(volume: FrontendVolume): Promise<void>;
@@ -36,30 +40,34 @@ export interface Frontend {
   grown(volume: FrontendVolume): Promise<void>;
   /** Called when the server's storage has started a new incarnation. */
   incarnationChanged(volume: FrontendVolume): void;
-  /** Human-readable list of a volume's users: `mount point /mnt`, `2 NBD connections to /run/rsiod/nbd`. */
+  /** Human-readable list of a volume's users, for example `mount point /mnt` or `2 NBD connections to /run/rsiod/nbd`. */
   usersOf(volume: FrontendVolume): Promise<readonly string[]>;
   /**
-   * Takes a volume away from programs. Without `force`, throws E_IN_USE if the volume is in use. With `force`, its users get I/O errors.
+   * Makes a volume unavailable to programs. Without `force`, throws E_IN_USE if the volume is in use. With `force`, programs that use the
+   * volume get I/O errors.
    */
   hide(volume: FrontendVolume, force: boolean): Promise<void>;
   /** Forcibly takes away a volume that this client no longer holds. The volume's I/O fails at once. */
   drop(volume: FrontendVolume): Promise<void>;
   /**
-   * Removes the devices that an earlier process has left for a volume, if there are any. Without `force`, throws E_IN_USE if they are in
+   * Removes the devices, if any, that an earlier process has left for a volume. Without `force`, throws E_IN_USE if these devices are in
    * use.
    */
   release(volume: VolumeIdentity, reason: string, force: boolean): Promise<void>;
-  /** Forcibly removes, within STOP_WAIT_MAX_MS, the devices that an earlier process has left for unwanted volumes. */
+  /** Forcibly removes the devices that an earlier process has left for volumes that `isWanted` rejects. Waits at most STOP_WAIT_MAX_MS. */
   releaseLeft(reason: string, isWanted: (volume: VolumeIdentity) => boolean): Promise<void>;
-  /** Called when the daemon is about to exit: admits no new users from now on. Attached volumes are hidden afterwards by `hide`. */
+  /**
+   * Called when the daemon is about to exit: the frontend admits no new users from now on. The daemon then hides the attached volumes with
+   * `hide`.
+   */
   close(): Promise<void>;
-  /** Called when another process is about to replace this one: stops taking requests, and removes nothing. */
+  /** Called when another process is about to replace this one: the frontend stops taking requests, but removes nothing. */
   handOver(): Promise<void>;
   /** Called after the last volume has been taken away. */
   stop(): Promise<void>;
 }
 
-/** Returns the error for a volume that is not taken away because it is in use. */
+/** Returns the error that is thrown if a volume is in use and therefore not taken away. */
 export function inUse(users: readonly string[]): RsError {
   return new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
 }

@@ -1,5 +1,6 @@
-// All frontends of the daemon as one. The preferred frontend comes first in the list: it starts first, names a volume's device, and stops
-// last. Invariant: a volume is shown by all frontends or by none of them; showing begins in all of them at once.
+// Combines all frontends of the daemon into one. The first frontend in the list is the preferred one: it starts first and stops last, and
+// its device is the one that is reported for a volume. Invariant: the daemon shows a volume in all frontends or in none of them, and starts
+// to show it in all of them at the same time.
 
 import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { Frontend, ShownAs } from './frontend.ts';
@@ -37,7 +38,7 @@ export class Frontends implements Frontend {
     return { raw, block: all.find((one) => one.block !== null)?.block ?? null };
   }
 
-  /** Readable name of the volume's device (a path or an NBD URI) from the first frontend that shows it; null if none does. */
+  /** Returns the path or the NBD URI of the volume's device in the first frontend that shows the volume; null if none does. */
   deviceOf(volume: FrontendVolume): string | null {
     const [preferred] = this.list.flatMap((frontend) => frontend.shownAs(volume) ?? []);
     return preferred?.block ?? preferred?.raw ?? null;
@@ -55,7 +56,7 @@ export class Frontends implements Frontend {
     return await usersIn(this.backwards, volume);
   }
 
-  /** The users that make the daemon refuse to stop without force. */
+  /** Returns the users that prevent the daemon from stopping without force. */
   async usersAtEnd(volume: FrontendVolume): Promise<string[]> {
     return await usersIn(
       this.backwards.filter(({ needsUnused }) => needsUnused),
@@ -63,7 +64,7 @@ export class Frontends implements Frontend {
     );
   }
 
-  /** After an exception, the caller must call `show`, because some frontends may already have hidden the volume. */
+  /** If this throws, the caller must call `show` again, because some frontends may already have hidden the volume. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     for (const frontend of this.backwards) await frontend.hide(volume, force);
   }

@@ -1,5 +1,5 @@
-// The paths of a volume's devices: the configured `path`, otherwise /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure.
-// Invariant: a name from a server never leads to a path outside the folder.
+// Chooses the paths of a volume's block device and raw device. They come from the key `path` if it is set; otherwise they are /dev/avN/NAME
+// and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name that a server sends leads to a path outside /dev/avN.
 
 import path from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
@@ -17,7 +17,10 @@ interface Named {
 
 const NAME_FORM = /^[A-Za-z0-9_.-]{1,63}$/;
 
-/** `configured`: the value of the volume's key `path`, or null. Throws E_VOLUME for a name that cannot be a file name. */
+/**
+ * `configured` is the value of the volume's key `path`, or null if the key is not set. Throws E_VOLUME if the volume's name cannot be used
+ * as a file name.
+ */
 export function devicePlaces(root: string, devDir: string, { name, universe }: Named, configured: string | null): DevicePlaces {
   if (configured !== null) {
     const block = root + path.posix.resolve('/', configured);
@@ -32,7 +35,9 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
   return { block: `${folder}/${name}`, raw: `${folder}/r${name}` };
 }
 
-/** True if the paths of two volumes collide: the raw device of one may have the path of the other's block device. */
+/**
+ * True if two volumes would have a device at the same path. The raw device of one volume may collide with the block device of the other.
+ */
 export function overlaps(one: DevicePlaces, other: DevicePlaces): boolean {
   return [one.raw, one.block].some((place) => place === other.raw || place === other.block);
 }

@@ -1,7 +1,8 @@
 // Finds the users of a volume's devices and describes them in readable text: mount points (also in other mount namespaces), stacked
-// devices, swap and processes. One walk through /proc and /sys finds them. All requests that arrive before a walk begins share it, because
-// many volumes may be detached at once. If /proc does not show a user, the later removal of the device fails. Invariants: this file reads
-// only files that the kernel answers from memory, so that it touches none of our devices; a request never gets a result older than itself.
+// devices, swap and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins
+// share its result, because many volumes may be detached at once. If /proc does not show a user, the kernel still refuses to remove the
+// device. Invariants: a walk reads only files whose content the kernel has in memory, so that it causes no I/O on rsiod's own devices; the
+// result of a request is never older than the request.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -41,7 +42,9 @@ function someOf(processes: readonly string[]): string[] {
 export interface MachineUse {
   /** Key: path of a file. Value: the processes that have the file open, for example `process 4711 (dd)`. */
   readonly openFiles: ReadonlyMap<string, readonly string[]>;
-  /** Key: device number, such as `7:3`. Value: its mount points, here and in the mount namespaces of other processes. */
+  /**
+   * Key: device number, such as `7:3`. Value: the mount points of the device, in rsiod's mount namespace and in those of other processes.
+   */
   readonly mounts: ReadonlyMap<string, readonly string[]>;
   /** Key: path of a file. Value: the loop devices that the file backs. */
   readonly loops: ReadonlyMap<string, readonly string[]>;
@@ -67,7 +70,7 @@ async function look(): Promise<MachineUse> {
       seen.add(set);
       await addMounts(mounts, pid, ` of ${processName(pid)}`);
     }
-    // This process never opens a device of its own.
+    // This process is skipped, because it never opens its own devices.
     if (looked > DEVICE_USERS_LOOKED_MAX || pid === String(process.pid)) continue;
     // Each event-loop turn examines one process with synchronous calls, because asynchronous calls for each file would cost ten times as
     // much.
@@ -96,7 +99,10 @@ async function addMounts(mounts: Lists, process: string, whose: string): Promise
   for (const { device, mountPoint } of table) mounts.add(device, `mount point ${mountPoint}${whose}`);
 }
 
-/** The mount namespace of a process. An empty string means that the namespace is not visible or the process is gone. */
+/**
+ * Returns a text that identifies the mount namespace of a process. The text is empty if rsiod cannot see the namespace or if the process
+ * has exited.
+ */
 function setOfMounts(pid: string): string {
   return linkOf(`/proc/${pid}/ns/mnt`);
 }

@@ -1,7 +1,7 @@
-// The device frontend: raw devices (FUSE) and block devices (loop) of the attached volumes. Decides which devices a volume gets, and
-// creates and removes them. volume-devices.ts does that for one volume; inherited-devices.ts handles devices of the previous process.
-// Invariants: operations on one volume run one at a time; no two volumes have the same path; without force no device is removed while it is
-// in use.
+// The device frontend shows attached volumes as raw devices (FUSE files) and block devices (loop devices). It decides which devices a
+// volume gets, and when they are created and removed. The file volume-devices.ts creates and removes the devices of one volume, and
+// inherited-devices.ts handles devices that the previous process left. Invariants: operations on one volume run one at a time; no two
+// volumes have a device at the same path; a device that is in use is removed only with force.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -24,11 +24,11 @@ export interface DeviceFrontendPorts {
   readonly log: Log;
   readonly root: string;
   readonly devDir: string;
-  /** Distinguishes our mounts from those of other daemons. */
+  /** The RUN folder. Its path is in the source of each mount, which distinguishes this daemon's mounts from those of other daemons. */
   readonly runDir: string;
-  /** The current device support on this machine. */
+  /** Returns the device support that this machine has now. */
   readonly facts: () => DeviceFacts;
-  /** The settings of a volume in the current configuration. */
+  /** Returns the settings that a volume has in the current configuration. */
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
@@ -45,7 +45,7 @@ export class DeviceFrontend implements Frontend {
   private readonly swaps: SwapWatch;
   private readonly left: InheritedDevices;
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
-  /** Paths of existing devices and of those that are being made. */
+  /** Paths that are used by existing devices or by devices that are being created. */
   private readonly claims = new Map<FrontendVolume, DevicePlaces>();
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
@@ -75,7 +75,7 @@ export class DeviceFrontend implements Frontend {
     return this.made.get(volume)?.shown ?? null;
   }
 
-  /** Removes devices left by a crash, and starts to serve the devices that the keeper has held. */
+  /** Removes devices that a crash without a keeper has left, and starts to serve the devices that the keeper has held. */
   async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
@@ -102,7 +102,7 @@ export class DeviceFrontend implements Frontend {
     this.made.get(volume)?.note();
   }
 
-  /** Does nothing, because each device is served until it is removed, so that file systems on it can write their data. */
+  /** Does nothing: each device is served until it is removed, so that file systems on it can still write their data. */
   close(): Promise<void> {
     return Promise.resolve();
   }
@@ -118,7 +118,10 @@ export class DeviceFrontend implements Frontend {
     await this.nodes.settle();
   }
 
-  /** Creates the devices that the configuration wants. Never throws with `device = auto`. */
+  /**
+   * Creates the devices that the configuration requests. With `device = auto`, a failure to create them is logged but not thrown, because
+   * the NBD socket still exports the volume.
+   */
   async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
       const { log, settingsOf, facts, label } = this.ports;
@@ -161,8 +164,8 @@ export class DeviceFrontend implements Frontend {
   }
 
   /**
-   * Removes the devices. Without `force`, throws E_IN_USE if they are in use. With `force`, their users get I/O errors, and data that they
-   * have not written is lost.
+   * Removes the devices of a volume. Without `force`, throws E_IN_USE if the devices are in use. With `force`, programs that use them get
+   * I/O errors, and data that these programs have not written yet is lost.
    */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     await this.inTurn(volume, async () => {
@@ -200,7 +203,7 @@ export class DeviceFrontend implements Frontend {
     this.claims.delete(volume);
   }
 
-  /** Resumes the device left by the previous process. Returns false if there is no device that can be resumed. */
+  /** Resumes the device that the previous process left for this volume. Returns false if there is no device that can be resumed. */
   private async resume(volume: FrontendVolume): Promise<boolean> {
     const { kept, log, label } = this.ports;
     const device = kept.leftOf(volume);
@@ -218,12 +221,12 @@ export class DeviceFrontend implements Frontend {
       log.error(
         `${label(volume)}: the server's storage has started a new incarnation while rsiod was not running, so that unflushed writes may be lost: check the data`,
       );
-    // This is not awaited, because it may take long and other volumes must be attached in that time.
+    // `resume` is not awaited, because it may take long and other volumes must be attached in that time.
     void devices.resume(volume, () => this.made.get(volume) === devices);
     return true;
   }
 
-  /** Reserves the paths of a volume's devices. Throws E_IN_USE if another volume has these paths. */
+  /** Reserves the paths of a volume's devices. Throws E_IN_USE if another volume has reserved one of these paths. */
   private claim(volume: FrontendVolume, path: string | null): DevicePlaces {
     const { root, devDir, label } = this.ports;
     const places = devicePlaces(root, devDir, volume, path);

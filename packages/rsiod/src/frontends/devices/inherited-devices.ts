@@ -1,6 +1,6 @@
-// Devices left by an earlier process. Devices left by a crash without a keeper are removed. Devices that the keeper held are served until
-// their volumes are reattached and devices.ts resumes them. Invariant: each held device is either taken once, by its own volume, or
-// released, and its I/O waits until then.
+// Handles the devices that an earlier process left. Devices that no keeper held are removed, because a crash has made them unusable.
+// Devices that the keeper held are served by stand-in volumes until their volumes are reattached; devices.ts then resumes them. Invariant:
+// each device that the keeper held is either resumed once, with its own volume, or released; until then, its I/O waits.
 
 import { closeSync } from 'node:fs';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
@@ -17,7 +17,7 @@ import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
-  /** Mount-table prefix shared by the sources of all raw devices of daemons with the same RUN. */
+  /** Prefix that marks the raw devices of daemons with the same RUN: their sources in the mount table begin with it. */
   readonly sourcePrefix: string;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
@@ -25,7 +25,7 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
 
 export class InheritedDevices {
   private readonly ports: LeftDevicesPorts;
-  /** Devices that are being served for volumes that have not been reattached yet. */
+  /** Devices that are served although their volumes have not been reattached yet. */
   private readonly waiting = new Map<LeftDevice, VolumeDevices>();
 
   constructor(ports: LeftDevicesPorts) {
@@ -37,8 +37,8 @@ export class InheritedDevices {
   }
 
   /**
-   * Removes devices that a crashed daemon with the same RUN has left. A file system on such a device is dead, and the administrator must
-   * unmount it.
+   * Removes the devices that a crashed daemon with the same RUN has left. A file system that is mounted from one of them no longer works,
+   * and the administrator must unmount it.
    */
   async clean(): Promise<void> {
     const { clock, log, kept, sourcePrefix, events } = this.ports;
@@ -65,7 +65,7 @@ export class InheritedDevices {
     }
   }
 
-  /** Takes a device in order to resume or release it. Returns null if the device has already been taken. */
+  /** Takes a device out of the list, so that the caller can resume or release it. Returns null if the device has already been taken. */
   take(device: LeftDevice): VolumeDevices | null {
     const devices = this.waiting.get(device) ?? null;
     this.waiting.delete(device);
@@ -73,8 +73,8 @@ export class InheritedDevices {
   }
 
   /**
-   * Releases the device of a volume that will not be reattached; its users get I/O errors. Without `force`, throws E_IN_USE if the device
-   * is in use.
+   * Releases the device of a volume that will not be reattached. Programs that use the device get I/O errors. Without `force`, throws
+   * E_IN_USE if the device is in use.
    */
   async release(device: LeftDevice, why: string, force: boolean): Promise<void> {
     const { note } = device;
@@ -89,7 +89,7 @@ export class InheritedDevices {
     else this.ports.log.warn(sentence);
   }
 
-  /** Drops held devices that are no longer mounted and devices whose notes cannot be read. Serves the others. */
+  /** Drops held devices that are no longer mounted or whose notes cannot be read, and serves the others. */
   private async dropStale(ours: readonly MountEntry[]): Promise<void> {
     const { kept, log } = this.ports;
     for (const { id, fd } of kept.unreadable.splice(0)) {
@@ -121,7 +121,7 @@ export class InheritedDevices {
   }
 }
 
-/** Path of the block device: the raw device's path without the leading r of its name. */
+/** Returns the path of the block device, which is the path of the raw device without the r at the start of the file name. */
 function blockBeside(rawFile: string): string {
   const at = rawFile.lastIndexOf('/') + 1;
   return rawFile.slice(0, at) + rawFile.slice(at + 1);

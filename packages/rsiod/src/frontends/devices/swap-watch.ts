@@ -1,6 +1,7 @@
-// Warns of swap space on a volume. To swap out, the kernel needs this process, which may itself need the memory that is being swapped out,
-// so the machine can hang forever. rsiod cannot refuse swap space, so it reports each swap space once. Invariant: this file reads only
-// files that the kernel answers from memory, so that it touches none of our devices.
+// Reports swap space that is on a volume. The kernel needs rsiod to write to this swap space, but rsiod itself may be waiting for the
+// memory that the kernel wants to free, and the machine can then hang forever. Because rsiod cannot prevent such use, it reports each swap
+// space once. Invariant: this file reads only files whose content the kernel has in memory, so that it causes no I/O on rsiod's own
+// devices.
 
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -8,7 +9,7 @@ import { SWAP_LOOK_MS } from './limits.ts';
 import { ofBlock } from '../loop/loop-device.ts';
 import { type MountEntry, mountTable, unescaped } from '../system/mount-table.ts';
 
-/** A volume and its block device. */
+/** A volume whose block device may be used as swap space. */
 export interface SwapTarget {
   /** The label of the volume, such as `osl:oracle@0`. */
   readonly label: string;
@@ -25,8 +26,8 @@ export interface SwapWatchPorts {
 }
 
 /**
- * Finds the swap spaces that are on volumes. `text` is the content of /proc/swaps. Swap on a partition of the device, or in a file on one
- * of its file systems, also counts.
+ * Finds the swap spaces that are on volumes. `text` is the content of /proc/swaps. Swap space on a partition of a volume's device, or in a
+ * file on a file system that is mounted from the device, also counts.
  */
 export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: readonly MountEntry[]): { label: string; swap: string }[] {
   const files = text
@@ -70,7 +71,7 @@ export class SwapWatch {
   private async look(): Promise<void> {
     const devices = this.ports.devices();
     const text = devices.length === 0 ? '' : await readFile('/proc/swaps', 'utf8').catch(() => '');
-    // The first line is a heading.
+    // The first line of /proc/swaps is a heading.
     if (text.trimEnd().split('\n').length < 2) return this.reported.clear();
     const targets = await Promise.all(devices.map(async (one) => ({ ...one, number: await ofBlock(one.device, 'dev') })));
     const found = swapsOn(text, targets, await mountTable().catch(() => []));

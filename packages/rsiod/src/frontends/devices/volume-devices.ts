@@ -1,6 +1,6 @@
-// The devices of one volume: the raw device, the block device on top of the raw device, and the keeper's hold on both. devices.ts decides
-// which devices a volume gets and whether they may be removed. Invariants: if creating the devices fails partway, the ones already created
-// are removed; the keeper's note describes the existing devices; the keeper does not hold a removed device.
+// Creates and removes the devices of one volume, which are a raw device and a block device on top of it, and lets the keeper hold them. The
+// file devices.ts decides which devices a volume gets and whether they may be removed. Invariants: if creating the devices fails partway,
+// those already created are removed; the keeper's note describes the devices that exist; the keeper holds no device that has been removed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -23,7 +23,7 @@ export interface VolumeDevicesPorts {
   readonly log: Log;
   /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
-  /** The source of a volume's raw device in the mount table. */
+  /** Returns the source that a volume's raw device has in the mount table. */
   readonly sourceOf: (volume: FrontendVolume) => string;
   /** Buffers that all raw devices share. */
   readonly buffers: FuseBuffers;
@@ -46,9 +46,9 @@ export class VolumeDevices {
   private shownVolume: FrontendVolume;
   private rawDevice!: RawDevice;
   private loop: LoopDevice | null = null;
-  /** Queues I/O until the volume is reattached; null if this process has created the devices. */
+  /** Stand-in that queues I/O until the volume is reattached; null if this process has created the devices. */
   private readonly standIn: StandInVolume | null;
-  /** The keeper's id for the raw device; null if the keeper does not hold the device. */
+  /** The id under which the keeper holds the raw device; null if the keeper does not hold it. */
   private keptId: number | null = null;
   private isUnmounted = false;
 
@@ -59,7 +59,7 @@ export class VolumeDevices {
     this.ports = ports;
   }
 
-  /** Creates the devices. After an exception none of them exists. */
+  /** Creates the devices. If this throws, none of the devices exists afterwards. */
   static async make(
     volume: FrontendVolume,
     kind: 'block' | 'raw',
@@ -81,7 +81,7 @@ export class VolumeDevices {
     return made;
   }
 
-  /** Adopts devices left by the previous process for a volume that has not been reattached yet. Call `serveOn` next. */
+  /** Adopts the devices that the previous process left for a volume, before the volume is reattached. Call `serveOn` next. */
   static adopt({ note, fd, id }: LeftDevice, standIn: StandInVolume, ports: VolumeDevicesPorts): VolumeDevices {
     const made = new VolumeDevices(standIn, standIn, { raw: note.raw, block: note.block }, ports);
     made.rawDevice = RawDevice.adopt(made.rawOptions(), fd, note.file);
@@ -115,8 +115,8 @@ export class VolumeDevices {
   }
 
   /**
-   * Starts to serve adopted devices. The kernel resends unanswered requests. Requests that need no server are answered; all others wait for
-   * the volume.
+   * Starts to serve adopted devices. The kernel then resends the requests that the previous process did not answer. Requests that need no
+   * server are answered at once; all others wait until the volume is reattached.
    */
   serveOn(): void {
     try {
@@ -128,13 +128,13 @@ export class VolumeDevices {
   }
 
   /**
-   * Lets the keeper hold the devices if the kernel can resend unanswered requests. If the kernel cannot, those requests would hang forever
-   * after a crash.
+   * Lets the keeper hold the devices if the kernel can resend unanswered requests. On a kernel that cannot, holding the devices would make
+   * those requests hang forever after a crash.
    */
   async hold(): Promise<void> {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
     this.keptId = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
-    // The device may have been unmounted, or its owner may have changed, during the wait.
+    // While `keep` waited for the keeper, the device may have been unmounted, or its owner may have changed.
     if (this.isUnmounted) await this.unkeep();
     else this.note();
   }
@@ -169,9 +169,9 @@ export class VolumeDevices {
   }
 
   /**
-   * Resumes the devices with the attached volume. The replay log of the previous process, with the acknowledged but unflushed writes, is
-   * lost. The volume is therefore flushed before unanswered requests are executed again. `isTheirs` is true while the devices have not been
-   * removed.
+   * Resumes the devices after their volume has been attached. The replay log, which contained the acknowledged but unflushed writes, was
+   * lost with the previous process. The volume is therefore flushed before unanswered requests are executed again. `isTheirs` returns false
+   * once the devices have been removed.
    */
   async resume(volume: FrontendVolume, isTheirs: () => boolean): Promise<void> {
     const { log, label, clock } = this.ports;
@@ -180,7 +180,7 @@ export class VolumeDevices {
     if (status !== STATUS.OK)
       log.error(`${label(volume)}: writes that were not flushed before rsiod restarted may be lost: ${statusEntry(status).sentence}`);
     try {
-      // The devices have been removed, and the waiting I/O has failed.
+      // The devices were removed during the flush, and the I/O that was waiting has failed.
       if (!isTheirs()) return;
       const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
       this.standIn?.become(volume);
@@ -188,8 +188,8 @@ export class VolumeDevices {
       if (isSame) this.note();
       log.info(`${label(volume)} is resumed, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
       await this.repairLoop();
-      // Growing runs two programs, which would take seconds for a thousand volumes. After a crash before the note is written, the next
-      // process grows the device.
+      // The devices are grown only if the size has changed, because growing runs two programs, which would take seconds for a thousand
+      // volumes. The note keeps the old size until then, so that after a crash the next process grows the devices.
       if (isSame) return;
       await this.grow();
       this.note();
@@ -199,8 +199,8 @@ export class VolumeDevices {
   }
 
   /**
-   * Removes the block device, then the raw device. With `force`, stalled I/O fails after DEVICE_FORCE_MS. Returns false if the removal
-   * failed and `abandon` must follow.
+   * Removes the block device, then the raw device. With `force`, stalled I/O fails after DEVICE_FORCE_MS, and if the removal fails, this
+   * returns false instead of throwing; the caller must then call `abandon`.
    */
   async removed(force: boolean): Promise<boolean> {
     const timer = force ? this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail()) : null;
@@ -211,7 +211,7 @@ export class VolumeDevices {
       return true;
     } catch (thrown) {
       if (force) return false;
-      // The raw device was still in use, so both devices stay.
+      // A device is still in use, so both devices stay, and a block device that has already been removed is made again.
       await this.repairLoop();
       throw thrown;
     } finally {
@@ -226,7 +226,7 @@ export class VolumeDevices {
     timer.cancel();
   }
 
-  /** Removes the devices even while they are in use; their users get I/O errors. */
+  /** Removes the devices even while they are in use. Programs that use them get I/O errors. */
   async abandon(): Promise<void> {
     this.rawDevice.fail();
     this.standIn?.giveUp();
@@ -266,7 +266,7 @@ export class VolumeDevices {
       buffers,
       clock,
       warn: (sentence) => log.warn(sentence),
-      // Changes while the device is being created are part of the first note.
+      // There is no note while the device is being created, so changes made in that time become part of the first note.
       fileChanged: () => this.note(),
       gone: (reason) => {
         this.isUnmounted = true;
@@ -277,7 +277,7 @@ export class VolumeDevices {
   }
 }
 
-/** Flushes the volume and resolves with the status, however long it takes. */
+/** Flushes the volume and resolves with the status of the flush. There is no timeout. */
 function flushed(volume: FrontendVolume): Promise<Status> {
   return new Promise((done) => {
     const nowhere = { positionBytes: 0, lengthBytes: 0, buffer: NOTHING, bufferOffset: 0 };

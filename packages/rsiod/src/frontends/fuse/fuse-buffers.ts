@@ -1,12 +1,13 @@
-// Buffers for requests and data of all raw devices: large ones for reads from the descriptor and for long data, small ones for the rest. In
-// both, data begins at the offset of a WRITE's data. A WRITE can therefore be sent from the buffer that received it, and a READ's reply
-// header fits before the data. Invariant: this file bounds the idle memory, and each session bounds the memory that it uses.
+// Pools the buffers that all raw devices use for requests and data. Large buffers are for reads from the descriptor and for long data;
+// small ones are for everything else. Data starts at the same offset in every buffer as in a WRITE request. The data of a WRITE can
+// therefore be sent from the buffer that received it, and the reply header of a READ fits in front of the data. Invariant: idle buffers
+// occupy at most FUSE_POOLED_BYTES_MAX; each session bounds the buffers that it uses.
 
 import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from './limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
 
 export const DATA_OFFSET = WRITE_PREFIX_BYTES;
-/** The kernel refuses reads into less than the largest WRITE plus 8 KiB. */
+/** The kernel refuses to read into a buffer that cannot hold the largest WRITE; 8 KiB are more than enough for its header. */
 const LARGE_BYTES = FUSE_DATA_MAX_BYTES + 8192;
 const SMALL_BYTES = DATA_OFFSET + FUSE_COPY_MAX_BYTES;
 
@@ -21,7 +22,10 @@ export class FuseBuffers {
     return this.taken;
   }
 
-  /** Returns a buffer with room for `dataBytes` (at most FUSE_DATA_MAX_BYTES) from DATA_OFFSET on. Its content is undefined. */
+  /**
+   * Returns a buffer with room for `dataBytes` bytes after DATA_OFFSET; `dataBytes` is at most FUSE_DATA_MAX_BYTES. Its content is
+   * undefined.
+   */
   take(dataBytes: number): Buffer {
     return dataBytes <= FUSE_COPY_MAX_BYTES ? this.pop(this.small, SMALL_BYTES) : this.takeLarge();
   }

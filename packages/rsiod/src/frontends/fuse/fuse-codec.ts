@@ -1,5 +1,5 @@
-// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Input from the kernel is checked, too, so that
-// any bytes have a defined result. fuse-session.ts decides what a request means.
+// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Even requests from the kernel are checked, so
+// that the result is defined for any bytes. fuse-session.ts decides what a request means.
 //
 //   request   | length 4 | opcode 4 | unique 8 | inode 8 | uid 4 | gid 4 | pid 4 | extensions 2 | 0 2 | body, data of a WRITE
 //   reply     | length 4 | error 4  | unique 8 | body, data of a READ
@@ -22,22 +22,22 @@ import {
 
 const TWO_32 = 2 ** 32;
 
-/** A request's header; objects are re-used. */
+/** The header of a request. Header objects are re-used. */
 export class FuseHeader {
   lengthBytes = 0;
   opcode = 0;
-  /** The kernel's id of the request, as two halves because the data path uses no bigint. */
+  /** The kernel's id of the request, stored as two 32-bit halves because the data path uses no bigint. */
   uniqueHigh = 0;
   uniqueLow = 0;
 }
 
 /**
- * `good`: the header is filled, and the body is long enough for the opcode (unless the opcode is unknown). `short`: the request can be
- * answered, but its body cannot be decoded. `bad`: the request cannot even be answered.
+ * `good` means that the header has been decoded, and that the body is long enough for the opcode or the opcode is unknown. `short` means
+ * that the request can be answered, but its body cannot be decoded. `bad` means that the request cannot even be answered.
  */
 export type HeaderVerdict = 'good' | 'short' | 'bad';
 
-/** Reads the request in the first `lengthBytes` of `bytes`. */
+/** Decodes the header of the request in the first `lengthBytes` bytes of `bytes`, and stores it in `into`. */
 export function readHeader(bytes: Buffer, lengthBytes: number, into: FuseHeader): HeaderVerdict {
   if (lengthBytes < REQUEST_HEADER_BYTES) return 'bad';
   into.lengthBytes = bytes.readUInt32LE(0);
@@ -51,7 +51,9 @@ export function readHeader(bytes: Buffer, lengthBytes: number, into: FuseHeader)
   return 'good';
 }
 
-/** The offset in a READ, WRITE, FALLOCATE or LSEEK. It is inexact beyond 2^53, but that is past the end of every volume. */
+/**
+ * The offset in a READ, WRITE, FALLOCATE or LSEEK. Offsets above 2^53 are returned inexactly, but they are past the end of every volume.
+ */
 export function readOffset(bytes: Buffer): number {
   return readUint64(bytes, REQUEST_HEADER_BYTES + 8);
 }
@@ -61,7 +63,7 @@ export function readSize(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 16);
 }
 
-/** The open(2) flags of the file that a WRITE writes to. */
+/** The open(2) flags of the file descriptor through which the program writes. */
 export function readWriteFlags(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 32);
 }
@@ -98,7 +100,7 @@ export function readSetAttr(bytes: Buffer): SetAttr {
   };
 }
 
-/** True if an INTERRUPT applies to the request with this header. */
+/** True if the INTERRUPT in `bytes` applies to the request with this header. */
 export function isInterruptOf(bytes: Buffer, { uniqueLow, uniqueHigh }: FuseHeader): boolean {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES) === uniqueLow && bytes.readUInt32LE(REQUEST_HEADER_BYTES + 4) === uniqueHigh;
 }
@@ -125,7 +127,7 @@ export function readInit(bytes: Buffer): InitOffer {
   };
 }
 
-/** Negotiates version and flags; null if the kernel is too old, or uses another protocol. */
+/** Chooses the minor version and the flags to use. Returns null if the kernel is too old or uses another major version. */
 export function agree({
   major,
   minor,
@@ -136,7 +138,7 @@ export function agree({
   return { minor: Math.min(minor, MINOR_MAX), flags: flags & wanted };
 }
 
-// --- replies: each function writes from `at` on and returns where the reply ends
+// --- replies: each function returns the position after the bytes that it wrote
 
 export function writeReplyHeader(into: Buffer, at: number, to: FuseHeader, errno: number, bodyBytes: number): number {
   into.writeUInt32LE(REPLY_HEADER_BYTES + bodyBytes, at);
@@ -146,7 +148,7 @@ export function writeReplyHeader(into: Buffer, at: number, to: FuseHeader, errno
   return at + REPLY_HEADER_BYTES;
 }
 
-/** Writes the notification that makes the kernel resend each unanswered request. It begins at the start of `into`. */
+/** Writes, at the start of `into`, the notification that makes the kernel resend each unanswered request. */
 export function writeResend(into: Buffer): number {
   into.fill(0, 0, REPLY_HEADER_BYTES);
   into.writeUInt32LE(REPLY_HEADER_BYTES, 0);
@@ -174,7 +176,7 @@ export function writeInitReply(into: Buffer, to: FuseHeader, reply: InitReply): 
   into.writeUInt16LE(reply.backgroundMax, at + 16);
   into.writeUInt16LE(reply.backgroundMax, at + 18);
   into.writeUInt32LE(reply.writeMaxBytes, at + 20);
-  // The granularity of times is 1 ns.
+  // Timestamps have a granularity of 1 ns.
   into.writeUInt32LE(1, at + 24);
   into.writeUInt16LE(reply.pagesMax, at + 28);
   return at + bodyBytes;
@@ -189,7 +191,7 @@ export interface FileAttr {
   readonly gid: number;
 }
 
-/** The attributes are valid for 0 s, so that programs always get the current size. */
+/** The reply tells the kernel not to cache the attributes, so that programs always get the current size. */
 export function writeAttrReply(into: Buffer, to: FuseHeader, attr: FileAttr): number {
   const header = writeReplyHeader(into, 0, to, 0, ATTR_REPLY_BYTES - REPLY_HEADER_BYTES);
   into.fill(0, header, ATTR_REPLY_BYTES);
@@ -228,7 +230,10 @@ export function writeSeekReply(into: Buffer, to: FuseHeader, offsetBytes: number
   return at + 8;
 }
 
-/** Describes a full file system with one file. The loop device uses the block size as its smallest discard size. */
+/**
+ * Describes the file system as full and as containing one file. The kernel's loop driver uses the block size as the granularity of
+ * discards.
+ */
 export function writeStatfsReply(into: Buffer, to: FuseHeader, sizeBytes: number, blockSizeBytes: number): number {
   const bodyBytes = 80;
   const at = writeReplyHeader(into, 0, to, 0, bodyBytes);

@@ -1,5 +1,6 @@
-// Numbers of the kernel's FUSE protocol (7.28 and later) that raw devices use, with the names of the kernel's header. All fields are
-// little-endian, like the supported machines. This file contains only numbers; fuse-session.ts decides what a request means for a volume.
+// Constants of the kernel's FUSE protocol (7.28 and later) that raw devices use. The names are those of the kernel's header file. All
+// fields are little-endian, because all supported machines are. This file contains only numbers; fuse-session.ts decides what a request
+// means for a volume.
 
 export const OPCODE = {
   FORGET: 2,
@@ -20,7 +21,7 @@ export const OPCODE = {
   LSEEK: 46,
 } as const;
 
-/** Minimum length of a request's body. */
+/** Key: opcode. Value: minimum length of the request's body. */
 export const BODY_BYTES: Readonly<Partial<Record<number, number>>> = {
   [OPCODE.FORGET]: 8,
   [OPCODE.GETATTR]: 16,
@@ -41,12 +42,15 @@ export const BODY_BYTES: Readonly<Partial<Record<number, number>>> = {
 };
 
 export const MAJOR = 7;
-/** The oldest (Linux 4.20) and the newest supported minor version. Both sides use the older of our newest version and the kernel's. */
+/**
+ * The oldest (Linux 4.20) and the newest supported minor version. The kernel and rsiod use MINOR_MAX, or the kernel's version if that is
+ * older.
+ */
 export const MINOR_MIN = 28;
 export const MINOR_MAX = 40;
 
 export const INIT_FLAG = { ASYNC_READ: 1 << 0, BIG_WRITES: 1 << 5, ASYNC_DIO: 1 << 15, MAX_PAGES: 1 << 22, EXTENDED: 1 << 30 } as const;
-/** Flags of the second flags field. */
+/** Flags in the second flags field of INIT. */
 export const INIT_FLAG2 = { HAS_RESEND: 1 << 7 } as const;
 /** Codes of notifications to the kernel. A notification carries its code in the error field. */
 export const NOTIFY = { RESEND: 7 } as const;
@@ -75,13 +79,13 @@ export const ERRNO = {
 
 export const REQUEST_HEADER_BYTES = 40;
 export const REPLY_HEADER_BYTES = 16;
-/** Bytes before the data of a WRITE. */
+/** Number of bytes before the data in a WRITE request. */
 export const WRITE_PREFIX_BYTES = REQUEST_HEADER_BYTES + 40;
 /** Length of the longest reply other than the reply to a READ. */
 export const ATTR_REPLY_BYTES = REPLY_HEADER_BYTES + 104;
 
-/** File type "regular file" of a mode; the permission bits are added to it. */
+/** The bits of a file mode that mean "regular file". The permission bits are added to them. */
 export const MODE_REGULAR = 0o100000;
 export const MODE_PERMISSIONS = 0o7777;
-/** The file is the root of its file system. */
+/** The raw device's file is itself the root of the FUSE file system. */
 export const ROOT_INODE = 1;

@@ -1,7 +1,7 @@
-// The descriptor of one raw device: reads requests from it and writes replies to it. Uses epoll if a pipe handle of Node accepts the
-// descriptor (undocumented, so every step is checked), otherwise one pending read, which occupies a thread of the pool. The descriptor may
-// come from another process. Invariants: the next read gets a new buffer when the session keeps the last one; after `close` nothing is
-// received and nothing is written to the descriptor.
+// Reads requests from the FUSE descriptor of one raw device, and writes replies to it. If a pipe handle of Node accepts the descriptor,
+// epoll reports when requests arrive; this is undocumented, so every step is checked. Otherwise one read is always pending, which occupies
+// a thread of the thread pool. The descriptor may have been opened by another process. Invariants: if the session keeps a buffer, the next
+// read uses a new one; after `close`, no request is passed on and nothing is written to the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
@@ -28,13 +28,13 @@ export function openFuse(): number {
 
 export interface FuseDeviceOptions {
   readonly buffers: FuseBuffers;
-  /** Called with one request in `bytes`. Returns true when the session keeps the buffer. */
+  /** Called for each request, which is at the start of `bytes`. Returns true if the session keeps the buffer. */
   readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
-  /** True while more than one request is under way, in which case further requests may have arrived. */
+  /** Returns true while more than one request is being executed. Further requests are then likely to be waiting in the kernel. */
   readonly isBusy: () => boolean;
-  /** The device was unmounted, or its connection was aborted. Called at most once, and not after `close`. */
+  /** Called when the device has been unmounted or its FUSE connection has been aborted, at most once, and never after `close`. */
   readonly gone: (reason: string) => void;
-  /** False if the device never uses a pipe handle. */
+  /** If false, the device does not use epoll. The default is true. */
   readonly usesPoll?: boolean;
 }
 
@@ -48,7 +48,7 @@ export class FuseDevice implements FusePort {
   private isPaused = false;
   private isClosed = false;
 
-  /** `fd`: a descriptor of /dev/fuse that is mounted. The device owns it from now on. */
+  /** `fd` is the descriptor of /dev/fuse with which the raw device was mounted. This object owns the descriptor from now on. */
   constructor(fd: number, options: FuseDeviceOptions) {
     this.fd = fd;
     this.options = options;
@@ -67,7 +67,7 @@ export class FuseDevice implements FusePort {
     try {
       writeSync(this.fd, bytes, start, end - start);
     } catch (thrown) {
-      // ENOENT: the kernel has abandoned the request. ENODEV: the device was unmounted, and the next read reports that, too.
+      // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted, which the next read reports as well.
       const errno = errnoName(thrown);
       if (errno !== 'ENOENT' && errno !== 'ENODEV') this.end(`a reply was refused: ${errno ?? String(thrown)}`);
     }
@@ -94,12 +94,12 @@ export class FuseDevice implements FusePort {
     else if (!this.isClosed) this.readOn();
   }
 
-  /** Closes the descriptor. When the last copy is closed, the kernel fails all requests under way and all later ones. */
+  /** Closes the descriptor. Once all copies of the descriptor are closed, the kernel fails all unanswered requests and all later ones. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
     if (this.socket !== null) this.socket.destroy();
-    // A pending read uses the buffer and the descriptor until the device is unmounted.
+    // A pending read still uses the buffer and the descriptor until the device is unmounted, so `haveRead` releases them.
     else if (!this.isReading) closeSync(this.fd);
     if (this.socket !== null || !this.isReading) this.options.buffers.giveBack(this.buffer);
   }
@@ -133,8 +133,9 @@ export class FuseDevice implements FusePort {
   }
 
   /**
-   * Reads further requests that have arrived. epoll reports one request per event-loop turn, and a trunk that gets one request at a time
-   * sends one at a time. The last read finds no request and throws an exception, which is cheap only without a stack trace.
+   * Reads further requests that have arrived. Otherwise each event-loop turn would take only one request, because that is what epoll
+   * reports, and the trunk would send requests one at a time instead of together. The last read finds no request and throws an exception,
+   * so stack traces are switched off to make this cheap.
    */
   private drain(): void {
     const { stackTraceLimit } = Error;
@@ -146,7 +147,7 @@ export class FuseDevice implements FusePort {
         this.received(lengthBytes);
       }
     } catch (thrown) {
-      // EAGAIN: no more requests. Other errors occur again in the next regular read.
+      // EAGAIN: no more requests. Any other error occurs again in the next regular read, which reports it.
       if (errnoName(thrown) === undefined) throw thrown;
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
@@ -177,7 +178,7 @@ export class FuseDevice implements FusePort {
   }
 }
 
-/** Returns a pipe handle with the descriptor, or null if this version of Node cannot create one. */
+/** Returns a pipe handle for the descriptor, or null if this version of Node cannot create one. */
 function pollHandle(fd: number): object | null {
   const server = createServer();
   server.on('error', () => undefined);

@@ -1,10 +1,10 @@
 // Maps statuses of the data plane to the error numbers that programs get from read(2), write(2) and fsync(2) on a raw device. An error
-// number has no message; the messages are in the events and the log.
+// number carries no message, so the messages are in the events and in the log.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ERRNO } from './fuse-constants.ts';
 
-/** Statuses without an error number, including unknown statuses of newer peers, become EIO. */
+/** All other statuses become EIO, including those of newer servers that this version does not know. */
 export function fuseErrno(status: Status): number {
   switch (status) {
     case STATUS.OK:

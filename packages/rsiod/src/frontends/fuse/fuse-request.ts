@@ -1,5 +1,5 @@
-// One request of the kernel while it is under way: the VolumeIo that the volume sees, and the fields that its answer needs.
-// Objects are re-used within their session.
+// One request from the kernel while it is being executed. It contains the VolumeIo that the volume sees, and the fields that are needed to
+// answer the kernel. A session re-uses its request objects.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -19,11 +19,11 @@ export class FuseRequest implements VolumeIo {
   mustKeepAllocated = false;
 
   readonly header = new FuseHeader();
-  /** What the request seeks, starting at its position; null if it is not a seek. */
+  /** What an LSEEK searches for from its position on; null for all other requests. */
   seeks: 'data' | 'hole' | null = null;
-  /** True if the kernel already has the answer although the volume is not done. */
+  /** True once the kernel has the answer, which may be before the volume has completed the request. */
   isAnswered = false;
-  /** Timer for the early answer, set when the program that made the request is interrupted; null if it has not been interrupted. */
+  /** Timer that answers the request early after its program has been interrupted; null if the program has not been interrupted. */
   interrupted: Timer | null = null;
   private readonly completed: (request: FuseRequest, status: Status) => void;
 
@@ -35,7 +35,7 @@ export class FuseRequest implements VolumeIo {
     this.completed(this, status);
   }
 
-  /** True if the request changes nothing, so that it may be answered before the volume is done. */
+  /** True if the request changes nothing, so that it may be answered before the volume has completed it. */
   get isQuery(): boolean {
     return this.seeks !== null || this.op === 'read';
   }

@@ -1,5 +1,5 @@
-// Finds the next data or the next hole of a volume, for lseek(2), by requesting extents piece by piece. Invariant: everything that is not
-// known to be a hole counts as data, so that a copy may contain too much but never too little.
+// Finds the next data or the next hole in a volume for lseek(2), by requesting the volume's extents piece by piece. Invariant: everything
+// that is not known to be a hole counts as data, so that a program that skips holes may copy too much but never too little.
 
 import { FUSE_SEEK_BYTES } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -20,7 +20,7 @@ export function seek(volume: FrontendVolume, fromBytes: number, what: 'data' | '
       if (status !== STATUS.OK) return done({ status, positionBytes: null });
       const { found, behind } = lookIn(extents, at, what);
       if (found !== null) return done({ status, positionBytes: Math.max(fromBytes, found) });
-      // After an empty answer, the loop would request the same extents forever.
+      // An answer without extents ends the search, because the same extents would otherwise be requested forever.
       if (behind === at || behind >= endBytes) return done({ status, positionBytes: what === 'data' ? null : endBytes });
       request(behind);
     });

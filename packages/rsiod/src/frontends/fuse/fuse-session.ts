@@ -1,7 +1,8 @@
 // Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
-// bytes that it has read. The volume checks requests, except for properties of files (end, permissions, holes). Invariants: each request
-// that needs an answer gets exactly one, also after `stop`; a buffer is returned exactly once, and never while the volume uses it; a change
-// is never answered before the volume is done with it, except by `stop`, whose caller abandons the requests under way.
+// bytes that it has read. The volume checks the requests; the session checks only what is particular to a file: its end, its permissions
+// and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`; a buffer is given back exactly once,
+// and never while the volume uses it; a request that changes data is never answered before the volume has completed it, except by `stop`,
+// whose caller abandons all unanswered requests.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -57,7 +58,7 @@ import { fuseErrno } from './fuse-errno.ts';
 import { FuseRequest } from './fuse-request.ts';
 import { type Sought, seek } from './fuse-seek.ts';
 
-/** What the session needs from the owner of the descriptor: it sends replies and pauses reading. */
+/** What the session needs from the owner of the descriptor, which sends the replies and can stop reading requests. */
 export interface FusePort {
   /** Sends one complete reply; the caller may re-use the bytes when this returns. */
   reply(bytes: Buffer, start: number, end: number): void;
@@ -65,7 +66,7 @@ export interface FusePort {
   resume(): void;
 }
 
-/** Properties of the file that the kernel and this process have agreed on. The next process that serves the file needs them. */
+/** Properties of the raw device's file that the kernel has got from this process. The next process that serves the file must know them. */
 export interface FuseFile {
   readonly mode: number;
   readonly uid: number;
@@ -81,17 +82,17 @@ export interface FuseSessionOptions {
   readonly port: FusePort;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
-  /** Properties from the process that previously served the file; null if the device is new. */
+  /** Properties that the file had in the process that served it before; null if the device is new. */
   readonly file?: FuseFile | null;
   /** `file` has changed. */
   readonly fileChanged?: () => void;
   /** INIT has been answered. `refusal` says why this kernel cannot be used; it is null if the kernel can be used. */
   readonly agreed?: (refusal: string | null) => void;
-  /** A request cannot be decoded, or has caused an exception. */
+  /** Called when a request cannot be decoded or has caused an exception. */
   readonly broken: (reason: string) => void;
 }
 
-/** Requests that the volume is executing. */
+/** Opcodes of the requests that the volume executes. */
 const VOLUME_OPCODES: ReadonlySet<number> = new Set([OPCODE.READ, OPCODE.WRITE, OPCODE.FSYNC, OPCODE.FALLOCATE, OPCODE.LSEEK]);
 
 export class FuseSession {
@@ -123,7 +124,10 @@ export class FuseSession {
     return this.active.size;
   }
 
-  /** Takes one request that has been read into a large buffer. Returns true if the session keeps the buffer and returns it later. */
+  /**
+   * Takes one request that has been read into a large buffer. Returns true if the session keeps the buffer; the session then gives it back
+   * to the pool later.
+   */
   receive(bytes: Buffer, lengthBytes: number): boolean {
     const { header } = this;
     const verdict = readHeader(bytes, lengthBytes, header);
@@ -133,7 +137,7 @@ export class FuseSession {
       } catch (thrown) {
         this.mistaken(thrown);
         if (needsReply(header.opcode)) this.fail(header, ERRNO.EIO);
-        // The volume may still use the buffer, so the session keeps it.
+        // The volume may still be using the buffer, so the caller must not re-use it.
         return true;
       }
     }
@@ -142,7 +146,7 @@ export class FuseSession {
     return false;
   }
 
-  /** Answers all requests under way, and from now on every request for the volume, with EIO. */
+  /** Answers all unanswered requests with EIO, and from now on also every new request that needs the volume. */
   stop(): void {
     this.isStopped = true;
     for (const request of this.active) this.abandon(request, ERRNO.EIO);
@@ -196,7 +200,7 @@ export class FuseSession {
       case OPCODE.STATFS:
         this.answer(writeStatfsReply(this.small, header, this.volume.sizeBytes, this.volume.blockSizeBytes));
         break;
-      // Nothing is cached here, so there is nothing to write when the file is closed.
+      // rsiod caches no data of the file, so there is nothing to write when the file is closed.
       case OPCODE.FLUSH:
       case OPCODE.RELEASE:
       case OPCODE.DESTROY:
@@ -241,7 +245,7 @@ export class FuseSession {
     const writes = (readOpenFlags(bytes) & O_ACCMODE) !== 0;
     if (this.isStopped) this.fail(header, ERRNO.EIO);
     else if (writes && this.volume.readonly) this.fail(header, ERRNO.EROFS);
-    // Direct I/O keeps the volume out of the page cache, because another client may write to a shared volume.
+    // Direct I/O keeps the volume's data out of the page cache, which would be stale after another client has written to a shared volume.
     else
       this.answer(
         writeOpenReply(this.small, header, ++this.handles, OPEN_FLAG.DIRECT_IO | OPEN_FLAG.PARALLEL_DIRECT_WRITES | OPEN_FLAG.NOFLUSH),
@@ -249,8 +253,8 @@ export class FuseSession {
   }
 
   /**
-   * The size never changes: as on a block device, O_TRUNC has no effect, and any other size is refused. A changed owner or mode lasts as
-   * long as the device exists.
+   * A program cannot change the size: as on a block device, O_TRUNC has no effect, and any size other than the current one is refused. A
+   * changed owner or mode lasts as long as the device exists.
    */
   private setAttr(bytes: Buffer, header: FuseHeader): void {
     const { valid, sizeBytes, mode, uid, gid } = readSetAttr(bytes);
@@ -261,7 +265,7 @@ export class FuseSession {
         return;
       }
     }
-    // The change is recorded before the answer, because the program may rely on it after the answer.
+    // The change is recorded before the kernel gets the answer, because the program may rely on the change afterwards.
     this.change({
       ...((valid & SET.MODE) === 0 ? {} : { mode: MODE_REGULAR | (mode & MODE_PERMISSIONS) }),
       ...((valid & SET.UID) === 0 ? {} : { uid }),
@@ -276,7 +280,7 @@ export class FuseSession {
     this.answer(writeAttrReply(this.small, header, { sizeBytes, blockSizeBytes, timeMs: madeMs, mode, uid, gid }));
   }
 
-  /** Like a file, the volume returns short reads at its end. */
+  /** As with a regular file, a read that crosses the end returns less data than requested. */
   private read(bytes: Buffer, header: FuseHeader): void {
     const position = readOffset(bytes);
     const requestedBytes = readSize(bytes);
@@ -290,7 +294,7 @@ export class FuseSession {
     }
   }
 
-  /** Like a block device, the volume accepts only part of a write that crosses its end, and fails writes beyond it. */
+  /** As with a block device, a write that crosses the end is cut off there, and a write past the end fails. */
   private write(bytes: Buffer, header: FuseHeader): boolean {
     const { buffers } = this.options;
     const position = readOffset(bytes);
@@ -313,7 +317,10 @@ export class FuseSession {
     return isKept;
   }
 
-  /** A hole must read as zeroes, which DISCARD does not promise. The session therefore uses a ZERO that may make a hole. */
+  /**
+   * A hole must read as zeros, which a DISCARD does not promise. To punch a hole, the session therefore sends a ZERO that may deallocate
+   * the range.
+   */
   private fallocate(bytes: Buffer, header: FuseHeader): void {
     const { lengthBytes, mode } = readFallocate(bytes);
     const isHole = mode === (FALLOCATE.PUNCH_HOLE | FALLOCATE.KEEP_SIZE);
@@ -351,9 +358,9 @@ export class FuseSession {
   }
 
   /**
-   * Called when the program that made a request has been interrupted and may want to exit. A query is answered after a while, so that the
-   * program can exit while I/O is stalled. A change is not answered early, because it may still be executed later and overwrite later
-   * writes.
+   * Called when the program that made a request has been interrupted and may want to exit. A request that changes nothing is answered with
+   * EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. A write is not answered early, because it may still
+   * be executed later, and would then overwrite newer data.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {
@@ -373,7 +380,7 @@ export class FuseSession {
     request.op = op;
     request.positionBytes = positionBytes;
     request.lengthBytes = lengthBytes;
-    // The request is counted only after `submit`, because `submit` may throw, and then the request is never done.
+    // The request is counted only after `submit`, because `submit` may throw, and the volume then never completes the request.
     this.volume.submit(request);
     this.active.add(request);
     this.bytesOut += request.buffer.length;
@@ -395,7 +402,7 @@ export class FuseSession {
     this.finish(request, errno);
   }
 
-  /** An exception fails only the request that caused it. A failed assertion ends the process, as it does everywhere (docs/adr/0022). */
+  /** An exception fails only the request that caused it. A failed assertion ends the process, as everywhere in rsiod (docs/adr/0022). */
   private mistaken(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     this.options.broken(

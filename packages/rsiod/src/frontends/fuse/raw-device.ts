@@ -1,6 +1,6 @@
 // One raw device: a FUSE file system that consists of one file, mounted on a regular file. fuse-session.ts answers requests; fuse-device.ts
-// owns the descriptor. Invariants: this process never touches the file while it is mounted, because it would wait for itself; only child
-// processes touch it. After a failure neither the mount nor the file remains.
+// owns the descriptor. Invariants: while the file is mounted, this process leaves every access to it to child processes, because it would
+// otherwise wait for itself; if creating the device fails, neither the mount nor the file remains.
 
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
@@ -22,14 +22,14 @@ export const RAW_TYPE = 'fuse.rsio';
 export interface RawDeviceOptions {
   readonly volume: FrontendVolume;
   readonly file: string;
-  /** The source of the raw device in the mount table. */
+  /** The source that the raw device has in the mount table. */
   readonly source: string;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
   readonly warn: (sentence: string) => void;
   /** `file` has changed. */
   readonly fileChanged: () => void;
-  /** Another program has unmounted the device. */
+  /** Called when another program has unmounted the device. */
   readonly gone: (reason: string) => void;
 }
 
@@ -40,7 +40,7 @@ export class RawDevice {
   private isEnding = false;
   private hasGone = false;
   private settle: (refusal: string | null) => void = () => undefined;
-  /** The result of INIT: the reason why the kernel cannot be used, or null after success. */
+  /** Resolves with the result of INIT: the reason why the kernel cannot be used, or null after success. */
   private readonly agreement = new Promise<string | null>((resolve) => (this.settle = resolve));
 
   private constructor(options: RawDeviceOptions, fd: number, before: FuseFile | null) {
@@ -69,7 +69,10 @@ export class RawDevice {
     });
   }
 
-  /** Throws E_IN_USE if the path already exists, and E_SYSTEM if the system refuses. */
+  /**
+   * Creates the file and mounts the device on it. Throws E_IN_USE if something else is at the path, and E_SYSTEM if the device cannot be
+   * mounted.
+   */
   static async make(options: RawDeviceOptions): Promise<RawDevice> {
     const { file, source, clock, volume } = options;
     await makeMountPoint(file);
@@ -82,7 +85,7 @@ export class RawDevice {
         await runCommand(clock, 'mount', ['-i', '-t', RAW_TYPE, '-o', how, source, file], fd);
       } catch (thrown) {
         closeSync(fd);
-        // A mount that has timed out may still have succeeded.
+        // A mount command that has timed out may still have mounted the device.
         await unmountLazily(clock, file);
         throw thrown;
       }
@@ -99,12 +102,15 @@ export class RawDevice {
     }
   }
 
-  /** Adopts an earlier process's device. `fd` is its descriptor; `before` holds its file properties from the note. Call `serveOn` next. */
+  /**
+   * Adopts the device of an earlier process. `fd` is the descriptor of the device, and `before` contains the properties of the file from
+   * the keeper's note. Call `serveOn` next.
+   */
   static adopt(options: RawDeviceOptions, fd: number, before: FuseFile): RawDevice {
     return new RawDevice(options, fd, before);
   }
 
-  /** Makes the kernel resend unanswered requests, and answers all requests from now on. Throws E_SYSTEM. */
+  /** Makes the kernel resend unanswered requests, and starts to answer requests. Throws E_SYSTEM. */
   serveOn(): void {
     this.device.resend();
     this.device.start();
@@ -125,8 +131,8 @@ export class RawDevice {
   }
 
   /**
-   * Tells the kernel the current size of the volume. For a writable volume the size is set instead of queried: if a write ended during a
-   * query, the kernel would discard the answer, and reads beyond the old size would return nothing.
+   * Tells the kernel the current size of the volume. If the volume is writable, a child process sets the size instead of querying it. If a
+   * write ended during a query, the kernel would discard the answer, and reads beyond the old size would return nothing.
    */
   async grow(): Promise<void> {
     const { clock, file, volume } = this.options;
@@ -134,12 +140,12 @@ export class RawDevice {
     await runCommand(clock, command[0] ?? '', [...command.slice(1), file]);
   }
 
-  /** Stops taking requests. Requests that have already been taken continue. */
+  /** Stops taking requests. Requests that have already been taken are still executed. */
   pause(): void {
     this.device.pause();
   }
 
-  /** Unmounts the device while requests are still being answered. Throws E_IN_USE. */
+  /** Unmounts the device. Requests are answered until it is unmounted. Throws E_IN_USE. */
   async remove(): Promise<void> {
     const { file, clock } = this.options;
     this.isEnding = true;
@@ -156,13 +162,13 @@ export class RawDevice {
     await removeFile(file);
   }
 
-  /** Makes all requests, including those under way, fail from now on. */
+  /** Makes all unanswered requests and all later requests fail. */
   fail(): void {
     this.isEnding = true;
     this.session.stop();
   }
 
-  /** Unmounts the device lazily and fails its users' I/O. */
+  /** Unmounts the device lazily, and makes all I/O on it fail. */
   async abandon(): Promise<void> {
     const { file, clock } = this.options;
     this.fail();
@@ -183,12 +189,12 @@ function within(clock: Clock, ms: number, agreement: Promise<string | null>): Pr
   });
 }
 
-/** Unmounts the file lazily: new users cannot find the mount, and it disappears when the last user has closed it. */
+/** Unmounts the file lazily: no program can open it any more, and the mount disappears when the last program has closed it. */
 export async function unmountLazily(clock: Clock, file: string): Promise<void> {
   if (await isMounted(file)) await runCommand(clock, 'umount', ['-i', '-l', file]);
 }
 
-/** Removes the empty mount point, unless something is mounted there. */
+/** Removes the empty file of the mount point, unless something is mounted on it. */
 export async function removeFile(file: string): Promise<void> {
   if (await isMounted(file)) return;
   await unlink(file).catch((error: unknown) => {

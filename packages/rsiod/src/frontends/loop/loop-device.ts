@@ -1,5 +1,6 @@
-// One block device: a loop device with direct I/O on a raw device, and a link to the loop device at the volume's path. The kernel does the
-// I/O. Invariant: a loop device is touched only while our file backs it, because a detached loop device may already have another user.
+// One block device: a loop device that uses direct I/O on a raw device, and a symbolic link to the loop device at the volume's path. The
+// kernel does the I/O. Invariant: rsiod changes a loop device only while its own file backs the device, because another program may already
+// be using a loop device that has been detached.
 
 import { lstat, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -16,7 +17,7 @@ export interface LoopDeviceOptions {
   readonly rawFile: string;
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
-  /** Path of the link to the loop device. */
+  /** Path of the symbolic link to the loop device. */
   readonly node: string;
   readonly nodes: LoopNodes;
 }
@@ -27,9 +28,9 @@ export class LoopDevice {
   /** Path of the loop device, such as `/dev/loop3`. */
   readonly device: string;
   private readonly options: LoopDeviceOptions;
-  /** The kernel's sequence number of this use of the loop device; null before Linux 5.15. */
+  /** The sequence number that the kernel gave to the loop device when it was set up (diskseq); null before Linux 5.15. */
   readonly sequence: string | null;
-  /** True if the node in /dev was created for this device; it is then removed with the device. */
+  /** True if the node in /dev was created together with this device. The node is then removed after the device. */
   readonly isNew: boolean;
 
   private constructor(options: LoopDeviceOptions, { device, sequence, isNew = false }: LoopNote) {
@@ -39,21 +40,24 @@ export class LoopDevice {
     this.isNew = isNew;
   }
 
-  /** Throws E_IN_USE if the path already exists, and E_SYSTEM if there is no free loop device or it cannot do direct I/O. */
+  /**
+   * Creates the loop device and the link. Throws E_IN_USE if something else is at the path, and E_SYSTEM if no loop device is free or the
+   * loop device cannot do direct I/O.
+   */
   static async make(options: LoopDeviceOptions): Promise<LoopDevice> {
     const { clock, rawFile, blockSizeBytes, node, nodes } = options;
     await clearPlace(node, rawFile);
     const flags = ['--direct-io=on', '--sector-size', String(blockSizeBytes), ...(options.readonly ? ['--read-only'] : [])];
     const find = (): Promise<string> => runCommand(clock, 'losetup', ['--find', '--show', ...flags, rawFile]);
     const { device, isNew } = await nodes.watch(find).catch(async (thrown: unknown) => {
-      // A losetup that has timed out may still have made a device.
+      // A losetup command that has timed out may still have made a device.
       for (const made of await loopDevicesOn(rawFile)) await runCommand(clock, 'losetup', ['--detach', made]);
       throw noLoopDevice(rawFile, toRsError(thrown));
     });
     const loop = new LoopDevice(options, { device, sequence: await ofBlock(device, 'diskseq'), isNew });
     try {
       if (!LOOP_FORM.test(device)) throw new RsError('E_SYSTEM', `losetup made ${device}, which is no loop device`);
-      // Without direct I/O the kernel would cache pages, and would need this process to write them when memory is short.
+      // Without direct I/O, the kernel would cache written pages and would need this process to write them back when memory is short.
       if ((await ofLoop(device, 'dio')) !== '1')
         throw new RsError('E_SYSTEM', `Loop device ${device} cannot do direct I/O on ${rawFile}: use device = raw, or nbd-socket`);
       await symlink(device, node);
@@ -64,15 +68,15 @@ export class LoopDevice {
     }
   }
 
-  /** Adopts a device that another process has made. That device may no longer exist. */
+  /** Adopts a device that another process has made, even if the device no longer exists. */
   static adopt(options: LoopDeviceOptions, note: LoopNote): LoopDevice {
     return new LoopDevice(options, note);
   }
 
-  /** True if the loop device is still the one that was made here. */
+  /** True if the loop device has neither been detached nor re-used since it was made. */
   async isOurs(): Promise<boolean> {
     const behind = await ofLoop(this.device, 'backing_file');
-    // The path alone is not reliable, because the kernel shortens it when the raw device is unmounted.
+    // The path of the backing file is not reliable, because the kernel shortens it when the raw device is unmounted.
     return (
       behind !== null &&
       (this.sequence === null ? behind === this.options.rawFile : (await ofBlock(this.device, 'diskseq')) === this.sequence)
@@ -89,7 +93,7 @@ export class LoopDevice {
     if (await this.isOurs()) await runCommand(this.options.clock, 'losetup', ['--set-capacity', this.device]);
   }
 
-  /** Syncs the file systems that are mounted from the device in this mount namespace. */
+  /** Syncs the file systems that are mounted from the device in rsiod's mount namespace. */
   async sync(): Promise<void> {
     const number = await ofBlock(this.device, 'dev');
     const mounted = (await mountTable()).filter(({ device }) => device === number);
@@ -120,25 +124,25 @@ export class LoopDevice {
 
 /** Returns the error to throw when losetup has made no device. */
 export function noLoopDevice(rawFile: string, { message, context }: RsError): RsError {
-  // The message already contains a remedy.
+  // The message about a timeout already contains a remedy.
   if (context['isLate'] === true) return new RsError('E_SYSTEM', `No free loop device for ${rawFile}: ${message}`);
   const cause = message.replace('losetup: ', '').replace(`${rawFile}: `, '');
   return new RsError('E_SYSTEM', `No free loop device for ${rawFile} (${cause}): see losetup --list, or use device = raw`);
 }
 
-/** Lists backing files and their loop devices, both by the kernel's names. */
+/** Lists all loop devices with their backing files, under the paths that the kernel reports. */
 export async function loopDevices(): Promise<(readonly [file: string, device: string])[]> {
   const names = (await readdir('/sys/block').catch(() => [])).filter((name) => name.startsWith('loop'));
   const found = await Promise.all(names.map(async (name) => [await ofLoop(`/dev/${name}`, 'backing_file'), `/dev/${name}`] as const));
   return found.flatMap(([file, device]) => (file === null ? [] : [[file, device] as const]));
 }
 
-/** Lists the loop devices that a file backs. */
+/** Lists the loop devices whose backing file is `file`. */
 export async function loopDevicesOn(file: string): Promise<string[]> {
   return (await loopDevices()).flatMap(([behind, device]) => (behind === file ? [device] : []));
 }
 
-/** Removes `node` if it is a link to a loop device, and never anything else. */
+/** Removes `node` if it is a link to a loop device; leaves anything else unchanged. */
 export async function removeLink(node: string): Promise<void> {
   const target = await readlink(node).catch(() => '');
   if (LOOP_FORM.test(target)) await unlink(node).catch(() => undefined);
@@ -149,8 +153,8 @@ export function baseName(device: string): string {
 }
 
 /**
- * Removes a link that a crash has left. Its loop device has no backing file, or has ours as its backing file. Throws E_IN_USE if something
- * else is there.
+ * Removes a link that a crash has left, which leads to a loop device that has no backing file or has `rawFile` as its backing file. Throws
+ * E_IN_USE if anything else is at the path.
  */
 async function clearPlace(node: string, rawFile: string): Promise<void> {
   const target = await readlink(node).catch(() => '');
@@ -170,7 +174,8 @@ async function ofLoop(device: string, what: 'backing_file' | 'dio'): Promise<str
 }
 
 /**
- * Reads an attribute of a block device whose number is `dev`, such as `7:3`. Returns null if the device or the attribute does not exist.
+ * Reads an attribute of a block device in /sys/block. For example, the attribute `dev` is the device number, such as `7:3`. Returns null if
+ * the device or the attribute does not exist.
  */
 export async function ofBlock(device: string, what: string): Promise<string | null> {
   return await readFile(`/sys/block/${baseName(device)}/${what}`, 'utf8').then(

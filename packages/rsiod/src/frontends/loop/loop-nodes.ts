@@ -1,7 +1,8 @@
-// The nodes of loop devices in /dev. losetup creates a node when none is free, but nothing removes it, and a thousand nodes slow down every
-// later losetup. Nodes created for our devices are therefore removed when they are unused (helpers/loop-nodes.pl; without Perl they stay).
-// Invariants: no node is removed while one of our devices is being made, because losetup may just have found that node free; nodes that
-// existed before, and nodes in use, stay; attempts and waits are bounded.
+// Removes the nodes of unused loop devices from /dev. The program losetup creates a node when none is free, but no program removes it, and
+// a thousand nodes slow down every later losetup. Nodes that were created for rsiod's devices are therefore removed when they are unused,
+// by helpers/loop-nodes.pl; without Perl they stay. Invariants: no node is removed while rsiod is making a device, because losetup may have
+// chosen that node; nodes that losetup did not create for rsiod, and nodes in use, are never removed; the number of attempts and the time
+// of each wait are bounded.
 
 import { readdir } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -15,16 +16,16 @@ import { SharedLook } from '../system/shared-look.ts';
 export interface LoopNodesPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
-  /** Names of the loop devices that have a node, such as `loop3`. */
+  /** Returns the names of the loop devices that have a node, such as `loop3`. */
   readonly there: () => Promise<ReadonlySet<string>>;
-  /** Resolves with the numbers of the nodes that are gone. */
+  /** Tries to remove the nodes with these numbers, and resolves with the numbers of those that are gone. */
   readonly remove: (numbers: readonly number[]) => Promise<readonly number[]>;
 }
 
 export class LoopNodes {
   private readonly ports: LoopNodesPorts;
   private readonly looks: SharedLook<ReadonlySet<string>>;
-  /** Key: number of a free node. Value: remaining attempts to remove it. */
+  /** Key: number of an unused node. Value: how many attempts to remove the node are left. */
   private readonly free = new Map<number, number>();
   private making = 0;
   private removing: Promise<void> | null = null;
@@ -72,7 +73,7 @@ export class LoopNodes {
     this.wait();
   }
 
-  /** Removes free nodes now, because the process is about to exit. */
+  /** Removes unused nodes without further delay, because the process is about to exit. */
   async settle(): Promise<void> {
     await this.removing;
     if (this.making === 0) await this.removeFree();
@@ -106,13 +107,13 @@ export class LoopNodes {
     const gone = new Set(await this.ports.remove(numbers).catch((thrown: unknown) => this.abandon(thrown, numbers)));
     for (const number of numbers) {
       const tries = (this.free.get(number) ?? 0) - 1;
-      // Moves the node to the end of the list, so that the other nodes are tried first.
+      // The node moves to the end of the list, so that the other nodes are tried first.
       this.free.delete(number);
       if (tries > 0 && !gone.has(number)) this.free.set(number, tries);
     }
   }
 
-  /** Reports the first failure, for example that Perl is missing, and gives up on these nodes. */
+  /** Logs the first failure, for example that Perl is missing, and gives up on these nodes. */
   private abandon(thrown: unknown, numbers: readonly number[]): readonly number[] {
     if (!this.isReported) {
       const { message } = toRsError(thrown);

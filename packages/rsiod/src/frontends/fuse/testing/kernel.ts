@@ -1,5 +1,5 @@
-// The kernel's side of a raw device for tests: makes requests byte by byte, from the kernel's description and not with our codec, and keeps
-// the replies. Detects a request that is answered twice.
+// Simulates the kernel's side of a raw device in tests. Builds requests byte by byte from the kernel's definitions, without fuse-codec.ts,
+// and keeps the replies. Detects requests that are answered twice.
 
 import { assert } from '@rsio/common/lib/assert';
 import { FuseBuffers } from '../fuse-buffers.ts';
@@ -44,7 +44,7 @@ export class Kernel implements FusePort {
     return unique;
   }
 
-  /** Passes the bytes to the session as one read of the descriptor. */
+  /** Passes the bytes to the session, as if one read from the descriptor had returned them. */
   feed(session: FuseSession, bytes: Buffer): void {
     const buffer = this.buffers.takeLarge();
     bytes.copy(buffer);
