@@ -1,6 +1,6 @@
-// The note that the keeper stores with each device: everything that the next process needs to resume the device, as one line of JSON.
-// Another version of this program may have written the note, so it is checked when it is read. Pure. Invariant: a note that is not
-// completely valid is refused.
+// Encodes and decodes the note that the keeper stores with each device: one line of JSON with everything that the next process needs to
+// resume the device. Another version of rsiod may have written the note, so it is checked when it is read. Pure. Invariant: a note that is
+// not completely valid is refused.
 
 import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import type { FuseFile } from '../frontends/fuse/fuse-session.ts';
@@ -20,8 +20,8 @@ export interface DeviceNote {
   readonly loop: LoopNote | null;
   readonly file: FuseFile;
   /**
-   * Incarnation of the server's storage. If it has changed, unflushed writes are lost, because the replay log was lost with the process
-   * that owned it.
+   * Incarnation of the server's storage when the note was written. If the incarnation has changed since then, unflushed writes may be lost,
+   * because the process that had them in its replay log no longer exists.
    */
   readonly life: string;
 }
@@ -29,7 +29,7 @@ export interface DeviceNote {
 export interface LoopNote {
   /** Path of the loop device, such as `/dev/loop3`. */
   readonly device: string;
-  /** The kernel's sequence number of this use of the device; null if unknown. */
+  /** The sequence number that the kernel gave to the loop device when it was set up (diskseq); null if unknown. */
   readonly sequence: string | null;
   /** True if the node in /dev was created together with the loop device. Notes from older releases lack this field. */
   readonly isNew?: boolean;

@@ -1,6 +1,6 @@
-// Releases devices left by the previous process that no volume will resume. Several are released at a time, all within STOP_WAIT_MAX_MS.
-// inherited-devices.ts releases a single device. Invariant: a device that cannot be released is logged and delays nothing; the next start
-// clears it.
+// Releases the devices of the previous process whose volumes will not be reattached. Several devices are released at a time, and the caller
+// waits at most STOP_WAIT_MAX_MS for all of them. The file inherited-devices.ts releases a single device. Invariant: a device that cannot
+// be released is reported in the log and does not delay the others; the next start of rsiod removes it.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -12,7 +12,7 @@ import type { LeftDevice } from './kept-devices.ts';
 export interface ReleasePorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Releases one device by force; its users get I/O errors. */
+  /** Forcibly releases one device. Programs that use the device get I/O errors. */
   readonly release: (device: LeftDevice) => Promise<void>;
 }
 

@@ -1,6 +1,6 @@
-// Decides whether rsiod gets a keeper, and how the keeper is started. rsiod gets one if it may ever have devices, because devices must
-// outlive its working process. helpers/keeper.pl defines what the keeper does. Invariants: without a keeper rsiod works in the same way,
-// except that its devices end with it; the keeper gets all its settings as arguments and reads no configuration.
+// Decides whether rsiod gets a keeper, and how the keeper is started. There is a keeper if rsiod may ever have devices, because devices
+// must outlive rsiod's working process. The program helpers/keeper.pl is the keeper. Invariants: without a keeper, rsiod works in the same
+// way, except that its devices stop working when it exits; the keeper gets all its settings as arguments and reads no configuration.
 
 import { accessSync, constants } from 'node:fs';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
@@ -26,8 +26,9 @@ export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean
 }
 
 /**
- * True if rsiod is started under a keeper. This includes the case that a device may be created only later, after a reload or after a module
- * has been loaded. With its own root, only `device = block` or `raw` creates devices, and a later reload that asks for them is refused.
+ * True if rsiod must be started under a keeper. This is so even if devices can be created only later, after a reload or after a kernel
+ * module has been loaded. If rsiod has its own root folder (--root), only `device = block` and `device = raw` create devices; a reload that
+ * first requests them is refused.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
   return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));
@@ -42,7 +43,7 @@ function isDevice(choice: DeviceChoice): boolean {
   return choice === 'block' || choice === 'raw';
 }
 
-/** What a configuration means for a daemon without a keeper. */
+/** The consequences of a configuration for a daemon that has no keeper. */
 export interface WithoutKeeper {
   /** Reason why a reload of this configuration is refused; null if it is accepted. */
   readonly obstacle: string | null;
@@ -60,21 +61,24 @@ export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: str
   return { obstacle: null, warning: mayHaveDevices(config, facts) ? warning : null };
 }
 
-/** The descriptor of the link to the keeper, and the number of this process among the keeper's children; null if there is no keeper. */
+/**
+ * Returns the descriptor of the link to the keeper, and the number of this process in the sequence of the keeper's children; null if there
+ * is no keeper.
+ */
 export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: number; readonly life: number } | null {
   const [fd, life] = (environment[KEEPER_VARIABLE] ?? '').split(' ').map(Number);
   return fd !== undefined && life !== undefined && Number.isInteger(fd) && life > 0 ? { fd, life } : null;
 }
 
 export interface KeeperSetup {
-  /** The number of this process among its keeper's children; 0 if there is no keeper yet. */
+  /** The number of this process in the sequence of its keeper's children, from 1; 0 if there is no keeper yet. */
   readonly life: number;
   readonly root: string;
   readonly logFile: string;
   readonly node: string;
 }
 
-/** The keeper that rsiod is started under, or a string with the reason if this machine cannot have a keeper. */
+/** Returns the keeper under which rsiod is started, or a string with the reason why this machine cannot have a keeper. */
 export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKeeper | string {
   const perl = findProgram('perl', process.env['PATH'] ?? '');
   if (perl === null) return 'perl is missing (install it)';
@@ -104,7 +108,7 @@ function findProgram(name: string, folders: string): string | null {
   return candidates.map((folder) => path.join(folder, name)).find(isProgram) ?? null;
 }
 
-/** Key: architecture. Value: number of the system call prctl. The pidfd calls have the same numbers everywhere. */
+/** Key: architecture. Value: number of the system call prctl. The pidfd system calls have the same numbers on all architectures. */
 const PRCTL: Readonly<Record<string, number>> = { x64: 157, arm64: 167 };
 
 export interface KeeperCommand {
@@ -113,13 +117,13 @@ export interface KeeperCommand {
   /** Descriptor of the channel to the process that starts the daemon; null if there is no channel. */
   readonly starterFd: number | null;
   readonly logFile: string;
-  /** The client's name for log lines. */
+  /** The node name of the client, which the keeper writes in its log lines. */
   readonly node: string;
   /** The program that the keeper runs, with its arguments. */
   readonly command: readonly string[];
 }
 
-/** Returns the arguments for perl, or null if the system call numbers on this architecture are unknown. */
+/** Returns the arguments for perl, or null if the number of the system call prctl on this architecture is unknown. */
 export function keeperArguments(architecture: string, { isBound, starterFd, logFile, node, command }: KeeperCommand): string[] | null {
   const prctl = PRCTL[architecture];
   if (prctl === undefined) return null;

@@ -1,6 +1,7 @@
-// The working process's side of the link to its keeper, which holds copies of its descriptors. helpers/keeper.pl describes the lines of the
-// link. Invariants: everything left by the previous process is complete before `begun` resolves; when the keeper is gone, this process
-// exits too, because another daemon could start; each question is answered, or fails, within KEEPER_ANSWER_MS.
+// The working process's end of the link to its keeper. The keeper holds copies of the working process's descriptors. A comment in
+// helpers/keeper.pl describes the lines that are sent over the link. Invariants: `begun` resolves only after everything that the previous
+// process left has been received; if the keeper is gone, this process exits too, because another daemon could start; each question is
+// answered, or fails, within KEEPER_ANSWER_MS.
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -8,7 +9,10 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limits.ts';
 
-/** Environment variable that holds the number of the link's descriptor. The keeper sets it for its child, and the child removes it. */
+/**
+ * Environment variable with the number of the link's descriptor and the number of this child. The keeper sets the variable for its child,
+ * and the child removes it.
+ */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';
 
 /** A descriptor left by the previous process. */
@@ -20,7 +24,7 @@ export interface Kept {
 
 export interface Inheritance {
   readonly kept: readonly Kept[];
-  /** Number of this process among the keeper's children, from 1. */
+  /** Number of this process in the sequence of the keeper's children, from 1. */
   readonly life: number;
   /** How the previous process died, for example `signal 9`. */
   readonly why: string;
@@ -28,7 +32,7 @@ export interface Inheritance {
 
 export interface KeeperLinkPorts {
   readonly clock: Clock;
-  /** The keeper is gone, so only this process still holds the descriptors. */
+  /** Called when the keeper is gone, so that only this process still has the descriptors. */
   readonly lost: () => void;
 }
 
@@ -48,7 +52,7 @@ export class KeeperLink {
   private nextId = 1;
   private inheritance: ((inheritance: Inheritance) => void) | null = null;
 
-  /** `fd` is the descriptor whose number is in KEEPER_VARIABLE. */
+  /** `fd` is the descriptor whose number is in the environment variable KEEPER_VARIABLE. */
   constructor(fd: number, ports: KeeperLinkPorts) {
     this.ports = ports;
     this.fd = fd;
@@ -59,14 +63,14 @@ export class KeeperLink {
     this.socket.on('close', () => ports.lost());
   }
 
-  /** Resolves with everything left by the previous process. Call this once. */
+  /** Resolves with all descriptors and notes that the previous process left. Call this once. */
   begun(): Promise<Inheritance> {
     return new Promise((resolve) => (this.inheritance = resolve));
   }
 
   /** From now on the keeper treats this process as crashed if it exits without farewell or its event loop hangs. */
   ready(): void {
-    // The link must not keep the process alive.
+    // The link alone must not prevent this process from exiting.
     this.socket.unref();
     this.send('ready watched');
   }
@@ -111,14 +115,15 @@ export class KeeperLink {
     });
   }
 
-  /** Writes the line before returning, because the process may exit right afterwards. */
+  /** Writes the line before it returns, because the process may exit right after the call. */
   private send(line: string): void {
     const bytes = Buffer.from(`${line}\n`);
     for (let at = 0; at < bytes.length; ) {
       try {
         at += writeSync(this.fd, bytes, at);
       } catch (thrown) {
-        // EAGAIN: tries again. The buffer holds hundreds of lines, and the keeper has little to do besides reading them.
+        // EAGAIN: the loop tries again. This ends soon, because the socket's buffer holds hundreds of lines and the keeper does little but
+        // read them.
         if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN')) return;
       }
     }

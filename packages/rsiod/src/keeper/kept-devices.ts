@@ -1,6 +1,7 @@
-// The devices that the keeper holds: devices of this process, and devices left by the previous process whose volumes have not been
-// reattached yet. devices.ts operates the devices. Invariants: each leftover device is either taken once, by its own volume, or released;
-// no process holds a released device; without a keeper everything works, but no device outlives this process.
+// Knows the devices that the keeper holds: devices of this process, and devices that the previous process left and whose volumes have not
+// been reattached yet. The file devices.ts operates the devices. Invariants: each device that the previous process left is either taken
+// once, by its own volume, or released; no process holds a released device; without a keeper everything works, but no device outlives this
+// process.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -8,7 +9,7 @@ import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.
 import type { VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { KeeperLink, Kept, Inheritance } from './keeper-link.ts';
 
-/** A device left by the previous process that this process does not serve yet. Its I/O is waiting. */
+/** A device that the previous process left and whose volume has not been reattached yet. I/O on the device waits. */
 export interface LeftDevice {
   readonly id: number;
   readonly fd: number;
@@ -19,7 +20,7 @@ export class KeptDevices {
   private readonly link: KeeperLink | null;
   private readonly log: Log;
   private readonly devices: LeftDevice[] = [];
-  /** Devices from another version of rsiod, whose notes this version cannot read. */
+  /** Devices of another version of rsiod, whose notes this version cannot read. */
   readonly unreadable: Kept[] = [];
 
   constructor(link: KeeperLink | null, inheritance: Inheritance | null, log: Log) {
@@ -42,7 +43,7 @@ export class KeptDevices {
     return this.devices.find(isOf) ?? null;
   }
 
-  /** Removes a device from the leftover devices. Returns false if it has already been taken. */
+  /** Removes a device from `left`. Returns false if the device has already been taken. */
   take(device: LeftDevice): boolean {
     const at = this.devices.indexOf(device);
     if (at >= 0) this.devices.splice(at, 1);
@@ -50,8 +51,8 @@ export class KeptDevices {
   }
 
   /**
-   * Lets the keeper hold a device, and returns the keeper's id for the device. Returns null if the device will end with this process; if
-   * there is a keeper, the reason is logged.
+   * Lets the keeper hold a device, and returns the keeper's id for the device. Returns null if the keeper does not hold the device, which
+   * then stops working when this process exits. If there is a keeper, the reason is logged.
    */
   async keep(fd: number, note: DeviceNote): Promise<number | null> {
     if (this.link === null) return null;

@@ -1,6 +1,7 @@
-// A stand-in for the volume of a device left by the previous process, used until the volume is reattached. The stand-in has the volume's
-// properties and queues its I/O. The device can therefore answer requests that need no server, and waiting I/O can be interrupted.
-// path-stall.ts decides how long I/O waits. Invariant: every I/O either is passed on once, in order of arrival, or fails with an error.
+// Replaces the volume of a device that the previous process left, until the volume is reattached. This stand-in has the properties of the
+// volume and queues its I/O. The device can therefore answer requests that need no server, and waiting I/O can be interrupted. The file
+// path-stall.ts decides how long I/O waits. Invariant: each I/O either is passed to the volume once, in order of arrival, or fails with an
+// error.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -27,14 +28,14 @@ export class StandInVolume implements FrontendVolume {
     this.stall.standing('halted', false);
   }
 
-  /** Called when the volume is attached: submits the waiting I/O. Later I/O goes to the volume directly. */
+  /** Called when the volume is attached: submits the waiting I/O. Later I/O goes directly to the volume. */
   become(volume: FrontendVolume): void {
     this.volume = volume;
     this.stall.standing('ready', false);
     this.end(volume);
   }
 
-  /** Called when the volume will not be reattached: ends the waiting I/O with an error. */
+  /** Called when the volume will not be reattached: the waiting I/O fails with an error. */
   giveUp(): void {
     this.stall.standing('over', false);
     this.end(null);

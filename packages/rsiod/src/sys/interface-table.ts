@@ -1,7 +1,7 @@
-// The state of the interfaces that have the client's addresses, and changes to that state. Pure; the watcher provides the facts. Parses
-// lines of iproute2 with -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines and unknown fields. Invariant:
-// each change in an address or a carrier is reported once; an address that was absent at the first look is "back" when it appears for the
-// first time.
+// Knows the state of the interfaces that have the client's addresses, and finds changes to that state. Pure; interface-watcher.ts provides
+// the facts. Parses the lines that iproute2 prints with -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines
+// and unknown fields. Invariants: each change in an address or a carrier is reported once; an address that was absent at the first look is
+// reported as "back" when it first appears.
 
 export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back';
 
@@ -17,7 +17,10 @@ interface Known {
   readonly isThere: boolean;
 }
 
-/** True if the address is watched. Loopback addresses are not: they work even when no interface lists them, and have no carrier to lose. */
+/**
+ * True if the address is watched. Loopback addresses are not watched, because they work even if no interface lists them, and because they
+ * have no carrier to lose.
+ */
 export function isWatched(address: string): boolean {
   return !address.startsWith('127.') && address !== '::1';
 }
@@ -26,7 +29,7 @@ export class InterfaceTable {
   private addresses: ReadonlySet<string> = new Set();
   private readonly known = new Map<string, Known>();
   private readonly carriers = new Map<string, boolean>();
-  /** True if there has been a complete look. An address that is still unknown was absent then. */
+  /** True once there has been a complete look at the machine's interfaces. An address that is still unknown was absent at that time. */
   private hasLooked = false;
 
   constructor(addresses: Iterable<string>) {
@@ -42,7 +45,7 @@ export class InterfaceTable {
     this.addresses = new Set([...addresses].filter(isWatched));
   }
 
-  /** Takes the facts of a look and returns the changes. An address that is not among the facts may still exist. */
+  /** Takes the facts that a look has found, and returns the changes. An address that is not among the facts may still exist. */
   takeLook(facts: readonly IpFact[]): InterfaceEvent[] {
     const events = facts.flatMap((fact) => this.take(fact));
     this.hasLooked = true;
@@ -54,7 +57,7 @@ export class InterfaceTable {
     return fact.kind === 'link' ? this.takeLink(fact.device, fact.hasCarrier) : this.takeAddress(fact.device, fact.address, fact.isThere);
   }
 
-  /** Takes a complete list and returns the changes. An address that is not in the list is gone. */
+  /** Takes a complete list of facts, and returns the changes. An address that is not in the list is gone. */
   takeAll(facts: readonly IpFact[]): InterfaceEvent[] {
     const listed = new Set(facts.map((fact) => (fact.kind === 'address' ? fact.address : '')));
     const missing = [...this.known].filter(([address, { isThere }]) => isThere && !listed.has(address));
@@ -75,7 +78,7 @@ export class InterfaceTable {
 
   private takeAddress(device: string, address: string, isThere: boolean): InterfaceEvent[] {
     const before = this.known.get(address);
-    // The address moved to another device, and the removal from the old device may be reported after the addition.
+    // The address has moved to another device. Its removal from the old device may be reported after its addition to the new one.
     if (!isThere && before !== undefined && before.device !== device) return [];
     // Existing addresses are stored even if they are not watched, because they may be watched later.
     if (isThere || this.addresses.has(address)) this.known.set(address, { device, isThere });
@@ -101,7 +104,7 @@ const LINE = /^(?:\[[A-Z]+\])?(Deleted )?\d+: ([^\s:@]+)(?:@[^\s:]+)?(:?)\s+(.*)
 const FLAGS = /^<([A-Z0-9_,-]*)>/;
 const ADDRESS = /^inet6? ([0-9a-fA-F.:]+)/;
 
-/** Returns the fact that a line states, or null if it states none. */
+/** Returns the fact that a line of iproute2 contains, or null if it contains none. */
 export function readIpLine(line: string): IpFact | null {
   const [, deleted, device, colon, rest] = LINE.exec(line) ?? [];
   if (device === undefined || rest === undefined) return null;

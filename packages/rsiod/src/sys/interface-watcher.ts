@@ -1,6 +1,7 @@
-// Watches the interfaces of the client's addresses. A child process `ip monitor` reports changes, and is restarted with growing pauses when
-// it exits. Without iproute2, this file polls the carriers in /sys. interface-table.ts interprets the facts, and the owner reacts to
-// changes. Invariant: after each start of the monitor all addresses and links are listed once, so that no change is missed.
+// Watches the interfaces that have the client's addresses. A child process `ip monitor` reports changes, and is restarted with growing
+// pauses when it exits. Without iproute2, this file polls the addresses and carriers instead. The file interface-table.ts interprets the
+// facts, and the owner of the watcher reacts to changes. Invariant: after each start of the monitor, all addresses and links are listed
+// once, so that no change is missed.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -10,11 +11,13 @@ import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from 
 
 /** What the watcher needs from the machine. sys/machine-interfaces.ts has the real implementation. */
 export interface InterfaceSource {
-  /** Starts `ip monitor`. Calls `ended` once, with `isAbsent` true if there is no `ip` program. */
+  /** Starts `ip monitor`. Calls `ended` once, when the monitor has exited; `isAbsent` is true if there is no program `ip`. */
   monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void };
   /** Returns the lines of `ip address` and `ip link`. Throws when `ip` fails. */
   list(): Promise<string[]>;
-  /** Returns facts from /sys and the C library instead: addresses of interfaces that are up, and all carriers. */
+  /**
+   * Returns facts that do not come from `ip` but from /sys and the C library: the addresses of interfaces that are up, and all carriers.
+   */
   look(): IpFact[];
 }
 
@@ -88,7 +91,7 @@ export class InterfaceWatcher {
     );
   }
 
-  /** A look does not see every address, so a missing address is not reported as gone. */
+  /** Polls once without `ip`. This does not find all addresses, so a missing address is not reported as gone. */
   private look(): void {
     this.report(this.table.takeLook(this.ports.source.look()));
   }

@@ -1,5 +1,6 @@
-// The machine's interfaces as a source for the watcher: iproute2 as a child process, or without it /sys and the C library.
-// interface-table.ts parses the lines. Invariant: the monitor exits when rsiod exits, for whatever reason.
+// Reads the state of the machine's interfaces for interface-watcher.ts: from iproute2, which runs as a child process, or else from /sys and
+// the C library. The file interface-table.ts parses the lines of iproute2. Invariant: the monitor exits when rsiod exits, for whatever
+// reason.
 
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -14,8 +15,8 @@ import { IP_LIST_TIMEOUT_MS } from './limits.ts';
 import path from 'node:path';
 
 /**
- * `ip monitor` does not notice that rsiod is gone. The shell therefore reads its own input, which ends when rsiod is gone, and then stops
- * the monitor.
+ * `ip monitor` does not notice when rsiod exits. The shell therefore reads its own standard input, which ends when rsiod exits, and then
+ * stops the monitor.
  */
 const MONITOR_SCRIPT = `command -v ip >/dev/null || exit 127
 exec 3<&0
@@ -47,7 +48,7 @@ export const machineInterfaces: InterfaceSource = {
       ended(reason, isAbsent);
     };
     child.on('error', (error) => end(error.message, errnoName(error) === 'ENOENT'));
-    // Without a free descriptor, child.pid and the streams are undefined, although their types do not allow that.
+    // If no descriptor is free, child.pid and the streams are undefined, although their types do not allow that.
     if (child.pid !== undefined) {
       createInterface({ input: child.stdout }).on('line', onLine);
       child.stdin.on('error', () => undefined);
@@ -61,7 +62,7 @@ export const machineInterfaces: InterfaceSource = {
     };
   },
 
-  // Addresses come first, because a lost carrier is reported for known addresses only.
+  // Addresses come first, because a lost carrier is reported only for addresses that are already known.
   list: async () => [...(await linesOf('address')), ...(await linesOf('link'))],
 
   look() {
@@ -72,13 +73,13 @@ export const machineInterfaces: InterfaceSource = {
       const links = readdirSync(NET_DIR).map((device): IpFact => ({ kind: 'link', device, hasCarrier: hasCarrier(device) }));
       return [...addresses, ...links];
     } catch {
-      // Both sources need a free descriptor. The next look finds the facts that this one missed.
+      // Reading fails if no descriptor is free. The next look then finds the facts that this one has missed.
       return [];
     }
   },
 };
 
-/** Reads whether the interface has a carrier. For an interface that is down, reading the file `carrier` fails. */
+/** True if the interface has a carrier. The file `carrier` cannot be read while the interface is down. */
 function hasCarrier(device: string): boolean {
   try {
     const isDown = readFileSync(path.join(NET_DIR, device, 'operstate'), 'utf8').trim() === 'down';

@@ -1,8 +1,8 @@
 // Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
 // bytes that it has read. The volume checks the requests; the session checks only what is particular to a file: its end, its permissions
-// and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`; a buffer is given back exactly once,
-// and never while the volume uses it; a request that changes data is never answered before the volume has completed it, except by `stop`,
-// whose caller abandons all unanswered requests.
+// and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`; a buffer is given back only once, and
+// never while the volume uses it; a request that changes data is never answered before the volume has completed it, except by `stop`, whose
+// caller abandons all unanswered requests.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -359,8 +359,8 @@ export class FuseSession {
 
   /**
    * Called when the program that made a request has been interrupted and may want to exit. A request that changes nothing is answered with
-   * EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. A write is not answered early, because it may still
-   * be executed later, and would then overwrite newer data.
+   * EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. Other requests are not answered early, because a
+   * write that is still executed afterwards would overwrite newer data.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {

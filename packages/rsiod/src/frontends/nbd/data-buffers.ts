@@ -1,13 +1,14 @@
-// Buffers for the data of requests, pooled by size class, so that a warm data path allocates nothing. All connections share them. Each
-// buffer has room for a reply header before the data, so that a READ's answer is sent from the memory into which the data was read. Idle
-// memory is bounded, and is returned to the system when it has not been needed for a while; memory-budget.ts bounds the memory in use.
+// Pools the buffers for the data of requests by size class, so that requests allocate no memory while the pool has a buffer of the right
+// size. All connections share the pool. Each buffer has room for a reply header in front of the data, so that the reply to a READ is sent
+// from the memory into which the data was read. Idle memory is bounded, and is returned to the system when it has not been needed for a
+// while; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { DATA_CHUNK_PREFIX_BYTES } from './wire/nbd-constants.ts';
 
-/** Offset of the data: at least the longest prefix, rounded so that the data is aligned to a cache line. */
+/** Offset of the data in the memory of a buffer. The longest reply prefix fits in front of it, and the data is aligned to a cache line. */
 export const DATA_OFFSET = 64;
 const SMALLEST_BITS = 12;
 const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);
@@ -17,7 +18,7 @@ assert(DATA_OFFSET >= DATA_CHUNK_PREFIX_BYTES, 'A reply header must fit in front
 export class DataBuffer {
   /** The whole memory: room for a header, then the data. */
   readonly memory: Buffer;
-  /** A view of the data, created once: most requests fill their size class and need no view of their own. */
+  /** The part of `memory` that holds data. This view is created once, so that requests need no views of their own. */
   readonly data: Buffer;
 
   constructor(dataBytes: number) {
@@ -32,7 +33,7 @@ export class DataBuffers {
   private taken = 0;
   private readonly clock: Clock | null;
   private looking: Timer | null = null;
-  /** The smallest amount of idle memory since the last check. This much memory was not needed in that time. */
+  /** The smallest amount of idle memory since the last check, which is the amount that was not needed in that time. */
   private unneededBytes = 0;
 
   /** If `clock` is null, idle memory is never returned to the system. */
@@ -51,13 +52,13 @@ export class DataBuffers {
     return this.idleBytes;
   }
 
-  /** Size in bytes of a buffer for `lengthBytes` of data. */
+  /** Returns the number of bytes that a buffer for `lengthBytes` bytes of data occupies. */
   static memoryBytes(lengthBytes: number): number {
     return DATA_OFFSET + 2 ** classBits(lengthBytes);
   }
 
   /**
-   * Returns a buffer for at least `lengthBytes` of data, where `lengthBytes` is at most NBD_REQUEST_MAX_BYTES. Its content is undefined.
+   * Returns a buffer for at least `lengthBytes` bytes of data; `lengthBytes` is at most NBD_REQUEST_MAX_BYTES. Its content is undefined.
    */
   take(lengthBytes: number): DataBuffer {
     const bits = classBits(lengthBytes);
@@ -118,9 +119,9 @@ function classBits(lengthBytes: number): number {
 }
 
 /**
- * Returns the memory to the system soon. Memory that is merely unreferenced stays until the garbage collector collects old objects, which
- * may take hours in an idle process. Memory that was moved to a new, unreferenced object is freed with the next collection of young
- * objects.
+ * Makes the garbage collector return the memory of a buffer to the system soon. If the buffer were merely unreferenced, its memory would
+ * stay until the garbage collector collects old objects, which may take hours in an idle process. The memory is therefore moved to a new,
+ * unreferenced object, which the next collection of young objects frees.
  */
 function freeMemory({ memory }: DataBuffer): void {
   const { buffer } = memory;

@@ -1,8 +1,8 @@
-// Bounds the total memory for the NBD frontend's requests. At the bound, connections take turns: first come, first served, one request per
-// turn. Pure. A connection that holds no memory always gets room for one small request, and for a large one as long as the reserve lasts.
-// Connections that never give their memory back (a volume hangs, a client does not read) therefore cannot starve the others. Invariants: at
-// most the limit, the reserve and one small request for each connection are taken; each taken byte is given back once; waiting users are
-// called once there may be room.
+// Bounds the total memory that the requests of the NBD frontend use. When the bound is reached, connections take turns: first come, first
+// served, one request per turn. Pure. A connection that holds no memory always gets room for one small request, and for a large one as long
+// as the reserve lasts. Connections that never give their memory back, because a volume hangs or a client does not read, therefore cannot
+// starve the others. Invariants: the memory that is taken never exceeds the sum of the limit, the reserve and one small request for each
+// connection; each byte that is taken is given back once; waiting users are called when there may be room.
 
 export interface BudgetUser {
   /** Called when there may be room. The user calls `take` again if it still needs memory. */
@@ -11,7 +11,7 @@ export interface BudgetUser {
 
 export interface BudgetBounds {
   readonly limitBytes: number;
-  /** Bytes beyond the limit, for large requests of users that hold no memory. */
+  /** Additional bytes beyond the limit that only large requests of users without memory may take. */
   readonly reserveBytes: number;
   /** Maximum size of a small request. */
   readonly smallBytes: number;
@@ -23,11 +23,11 @@ export class MemoryBudget {
   private readonly bounds: BudgetBounds;
   private readonly schedule: (fire: () => void) => void;
   private readonly waiting: BudgetUser[] = [];
-  /** The user that has been called and has not called `take` since then. */
+  /** The user that has been called because there may be room, and that has not called `take` yet. */
   private turn: BudgetUser | null = null;
   private isScheduled = false;
 
-  /** `schedule` calls `fire` once, later, so that no user is called while another connection is working. */
+  /** `schedule` must call `fire` once, in a later event, so that no user is called while another connection is working. */
   constructor(bounds: BudgetBounds, schedule: (fire: () => void) => void) {
     this.bounds = bounds;
     this.schedule = schedule;
@@ -38,8 +38,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Takes memory for a user. `isAlone` is true if the user holds no memory. Returns false if there is no room; the user is then called once
-   * there may be room.
+   * Takes memory for a user. `isAlone` is true if the user holds no memory. Returns false if there is no room; `roomAgain` of the user is
+   * then called when there may be room.
    */
   take(user: BudgetUser, bytes: number, isAlone: boolean): boolean {
     const isTurn = this.waiting.length === 0 || this.turn === user;
@@ -79,7 +79,10 @@ export class MemoryBudget {
     });
   }
 
-  /** Calls users until one of them gets no room. Smaller requests do not overtake that user's request. */
+  /**
+   * Calls the waiting users in order until one of them gets no room. The users after that one are not called, so that small requests do not
+   * overtake a large request.
+   */
   private wake(): void {
     for (let called = this.waiting.length; called > 0; called--) {
       const [user] = this.waiting;

@@ -1,6 +1,6 @@
 // One NBD connection from greeting to close: decides which decoder gets the bytes, when the socket is read, and when the connection ends.
-// Sans-I/O. nbd-handshake.ts handles options, nbd-transmission.ts requests. Invariant: a bug that one connection runs into ends that
-// connection only (docs/adr/0022); a failed assertion ends the process, as everywhere.
+// Sans-I/O. The file nbd-handshake.ts handles options, and nbd-transmission.ts handles requests. Invariant: an exception that a bug causes
+// on one connection ends only that connection (docs/adr/0022), but a failed assertion ends the process, as everywhere in rsiod.
 //
 //   haggling --GO, EXPORT_NAME--> serving --DISC, end of input, drain()--> draining --all answered--> closed --volume done--> finished
 //      `---ABORT, end, bad bytes---------------------------------------------------------------------'
@@ -40,13 +40,16 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   private readonly options = new NbdOptionDecoder(this);
   private phase: Phase = 'haggling';
   private running: Serving | null = null;
-  /** Bytes that have been received but not taken yet. The transport is paused while there are any. */
+  /** Bytes that have been received but not decoded yet. The transport is paused while there are any such bytes. */
   private rest: Buffer | null = null;
   private restAt = 0;
   private hasInputEnded = false;
   private isEnded = false;
   private hasFailed = false;
-  /** A handshake answer is being sent. Until it has been sent, no further option is taken, so that a client cannot make answers pile up. */
+  /**
+   * True while an answer of the handshake is being sent. No further option is taken until then, so that a client cannot make answers pile
+   * up.
+   */
   private isAnswering = false;
 
   constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
@@ -73,7 +76,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** The client has closed its sending side. Its requests are still executed and answered. */
+  /** Called when the client has closed its sending side. Requests that it has already sent are still executed and answered. */
   inputEnd(): void {
     this.hasInputEnded = true;
     try {
@@ -112,7 +115,10 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Ends the connection after an exception in any event. Requests already passed to the volume still complete, after this call. */
+  /**
+   * Ends the connection after an event handler has thrown an exception. Requests that have been passed to the volume still complete, but
+   * later than this call.
+   */
   failed(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     if (this.hasFailed || this.phase === 'finished') return;
@@ -147,7 +153,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   roomAgain(): void {
     if (this.rest === null || !this.isAccepting()) return;
-    // A held header is already complete in the decoder: feeding an empty range offers the header again.
+    // The decoder already has all bytes of a held header, so feeding it an empty range makes it offer the header again.
     if (this.running?.decoder.isHolding === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
     this.restAt = this.take(this.rest, this.restAt, this.rest.length);
     if (!this.isAccepting() || this.restAt < this.rest.length || this.isBlocked()) return;

@@ -1,6 +1,7 @@
-// The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. The protocol is in
-// nbd-connection.ts, the socket's path in daemon/unix-socket.ts and its group in socket-group.ts. Invariant: a connection counts against
-// NBD_CONNECTIONS_MAX, and as a user of its volume, until none of its requests is in the volume.
+// The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. The file
+// nbd-connection.ts implements the protocol, daemon/unix-socket.ts creates the socket, and socket-group.ts sets its group. Invariant: a
+// connection counts against NBD_CONNECTIONS_MAX, and as a user of its volume, until the volume has completed all its requests, even if the
+// connection was closed earlier.
 
 import { createServer, type Server, Socket } from 'node:net';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -40,13 +41,13 @@ export interface NbdFrontendOptions {
   readonly socketPath: string;
   /** The group that may use the socket (nbd-group); null if only the owner may use it. */
   readonly group: string | null;
-  /** The attached volumes in the order in which clients see them. Only volumes that have been shown are exported. */
+  /** The attached volumes in the order in which clients see them. Of these, only volumes that have been passed to `show` are exported. */
   readonly attached: () => readonly FrontendVolume[];
-  /** True if the current configuration lets a volume be exported. */
+  /** True if the current configuration allows a volume to be exported. */
   readonly mayExport: (volume: FrontendVolume) => boolean;
   readonly log: NbdFrontendLog;
   readonly clock: Clock;
-  /** False if a connection's handle is never moved, so that the connection does not receive in place (withReceiveBuffer). */
+  /** If false, connections do not receive directly into the shared buffer (see withReceiveBuffer). The default is true. */
   readonly receiveInPlace?: boolean;
 }
 
@@ -71,10 +72,10 @@ export class NbdFrontend implements Frontend {
   private readonly exports: NbdVolumes;
   private readonly data: DataBuffers;
   private readonly pools: NbdPools;
-  /** All sockets share one buffer, because received bytes are taken before the next read. */
+  /** All sockets can share one buffer, because received bytes are decoded or copied before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
-  /** Connections beyond the limit. They get a message before they are closed. */
+  /** Connections beyond the limit, which get a message before they are closed. */
   private readonly refused = new Set<Client>();
   private readonly lines: RateLimitedLog;
   private refusals = 0;
@@ -122,7 +123,7 @@ export class NbdFrontend implements Frontend {
     return { raw: null, block: `nbd+unix:///${exportName(volume)}?socket=${this.options.socketPath}` };
   }
 
-  /** Does nothing: NBD clients are not notified when a volume grows; they get the size when they connect. */
+  /** Does nothing, because NBD clients cannot be notified when a volume grows; they get the new size when they connect again. */
   grown(): Promise<void> {
     return Promise.resolve();
   }
@@ -135,7 +136,7 @@ export class NbdFrontend implements Frontend {
     return Promise.resolve(count === 0 ? [] : [`${count} NBD connection${count === 1 ? '' : 's'} to ${this.options.socketPath}`]);
   }
 
-  /** Hides the volume from new clients. Existing connections to it continue until the volume is detached and fails their I/O. */
+  /** Hides the volume from new clients. Existing connections continue until the volume is detached; then their I/O fails. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     const users = force ? [] : await this.usersOf(volume);
     if (users.length > 0) throw inUse(users);
@@ -146,7 +147,7 @@ export class NbdFrontend implements Frontend {
     await this.hide(volume, true);
   }
 
-  /** Does nothing: connections are closed when the process that accepted them exits, so an earlier process leaves none. */
+  /** Does nothing, because an earlier process leaves no connections: they are closed when the process exits. */
   release(): Promise<void> {
     return Promise.resolve();
   }
@@ -199,7 +200,7 @@ export class NbdFrontend implements Frontend {
     } else this.refuse(socket);
   }
 
-  /** Sends a message before closing, because otherwise the client would conclude that the socket is broken. */
+  /** Sends the client a message before the connection is closed, because the client would otherwise conclude that the socket is broken. */
   private refuse(socket: Socket): void {
     const sentence = `${this.clients.size} NBD connections are open, which is the limit: close one of them`;
     this.reportRefusal(sentence);
@@ -238,7 +239,7 @@ export class NbdFrontend implements Frontend {
       connection.abort();
     });
     opened.on('end', () => connection.inputEnd());
-    // An error of a local socket always means that the client is gone; 'close' follows.
+    // An error on a local socket always means that the client is gone. The event 'close' follows.
     opened.on('error', () => {});
     opened.on('close', () => connection.closed());
     connection.start();
@@ -270,10 +271,10 @@ export class NbdFrontend implements Frontend {
 type Receive = (bytes: Buffer, end: number) => void;
 
 /**
- * Returns the accepted connection as a socket that receives into `buffer`. Node offers this for outgoing connections only, so the handle is
- * moved to a new socket. This works on Node 20, 22 and 24 but is undocumented, so every step is checked. Receiving in place saves an
- * allocation and a copy per read, which matters for writes. Returns undefined if this version of Node does not allow it; `accepted` is then
- * unchanged.
+ * Returns the accepted connection as a socket that receives into `buffer`. Node offers a receive buffer for outgoing connections only, so
+ * the handle is moved to a new socket. This works on Node 20, 22 and 24 but is undocumented, so every step is checked. Receiving into
+ * `buffer` saves an allocation and a copy for each read from the socket, which makes WRITEs faster. Returns undefined if this version of
+ * Node does not allow it; `accepted` is then unchanged.
  */
 function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
   const handle: unknown = Reflect.get(accepted, '_handle');
@@ -285,7 +286,7 @@ function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): 
   const options = { handle, allowHalfOpen: true, manualStart: true, onread: { buffer, callback } };
   const moved = new Socket(options);
   if (Reflect.get(moved, '_handle') !== handle) return undefined;
-  // Without its handle the old socket closes nothing. It is destroyed so that the server no longer counts it.
+  // The old socket has no handle any more, so destroying it closes nothing. It is destroyed so that the server no longer counts it.
   Reflect.set(accepted, '_handle', null);
   accepted.destroy();
   return moved;

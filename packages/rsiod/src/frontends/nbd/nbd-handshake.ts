@@ -1,5 +1,5 @@
-// Option negotiation: takes the client's flags or an option and returns the answer's bytes and the next step. No sockets, no framing.
-// Remembers the negotiated state: structured replies, and the volume for which base:allocation was selected.
+// Negotiates options: takes the client's flags or one option, and returns the bytes of the answer and the next step. No sockets, no
+// framing. Stores what has been negotiated: structured replies, and the volume for which base:allocation was selected.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { findExport } from './wire/export-names.ts';
@@ -19,7 +19,7 @@ export interface Transmission {
   readonly isStructured: boolean;
   /** True if the client may use BLOCK_STATUS with base:allocation. */
   readonly hasAllocation: boolean;
-  /** True if the client has not negotiated block sizes, so that it may use any range of bytes. */
+  /** True if the client has not requested the volume's block sizes, and may therefore use any range of bytes. */
   readonly mayUseAnyRange: boolean;
 }
 
@@ -127,7 +127,7 @@ export class NbdHandshake {
   }
 
   private setContexts(option: number, data: Buffer): HandshakeStep {
-    // The option cancels an earlier selection, even when the option itself fails.
+    // SET_META_CONTEXT cancels an earlier selection, even if it fails itself.
     this.allocationOf = null;
     if (!this.isStructured)
       return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');
@@ -158,7 +158,10 @@ function refuse(option: number, type: number, sentence: string): HandshakeStep {
   return { reply: optionError(option, type, sentence), next: 'option' };
 }
 
-/** name length (u32) | name | count (u16) | count x information type (u16); null if the lengths do not add up. */
+/**
+ * Decodes the data of INFO and GO: name length (u32) | name | count (u16) | count x information type (u16). Returns null if the lengths do
+ * not add up.
+ */
 function parseNamed(data: Buffer): NamedRequest | null {
   if (data.length < 6) return null;
   const nameBytes = data.readUInt32BE(0);
@@ -171,7 +174,10 @@ function parseNamed(data: Buffer): NamedRequest | null {
   return { name: data.toString('utf8', 4, 4 + nameBytes), kinds: kinds };
 }
 
-/** name length (u32) | name | count (u32) | count x (length (u32) | query); null if the lengths do not add up. */
+/**
+ * Decodes the data of LIST_META_CONTEXT and SET_META_CONTEXT: name length (u32) | name | count (u32) | count x (length (u32) | query).
+ * Returns null if the lengths do not add up.
+ */
 function parseContexts(data: Buffer): ContextRequest | null {
   if (data.length < 8) return null;
   const nameBytes = data.readUInt32BE(0);

@@ -1,5 +1,5 @@
-// One request of an NBD client while it is under way: the VolumeIo that the volume sees, and the fields that its answer needs. Objects are
-// re-used within their connection, and their callbacks are created once per object.
+// One request of an NBD client while it is being executed. It contains the VolumeIo that the volume sees, and the fields that are needed to
+// answer the client. A connection re-uses its request objects, and each object creates its callbacks only once.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
@@ -36,12 +36,12 @@ export class NbdRequest implements VolumeIo, LargeReply {
   isFirstExtentOnly = false;
   /** Number of bytes from the start of the volume's range to the start of the client's range, for BLOCK_STATUS. */
   headBytes = 0;
-  /** Bytes of data that count against the limit of the connection. */
+  /** Number of data bytes that count against the limit of the connection. */
   dataBytes = 0;
 
   /** The pooled buffer that contains `buffer`; null if the request has no data. */
   held: DataBuffer | null = null;
-  /** A large reply: header and data. */
+  /** The bytes of a large reply, which are header and data. */
   reply: Buffer = NO_BUFFER;
   readonly sent: (failed?: Error | null) => void;
   readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
@@ -95,7 +95,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   }
 }
 
-/** Returns the volume's operation for a command. BLOCK_STATUS has none: it uses `extents`. */
+/** Returns the volume's operation for a command. BLOCK_STATUS has no such operation, because it calls `extents` of the volume. */
 function opOf(type: number): VolumeOp {
   switch (type) {
     case COMMAND.WRITE:

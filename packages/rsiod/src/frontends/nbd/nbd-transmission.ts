@@ -1,8 +1,8 @@
-// The transmission phase of one connection: passes requests from the decoder to the volume, and outcomes back as replies. nbd-codec.ts
-// handles bytes, request-rules.ts and the volume check requests, reply-output.ts sends, and nbd-connection.ts keeps the connection's state.
-// Invariants: a request counts from its header until its reply has been sent or never will be; its data buffer returns to the pool exactly
-// once, and never while the volume or the socket uses it, even if the connection has ended by then. Callbacks pass exceptions to
-// `events.failed` only.
+// The transmission phase of one connection: passes decoded requests to the volume, and sends the results as replies. The file nbd-codec.ts
+// handles bytes, request-rules.ts and the volume check requests, reply-output.ts sends replies, and nbd-connection.ts keeps the
+// connection's state. Invariants: a request counts as in flight from its header until its reply has been sent or can no longer be sent; its
+// data buffer is given back to the pool only once, and never while the volume or the socket uses it, even if the connection ends earlier;
+// an exception in a callback is passed to `events.failed` and nowhere else.
 
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -34,7 +34,7 @@ export interface TransmissionEvents {
   badRequest(magic: number): void;
   /** A reply has been sent, so a held request may be taken now. */
   roomAgain(): void;
-  /** No request is under way any more. */
+  /** Called when no request is in flight any more. */
   settled(): void;
   /** An event handler has thrown an exception that nothing else catches. The owner must end the connection and call `fail`. */
   failed(thrown: unknown): void;
@@ -45,7 +45,7 @@ export interface NbdPools {
   readonly data: DataBuffers;
   readonly batches: BatchPool;
   readonly budget: MemoryBudget;
-  /** Calls `fire` once, at the end of this event-loop turn. */
+  /** Calls `fire` once, at the end of the current event-loop turn. */
   readonly schedule: (fire: () => void) => void;
 }
 
@@ -65,11 +65,11 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   /** The WRITE whose payload is being received. */
   private receiving: NbdRequest | null = null;
   private requestsOut = 0;
-  /** Number of requests in `requestsOut` that are in the volume. */
+  /** How many of the requests counted in `requestsOut` the volume has not completed yet. */
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
-  /** True after `fail` has been called. From then on only the requests in the volume are counted. */
+  /** True after `fail` has been called. From then on, `underWay` counts only the requests that the volume has not completed. */
   private hasFailed = false;
 
   constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
@@ -147,7 +147,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.drop(request);
   }
 
-  /** Called when the connection is gone. No request is answered any more; requests in the volume complete later. */
+  /** Called when the connection is gone. No request is answered any more; requests that the volume is executing complete later. */
   die(): void {
     this.isDead = true;
     this.budget.forget(this);
@@ -182,7 +182,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.inVolume--;
     try {
       if (this.isDead) this.drop(request);
-      // If the server cannot report holes, everything counts as allocated, so that a copy does not fail.
+      // If the server cannot report holes, the whole range counts as allocated, so that a program that copies the volume does not fail.
       else if (status === STATUS.OK || status === STATUS.UNSUPPORTED) this.answerExtents(request, status === STATUS.OK ? extents : []);
       else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
     } catch (thrown) {
@@ -203,8 +203,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   left(requests: number, dataBytes: number, failed: boolean): void {
     this.requestsOut -= requests;
     this.bytesOut -= dataBytes;
-    // Only a reply that has actually been sent admits further requests. Otherwise requests that a vanished client left in the socket would
-    // be executed late, after the requests of its successor.
+    // Only a reply that has actually been sent admits further requests. Otherwise requests that a vanished client left in the socket could
+    // be executed after requests of the client's successor.
     if (!failed && !this.isDead) this.events.roomAgain();
     if (this.underWay === 0) this.events.settled();
   }
@@ -216,7 +216,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private execute(request: NbdRequest): void {
     if (request.type === COMMAND.BLOCK_STATUS) this.requestExtents(request);
     else this.agreed.volume.submit(request);
-    // The request is counted after the call, because the call may throw, and then the request is never done.
+    // The request is counted only after the call, because the call may throw, and the volume then never completes the request.
     this.inVolume++;
   }
 
@@ -273,7 +273,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private answerError(request: NbdRequest, errno: number, sentence: string): void {
     if (this.agreed.isStructured) {
       const message = Buffer.from(sentence, 'utf8');
-      // The offset must lie in the client's range, and an empty range has none.
+      // The offset in an error chunk must lie in the client's range, and an empty range contains no offset.
       const withOffset = request.type === COMMAND.READ && request.lengthBytes > 0;
       const { bytes, fill } = this.output.room(errorChunkBytes(message, withOffset));
       const behind = withOffset
@@ -295,7 +295,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
 
   private recycle(request: NbdRequest): void {
     const buffer = request.releaseBuffer();
-    // After a failure it is unknown whether the volume or the socket still uses the buffer.
+    // After a failure, the volume or the socket may still be using the buffer, so it is not given back.
     if (this.hasFailed) return;
     if (buffer !== null) {
       const { length } = buffer.memory;

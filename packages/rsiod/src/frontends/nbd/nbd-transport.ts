@@ -1,11 +1,14 @@
-// The port between a connection and its socket, and the pooled buffers in which small replies are sent together. Only nbd-frontend.ts uses
-// sockets.
+// The interface through which a connection uses its socket, and the pooled buffers in which small replies are sent together. Only
+// nbd-frontend.ts uses sockets.
 
 import { ObjectPool } from '@rsio/common/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 
 export interface NbdTransport {
-  /** Calls `sent` once, later, when the bytes are no longer needed: they have been written, or (with `failed`) never will be. */
+  /**
+   * Calls `sent` once, in a later event, when the bytes have been written or, with `failed`, can no longer be written. The caller may
+   * re-use the bytes only then.
+   */
   write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
   /** Writes between `cork` and `uncork` are sent in one system call. */
   cork(): void;
@@ -19,7 +22,10 @@ export interface NbdTransport {
   destroy(): void;
 }
 
-/** A buffer of small replies, with the counts that are returned to the connection when the buffer has been sent. */
+/**
+ * A buffer of small replies, with the number of requests and data bytes that it answers. The connection gets these counts back when the
+ * buffer has been sent.
+ */
 export class ReplyBatch {
   readonly bytes = Buffer.allocUnsafeSlow(NBD_BATCH_BYTES);
   fill = 0;

@@ -1,10 +1,12 @@
-// The output of one connection: small replies are gathered in a batch, large ones are sent from their own buffers, all with one system call
-// per event-loop turn. Invariant: `left` counts each request exactly once, when its reply has been sent or never will be.
+// The output of one connection. Small replies are gathered in a batch, and large replies are sent from their own buffers; as a rule, all
+// replies of an event-loop turn are sent in one system call. Invariant: `left` counts each request exactly once, when its reply has been
+// sent or can no longer be sent.
 
-// When to send: completions arrive in bursts. One event of a path brings several completions, and one event-loop turn may have an event for
-// each of several paths. A microtask would run between two such events. setImmediate runs once after all of them, in the same turn, so it
-// adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent, further replies stay in the open batch. A client
-// that reads slowly therefore gets fuller batches, and a client that reads nothing holds no more memory than its requests allow.
+// Replies are not sent at once, because completions arrive in bursts. One event on a path brings several completions, and one event-loop
+// turn may have an event for each of several paths. A microtask would run between two such events. setImmediate runs once after all of
+// them, in the same turn, so it adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent, further replies
+// stay in the open batch. A client that reads slowly therefore gets fuller batches, and a client that reads nothing holds no more memory
+// than its requests allow.
 
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
@@ -17,9 +19,12 @@ export interface LargeReply {
 }
 
 export interface ReplyOutputEvents {
-  /** Replies to `requests` requests, with `dataBytes` of data in total, have been sent, or (with `failed`) never will be. */
+  /**
+   * Called when the replies to `requests` requests, with `dataBytes` bytes of data in total, have been sent or, with `failed`, can no
+   * longer be sent.
+   */
   left(requests: number, dataBytes: number, failed: boolean): void;
-  /** An event handler of this class threw an exception. */
+  /** Called when an event handler of this class has thrown an exception. */
   failed(thrown: unknown): void;
 }
 
@@ -49,14 +54,14 @@ export class ReplyOutput {
     this.schedule = schedule;
   }
 
-  /** Returns the batch that has room for a reply of `replyBytes` at its `fill`. `commit` completes the reply. */
+  /** Returns a batch that has room for a reply of `replyBytes` bytes at position `fill`. `commit` completes the reply. */
   room(replyBytes: number): ReplyBatch {
     if (this.open !== null && this.open.fill + replyBytes > NBD_BATCH_BYTES) this.sendBatch();
     this.open ??= this.batches.take();
     return this.open;
   }
 
-  /** Completes a reply: the open batch now ends at `fill` and answers one more request, with `dataBytes` of data. */
+  /** Completes a reply: the open batch now ends at `fill` and answers one more request, with `dataBytes` bytes of data. */
   commit(fill: number, dataBytes: number): void {
     const batch = this.open;
     if (batch === null) return;
@@ -72,7 +77,9 @@ export class ReplyOutput {
     this.wake();
   }
 
-  /** Called when the connection is gone: drops the replies that have not been passed to the transport, and reports them as done. */
+  /**
+   * Called when the connection is gone: drops the replies that have not been passed to the transport, and reports that they cannot be sent.
+   */
   close(): void {
     this.isClosed = true;
     const batch = this.open;
@@ -106,7 +113,7 @@ export class ReplyOutput {
     if (batch === null) return;
     this.open = null;
     this.sending++;
-    // This creates one view and one closure per batch, not per reply.
+    // The view and the closure are created once for each batch, not for each reply.
     this.transport.write(batch.bytes.subarray(0, batch.fill), (failed) => {
       this.sending--;
       try {

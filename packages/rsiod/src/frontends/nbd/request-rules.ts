@@ -1,5 +1,5 @@
-// Decides which requests of an NBD client reach the volume: checks form, flags, size and the result of the negotiation. Pure. The volume
-// checks range, alignment and rights. Invariant: a request that is refused here is answered without touching the volume.
+// Decides which requests of an NBD client reach the volume: checks their form, flags and size, and whether the negotiation permits them.
+// Pure. The volume checks range, alignment and rights. Invariant: a request that is refused here is answered without touching the volume.
 
 import { NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
@@ -54,10 +54,10 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   if (type === COMMAND.FLUSH) return lengthBytes === 0 && header.offsetHigh === 0 && header.offsetLow === 0 ? null : REFUSAL.FLUSH;
   if (lengthBytes === 0) return REFUSAL.EMPTY;
   const { canDiscard, readonly, sizeBytes } = agreed.volume;
-  // A read-only volume answers READ_ONLY itself, which helps the client more.
+  // If the volume is read-only, the request is passed on, because the volume's answer READ_ONLY tells the client more.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
-  // Making a hole is fast. Whether the storage can zero fast without making a hole is unknown here.
+  // Making a hole is fast, but rsiod does not know whether the storage can also zero fast without making a hole.
   const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
   if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
   if (type === COMMAND.BLOCK_STATUS && !agreed.hasAllocation) return REFUSAL.STATUS;
@@ -67,7 +67,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   return null;
 }
 
-/** True if a command is READ or WRITE. The length of these commands is a length of data and is limited. */
+/** True if a command is READ or WRITE. The length of these commands is limited, because it is the length of data that is transferred. */
 export function hasData(type: number): boolean {
   return type === COMMAND.READ || type === COMMAND.WRITE;
 }

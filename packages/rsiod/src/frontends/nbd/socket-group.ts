@@ -1,5 +1,5 @@
-// Access to the NBD socket: only its owner may use it, or (with nbd-group) also a group. daemon/unix-socket.ts creates the socket.
-// Invariant: the socket is never open to a group other than the configured one, not even for a moment.
+// Controls who may use the NBD socket: only its owner or, with the key nbd-group, also a group. The file daemon/unix-socket.ts creates the
+// socket. Invariant: the socket is never open to a group other than the configured one, not even for a moment.
 
 import { chmodSync, chownSync, readFileSync } from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';
@@ -8,8 +8,8 @@ const GROUP_FILE = '/etc/group';
 const MODE_GROUP = 0o660;
 
 /**
- * Opens the socket to a group (nbd-group). Throws E_CONFIG if the group does not exist, and E_RIGHTS if this process may not change the
- * socket's group.
+ * Permits a group to use the socket (key nbd-group). Throws E_CONFIG if the group does not exist, and E_RIGHTS if this process may not
+ * change the socket's group.
  */
 export function openToGroup(path: string, group: string, groupFile = GROUP_FILE): void {
   const gid = groupId(group, groupFile);
@@ -19,7 +19,7 @@ export function openToGroup(path: string, group: string, groupFile = GROUP_FILE)
     });
   }
   try {
-    // The owner stays unchanged. The group is set before the mode, so that the mode never opens the socket to another group.
+    // The owner stays unchanged. The group is set before the mode, so that the new mode never gives access to another group.
     chownSync(path, -1, gid);
     chmodSync(path, MODE_GROUP);
   } catch (thrown) {

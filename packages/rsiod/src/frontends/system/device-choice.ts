@@ -1,13 +1,13 @@
-// Decides which devices show a volume, from the configuration and the device support on this machine. The support is checked each time,
-// because modules can be loaded and unloaded. Invariant: `auto` always finds a way, and gives the reason if that is not a block device; a
-// device requested by name is refused if it is impossible.
+// Decides in which form a volume is shown, from the configuration and from the device support on this machine. The support is checked each
+// time, because kernel modules can be loaded and unloaded. Invariant: `auto` always finds a form, and gives the reason if that form is not
+// a block device; any other form is refused if this machine cannot provide it.
 
 import { existsSync } from 'node:fs';
 import type { DeviceChoice } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 
 export interface DeviceFacts {
-  /** True if the daemon has its own root, which contains all its files. */
+  /** True if the daemon has its own root folder (--root), which contains all its files. */
   readonly hasOwnRoot: boolean;
   readonly isRoot: boolean;
   readonly hasFuse: boolean;
@@ -16,7 +16,7 @@ export interface DeviceFacts {
 
 export interface ChosenDevice {
   readonly kind: 'block' | 'raw' | 'nbd-socket' | 'none';
-  /** Reason why the volume gets no block device; null if it gets one or if another device was requested. */
+  /** Reason why the volume gets no block device; null if it gets one or if the configuration requests another form. */
   readonly why: string | null;
 }
 
@@ -24,7 +24,7 @@ const NO_ROOT = 'rsiod does not run as root';
 const NO_FUSE = 'there is no /dev/fuse (modprobe fuse)';
 const NO_LOOP = 'there is no /dev/loop-control (modprobe loop)';
 
-/** Chooses the device of a volume. Throws E_RIGHTS or E_SYSTEM if the requested device is impossible. */
+/** Chooses the device of a volume. Throws E_RIGHTS or E_SYSTEM if this machine cannot provide the requested device. */
 export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse, hasLoop }: DeviceFacts): ChosenDevice {
   switch (wanted) {
     case 'none':
@@ -39,7 +39,7 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
         throw new RsError('E_SYSTEM', `device = block is not possible, because ${NO_LOOP}: load it, or use raw`);
       return { kind: wanted, why: null };
     case 'auto':
-      // Several daemons with their own roots, for example in tests, would share the loop devices of the machine.
+      // Otherwise several daemons with their own roots, for example in tests, would share the loop devices of the machine.
       if (hasOwnRoot)
         return {
           kind: 'nbd-socket',

@@ -1,5 +1,5 @@
-// Runs mount, umount and losetup as child processes, because they touch devices whose requests this process answers. Invariant: each call
-// is bounded in time, and rsiod does not wait for a program that hangs, even one that hangs in the kernel.
+// Runs mount, umount and losetup as child processes, because they access devices whose requests this process must answer. Invariant: each
+// call is bounded in time, and rsiod does not wait for a program that hangs, even one that hangs in the kernel.
 
 import { spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -8,7 +8,7 @@ import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from './li
 
 /**
  * Runs a program and returns its output. The program gets `fd`, if given, as its descriptor 3. Throws E_SYSTEM with the last line of the
- * program's error output. `isLate` in the error's context means that the program took too long.
+ * program's error output. The context of the error contains `isLate` if the program took too long.
  */
 export function runCommand(clock: Clock, program: string, args: readonly string[], fd?: number): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -40,7 +40,7 @@ function kept(before: string, bytes: Buffer): string {
   return (before + bytes.toString('utf8')).slice(0, DEVICE_COMMAND_OUTPUT_MAX_BYTES);
 }
 
-/** The last line without the leading program name (`mount: FILE: ...`). */
+/** Returns the last line of the text without the program name at its start (`mount: FILE: ...`). */
 function lastLine(text: string): string | null {
   const lines = text.split('\n').filter((line) => line.trim() !== '' && !line.includes('dmesg(1)'));
   return (

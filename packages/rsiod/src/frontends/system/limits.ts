@@ -1,9 +1,9 @@
-// Bounds of rsiod's frontends/system/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds for the code in rsiod's frontends/system/ folder. Units are part of the names. The file src/limits.ts asserts that these bounds
+// agree with those of other folders.
 
 const KIB = 1024;
 
-/** Timeout for mount, umount and losetup, and for the device to disappear afterwards. */
+/** Timeout for each run of a program such as mount, umount or losetup, and for the kernel's first request after a mount. */
 export const DEVICE_COMMAND_TIMEOUT_MS = 10_000;
-/** Maximum number of bytes kept from the output of mount, umount or losetup. */
+/** Maximum number of bytes that rsiod keeps from the output of such a program. */
 export const DEVICE_COMMAND_OUTPUT_MAX_BYTES = 64 * KIB;

@@ -1,17 +1,18 @@
-// The mount table of /proc/self/mountinfo. The kernel answers from memory and touches no mounted file system. That matters for our own
-// mounts, because this process would have to answer their requests. Invariant: lines that cannot be parsed are left out.
+// Reads the mount table from /proc/PID/mountinfo. The kernel has this table in memory, so reading it causes no access to a mounted file
+// system. An access to one of rsiod's own mounts would make this process wait for itself. Invariant: lines that cannot be parsed are left
+// out.
 
 import { readFile } from 'node:fs/promises';
 
 export interface MountEntry {
-  /** Number of the mounted device or file system, such as `7:3`. */
+  /** Device number of the mounted file system, such as `7:3`. */
   readonly device: string;
   readonly mountPoint: string;
   readonly type: string;
   readonly source: string;
 }
 
-/** `process` is the process whose mounts are read. It may have its own mount namespace. */
+/** `process` is the id of the process whose mounts are read, or `self`. Another process may have its own mount namespace. */
 export async function mountTable(process = 'self'): Promise<MountEntry[]> {
   return parseMountTable(await readFile(`/proc/${process}/mountinfo`, 'utf8'));
 }
@@ -20,7 +21,7 @@ export async function mountTable(process = 'self'): Promise<MountEntry[]> {
 export function parseMountTable(text: string): MountEntry[] {
   return text.split('\n').flatMap((line) => {
     const fields = line.split(' ');
-    // A dash ends the optional fields.
+    // A field that consists of a dash ends the optional fields.
     const dash = fields.indexOf('-', 6);
     const [, , device, , mountPoint] = fields;
     const [type, source] = dash < 0 ? [] : fields.slice(dash + 1);
@@ -29,7 +30,7 @@ export function parseMountTable(text: string): MountEntry[] {
   });
 }
 
-/** mountinfo writes blanks, line ends and backslashes as three octal digits. */
+/** Decodes a field of mountinfo, in which each blank, line end and backslash is written as a backslash and three octal digits. */
 export function unescaped(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }

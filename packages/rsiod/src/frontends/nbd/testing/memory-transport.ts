@@ -1,5 +1,5 @@
-// An NbdTransport in memory. Written bytes are not copied until the test lets them leave, which reveals buffers that are re-used too early.
-// The test passes input to the connection itself.
+// An NbdTransport in memory. Written bytes are not copied until the test calls `deliver`, which reveals buffers that are re-used too early.
+// Input does not go through this transport: the test passes it directly to the connection.
 
 import type { NbdTransport } from '../nbd-transport.ts';
 
@@ -55,7 +55,7 @@ export class MemoryTransport implements NbdTransport {
     this.destroyed = true;
   }
 
-  /** Sends up to `most` writes, with the content that they have now, as a socket does. */
+  /** Sends up to `most` writes with the content that their buffers have now, as a socket would. */
   deliver(most = Number.POSITIVE_INFINITY): void {
     for (let i = 0; i < most; i++) {
       const pending = this.waiting.shift();
@@ -65,12 +65,12 @@ export class MemoryTransport implements NbdTransport {
     }
   }
 
-  /** Drops unsent writes, as a closed socket does. */
+  /** Drops unsent writes, as a closed socket would. */
   failWrites(): void {
     for (const { sent } of this.waiting.splice(0)) sent(new Error('EPIPE'));
   }
 
-  /** Returns and removes the data that has been sent. */
+  /** Returns the data that has been sent, and removes it from `left`. */
   takeLeft(): Buffer {
     return Buffer.concat(this.left.splice(0));
   }

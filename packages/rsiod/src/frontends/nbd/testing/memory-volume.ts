@@ -1,5 +1,5 @@
-// A FrontendVolume in memory for the tests of frontends: checks requests as a volume must, completes them when the test says so
-// (`schedule`), and detects forbidden uses: changing a request that is in the volume, or submitting it twice.
+// A FrontendVolume in memory for the tests of frontends. It checks requests as a volume must, and completes them when the test's `schedule`
+// calls back. It also detects two errors of a frontend: changing a request that the volume is executing, and submitting a request twice.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -31,7 +31,7 @@ export class MemoryVolume implements FrontendVolume {
   /** Operations in order of arrival, with their flags. */
   readonly seen: string[] = [];
   underWay = 0;
-  /** Unless OK, the next requests end with this status instead of being executed. */
+  /** If this is not OK, all further requests complete with this status instead of being executed. */
   fail: Status = STATUS.OK;
   private readonly schedule: (fire: () => void) => void;
   private readonly allocated: Uint8Array;

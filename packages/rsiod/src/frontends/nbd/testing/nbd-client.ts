@@ -62,7 +62,7 @@ export interface OptionAnswer {
   readonly data: Buffer;
 }
 
-/** Splits bytes into answers to options. Throws when the bytes are not a whole number of valid answers. */
+/** Splits bytes into answers to options. Throws if the bytes are not a whole number of valid answers. */
 export function optionAnswers(bytes: Buffer): OptionAnswer[] {
   const answers: OptionAnswer[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -79,12 +79,12 @@ export function optionAnswers(bytes: Buffer): OptionAnswer[] {
 export interface Reply {
   readonly cookie: number;
   readonly errno: number;
-  /** Chunk type; null: a simple reply. */
+  /** Type of the chunk; null for a simple reply. */
   readonly chunk: number | null;
   readonly data: Buffer;
 }
 
-/** Splits bytes into replies. `readBytes` maps a READ's cookie to the length of the data after its simple reply. */
+/** Splits bytes into replies. `readBytes` maps the cookie of a READ to the length of the data that follows its simple reply. */
 export function replies(bytes: Buffer, readBytes: ReadonlyMap<number, number> = new Map()): Reply[] {
   const found: Reply[] = [];
   for (let at = 0; at < bytes.length; ) {

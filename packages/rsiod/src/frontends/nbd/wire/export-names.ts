@@ -1,5 +1,6 @@
-// Names under which attached volumes are exported, and the lookup of a name from a client. Pure. `namespace/volume` (`namespace/volume@U`
-// when the universe is not 0) always works, `volume` works when it is unique, and the empty name when there is only one volume.
+// Names under which attached volumes are exported, and the lookup of a name from a client. Pure. The name `namespace/volume`
+// (`namespace/volume@U` if the universe is not 0) always works. The name `volume` works if it is unique, and the empty name works if only
+// one volume is exported.
 
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 
@@ -8,7 +9,7 @@ const NAME_SHOWN_MAX_CHARS = 200;
 
 export type ExportLookup = { readonly volume: FrontendVolume } | { readonly volume: null; readonly problem: string };
 
-/** The name of a volume in LIST and INFO_NAME. */
+/** Returns the name of a volume in the answers to LIST and INFO_NAME. */
 export function exportName(volume: FrontendVolume): string {
   const name = `${volume.namespace}/${volume.name}`;
   return volume.universe === 0 ? name : `${name}@${volume.universe}`;
@@ -23,7 +24,10 @@ export function exportDescription(volume: FrontendVolume): string {
   return `Volume ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
 }
 
-/** Returns the volume that `name` means. If it means none, returns a message that says why and lists the exported names. */
+/**
+ * Returns the volume that `name` means. If the name means no volume or several, returns a message that says so and lists the names that can
+ * be used.
+ */
 export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
   const found = candidates(volumes, name);
   const first = found[0];

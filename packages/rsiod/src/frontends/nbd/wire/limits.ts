@@ -1,5 +1,5 @@
-// Bounds of rsiod's frontends/nbd/wire/ folder. Units are in the names.
-// Invariant: the relations asserted below. src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds for the code in rsiod's frontends/nbd/ folder. Units are part of the names. The bounds must satisfy the assertions at the end of
+// this file. The file src/limits.ts asserts that they agree with the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 
@@ -8,7 +8,7 @@ const MIB = 1024 * KIB;
 
 export const NBD_CONNECTIONS_MAX = 256;
 /**
- * Maximum number of connections that are being refused with a message at the same time, and how long each refusal may take. Any further
+ * Maximum number of connections that are sent a refusal at the same time, and maximum time that each refusal may take. Any further
  * connection is closed without a message.
  */
 export const NBD_REFUSED_MAX = 16;
@@ -17,27 +17,25 @@ export const NBD_REFUSED_TIMEOUT_MS = 5_000;
 export const NBD_REFUSED_LOG_MS = 60_000;
 export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
 /**
- * Maximum number of requests, and maximum bytes of their data, in flight on one NBD connection. At the maximum, rsiod does not read from
- * the connection.
+ * Maximum number of requests in flight on one NBD connection, and maximum total size of their data. While either maximum is reached, rsiod
+ * takes no further requests from the connection.
  */
 export const NBD_REQUESTS_OUT_MAX = 256;
 export const NBD_BYTES_OUT_MAX = 64 * MIB;
-/** Maximum length of the data of one NBD option. A longer option is discarded on arrival and refused. */
+/** Maximum length of the data of one NBD option. If the data is longer, rsiod discards it and refuses the option. */
 export const NBD_OPTION_MAX_BYTES = 16 * KIB;
-/** Data length below which a reply is copied into the batch. Other replies are sent from their own buffers. */
+/** A READ reply with less data than this is copied into the batch; a longer reply is sent from its own buffer. */
 export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
 /**
- * Maximum number of bytes received from an NBD client at once. At this size rsiod sends the first WRITEs in a burst while the next ones are
- * arriving.
+ * Maximum number of bytes received from an NBD client at once. This is small enough that rsiod sends the first WRITEs of a burst while the
+ * next ones are still arriving.
  */
 export const NBD_RECEIVE_BYTES = 128 * KIB;
-/**
- * Maximum size in bytes of the batch of copied replies that the NBD frontend sends at once. A Unix socket accepts about 200 KiB at once.
- */
+/** Maximum size of a batch of copied replies, which the NBD frontend sends at once. A Unix socket accepts about 200 KiB at once. */
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
- * Limit for the total bytes of requests on all NBD connections. Once it is reached, each connection may have only one request in flight.
- * If that request is large, it counts against NBD_FRONTEND_RESERVE_BYTES.
+ * Limit on the total memory for the requests of all NBD connections. Once the limit is reached, each connection may have only one request
+ * in flight. If that request is large, it counts against NBD_FRONTEND_RESERVE_BYTES.
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
 /**
@@ -46,7 +44,9 @@ export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
  */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;
 export const NBD_POOLED_LOOK_MS = 5_000;
-/** With this many batches in transit to one NBD client, further replies are collected until one batch has been sent. */
+/**
+ * Maximum number of batches that are being sent to one NBD client. Further replies are collected until one of these batches has been sent.
+ */
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */
@@ -55,8 +55,8 @@ export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
 export const NBD_STOP_TIMEOUT_MS = 5_000;
 
 /**
- * Bytes beyond NBD_FRONTEND_BYTES_MAX for large requests (more than NBD_SMALL_BYTES_MAX) of connections that have nothing else in flight.
- * Smaller requests are always allowed on such connections.
+ * Additional memory beyond NBD_FRONTEND_BYTES_MAX for connections that have no other request in flight. Only requests of more than
+ * NBD_SMALL_BYTES_MAX need it; smaller requests are always allowed on such connections.
  */
 export const NBD_FRONTEND_RESERVE_BYTES = 256 * MIB;
 export const NBD_SMALL_BYTES_MAX = MIB;

@@ -1,5 +1,6 @@
-// The transmission phase on the wire. NbdRequestDecoder turns bytes, in any pieces, into requests; the write... functions write replies
-// into the caller's buffer. Sans-I/O; nothing here allocates per request. The sink decides what a request means and when to stop.
+// Decodes the requests and encodes the replies of NBD's transmission phase. NbdRequestDecoder takes bytes in pieces of any length; the
+// functions write... write replies into the caller's buffer. Sans-I/O; no function allocates memory for each request. The sink decides what
+// a request means and when to stop.
 //
 //   request:       0x25609513 | flags (u16) | type (u16) | cookie (u64) | offset (u64) | length (u32) | data of a WRITE
 //   simple reply:  0x67446698 | error (u32) | cookie (u64) | data of a READ
@@ -10,7 +11,10 @@ import { CHUNK, CHUNK_FLAG_DONE, CHUNK_HEADER_BYTES, MAGIC, REQUEST_HEADER_BYTES
 
 const U32 = 2 ** 32;
 
-/** 64-bit values are stored as two halves, because a cookie is only returned, and an offset may be too large for an exact number. */
+/**
+ * 64-bit values are stored as two halves, because a cookie is only sent back unchanged, and an offset may be too large to be an exact
+ * number.
+ */
 export interface NbdRequestHeader {
   readonly flags: number;
   readonly type: number;
@@ -22,20 +26,20 @@ export interface NbdRequestHeader {
 }
 
 /**
- * What the decoder does after a header. `hold`: it takes nothing more and offers the header again at the next feed. `next`: another header
- * follows. `payload`: lengthBytes go to `payloadTarget` at `payloadOffset`. `drop`: lengthBytes of payload are skipped. `stop`: nothing
- * more is decoded.
+ * Tells the decoder what to do after a header. `hold`: take no more bytes, and offer the same header again at the next call of `feed`.
+ * `next`: decode another header. `payload`: copy the payload of `lengthBytes` bytes to `payloadTarget` at `payloadOffset`. `drop`: skip the
+ * payload of `lengthBytes` bytes. `stop`: decode nothing more.
  */
 export type HeaderVerdict = 'hold' | 'next' | 'payload' | 'drop' | 'stop';
 
 export interface RequestSink {
-  /** A header is complete. The object is re-used, so `header` is valid only during the call. */
+  /** Called when a header is complete. The object is re-used, so `header` is valid only during the call. */
   header(header: NbdRequestHeader): HeaderVerdict;
   payloadTarget: Buffer;
   payloadOffset: number;
-  /** The payload of the last header that the sink answered with `payload` is complete. */
+  /** Called when the payload of the last header that the sink answered with `payload` is complete. */
   payload(): void;
-  /** The bytes are not a request, so nothing after them can be decoded. */
+  /** Called when the bytes are not a request, so that nothing after them can be decoded. */
   badRequest(magic: number): void;
 }
 
@@ -153,21 +157,21 @@ export class NbdRequestDecoder {
 }
 
 /**
- * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. That is block-aligned
- * and, with any length, past the end of every volume, so the request is refused for this reason only.
+ * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. That position is
+ * block-aligned, and no volume extends beyond it, so the request is refused only because it is past the end.
  */
 export function offsetBytes(high: number, low: number): number {
   const bytes = high * U32 + low;
   return bytes > VOLUME_MAX_BYTES ? VOLUME_MAX_BYTES : bytes;
 }
 
-/** The request that a reply answers. */
+/** Identifies the request that a reply answers. */
 export interface ReplyAddress {
   readonly cookieHigh: number;
   readonly cookieLow: number;
 }
 
-/** This function and each function below return the position after the bytes that it wrote. */
+/** All functions write... return the position after the bytes that they have written. */
 export function writeSimpleReply(into: Buffer, at: number, to: ReplyAddress, errno: number): number {
   into.writeUInt32BE(MAGIC.SIMPLE_REPLY, at);
   into.writeUInt32BE(errno, at + 4);
@@ -176,7 +180,7 @@ export function writeSimpleReply(into: Buffer, at: number, to: ReplyAddress, err
   return at + SIMPLE_REPLY_BYTES;
 }
 
-/** Writes the header of a final chunk; a payload of `payloadBytes` must follow. */
+/** Writes the header of the last chunk of a reply. A payload of `payloadBytes` bytes must follow. */
 export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, type: number, payloadBytes: number): number {
   into.writeUInt32BE(MAGIC.STRUCTURED_REPLY, at);
   into.writeUInt16BE(CHUNK_FLAG_DONE, at + 4);
@@ -187,7 +191,7 @@ export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, typ
   return at + CHUNK_HEADER_BYTES;
 }
 
-/** Writes the header and offset that precede the data in a READ reply of one chunk. */
+/** Writes the header and the offset that precede the data of a READ reply that consists of one chunk. */
 export function writeDataChunkPrefix(
   into: Buffer,
   at: number,
@@ -212,7 +216,7 @@ export function writeErrorChunk(into: Buffer, at: number, to: ReplyAddress, errn
   return writeErrorPayload(into, payload, errno, sentence);
 }
 
-/** Writes an error chunk that contains the offset of the error, as used for READs. */
+/** Writes an error chunk that contains the offset of the error. It is used for READs. */
 export function writeOffsetErrorChunk(
   into: Buffer,
   at: number,

@@ -1,7 +1,7 @@
-// Numbers of the NBD protocol (fixed newstyle) that this frontend uses, with the names of the protocol's document. This file contains only
-// numbers; nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
+// Constants of the NBD protocol (fixed newstyle) that this frontend uses. The names are those of the protocol specification. This file
+// contains only constants; nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
 
-/** 64-bit numbers are stored as two halves, because the data path uses no bigint. */
+/** The 64-bit magic numbers are stored as buffers, so that no bigint is needed. */
 export const MAGIC = {
   INIT: Buffer.from('NBDMAGIC', 'latin1'),
   OPTION: Buffer.from('IHAVEOPT', 'latin1'),
@@ -67,9 +67,11 @@ export const OPTION_REPLY_HEADER_BYTES = 20;
 export const REQUEST_HEADER_BYTES = 28;
 export const SIMPLE_REPLY_BYTES = 16;
 export const CHUNK_HEADER_BYTES = 20;
-/** Length of header and offset before the data of an OFFSET_DATA chunk. No other prefix of read data is longer. */
+/**
+ * Length of the header and the offset before the data of an OFFSET_DATA chunk. This is the longest prefix that the data of a READ can have.
+ */
 export const DATA_CHUNK_PREFIX_BYTES = CHUNK_HEADER_BYTES + 8;
-/** Number of zeroes at the end of an EXPORT_NAME answer, unless the client declined them. */
+/** Number of zero bytes at the end of the answer to EXPORT_NAME, unless the client has declined them. */
 export const EXPORT_NAME_PADDING_BYTES = 124;
 
 export const PREFERRED_BLOCK_BYTES = 4096;

@@ -1,5 +1,5 @@
-// The only table that maps statuses to the error numbers of NBD. NBD has eight error numbers: statuses without their own number become EIO.
-// Structured replies also carry the status's message.
+// The only table that maps statuses to the error numbers of NBD. NBD has only eight error numbers, so statuses without a number of their
+// own become EIO. Structured replies also carry the message of the status.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 
@@ -38,7 +38,7 @@ const BY_STATUS = {
 
 /**
  * Returns the NBD error number for a status. Past the end of the volume, WRITE and WRITE_ZEROES (`needsRoom`) get ENOSPC, and all other
- * commands, including TRIM, get EINVAL. Unknown statuses of newer peers become EIO.
+ * commands, including TRIM, get EINVAL. Statuses of newer servers that this version does not know become EIO.
  */
 export function nbdErrno(status: Status, needsRoom: boolean): number {
   if (status === STATUS.PAST_END && needsRoom) return NBD_ERRNO.ENOSPC;

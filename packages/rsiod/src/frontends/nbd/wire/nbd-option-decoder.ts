@@ -1,17 +1,17 @@
-// Turns bytes of the handshake into events: the client's flags, then options. Sans-I/O; takes bytes in any pieces. nbd-handshake.ts handles
-// the options. Invariant: at most NBD_OPTION_MAX_BYTES of one option are stored; longer data is dropped as it arrives, and `data` is then
-// null.
+// Decodes the bytes of the handshake: first the client's flags, then options. Sans-I/O; takes bytes in pieces of any length. The file
+// nbd-handshake.ts handles the options. Invariant: at most NBD_OPTION_MAX_BYTES of one option are stored; longer data is dropped as it
+// arrives, and the sink gets null instead.
 //
-//   flags (u32), then again and again:   "IHAVEOPT" | option (u32) | length (u32) | data
+//   flags (u32), then for each option:   "IHAVEOPT" | option (u32) | length (u32) | data
 
 import { NBD_OPTION_MAX_BYTES } from './limits.ts';
 import { CLIENT_FLAGS_BYTES, MAGIC, OPTION_HEADER_BYTES } from './nbd-constants.ts';
 
 export interface OptionSink {
   clientFlags(flags: number): void;
-  /** `data` is valid only during the call; null if the option was too long. */
+  /** `data` is null if the option was too long; otherwise it is valid only during the call. */
   option(option: number, data: Buffer | null): void;
-  /** The bytes are not an option, so nothing after them can be decoded. */
+  /** Called when the bytes are not an option, so that nothing after them can be decoded. */
   badOption(): void;
 }
 
@@ -31,8 +31,8 @@ export class NbdOptionDecoder {
   }
 
   /**
-   * Takes bytes up to the end of at most one event, so that the caller can answer before the next one, or pass the rest to another decoder.
-   * Returns the position after the bytes that were taken.
+   * Calls the sink at most once, so that the caller can send the answer before it passes in more bytes, or can pass the rest to another
+   * decoder. Returns the position after the bytes that were taken.
    */
   feed(bytes: Buffer, start: number, end: number): number {
     switch (this.state) {

@@ -1,5 +1,5 @@
-// Encodes the answers of the handshake. Pure; allocates freely, because a connection needs each answer only once. This file defines layouts
-// only; nbd-handshake.ts decides which answer is right.
+// Encodes the server's answers in the handshake. Pure; allocates freely, because a connection needs each answer only once. This file
+// defines layouts only; nbd-handshake.ts decides which answer is right.
 //
 //   reply:   0x0003e889045565a9 | option (u32) | type (u32) | length (u32) | data
 
@@ -21,7 +21,7 @@ import {
 const U32 = 2 ** 32;
 const NO_DATA = Buffer.alloc(0);
 
-/** The first bytes of a connection. */
+/** Returns the first bytes that the server sends on a connection. */
 export function greeting(): Buffer {
   const flags = Buffer.alloc(2);
   flags.writeUInt16BE(HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZEROES);
@@ -56,7 +56,10 @@ export function metaContextReply(option: number, id: number): Buffer {
   return optionReply(option, OPTION_REPLY.META_CONTEXT, Buffer.concat([number, Buffer.from(ALLOCATION_CONTEXT, 'latin1')]));
 }
 
-/** The transmission flags: what this frontend can do with a volume. DF is offered with structured replies only. */
+/**
+ * Returns the transmission flags, which tell the client what this frontend can do with a volume. DF is offered only with structured
+ * replies.
+ */
 export function transmissionFlags(volume: FrontendVolume, structured: boolean): number {
   const flag = TRANSMISSION_FLAG;
   let flags: number = flag.HAS_FLAGS | flag.SEND_FLUSH | flag.SEND_FUA | flag.CAN_MULTI_CONN | flag.SEND_CACHE;
@@ -67,8 +70,8 @@ export function transmissionFlags(volume: FrontendVolume, structured: boolean): 
 }
 
 /**
- * The answers to INFO and GO, without the final ACK. Size, flags and block sizes are always sent, because a client that does not know the
- * block size would send requests that are refused. Name and description are sent on request.
+ * Returns the answers to INFO and GO, without the final ACK. Size, flags and block sizes are always sent, because a client that does not
+ * know them may send requests that are too long and are refused. Name and description are sent on request.
  */
 export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, kinds: ReadonlySet<number>): Buffer[] {
   const info = (type: number, payload: Buffer): Buffer => {
@@ -86,7 +89,7 @@ export function infoReplies(option: number, volume: FrontendVolume, structured: 
   return replies;
 }
 
-/** The answer to EXPORT_NAME, which has its own layout. */
+/** Returns the answer to EXPORT_NAME, which has a layout of its own. */
 export function exportNameReply(volume: FrontendVolume, structured: boolean, zeroes: boolean): Buffer {
   const padding = Buffer.alloc(zeroes ? EXPORT_NAME_PADDING_BYTES : 0);
   return Buffer.concat([sizeAndFlags(volume, structured), padding]);
