@@ -22,8 +22,8 @@ export class BatchedLines {
   }
 
   /**
-   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of a kind. Counts the others, and later calls `writeCounted` once
-   * with their number.
+   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of a kind. Counts all further lines of the kind, and later calls
+   * `writeCounted` once with their number.
    */
   add(kind: string, write: () => void, writeCounted: (count: number) => void): void {
     let known = this.kinds.get(kind);

@@ -12,8 +12,8 @@ export const RESTART_ANSWER_MS = 100;
 
 /**
  * If a server's storage starts a new incarnation and the client has no data to replay, the affected volumes are reported together,
- * BATCHED_LINES_MS after the first of them. The report names up to BATCHED_LINES_NAMED_MAX volumes and counts the others. Lines that many
- * volumes log at the same time with the same text are limited in the same way.
+ * BATCHED_LINES_MS after the first of them. The report names up to BATCHED_LINES_NAMED_MAX volumes and counts the others. If many volumes
+ * log the same text at the same time, BATCHED_LINES_NAMED_MAX of these lines are written, and one further line counts the others.
  */
 export const BATCHED_LINES_MS = 1_000;
 export const BATCHED_LINES_NAMED_MAX = 5;

@@ -1,7 +1,7 @@
-// Reports each change in the daemon as an event, which `rsconfig events` shows, and as a line in the log. This file only reports; other
-// parts of the daemon react to the changes. The list of events is bounded: when it is full, a new event replaces the oldest one.
-// Invariants: each change is reported once, with the same text in the event and in the log; while attempts to open a path keep failing,
-// only a failure for a new reason is reported; every other change in a path's state is reported.
+// Reports each change in the daemon as an event, which `rsconfig events` shows, and as a line in the log. Other parts of the daemon react
+// to the changes. The list of events is bounded: when it is full, a new event replaces the oldest one. Invariants: each change is reported
+// once, with the same text in the event and in the log; while attempts to open a path keep failing, only a failure for a new reason is
+// reported; every other change in a path's state is reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
@@ -47,7 +47,7 @@ export class Notifications {
     this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
   }
 
-  /** Adds an event for a change in a path's state. The errors of the path are logged in namespace.ts. */
+  /** Adds an event for a change in a path's state. The file namespace.ts logs the errors of the path. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
     const path = `path ${local.name} ${remote.address}/${port}`;
     if (this.pathEvents.isEvent(path, from, to, reason)) this.add(path, from, to, reason);
@@ -136,8 +136,8 @@ function volumeOf({ namespace }: Server, { name, universe }: Attachment): string
 }
 
 /**
- * Describes what the client does with writes that the server acknowledged before the new incarnation started. Returns null if all of them
- * had been flushed.
+ * Describes what the client does with writes that the server acknowledged before the new incarnation started. Returns null if all these
+ * writes had been flushed.
  */
 function sentAgain({ phase, log }: Attachment): string | null {
   if (phase !== 'replaying' || log === null) return null;
@@ -161,8 +161,8 @@ export class EventList {
 
 export class PathEvents {
   /**
-   * Key: a path. Value: the reason why the last attempt to open it failed. The first failure adds an entry, which is removed when the path
-   * comes up.
+   * Key: a path. Value: the reason why the last attempt to open the path failed. The first failure adds an entry, which is removed when the
+   * path comes up.
    */
   private readonly failures = new Map<string, string>();
 

@@ -1,5 +1,5 @@
 // Converts the daemon's state to the views that the control methods return (common's control/methods.ts defines them), and writes the texts
-// about stalls. The program rsconfig does the layout. Invariant: views only read the daemon's state; they never change it.
+// about stalls. The program rsconfig arranges the views on the screen. Invariant: views only read the daemon's state; they never change it.
 
 import {
   type AttachmentView,
@@ -111,7 +111,7 @@ function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig
   const named = sections.map(({ name, address, port, position }) => ({
     section: name,
     address,
-    // If no route belongs to the section, this is the port that a route would use.
+    // If the section has no route, `port` is the port that a route would use.
     port: routes.find(({ remote }) => remote.position === position)?.port ?? namespace.portOf(port),
   }));
   const learned = routes.filter(({ remote }) => remote.position === null);

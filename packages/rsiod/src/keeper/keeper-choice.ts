@@ -26,9 +26,9 @@ export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean
 }
 
 /**
- * True if rsiod must be started under a keeper. This is so even if devices can be created only later, after a reload or after a kernel
- * module has been loaded. If rsiod has its own root folder (--root), only `device = block` and `device = raw` create devices; a reload that
- * first requests them is refused.
+ * True if rsiod must be started under a keeper. A keeper is needed even if devices can be created only later, after a reload or after a
+ * kernel module has been loaded. If rsiod has its own root folder (--root), only `device = block` and `device = raw` create devices; if
+ * there was no such key at the start, there is no keeper, and a reload that adds one is refused.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
   return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));

@@ -26,7 +26,7 @@ export interface Inheritance {
   readonly kept: readonly Kept[];
   /** Number of this process in the sequence of the keeper's children, from 1. */
   readonly life: number;
-  /** How the previous process died, for example `signal 9`. */
+  /** The way in which the previous process ended, for example `signal 9`. */
   readonly why: string;
 }
 
@@ -63,7 +63,7 @@ export class KeeperLink {
     this.socket.on('close', () => ports.lost());
   }
 
-  /** Resolves with all descriptors and notes that the previous process left. Call this once. */
+  /** Resolves with all descriptors and notes that the previous process left behind. Call this once. */
   begun(): Promise<Inheritance> {
     return new Promise((resolve) => (this.inheritance = resolve));
   }
@@ -122,8 +122,8 @@ export class KeeperLink {
       try {
         at += writeSync(this.fd, bytes, at);
       } catch (thrown) {
-        // EAGAIN: the loop tries again. This ends soon, because the socket's buffer holds hundreds of lines and the keeper does little but
-        // read them.
+        // EAGAIN: the loop tries again. The loop ends soon, because the socket's buffer holds hundreds of lines and the keeper does little
+        // but read them.
         if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN')) return;
       }
     }

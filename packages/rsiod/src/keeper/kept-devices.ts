@@ -1,7 +1,7 @@
-// Knows the devices that the keeper holds: devices of this process, and devices that the previous process left and whose volumes have not
-// been reattached yet. The file devices.ts operates the devices. Invariants: each device that the previous process left is either taken
-// once, by its own volume, or released; no process holds a released device; without a keeper everything works, but no device outlives this
-// process.
+// Keeps track of the devices that the keeper holds: devices of this process, and devices that the previous process left behind and whose
+// volumes have not been reattached yet. The file devices.ts operates the devices. Invariants: each device that the previous process left
+// behind is either taken once, by its own volume, or released; no process holds a released device; without a keeper everything works, but
+// no device outlives this process.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -9,7 +9,7 @@ import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.
 import type { VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { KeeperLink, Kept, Inheritance } from './keeper-link.ts';
 
-/** A device that the previous process left and whose volume has not been reattached yet. I/O on the device waits. */
+/** A device that the previous process left behind and whose volume has not been reattached yet. I/O on the device waits. */
 export interface LeftDevice {
   readonly id: number;
   readonly fd: number;

@@ -18,7 +18,7 @@ export const KEEPER_SETTLED_MS = 60_000;
 /** Pause before the second of these restarts, and maximum pause before later ones. The pause doubles with each restart. */
 export const KEEPER_PAUSE_MIN_MS = 200;
 export const KEEPER_PAUSE_MAX_MS = 5_000;
-/** Timeout for an answer from the keeper. It is short because the keeper does nothing but serve its child. */
+/** Timeout for an answer from the keeper. The timeout is short because the keeper does nothing but serve its child. */
 export const KEEPER_ANSWER_MS = 5_000;
 /** Maximum number of descriptors that the keeper holds. Each device needs one. */
 export const KEPT_DEVICES_MAX = 4_096;

@@ -1,5 +1,5 @@
-// Replaces the volume of a device that the previous process left, until the volume is reattached. This stand-in has the properties of the
-// volume and queues its I/O. The device can therefore answer requests that need no server, and waiting I/O can be interrupted. The file
+// Replaces the volume of a device that the previous process left behind, until the volume is reattached. The stand-in has the properties of
+// the volume and queues its I/O. The device can therefore answer requests that need no server, and waiting I/O can be interrupted. The file
 // path-stall.ts decides how long I/O waits. Invariant: each I/O either is passed to the volume once, in order of arrival, or fails with an
 // error.
 

@@ -1,10 +1,12 @@
-// Finds the Perl programs that rsiod runs. They are in this package's helpers/ folder, and the callers start them. Invariant: the same
-// relative path leads to that folder from this source file and from the bundled program, so this file must not move to a deeper folder.
+// Finds the Perl programs that rsiod runs. The programs are in this package's helpers/ folder, and the callers start them. Invariant: the
+// same relative path leads to that folder from this source file and from the bundled program, so this file must not move to a deeper
+// folder.
 
 import { fileURLToPath } from 'node:url';
 
 /**
- * Returns the path of a program in helpers/. This file and the bundled program are equally deep below the folder that contains helpers/.
+ * Returns the path of a program in helpers/. The relative path is always right, because this file and the bundled program are equally deep
+ * below the folder that contains helpers/.
  */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));

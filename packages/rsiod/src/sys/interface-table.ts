@@ -1,4 +1,4 @@
-// Knows the state of the interfaces that have the client's addresses, and finds changes to that state. Pure; interface-watcher.ts provides
+// Keeps the state of the interfaces that have the client's addresses, and finds changes to that state. Pure; interface-watcher.ts provides
 // the facts. Parses the lines that iproute2 prints with -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines
 // and unknown fields. Invariants: each change in an address or a carrier is reported once; an address that was absent at the first look is
 // reported as "back" when it first appears.
@@ -29,7 +29,10 @@ export class InterfaceTable {
   private addresses: ReadonlySet<string> = new Set();
   private readonly known = new Map<string, Known>();
   private readonly carriers = new Map<string, boolean>();
-  /** True once there has been a complete look at the machine's interfaces. An address that is still unknown was absent at that time. */
+  /**
+   * True once there has been a complete look at the machine's interfaces. An address that is unknown after that look was absent when the
+   * look was taken.
+   */
   private hasLooked = false;
 
   constructor(addresses: Iterable<string>) {
@@ -78,7 +81,7 @@ export class InterfaceTable {
 
   private takeAddress(device: string, address: string, isThere: boolean): InterfaceEvent[] {
     const before = this.known.get(address);
-    // The address has moved to another device. Its removal from the old device may be reported after its addition to the new one.
+    // The address has moved to another device. The kernel may report the removal from the old device after the addition to the new one.
     if (!isThere && before !== undefined && before.device !== device) return [];
     // Existing addresses are stored even if they are not watched, because they may be watched later.
     if (isThere || this.addresses.has(address)) this.known.set(address, { device, isThere });

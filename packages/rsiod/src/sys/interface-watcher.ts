@@ -9,7 +9,7 @@ import type { Log } from '@rsio/common/log/log';
 import { type InterfaceEvent, InterfaceTable, type IpFact, readIpLine } from './interface-table.ts';
 import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
 
-/** What the watcher needs from the machine. sys/machine-interfaces.ts has the real implementation. */
+/** The watcher gets facts about the machine through this interface. The real implementation is in sys/machine-interfaces.ts. */
 export interface InterfaceSource {
   /** Starts `ip monitor`. Calls `ended` once, when the monitor has exited; `isAbsent` is true if there is no program `ip`. */
   monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void };
@@ -91,7 +91,7 @@ export class InterfaceWatcher {
     );
   }
 
-  /** Polls once without `ip`. This does not find all addresses, so a missing address is not reported as gone. */
+  /** Polls once without `ip`. A poll does not find all addresses, so a missing address is not reported as gone. */
   private look(): void {
     this.report(this.table.takeLook(this.ports.source.look()));
   }

@@ -1,5 +1,6 @@
-// Chooses the paths of a volume's block device and raw device. They come from the key `path` if it is set; otherwise they are /dev/avN/NAME
-// and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name that a server sends leads to a path outside /dev/avN.
+// Chooses the paths of a volume's block device and raw device. The volume's key `path` determines both paths if it is set; otherwise they
+// are /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name that a server sends leads to a path
+// outside /dev/avN.
 
 import path from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';

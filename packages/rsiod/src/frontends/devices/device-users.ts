@@ -70,7 +70,7 @@ async function look(): Promise<MachineUse> {
       seen.add(set);
       await addMounts(mounts, pid, ` of ${processName(pid)}`);
     }
-    // This process is skipped, because it never opens its own devices.
+    // The search skips rsiod's own process, because rsiod never opens its own devices.
     if (looked > DEVICE_USERS_LOOKED_MAX || pid === String(process.pid)) continue;
     // Each event-loop turn examines one process with synchronous calls, because asynchronous calls for each file would cost ten times as
     // much.

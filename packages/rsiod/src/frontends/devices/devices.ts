@@ -1,7 +1,7 @@
-// The device frontend shows attached volumes as raw devices (FUSE files) and block devices (loop devices). It decides which devices a
-// volume gets, and when they are created and removed. The file volume-devices.ts creates and removes the devices of one volume, and
-// inherited-devices.ts handles devices that the previous process left. Invariants: operations on one volume run one at a time; no two
-// volumes have a device at the same path; a device that is in use is removed only with force.
+// The device frontend shows attached volumes as raw devices (FUSE files) and block devices (loop devices). This file decides which devices
+// a volume gets, and when the devices are created and removed. The file volume-devices.ts creates and removes the devices of one volume,
+// and inherited-devices.ts handles devices that the previous process left behind. Invariants: operations on one volume run one at a time;
+// no two volumes have a device at the same path; a device that is in use is removed only with force.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -24,7 +24,10 @@ export interface DeviceFrontendPorts {
   readonly log: Log;
   readonly root: string;
   readonly devDir: string;
-  /** The RUN folder. Its path is in the source of each mount, which distinguishes this daemon's mounts from those of other daemons. */
+  /**
+   * The RUN folder. The source of each mount contains the path of this folder, which distinguishes the daemon's mounts from those of other
+   * daemons.
+   */
   readonly runDir: string;
   /** Returns the device support that this machine has now. */
   readonly facts: () => DeviceFacts;
@@ -75,7 +78,7 @@ export class DeviceFrontend implements Frontend {
     return this.made.get(volume)?.shown ?? null;
   }
 
-  /** Removes devices that a crash without a keeper has left, and starts to serve the devices that the keeper has held. */
+  /** Removes devices that a crash without a keeper has left behind, and starts to serve the devices that the keeper has held. */
   async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
@@ -119,8 +122,8 @@ export class DeviceFrontend implements Frontend {
   }
 
   /**
-   * Creates the devices that the configuration requests. With `device = auto`, a failure to create them is logged but not thrown, because
-   * the NBD socket still exports the volume.
+   * Creates the devices that the configuration requests. With `device = auto`, a failure to create the devices is logged but not thrown,
+   * because the NBD socket still exports the volume.
    */
   async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
@@ -164,8 +167,8 @@ export class DeviceFrontend implements Frontend {
   }
 
   /**
-   * Removes the devices of a volume. Without `force`, throws E_IN_USE if the devices are in use. With `force`, programs that use them get
-   * I/O errors, and data that these programs have not written yet is lost.
+   * Removes the devices of a volume. Without `force`, throws E_IN_USE if the devices are in use. With `force`, programs that use the
+   * devices get I/O errors, and data that these programs have not written yet is lost.
    */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     await this.inTurn(volume, async () => {

@@ -1,4 +1,4 @@
-// Handles the devices that an earlier process left. Devices that no keeper held are removed, because a crash has made them unusable.
+// Handles the devices that an earlier process left behind. Devices that no keeper held are removed, because a crash has made them unusable.
 // Devices that the keeper held are served by stand-in volumes until their volumes are reattached; devices.ts then resumes them. Invariant:
 // each device that the keeper held is either resumed once, with its own volume, or released; until then, its I/O waits.
 
@@ -17,7 +17,7 @@ import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
-  /** Prefix that marks the raw devices of daemons with the same RUN: their sources in the mount table begin with it. */
+  /** In the mount table, the sources of all raw devices of daemons with the same RUN begin with this prefix. */
   readonly sourcePrefix: string;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
@@ -37,8 +37,8 @@ export class InheritedDevices {
   }
 
   /**
-   * Removes the devices that a crashed daemon with the same RUN has left. A file system that is mounted from one of them no longer works,
-   * and the administrator must unmount it.
+   * Removes the devices that a crashed daemon with the same RUN has left behind. A file system that is mounted from such a device no longer
+   * works, and the administrator must unmount it.
    */
   async clean(): Promise<void> {
     const { clock, log, kept, sourcePrefix, events } = this.ports;
@@ -65,7 +65,10 @@ export class InheritedDevices {
     }
   }
 
-  /** Takes a device out of the list, so that the caller can resume or release it. Returns null if the device has already been taken. */
+  /**
+   * Takes a device out of the list of waiting devices, so that the caller can resume or release it. Returns null if the device has already
+   * been taken.
+   */
   take(device: LeftDevice): VolumeDevices | null {
     const devices = this.waiting.get(device) ?? null;
     this.waiting.delete(device);

@@ -1,6 +1,7 @@
-// Creates and removes the devices of one volume, which are a raw device and a block device on top of it, and lets the keeper hold them. The
-// file devices.ts decides which devices a volume gets and whether they may be removed. Invariants: if creating the devices fails partway,
-// those already created are removed; the keeper's note describes the devices that exist; the keeper holds no device that has been removed.
+// Creates and removes the devices of one volume, which are a raw device and possibly a block device on top of it, and lets the keeper hold
+// them. The file devices.ts decides which devices a volume gets and whether they may be removed. Invariants: if creating the devices fails
+// partway, those already created are removed; the keeper's note describes the devices that exist; the keeper holds no device that has been
+// removed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -128,8 +129,8 @@ export class VolumeDevices {
   }
 
   /**
-   * Lets the keeper hold the devices if the kernel can resend unanswered requests. On a kernel that cannot, holding the devices would make
-   * those requests hang forever after a crash.
+   * Lets the keeper hold the devices if the kernel can resend unanswered requests. On a kernel that cannot resend requests, holding the
+   * devices would make unanswered requests hang forever after a crash.
    */
   async hold(): Promise<void> {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
@@ -189,7 +190,7 @@ export class VolumeDevices {
       log.info(`${label(volume)} is resumed, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
       await this.repairLoop();
       // The devices are grown only if the size has changed, because growing runs two programs, which would take seconds for a thousand
-      // volumes. The note keeps the old size until then, so that after a crash the next process grows the devices.
+      // volumes. The note keeps the old size until the devices have been grown, so that after a crash the next process grows them.
       if (isSame) return;
       await this.grow();
       this.note();
@@ -199,8 +200,8 @@ export class VolumeDevices {
   }
 
   /**
-   * Removes the block device, then the raw device. With `force`, stalled I/O fails after DEVICE_FORCE_MS, and if the removal fails, this
-   * returns false instead of throwing; the caller must then call `abandon`.
+   * Removes the block device, then the raw device. With `force`, stalled I/O fails after DEVICE_FORCE_MS. If the removal fails despite
+   * `force`, this returns false instead of throwing, and the caller must then call `abandon`.
    */
   async removed(force: boolean): Promise<boolean> {
     const timer = force ? this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail()) : null;
@@ -226,7 +227,7 @@ export class VolumeDevices {
     timer.cancel();
   }
 
-  /** Removes the devices even while they are in use. Programs that use them get I/O errors. */
+  /** Removes the devices even while they are in use. Programs that use the devices get I/O errors. */
   async abandon(): Promise<void> {
     this.rawDevice.fail();
     this.standIn?.giveUp();

@@ -1,13 +1,16 @@
 // Pools the buffers that all raw devices use for requests and data. Large buffers are for reads from the descriptor and for long data;
-// small ones are for everything else. Data starts at the same offset in every buffer as in a WRITE request. The data of a WRITE can
-// therefore be sent from the buffer that received it, and the reply header of a READ fits in front of the data. Invariant: idle buffers
+// small ones are for everything else. In every buffer, the data starts at the offset that it has in a WRITE request. The data of a WRITE
+// can therefore be sent from the buffer that received it, and the reply header of a READ fits in front of the data. Invariant: idle buffers
 // occupy at most FUSE_POOLED_BYTES_MAX; each session bounds the buffers that it uses.
 
 import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from './limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
 
 export const DATA_OFFSET = WRITE_PREFIX_BYTES;
-/** The kernel refuses to read into a buffer that cannot hold the largest WRITE; 8 KiB are more than enough for its header. */
+/**
+ * The buffer must hold the largest WRITE, because the kernel refuses to read into a smaller one. The 8 KiB are more than enough for the
+ * header.
+ */
 const LARGE_BYTES = FUSE_DATA_MAX_BYTES + 8192;
 const SMALL_BYTES = DATA_OFFSET + FUSE_COPY_MAX_BYTES;
 

@@ -1,5 +1,5 @@
-// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Even requests from the kernel are checked, so
-// that the result is defined for any bytes. fuse-session.ts decides what a request means.
+// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Requests are checked although they come from
+// the kernel, so that the result is defined for any bytes. fuse-session.ts decides what a request means.
 //
 //   request   | length 4 | opcode 4 | unique 8 | inode 8 | uid 4 | gid 4 | pid 4 | extensions 2 | 0 2 | body, data of a WRITE
 //   reply     | length 4 | error 4  | unique 8 | body, data of a READ

@@ -84,7 +84,7 @@ export const WRITE_PREFIX_BYTES = REQUEST_HEADER_BYTES + 40;
 /** Length of the longest reply other than the reply to a READ. */
 export const ATTR_REPLY_BYTES = REPLY_HEADER_BYTES + 104;
 
-/** The bits of a file mode that mean "regular file". The permission bits are added to them. */
+/** The bits of a file mode that mean "regular file"; the permission bits are added to these. */
 export const MODE_REGULAR = 0o100000;
 export const MODE_PERMISSIONS = 0o7777;
 /** The raw device's file is itself the root of the FUSE file system. */

@@ -1,7 +1,7 @@
 // Reads requests from the FUSE descriptor of one raw device, and writes replies to it. If a pipe handle of Node accepts the descriptor,
-// epoll reports when requests arrive; this is undocumented, so every step is checked. Otherwise one read is always pending, which occupies
-// a thread of the thread pool. The descriptor may have been opened by another process. Invariants: if the session keeps a buffer, the next
-// read uses a new one; after `close`, no request is passed on and nothing is written to the descriptor.
+// epoll reports when requests arrive; this is undocumented, so every step is checked. Without epoll, one read is always pending, which
+// occupies a thread of the thread pool. The descriptor may have been opened by another process. Invariants: if the session keeps a buffer,
+// the next read uses a new one; after `close`, no request is passed on and nothing is written to the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
@@ -34,7 +34,7 @@ export interface FuseDeviceOptions {
   readonly isBusy: () => boolean;
   /** Called when the device has been unmounted or its FUSE connection has been aborted, at most once, and never after `close`. */
   readonly gone: (reason: string) => void;
-  /** If false, the device does not use epoll. The default is true. */
+  /** Whether the device uses epoll if it can; by default it does. */
   readonly usesPoll?: boolean;
 }
 
@@ -99,7 +99,7 @@ export class FuseDevice implements FusePort {
     if (this.isClosed) return;
     this.isClosed = true;
     if (this.socket !== null) this.socket.destroy();
-    // A pending read still uses the buffer and the descriptor until the device is unmounted, so `haveRead` releases them.
+    // A pending read still uses the buffer and the descriptor until the device is unmounted. The method `haveRead` then releases both.
     else if (!this.isReading) closeSync(this.fd);
     if (this.socket !== null || !this.isReading) this.options.buffers.giveBack(this.buffer);
   }
@@ -133,9 +133,9 @@ export class FuseDevice implements FusePort {
   }
 
   /**
-   * Reads further requests that have arrived. Otherwise each event-loop turn would take only one request, because that is what epoll
-   * reports, and the trunk would send requests one at a time instead of together. The last read finds no request and throws an exception,
-   * so stack traces are switched off to make this cheap.
+   * Reads further requests that have arrived. Without this, each event-loop turn would take only the one request that epoll reports, and
+   * the trunk would send requests one at a time instead of together. The last read finds no request and throws an exception, so stack
+   * traces are switched off to make this cheap.
    */
   private drain(): void {
     const { stackTraceLimit } = Error;

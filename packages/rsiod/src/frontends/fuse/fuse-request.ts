@@ -1,5 +1,5 @@
-// One request from the kernel while it is being executed. It contains the VolumeIo that the volume sees, and the fields that are needed to
-// answer the kernel. A session re-uses its request objects.
+// One request from the kernel while it is being executed. The object is the VolumeIo that the volume sees, and also has the fields that are
+// needed to answer the kernel. A session re-uses its request objects.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -19,7 +19,7 @@ export class FuseRequest implements VolumeIo {
   mustKeepAllocated = false;
 
   readonly header = new FuseHeader();
-  /** What an LSEEK searches for from its position on; null for all other requests. */
+  /** For an LSEEK, says whether to search for data or for a hole; null for all other requests. */
   seeks: 'data' | 'hole' | null = null;
   /** True once the kernel has the answer, which may be before the volume has completed the request. */
   isAnswered = false;

@@ -58,7 +58,7 @@ import { fuseErrno } from './fuse-errno.ts';
 import { FuseRequest } from './fuse-request.ts';
 import { type Sought, seek } from './fuse-seek.ts';
 
-/** What the session needs from the owner of the descriptor, which sends the replies and can stop reading requests. */
+/** The owner of the descriptor implements this interface for the session: it sends replies, and stops and resumes reading requests. */
 export interface FusePort {
   /** Sends one complete reply; the caller may re-use the bytes when this returns. */
   reply(bytes: Buffer, start: number, end: number): void;
@@ -66,7 +66,10 @@ export interface FusePort {
   resume(): void;
 }
 
-/** Properties of the raw device's file that the kernel has got from this process. The next process that serves the file must know them. */
+/**
+ * Properties of the raw device's file that this process has reported to the kernel. The next process that serves the file must report the
+ * same properties.
+ */
 export interface FuseFile {
   readonly mode: number;
   readonly uid: number;
@@ -280,7 +283,7 @@ export class FuseSession {
     this.answer(writeAttrReply(this.small, header, { sizeBytes, blockSizeBytes, timeMs: madeMs, mode, uid, gid }));
   }
 
-  /** As with a regular file, a read that crosses the end returns less data than requested. */
+  /** A read that crosses the end of the volume returns less data than requested, as with a regular file. */
   private read(bytes: Buffer, header: FuseHeader): void {
     const position = readOffset(bytes);
     const requestedBytes = readSize(bytes);
@@ -294,7 +297,7 @@ export class FuseSession {
     }
   }
 
-  /** As with a block device, a write that crosses the end is cut off there, and a write past the end fails. */
+  /** A write that crosses the end of the volume is cut off there, and a write past the end fails, as with a block device. */
   private write(bytes: Buffer, header: FuseHeader): boolean {
     const { buffers } = this.options;
     const position = readOffset(bytes);
@@ -359,8 +362,8 @@ export class FuseSession {
 
   /**
    * Called when the program that made a request has been interrupted and may want to exit. A request that changes nothing is answered with
-   * EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. Other requests are not answered early, because a
-   * write that is still executed afterwards would overwrite newer data.
+   * EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. No other request is answered early, because the
+   * volume could still execute it after the program has exited, and a write would then overwrite newer data.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {
@@ -380,7 +383,7 @@ export class FuseSession {
     request.op = op;
     request.positionBytes = positionBytes;
     request.lengthBytes = lengthBytes;
-    // The request is counted only after `submit`, because `submit` may throw, and the volume then never completes the request.
+    // The request is counted only after `submit`, because the volume never completes a request for which `submit` has thrown.
     this.volume.submit(request);
     this.active.add(request);
     this.bytesOut += request.buffer.length;

@@ -1,5 +1,5 @@
 // Bounds for the code in rsiod's frontends/fuse/ folder. Units are part of the names. The bounds must satisfy the assertions at the end of
-// this file. The file src/limits.ts asserts that they agree with the bounds of other folders.
+// this file. The file src/limits.ts asserts that these bounds agree with those of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 
@@ -21,10 +21,7 @@ export const FUSE_DRAIN_MAX = 32;
 /** Up to this size, rsiod copies the data of a WRITE out of the receive buffer; longer data stays in that buffer. */
 export const FUSE_COPY_MAX_BYTES = 64 * KIB;
 export const FUSE_POOLED_BYTES_MAX = 64 * MIB;
-/**
- * After a program has been interrupted, rsiod waits this long for the answer to its pending request if the request changes nothing. The
- * program then gets EINTR.
- */
+/** If a program is interrupted while its read or seek is stalled, it gets EINTR after this time. */
 export const FUSE_INTERRUPT_MS = 1_000;
 /** When a raw device searches for data or holes, it requests the extents of a range of this length at a time. */
 export const FUSE_SEEK_BYTES = 1024 * MIB;

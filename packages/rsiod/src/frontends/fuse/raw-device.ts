@@ -1,6 +1,6 @@
 // One raw device: a FUSE file system that consists of one file, mounted on a regular file. fuse-session.ts answers requests; fuse-device.ts
-// owns the descriptor. Invariants: while the file is mounted, this process leaves every access to it to child processes, because it would
-// otherwise wait for itself; if creating the device fails, neither the mount nor the file remains.
+// owns the descriptor. Invariants: while the file is mounted, only child processes access it, because this process would wait for itself;
+// if creating the device fails, neither the mount nor the file remains.
 
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
@@ -145,7 +145,7 @@ export class RawDevice {
     this.device.pause();
   }
 
-  /** Unmounts the device. Requests are answered until it is unmounted. Throws E_IN_USE. */
+  /** Unmounts the device, and answers requests until the unmount is complete. Throws E_IN_USE. */
   async remove(): Promise<void> {
     const { file, clock } = this.options;
     this.isEnding = true;

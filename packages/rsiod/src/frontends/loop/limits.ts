@@ -6,7 +6,7 @@ export const DEVICE_GONE_POLL_MS = 20;
 
 /**
  * When no loop device has been released for LOOP_NODES_QUIET_MS, rsiod removes unused nodes from /dev, at most LOOP_NODES_AT_ONCE at a
- * time. It tries up to LOOP_NODES_TRIES times to remove a node.
+ * time. The removal of a node is tried up to LOOP_NODES_TRIES times.
  */
 export const LOOP_NODES_QUIET_MS = 500;
 export const LOOP_NODES_AT_ONCE = 1_024;

@@ -30,7 +30,7 @@ export class LoopDevice {
   private readonly options: LoopDeviceOptions;
   /** The sequence number that the kernel gave to the loop device when it was set up (diskseq); null before Linux 5.15. */
   readonly sequence: string | null;
-  /** True if the node in /dev was created together with this device. The node is then removed after the device. */
+  /** True if the node in /dev was created together with this device, and must therefore be removed after the device. */
   readonly isNew: boolean;
 
   private constructor(options: LoopDeviceOptions, { device, sequence, isNew = false }: LoopNote) {
@@ -130,7 +130,7 @@ export function noLoopDevice(rawFile: string, { message, context }: RsError): Rs
   return new RsError('E_SYSTEM', `No free loop device for ${rawFile} (${cause}): see losetup --list, or use device = raw`);
 }
 
-/** Lists all loop devices with their backing files, under the paths that the kernel reports. */
+/** Lists all loop devices and their backing files. The paths are those that the kernel reports. */
 export async function loopDevices(): Promise<(readonly [file: string, device: string])[]> {
   const names = (await readdir('/sys/block').catch(() => [])).filter((name) => name.startsWith('loop'));
   const found = await Promise.all(names.map(async (name) => [await ofLoop(`/dev/${name}`, 'backing_file'), `/dev/${name}`] as const));
@@ -153,8 +153,8 @@ export function baseName(device: string): string {
 }
 
 /**
- * Removes a link that a crash has left, which leads to a loop device that has no backing file or has `rawFile` as its backing file. Throws
- * E_IN_USE if anything else is at the path.
+ * Removes a link that a crash has left behind. A link is left over if it leads to a loop device whose backing file is `rawFile`, or to a
+ * loop device without a backing file. Throws E_IN_USE if anything else is at the path.
  */
 async function clearPlace(node: string, rawFile: string): Promise<void> {
   const target = await readlink(node).catch(() => '');
@@ -174,8 +174,8 @@ async function ofLoop(device: string, what: 'backing_file' | 'dio'): Promise<str
 }
 
 /**
- * Reads an attribute of a block device in /sys/block. For example, the attribute `dev` is the device number, such as `7:3`. Returns null if
- * the device or the attribute does not exist.
+ * Reads an attribute of a block device in /sys/block. The attribute `dev`, for example, is the device number, such as `7:3`. Returns null
+ * if the device or the attribute does not exist.
  */
 export async function ofBlock(device: string, what: string): Promise<string | null> {
   return await readFile(`/sys/block/${baseName(device)}/${what}`, 'utf8').then(

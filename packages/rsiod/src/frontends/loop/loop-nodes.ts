@@ -1,8 +1,8 @@
 // Removes the nodes of unused loop devices from /dev. The program losetup creates a node when none is free, but no program removes it, and
-// a thousand nodes slow down every later losetup. Nodes that were created for rsiod's devices are therefore removed when they are unused,
-// by helpers/loop-nodes.pl; without Perl they stay. Invariants: no node is removed while rsiod is making a device, because losetup may have
-// chosen that node; nodes that losetup did not create for rsiod, and nodes in use, are never removed; the number of attempts and the time
-// of each wait are bounded.
+// a thousand nodes slow down every later losetup. When nodes that were created for rsiod's devices are no longer used,
+// helpers/loop-nodes.pl removes them; without Perl they stay. Invariants: no node is removed while rsiod is making a device, because
+// losetup may have chosen that node; nodes that losetup did not create for rsiod, and nodes in use, are never removed; the number of
+// attempts and the time of each wait are bounded.
 
 import { readdir } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

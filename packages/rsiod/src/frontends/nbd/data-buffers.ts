@@ -8,7 +8,10 @@ import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { DATA_CHUNK_PREFIX_BYTES } from './wire/nbd-constants.ts';
 
-/** Offset of the data in the memory of a buffer. The longest reply prefix fits in front of it, and the data is aligned to a cache line. */
+/**
+ * Offset of the data in the memory of a buffer. The longest reply prefix fits in front of the data, and the data is aligned to a cache
+ * line.
+ */
 export const DATA_OFFSET = 64;
 const SMALLEST_BITS = 12;
 const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);
@@ -18,7 +21,7 @@ assert(DATA_OFFSET >= DATA_CHUNK_PREFIX_BYTES, 'A reply header must fit in front
 export class DataBuffer {
   /** The whole memory: room for a header, then the data. */
   readonly memory: Buffer;
-  /** The part of `memory` that holds data. This view is created once, so that requests need no views of their own. */
+  /** A view of the part of `memory` that holds data. The view is created once, so that requests need no views of their own. */
   readonly data: Buffer;
 
   constructor(dataBytes: number) {

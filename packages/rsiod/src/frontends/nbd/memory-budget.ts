@@ -38,8 +38,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Takes memory for a user. `isAlone` is true if the user holds no memory. Returns false if there is no room; `roomAgain` of the user is
-   * then called when there may be room.
+   * Takes memory for a user. `isAlone` is true if the user holds no memory. Returns false if there is no room; the user's `roomAgain` is
+   * called later, when there may be room.
    */
   take(user: BudgetUser, bytes: number, isAlone: boolean): boolean {
     const isTurn = this.waiting.length === 0 || this.turn === user;
@@ -80,8 +80,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Calls the waiting users in order until one of them gets no room. The users after that one are not called, so that small requests do not
-   * overtake a large request.
+   * Calls the waiting users in order until one of them gets no room. Users that wait behind that one are not called, so that small requests
+   * do not overtake a large request.
    */
   private wake(): void {
     for (let called = this.waiting.length; called > 0; called--) {

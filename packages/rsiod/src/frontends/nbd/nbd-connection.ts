@@ -15,13 +15,13 @@ import { type NbdPools, NbdTransmission, type TransmissionEvents } from './nbd-t
 import type { NbdTransport } from './nbd-transport.ts';
 
 export interface ConnectionEvents {
-  /** The client has chosen this volume. */
+  /** Called when the client has chosen this volume. */
   serving(volume: FrontendVolume): void;
-  /** The client violated the protocol, and its connection is closed. */
+  /** Called when the client has violated the protocol and its connection is closed. */
   broken(reason: string): void;
-  /** The connection is closed because of a bug in rsiod. Called once. */
+  /** Called once, when the connection is closed because of a bug in rsiod. */
   failed(thrown: unknown): void;
-  /** The connection is closed, and neither the volume nor the socket uses its requests and buffers any more. Called once. */
+  /** Called once, when the connection is closed and neither the volume nor the socket uses its requests and buffers any more. */
   finished(): void;
 }
 
@@ -47,8 +47,8 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   private isEnded = false;
   private hasFailed = false;
   /**
-   * True while an answer of the handshake is being sent. No further option is taken until then, so that a client cannot make answers pile
-   * up.
+   * True while an answer of the handshake is being sent. No further option is taken while an answer is being sent, so that a client cannot
+   * make answers pile up.
    */
   private isAnswering = false;
 
@@ -117,7 +117,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   /**
    * Ends the connection after an event handler has thrown an exception. Requests that have been passed to the volume still complete, but
-   * later than this call.
+   * only after this call has returned.
    */
   failed(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;

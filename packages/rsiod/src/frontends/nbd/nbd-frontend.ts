@@ -41,13 +41,13 @@ export interface NbdFrontendOptions {
   readonly socketPath: string;
   /** The group that may use the socket (nbd-group); null if only the owner may use it. */
   readonly group: string | null;
-  /** The attached volumes in the order in which clients see them. Of these, only volumes that have been passed to `show` are exported. */
+  /** The attached volumes in the order in which clients see them. Only attached volumes that have been passed to `show` are exported. */
   readonly attached: () => readonly FrontendVolume[];
   /** True if the current configuration allows a volume to be exported. */
   readonly mayExport: (volume: FrontendVolume) => boolean;
   readonly log: NbdFrontendLog;
   readonly clock: Clock;
-  /** If false, connections do not receive directly into the shared buffer (see withReceiveBuffer). The default is true. */
+  /** Whether connections receive directly into the shared buffer if Node allows it (see withReceiveBuffer); by default they do. */
   readonly receiveInPlace?: boolean;
 }
 
@@ -177,7 +177,7 @@ export class NbdFrontend implements Frontend {
     this.lines.close();
   }
 
-  /** Number of pooled buffers in use. It is 0 while no request is under way. */
+  /** Number of pooled buffers in use. The number is 0 while no request is under way. */
   get buffersInUse(): number {
     return this.pools.data.inUse + this.pools.batches.inUse;
   }
@@ -272,9 +272,9 @@ type Receive = (bytes: Buffer, end: number) => void;
 
 /**
  * Returns the accepted connection as a socket that receives into `buffer`. Node offers a receive buffer for outgoing connections only, so
- * the handle is moved to a new socket. This works on Node 20, 22 and 24 but is undocumented, so every step is checked. Receiving into
- * `buffer` saves an allocation and a copy for each read from the socket, which makes WRITEs faster. Returns undefined if this version of
- * Node does not allow it; `accepted` is then unchanged.
+ * the handle is moved to a new socket. Moving the handle works on Node 20, 22 and 24 but is undocumented, so every step is checked.
+ * Receiving into `buffer` saves an allocation and a copy for each read from the socket, which makes WRITEs faster. Returns undefined if
+ * this version of Node does not allow it; `accepted` is then unchanged.
  */
 function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
   const handle: unknown = Reflect.get(accepted, '_handle');
@@ -286,7 +286,7 @@ function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): 
   const options = { handle, allowHalfOpen: true, manualStart: true, onread: { buffer, callback } };
   const moved = new Socket(options);
   if (Reflect.get(moved, '_handle') !== handle) return undefined;
-  // The old socket has no handle any more, so destroying it closes nothing. It is destroyed so that the server no longer counts it.
+  // The old socket has no handle any more, so destroying it closes nothing. The socket is destroyed so that the server no longer counts it.
   Reflect.set(accepted, '_handle', null);
   accepted.destroy();
   return moved;

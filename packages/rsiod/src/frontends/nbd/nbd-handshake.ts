@@ -25,7 +25,7 @@ export interface Transmission {
 
 export interface HandshakeStep {
   readonly reply: Buffer | null;
-  /** What the connection does next: read another option, close after the reply has been sent, or start the transmission. */
+  /** Tells the connection what to do next: read another option, close after the reply has been sent, or start the transmission. */
   readonly next: 'option' | 'close' | Transmission;
 }
 

@@ -1,5 +1,5 @@
-// One request of an NBD client while it is being executed. It contains the VolumeIo that the volume sees, and the fields that are needed to
-// answer the client. A connection re-uses its request objects, and each object creates its callbacks only once.
+// One request of an NBD client while it is being executed. The object is the VolumeIo that the volume sees, and also has the fields that
+// are needed to answer the client. A connection re-uses its request objects, and each object creates its callbacks only once.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';

@@ -29,14 +29,14 @@ import { type ReplyOutputEvents, ReplyOutput } from './reply-output.ts';
 import { hasData, refusalOf } from './request-rules.ts';
 
 export interface TransmissionEvents {
-  /** The client has asked to disconnect. The owner must answer the requests under way, then close. */
+  /** Called when the client has asked to disconnect. The owner must answer the requests under way, then close the connection. */
   disconnectRequested(): void;
   badRequest(magic: number): void;
-  /** A reply has been sent, so a held request may be taken now. */
+  /** Called when a reply has been sent, so that a held request may be taken now. */
   roomAgain(): void;
   /** Called when no request is in flight any more. */
   settled(): void;
-  /** An event handler has thrown an exception that nothing else catches. The owner must end the connection and call `fail`. */
+  /** Called when an event handler has thrown an exception that nothing else catches. The owner must end the connection and call `fail`. */
   failed(thrown: unknown): void;
 }
 
@@ -65,11 +65,11 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   /** The WRITE whose payload is being received. */
   private receiving: NbdRequest | null = null;
   private requestsOut = 0;
-  /** How many of the requests counted in `requestsOut` the volume has not completed yet. */
+  /** Number of requests, of those counted in `requestsOut`, that the volume has not completed yet. */
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
-  /** True after `fail` has been called. From then on, `underWay` counts only the requests that the volume has not completed. */
+  /** True after `fail` has been called. After `fail`, `underWay` counts only the requests that the volume has not completed. */
   private hasFailed = false;
 
   constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
@@ -203,8 +203,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   left(requests: number, dataBytes: number, failed: boolean): void {
     this.requestsOut -= requests;
     this.bytesOut -= dataBytes;
-    // Only a reply that has actually been sent admits further requests. Otherwise requests that a vanished client left in the socket could
-    // be executed after requests of the client's successor.
+    // Only a reply that has actually been sent admits further requests. If failed replies admitted them too, requests that a vanished
+    // client left in the socket could be executed after requests of the client's successor.
     if (!failed && !this.isDead) this.events.roomAgain();
     if (this.underWay === 0) this.events.settled();
   }
@@ -216,7 +216,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private execute(request: NbdRequest): void {
     if (request.type === COMMAND.BLOCK_STATUS) this.requestExtents(request);
     else this.agreed.volume.submit(request);
-    // The request is counted only after the call, because the call may throw, and the volume then never completes the request.
+    // The request is counted only after the call, because the volume never completes a request for which the call has thrown.
     this.inVolume++;
   }
 

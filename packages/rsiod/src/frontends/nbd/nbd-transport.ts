@@ -7,7 +7,7 @@ import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 export interface NbdTransport {
   /**
    * Calls `sent` once, in a later event, when the bytes have been written or, with `failed`, can no longer be written. The caller may
-   * re-use the bytes only then.
+   * re-use the bytes only after that call.
    */
   write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
   /** Writes between `cork` and `uncork` are sent in one system call. */
@@ -23,8 +23,8 @@ export interface NbdTransport {
 }
 
 /**
- * A buffer of small replies, with the number of requests and data bytes that it answers. The connection gets these counts back when the
- * buffer has been sent.
+ * A buffer of small replies. It also counts the requests and data bytes that it answers, and these counts are reported to the connection
+ * when the buffer has been sent.
  */
 export class ReplyBatch {
   readonly bytes = Buffer.allocUnsafeSlow(NBD_BATCH_BYTES);

@@ -2,11 +2,11 @@
 // replies of an event-loop turn are sent in one system call. Invariant: `left` counts each request exactly once, when its reply has been
 // sent or can no longer be sent.
 
-// Replies are not sent at once, because completions arrive in bursts. One event on a path brings several completions, and one event-loop
-// turn may have an event for each of several paths. A microtask would run between two such events. setImmediate runs once after all of
-// them, in the same turn, so it adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent, further replies
-// stay in the open batch. A client that reads slowly therefore gets fuller batches, and a client that reads nothing holds no more memory
-// than its requests allow.
+// Replies are sent at the end of an event-loop turn, because completions arrive in bursts. One event on a path brings several completions,
+// and one event-loop turn may have an event for each of several paths. A microtask would run between two such events. setImmediate runs
+// once after all of them, in the same turn, so it adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent,
+// further replies stay in the open batch. A client that reads slowly therefore gets fuller batches, and a client that reads nothing holds
+// no more memory than its requests allow.
 
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';

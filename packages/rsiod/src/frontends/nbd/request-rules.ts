@@ -54,7 +54,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   if (type === COMMAND.FLUSH) return lengthBytes === 0 && header.offsetHigh === 0 && header.offsetLow === 0 ? null : REFUSAL.FLUSH;
   if (lengthBytes === 0) return REFUSAL.EMPTY;
   const { canDiscard, readonly, sizeBytes } = agreed.volume;
-  // If the volume is read-only, the request is passed on, because the volume's answer READ_ONLY tells the client more.
+  // If the volume is read-only, the request is passed on, because the volume's answer READ_ONLY tells the client more than a refusal would.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
   // Making a hole is fast, but rsiod does not know whether the storage can also zero fast without making a hole.

@@ -39,7 +39,8 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
         throw new RsError('E_SYSTEM', `device = block is not possible, because ${NO_LOOP}: load it, or use raw`);
       return { kind: wanted, why: null };
     case 'auto':
-      // Otherwise several daemons with their own roots, for example in tests, would share the loop devices of the machine.
+      // With its own root, `auto` makes no device, because several such daemons, for example in tests, would share the loop devices of the
+      // machine.
       if (hasOwnRoot)
         return {
           kind: 'nbd-socket',

@@ -1,5 +1,6 @@
-// A FrontendVolume in memory for the tests of frontends. It checks requests as a volume must, and completes them when the test's `schedule`
-// calls back. It also detects two errors of a frontend: changing a request that the volume is executing, and submitting a request twice.
+// A FrontendVolume in memory for the tests of frontends. The volume checks requests as a real volume must, and completes each of them in a
+// callback that the test schedules. Assertions detect two errors of a frontend: changing a request that the volume is executing, and
+// submitting a request twice.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

@@ -1,5 +1,5 @@
 // Bounds for the code in rsiod's frontends/nbd/ folder. Units are part of the names. The bounds must satisfy the assertions at the end of
-// this file. The file src/limits.ts asserts that they agree with the bounds of other folders.
+// this file. The file src/limits.ts asserts that these bounds agree with those of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 
@@ -27,8 +27,8 @@ export const NBD_OPTION_MAX_BYTES = 16 * KIB;
 /** A READ reply with less data than this is copied into the batch; a longer reply is sent from its own buffer. */
 export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
 /**
- * Maximum number of bytes received from an NBD client at once. This is small enough that rsiod sends the first WRITEs of a burst while the
- * next ones are still arriving.
+ * Maximum number of bytes received from an NBD client at once. The maximum is small enough that rsiod sends the first WRITEs of a burst
+ * while the next ones are still arriving.
  */
 export const NBD_RECEIVE_BYTES = 128 * KIB;
 /** Maximum size of a batch of copied replies, which the NBD frontend sends at once. A Unix socket accepts about 200 KiB at once. */
@@ -39,8 +39,8 @@ export const NBD_BATCH_BYTES = 128 * KIB;
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
 /**
- * Maximum bytes of idle data buffers that the NBD frontend keeps for all connections. Buffers that stay unused for NBD_POOLED_LOOK_MS are
- * released.
+ * Maximum total size of the idle data buffers that the NBD frontend keeps for all connections. Buffers that stay unused for
+ * NBD_POOLED_LOOK_MS are released.
  */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;
 export const NBD_POOLED_LOOK_MS = 5_000;
@@ -51,12 +51,12 @@ export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */
 export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
-/** How long a stopping NBD frontend waits for requests in flight. */
+/** Time that the NBD frontend waits for requests in flight when it stops. */
 export const NBD_STOP_TIMEOUT_MS = 5_000;
 
 /**
- * Additional memory beyond NBD_FRONTEND_BYTES_MAX for connections that have no other request in flight. Only requests of more than
- * NBD_SMALL_BYTES_MAX need it; smaller requests are always allowed on such connections.
+ * Additional memory beyond NBD_FRONTEND_BYTES_MAX for connections that have no other request in flight. Requests of more than
+ * NBD_SMALL_BYTES_MAX count against this memory; smaller requests are always allowed on such connections.
  */
 export const NBD_FRONTEND_RESERVE_BYTES = 256 * MIB;
 export const NBD_SMALL_BYTES_MAX = MIB;

@@ -1,6 +1,6 @@
 // Decodes the requests and encodes the replies of NBD's transmission phase. NbdRequestDecoder takes bytes in pieces of any length; the
-// functions write... write replies into the caller's buffer. Sans-I/O; no function allocates memory for each request. The sink decides what
-// a request means and when to stop.
+// functions whose names begin with `write` encode replies into the caller's buffer. Sans-I/O; decoding and encoding allocate no memory. The
+// sink decides what a request means and when to stop.
 //
 //   request:       0x25609513 | flags (u16) | type (u16) | cookie (u64) | offset (u64) | length (u32) | data of a WRITE
 //   simple reply:  0x67446698 | error (u32) | cookie (u64) | data of a READ
@@ -157,8 +157,8 @@ export class NbdRequestDecoder {
 }
 
 /**
- * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. That position is
- * block-aligned, and no volume extends beyond it, so the request is refused only because it is past the end.
+ * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. No volume extends
+ * beyond VOLUME_MAX_BYTES, which is block-aligned, so the request is refused only because it is past the end.
  */
 export function offsetBytes(high: number, low: number): number {
   const bytes = high * U32 + low;
@@ -171,7 +171,7 @@ export interface ReplyAddress {
   readonly cookieLow: number;
 }
 
-/** All functions write... return the position after the bytes that they have written. */
+/** Each function whose name begins with `write` returns the position after the bytes that it has written. */
 export function writeSimpleReply(into: Buffer, at: number, to: ReplyAddress, errno: number): number {
   into.writeUInt32BE(MAGIC.SIMPLE_REPLY, at);
   into.writeUInt32BE(errno, at + 4);
