@@ -1,7 +1,7 @@
 // Reports each change in the daemon as an event, which `rsconfig events` shows, and as a line in the log. Other parts of the daemon react
 // to the changes. The list of events is bounded: when it is full, a new event replaces the oldest one. Invariants: each change is reported
-// once, with the same text in the event and in the log; while attempts to open a path keep failing, only a failure for a new reason is
-// reported; every other change in a path's state is reported.
+// once, with the same text in the event and in the log. While attempts to open a path keep failing, only a failure for a new reason is
+// reported. Every other change in a path's state is reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
@@ -130,7 +130,7 @@ export class Notifications {
   }
 }
 
-/** Reports use the label instead of the name, because another namespace or universe may have a volume with the same name. */
+/** Events name a volume by its label, because another namespace or universe may have a volume with the same name. */
 function volumeOf({ namespace }: Server, { name, universe }: Attachment): string {
   return `volume ${labelOf({ namespace, name, universe })}`;
 }

@@ -39,7 +39,7 @@ export function writeDeviceNote(note: DeviceNote): string {
   return JSON.stringify(note);
 }
 
-/** Decodes a note; null if the text is not a valid note. */
+/** Decodes a note. Returns null if the text is not a valid note. */
 export function readDeviceNote(text: string): DeviceNote | null {
   try {
     const value: unknown = JSON.parse(text);

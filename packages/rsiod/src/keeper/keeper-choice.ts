@@ -20,21 +20,21 @@ import {
 
 import path from 'node:path';
 
-/** True if this configuration may show volumes as devices with the current device support on this machine. */
+/** True if volumes may be shown as devices, according to this configuration and the device support that this machine has now. */
 export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean {
   return facts.isRoot && (devicesOf(config).some(isDevice) || (facts.hasFuse && !facts.hasOwnRoot && devicesOf(config).includes('auto')));
 }
 
 /**
  * True if rsiod must be started under a keeper. A keeper is needed even if devices can be created only later, after a reload or after a
- * kernel module has been loaded. If rsiod has its own root folder (--root), only `device = block` and `device = raw` create devices; if
- * there was no such key at the start, there is no keeper, and a reload that adds one is refused.
+ * kernel module has been loaded. If rsiod has its own root folder (--root), only `device = block` and `device = raw` create devices. If
+ * neither is configured when rsiod starts, there is no keeper, and a reload that adds one of them is refused.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
   return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));
 }
 
-/** The device settings for each namespace and for each volume that has a section. */
+/** Returns the device setting of each namespace, and of each volume that has a section. */
 function devicesOf({ namespaces }: RscltConfig): DeviceChoice[] {
   return namespaces.flatMap((one) => [one.device, ...one.volumes.map(({ name }) => effectiveVolume(one, name).device)]);
 }

@@ -1,7 +1,7 @@
 // The working process's end of the link to its keeper. The keeper holds copies of the working process's descriptors. A comment in
 // helpers/keeper.pl describes the lines that are sent over the link. Invariants: `begun` resolves only after everything that the previous
-// process left has been received; if the keeper is gone, this process exits too, because another daemon could start; each question is
-// answered, or fails, within KEEPER_ANSWER_MS.
+// process left behind has been received. If the keeper is gone, this process exits too, because another daemon could start. Each question
+// to the keeper is answered, or fails, within KEEPER_ANSWER_MS.
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -68,7 +68,7 @@ export class KeeperLink {
     return new Promise((resolve) => (this.inheritance = resolve));
   }
 
-  /** From now on the keeper treats this process as crashed if it exits without farewell or its event loop hangs. */
+  /** After this call, the keeper treats this process as crashed if it exits without a farewell or if its event loop hangs. */
   ready(): void {
     // The link alone must not prevent this process from exiting.
     this.socket.unref();

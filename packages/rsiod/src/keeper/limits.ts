@@ -4,7 +4,7 @@
 const KIB = 1024;
 
 /**
- * Every KEEPER_QUIET_SECONDS the keeper asks the working process whether it is alive. After KEEPER_SILENCE_SECONDS without an answer, the
+ * Every KEEPER_QUIET_SECONDS, the keeper asks the working process whether it is alive. After KEEPER_SILENCE_SECONDS without an answer, the
  * keeper considers the process hung.
  */
 export const KEEPER_QUIET_SECONDS = 5;

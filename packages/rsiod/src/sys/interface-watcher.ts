@@ -42,7 +42,7 @@ export class InterfaceWatcher {
     this.ports = ports;
   }
 
-  /** Starts watching, unless there are only loopback addresses. */
+  /** Starts watching, unless all addresses are loopback addresses. */
   start(): void {
     if (this.table.isEmpty) return;
     this.isRunning = true;

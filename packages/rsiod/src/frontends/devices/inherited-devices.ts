@@ -92,7 +92,7 @@ export class InheritedDevices {
     else this.ports.log.warn(sentence);
   }
 
-  /** Drops held devices that are no longer mounted or whose notes cannot be read, and serves the others. */
+  /** Drops devices that the keeper holds but that are no longer mounted or have unreadable notes, and serves the others. */
   private async dropStale(ours: readonly MountEntry[]): Promise<void> {
     const { kept, log } = this.ports;
     for (const { id, fd } of kept.unreadable.splice(0)) {

@@ -1,7 +1,7 @@
-// Reports swap space that is on a volume. The kernel needs rsiod to write to this swap space, but rsiod itself may be waiting for the
-// memory that the kernel wants to free, and the machine can then hang forever. There is no way for rsiod to prevent such swap space, so it
-// reports each swap space once. Invariant: this file reads only files whose content the kernel has in memory, so that it causes no I/O on
-// rsiod's own devices.
+// Reports swap space that is on a volume. To write to this swap space, the kernel needs rsiod, but rsiod itself may be waiting for the
+// memory that the kernel wants to free. The machine can then hang forever. This use of a device cannot be prevented, so rsiod reports each
+// swap space once. Invariant: this file reads only files whose content the kernel has in memory, so that it causes no I/O on rsiod's own
+// devices.
 
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

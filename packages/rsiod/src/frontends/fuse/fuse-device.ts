@@ -1,7 +1,7 @@
 // Reads requests from the FUSE descriptor of one raw device, and writes replies to it. If a pipe handle of Node accepts the descriptor,
-// epoll reports when requests arrive; this is undocumented, so every step is checked. Without epoll, one read is always pending, which
-// occupies a thread of the thread pool. The descriptor may have been opened by another process. Invariants: if the session keeps a buffer,
-// the next read uses a new one; after `close`, no request is passed on and nothing is written to the descriptor.
+// epoll reports when requests arrive. Node does not document this use of a pipe handle, so every step is checked. Without epoll, one read
+// is always pending, which occupies a thread of the thread pool. The descriptor may have been opened by another process. Invariants: if the
+// session keeps a buffer, the next read uses a new one; after `close`, no request is passed on and nothing is written to the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
@@ -34,7 +34,7 @@ export interface FuseDeviceOptions {
   readonly isBusy: () => boolean;
   /** Called when the device has been unmounted or its FUSE connection has been aborted, at most once, and never after `close`. */
   readonly gone: (reason: string) => void;
-  /** Whether the device uses epoll if it can; by default it does. */
+  /** True if the device may use epoll. The default is true. */
   readonly usesPoll?: boolean;
 }
 

@@ -1,5 +1,5 @@
-// Maps statuses of the data plane to the error numbers that programs get from read(2), write(2) and fsync(2) on a raw device. An error
-// number carries no message, so the messages are in the events and in the log.
+// Maps the statuses with which I/O requests complete to the error numbers that programs get from read(2), write(2) and fsync(2) on a raw
+// device. An error number carries no message, so the messages are in the events and in the log.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ERRNO } from './fuse-constants.ts';

@@ -1,8 +1,8 @@
 // Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
 // bytes that it has read. The volume checks the requests; the session checks only what is particular to a file: its end, its permissions
-// and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`; a buffer is given back only once, and
-// never while the volume uses it; a request that changes data is never answered before the volume has completed it, except by `stop`, whose
-// caller abandons all unanswered requests.
+// and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`. A buffer is given back only once, and
+// never while the volume uses it. A request that changes data is not answered before the volume has completed it. The only exception is
+// `stop`, whose caller abandons all unanswered requests.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -40,7 +40,7 @@ export class RawDevice {
   private isEnding = false;
   private hasGone = false;
   private settle: (refusal: string | null) => void = () => undefined;
-  /** Resolves with the result of INIT: the reason why the kernel cannot be used, or null after success. */
+  /** Resolves with the result of the kernel's INIT request: null after success, otherwise the reason why the kernel cannot be used. */
   private readonly agreement = new Promise<string | null>((resolve) => (this.settle = resolve));
 
   private constructor(options: RawDeviceOptions, fd: number, before: FuseFile | null) {

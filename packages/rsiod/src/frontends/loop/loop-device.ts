@@ -168,7 +168,7 @@ async function clearPlace(node: string, rawFile: string): Promise<void> {
     throw new RsError('E_IN_USE', `${node} exists already and is no device of rsiod: move it away, or set path = for this volume`);
 }
 
-/** Reads an attribute of a loop device without touching the backing file. Returns null if there is no backing file. */
+/** Reads an attribute of a loop device without accessing its backing file. Returns null if there is no backing file. */
 async function ofLoop(device: string, what: 'backing_file' | 'dio'): Promise<string | null> {
   return await ofBlock(device, `loop/${what}`);
 }

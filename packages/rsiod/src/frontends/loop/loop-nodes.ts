@@ -1,7 +1,7 @@
 // Removes the nodes of unused loop devices from /dev. The program losetup creates a node when none is free, but no program removes it, and
 // a thousand nodes slow down every later losetup. When nodes that were created for rsiod's devices are no longer used,
 // helpers/loop-nodes.pl removes them; without Perl they stay. Invariants: no node is removed while rsiod is making a device, because
-// losetup may have chosen that node; nodes that losetup did not create for rsiod, and nodes in use, are never removed; the number of
+// losetup may have chosen that node. Nodes that losetup did not create for rsiod, and nodes in use, are never removed. The number of
 // attempts and the time of each wait are bounded.
 
 import { readdir } from 'node:fs/promises';
@@ -67,7 +67,7 @@ export class LoopNodes {
     }
   }
 
-  /** Called when the device no longer has a backing file, or is about to lose it. */
+  /** Called when the device has lost its backing file or is about to lose it. */
   release(device: string): void {
     this.free.set(numberOf(device), LOOP_NODES_TRIES);
     this.wait();

@@ -2,7 +2,7 @@
 // served, one request per turn. Pure. A connection that holds no memory always gets room for one small request, and for a large one as long
 // as the reserve lasts. Connections that never give their memory back, because a volume hangs or a client does not read, therefore cannot
 // starve the others. Invariants: the memory that is taken never exceeds the sum of the limit, the reserve and one small request for each
-// connection; each byte that is taken is given back once; waiting users are called when there may be room.
+// connection. Each byte that is taken is given back once. Waiting users are called when there may be room.
 
 export interface BudgetUser {
   /** Called when there may be room. The user calls `take` again if it still needs memory. */

@@ -47,7 +47,7 @@ export interface NbdFrontendOptions {
   readonly mayExport: (volume: FrontendVolume) => boolean;
   readonly log: NbdFrontendLog;
   readonly clock: Clock;
-  /** Whether connections receive directly into the shared buffer if Node allows it (see withReceiveBuffer); by default they do. */
+  /** True if connections may receive directly into the shared buffer (see withReceiveBuffer). The default is true. */
   readonly receiveInPlace?: boolean;
 }
 
@@ -95,8 +95,8 @@ export class NbdFrontend implements Frontend {
   }
 
   /**
-   * Opens the socket. Throws E_SOCKET_PATH (the path is too long), E_ALREADY_RUNNING (another process listens there), E_CONFIG and E_RIGHTS
-   * (see openToGroup), and E_SYSTEM.
+   * Opens the socket. Throws E_SOCKET_PATH (the path is too long), E_ALREADY_RUNNING (another process is listening on the socket), E_CONFIG
+   * and E_RIGHTS (see openToGroup), and E_SYSTEM.
    */
   async start(): Promise<void> {
     const { socketPath, group, log } = this.options;

@@ -1,5 +1,5 @@
-// The client's side of NBD for tests, written independently of the server's codec, so that a mistake in one is unlikely in the other. Pure.
-// Invariant: bytes that the NBD protocol does not allow cause an exception; they are never skipped.
+// The client's side of the NBD protocol for tests, written independently of the server's codec, so that a mistake in one is unlikely in the
+// other. Pure. Invariant: bytes that the NBD protocol does not allow cause an exception; they are never skipped.
 
 export const REQUEST_MAGIC = 0x25609513;
 

@@ -1,4 +1,4 @@
-// Names under which attached volumes are exported, and the lookup of a name from a client. Pure. The name `namespace/volume`
+// Defines the names under which attached volumes are exported, and finds the volume that a client names. Pure. The name `namespace/volume`
 // (`namespace/volume@U` if the universe is not 0) always works. The name `volume` works if it is unique, and the empty name works if only
 // one volume is exported.
 
