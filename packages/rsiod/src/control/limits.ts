@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's control/ folder. Units are part of the names. The file src/limits.ts asserts that these bounds agree with
-// those of other folders.
+// Bounds for the code in rsiod's control/ folder. The names of the bounds contain their units. The file src/limits.ts asserts that these
+// bounds agree with those of other folders.
 
 /**
  * After this time, a series of probes starts no further probe, so that the last one finishes before the command that requested the series

@@ -245,7 +245,7 @@ function logView(volume: Volume, clock: Clock): LogView[] {
 
 /**
  * Numbers the remote ends of all routes. An address from a [server] section gets the position of that section in the file. Addresses that
- * servers have reported get the numbers after those, in the order of the namespaces and their routes.
+ * servers have reported get the numbers after the positions of all sections, in the order of the namespaces and their routes.
  */
 function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, number> {
   const positions = new Map<Route, number>();

@@ -75,7 +75,7 @@ export class KeeperLink {
     this.send('ready watched');
   }
 
-  /** Lets the keeper hold a copy of a descriptor until `drop`. Returns the id of the copy. Throws E_SYSTEM. */
+  /** Lets the keeper hold a copy of a descriptor until `drop`. Returns the id under which the keeper holds the copy. Throws E_SYSTEM. */
   async keep(fd: number, note: string): Promise<number> {
     if (this.held.size >= KEPT_DEVICES_MAX) throw new RsError('E_SYSTEM', `The keeper already holds ${KEPT_DEVICES_MAX} devices`);
     const id = this.nextId++;
@@ -91,7 +91,7 @@ export class KeeperLink {
     this.send(`note ${id} ${checked(note)}`);
   }
 
-  /** Resolves when the keeper has closed its copy. */
+  /** Resolves when the keeper has closed its copy of the descriptor. */
   async drop(id: number): Promise<void> {
     await this.request(id, `drop ${id}`);
     this.held.delete(id);

@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's keeper/ folder. Units are part of the names. The file src/limits.ts asserts that these bounds agree with
-// those of other folders.
+// Bounds for the code in rsiod's keeper/ folder. The names of the bounds contain their units. The file src/limits.ts asserts that these
+// bounds agree with those of other folders.
 
 const KIB = 1024;
 
@@ -15,7 +15,7 @@ export const KEEPER_SILENCE_SECONDS = 60;
  */
 export const KEEPER_STARTS_MAX = 30;
 export const KEEPER_SETTLED_MS = 60_000;
-/** Pause before the second of these restarts, and maximum pause before later ones. The pause doubles with each restart. */
+/** Pause before the second restart after such quick exits, and maximum pause before later restarts. The pause doubles with each restart. */
 export const KEEPER_PAUSE_MIN_MS = 200;
 export const KEEPER_PAUSE_MAX_MS = 5_000;
 /** Timeout for an answer from the keeper. The timeout is short because the keeper does nothing but serve its child. */

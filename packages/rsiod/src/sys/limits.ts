@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's sys/ folder. Units are part of the names. The file src/limits.ts asserts that these bounds agree with
-// those of other folders.
+// Bounds for the code in rsiod's sys/ folder. The names of the bounds contain their units. The file src/limits.ts asserts that these bounds
+// agree with those of other folders.
 
 export const STOP_WAIT_MAX_MS = 45_000;
 

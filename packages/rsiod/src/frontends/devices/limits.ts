@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's frontends/devices/ folder. Units are part of the names. The file src/limits.ts asserts that these bounds
-// agree with those of other folders.
+// Bounds for the code in rsiod's frontends/devices/ folder. The names of the bounds contain their units. The file src/limits.ts asserts
+// that these bounds agree with those of other folders.
 
 /** Time that the users of a device have to write their data before the device is forcibly removed. */
 export const DEVICE_FORCE_MS = 3_000;

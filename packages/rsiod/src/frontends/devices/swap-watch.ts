@@ -1,5 +1,5 @@
 // Reports swap space that is on a volume. To write to this swap space, the kernel needs rsiod, but rsiod itself may be waiting for the
-// memory that the kernel wants to free. The machine can then hang forever. This use of a device cannot be prevented, so rsiod reports each
+// memory that the kernel wants to free. The machine can then hang forever. Swapping to a device cannot be prevented, so rsiod reports each
 // swap space once. Invariant: this file reads only files whose content the kernel has in memory, so that it causes no I/O on rsiod's own
 // devices.
 

@@ -212,7 +212,7 @@ export class VolumeDevices {
       return true;
     } catch (thrown) {
       if (force) return false;
-      // A device is still in use, so both devices stay, and a block device that has already been removed is made again.
+      // A device is still in use, so both devices stay. If the block device has already been removed, it is made again.
       await this.repairLoop();
       throw thrown;
     } finally {

@@ -99,7 +99,8 @@ export class FuseDevice implements FusePort {
     if (this.isClosed) return;
     this.isClosed = true;
     if (this.socket !== null) this.socket.destroy();
-    // A pending read still uses the buffer and the descriptor until the device is unmounted. The method `haveRead` then releases both.
+    // A pending read still uses the buffer and the descriptor until the device is unmounted. After that, the method `haveRead` releases the
+    // buffer and the descriptor.
     else if (!this.isReading) closeSync(this.fd);
     if (this.socket !== null || !this.isReading) this.options.buffers.giveBack(this.buffer);
   }

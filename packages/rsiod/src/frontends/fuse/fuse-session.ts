@@ -268,7 +268,7 @@ export class FuseSession {
         return;
       }
     }
-    // The change is recorded before the kernel gets the answer, because the program may rely on the change afterwards.
+    // A change of owner or mode is recorded before the kernel gets the answer, because the program may rely on the change afterwards.
     this.change({
       ...((valid & SET.MODE) === 0 ? {} : { mode: MODE_REGULAR | (mode & MODE_PERMISSIONS) }),
       ...((valid & SET.UID) === 0 ? {} : { uid }),

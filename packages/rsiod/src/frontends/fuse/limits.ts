@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's frontends/fuse/ folder. Units are part of the names. The bounds must satisfy the assertions at the end of
-// this file. The file src/limits.ts asserts that these bounds agree with those of other folders.
+// Bounds for the code in rsiod's frontends/fuse/ folder. The names of the bounds contain their units. The bounds must satisfy the
+// assertions at the end of this file. The file src/limits.ts asserts that these bounds agree with those of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 

@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's frontends/loop/ folder. Units are part of the names. The file src/limits.ts asserts that these bounds
-// agree with those of other folders.
+// Bounds for the code in rsiod's frontends/loop/ folder. The names of the bounds contain their units. The file src/limits.ts asserts that
+// these bounds agree with those of other folders.
 
 export const DEVICE_GONE_WAIT_MS = 5_000;
 export const DEVICE_GONE_POLL_MS = 20;

@@ -68,7 +68,7 @@ export class LoopDevice {
     }
   }
 
-  /** Adopts a device that another process has made, even if the device no longer exists. */
+  /** Adopts a device that an earlier process made. The device may have been removed since then. */
   static adopt(options: LoopDeviceOptions, note: LoopNote): LoopDevice {
     return new LoopDevice(options, note);
   }

@@ -19,7 +19,7 @@ const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);
 assert(DATA_OFFSET >= DATA_CHUNK_PREFIX_BYTES, 'A reply header must fit in front of the data');
 
 export class DataBuffer {
-  /** The whole memory: room for a header, then the data. */
+  /** The whole memory of the buffer: first room for a header, then the data. */
   readonly memory: Buffer;
   /** A view of the part of `memory` that holds data. The view is created once, so that requests need no views of their own. */
   readonly data: Buffer;

@@ -95,7 +95,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   }
 }
 
-/** Returns the volume's operation for a command. BLOCK_STATUS has no such operation, because it calls `extents` of the volume. */
+/** Returns the volume's operation for a command. BLOCK_STATUS has no volume operation, because it calls `extents` of the volume instead. */
 function opOf(type: number): VolumeOp {
   switch (type) {
     case COMMAND.WRITE:

@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's frontends/nbd/ folder. Units are part of the names. The bounds must satisfy the assertions at the end of
-// this file. The file src/limits.ts asserts that these bounds agree with those of other folders.
+// Bounds for the code in rsiod's frontends/nbd/ folder. The names of the bounds contain their units. The bounds must satisfy the assertions
+// at the end of this file. The file src/limits.ts asserts that these bounds agree with those of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 
@@ -35,7 +35,7 @@ export const NBD_RECEIVE_BYTES = 128 * KIB;
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
  * Limit on the total memory for the requests of all NBD connections. Once the limit is reached, each connection may have only one request
- * in flight. If that request is large, it counts against NBD_FRONTEND_RESERVE_BYTES.
+ * in flight. A large request then counts against NBD_FRONTEND_RESERVE_BYTES.
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
 /**

@@ -1,6 +1,5 @@
-// Decodes the requests and encodes the replies of NBD's transmission phase. NbdRequestDecoder takes bytes in pieces of any length; the
-// functions whose names begin with `write` encode replies into the caller's buffer. Sans-I/O; decoding and encoding allocate no memory. The
-// sink decides what a request means and when to stop.
+// Decodes the requests of NBD's transmission phase from pieces of any length, and encodes the replies into the caller's buffer. Sans-I/O;
+// allocates no memory for a request. The sink decides what a request means and when to stop.
 //
 //   request:       0x25609513 | flags (u16) | type (u16) | cookie (u64) | offset (u64) | length (u32) | data of a WRITE
 //   simple reply:  0x67446698 | error (u32) | cookie (u64) | data of a READ
