@@ -9,10 +9,12 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 
-// The body of HELLO, CHALLENGE and REFUSE is MessagePack. After a valid PROOF, the field `mac` of REFUSE is the mac with the label "refuse"
-// under K. The body of PROOF is MessagePack, followed in a join by the mac "join" under J, and always by the mac "client" under K. The body
-// of WELCOME is MessagePack, followed by the mac "server", which is under J in the answer to a join and otherwise under K. The mac "refuse"
-// covers T and the code; any other mac covers T and everything before the mac in the body.
+// After a valid PROOF, the field `mac` of REFUSE is the mac "refuse" under K. This mac covers T and the code. Any other mac covers T and
+// everything before the mac in the body.
+//
+//   HELLO, CHALLENGE, REFUSE   MessagePack
+//   PROOF                      MessagePack | [mac "join" under J, only in a join] | mac "client" under K
+//   WELCOME                    MessagePack | mac "server" under K, or under J in the answer to a join
 
 /** Source of random bytes: randomBytes of node:crypto in production, a seeded generator in tests and the simulator. */
 export type RandomBytes = (lengthBytes: number) => Buffer;

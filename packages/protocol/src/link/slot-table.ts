@@ -1,8 +1,6 @@
 // Implements the server's side of the slot rules (docs/PROTOCOL.md, S1). For each slot, the table keeps the tag of the last request, the
-// state and outcome of that request, and the paths that are owed an answer. A request with the next seq is executed, and `finish` then
-// marks its slot as done. A request with the same seq is a copy, and one with any other seq is stale. A request that is abandoned before it
-// arrives is never executed; its slot is done with the status STALE. Invariant: a request is returned as `new` at most once, and every copy
-// is answered exactly once, on the path that brought it.
+// state and outcome of that request, and the paths that are owed an answer. Invariant: a request is returned as `new` at most once, and
+// every copy is answered exactly once, on the path that brought it.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SEQ_MODULUS } from './limits.ts';
@@ -16,6 +14,12 @@ import { STATUS } from '../wire/status.ts';
  */
 export type Receipt = 'new' | 'executing' | 'done' | 'stale' | 'violation';
 
+/**
+ * The states of a slot. A request with the same seq as the last one is a copy, and one with any other seq is stale.
+ *
+ *     idle or done --next seq--> executing --finish--> done
+ *     idle or done --next seq, abandoned before it arrived--> done with status STALE, never executed
+ */
 interface Entry {
   seq: number;
   state: 'idle' | 'executing' | 'done';

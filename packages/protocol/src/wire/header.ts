@@ -1,7 +1,9 @@
-// Reads and writes the 16-byte header of a frame. Numbers are big-endian. Every header has op in byte 0, flags in byte 1, handle or status
-// in bytes 2 and 3, slot in bytes 4 and 5, and seq in bytes 6 and 7. In an I/O frame, lba is in bytes 8 to 13, and count is in bytes 14 and
-// 15. In a message frame, length is in bytes 8 to 11, and aux is in bytes 12 to 15. The function readHeader() overwrites the Header object
-// that it is given, so a receiver must copy the fields that it needs after the call.
+// Reads and writes the 16-byte header of a frame. Numbers are big-endian. The function readHeader() overwrites the Header object that it is
+// given, so a receiver must copy the fields that it needs after the call.
+//
+//   byte 0    1      2, 3           4, 5   6, 7   8 to 13          14, 15
+//        op   flags  handle/status  slot   seq    lba              count       I/O frame
+//        op   flags  handle/status  slot   seq    length (8 to 11), aux (12 to 15)   message frame
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from './limits.ts';

@@ -102,6 +102,9 @@ export class PartialBlocks {
 
 const NOTHING = Buffer.alloc(0);
 
+//   |  block  |  block  |  block  |  block  |
+//        [head|      middle       |tail]
+//
 // A request may have a head and a tail, which are its partly covered first and last blocks, and a middle of whole blocks. Head and tail are
 // copied through `blocks`; the middle is sent from, or received in, the request's own buffer.
 

@@ -9,9 +9,12 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Standing } from '@rsio/protocol/client/attachment';
 import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } from './limits.ts';
 
-// When a ready volume is halted, its I/O waits. When the time-out elapses, the waiting I/O fails. Later I/O waits for its own time-out or,
-// with `stall = fail`, fails at once. While a volume is recovering, the time-out continues, but no I/O fails. When the volume is ready
-// again, all this starts over.
+//   ready --halted--> waiting --time-out--> failed
+//     ^                  |                    |
+//     +------ready-------+--------ready-------+
+//
+// In the state `failed`, later I/O waits for its own time-out or, with `stall = fail`, fails at once. While a volume is recovering, the
+// time-out continues, but no I/O fails.
 export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
   /** I/O was submitted while the volume was not ready. */

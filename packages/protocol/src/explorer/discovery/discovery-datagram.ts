@@ -10,9 +10,10 @@ import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_B
 import { bytesOf, type Guard, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../../wire/guards.ts';
 import { codec } from '../../wire/message-codec.ts';
 
-// A datagram has the text "RSIO" in bytes 0 to 3, the kind in byte 4, the version of the format in byte 5, and the length of the message in
-// bytes 6 and 7. The message, in MessagePack, begins at byte 8 and is followed by zeros. If the kind has the bit SIGNED, the datagram ends
-// in a mac of 32 bytes.
+// The message is MessagePack. If the kind has the bit SIGNED, the datagram ends in a mac of 32 bytes.
+//
+//   byte 0 to 3   4      5         6, 7     8 ...
+//        "RSIO"   kind   version   length   message | zeros | [mac]
 
 export interface Discover {
   /** Protocol versions that the client supports. */
