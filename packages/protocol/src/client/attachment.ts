@@ -1,7 +1,8 @@
-// A volume that this client has open over one trunk: its waiting requests, its requests in flight, and their recovery in a new session, or
-// on a new handle after the old one was revoked. Order of recovery (docs/PROTOCOL.md, R2): the replay log, if the storage has a new
-// incarnation; then unanswered WRITE, ZERO and DISCARD; then all other requests. Invariants: until the phase is `ready`, only requests of
-// the current phase are sent; two overlapping changes are never in flight at the same time (O1).
+// A volume that this client has opened over one trunk. The attachment queues the volume's requests, and recovers them when a new session
+// begins or when the server has revoked the handle. Requests are recovered in this order (docs/PROTOCOL.md, R2): first the replay log, if
+// the storage has started a new incarnation; then unanswered WRITEs, ZEROs and DISCARDs; then all other requests. Invariants: before the
+// phase is `ready`, only the requests that are recovered in the current phase are sent; two overlapping changes (WRITE, ZERO, DISCARD) are
+// never in flight at the same time (O1).
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -15,11 +16,16 @@ import type { Request } from './requests/request.ts';
 
 export type AttachmentPhase = 'opening' | 'replaying' | 'resending' | 'ready' | 'revoked' | 'failed' | 'closed';
 
-//   opening --OPEN answered, same incarnation--> resending --all resent changes answered--> ready
-//   opening --OPEN answered, new incarnation--> replaying --the whole log answered--> resending
-//   replaying, resending, ready --answered STALE, or abandoned--> revoked --nothing in flight--> opening
-//   replaying, resending, ready, revoked --session lost--> opening
-//   any of them --> failed (identity changed, refused permanently)   any --> closed
+// The phase of an attachment changes:
+//   From `opening` to `resending` when OPEN is answered and there is nothing to replay.
+//   From `opening` to `replaying` when OPEN is answered and the storage has started a new incarnation.
+//   From `replaying` to `resending` when the whole log has been replayed and answered.
+//   From `resending` to `ready` when all changes that were sent again have been answered.
+//   From `replaying`, `resending` or `ready` to `revoked` when a request is answered STALE or the I/O is abandoned.
+//   From `revoked` to `opening` when the server has no more requests for the revoked handle.
+//   From `replaying`, `resending`, `ready` or `revoked` to `opening` when the session is lost.
+//   From any phase to `failed` when the identity of the volume has changed or the server refuses OPEN permanently.
+//   From any phase to `closed` when the attachment is closed.
 const PHASES: StateTable<AttachmentPhase> = {
   opening: ['replaying', 'resending', 'failed', 'closed', 'opening'],
   replaying: ['resending', 'revoked', 'opening', 'failed', 'closed'],
@@ -30,17 +36,17 @@ const PHASES: StateTable<AttachmentPhase> = {
   closed: [],
 };
 
-/** A handler must not act on the attachment before the call has returned. */
+/** Handlers of the events of an attachment. A handler must not call a method that changes the attachment before it returns. */
 export interface AttachmentEvents {
-  /** The standing of the attachment may have changed. */
+  /** Called when `standing` may have changed. */
   standingChanged(): void;
   /** The server reports that it is slow; `sentence` is the text of the report. */
   serverIsSlow(sentence: string): void;
 }
 
 /**
- * `halted`: nothing can be sent. `recovering`: only recovered requests are sent, or the handle is revoked and the server still has requests
- * for that handle. `over`: the attachment has failed or is closed.
+ * `halted`: the attachment cannot send any request. `recovering`: the attachment sends only requests that it recovers, or it waits because
+ * the server still has requests for a revoked handle. `over`: the attachment has failed or is closed, or its trunk has ended.
  */
 export type Standing = 'ready' | 'recovering' | 'halted' | 'over';
 
@@ -48,25 +54,27 @@ export class Attachment {
   readonly name: string;
   readonly universe: number;
   readonly readonly: boolean;
-  /** How the first OPEN treats another client's hold. */
+  /** What the first OPEN does if another client holds the volume. */
   readonly take: Take;
   phase: AttachmentPhase = 'opening';
-  /** The answer to the last OPEN, except that the size never decreases; null if no OPEN has been answered yet. */
+  /**
+   * The answer to the last OPEN, except that `sizeBytes` never decreases and `readonly` is never cleared; null until an OPEN is answered.
+   */
   volume: OpenAnswer | null = null;
-  /** Why the attachment is stalled or has failed, for people. */
+  /** Text that tells the user why the attachment is stalled or has failed. */
   reason = 'Not opened yet';
-  /** True while an OPEN is in flight or scheduled. */
+  /** True while an OPEN is in flight or waits to be sent. */
   isOpenRequested = false;
   /** Number of the attachment's requests in flight. */
   slotsHeld = 0;
-  /** Bytes of the window that these requests use. */
+  /** Number of window bytes that the attachment's requests in flight use. */
   bytesHeld = 0;
-  /** True from `fence` until `unfence` or a new session: abandoned I/O of the handle may still be executed (S11). */
+  /** True from `fence` until `unfence` or a new session, because the server may still execute abandoned I/O of the handle (S11). */
   private isFenced = false;
   events: AttachmentEvents | null = null;
   /**
-   * Called when the handle has been revoked and nothing is in flight. The callee must not act on the attachment before the call has
-   * returned.
+   * Called when the handle has been revoked and nothing is in flight. The callee must not call a method that changes the attachment before
+   * it returns.
    */
   whenRevoked: (() => void) | null = null;
   /** Called when a replayed request has failed and nothing is in flight. The callee calls `replayAgain` after a delay. */
@@ -75,18 +83,18 @@ export class Attachment {
   private isReachable = false;
   private hasEnded = false;
   private readonly overlaps = new OverlapTracker();
-  /** Requests that may be sent as soon as the phase allows it. */
+  /** Requests that can be sent as soon as the phase is `ready`. */
   private sendable: Request[] = [];
   private sendableHead = 0;
-  /** Unanswered changes of the old session, sent before everything else. */
+  /** Unanswered changes of the previous session or handle. They are sent again before any request in `sendable`. */
   private resends: Request[] = [];
   private resendsInFlight = 0;
-  /** Requests that were answered STALE. They were not executed and are sent again on the next handle. */
+  /** Requests that the server did not execute but answered with STALE; the client sends them again on the next handle. */
   private stale: Request[] = [];
   private readonly admission: LogAdmission;
   private readonly replays = new ReplaySender(this);
 
-  /** `log`: null if there is no log; every change is then sent with FUA. */
+  /** `log`: the replay log; if it is null, every change is sent with FUA. */
   constructor(name: string, universe: number, readonly: boolean, take: Take = TAKE.NO, log: ReplayLog | null = null) {
     this.admission = new LogAdmission(log, {
       admitted: (request) => this.sendable.push(request),
@@ -99,7 +107,7 @@ export class Attachment {
     this.take = take;
   }
 
-  /** After the first OPEN, the client never takes a hold from another client: it continues under its own hold, or fails. */
+  /** Only the first OPEN may take a hold from another client; each later OPEN continues under the client's own hold or fails. */
   get openRequest(): OpenRequest {
     const { name, universe, readonly, volume } = this;
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
@@ -115,7 +123,10 @@ export class Attachment {
     return this.standing === 'ready' && this.admission.canFlush;
   }
 
-  /** Sends an internal FLUSH for the log if `canFlushLog` is true. The caller pumps the trunk. */
+  /**
+   * Queues a FLUSH of the client's own that empties the log, unless the log is empty or such a FLUSH is in flight. The caller must then
+   * pump the trunk.
+   */
   flushLog(nowMs: number): void {
     this.admission.flushNow(nowMs);
   }
@@ -138,7 +149,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** The trunk has ended: no request waits any more. */
+  /** The trunk has ended and has removed all requests of the attachment. */
   trunkEnded(): void {
     this.hasEnded = true;
     this.events?.standingChanged();
@@ -156,7 +167,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** Takes a new request, which stays here until `next` returns it. */
+  /** Accepts a new request and keeps it until `next` returns it. */
   add(request: Request): void {
     if (this.overlaps.enter(request)) this.sendable.push(request);
   }
@@ -168,7 +179,10 @@ export class Attachment {
     return request;
   }
 
-  /** Removes and returns the request that `peek` returned. Returns null if the log has no room for the request, which then waits here. */
+  /**
+   * Removes and returns the request that `peek` returned. Returns null if the log has no room for the request; the attachment then keeps
+   * the request until the log has room.
+   */
   next(): Request | null {
     if (this.phase === 'replaying') return this.replays.next();
     const request = this.peek();
@@ -188,7 +202,7 @@ export class Attachment {
     return this.admission.admits(request) ? request : null;
   }
 
-  /** A request from `next` was answered. The caller notifies the owner of the request. */
+  /** A request from `next` was answered. The caller then notifies the owner of the request. */
   answered(request: Request, status: number): void {
     if (this.replays.owns(request)) this.replayAnswered(request, status);
     else this.admission.answered(request, status);
@@ -201,13 +215,15 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /** The attachment is closed. Calls `then` as soon as none of its requests is in flight, possibly at once. */
+  /**
+   * The attachment is closed. Calls `then` as soon as none of the attachment's requests is in flight, possibly before this method returns.
+   */
   whenNothingInFlight(then: () => void): void {
     this.nothingInFlight = then;
     this.reportNothingInFlight();
   }
 
-  /** No request in flight will be answered any more. */
+  /** Stops counting the attachment's requests in flight, because they will not be answered any more. */
   forgetInFlight(): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
@@ -215,8 +231,8 @@ export class Attachment {
   }
 
   /**
-   * A request from `next` was answered STALE. Returns true if the handle was revoked: the request then stays here unanswered and blocks
-   * only requests that overlap it. Returns false if nothing is sent for this attachment any more.
+   * A request from `next` was answered STALE. Returns true if the attachment keeps the request for the next handle; until then, only
+   * requests that overlap it have to wait. Returns false if the attachment has failed or is closed, so that STALE is the final answer.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
@@ -244,9 +260,10 @@ export class Attachment {
   }
 
   /**
-   * Returns null if the pending requests may be sent to the volume that this OPEN answer describes, otherwise the reason, as text for
-   * people. A writer continues only if everything can be written again and no other client can have written. A reader needs only the same
-   * block size.
+   * Returns null if the pending requests may be sent to the volume that this OPEN answer describes; otherwise returns the reason, as text
+   * for the user. A writable attachment continues only if the volume is still writable and has not become shared, because otherwise writes
+   * could not be sent again, or another client could have written in the meantime. A read-only attachment only requires that the block size
+   * is unchanged.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;
@@ -261,24 +278,28 @@ export class Attachment {
     return null;
   }
 
-  /** OPEN was answered, for the first time or in a new session, and `whyUnfit` returned null. */
+  /** The server has granted OPEN, for the first time or again, and `whyUnfit` has returned null. */
   opened(volume: OpenAnswer): void {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
-    // L3: a replay of this client's log would undo the writes of other clients. Nothing has been written yet.
+    // L3: keep no log for a shared volume, because a replay would undo the writes of other clients, or for a read-only one. The log is
+    // still empty, because this client has not written anything yet.
     if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);
   }
 
-  /** After `whenReplayFailed`: replays the whole log again. */
+  /** Replays the whole log again after a replay has failed (see `whenReplayFailed`). */
   replayAgain(): void {
     if (this.phase !== 'replaying' || this.replays.failure === null || this.volume === null) return;
     this.replay(this.volume.life);
     this.events?.standingChanged();
   }
 
-  /** The server reports this size of the volume. Returns false if it is not larger than before: applications never see a volume shrink. */
+  /**
+   * The server has reported the size of the volume. Returns false and ignores the size unless it is larger than before, because
+   * applications must never see a volume shrink.
+   */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;
@@ -287,8 +308,8 @@ export class Attachment {
   }
 
   /**
-   * The attachment's I/O is abandoned: removes and returns all waiting requests. `sent`: the requests in flight. They no longer block other
-   * requests.
+   * Abandons the attachment's I/O: removes and returns all waiting requests. `sent`: the requests in flight, which no longer block requests
+   * that overlap them.
    */
   abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
@@ -300,7 +321,9 @@ export class Attachment {
     return waiting;
   }
 
-  /** Requests in flight were abandoned. Until `unfence` or another session, the attachment is not opened again and sends nothing. */
+  /**
+   * Called after requests in flight were abandoned. Until `unfence` or a new session, the attachment sends nothing and is not opened again.
+   */
   fence(): void {
     this.isFenced = true;
     const reason = 'Its I/O was abandoned: waiting until the server has confirmed that none of it can run any more';
@@ -308,13 +331,13 @@ export class Attachment {
     else this.reason = reason;
   }
 
-  /** No request of the fenced handle can be executed any more, and the handle is closed. */
+  /** The server has closed the fenced handle and will not execute any more of its requests. */
   unfence(): void {
     this.isFenced = false;
     this.leaveRevoked();
   }
 
-  /** The attachment ends: removes and returns all requests that are not in flight. */
+  /** Removes and returns all requests that are not in flight. */
   takeAll(): Request[] {
     const sendable = this.sendable.slice(this.sendableHead);
     const all = [...this.stale, ...this.resends, ...sendable, ...this.admission.takeWaiting(), ...this.overlaps.takeWaiting()];
@@ -331,7 +354,7 @@ export class Attachment {
     this.overlaps.leave(request, () => {});
   }
 
-  /** R2 (i): if the storage's incarnation differs from the log's, sends the whole log again before everything else. */
+  /** R2 (i): if the storage's incarnation differs from that of the log, replays the whole log before any other request is sent. */
   private replay(incarnation: string): void {
     const replay = this.log?.opened(incarnation) ?? null;
     if (replay !== null) {
@@ -362,13 +385,13 @@ export class Attachment {
     this.sendable.splice(this.sendableHead, 0, request);
   }
 
-  /** Fails a change that was never sent. */
+  /** Fails a change that cannot be sent, because the log has no room for it. */
   private refuse(request: Request, status: number): void {
     this.overlaps.leave(request, (released) => this.sendable.push(released));
     request.events?.requestDone(request, status);
   }
 
-  /** Queues unanswered requests to be sent again, changes first. */
+  /** Queues the unanswered requests, so that they are sent again, changes first. */
   private recover(unanswered: readonly Request[]): void {
     const all = [...this.stale, ...unanswered];
     this.stale = [];
@@ -379,8 +402,8 @@ export class Attachment {
   }
 
   /**
-   * Opens a new handle only when the server has no more requests for the revoked one; otherwise an answer could be attributed to the wrong
-   * handle.
+   * Leaves the phase `revoked` only when the server has no more requests for the revoked handle, because an answer could otherwise be
+   * attributed to the wrong handle.
    */
   private leaveRevoked(): void {
     if (this.phase !== 'revoked' || this.slotsHeld > 0 || this.isFenced) return;

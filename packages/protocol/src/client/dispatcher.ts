@@ -1,6 +1,7 @@
-// The requests of one session: when each is sent and over which path, which are sent again when a path is silent or dies, and what each
-// answer means. A path only carries requests; whether it is alive is the trunk's job. Invariants: docs/PROTOCOL.md S1-S4 and O1, client's
-// side: one result per request, no slot reused before every copy is accounted for, no buffer touched after the result.
+// Dispatches the requests of one session: decides when and over which path each request is sent, sends requests again when a path becomes
+// silent or dies, and handles the answers. The trunk, not the dispatcher, decides which paths are alive. Invariants (the client's part of
+// S1 to S4 and O1 in docs/PROTOCOL.md): each request gets exactly one result; a slot is reused only after every copy of its request is
+// accounted for; the buffer of a request is not touched after the result.
 
 import { assert } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
@@ -19,8 +20,8 @@ import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
 /**
- * Number of slots (or bytes) that a volume may hold for each free one. This keeps the volume within VOLUME_SLOT_SHARE of what other volumes
- * leave.
+ * For each free slot (or byte of the window), a volume may hold this many, so that it takes at most VOLUME_SLOT_SHARE of what the other
+ * volumes leave.
  */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
@@ -29,9 +30,9 @@ export class Dispatcher {
   private slots = new Slots(1);
   private windowBytes = 0;
   private windowUsedBytes = 0;
-  /** LIST, OPEN and CLOSE, which are sent before data and may use the reserved slots. */
+  /** LIST, OPEN and CLOSE requests, which are sent before data requests and may use the reserved slots. */
   private control: Request[] = [];
-  /** Slots whose requests must be sent again, because no reliable path owes an answer for them. */
+  /** Slots whose requests must be sent again, because no reliable path (one that is not suspect) owes an answer to them. */
   private resends: number[] = [];
   private turn = 0;
   private nowMs = 0;
@@ -41,7 +42,7 @@ export class Dispatcher {
   /** Number of data requests since the last attempt to probe a path. */
   private sinceProbe = 0;
 
-  /** True if too many slots wait for unanswered copies (S6). The limit is lower for a server that grants fewer slots. */
+  /** True if too many slots are quarantined (S6). The fewer slots the server grants, the fewer may be quarantined. */
   get isQuarantineLarge(): boolean {
     return this.slots.quarantined > (this.slots.size * SLOTS_QUARANTINE_MAX) / SLOTS;
   }
@@ -51,9 +52,9 @@ export class Dispatcher {
   }
 
   /**
-   * A new session begins: requests in flight return to their attachments, and LIST is sent again. OPEN and CLOSE are answered STALE,
-   * whether they were sent or not, because they refer to handles of the old session, whose numbers are reused. `again`: true if there was
-   * an old session.
+   * Begins a new session: returns requests in flight to their attachments and sends LIST again. Every OPEN and CLOSE of the old session
+   * ends with STALE, whether it was sent or not, because it refers to a handle of the old session, and the new session reuses handle
+   * numbers. `again`: true if this client had an earlier session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -68,7 +69,7 @@ export class Dispatcher {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
     }
-    // These requests were in flight when their attachments were closed.
+    // The attachments of these requests were closed while the requests were in flight.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.some((one) => one === attachment));
     for (const request of orphans) {
       request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
@@ -85,7 +86,7 @@ export class Dispatcher {
     return all;
   }
 
-  /** Removes every request of an attachment. If any of them was sent, the caller revokes the handle or leaves the session. */
+  /** Removes every request of an attachment. If `sent` is not empty, the caller must revoke the handle or leave the session. */
   abandon(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
     const sent = this.slots.abandon(attachment.handle, (request) => request.attachment === attachment);
     const tags = this.fencedTags(attachment.handle);
@@ -98,12 +99,12 @@ export class Dispatcher {
     return this.slots.tagsOf(handle);
   }
 
-  /** No abandoned request of this handle can be executed any more (S11). */
+  /** The server will not execute any more abandoned requests of this handle (S11). */
   revoked(handle: number): void {
     this.windowUsedBytes -= this.slots.revoked(handle);
   }
 
-  /** The first path has come up, or the last one is gone. */
+  /** The trunk has gained its first path or lost its last one. */
   setReachable(isReachable: boolean): void {
     for (const attachment of this.attachments) attachment.setReachable(isReachable);
   }
@@ -115,7 +116,7 @@ export class Dispatcher {
     else request.attachment.add(request);
   }
 
-  /** Sends everything that may be sent. The caller flushes the paths. */
+  /** Puts every request that may be sent now into the output of a path. The caller then flushes the paths. */
   send(paths: readonly Path[], nowMs: number): void {
     this.nowMs = nowMs;
     prepare(paths, nowMs);
@@ -126,20 +127,20 @@ export class Dispatcher {
     if (areResent) this.sendData(paths);
   }
 
-  /** A path became silent, died or came up: finds the requests for which no reliable path owes an answer. */
+  /** Finds the requests for which no reliable path owes an answer. Called when a path comes up, becomes suspect, recovers or dies. */
   findResends(paths: readonly Path[]): void {
     const good = new Set(paths.filter((path) => !path.isSuspect).map((path) => path.number));
     this.resends = this.slots.unserved((path) => good.has(path));
   }
 
-  /** No request from this path can be executed any more (S5). */
+  /** The server will not execute any more requests from this path (S5). */
   fenced(path: number): void {
     this.slots.fenced(path);
   }
 
   /**
-   * Returns false if a request is held back until a reliable path has room for it. New requests then wait, so that they do not take that
-   * room.
+   * Sends again the requests in `resends`. Returns false if one of them must wait until a reliable path has room; new requests then wait,
+   * too, so that they do not take that room.
    */
   private sendResends(paths: readonly Path[]): boolean {
     if (this.resends.length === 0) return true;
@@ -169,7 +170,7 @@ export class Dispatcher {
     }
   }
 
-  /** Sends one request of each attachment in turn, until no slot, window or path is left. */
+  /** Lets the attachments take turns to send one request each, until the slots, the window or the paths have no more room. */
   private sendData(paths: readonly Path[]): void {
     const count = this.attachments.length;
     let idle = 0;
@@ -185,7 +186,7 @@ export class Dispatcher {
     if (!this.mayHold(attachment, request)) return false;
     const path = choose(paths, NONE, request);
     if (path === null) return false;
-    // The request waits for room in the log; later requests may be sent.
+    // The request waits for room in the replay log, but later requests may still be sent.
     if (attachment.next() === null) return true;
     attachment.slotsHeld++;
     attachment.bytesHeld += request.bodyBytes;
@@ -194,11 +195,13 @@ export class Dispatcher {
     return true;
   }
 
-  /** Measures the rate of an idle path by sending it a copy of a request. Nothing waits for the answer to the copy. */
+  /**
+   * Measures the rate of an idle path by sending it a copy of a request. The original request does not wait for the answer to this copy.
+   */
   private probe(request: Request, paths: readonly Path[]): void {
     if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
     this.sinceProbe = 0;
-    // A copy keeps its slot until it is answered.
+    // Allow a slow probe only while more than half of the slots are free, because a copy occupies its slot until it is answered.
     const longestMs = this.slots.freeCount * 2 > this.slots.size ? RATE_PROBE_LONGEST_MS : RATE_PROBE_MAX_MS;
     const path = pathToProbe(paths, receivingBytes(request), sendingBytes(request), this.nowMs, longestMs);
     if (path === null) return;
@@ -207,8 +210,8 @@ export class Dispatcher {
   }
 
   /**
-   * Copies each READ that is late on its path to another path. That path must have delivered answers since, and must be expected to answer
-   * soon.
+   * Copies each READ that is late on its path to another path, if that other path has delivered an answer or PONG since the READ was sent
+   * and is expected to answer soon.
    */
   private sendHedges(paths: readonly Path[]): void {
     if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;
@@ -225,7 +228,7 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // The request has reached the server but has not been completed there, so another path would not be faster.
+    // A PONG shows that the request has reached the server, so the answer would not come sooner on another path.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
@@ -239,15 +242,14 @@ export class Dispatcher {
   }
 
   /**
-   * If a request is late on every path that carries it, copies it to a path that delivers answers. This is necessary because a path that
-   * answers occasionally never becomes suspect, but could take hours to work through its queue. As always, a path carries at most one copy
-   * of a request.
+   * If a request is late on every path that carries it, copies it to a path that delivers answers. Otherwise, a request could wait for
+   * hours in the queue of a path that answers just often enough not to become suspect. A path still carries at most one copy of a request.
    */
   private sendLate(paths: readonly Path[]): void {
     const sinceMs = this.nowMs - this.lateLookMs;
     if (paths.length < 2 || sinceMs < LATE_LOOK_MS) return;
     this.lateLookMs = this.nowMs;
-    // Our own event loop was stalled: first read what has arrived since then.
+    // The event loop of this process was stalled, so first read the answers that have arrived in the meantime.
     if (sinceMs > LATE_MS / 2) return;
     for (let slot = 0; slot < this.slots.size; slot++) {
       const request = this.slots.requestOf(slot);
@@ -264,7 +266,7 @@ export class Dispatcher {
       if (!from.load.isLate(slot, from.heartbeatMs, this.nowMs)) return;
       sentMs = Math.max(sentMs, from.load.sentAtMs(slot));
     }
-    // No reliable path owes an answer, so sendResends sends the request again.
+    // No reliable path owes an answer to this request, so `sendResends` sends it again.
     if (sentMs === Number.NEGATIVE_INFINITY) return;
     const to = choose(paths, copies, request);
     if (to === null || to.isSuspect || to.lastProofMs <= sentMs) return;
@@ -274,8 +276,8 @@ export class Dispatcher {
   }
 
   /**
-   * True if there is room and the volume does not exceed its share of what other volumes leave. The share applies even if no other volume
-   * is active, so that a volume that becomes active later still finds room if this one hangs.
+   * True if enough slots and window bytes are free and the volume stays within its share of what other volumes leave. The share applies
+   * even while no other volume is active, because this volume could hang, and the next volume must still find room.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
@@ -349,7 +351,7 @@ export class Dispatcher {
     }
     const request = this.slots.requestOf(header.slot);
     if (request === null) return null;
-    // In a message frame, the bytes of `count` have another meaning, so they are not compared.
+    // `count` is compared only in I/O frames, because a message frame uses these bytes of the header for something else.
     const sameSize = frameEntry(request.op)?.shape === 'message' || header.count === request.count;
     if ((header.op & ~ANSWER) === request.op && sameSize) return request;
     path.violation(
@@ -393,8 +395,8 @@ function pathOf(paths: readonly Path[], number: number): Path | null {
 }
 
 /**
- * Called when a request has its result or nothing waits for it any more. An answer that is still arriving on another path must then not be
- * written to the request's buffer.
+ * Discards the rest of an answer for this slot that is still arriving on a path, so that it is not written to the request's buffer. Called
+ * when the request has its result or was abandoned.
  */
 function forgetReceivers(slot: number, paths: readonly Path[]): void {
   for (let index = 0; index < paths.length; index++) {

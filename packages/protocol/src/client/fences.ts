@@ -1,17 +1,20 @@
-// Dead paths whose end the server has not confirmed yet (S5). For each, the client sends FENCE on a live path, and repeats it on another
-// one if that path dies or is silent, until FENCED arrives. Another object tracks abandoned handles (S11) in the same way, with REVOKE and
-// REVOKED. Invariant: a number is removed only when its answer arrives, when a join that named it gets a WELCOME (paths only), or when the
-// session ends.
+// Tracks the dead paths whose end the server has not confirmed yet (S5). For each dead path, the client sends FENCE on a live path; if the
+// live path dies or falls silent before FENCED arrives, the client sends FENCE on another path. A second instance of this class tracks
+// abandoned handles (S11) in the same way, with REVOKE and REVOKED (handle-fences.ts). Invariant: the number of a path or handle is removed
+// only when its FENCED or REVOKED arrives, when WELCOME answers a PROOF that named the path, or when the session ends.
 
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 
-/** `fenced`: confirms a dead path. `known`: the path was already confirmed in another way. `violation`: not requested on this path. */
+/**
+ * Meaning of a FENCED (or REVOKED). `fenced`: it confirms the end of a dead path. `known`: the end of the path was already confirmed in
+ * another way. `violation`: the client had not requested it on this path.
+ */
 export type FencedKind = 'fenced' | 'known' | 'violation';
 
 export class Fences {
-  /** Key: dead path. Value: path on which FENCE was requested, or null. */
+  /** Maps each dead path to the live path on which FENCE was sent; null if FENCE must be sent. */
   private readonly dead = new Map<number, number | null>();
-  /** Key: live path. Value: dead paths for which the live one owes a FENCED, even if they have since been confirmed in another way. */
+  /** Maps each live path to the dead paths for which it owes a FENCED, even if a dead path has since been confirmed in another way. */
   private readonly owed = new Map<number, Set<number>>();
 
   get count(): number {
@@ -32,25 +35,28 @@ export class Fences {
     this.dead.set(number, null);
   }
 
-  /** A path is gone: requests on it get no answer. */
+  /** A path is gone, so a FENCE that was sent on it will not be answered. */
   pathGone(path: number): void {
     this.owed.delete(path);
     this.distrust(path);
   }
 
-  /** A path is suspect: requests on it must be repeated on another path. */
+  /** A path is suspect, so a FENCE that was sent on it must be sent again on another path. */
   distrust(path: number): void {
     for (const [number, askedOn] of this.dead) {
       if (askedOn === path) this.dead.set(number, null);
     }
   }
 
-  /** Dead paths without a request on a reliable path. */
+  /** Dead paths for which FENCE must be sent, because it is not pending on any reliable path. */
   unrequested(): number[] {
     return [...this.dead].filter(([, askedOn]) => askedOn === null).map(([number]) => number);
   }
 
-  /** Records a request on path `on`. Returns false if that path already owes the answer; the caller then sends nothing. */
+  /**
+   * Records that FENCE for `path` is sent on the live path `on`. Returns false if `on` already owes the answer; the caller then sends
+   * nothing.
+   */
   request(path: number, on: number): boolean {
     this.dead.set(path, on);
     const owed = this.owed.get(on) ?? new Set<number>();
@@ -66,7 +72,7 @@ export class Fences {
     return this.dead.delete(path) ? 'fenced' : 'known';
   }
 
-  /** A WELCOME confirms `path`. Returns false if it was already confirmed. */
+  /** A WELCOME confirms the end of `path`. Returns false if the end had already been confirmed. */
   confirmed(path: number): boolean {
     return this.dead.delete(path);
   }

@@ -1,7 +1,7 @@
-// Handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path, and repeats it on another one
-// if that path dies or is silent. The server answers REVOKED when no request of the handle can be executed any more. Slots are the
-// dispatcher's job. Invariant: waiting callers are notified once, after REVOKED or when another session has begun; each REVOKE of a handle
-// names the same tags.
+// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path; if that path dies or
+// falls silent, the client sends REVOKE again on another path. The server answers REVOKED when it can no longer execute any request of the
+// handle. The dispatcher frees the slots. Invariants: each waiting caller is notified once, after REVOKED or when a new session has begun;
+// every REVOKE of a handle names the same tags.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
@@ -26,7 +26,10 @@ export class HandleFences {
     this.clock = clock;
   }
 
-  /** Starts to revoke the handle of an attachment. `tags`: its abandoned requests. Returns false if a limit is reached. */
+  /**
+   * Starts to revoke the handle of an attachment. `tags`: the abandoned requests, as pairs of slot and seq. Returns false if too many
+   * handles are being revoked or there are too many tags.
+   */
   begin(attachment: Attachment, tags: readonly number[]): boolean {
     if (this.byHandle.size >= REVOKES_MAX || tags.length > 2 * REVOKE_TAGS_MAX) return false;
     this.byHandle.set(attachment.handle, { attachment, tags, waiting: [] });
@@ -35,7 +38,9 @@ export class HandleFences {
     return true;
   }
 
-  /** Calls `over` as soon as no abandoned request of an attachment can be executed any more, possibly at once. */
+  /**
+   * Calls `over` as soon as the server can no longer execute any abandoned request of the attachment, possibly before this method returns.
+   */
   whenOver(attachment: Attachment, over: () => void): void {
     for (const fenced of this.byHandle.values()) {
       if (fenced.attachment !== attachment) continue;
@@ -64,7 +69,7 @@ export class HandleFences {
     this.asks.distrust(path);
   }
 
-  /** REVOKED for `handle` was received on `on`. The caller frees the slots, then calls `over`. */
+  /** REVOKED for `handle` was received on `on`. The caller must free the slots and then call `over`. */
   answered(handle: number, on: number): FencedKind {
     return this.asks.answered(handle, on);
   }
@@ -77,7 +82,7 @@ export class HandleFences {
     for (const over of fenced.waiting) this.clock.soon(over);
   }
 
-  /** A new session has begun, and the session of these handles has ended (S9). */
+  /** A new session has begun, so the session of all revoked handles has ended (S9). */
   restart(): void {
     const all = [...this.byHandle.values()];
     this.asks.restart();

@@ -1,6 +1,7 @@
-// Closes handles at the server, so that the hold on a detached volume ends. Sends CLOSE as often as needed, even if sessions are lost or
-// handles are revoked. Which attachments are leaving is the opener's job. Invariants: a caller that waits for the end of a hold is notified
-// once, and success is reported only if the server has confirmed it; the number of a handle is used only in its own session.
+// Closes handles at the server, so that the hold on a detached volume ends. If the session is lost or the handle is revoked, the client
+// opens the volume again and repeats CLOSE. The opener decides which attachments to close. Invariants: a caller that waits for the end of a
+// hold is notified exactly once, and success is reported only if the server has confirmed the end; a handle number is used only in its own
+// session.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -12,7 +13,7 @@ import type { Attachment } from './attachment.ts';
 import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
-/** `problem`: why the server may still have the hold or may have lost writes, as text for people; null on success. */
+/** `problem`: text that tells the user why the hold may still exist or writes may have been lost; null on success. */
 export type Released = (problem: string | null) => void;
 
 /** Statuses with which the server confirms that this client has no hold. */
@@ -48,14 +49,15 @@ export class HandleRelease {
     });
   }
 
-  /** Closes a handle while another one of the same volume stays open. The answer does not matter, because the hold stays in either case. */
+  /** Closes a handle that the client no longer needs for its hold. The answer is therefore ignored. */
   drop(handle: number): void {
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
   }
 
   /**
-   * The hold of a closed attachment may still exist, because its session was lost before CLOSE or OPEN was answered, or because its handle
-   * was revoked. Only OPEN names a volume, so this opens the volume once more, which the client's own hold permits, and closes it.
+   * Ends the hold of a closed attachment, which may still exist because the session was lost before CLOSE or OPEN was answered, or because
+   * the handle was revoked. Only OPEN names a volume, so the client opens the volume once more, as its own hold permits, and then closes
+   * the new handle.
    */
   reopenAndRelease(attachment: Attachment, released: Released, tries = 1): void {
     const { session } = this.trunk;
@@ -73,8 +75,8 @@ export class HandleRelease {
       released(null);
       return;
     }
-    // The server can answer HELD although the client resumes its own hold: another client's new hold may still fail, or the server is an
-    // old one.
+    // The server can answer HELD although this client resumes its own hold: either another client's new hold is not final yet and may still
+    // fail, or the server runs an old version.
     const isHeld = status === STATUS.HELD;
     if (isHeld && attachment.volume === null) {
       released(null);

@@ -1,63 +1,75 @@
-// Bounds of a trunk: reconnecting, recovery, and copies of requests. Units are in the names. Invariant: the relations asserted below.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of a trunk: reconnecting, recovery, and copies of requests. Units are in the names. Relations between these bounds are asserted at
+// the end of this file; relations to bounds of other folders are asserted in src/limits.ts.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SLOTS } from '../wire/limits.ts';
 
-/** When this many slots are quarantined, the suspect path with most of them is closed at once (S6). */
+/**
+ * If more slots than this are quarantined, the client closes the suspect path that holds most of them, without waiting until that path is
+ * dead (S6).
+ */
 export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
 /**
- * Largest share of the free unreserved slots, and of the free window, that one volume may hold. However many volumes hang, some slots
- * remain for the next one.
+ * One volume may hold at most this share of the unreserved slots, and of the window, that the other volumes leave. However many volumes
+ * hang, some slots therefore remain for the next volume.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
-/** Maximum number of handles that are being revoked at the same time. If one more must be revoked, the client leaves the session. */
+/** Maximum number of handles that are being revoked at the same time. If one more handle must be revoked, the client leaves the session. */
 export const REVOKES_MAX = 64;
 
 /**
- * One in this many requests is also copied to an unused path to measure its rate. The number is prime, so that an application with a fixed
- * access pattern does not always have the same request copied.
+ * One request in this many is also copied to an unused path, to measure the rate of that path. The number is prime, so that an application
+ * with a fixed access pattern does not always have the same request copied.
  */
 export const RATE_PROBE_SHARE = 31;
 export const HEDGE_LOOK_MS = 10;
-/** Maximum number of late READs copied to a second path at a time. It is lower for a server that grants fewer slots. */
+/** Maximum number of late READs that are copied to a second path at a time; fewer if the server grants fewer slots. */
 export const HEDGES_MAX = SLOTS / 16;
 
-/** A server counts as present if it was heard within this many heartbeats. Another process that answers under its name is then rejected. */
+/**
+ * If a server has sent data within this many heartbeat intervals, it counts as present, and the client rejects another process that claims
+ * to be that server.
+ */
 export const HEARD_HEARTBEATS = 2;
-/** A path that only waited for the first handshake of its trunk tries again after this time. */
+/** A path that had to wait, because another path was making the first handshake of the trunk, tries again after this time. */
 export const JOIN_RETRY_MS = 100;
-/** A path that was up for this long is considered working: after a failure it reconnects within RECONNECT_FIRST_MS. */
+/** A path that was up for this long is considered working, so it reconnects within RECONNECT_FIRST_MS after a failure. */
 export const PATH_SETTLED_MS = 500;
 export const RECONNECT_FIRST_MS = 20;
 export const RECONNECT_MIN_MS = 100;
 export const RECONNECT_MAX_MS = 5_000;
-/** Factor by which each wait exceeds the previous one. The end of an outage may be noticed late by about the same proportion. */
+/**
+ * Factor by which each wait before a reconnect exceeds the previous one. The client may therefore notice the end of an outage late, by up
+ * to about half the length of the outage.
+ */
 export const RECONNECT_GROWTH = 1.5;
 /**
- * Growth factor of the wait while no server answers at all. An attempt then costs next to nothing, and the client should find a returning
- * server quickly.
+ * Growth factor of the wait while no server answers at all. The factor is small, because an attempt then costs next to nothing and the
+ * client should find a returning server quickly.
  */
 export const RECONNECT_AWAY_GROWTH = 1.05;
-/** Wait after a proof was refused (E_AUTH). It doubles up to the maximum. After a change of the configuration, the client tries at once. */
+/**
+ * Time that the client waits after a server has refused its proof (E_AUTH). Each further refusal doubles the wait, up to
+ * WRONG_KEY_RETRY_MAX_MS. After a change of the configuration, the client tries again at once.
+ */
 export const WRONG_KEY_RETRY_MIN_MS = 5_000;
 export const WRONG_KEY_RETRY_MAX_MS = 30_000;
-/** Wait before the retry of an OPEN that the server refused after the volume had been open. */
+/** If the server refuses to open a volume that had been open before, the client waits for this time and then retries OPEN. */
 export const REOPEN_RETRY_MS = 1_000;
 /**
- * Wait before the client opens a volume again that has come back read-only, shared or with a different block size. Each attempt uses one
- * handle number.
+ * If a volume has become read-only or shared or has a different block size, the client waits for this time before it opens the volume
+ * again. The time is long, because each attempt uses up a handle number.
  */
 export const UNFIT_RETRY_MS = 5_000;
 /**
- * A session whose handle numbers are used up is replaced by a new one if at most HANDLES_FEW handles are open, at most once in
- * SESSION_RENEW_MS.
+ * If a session has used up its handle numbers and at most HANDLES_FEW handles are open, the client replaces the session by a new one, but
+ * at most once in SESSION_RENEW_MS.
  */
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;
 /**
- * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server answers STALE (the client then
- * repeats it with a new handle) or refuses. After the last attempt the hold remains, and the client reports that.
+ * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server refuses CLOSE or answers STALE;
+ * after STALE, the client opens a new handle and closes that one. After the last attempt, the client reports that the hold remains.
  */
 export const CLOSE_TRIES_MAX = 10;
 export const PROBATION_DEATHS = 3;

@@ -1,8 +1,9 @@
-// Opens the attachments of a trunk, and opens them again in every new session and after a handle was revoked. If the first OPEN is refused,
-// the attachment fails. Unless another client has taken the volume, a later refusal is retried, because the attachment's I/O is stalled.
-// Invariants (R1): if the identity of the volume has changed, no request is sent again. Two OPENs of an attachment in one session are
-// REOPEN_RETRY_MS apart. While the volume's form differs from its original form, one handle stays open to keep the hold. No attachment is
-// opened while an earlier one of its volume is leaving, because the earlier one's CLOSE might end the hold of both.
+// Opens the attachments of a trunk, and opens them again in every new session and whenever their handle was revoked. If the first OPEN is
+// refused, the attachment fails. If a later OPEN is refused, the attachment's I/O stalls and the client retries OPEN, unless another client
+// has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one session, two OPENs of
+// an attachment are at least REOPEN_RETRY_MS apart. While the volume cannot take the pending requests, for example because it has become
+// read-only, one handle stays open to keep the hold. An attachment is not opened while an earlier attachment of the same volume is being
+// closed, because that CLOSE might end the hold of both.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -17,34 +18,39 @@ import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
 export interface OpenerEvents {
-  /** The attachment is open, for the first time or again. `isNewIncarnation`: the storage may have lost unflushed writes. */
+  /**
+   * The attachment is open, for the first time or again. `isNewIncarnation`: true if the storage has started a new incarnation, so that it
+   * may have lost unflushed writes.
+   */
   opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
   /**
-   * The first OPEN was refused, another client has the volume now, or the volume was replaced by another one. The attachment is no longer
-   * in the trunk, and its requests have been answered.
+   * The first OPEN was refused, another client has the volume now, or the volume was replaced by another volume. The opener has removed the
+   * attachment from the trunk and has answered its requests.
    */
   failed(attachment: Attachment, status: number, sentence: string): void;
-  /** The attachment was open and no longer is: its I/O is stalled until it is opened again. */
+  /**
+   * The I/O of an attachment that was open before is stalled until the opener has recovered the attachment; `sentence` tells the user why.
+   */
   waits(attachment: Attachment, sentence: string): void;
 }
 
-/** State of an attachment while it is in the trunk. */
+/** The opener's state for one attachment of the trunk. */
 class Opening {
-  /** When the last OPEN was sent. */
+  /** Monotonic time at which the last OPEN was sent. */
   askedMs = Number.NEGATIVE_INFINITY;
   retry: Timer | null = null;
-  /** Number of consecutive handles that were revoked within REOPEN_RETRY_MS. */
+  /** Number of consecutive handles that were revoked within REOPEN_RETRY_MS after OPEN was sent. */
   revokedInARow = 0;
-  /** SETTLED and IDENTIFY requests in flight; at most one of each. */
+  /** Numbers of the IOCTLs (SETTLED and IDENTIFY) in flight; at most one of each kind is in flight. */
   readonly ioctls = new Set<number>();
   /**
-   * True if IDENTIFY must be sent again: it was requested while another one was in flight, whose answer may predate the reason for the
-   * request.
+   * True if `verify` was called while an IDENTIFY was in flight. IDENTIFY must then be sent again, because the server may have answered the
+   * first one before the event that caused the call.
    */
   mustVerifyAgain = false;
-  /** An open handle that is not in use, because the volume now has another form. The handle keeps the hold. */
+  /** A handle that stays open only to keep the hold, because the volume cannot take the pending requests at present. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
-  /** The last reported reason for waiting. It prevents every retry, that is, one each second, from reporting the same reason. */
+  /** The reason for waiting that was reported last, so that retries do not report the same reason each time. */
   reportedReason: string | null = null;
 }
 
@@ -53,7 +59,7 @@ export class Opener {
   private readonly clock: Clock;
   private readonly events: OpenerEvents;
   private readonly openings = new Map<Attachment, Opening>();
-  /** Key: closed attachment with an OPEN or CLOSE in flight. Value: callback for the end of its hold. */
+  /** Maps each closed attachment that may still have a hold to the callback that is called when the hold has ended. */
   private readonly leaving = new Map<Attachment, Released>();
   private readonly handles: HandleRelease;
   private renewedMs = Number.NEGATIVE_INFINITY;
@@ -80,7 +86,8 @@ export class Opener {
   }
 
   /**
-   * Checks that the attachment's handle is still valid. Without I/O, the client would not receive the STALE that reports a revoked handle.
+   * Checks that the attachment's handle is still valid. While there is no I/O, the client would otherwise not receive the STALE that
+   * reports a revoked handle.
    */
   verify(attachment: Attachment): void {
     if (attachment.phase !== 'ready') return;
@@ -90,8 +97,8 @@ export class Opener {
   }
 
   /**
-   * Ends an attachment: its waiting requests fail, and the client closes the handle at the server if there may be a hold. Calls `closed` at
-   * the end, with the problem at the server or null.
+   * Closes an attachment: fails its waiting requests and, if the client may have a hold, closes the handle at the server. Then calls
+   * `closed` with the problem, or with null on success.
    */
   close(attachment: Attachment, closed: Released): void {
     const { phase, handle, volume } = attachment;
@@ -102,7 +109,8 @@ export class Opener {
     for (const request of requests) request.events?.requestDone(request, STATUS.IO_ERROR);
     const isAsked = phase === 'opening' && attachment.isOpenRequested;
     const hasNoHold = phase === 'failed' || (phase === 'opening' && volume === null && !isAsked);
-    // If the first OPEN is in flight, its handle is released when it is answered. The volume was never used, so no caller waits for that.
+    // If the first OPEN is in flight, the handle is closed as soon as the answer arrives. No caller waits for that, because the volume was
+    // never used.
     const waits = volume !== null && !hasNoHold;
     if (!hasNoHold) this.leaving.set(attachment, waits ? closed : () => undefined);
     if (!waits) closed(null);
@@ -111,8 +119,8 @@ export class Opener {
       return;
     }
     const left: Released = (problem) => this.left(attachment, problem);
-    // The server refuses CLOSE while other requests of the handle are being executed, so wait until none is in flight. The hold must also
-    // stay while an abandoned request may still be executed.
+    // The server refuses CLOSE while it is executing requests of the handle, so wait until none is in flight. The hold must also last while
+    // the server may still execute an abandoned request.
     const release = (): void => {
       if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);
       else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session)
@@ -122,7 +130,7 @@ export class Opener {
     this.trunk.whenUnfenced(attachment, () => attachment.whenNothingInFlight(release));
   }
 
-  /** Fails every attachment, because this client must not use its attachments any more. All their I/O is answered with `status`. */
+  /** Fails every attachment and answers all its I/O with `status`, because this client must not use its attachments any more. */
   failAll(status: number, sentence: string): void {
     for (const attachment of [...this.trunk.attachments]) {
       const abandoned = this.trunk.abandon(attachment);
@@ -137,7 +145,7 @@ export class Opener {
       this.openings.get(attachment)?.retry?.cancel();
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
-    // The in-flight requests of leaving attachments were answered when the trunk ended.
+    // When the trunk ended, it answered the requests in flight of the attachments that are being closed.
     for (const attachment of this.leaving.keys()) attachment.forgetInFlight();
   }
 
@@ -150,7 +158,7 @@ export class Opener {
     const session = this.trunk.session;
     const body = encodeOpenRequest(attachment.openRequest);
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
-      // An answer from an older session is outdated: the current session sent its own OPEN when it began.
+      // Ignore an answer from an older session, because the client sent another OPEN when the current session began.
       if (this.trunk.session !== session) {
         if (attachment.phase === 'closed') this.handles.reopenAndRelease(attachment, (problem) => this.left(attachment, problem));
         return;
@@ -178,10 +186,10 @@ export class Opener {
     }
     const before = attachment.volume;
     const unfit = attachment.whyUnfit(answer);
-    // The identity also depends on whether the volume is shared. While the volume is shared, a changed identity does not prove that another
-    // client has had it.
+    // The identity also depends on whether the volume is shared. If the volume has become shared, a changed identity therefore does not
+    // prove that another client has had the volume.
     if (before !== null && before.identity !== answer.identity && (unfit === null || !answer.shared)) {
-      // A server without `resume` grants a volume again even if another client has had it in the meantime.
+      // A server that does not support `resume` grants the volume again even if another client has had it in the meantime.
       this.leaving.set(attachment, () => undefined);
       this.handles.release(attachment, answer.handle, (problem) => this.left(attachment, problem));
       this.fail(
@@ -200,16 +208,16 @@ export class Opener {
     attachment.opened(answer);
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.reportedReason = null;
-    // SETTLED is sent when all recovered requests have been answered. A SETTLED that is still waiting since the last handle also counts for
-    // this one.
+    // The attachment sends SETTLED only after all recovered requests have been answered. If a SETTLED is still waiting since the last
+    // handle was opened, it also serves for this handle.
     if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
     const isNewIncarnation = before !== null && before.life !== answer.life;
-    // If handles are revoked every second, do not report every one.
+    // If the server revokes each new handle after a second, do not report each time that the attachment is open.
     if (isNewIncarnation || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewIncarnation);
   }
 
-  /** Opens the volume repeatedly until it has its old form, because the pending requests must not be sent to it in its present form. */
+  /** Opens the volume every UNFIT_RETRY_MS until the pending requests may be sent to it. */
   private waitUntilFit(attachment: Attachment, handle: number, sentence: string): void {
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.spare = { session: this.trunk.session, handle };
@@ -235,7 +243,7 @@ export class Opener {
 
   /**
    * The handle numbers of this session are used up: starts a new session, which recovers requests in flight. Returns false if many handles
-   * are open, because a new session would not help then, or if the last one was started a moment ago.
+   * are open, because a new session would not help then, or if the last new session was started less than SESSION_RENEW_MS ago.
    */
   private renew(): boolean {
     const nowMs = this.clock.monotonicMs();
@@ -245,7 +253,10 @@ export class Opener {
     return true;
   }
 
-  /** Sends an internal request for the attachment's handle. The result is ignored, because an old server may not support the request. */
+  /**
+   * Sends an IOCTL (SETTLED or IDENTIFY) on the attachment's handle. The result is ignored, because an old server may not support the
+   * IOCTL.
+   */
   private ioctl(attachment: Attachment, number: number): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined || opening.ioctls.has(number)) return;
@@ -259,7 +270,7 @@ export class Opener {
     });
   }
 
-  /** The attachment's handle was revoked, and none of its requests is in flight. */
+  /** The server has revoked the attachment's handle, and none of the attachment's requests is in flight any more. */
   private revoked(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;
@@ -273,8 +284,8 @@ export class Opener {
   }
 
   /**
-   * Called when the replay of acknowledged writes has failed. Nothing else may be sent before these writes, so the client retries the
-   * replay.
+   * Called when the replay of acknowledged writes has failed. The client retries the replay, because no other request may be sent before
+   * these writes.
    */
   private replayFailed(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
@@ -293,7 +304,7 @@ export class Opener {
 
   private refused(attachment: Attachment, status: number, sentence: string): void {
     if (status === STATUS.TOO_MANY_HANDLES && this.renew()) {
-      // The attachment is opened with the others when the new session begins.
+      // `openAll` opens the attachment again when the new session begins.
       attachment.reason = 'The handle numbers of the session are used up: starting a new session';
       return;
     }
@@ -314,13 +325,15 @@ export class Opener {
     this.events.failed(attachment, status, sentence);
   }
 
-  /** True if an earlier attachment of the same volume is leaving. */
+  /** True if an earlier attachment of the same volume is still being closed. */
   private isBehind(attachment: Attachment): boolean {
     for (const other of this.leaving.keys()) if (isSameVolume(other, attachment)) return true;
     return false;
   }
 
-  /** The attachment's hold has ended, or a problem has been found. None of the attachment's requests is in flight. */
+  /**
+   * The hold of a closed attachment has ended, or `problem` says why it may still exist. None of the attachment's requests is in flight.
+   */
   private left(attachment: Attachment, problem: string | null): void {
     const closed = this.leaving.get(attachment);
     this.leaving.delete(attachment);

@@ -1,9 +1,16 @@
-// Keeps one path up between a client interface and a server interface: connects, proves, and passes the connection to the trunk of the
-// server. When the path goes down, it reconnects: at once after a long connection, otherwise after growing waits. A path that fails too
-// often is put on probation. Invariant: at most one connection at a time, and every state has a timer or an event that ends it.
+// Keeps one path up between a client interface and a server interface: connects, authenticates, and hands the connection to the server's
+// trunk. When the path goes down, the supervisor reconnects, almost at once after a long connection and otherwise after increasing waits. A
+// path that fails too often is put on probation. Invariant: a path has at most one connection at a time, and every state except `retired`
+// has a timer or an event that ends it.
 //
-//   down --time--> connecting --TCP--> proving --WELCOME--> up <--> suspect
-//     ^----------------+------------------+---------------------------/     probation: down for longer; retired: never again
+// The state of a path changes:
+//   From `down` or `probation` to `connecting` when the wait before the next attempt is over.
+//   From `connecting` to `proving` when the TCP connection is established.
+//   From `proving` to `up` when WELCOME has arrived.
+//   From `up` to `suspect` when the trunk suspects the path, and back to `up` when the path answers again.
+//   From `connecting` or `proving` to `down` when the attempt fails.
+//   From `up` or `suspect` to `down` when the connection ends, or to `probation` (a longer wait) if the path has failed too often.
+//   From any state to `retired` when the path is not wanted any more.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -75,21 +82,22 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   path: Path | null = null;
   trunk: Trunk | null = null;
   lastError: RsError | null = null;
-  /** The last error for people, with its code. */
+  /** Text of the last error, as the user sees it. */
   lastErrorSentence: string | null = null;
   lastErrorMs: number | null = null;
   deaths = 0;
-  /** Number of the last path, for the log. */
+  /** Path number of the last connection, for the log. */
   lastNumber = 0;
   readonly latencies: PathLatencies = { read: new Histogram(), write: new Histogram() };
-  /** Sums over the earlier connections, without the current one. */
+  /** Totals over all earlier connections, without the current one. */
   private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
-  /** Identity of this client. A changed identity applies from the next connection on. */
+  /** Identity of this client; a change takes effect with the next connection. */
   identity: ClientIdentity;
   private readonly backoff: Backoff;
   /**
-   * Back-off while the server rejects this client's key: retries would not help, but would use up the node's attempts (see ProofLimits).
+   * Back-off while the server rejects this client's key, because frequent retries would only use up the attempts that the server permits
+   * for this node (see ProofLimits).
    */
   private readonly keyBackoff: Backoff;
   private readonly unit: () => number;
@@ -98,9 +106,9 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private upSinceMs = 0;
   /** Number of consecutive connections shorter than PATH_SETTLED_MS. */
   private shortConnections = 0;
-  /** When the next attempt would be due if the path were not on probation. */
+  /** Monotonic time at which the next attempt would be due if the path were not on probation. */
   private retryAtMs = 0;
-  /** State of both directions at the moment when the last connection ended. */
+  /** State of both directions of the path at the time when the last connection ended. */
   private lastDirections: Directions = UNKNOWN_DIRECTIONS;
   private timer: Timer | null = null;
   private connecting: { cancel(): void } | null = null;
@@ -109,8 +117,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private challenge: Challenge | null = null;
   private presentation: Presentation | null = null;
   /**
-   * Delay until the next attempt, in place of the back-off. It is set if the current attempt ends for a reason that is no error: another
-   * path authenticates first, or the session to join no longer exists. Otherwise it is null, and the back-off applies.
+   * Delay before the next attempt if the current attempt ends for a reason that is not an error, because another path authenticates first
+   * or the session to join no longer exists. If it is null, the back-off determines the delay.
    */
   private againMs: number | null = null;
   /** Number of consecutive handshakes in which the server did not answer in time. */
@@ -126,7 +134,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.keyBackoff = new Backoff(WRONG_KEY_RETRY_MIN_MS, WRONG_KEY_RETRY_MAX_MS, this.unit);
   }
 
-  /** Sums over all connections of this path. */
+  /** Totals over all connections of this path. */
   get totals(): PathTotals {
     const { path, past } = this;
     return {
@@ -145,17 +153,22 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     };
   }
 
-  /** Number of consecutive attempts that failed, or led to a short connection. */
+  /** Number of consecutive attempts that failed or led to a short connection; 0 while the path is up. */
   get retries(): number {
     return this.path === null ? this.backoff.retries + this.keyBackoff.retries : 0;
   }
 
-  /** State of both directions of the current connection. Without a connection: the directions that had failed when the last one ended. */
+  /**
+   * State of both directions of the current connection; if there is none, the directions that had failed when the last connection ended.
+   */
   get directions(): Directions {
     return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
   }
 
-  /** Starts the supervisor. If it is waiting for the next attempt, ends that wait, whatever its reason. */
+  /**
+   * Starts the supervisor. If the supervisor is already waiting for the next attempt, connects at once instead, whatever the reason for the
+   * wait.
+   */
   start(): void {
     if (this.state !== 'down' && this.state !== 'probation') return;
     this.timer?.cancel();
@@ -163,8 +176,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   }
 
   /**
-   * Called when an attempt is promising or urgent. Ends probation, and also the wait for the next attempt unless the last connections were
-   * short.
+   * Called when an attempt is likely to succeed or is urgent. Connects at once, unless the last connections were short; in that case, only
+   * ends probation.
    */
   retrySoon(): void {
     if (this.shortConnections === 0) this.start();
@@ -172,8 +185,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   }
 
   /**
-   * Called when the route works again or the key has changed. Does the same as `retrySoon`, and also restarts an attempt that is waiting
-   * for an answer.
+   * Called when the route works again or the key has changed. Does the same as `retrySoon`, but also restarts a TCP connection attempt that
+   * is in progress.
    */
   routeOpened(): void {
     this.keyBackoff.reset();
@@ -182,12 +195,12 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     else this.connect();
   }
 
-  /** Another part of the client reports a problem, such as a missing carrier. A path that is up becomes suspect. */
+  /** Makes the path suspect if it is up, because another part of the client has detected a problem, such as a missing carrier. */
   distrust(reason: string): void {
     if (this.path !== null) this.trunk?.distrust(this.path, reason);
   }
 
-  /** Another part of the client reports a failure, such as a removed address. A path that is up is reset. */
+  /** Resets the connection if the path is up, because another part of the client has detected a failure, such as a removed address. */
   cut(reason: string): void {
     this.path?.connection.close(reason, true);
   }
@@ -230,7 +243,10 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.send(this.handshake.start());
   }
 
-  /** Time to wait for an answer that requires no work on the server. If the answer was lost, a new connection is faster than waiting. */
+  /**
+   * Time to wait for an answer that requires no work on the server. The time is short, because if the answer was lost, a new connection is
+   * faster than waiting.
+   */
   private get patienceMs(): number {
     return Math.min(PROOF_TIMEOUT_MS, HANDSHAKE_PATIENCE_MS * 2 ** this.lateHandshakes);
   }
@@ -328,7 +344,10 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.forgiveSessionEnd();
   }
 
-  /** Does not count the last failure if the session ended with it or shortly after it, because the path then did not cause the failure. */
+  /**
+   * Removes the last failure from the count if the session ended at the same time or shortly afterwards, because the path then did not
+   * cause the failure.
+   */
   private forgiveSessionEnd(): void {
     const last = this.recentDeaths.at(-1);
     const session = this.trunk?.session?.id;
@@ -361,17 +380,17 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     const isSettled = upMs >= PATH_SETTLED_MS;
     this.shortConnections = isSettled ? 0 : this.shortConnections + 1;
     if (isSettled) this.backoff.reset();
-    // Back-off is measured between connection attempts, so it includes the time for which the path was up.
+    // The back-off is the time between two connection attempts, so subtract the time for which the path was up.
     const delayMs = Math.max(RECONNECT_FIRST_MS * this.unit(), isSettled ? 0 : this.backoff.nextMs() - upMs);
     this.retryAtMs = nowMs + delayMs;
     this.recordError(new RsError('E_RESET', reason), reason);
     const flaps = this.countDeath(path, nowMs) && this.trunk !== null && this.trunk.paths.length > 0;
     this.move(flaps ? 'probation' : 'down', reason);
-    // The receiver of the event may have retried already.
+    // The handler of `stateChanged` may have started the next attempt already.
     if (this.state === 'down' || this.state === 'probation') this.retryIn(flaps ? PROBATION_MS : delayMs);
   }
 
-  /** Returns true if the path has failed too often recently. */
+  /** Counts a failure of the path. Returns true if the path has failed too often recently. */
   private countDeath(path: Path, nowMs: number): boolean {
     const deaths = this.recentDeaths;
     if (!path.isBlameless) deaths.push({ atMs: nowMs, session: this.trunk?.session?.id ?? null });
@@ -394,19 +413,19 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     const { againMs, connection } = this;
     this.againMs = null;
     this.connection = null;
-    // E_LIMIT (too many wrong proofs) is less useful than the earlier error, which says why the proofs are wrong.
+    // Do not replace the earlier error with E_LIMIT (too many wrong proofs), because the earlier error says why the proofs are wrong.
     const isLimited = error.code === 'E_LIMIT' && this.keyBackoff.retries > 0;
     if (againMs === null && !isLimited) this.recordError(error, reason);
     const delayMs = againMs ?? this.delayAfter(error.code, isLimited);
     this.move('down', isWaiting ? '' : reason);
     connection?.close(error.message, false);
-    // The receiver of the event may have retried already, or retired the path.
+    // The handler of `stateChanged` may have started the next attempt already, or may have retired the path.
     if (this.state === 'down') this.retryIn(delayMs);
   }
 
   private delayAfter(code: ErrorCode, isLimited: boolean): number {
     if (code === 'E_AUTH' || isLimited) return this.keyBackoff.nextMs();
-    // The server is alive and busy: ask again before its report is outdated.
+    // E_DRAINING shows that the server is alive but busy, so try again before this information is outdated.
     if (code === 'E_DRAINING') return Math.min(DRAINING_RETRY_MS, this.backoff.nextMs());
     return this.backoff.nextMs(code === 'E_UNREACHABLE' ? RECONNECT_AWAY_GROWTH : RECONNECT_GROWTH);
   }

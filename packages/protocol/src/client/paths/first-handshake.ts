@@ -1,14 +1,15 @@
-// Grants the one handshake that may begin a session while further paths wait to join it (docs/PROTOCOL.md, the handshake). A second session
-// would end the first at the server. A slow holder of the grant loses it to a path that has just received an answer, so that a silent
-// connection blocks no path. Each holder may take twice as long as the one before, so that a slow server gets enough time. Invariant: at
-// most one path holds the grant, and an overtaken holder closes its connection before the next handshake begins. If the PROOF of that
-// holder has begun a session, the session carries no request and can be replaced safely.
+// Lets only one path at a time make the handshake that begins a session, while the other paths wait to join that session (docs/PROTOCOL.md,
+// the handshake). If two paths began a session each, the second session would end the first one at the server. If the path that makes the
+// handshake is slow, a path that has just received CHALLENGE takes over, so that a silent connection does not block the other paths. Each
+// take-over doubles the time that the next path may take, so that a slow server gets enough time. Invariant: at most one path makes the
+// handshake, and a path that was overtaken closes its connection before the next handshake begins. If the PROOF of the overtaken path has
+// already begun a session, that session carries no request and can be replaced safely.
 
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
 
 export interface FirstHandshakeEvents {
-  /** Another path goes first. The holder closes its connection at once. */
+  /** Another path makes the first handshake now, so the path that was slow closes its connection at once. */
   overtaken(afterMs: number): void;
 }
 
@@ -17,7 +18,7 @@ export class FirstHandshake {
   private sinceMs = 0;
   private patienceMs = FIRST_HANDSHAKE_PATIENCE_MS;
 
-  /** Returns false if another path is authenticating. The caller then tries again later. */
+  /** Lets `holder` make the first handshake. Returns false if another path is still making it; the caller then tries again later. */
   take(holder: FirstHandshakeEvents, nowMs: number): boolean {
     const slow = this.holder;
     if (slow !== null) {
