@@ -1,5 +1,5 @@
-// One LIST, OPEN, CLOSE or IOCTL as a call with an answer, for the control plane, where allocating an object per request does not matter.
-// Sending it again over other paths and sessions is the trunk's job.
+// Sends one LIST, OPEN, CLOSE or IOCTL and passes the answer to a callback. These requests are rare, so it does not matter that an object
+// is allocated for each. The trunk sends the request again over other paths and in new sessions.
 
 import { assert } from '@rsio/common/lib/assert';
 import { frameName } from '../wire/frames.ts';
@@ -11,7 +11,7 @@ import type { Trunk } from './trunk.ts';
 
 export interface SessionCall {
   readonly op: number;
-  /** For IOCTL: the attachment of the volume; null if the request belongs to the session itself. */
+  /** The attachment to which an IOCTL belongs; null if the request belongs to the session itself. */
   readonly attachment: Attachment | null;
   /** For CLOSE: the handle. */
   readonly handle?: number;
@@ -21,15 +21,15 @@ export interface SessionCall {
 
 export interface SessionAnswer {
   readonly status: number;
-  /** Bodies of the frames of the answer. */
+  /** Bodies of the frames that make up the answer. */
   readonly bodies: readonly Buffer[];
-  /** Message for people if the status is not OK; otherwise ''. */
+  /** Message for the user if the status is not OK; otherwise ''. */
   readonly sentence: string;
 }
 
 const NOTHING = Buffer.alloc(0);
 
-/** Sends a message request. `answered` is called once, later, possibly after several sessions. */
+/** Sends a message request. `answered` is called once, never before this function has returned, and possibly only in a later session. */
 export function callSession(trunk: Trunk, call: SessionCall, answered: (answer: SessionAnswer) => void): void {
   const request = new Request();
   request.op = call.op;

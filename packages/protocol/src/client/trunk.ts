@@ -1,6 +1,7 @@
-// All paths between this client and one server, and their session: which paths are live, suspect, dead or fenced, and what a new session
-// recovers from the old one. What the paths carry is the dispatcher's job. There is one pump: event handlers only record changes, and
-// `pump` sends everything that can be sent, one batch for each path. Invariants: docs/PROTOCOL.md S5, S6 and S9, client's side.
+// Manages all paths between this client and one server, and their session: tracks which paths are live, suspect, dead or fenced, and
+// recovers requests when a new session replaces the old one. The dispatcher decides what each path carries. Event handlers only record
+// changes; `pump` then sends everything that can be sent, in one batch for each path. Invariants: the client's part of the rules S5, S6 and
+// S9 in docs/PROTOCOL.md.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -24,23 +25,23 @@ import type { Request } from './requests/request.ts';
 import { leastBusy } from './paths/scheduler.ts';
 
 export interface TrunkEvents {
-  /** A session began. `again`: it replaces another one, and the attachments wait in phase `opening`. */
+  /** A session began. `again`: true if the session replaces an earlier one; the attachments then wait in the phase `opening`. */
   sessionBegan(again: boolean): void;
   /** Requests are in flight, but no path shows that it works, so more paths would help. */
   allQuiet(): void;
-  /** The server's list has changed to this generation. */
+  /** The server has changed its list, which now has this generation. */
   listChanged(generation: number): void;
   /** The server has reported its interfaces, as of this generation of its list. */
   interfacesReported(interfaces: readonly ServerInterface[], generation: number): void;
-  /** The server has reported on a proven path that another instance of this client has replaced this one. */
+  /** The server has reported on an authenticated path that another instance of this client has replaced this one. */
   replaced(sentence: string): void;
   /** The trunk has ended, and every request was answered with `status`. */
   ended(status: number, reason: string): void;
 }
 
-/** The supervisor that keeps a path up, and receives its events. */
+/** The part of a path's supervisor that receives the path's events. */
 export interface PathStatusEvents {
-  /** Kept across all connections of the path. */
+  /** Latencies over all connections of the path. */
   readonly latencies: PathLatencies;
   pathSuspect(path: Path, suspect: boolean, reason: string): void;
   pathDown(path: Path, reason: string): void;
@@ -99,7 +100,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Changes the times of liveness, also for existing paths. Silence is counted from now on, because the old times may have permitted more.
+   * Changes the liveness times, also for existing paths. Silence is counted only from now on, because the old times may have permitted a
+   * longer silence.
    */
   setTimes(times: LivenessTimes): void {
     if (isDeepStrictEqual(times, this.times)) return;
@@ -111,7 +113,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.liveness.setTimes(times);
   }
 
-  /** Called after CHALLENGE. A client finishes one handshake per server instance before other paths join. */
+  /** Called after CHALLENGE. The client completes one handshake with each server instance before other paths join the session. */
   present(challenge: Challenge, holder: FirstHandshakeEvents): Presentation {
     const session = this.session;
     const joins = session !== null && session.serverInstance === challenge.instance && !this.isSessionRefused;
@@ -125,8 +127,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * The server reports that it no longer knows the session: the next handshake begins a new one. Returns false if the report is ignored,
-   * because it is not authenticated and a path of the session is live.
+   * The server reports that it no longer knows the session, so the next handshake begins a new one. Returns false and ignores the report if
+   * the report is not authenticated and a path of the session is live.
    */
   sessionRefused(sessionId: Buffer, isProved: boolean): boolean {
     if (!isProved && this.paths.length > 0) return false;
@@ -134,7 +136,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return true;
   }
 
-  /** True if a path of the session has received data recently. The server is then alive, whatever other connections report. */
+  /** True if a path of the session has received data recently. If so, the server is alive, whatever other connections report. */
   get isHeard(): boolean {
     const sinceMs = this.clock.monotonicMs() - HEARD_HEARTBEATS * this.times.heartbeatMs;
     return this.paths.some((path) => path.lastReceivedMs > sinceMs);
@@ -150,7 +152,10 @@ export class Trunk implements PathEvents, LivenessEvents {
     return newest;
   }
 
-  /** The first path of a new session is proven. The in-flight requests of the old session are recovered, which is safe because of S9. */
+  /**
+   * The first path of a new session has been authenticated. The requests in flight of the old session are recovered, which is safe because
+   * of S9.
+   */
   begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathStatusEvents): Path {
     const again = this.hasHadSession;
     this.hasHadSession = true;
@@ -175,7 +180,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }
 
-  /** A further path is proven. WELCOME also serves as FENCED for the dead paths that the PROOF named. */
+  /** A further path has been authenticated. WELCOME also serves as FENCED for the dead paths that the PROOF named. */
   join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathStatusEvents): Path {
     for (const number of named) if (this.fences.confirmed(number)) this.dispatcher.fenced(number);
     const path = this.adopt(connection, welcome.path, observer);
@@ -189,7 +194,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     attachment.setReachable(this.paths.length > 0);
   }
 
-  /** Removes an attachment without requests in flight; returns its waiting requests unanswered. */
+  /** Removes an attachment and returns its waiting requests unanswered. Requests in flight are not affected. */
   removeAttachment(attachment: Attachment): Request[] {
     const list = this.dispatcher.attachments;
     const at = list.indexOf(attachment);
@@ -199,8 +204,9 @@ export class Trunk implements PathEvents, LivenessEvents {
 
   /**
    * Abandons all requests of an attachment and returns them unanswered. The client cannot know whether the server has executed or will
-   * execute the requests that were sent, nor which seq the server's slots have. It therefore revokes the handle (S11) while other volumes
-   * continue. If that is not possible, the client leaves the session, because only a new session (S9) gives certainty.
+   * execute the requests that were sent, nor which seq each slot has at the server. The client therefore revokes the handle (S11) while
+   * other volumes continue. If the handle cannot be revoked, the client leaves the session, because only a new session (S9) gives
+   * certainty.
    */
   abandon(attachment: Attachment): Request[] {
     const { sent, waiting } = this.dispatcher.abandon(attachment, this.paths);
@@ -208,17 +214,23 @@ export class Trunk implements PathEvents, LivenessEvents {
     return [...sent, ...waiting];
   }
 
-  /** Leaves the session; the next one recovers the requests in flight. */
+  /** Leaves the session. The next session recovers the requests in flight. */
   renewSession(reason: string): void {
     if (this.session !== null && !this.hasEnded) this.leaveSession(reason);
   }
 
-  /** Calls `unfenced` as soon as no abandoned request of an attachment can be executed any more, possibly at once. */
+  /**
+   * Calls `unfenced` as soon as the server can no longer execute any abandoned request of the attachment, possibly before this method
+   * returns.
+   */
   whenUnfenced(attachment: Attachment, unfenced: () => void): void {
     this.handleFences.whenOver(attachment, unfenced);
   }
 
-  /** Takes a request of an attachment, or of the session itself (attachment null). `nowMs`: monotonic time, if the caller knows it. */
+  /**
+   * Accepts a request of an attachment or, if its attachment is null, of the session itself. `nowMs`: the current monotonic time, if the
+   * caller already knows it.
+   */
   submit(request: Request, nowMs = this.clock.monotonicMs()): void {
     request.submittedMs = nowMs;
     const phase = request.attachment?.phase;
@@ -230,14 +242,14 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.wantPump();
   }
 
-  /** Schedules the pump after the code that is running now, so that all requests of one event leave in one batch. */
+  /** Schedules the pump to run as soon as the current event has been handled, so that all requests of the event leave in one batch. */
   wantPump(): void {
     if (this.isPumpScheduled || this.hasEnded) return;
     this.isPumpScheduled = true;
     this.clock.soon(this.pumpNow);
   }
 
-  /** Ends at once: every remaining request is answered with `status`. */
+  /** Ends the trunk at once and answers every remaining request with `status`. */
   end(status: number, reason: string): void {
     this.hasEnded = true;
     this.liveness.stop();
@@ -310,7 +322,10 @@ export class Trunk implements PathEvents, LivenessEvents {
 
   // --- LivenessEvents
 
-  /** Makes a path suspect: new requests prefer other paths, and requests in flight are sent again there. An answer or a PONG clears it. */
+  /**
+   * Makes a path suspect: new requests prefer other paths, and requests in flight are sent again on other paths. The next answer or PONG on
+   * the path clears the suspicion.
+   */
   distrust(path: Path, reason: string): void {
     if (path.isSuspect || !this.paths.includes(path)) return;
     path.isSuspect = true;
@@ -342,7 +357,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** Returns false if the server does not support REVOKE or a limit is reached. */
+  /** Starts to revoke the attachment's handle. Returns false if the server does not support REVOKE or a limit is reached. */
   private fence(attachment: Attachment): boolean {
     if (this.session?.canRevoke !== true) return false;
     if (!this.handleFences.begin(attachment, this.dispatcher.fencedTags(attachment.handle))) return false;
@@ -350,7 +365,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return true;
   }
 
-  /** No further path joins the old session; the next handshake begins a new one. */
+  /** Closes all paths. No further path joins the old session, and the next handshake begins a new session. */
   private leaveSession(reason: string): void {
     this.session = null;
     this.closeAll(reason);
@@ -379,7 +394,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     if (on !== null) this.handleFences.ask(on);
   }
 
-  /** Closes all paths. The end of the session does not count against their quality. */
+  /** Closes all paths. The paths are not blamed, because the whole session ends. */
   private closeAll(reason: string): void {
     for (const path of this.paths) {
       path.isBlameless = true;

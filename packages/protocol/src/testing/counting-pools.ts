@@ -1,5 +1,5 @@
-// Pools that track the buffers they lend: if a buffer is still lent at the end of a test, the test has found a leak. Returned buffers are
-// overwritten, to detect code that still reads them.
+// Buffer pools that count the buffers on loan, so that a test finds a leak if a buffer has not been returned at its end. The pools
+// overwrite returned buffers, to detect code that still reads them.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';

@@ -1,6 +1,6 @@
-// Runs a dispatcher in virtual time over links with given rates, with users that keep a fixed number of requests in flight, to measure the
-// effect of path selection. Nothing is encoded, and no data is copied. Each direction of a link serves its requests one after another, and
-// a link can be stalled. The test judges the outcome. Invariant: all results depend only on the given numbers, never on real time.
+// Measures the effect of path selection: runs a dispatcher in virtual time over links with given rates. Simulated users keep a fixed number
+// of requests in flight. Nothing is encoded, and no data is copied. Each direction of a link serves its requests one after another, and a
+// link can be stalled. The test judges the outcome. Invariant: all results depend only on the given numbers, never on real time.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -110,11 +110,14 @@ class Lane {
   }
 }
 
-/** One thread of a program at one end. It handles all input from one path, then from the next; each item takes time. */
+/**
+ * The thread of the program at one end of the links. The thread handles all waiting input of one path before it turns to the next path, and
+ * each item takes time.
+ */
 class Processor {
-  /** Time for one request, in ms. */
+  /** Time in ms that the thread needs for one request. */
   requestMs = 0;
-  /** Time in ms during which other programs use the processor before each batch. */
+  /** Time in ms for which other programs use the processor before each batch. */
   awayMs: () => number = () => 0;
   private readonly agenda: Agenda;
   private readonly waiting = new Map<number, (() => void)[]>();
@@ -318,7 +321,7 @@ export class LinkWorld {
     this.agenda.runUntil(this.agenda.nowMs + ms);
   }
 
-  /** Returns a position that no other current request uses. */
+  /** Returns a position on the volume that no other request in flight uses. */
   nextLba(bytes: number): number {
     const at = this.lba;
     this.lba = (this.lba + bytes / SECTOR_BYTES) % 2 ** 30;

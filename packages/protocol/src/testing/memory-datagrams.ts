@@ -1,6 +1,6 @@
-// In-memory datagrams: sockets are bound to addresses, and each datagram has a delay. Several sockets may share an address and port, as
-// with a broadcast address; each of them then receives every datagram. The test can also lose datagrams and refuse addresses, and judges
-// the outcome.
+// In-memory datagram sockets: a socket is bound to an address, and each datagram arrives after a delay. Several sockets may share an
+// address and port, as with a broadcast address; each of these sockets then receives every datagram. A test can lose datagrams and make
+// addresses unavailable. The test judges the outcome.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -18,9 +18,9 @@ export class MemoryDatagrams implements DatagramSockets {
   readonly sent: { datagram: Buffer; from: DatagramPeer; to: DatagramPeer }[] = [];
   /** Addresses that cannot be bound. */
   readonly missing = new Set<string>();
-  /** Returns true to lose this datagram. */
+  /** Set by the test: returns true if this datagram must be lost. */
   loses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => boolean = () => false;
-  /** Returns the reason why this datagram cannot be sent, or null. */
+  /** Set by the test: returns the reason why this datagram cannot be sent, or null if it can. */
   refuses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => string | null = () => null;
   private readonly clock: Clock;
   private readonly delayMs: number;

@@ -1,5 +1,5 @@
 // An in-memory network of routes. Each route leads from one client address to one server address and has links, some of which may be
-// closed. A test, or a seed, can refuse or ignore connections, reset links, and stall one direction of a link.
+// closed. A test can refuse or ignore connections, reset links, and stall one direction of a link.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Connector, PathTransport } from '../link/path-transport.ts';
@@ -17,7 +17,7 @@ export class MemoryRoute {
     this.address = address;
   }
 
-  /** Links that have an open end. */
+  /** Links of which at least one end is still open. */
   get living(): MemoryLink[] {
     this.links = this.links.filter((link) => !link.isOver);
     return this.links;

@@ -1,7 +1,7 @@
-// An in-memory connection with the properties of a network: bytes take time, arrive in pieces, may stall in one direction, and may arrive
-// late, even after a close. Like a socket, an end reads the sender's buffer some time after `send`, which detects premature reuse of a
-// buffer; received data is overwritten after the handler returns. Invariant: each direction is a stream: bytes arrive in order, and only
-// its tail can be lost.
+// An in-memory connection that behaves like a connection over a network: bytes take time and arrive in pieces, one direction may stall, and
+// bytes may arrive late, even after a close. Like a socket, the connection reads the sender's buffer only some time after `send`, so a test
+// detects if the buffer is reused too early. Received data is overwritten after the handler returns. Invariant: each direction is a stream,
+// so bytes arrive in order and only the last bytes can be lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { PathTransport, TransportEvents } from '../link/path-transport.ts';
@@ -18,7 +18,7 @@ export interface LinkShape {
 /** A link on which nothing takes time and nothing is split into pieces. */
 export const IDEAL_LINK: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (lengthBytes) => lengthBytes, restMs: () => 0 };
 
-/** Bytes that the network accepts from a sender while the direction is stalled. */
+/** Maximum number of bytes that the network accepts from a sender while the direction is stalled. */
 const STANDING_MAX_BYTES = 64 * 1024;
 
 interface Send {
@@ -30,13 +30,13 @@ interface Send {
 }
 
 interface Arrival {
-  /** null marks the end of the stream. */
+  /** Bytes that arrive; null marks the end of the stream. */
   bytes: Buffer | null;
   readonly reason: string;
   dueMs: number;
 }
 
-/** One direction: sends not yet read by the network, then bytes in transit. */
+/** One direction of a link: the sends that the network has not read yet, and the bytes in transit. */
 class Direction {
   isStanding = false;
   private readonly clock: Clock;
@@ -59,7 +59,7 @@ class Direction {
     this.pump();
   }
 
-  /** Ends sending. `drop` also discards the bytes that the network has not read. */
+  /** Ends sending. `drop`: true to discard the bytes that the network has not read. */
   close(reason: string, drop: boolean): void {
     const left = this.sends;
     this.sends = [];
@@ -164,7 +164,7 @@ export class MemoryEnd implements PathTransport {
     this.into = into;
   }
 
-  /** While this is null, no bytes are read; they wait. */
+  /** Receiver of the bytes that arrive at this end. While it is null, the bytes wait. */
   get events(): TransportEvents | null {
     return this.taker;
   }

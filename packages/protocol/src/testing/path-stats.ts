@@ -1,9 +1,9 @@
-// Complete figures for a path, as a daemon reports them. They are used in tests of displayed output. Each test changes the figures that it
+// Complete figures for a path, as a daemon reports them. Tests of displayed output use these figures, and each test changes those that it
 // examines.
 
 import type { PathStats } from '@rsio/common/control/methods';
 
-/** Figures for an unused path. */
+/** Returns the figures of an unused path, with `changes`. */
 export function pathStats(changes: Partial<PathStats> = {}): PathStats {
   const latency = { p50Us: 0, p99Us: 0, maxUs: 0 };
   return {

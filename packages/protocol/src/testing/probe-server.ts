@@ -1,5 +1,5 @@
 // The server's end of probe connections, scripted by a test: it proves its identity, answers PINGs, WRITEs and READs, and records the
-// frames that it receives. The test scripts any other behaviour.
+// frames that it receives. The test supplies any other behaviour.
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
@@ -29,7 +29,7 @@ const NOTHING = Buffer.alloc(SEGMENT_BYTES);
 
 export class ProbeServer {
   readonly interfaces = [{ name: 'if1', address: '192.168.45.10', port: 5000 }];
-  /** Names of the frames on all connections; consecutive equal names appear once. */
+  /** Names of the frames received on all connections; consecutive equal names appear only once. */
   readonly heard: string[] = [];
   readonly nodes: string[] = [];
   openConnections = 0;

@@ -49,7 +49,7 @@ export class RevokeScene {
     this.settle();
   }
 
-  /** Returns a scene whose attachment is open under handle 7. All events until then are discarded. */
+  /** Returns a scene whose attachment is open under handle 7. The events of the opening are discarded. */
   static opened(paths = 1): RevokeScene {
     const world = new RevokeScene(paths);
     world.answerOpen({ handle: 7 });
@@ -65,7 +65,7 @@ export class RevokeScene {
     return this.scene.server.paths;
   }
 
-  /** Frames with this `op` that have been received but not answered by the test, oldest first. */
+  /** Frames with this `op` that the server has received but the test has not answered, oldest first. */
   open(op: number): { path: ScriptedPath; frame: HeardFrame }[] {
     return this.paths.flatMap((path) =>
       path
@@ -79,7 +79,7 @@ export class RevokeScene {
     return this.paths.flatMap((path) => path.requests(OP.OPEN).map(({ body }) => decodeOpenRequest(body, 0, body.length)));
   }
 
-  /** Received requests that have not been answered: each as name and handle, or as the name alone. */
+  /** Requests that the server has received but the test has not answered, each as name and handle (OPEN: only the name). */
   get waiting(): string[] {
     return [OP.OPEN, OP.CLOSE, OP.IOCTL, OP.READ, OP.WRITE, OP.FLUSH].flatMap((op) =>
       this.open(op).map(({ frame: { header } }) => (op === OP.OPEN ? 'OPEN' : `${NAMES[op]} ${header.handle}`)),

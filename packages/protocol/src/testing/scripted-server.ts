@@ -1,5 +1,5 @@
-// The server's end of connections, scripted by a test. The handshake is automatic. After it, every frame is recorded, and the test decides
-// every answer.
+// The server's end of connections, scripted by a test. The handshake is automatic. After the handshake, the server records every frame, and
+// the test decides every answer.
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, type Proven, provedRefusal, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
@@ -19,7 +19,7 @@ export interface HeardFrame {
   readonly body: Buffer;
 }
 
-/** One connection, from its first byte. */
+/** One connection of the scripted server, from the first byte on. */
 export class ScriptedPath {
   readonly connection: Connection;
   readonly heard: HeardFrame[] = [];
@@ -48,7 +48,7 @@ export class ScriptedPath {
     });
   }
 
-  /** Received requests with this op that have a slot. */
+  /** Received frames with this op, in order of arrival. */
   requests(op: number): HeardFrame[] {
     return this.heard.filter(({ header }) => header.op === op);
   }

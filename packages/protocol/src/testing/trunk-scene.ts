@@ -48,7 +48,7 @@ export class TrunkScene implements RequestEvents {
   readonly replaced: string[] = [];
   /** Called when a session has begun. */
   whenSession: () => void = () => {};
-  /** How many times all paths became quiet. */
+  /** Number of times that all paths became quiet. */
   quietTimes = 0;
   /** Called when the trunk has ended. */
   whenEnded: (status: number, reason: string) => void = () => {};

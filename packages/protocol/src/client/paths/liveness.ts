@@ -1,6 +1,6 @@
 // Checks a trunk's paths periodically: sends PINGs, measures stalls of this process's event loop, reports suspect paths and closes dead
-// ones. Judging one path is path-verdict.ts' job; the consequences for requests and fences are the trunk's job. Invariant: silence counts only
-// while this process was running.
+// ones. path-verdict.ts judges each path, and the trunk decides what happens to requests and fences. Invariant: time during which this
+// process did not run does not count as silence of a path.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './path-verdict.ts';
@@ -9,7 +9,7 @@ import type { Path } from './path.ts';
 export interface LivenessEvents {
   readonly paths: readonly Path[];
   distrust(path: Path, reason: string): void;
-  /** No path shows any longer that it works. */
+  /** Called when all paths have become quiet, so that no path shows any longer that it works. */
   allQuiet(): void;
   /** All paths were checked. */
   checked(): void;
@@ -31,7 +31,7 @@ export class Liveness {
     this.events = owner;
   }
 
-  /** Takes effect at the next check. */
+  /** Changes the liveness times. The new times apply from the next check on. */
   setTimes(times: LivenessTimes): void {
     const isRunning = this.timer !== null;
     this.stop();
@@ -67,7 +67,10 @@ export class Liveness {
     this.events.checked();
   }
 
-  /** Reports each period in which all paths are quiet only once, at the start of the period, so that the owner can try other paths. */
+  /**
+   * Reports when all paths have become quiet, so that the owner can try other paths. While the paths remain quiet, this is not reported
+   * again.
+   */
   private reportQuiet(paths: readonly Path[], nowMs: number): void {
     const areQuiet = paths.length > 0 && paths.every((path) => isQuiet(path, this.times, nowMs));
     if (areQuiet && !this.wereQuiet) this.events.allQuiet();
@@ -76,8 +79,8 @@ export class Liveness {
 
   /**
    * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the answers may only be waiting for slow storage.
-   * The other paths get one, too: they may have been idle, and a path becomes suspect only if another path has delivered in the meantime. A
-   * suspect path gets PINGs until it answers or dies.
+   * The other paths get a PING, too, because a path becomes suspect only if another path has delivered in the meantime, and the other paths
+   * may have been idle. A suspect path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;
@@ -91,7 +94,7 @@ export class Liveness {
 
   private judge(paths: readonly Path[], nowMs: number): void {
     const verdicts = paths.map((path) => judgePath(path, paths, this.times, nowMs));
-    // If every path is failing, blame the peer: the first dead path closes all of them, and all reconnect.
+    // If every path is failing, blame the server: as soon as one path is dead, close all paths, so that all of them reconnect.
     const isPeer = verdicts.some(isEnd) && paths.every(({ heartbeat }) => heartbeat.tx(nowMs) !== 'ok');
     for (const [index, path] of paths.entries()) {
       const verdict = verdicts[index] ?? 'keep';

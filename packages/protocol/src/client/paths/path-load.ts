@@ -1,6 +1,6 @@
-// Tracks what one path carries and how well: unanswered bytes and rate in each direction, round trip, and the send time of each request.
-// Also holds the scheduler's estimates for the current pump. Choosing a path is scheduler.ts' job. Invariant: `requests` is the number of
-// slots whose answer is pending on this path. Tracking a request allocates nothing.
+// Tracks the load and the performance of one path: unanswered bytes and rate in each direction, round trip, and the send time of each
+// request. Also holds the estimates that the scheduler makes at each pump of the trunk. scheduler.ts chooses the paths. Invariant:
+// `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates nothing.
 
 import type { Histogram } from '@rsio/common/structures/histogram';
 import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from './limits.ts';
@@ -8,13 +8,13 @@ import { OP } from '../../wire/frames.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { Request } from '../requests/request.ts';
 
-/** Latencies of a path's READs and WRITEs, from sending to the complete answer. They outlive the path's connections. */
+/** Latencies of a path's READs and WRITEs, from sending to the complete answer, over all connections of the path. */
 export interface PathLatencies {
   readonly read: Histogram;
   readonly write: Histogram;
 }
 
-/** Totals over all connections of a path since the daemon's start. */
+/** Totals over all connections of a path since the daemon started. */
 export interface PathTotals {
   readonly requests: number;
   readonly sentBytes: number;
@@ -22,7 +22,9 @@ export interface PathTotals {
   readonly unansweredBytes: number;
   /** Requests sent again on this path after another path became silent or died. */
   readonly resent: number;
-  /** READs copied to this path because they were late on another one, and copies sent to measure its rate. */
+  /**
+   * `hedged`: requests copied to this path because they were late on another path. `probed`: copies sent to measure the rate of this path.
+   */
   readonly hedged: number;
   readonly probed: number;
   /** Answers dropped because another path had already delivered the result. */
@@ -37,11 +39,11 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** Value added to the kind of a request that waits for the storage. */
+/** This value is added to the kind of a request that waits for the storage. */
 const HELD = 2;
 
 export class PathLoad {
-  /** `receiving`: READ data that is still to arrive. `sending`: WRITE data sent. */
+  /** `receiving`: measures the READ data that arrives. `sending`: measures the WRITE data that is sent. */
   readonly receiving: RateMeter;
   readonly sending: RateMeter;
   requests = 0;
@@ -49,7 +51,7 @@ export class PathLoad {
   tripMs: number | null = null;
   /** Send time of the newest PING that got its PONG. Everything sent before that PING has reached the server. */
   pingedMs = Number.NEGATIVE_INFINITY;
-  // Estimates by `prepare` in scheduler.ts for the current pump.
+  // Estimates that `prepare` in scheduler.ts makes at each pump of the trunk.
   receivingMsPerByte = 0;
   sendingMsPerByte = 0;
   delayMs = 0;
@@ -90,7 +92,7 @@ export class PathLoad {
     this.kinds[slot] = OTHER;
     const isRead = kind === READS || kind === READS + HELD;
     const meter = isRead ? this.receiving : this.sending;
-    // Time that a request spends waiting for the opposite direction. For example, a READ also waits behind written data.
+    // A request may also wait for data in the opposite direction; for example, a READ waits behind written data.
     const otherMs = isRead ? this.sending.unansweredMs : this.receiving.unansweredMs;
     if (kind <= WRITES) meter.answered(this.bytes[slot]!, nowMs, (this.tripMs ?? 0) + otherMs);
     (isRead ? this.latencies.read : this.latencies.write).add((nowMs - this.sentMs[slot]!) * 1000);
@@ -102,8 +104,8 @@ export class PathLoad {
   }
 
   /**
-   * True if the request in this slot has been in flight for LATE_MS and the storage is not the cause: the request has not provably reached
-   * the server, or PONGs are late, too.
+   * True if the request in this slot has been in flight for LATE_MS and the storage is not the cause, because the request has not provably
+   * reached the server or because PONGs are late, too.
    */
   isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
     const sentMs = this.sentMs[slot]!;
@@ -111,7 +113,7 @@ export class PathLoad {
     return this.pingedMs < sentMs || nowMs - this.pingedMs - heartbeatMs - 2 * (this.tripMs ?? 0) > LATE_MS;
   }
 
-  /** A PONG arrived. `isAlone`: nothing else was in flight when its PING was sent. Otherwise the true round trip may be shorter. */
+  /** A PONG arrived. `isAlone`: true if nothing else was in flight when the PING was sent; if false, the true round trip may be shorter. */
   ponged(tripMs: number, isAlone: boolean, nowMs: number): void {
     this.pingedMs = nowMs - tripMs;
     if (this.requests > 0) this.setAsideHeld(nowMs);
@@ -120,7 +122,10 @@ export class PathLoad {
       this.tripMs = old + (tripMs - old) * (tripMs > old ? TRIP_GAIN_UP : TRIP_GAIN_DOWN);
   }
 
-  /** Sets aside requests that reached the server long ago: they are waiting for its storage, so other requests may use the link. */
+  /**
+   * Removes requests that reached the server long ago from the load, because they are waiting for the server's storage and do not occupy
+   * the link.
+   */
   private setAsideHeld(nowMs: number): void {
     const beforeMs = Math.min(this.pingedMs, nowMs - HELD_BY_STORAGE_MS);
     for (let slot = 0; slot < this.kinds.length; slot++) {

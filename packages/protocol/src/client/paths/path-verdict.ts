@@ -1,13 +1,14 @@
-// Judges when a path becomes suspect, dead or deaf: a pure function of a snapshot of the trunk. Clearing a suspect path needs no judgement;
-// the next answer or PONG on it does so. Acting on a verdict is liveness.ts' job.
-//   suspect: in-flight requests, no answer and no PONG for max(suspect, 8 x srtt), while another path delivered one
-//   dead:    nothing was received for `dead`
-//   deaf:    bytes arrive, but for `dead` nothing shows that the peer receives ours, and our queued output does not move
-// If all paths are silent alike, the peer is slow: no path becomes suspect, and after `dead` all are reconnected.
+// Decides whether a path becomes suspect, dead or deaf, as a pure function of a snapshot of the trunk. A suspect path needs no verdict to
+// recover, because the next answer or PONG on the path clears the suspicion. liveness.ts acts on the verdicts.
+//   A path is suspect if requests are in flight and neither an answer nor a PONG has arrived for `suspect` or 8 smoothed round trips,
+//   whichever is longer, while another path has delivered one.
+//   A path is dead if nothing has been received on it for the time `dead`.
+//   A path is deaf if bytes arrive on it, but for the time `dead` nothing shows that the server receives ours and our output does not move.
+// If all paths are equally silent, the server is considered slow: no path becomes suspect, and after the time `dead` all paths reconnect.
 
 import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from './limits.ts';
 
-/** Times that a namespace configures. All other liveness times derive from these three. */
+/** Liveness times from the configuration of a namespace. All other liveness times derive from these three. */
 export interface LivenessTimes {
   readonly heartbeatMs: number;
   readonly suspectMs: number;
@@ -19,11 +20,11 @@ export interface LivenessPicture {
   /** Start of the uninterrupted period in which at least one request has been in flight; null if none is in flight. */
   readonly waitingSinceMs: number | null;
   readonly lastReceivedMs: number;
-  /** When the last answer or PONG arrived. Only these prove that the peer receives our frames. */
+  /** When the last frame arrived that proves that the server receives our frames, such as an answer or a PONG. */
   readonly lastProofMs: number;
-  /** Like `lastProofMs`, except that the peer's count of the PINGs that it received is a proof, too. */
+  /** Like `lastProofMs`, but the number of PINGs that the server reports as received is a proof, too. */
   readonly lastHeardMs: number;
-  /** When output that was waiting for the link last moved. */
+  /** When some of the output that was waiting for the link was last sent. */
   readonly lastMovedMs: number;
   readonly roundTripMs: number | null;
 }
@@ -35,7 +36,7 @@ export function tickMs({ suspectMs }: LivenessTimes): number {
   return Math.min(LIVENESS_TICK_MAX_MS, Math.max(LIVENESS_TICK_MIN_MS, suspectMs / LIVENESS_TICKS_PER_SUSPECT));
 }
 
-/** Start of a path's silence while requests are in flight; infinity if none is in flight. Moving output is not silence. */
+/** Start of a path's silence while requests are in flight; infinity if none is in flight. A path whose output moves is not silent. */
 export function quietSinceMs({ lastProofMs, lastMovedMs, waitingSinceMs }: LivenessPicture): number {
   return Math.max(lastProofMs, lastMovedMs, waitingSinceMs ?? Number.POSITIVE_INFINITY);
 }
@@ -53,7 +54,10 @@ export function judgePath(path: LivenessPicture, others: readonly LivenessPictur
   return others.some((other) => other.lastProofMs > quietMs) ? 'suspect' : 'keep';
 }
 
-/** A round trip measured across an outage would hide the next outage. The time is therefore at most half of `dead`. */
+/**
+ * Time without an answer after which a path is quiet. The time is at most half of `dead`, because a long round trip that was measured
+ * during an outage would otherwise hide the next outage.
+ */
 function patienceMs(roundTripMs: number | null, { suspectMs, deadMs }: LivenessTimes): number {
   return Math.min(Math.max(suspectMs, (roundTripMs ?? 0) * SUSPECT_SRTT_FACTOR), deadMs / 2);
 }

@@ -1,5 +1,5 @@
 // The client's end of one live path: encodes requests, tracks the requests in flight, answers heartbeats, and passes answers to its trunk.
-// The meaning of slots is the trunk's job. Invariant: a path begins after WELCOME and ends once; a new connection is a new path.
+// The dispatcher manages the slots. Invariant: a path begins after WELCOME and ends once; each new connection is a new path.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -21,7 +21,7 @@ export interface PathEvents {
   /** The server reports that another instance of this client has replaced this one. */
   replaced(path: Path, sentence: string): void;
   generationSeen(generation: number): void;
-  /** All frames of one receive event were processed. `isProof`: they prove that the server receives our frames. */
+  /** All frames of one receive event were processed. `isProof`: true if these frames prove that the server receives our frames. */
   pathReceived(path: Path, isProof: boolean): void;
   /** More output can be queued. */
   pathDrained(path: Path): void;
@@ -46,15 +46,15 @@ export class Path implements ConnectionEvents {
   receivingSlot = -1;
   requests = 0;
   resent = 0;
-  /** READs copied to this path because they were late on another one. */
+  /** Requests copied to this path because they were late on another path. */
   hedged = 0;
-  /** Copies sent here to measure the rate of the path. */
+  /** Copies sent on this path to measure its rate. */
   probed = 0;
   /** Answers dropped because another path had already delivered the result. */
   dropped = 0;
   /** True if nothing else was in flight when the last PING was sent. */
   private isPingAlone = false;
-  /** Start of the current receive event; negative if the clock has not been read yet. */
+  /** Time of the current receive event; negative until the clock is read during the event. */
   private eventMs = -1;
   private movedMs: number;
   /** True if output was still queued when the last send completed. */
@@ -62,7 +62,7 @@ export class Path implements ConnectionEvents {
   /** True if the frames of this event, or an answer that is still arriving, prove that the server receives our frames. */
   private isProof = false;
   private isAnswerComing = false;
-  /** Key: slot. Value: parts of its unfinished answer (flag MORE). The next field is the total size of all parts. */
+  /** Maps a slot to the parts received so far of its unfinished answer (flag MORE). `partsBytes` is the total size of all parts. */
   private readonly parts = new Map<number, Buffer[]>();
   private partsBytes = 0;
   private readonly events: PathEvents;
@@ -103,7 +103,7 @@ export class Path implements ConnectionEvents {
     return this.heartbeat.lastHeardMs;
   }
 
-  /** When output that was waiting for the link last moved. A PING that was queued behind this output left only then. */
+  /** When some of the output that was waiting for the link was last sent. A PING that was queued behind this output left no earlier. */
   get lastMovedMs(): number {
     return this.movedMs;
   }
@@ -116,19 +116,19 @@ export class Path implements ConnectionEvents {
     return quietSinceMs(this);
   }
 
-  /** Our own event loop stalled for `stallMs`. The path is not blamed for anything that was missed during the stall. */
+  /** Called when our own event loop was stalled for `stallMs`. The path is not blamed for frames that it missed during the stall. */
   excuse(stallMs: number, nowMs: number): void {
     this.heartbeat.excuse(stallMs, nowMs);
     this.movedMs = Math.min(nowMs, this.movedMs + stallMs);
     if (this.waitingSinceMs !== null) this.waitingSinceMs = Math.min(nowMs, this.waitingSinceMs + stallMs);
   }
 
-  /** Maximum interval between requests for a PONG. */
+  /** Longest interval between two PINGs. */
   get heartbeatMs(): number {
     return this.heartbeat.intervalMs;
   }
 
-  /** Encodes a request frame and copies WRITE data. The frame leaves with the next flush. */
+  /** Adds a request frame, with a copy of its WRITE data, to the output of the path. The next flush sends the frame. */
   send(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
     const encoder = this.connection.encoder;
     if (this.load.requests === 0) this.waitingSinceMs = nowMs;
@@ -152,7 +152,7 @@ export class Path implements ConnectionEvents {
     }
   }
 
-  /** The copy in this slot was answered on this path, in the current receive event. Returns its latency in ms. */
+  /** The copy in this slot was answered on this path, in the current receive event. Returns the latency of the copy in ms. */
   answered(slot: number): number {
     if (this.eventMs < 0) this.eventMs = this.clock.monotonicMs();
     this.load.answered(slot, this.eventMs);
@@ -226,7 +226,7 @@ export class Path implements ConnectionEvents {
       this.isProof = true;
       this.events.answer(this, header, body, offset);
     } catch (error) {
-      // The body is malformed. Any other error is our own bug and must not be blamed on the server.
+      // E_PROTOCOL means that the body is malformed. Any other error is a bug of the client and must not be blamed on the server.
       if (!(error instanceof RsError) || error.code !== 'E_PROTOCOL') throw error;
       this.violation(error.message);
     }

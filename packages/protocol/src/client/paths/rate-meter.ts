@@ -1,6 +1,6 @@
-// Measures how fast bodies move on one path in one direction: bytes answered divided by the time during which any were in flight, in
-// periods called spells. Pure, allocates nothing. Directions and round trips are path-load.ts' job. Invariant: a spell in which the pipe
-// was not full shows only a lower bound, so it may raise the estimate but never lowers it.
+// Measures how fast bodies move in one direction of one path: the number of bytes answered is divided by the time during which any bytes
+// were in flight, over periods called spells. Pure, allocates nothing. path-load.ts has a meter for each direction and measures round
+// trips. Invariant: a spell in which the pipe was not full shows only a lower bound, so it may raise the estimate but never lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,
@@ -14,24 +14,24 @@ import {
 } from './limits.ts';
 
 export class RateMeter {
-  /** Bytes per ms; 0 if unknown. */
+  /** Estimated rate in bytes per ms; 0 if unknown. */
   bytesPerMs = 0;
-  /** Bytes of bodies in flight, not yet answered. */
+  /** Number of body bytes that are in flight, that is, not yet answered. */
   unansweredBytes = 0;
-  /** True if a full pipe was measured recently. Otherwise only a few bytes may be in flight at a time. */
+  /** True if the rate was measured recently while the pipe was full. If false, only `flightBytes` may be in flight at a time. */
   isMeasured = false;
   /** Maximum bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
-  /** True if the estimate is the capacity of the link. Otherwise it reflects only the demand, and the link may be faster. */
+  /** True if the estimate is the capacity of the link; false if it reflects only the demand, so that the link may be faster. */
   isLimit = false;
-  /** When bytes were last sent or answered; at first, when the meter was created. */
+  /** When bytes were last sent or answered, or, before that, when the meter was created. */
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
-  /** True if the spell began with nothing in flight, so that its first round trip moved nothing. */
+  /** True if the spell began with nothing in flight, so that no bytes were answered during its first round trip. */
   private isFromIdle = true;
   private answers = 0;
-  /** Sum of the bytes in flight before each answer. */
+  /** Sum, over all answers of the spell, of the bytes in flight before the answer. */
   private outSumBytes = 0;
   private mostOutBytes = 0;
 
@@ -44,7 +44,7 @@ export class RateMeter {
     return this.bytesPerMs === 0 ? null : Math.round(this.bytesPerMs * 1000);
   }
 
-  /** Time that the bytes in flight take at the estimated rate, in ms. */
+  /** Time in ms that the bytes in flight take at the estimated rate. */
   get unansweredMs(): number {
     return this.bytesPerMs === 0 ? 0 : this.unansweredBytes / this.bytesPerMs;
   }
@@ -69,7 +69,7 @@ export class RateMeter {
     const isOver = this.unansweredBytes === 0;
     const spellMs = nowMs - this.spellStartMs;
     if (!isOver && spellMs < Math.max(RATE_SPELL_MS, tripMs) + (this.isFromIdle ? tripMs : 0)) return;
-    // Further answers that arrived together with the one that ended the previous spell measure nothing.
+    // Learn nothing from answers that arrived together with the answer that ended the previous spell.
     if (this.isFromIdle || spellMs >= RATE_SPELL_MS) this.learn(spellMs, tripMs);
     this.begin(nowMs, isOver);
   }
@@ -84,10 +84,11 @@ export class RateMeter {
     const movedMs = this.isFromIdle && spellMs > tripMs * RATE_FULL_TRIPS ? spellMs - tripMs : spellMs;
     if (movedMs <= 0) return;
     const moved = this.spellBytes / movedMs;
-    // Average time that the bytes were in flight. It far exceeds a round trip if they waited for the link.
+    // Average time for which the bytes were in flight. The time far exceeds a round trip if the bytes waited for the link.
     const waitMs = this.outSumBytes / this.answers / moved;
     const isFull = waitMs > tripMs * RATE_FULL_TRIPS;
-    // If the pipe was not full, include the round trip; a burst after a wait for the processor would otherwise overrate the link.
+    // If the pipe was not full, include the round trip, because a burst of answers after a wait for the processor would otherwise make the
+    // link seem too fast.
     const sample = isFull ? moved : this.spellBytes / spellMs;
     const old = this.bytesPerMs;
     if (old === 0) this.bytesPerMs = sample;

@@ -1,5 +1,5 @@
-// Tracks how long a trunk's READs take, and how long a READ may take before it is late. The mean and the deviation cover all paths, so that
-// a slow path does not make its own slowness normal. Pure. Acting on late READs is the dispatcher's job.
+// Tracks how long a trunk's READs take, and how long a READ may take before it is late. The mean and the deviation cover all paths, because
+// a slow path that was compared only with itself would never be late. Pure. The dispatcher acts on late READs.
 
 import { HEDGE_FACTOR, HEDGE_MIN_MS, READ_TIME_GAIN } from './limits.ts';
 
@@ -9,7 +9,7 @@ export class ReadTimes {
   private meanMs = 0;
   private deviationMs = 0;
 
-  /** Adds the time from sending a READ to its first answer, in ms. */
+  /** Records the time from sending a READ to its first answer, in ms. */
   add(ms: number): void {
     const error = ms - this.meanMs;
     this.meanMs += error * READ_TIME_GAIN;

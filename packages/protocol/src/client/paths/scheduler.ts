@@ -1,9 +1,9 @@
 // Chooses the path for a request by estimated completion time: a pure function of a snapshot of the trunk. `prepare` makes the estimates
-// once for each pump, and `choosePath` compares them for each request; neither allocates. Measuring is path-load.ts' job, and deciding when
-// to send is the dispatcher's job. Invariant: a path that carries a copy of the request is never chosen, and a suspect path only if there
-// is no other.
-//   completion = delay + the slower of both directions: (unanswered bytes + this request's bytes) / rate
-//   delay      = round trip + time by which the path's silence exceeds the expected time
+// once for each pump, and `choosePath` compares them for each request; neither allocates memory. path-load.ts measures the paths, and the
+// dispatcher decides when to send. Invariant: a path that already carries a copy of the request is never chosen, and a suspect path is
+// chosen only if all paths are suspect.
+//   The completion time is the delay, plus (unanswered bytes + bytes of this request) / rate in the slower of both directions.
+//   The delay is the round trip, plus the time for which the path has been silent for longer than expected.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import {
@@ -52,7 +52,7 @@ export interface PathPicture {
   readonly load: LoadPicture;
 }
 
-/** Makes the estimates for `choosePath`. They are valid until answers arrive. */
+/** Makes the estimates for `choosePath`. The estimates are valid until answers arrive. */
 export function prepare(paths: readonly PathPicture[], nowMs: number): void {
   const receiving = bestRate(paths, 'receiving');
   const sending = bestRate(paths, 'sending');
@@ -69,8 +69,8 @@ export function prepare(paths: readonly PathPicture[], nowMs: number): void {
 }
 
 /**
- * Returns the path to use. Returns null to hold the request back, because no path may take it or because waiting for the best path is
- * better than using another one. `carried`: numbers of the paths that already have a copy of the request.
+ * Returns the path to use, or null if the request must be held back, because no path may take it or because waiting for the best path is
+ * better than using another path. `carried`: numbers of the paths that already have a copy of the request.
  */
 export function choosePath<P extends PathPicture>(
   paths: readonly P[],
@@ -96,7 +96,8 @@ export function leastBusy<P extends PathPicture>(
   let isSuspect = true;
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
-    // Wait for a good path even if it is full or already has a copy. On a suspect path, the request would wait until that path dies.
+    // Skip suspect paths if any path is good, even if the good path is full or already has a copy, because a request on a suspect path
+    // would wait until that path dies.
     if (path.isSuspect && !isSuspect) continue;
     if (!path.isSuspect && isSuspect) {
       isSuspect = false;
@@ -111,17 +112,20 @@ export function leastBusy<P extends PathPicture>(
   return best;
 }
 
-/** Value by which paths are compared. Idle paths keep their order among themselves. */
+/**
+ * Value by which paths are compared: the completion time, which is reduced for an idle path. The reduction does not change the order of
+ * idle paths.
+ */
 function weight({ requests }: LoadPicture, ms: number): number {
   return requests === 0 ? Math.max(ms - IDLE_SAME_MS, ms / IDLE_SAME_PART) : ms;
 }
 
 /**
  * Returns the path that has been unused for longest in the direction of this request, so that a copy can measure it again. Returns null if
- * all paths have been used recently or the copy would take too long. Paths take turns by unused time; in a fixed order, rare requests would
- * probe only the first path. No estimate excludes a path permanently: a first WRITE that waits for address resolution makes a cable look a
- * thousand times slower than it is. `longestMs`: upper limit for a copy that takes longer than RATE_PROBE_MAX_MS. The path's unused time
- * limits such copies, too.
+ * all paths have been used recently or the copy would take too long. If the paths were tried in a fixed order, rare requests would probe
+ * only the first path. No estimate excludes a path permanently, because a path can look a thousand times slower than it is, for example if
+ * its first WRITE waits for address resolution. `longestMs`: a copy may take longer than RATE_PROBE_MAX_MS if the path has been unused for
+ * long, but at most `longestMs`.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],
@@ -154,7 +158,8 @@ export function completionMs(load: LoadPicture, receivingBytes: number, sendingB
 }
 
 /**
- * How much longer than expected the path has been silent, in ms. The scheduler assumes that the silence will last for the same time again.
+ * Time in ms for which the path has been silent for longer than expected. The scheduler assumes that the silence will last for as long
+ * again.
  */
 function overdueMs({ load, quietSinceMs }: PathPicture, nowMs: number): number {
   const receivingBytes = load.receiving.unansweredBytes;
@@ -192,13 +197,13 @@ function assumedTripMs(tripMs: number, best: number): number {
 
 /**
  * Paths that are nearly as fast as the best, or whose capacity is unknown, count as equal to the best, so that they share a common
- * bottleneck equally. Otherwise a path that carried little would continue to get little.
+ * bottleneck equally. Otherwise, a path that has a low estimate only because it carried few requests would continue to get few requests.
  */
 function assumedRate({ bytesPerMs, isLimit }: MeterPicture, best: number): number {
   return !isLimit || bytesPerMs >= best * RATE_SAME_SHARE ? best : bytesPerMs;
 }
 
-/** Limits the bytes in flight on a path that has not been measured recently. */
+/** False if the path has not been measured recently and this request would put too many bytes in flight on it. */
 function hasFlight({ receiving, sending }: LoadPicture, receivingBytes: number, sendingBytes: number): boolean {
   return mayFly(receiving, receivingBytes) && mayFly(sending, sendingBytes);
 }
@@ -207,7 +212,7 @@ function mayFly(meter: MeterPicture, bytes: number): boolean {
   return bytes === 0 || meter.isMeasured || meter.unansweredBytes === 0 || meter.unansweredBytes + bytes <= meter.flightBytes;
 }
 
-/** True if so much is in flight that further requests should wait in the trunk, where any path can still take them. */
+/** True if so much is in flight on the path that further requests should wait in the trunk, where any path can still take them. */
 function isAhead({ receiving, sending, receivingMsPerByte, sendingMsPerByte }: LoadPicture): boolean {
   return isFarAhead(receiving.unansweredBytes, receivingMsPerByte) || isFarAhead(sending.unansweredBytes, sendingMsPerByte);
 }

@@ -1,14 +1,16 @@
-// Bounds of the replay log. Units are in the names.
-// src/limits.ts asserts their relations to bounds of other folders.
+// Bounds of the replay log. Units are in the names. Relations to bounds of other folders are asserted in src/limits.ts.
 
 const KIB = 1024;
 
-/** Number of steps between half of `log-total` and all of it. At each step the largest log is flushed. */
+/**
+ * `log-total` is divided into this many steps. When more than half of it is used, the largest log is flushed, and again after each further
+ * step.
+ */
 export const LOG_TOTAL_STEPS = 16;
-/** A replay log keeps data in aligned blocks of REPLAY_BLOCK_BYTES, in slabs of REPLAY_SLAB_BLOCKS blocks. */
+/** A replay log stores data in aligned blocks of REPLAY_BLOCK_BYTES and allocates the blocks in slabs of REPLAY_SLAB_BLOCKS. */
 export const REPLAY_BLOCK_BYTES = 4 * KIB;
 export const REPLAY_SLAB_BLOCKS = 64;
-/** Memory cost of a block in addition to its data, and memory cost of a range that was zeroed or discarded. */
+/** Memory that a block needs in addition to its data, and memory that a zeroed or discarded range needs. */
 export const REPLAY_BLOCK_COST_BYTES = 128;
 export const REPLAY_RANGE_COST_BYTES = 128;
 /** Maximum number of zeroed or discarded ranges in one log. */

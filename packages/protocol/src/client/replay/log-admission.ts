@@ -1,8 +1,9 @@
-// Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). A change without room
-// waits here, in order of arrival, while an internal FLUSH makes room. That FLUSH is sent when the log is half full, so that changes rarely
-// wait. A change is sent with FUA if there is no log, if the change fits in no log, or if all logs together have used up their total and
-// this log cannot free any of it. A volume therefore never waits for another. Invariants: a change leaves only after its room was reserved;
-// at most one internal FLUSH is in flight.
+// Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). If the log has no
+// room for a change, the change waits here, in order of arrival, until a FLUSH of the client's own has made room. The client already sends
+// this FLUSH when the log is half full, so that changes rarely wait. A change is sent with FUA if there is no log, if the change is too
+// large for the log, or if all logs together have used up `log-total` and this log cannot free any memory. A volume therefore never waits
+// for another volume. Invariants: if there is a log, a change is sent only after room for it was reserved; at most one FLUSH of the
+// client's own is in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -15,7 +16,7 @@ export interface LogAdmissionEvents {
   admitted(request: Request): void;
   /** This FLUSH must be sent before the waiting requests. */
   flush(request: Request): void;
-  /** This change will get no room in the log. It ends with `status`. */
+  /** The log will have no room for this change, so the change fails with `status`. */
   refused(request: Request, status: number): void;
 }
 
@@ -34,7 +35,7 @@ export class LogAdmission implements RequestEvents {
     this.flush.events = this;
   }
 
-  /** A request is about to be sent. Returns false if it waits here until `admitted`. */
+  /** Called when a request is about to be sent. Returns false if the request must wait until `admitted` is called for it. */
   admits(request: Request): boolean {
     const { log } = this;
     if (request.op === OP.FLUSH && log !== null) request.logMark = log.flushSent();
@@ -60,7 +61,7 @@ export class LogAdmission implements RequestEvents {
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
   }
 
-  /** The internal FLUSH has ended. `answered` has been called already, unless the request was abandoned. */
+  /** The client's own FLUSH has ended. `answered` has been called already, unless the FLUSH was abandoned. */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
     const { log } = this;
@@ -102,7 +103,10 @@ export class LogAdmission implements RequestEvents {
     if (first !== undefined) this.makeRoom(log, first.submittedMs);
   }
 
-  /** If the log is empty, requests in flight have reserved all the room, and their answers will make room. */
+  /**
+   * Sends a FLUSH to make room in the log. An empty log needs none, because requests in flight have reserved all its room, and their
+   * answers will make room.
+   */
   private makeRoom(log: ReplayLog, submittedMs: number): void {
     if (this.isFlushing || log.isEmpty) return;
     this.isFlushing = true;
@@ -111,7 +115,10 @@ export class LogAdmission implements RequestEvents {
     this.events.flush(this.flush);
   }
 
-  /** No FLUSH makes room, so waiting changes are sent with FUA one by one, as far as there is room for them. */
+  /**
+   * Called when the FLUSH has failed and made no room: sends waiting changes with FUA as far as the log has room for them, and refuses the
+   * others.
+   */
   private admitWithFua(log: ReplayLog, status: number): void {
     for (const request of this.waiting.splice(0)) {
       request.flags |= FLAG.FUA;

@@ -1,18 +1,21 @@
-// Limits the memory of all replay logs of a client together: `log-total`. Each log reports the bytes that it uses and has reserved. A
-// change without room here waits only for its own log or is sent with FUA (log-admission.ts), so that no volume waits for another. Which
-// log to flush is the owner's decision. Invariant: nothing is reserved beyond the limit except with FUA; lowering the limit removes nothing
-// from the logs.
+// Limits the memory that all replay logs of a client may use together (`log-total`). Each log reports the bytes that it uses and has
+// reserved. A change that would exceed the limit waits until its own log has freed memory or is sent with FUA (log-admission.ts), so that
+// no volume waits for another volume. The owner decides which log to flush. Invariant: only requests with FUA reserve memory beyond the
+// limit; lowering the limit removes nothing from the logs.
 
 import { LOG_TOTAL_STEPS } from './limits.ts';
 
 export class LogTotal {
-  /** Bytes that the logs use and have reserved. */
+  /** Number of bytes that all logs together use or have reserved. */
   bytes = 0;
-  /** Called when more than half of the limit is used, once for each further step (LOG_TOTAL_STEPS), while a request is being answered. */
+  /**
+   * Called when more than half of the limit is used, and again after each further step (LOG_TOTAL_STEPS). The trunk may be in the middle of
+   * sending or answering a request.
+   */
   whenHigh: (() => void) | null = null;
-  /** Called when the first byte is used. If all bytes have been released, called again when the next byte is used. */
+  /** Called whenever the logs begin to use memory after they had used none. */
   whenUsed: (() => void) | null = null;
-  /** Called when the last log that uses memory has ended. */
+  /** Called when a log has ended and no log uses any memory. */
   whenOver: (() => void) | null = null;
   private limit: number;
   private reportedAtBytes = 0;

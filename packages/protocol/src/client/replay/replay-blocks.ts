@@ -1,6 +1,7 @@
-// Stores the written sectors of the replay log in blocks of 4 KiB at aligned positions of the volume, each sector with its age. A newer
-// write replaces the older one in place, so that data is never split, moved or fragmented, and memory is used in whole blocks. Blocks come
-// from slabs. The meaning of ages and the number of blocks are replay-log.ts' job. Invariant: every block has a live sector.
+// Stores the written sectors of the replay log in blocks of 4 KiB at aligned positions of the volume, together with the age of each sector.
+// A newer write overwrites an older write in place, so that data is never split, moved or fragmented, and memory is used in whole blocks.
+// Blocks come from slabs. replay-log.ts defines what an age means and limits the number of blocks. Invariant: every block in use has a live
+// sector.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -14,7 +15,7 @@ const HASH_FIRST_SHIFT = 8;
 const NEIGHBOUR_BITS = 2;
 const NEIGHBOUR_MASK = (1 << NEIGHBOUR_BITS) - 1;
 /**
- * `trim` relinks all remaining blocks if there are at least this many blocks for each hash value; otherwise it unlinks the removed blocks
+ * If there are more than this many blocks for each hash value, `trim` relinks all remaining blocks; otherwise it unlinks the removed blocks
  * one by one.
  */
 const RELINK_SHARE = 1 / 16;
@@ -47,7 +48,7 @@ export class SlabPool extends ObjectPool<Slab> {
 }
 
 export class ReplayBlocks {
-  /** Number of blocks in use, and of live sectors in them. */
+  /** `count`: number of blocks in use. `sectors`: number of live sectors in these blocks. */
   count = 0;
   sectors = 0;
   private readonly pool: SlabPool;
@@ -65,7 +66,7 @@ export class ReplayBlocks {
   /** Stores a copy of `sectors` sectors from `data` at `offset` as the volume's content from sector `lba` on. */
   put(lba: number, sectors: number, data: Buffer, offset: number, age: number): void {
     const end = lba + sectors;
-    // Adjacent blocks, the usual case, are filled by one copy.
+    // Blocks that are adjacent in memory, which is the usual case, are filled with a single copy.
     let target: Slab | null = null;
     let [targetAt, sourceAt, length] = [0, offset, 0];
     for (let at = lba; at < end; ) {
@@ -96,7 +97,7 @@ export class ReplayBlocks {
     const end = lba + sectors;
     const first = Math.floor(lba / BLOCK_SECTORS);
     const last = Math.floor((end - 1) / BLOCK_SECTORS);
-    // For a range of more positions than there are blocks, visiting every block costs less.
+    // If the range has more positions than there are blocks, it costs less to visit every block than to look up every position.
     if (last - first <= this.count) {
       for (let position = first; position <= last && this.count > 0; position++) {
         const block = this.find(position);
@@ -111,7 +112,7 @@ export class ReplayBlocks {
 
   /** Removes sectors of this age or older. */
   trim(age: number): void {
-    // Usually almost everything is removed. Unlinking each block separately would then traverse memory that is not cached.
+    // Usually almost all blocks are removed. To unlink each of them separately would then access memory that is not cached.
     const isRelinked = this.count > this.heads.length * RELINK_SHARE;
     this.eachBlock((slab, block) => {
       const { ages } = slab;
@@ -148,8 +149,8 @@ export class ReplayBlocks {
   }
 
   /**
-   * Returns the first live sector of this position from `sector` on, or the first empty one if `kept` is false. Returns BLOCK_SECTORS if
-   * there is none.
+   * Returns the first sector, from `sector` on, that is live (or empty, if `kept` is false) in the block at `position`. Returns
+   * BLOCK_SECTORS if the block has no such sector.
    */
   seek(position: number, sector: number, kept: boolean): number {
     const block = this.find(position);
@@ -226,7 +227,7 @@ export class ReplayBlocks {
     return NONE;
   }
 
-  /** Takes a block for a position that has none. The caller stamps at least one of its sectors. */
+  /** Takes a block for a position that has no block yet. The caller must stamp at least one sector of the block. */
   private make(position: number): number {
     if (this.count >= this.heads.length) this.growHash();
     let slab = this.slabs[this.current] ?? null;
@@ -267,7 +268,7 @@ export class ReplayBlocks {
     this.eachBlock((slab, block) => this.link(slab, block & SLAB_MASK, block));
   }
 
-  /** Frees a block without live sectors. It is already unlinked, or `linkAll` follows. */
+  /** Frees a block without live sectors. The caller has already unlinked the block or will call `linkAll`. */
   private free(slab: Slab, block: number): void {
     const index = block & SLAB_MASK;
     slab.positions[index] = NONE;

@@ -1,7 +1,7 @@
 // The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): every WRITE, ZERO and DISCARD that was answered but is not yet covered by
-// a successful FLUSH, so that the client can restore them when the storage starts a new incarnation. Queueing and sending are the
-// attachment's job. Invariants: memory is reserved before a request is sent. Used and reserved memory stay within the log's size (slabs are
-// rounded up). The log's incarnation changes only after everything in it was replayed to the new one.
+// a successful FLUSH, so that the client can restore them when the storage starts a new incarnation. The attachment queues and sends the
+// requests. Invariants: memory is reserved before a request is sent. Used and reserved memory together stay within the log's size, except
+// that whole slabs are allocated. The log's incarnation changes only after everything in it was replayed to the new one.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -15,12 +15,12 @@ import { ReplayRanges } from './replay-ranges.ts';
 import type { LogTotal } from './log-total.ts';
 import type { Request } from '../requests/request.ts';
 
-/** Ranges reserved for requests with FUA, so that a request in every slot can split a range of a full log. */
+/** Number of ranges that only requests with FUA may use, so that even if the log is full, a request in every slot can split a range. */
 const FUA_RANGES = SLOTS;
 
 /**
- * `taken`: the request may be sent. `flush`: it must wait until a FLUSH has made room. `total`: all logs together have no room for it.
- * `fua`: the log can never have room for it, but it may be sent with FUA.
+ * `taken`: the request may be sent. `flush`: the request must wait until a FLUSH has made room. `total`: the request would exceed the limit
+ * for all logs together. `fua`: the log can never have room for the request, but the request may be sent with FUA.
  */
 export type Room = 'taken' | 'flush' | 'total' | 'fua';
 
@@ -29,20 +29,29 @@ export class ReplayLog {
   /** Incarnation of the storage that answered everything in this log; null if the volume has not been opened yet. */
   incarnation: string | null = null;
   reservedBytes = 0;
-  /** Monotonic time in ms, no later than the submission of anything in the log; null if the log is empty. */
+  /** Monotonic time in ms; every change in the log was submitted at this time or later. Null if the log is empty. */
   sinceMs: number | null = null;
-  /** Submission time of the last FLUSH answered OK, in ms; null if there was none. Everything answered before that time is durable. */
+  /**
+   * Submission time of the last FLUSH answered OK, in ms; null if there was none. Every change that was answered before that time is
+   * durable.
+   */
   flushedMs: number | null = null;
   private readonly blocks: ReplayBlocks;
   private readonly ranges = new ReplayRanges();
   private reservedRanges = 0;
-  /** Increases with each FLUSH sent. A change answered after a FLUSH was sent gets a higher age than the changes that this FLUSH covers. */
+  /**
+   * Age of the changes that are being answered now; it increases with each FLUSH sent. A change that is answered after a FLUSH was sent
+   * therefore has a higher age than the changes that this FLUSH covers.
+   */
   private age = 1;
-  /** Lowest valid mark. Smaller marks belong to a lost session or incarnation and cover nothing. */
+  /**
+   * Lowest valid mark. An answer to a FLUSH with a smaller mark covers nothing, because the session or the incarnation was lost, or because
+   * a later FLUSH was answered first.
+   */
   private marksFrom = 1;
   private replay: Replay | null = null;
   private total: LogTotal | null;
-  /** Bytes of this log that `total` includes. */
+  /** Number of bytes of this log that are included in `total`. */
   private reportedBytes = 0;
 
   /** `total`: limit for this log and other logs together; null if there is no such limit. */
@@ -56,7 +65,7 @@ export class ReplayLog {
     return this.blocks.count === 0 && this.ranges.count === 0;
   }
 
-  /** True if the log is empty and nothing in flight will enter it. Neither a FLUSH nor an answer can then make room. */
+  /** True if the log is empty and nothing in flight will enter it, so that neither a FLUSH nor an answer can make room. */
   get isIdle(): boolean {
     return this.isEmpty && this.reservedBytes === 0;
   }
@@ -104,7 +113,7 @@ export class ReplayLog {
     return 'taken';
   }
 
-  /** A request with reserved room will not be answered OK: it failed or was abandoned. */
+  /** Releases the room of a request that will not be answered OK, because it failed or was abandoned. */
   dropped(request: Request): void {
     if (!request.hasLogRoom) return;
     request.hasLogRoom = false;
@@ -113,14 +122,14 @@ export class ReplayLog {
     this.reportToTotal();
   }
 
-  /** A WRITE, ZERO or DISCARD was answered OK. The log copies its buffer. */
+  /** A WRITE, ZERO or DISCARD was answered OK. The log copies the buffer of the request. */
   answered(request: Request): void {
     assert(request.hasLogRoom && this.replay === null, 'A change was answered for which the log has no room, or amid a replay');
     const { op, flags, lba } = request;
     const sectors = sectorsOf(op, flags, request.count);
     this.dropped(request);
     const wasEmpty = this.isEmpty;
-    // The change is durable already, but a replay must not restore older content over it.
+    // A change with FUA is already durable, but the log must drop the older content of the range, so that a replay does not restore it.
     if ((flags & FLAG.FUA) !== 0) {
       this.blocks.cut(lba, sectors);
       this.ranges.cut(lba, lba + sectors);
@@ -136,12 +145,15 @@ export class ReplayLog {
     this.reportToTotal();
   }
 
-  /** L2: a FLUSH is being sent for the first time in this session. Returns its mark, for `flushed`. */
+  /** L2: a FLUSH is being sent for the first time in this session. Returns the mark of the FLUSH, which `flushed` needs. */
   flushSent(): number {
     return this.age++;
   }
 
-  /** The FLUSH with this mark was answered OK. Everything answered before it was sent is durable. `submittedMs`: its submission time. */
+  /**
+   * The FLUSH with this mark was answered OK. Every change that was answered before the FLUSH was sent is durable. `submittedMs`:
+   * submission time of the FLUSH.
+   */
   flushed(mark: number, submittedMs: number): void {
     assert(this.replay === null, 'A FLUSH was answered amid a replay');
     if (mark < this.marksFrom) return;
@@ -154,8 +166,9 @@ export class ReplayLog {
   }
 
   /**
-   * OPEN was answered. Returns null if the incarnation is the log's own, because then nothing needs to be replayed. Otherwise returns a
-   * replay of the whole log, whatever an earlier replay has sent. Earlier FLUSHes no longer count.
+   * OPEN was answered. Returns null if nothing needs to be replayed, because the log is empty or belongs to this incarnation. Otherwise
+   * returns a replay of the whole log, even if an earlier replay has sent part of it. FLUSHes that were sent before this OPEN no longer
+   * count.
    */
   opened(life: string): Replay | null {
     this.marksFrom = this.age;
@@ -169,7 +182,7 @@ export class ReplayLog {
     return this.replay;
   }
 
-  /** A piece of this replay was answered OK. Returns true if it was the last one; the log then belongs to the new incarnation. */
+  /** A piece of this replay was answered OK. Returns true if it was the last piece; the log then belongs to the new incarnation. */
   replayed(replay: Replay): boolean {
     if (replay !== this.replay) return false;
     replay.answered();
@@ -185,7 +198,7 @@ export class ReplayLog {
     this.blocks.clear();
     this.ranges.clear();
     this.sinceMs = null;
-    // The outcome of requests in flight will not be reported any more.
+    // Leave the total now, because the outcome of requests in flight will not be reported to the log any more.
     this.total?.leave(this.reportedBytes);
     this.total = null;
   }
@@ -198,7 +211,7 @@ export class ReplayLog {
     if (more !== 0) this.total.change(more);
   }
 
-  /** Maximum number of ranges that this request adds to the log: its own range, and one if it splits a range. */
+  /** Maximum number of ranges that this request adds to the log: its own range, and one more if it splits an existing range. */
   private rangesOf({ op, flags, lba, count }: Request, isFua: boolean): number {
     const itself = isFua || op === OP.WRITE ? 0 : 1;
     return itself + (this.ranges.overlaps(lba, lba + sectorsOf(op, flags, count)) ? 1 : 0);

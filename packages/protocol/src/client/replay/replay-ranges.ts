@@ -1,12 +1,12 @@
-// The zeroed and discarded ranges of the replay log, sorted by first sector. They have no data, so each costs only its record. A newer
-// change cuts or splits the older ranges that it overlaps. The maximum number of ranges is replay-log.ts' job. Invariant: no two ranges
-// share a sector.
+// The zeroed and discarded ranges of the replay log, sorted by first sector. A range has no data, so it needs memory only for its record. A
+// newer change cuts or splits the older ranges that it overlaps. replay-log.ts limits the number of ranges. Invariant: no two ranges share
+// a sector.
 
 export interface ReplayRange {
   readonly begin: number;
   /** First sector after the range. */
   readonly end: number;
-  /** OP and flags of the change. */
+  /** Op and flags of the ZERO or DISCARD that made the range. */
   readonly op: number;
   readonly flags: number;
   readonly age: number;
@@ -23,12 +23,12 @@ export class ReplayRanges {
     return this.list.reduce((sum, { begin, end }) => sum + end - begin, 0);
   }
 
-  /** The ranges in ascending order. Valid only until the next change. */
+  /** The ranges in ascending order. The list is valid only until the next change. */
   get all(): readonly ReplayRange[] {
     return this.list;
   }
 
-  /** True if any range shares a sector with this one. */
+  /** True if any range shares a sector with the range from `begin` to `end` (exclusive). */
   overlaps(begin: number, end: number): boolean {
     return this.list.length > 0 && (this.list[this.firstAfter(begin)]?.begin ?? Number.POSITIVE_INFINITY) < end;
   }
@@ -37,7 +37,7 @@ export class ReplayRanges {
     this.cut(range.begin, range.end);
     const at = this.firstAfter(range.begin);
     const before = this.list[at - 1];
-    // Adjacent pieces of one operation become one range.
+    // Adjacent ranges with the same op, flags and age become one range.
     if (before !== undefined && before.end === range.begin && isAlike(before, range)) this.list[at - 1] = { ...before, end: range.end };
     else this.list.splice(at, 0, range);
   }

@@ -1,6 +1,6 @@
 // Sends the pieces of a replay (replay.ts) as requests of an attachment, a few at a time. Each request has its own buffer, so that a path
-// never refers to the log's memory. When to begin and what follows are the attachment's job. Invariant: an answer counts only for the
-// replay that created its request, and only until `drop`.
+// never refers to the log's memory. The attachment decides when a replay begins and what follows it. Invariant: an answer counts only for
+// the replay that created the answered request, and only until `drop`.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { REPLAY_REQUESTS_OUT_MAX } from './limits.ts';
@@ -10,7 +10,7 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestAttachment, type RequestEvents } from '../requests/request.ts';
 
 export class ReplaySender implements RequestEvents {
-  /** Status of a failed piece, which ends the replay; null if no piece has failed. */
+  /** Status of the first piece that failed, which ends the replay; null if no piece has failed. */
   failure: number | null = null;
   private readonly attachment: RequestAttachment;
   private replay: Replay | null = null;
@@ -27,7 +27,7 @@ export class ReplaySender implements RequestEvents {
     return this.prepared !== null || (this.replay?.hasNext === true && this.out < REPLAY_REQUESTS_OUT_MAX);
   }
 
-  /** True if a piece failed and no request is in flight. Nothing can be sent until the replay begins again. */
+  /** True if a piece has failed and no request is in flight, so that nothing can be sent until the replay begins again. */
   get isHalted(): boolean {
     return this.failure !== null && this.out === 0;
   }
@@ -37,7 +37,7 @@ export class ReplaySender implements RequestEvents {
     this.replay = replay;
   }
 
-  /** Stops the replay. Answers to requests in flight no longer count. */
+  /** Stops the replay. Answers to its requests in flight no longer count. */
   drop(): void {
     this.replay = null;
     this.prepared = null;
@@ -50,7 +50,7 @@ export class ReplaySender implements RequestEvents {
     return request.events === this;
   }
 
-  /** Returns the next piece, which remains until `next`. The caller has checked `hasNext`. */
+  /** Returns the next piece, which stays the next one until `next` is called. The caller has checked `hasNext`. */
   peek(): Request {
     if (this.prepared === null) {
       this.prepared = this.free.pop() ?? this.newRequest();
@@ -67,8 +67,8 @@ export class ReplaySender implements RequestEvents {
   }
 
   /**
-   * A piece was answered. `over`: it was the last one, and the log belongs to the new incarnation. `failed`: a piece has failed, and no
-   * request is in flight.
+   * A piece was answered. `over`: it was the last piece, and the log now belongs to the new incarnation. `failed`: a piece has failed, and
+   * no request is in flight.
    */
   answered(request: Request, status: number, log: ReplayLog): 'more' | 'over' | 'failed' {
     const { replay } = this;
@@ -86,7 +86,7 @@ export class ReplaySender implements RequestEvents {
   }
 
   requestDone(): void {
-    // The attachment calls `answered` itself.
+    // Nothing to do, because the attachment calls `answered` itself.
   }
 
   private newRequest(): Request {

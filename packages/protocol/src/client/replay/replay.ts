@@ -1,6 +1,6 @@
-// One replay of a log (docs/PROTOCOL.md, R2 i): turns the log into requests within the protocol's limits. Their order does not matter,
-// because no two share a sector. Sending them is the attachment's job. Invariant: the log does not change during a replay. An interrupted
-// replay is discarded, and the next one begins with the first piece.
+// One replay of a log (docs/PROTOCOL.md, R2 i): turns the log into requests within the protocol's limits. The order of these requests does
+// not matter, because no two of them share a sector. replay-sender.ts sends the requests. Invariant: the log does not change during a
+// replay. An interrupted replay is discarded, and the next one begins with the first piece.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
@@ -13,7 +13,7 @@ import type { Request } from '../requests/request.ts';
 export class Replay {
   /** The incarnation of the storage to which the log is replayed. */
   readonly incarnation: string;
-  /** Bytes of WRITE data produced so far. */
+  /** Number of bytes of WRITE data in the pieces produced so far. */
   sentBytes = 0;
   private readonly blocks: ReplayBlocks;
   private readonly ranges: ReplayRanges;
@@ -21,7 +21,7 @@ export class Replay {
   private positionAt = 0;
   private sectorAt = 0;
   private rangeAt = 0;
-  /** Sectors of the current range produced so far. */
+  /** Number of sectors of the current range that the pieces produced so far cover. */
   private rangeDone = 0;
   private out = 0;
 
@@ -44,8 +44,8 @@ export class Replay {
   }
 
   /**
-   * Makes `request` the next piece. Its buffer has SEGMENT_BYTES and belongs to the request until the answer. The caller has checked
-   * `hasNext`.
+   * Turns `request` into the next piece. The buffer of the request must have SEGMENT_BYTES and must not be reused before the answer. The
+   * caller has checked `hasNext`.
    */
   next(request: Request): void {
     this.out++;
@@ -81,7 +81,7 @@ export class Replay {
     request.lba = this.positions[this.positionAt]! * BLOCK_SECTORS + this.sectorAt;
     request.bufferOffset = 0;
     let bytes = 0;
-    // Add sectors as long as they are adjacent.
+    // Extend the piece as long as the next live sector is adjacent.
     for (;;) {
       const position = this.positions[this.positionAt]!;
       const room = (SEGMENT_BYTES - bytes) / SECTOR_BYTES;

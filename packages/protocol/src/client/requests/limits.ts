@@ -1,5 +1,4 @@
-// Bounds of requests and slots. Units are in the names.
-// src/limits.ts asserts their relations to bounds of other folders.
+// Bounds of requests and slots. Units are in the names. Relations to bounds of other folders are asserted in src/limits.ts.
 
 const KIB = 1024;
 

@@ -1,5 +1,5 @@
-// Rule O1: a client never has two overlapping changes (WRITE, ZERO or DISCARD) to one volume in flight. The later one waits until the
-// earlier one is answered. Waiting requests are released in order of arrival, so that small ones do not starve a large one. READs are not
+// Rule O1: a client never has two overlapping changes (WRITE, ZERO or DISCARD) to one volume in flight. The later change waits until the
+// earlier one is answered. Waiting changes are released in order of arrival, so that small changes do not starve a large one. READs are not
 // tracked. Invariant: no two ranges of the first `count` requests in `inFlight` share a sector.
 
 import { FLAG, OP } from '../../wire/frames.ts';
@@ -16,7 +16,10 @@ export class OverlapTracker {
   private count = 0;
   private readonly waiting: Request[] = [];
 
-  /** Returns true if the request may be sent; it counts as in flight until `leave`. Returns false if it waits until `leave` releases it. */
+  /**
+   * Returns true if the request may be sent; it then counts as in flight until `leave`. Returns false if the request must wait until
+   * `leave` releases it.
+   */
   enter(request: Request): boolean {
     if (!changesContent(request.op)) return true;
     request.rangeEnd = request.lba + sectorsOf(request.op, request.flags & FLAG.WIDE, request.count);

@@ -1,6 +1,6 @@
-// One request on its way through a trunk, and the length of the segments into which the client cuts large I/O.
-// The object belongs to the code that created it, which reuses it; from `submit` until `requestDone` it belongs to the trunk.
-// Invariant: the trunk never touches `buffer` after `requestDone`; late copies are received elsewhere.
+// One request on its way through a trunk, and the length of the segments into which the client cuts large I/O. A request belongs to the
+// code that created it and may reuse it, except from `submit` until `requestDone`, when it belongs to the trunk. Invariant: the trunk never
+// touches `buffer` after `requestDone`; answers that arrive later are received elsewhere.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { SEGMENT_MIN_BYTES } from './limits.ts';
@@ -14,13 +14,16 @@ export interface RequestAttachment {
   bytesHeld: number;
   add(request: Request): void;
   answered(request: Request, status: number): void;
-  /** Keeps a request that was answered STALE for the next handle. Returns false if the answer is final. */
+  /**
+   * The server answered a request with STALE: keeps the request, to send it again on the next handle. Returns false if STALE is the final
+   * answer.
+   */
   keepStale(request: Request): boolean;
   forgetInFlight(): void;
 }
 
 export interface RequestEvents {
-  /** Called exactly once for each submit, never from within it. `status` is one of wire/status.ts. */
+  /** Called exactly once for each `submit`, never before `submit` has returned. `status` is one of the statuses in wire/status.ts. */
   requestDone(request: Request, status: number): void;
 }
 
@@ -29,20 +32,22 @@ const NOTHING = Buffer.alloc(0);
 export class Request {
   op = 0;
   flags = 0;
-  /** First sector, and number of sectors (with flag WIDE: number of MiB). */
+  /** `lba`: first sector. `count`: number of sectors or, with the flag WIDE, of MiB. */
   lba = 0;
   count = 0;
-  /** Body bytes that this request moves in either direction. They count towards the window and towards the load of a path. */
+  /**
+   * Number of body bytes that this request moves in either direction. These bytes count towards the window and towards the load of a path.
+   */
   bodyBytes = 0;
   /** Data of a WRITE, or destination for the data of a READ. */
   buffer: Buffer = NOTHING;
   bufferOffset = 0;
-  /** The handle, for the session's own requests (CLOSE); other requests use the handle of their attachment. */
+  /** Handle that a request of the session itself (CLOSE) names; other requests use the handle of their attachment. */
   handle = 0;
-  /** For message requests: aux number and body. */
+  /** Aux number and body of a message request. */
   aux = 0;
   message: Buffer = NOTHING;
-  /** For message requests that are done: bodies of the answer's frames, and the answer's aux number. */
+  /** Answer to a message request: the bodies of its frames, and its aux number. */
   answers: Buffer[] = [];
   answerAux = 0;
   events: RequestEvents | null = null;
@@ -53,7 +58,7 @@ export class Request {
   slot = -1;
   /** Set by the overlap tracker: first sector after the range, or 0 if the request is not tracked. */
   rangeEnd = 0;
-  /** Set by the replay log: true if room is reserved for the request. The next two fields say how much. */
+  /** Set by the replay log: true if room is reserved for the request. `logBytes` and `logRanges` say how much. */
   hasLogRoom = false;
   logBytes = 0;
   logRanges = 0;
@@ -61,7 +66,10 @@ export class Request {
   logMark = 0;
 }
 
-/** Length of the segments of a large I/O: short enough to use every path, unless a segment would not be worth the cost of a request. */
+/**
+ * Length of the segments of a large I/O: short enough that every path gets a segment, unless such short segments would not be worth a
+ * request each.
+ */
 export function segmentBytes(ioBytes: number, pathCount: number): number {
   return ioBytes < SEGMENT_BYTES * pathCount ? SEGMENT_MIN_BYTES : SEGMENT_BYTES;
 }

@@ -1,9 +1,10 @@
-// The client's side of the slot rules (docs/PROTOCOL.md, S1-S6). A slot holds one request and knows every path that still owes an answer to
-// a copy of it. Choosing paths is scheduler.ts' job. Invariant: a slot is free only after its result arrived and every copy was answered on
-// its own path or fenced (S4).
-//   free --take--> out --first complete answer--> quarantined --last copy answered or fenced--> free
-//                   \------- the same, when no other copy is open ---------------------------/
-// The slot of an abandoned request stays quarantined, whatever is answered, until REVOKED (S11).
+// Implements the client's side of the slot rules (docs/PROTOCOL.md, S1 to S6). A slot holds one request and records every path that still
+// owes an answer to a copy of the request. scheduler.ts chooses the paths. Invariant: a slot becomes free only after its result has arrived
+// and every copy was answered on its own path or fenced (S4).
+//   A free slot is taken by `take`.
+//   The first complete answer to its request makes a slot quarantined, or free if no other copy is unanswered.
+//   A quarantined slot becomes free when the last copy of its request is answered or fenced.
+// The slot of an abandoned request stays quarantined until REVOKED arrives, even if all copies are answered before (S11).
 
 import { assert } from '@rsio/common/lib/assert';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
@@ -21,8 +22,8 @@ interface Slot {
   /** True if the request was copied to a second path because it was late on the first. */
   isHedged: boolean;
   /**
-   * For an abandoned request: the handle whose revocation the slot awaits, and the bytes that the request uses in the window. The handle is
-   * NO_HANDLE if the request was not abandoned.
+   * For an abandoned request: the handle that must be revoked before the slot becomes free (otherwise NO_HANDLE), and the number of window
+   * bytes that the request uses.
    */
   fencedHandle: number;
   fencedBytes: number;
@@ -31,8 +32,8 @@ interface Slot {
 const NO_HANDLE = -1;
 
 /**
- * Meaning of an answer. `result`: it brings the result. `extra`: the result had already arrived. `violation`: this path owes no answer (S3,
- * an error of the server).
+ * Meaning of an answer. `result`: the answer brings the result. `extra`: the result had already arrived. `violation`: this path owes no
+ * such answer, which is a protocol error of the server (S3).
  */
 export type AnswerKind = 'result' | 'extra' | 'violation';
 
@@ -68,13 +69,14 @@ export class Slots {
   }
 
   /**
-   * True if a slot is free. `reserved`: the request may use the reserved slots, which data requests leave to LIST, OPEN, CLOSE and FLUSH.
+   * True if a slot is free. `reserved`: true if the request may use the reserved slots, which data requests leave to LIST, OPEN, CLOSE and
+   * FLUSH.
    */
   hasRoom(reserved: boolean): boolean {
     return this.free.length > (reserved ? 0 : SLOTS_RESERVED);
   }
 
-  /** Occupies the slot that has been free for longest. The caller has checked `hasRoom`. */
+  /** Assigns the slot that has been free for longest to the request. The caller has checked `hasRoom`. */
   take(request: Request): number {
     const index = this.free.shift();
     assert(index !== undefined, 'No free slot');
@@ -113,13 +115,16 @@ export class Slots {
     this.hedgedCount++;
   }
 
-  /** True if `path` owes an answer for this tag. Changes nothing. */
+  /** True if `path` owes an answer for this tag (slot and seq). Changes nothing. */
   owes(index: number, seq: number, path: number): boolean {
     const slot = this.slots[index];
     return slot !== undefined && slot.isTaken && slot.seq === seq && slot.copies.includes(path);
   }
 
-  /** Accounts for a complete answer that arrived on `path`. After `result` the caller finishes the request and then calls `settle`. */
+  /**
+   * Accounts for a complete answer that arrived on `path`. If this method returns `result`, the caller must finish the request and then
+   * call `settle`.
+   */
   answer(index: number, seq: number, path: number): AnswerKind {
     if (!this.owes(index, seq, path)) return 'violation';
     const slot = this.at(index);
@@ -133,7 +138,7 @@ export class Slots {
     return 'result';
   }
 
-  /** Frees the slot if its result has arrived and no copy is open. */
+  /** Frees the slot if its result has arrived, no copy is unanswered and no handle has yet to be revoked. */
   settle(index: number): void {
     const slot = this.at(index);
     if (!slot.isTaken || slot.request !== null || slot.copies.length > 0 || slot.fencedHandle !== NO_HANDLE) return;
@@ -147,8 +152,9 @@ export class Slots {
   }
 
   /**
-   * Abandons the requests of a handle for which `isOver` is true, and returns them. Their slots stay quarantined until `revoked` or a new
-   * session: if every copy of a request was lost with its path, the client does not know whether the server has seen its seq.
+   * Abandons the requests of a handle for which `isOver` is true, and returns them. The slots of these requests stay quarantined until
+   * `revoked` or a new session, because if every copy of a request was lost with its path, the client does not know whether the server has
+   * seen the seq of the request.
    */
   abandon(handle: number, isOver: (request: Request) => boolean): Request[] {
     const given: Request[] = [];
@@ -172,8 +178,8 @@ export class Slots {
   }
 
   /**
-   * The server will not execute any more requests of this handle and has recorded the seq of each of its slots. Returns the bytes of the
-   * window that these slots used.
+   * The server will not execute any more requests of this handle and has recorded the seq of each slot that the abandoned requests use.
+   * Returns the number of window bytes that become free.
    */
   revoked(handle: number): number {
     let freedBytes = 0;
@@ -188,7 +194,7 @@ export class Slots {
     return freedBytes;
   }
 
-  /** The server will not execute any more requests from this path (S5): the copies on it count as answered. */
+  /** The server will not execute any more requests from this path (S5), so the copies on the path count as answered. */
   fenced(path: number): void {
     for (let index = 0; index < this.size; index++) {
       if (removeValue(this.at(index).copies, path)) this.settle(index);
@@ -200,7 +206,7 @@ export class Slots {
     return this.slots.filter((slot) => slot.isTaken && slot.request === null && slot.copies.includes(path)).length;
   }
 
-  /** Slots with an unanswered request and no open copy on a path for which `serves` is true. */
+  /** Returns the slots whose request is unanswered and has no unanswered copy on any path for which `serves` is true. */
   unserved(serves: (path: number) => boolean): number[] {
     const found: number[] = [];
     for (let index = 0; index < this.size; index++) {
@@ -243,7 +249,7 @@ export class Slots {
 function removeValue(list: number[], value: number): boolean {
   const at = list.indexOf(value);
   if (at < 0) return false;
-  // Use pop(), because assigning the length costs more than all the rest.
+  // Shorten the list with pop(), because to assign its length would cost more than the rest of this function.
   const last = list.pop()!;
   if (at < list.length) list[at] = last;
   return true;
