@@ -16,16 +16,15 @@ import type { Request } from './requests/request.ts';
 
 export type AttachmentPhase = 'opening' | 'replaying' | 'resending' | 'ready' | 'revoked' | 'failed' | 'closed';
 
-// The phase of an attachment changes:
-//   From `opening` to `resending` when OPEN is answered and there is nothing to replay.
-//   From `opening` to `replaying` when OPEN is answered and the storage has started a new incarnation.
-//   From `replaying` to `resending` when the whole log has been replayed and answered.
-//   From `resending` to `ready` when all changes that were sent again have been answered.
-//   From `replaying`, `resending` or `ready` to `revoked` when a request is answered STALE or the I/O is abandoned.
-//   From `revoked` to `opening` when the server has no more requests for the revoked handle.
-//   From `replaying`, `resending`, `ready` or `revoked` to `opening` when the session is lost.
-//   From any phase to `failed` when the identity of the volume has changed or the server refuses OPEN permanently.
-//   From any phase to `closed` when the attachment is closed.
+//   `opening` changes to `resending` when OPEN is answered and there is nothing to replay.
+//   `opening` changes to `replaying` when OPEN is answered and the storage has started a new incarnation.
+//   `replaying` changes to `resending` when the whole log has been replayed and answered.
+//   `resending` changes to `ready` when all changes that were sent again have been answered.
+//   `replaying`, `resending` and `ready` change to `revoked` when a request is answered STALE or the I/O is abandoned.
+//   `revoked` changes to `opening` when the server has no more requests for the revoked handle.
+//   `replaying`, `resending`, `ready` and `revoked` change to `opening` when the session is lost.
+//   Any phase except `closed` changes to `failed` when the volume has been replaced or the server refuses OPEN permanently.
+//   Any phase changes to `closed` when the attachment is closed.
 const PHASES: StateTable<AttachmentPhase> = {
   opening: ['replaying', 'resending', 'failed', 'closed', 'opening'],
   replaying: ['resending', 'revoked', 'opening', 'failed', 'closed'],
@@ -36,7 +35,7 @@ const PHASES: StateTable<AttachmentPhase> = {
   closed: [],
 };
 
-/** Handlers of the events of an attachment. A handler must not call a method that changes the attachment before it returns. */
+/** Handlers of the events of an attachment. While a handler is running, it must not call methods that change the attachment. */
 export interface AttachmentEvents {
   /** Called when `standing` may have changed. */
   standingChanged(): void;
@@ -73,8 +72,8 @@ export class Attachment {
   private isFenced = false;
   events: AttachmentEvents | null = null;
   /**
-   * Called when the handle has been revoked and nothing is in flight. The callee must not call a method that changes the attachment before
-   * it returns.
+   * Called when the handle has been revoked and nothing is in flight. While the callee is running, it must not call methods that change the
+   * attachment.
    */
   whenRevoked: (() => void) | null = null;
   /** Called when a replayed request has failed and nothing is in flight. The callee calls `replayAgain` after a delay. */
@@ -86,7 +85,7 @@ export class Attachment {
   /** Requests that can be sent as soon as the phase is `ready`. */
   private sendable: Request[] = [];
   private sendableHead = 0;
-  /** Unanswered changes of the previous session or handle. They are sent again before any request in `sendable`. */
+  /** Unanswered changes of the previous session or handle, which are sent again before any request in `sendable`. */
   private resends: Request[] = [];
   private resendsInFlight = 0;
   /** Requests that the server did not execute but answered with STALE; the client sends them again on the next handle. */
@@ -124,8 +123,7 @@ export class Attachment {
   }
 
   /**
-   * Queues a FLUSH of the client's own that empties the log, unless the log is empty or such a FLUSH is in flight. The caller must then
-   * pump the trunk.
+   * Queues a FLUSH to empty the log, unless the log is empty or is already being flushed. The caller must then schedule the trunk's pump.
    */
   flushLog(nowMs: number): void {
     this.admission.flushNow(nowMs);
@@ -202,7 +200,7 @@ export class Attachment {
     return this.admission.admits(request) ? request : null;
   }
 
-  /** A request from `next` was answered. The caller then notifies the owner of the request. */
+  /** Called when a request that `next` returned has been answered. The caller then notifies the owner of the request. */
   answered(request: Request, status: number): void {
     if (this.replays.owns(request)) this.replayAnswered(request, status);
     else this.admission.answered(request, status);
@@ -231,8 +229,9 @@ export class Attachment {
   }
 
   /**
-   * A request from `next` was answered STALE. Returns true if the attachment keeps the request for the next handle; until then, only
-   * requests that overlap it have to wait. Returns false if the attachment has failed or is closed, so that STALE is the final answer.
+   * Called when a request that `next` returned has been answered with STALE. Returns true if the attachment keeps the request and sends it
+   * again on the next handle; meanwhile, the request blocks only requests that overlap it. Returns false if the attachment has failed or is
+   * closed, so that STALE is the final answer.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
@@ -283,7 +282,7 @@ export class Attachment {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
-    // L3: keep no log for a shared volume, because a replay would undo the writes of other clients, or for a read-only one. The log is
+    // L3: keep no log for a read-only volume, or for a shared one, because a replay would undo the writes of other clients. The log is
     // still empty, because this client has not written anything yet.
     if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);

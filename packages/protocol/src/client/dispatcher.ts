@@ -20,8 +20,8 @@ import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
 /**
- * For each free slot (or byte of the window), a volume may hold this many, so that it takes at most VOLUME_SLOT_SHARE of what the other
- * volumes leave.
+ * A volume may hold this many slots for each free slot, and this many window bytes for each free byte, so that it takes at most
+ * VOLUME_SLOT_SHARE of what the other volumes leave.
  */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
@@ -242,8 +242,9 @@ export class Dispatcher {
   }
 
   /**
-   * If a request is late on every path that carries it, copies it to a path that delivers answers. Otherwise, a request could wait for
-   * hours in the queue of a path that answers just often enough not to become suspect. A path still carries at most one copy of a request.
+   * If a request is late on every path that carries it, copies it to a path that delivers answers. Without this copy, a request could wait
+   * for hours in the queue of a path that answers just often enough not to become suspect. A path still carries at most one copy of a
+   * request.
    */
   private sendLate(paths: readonly Path[]): void {
     const sinceMs = this.nowMs - this.lateLookMs;
@@ -277,7 +278,7 @@ export class Dispatcher {
 
   /**
    * True if enough slots and window bytes are free and the volume stays within its share of what other volumes leave. The share applies
-   * even while no other volume is active, because this volume could hang, and the next volume must still find room.
+   * even while no other volume is active, because the volume could hang, and other volumes must then still find room.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;

@@ -6,8 +6,8 @@
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 
 /**
- * Meaning of a FENCED (or REVOKED). `fenced`: it confirms the end of a dead path. `known`: the end of the path was already confirmed in
- * another way. `violation`: the client had not requested it on this path.
+ * Meaning of a FENCED (or REVOKED). `fenced`: the answer confirms the end of a dead path. `known`: the end of the path was already
+ * confirmed in another way. `violation`: the client had not requested the answer on this path.
  */
 export type FencedKind = 'fenced' | 'known' | 'violation';
 

@@ -1,7 +1,7 @@
 // Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path; if that path dies or
 // falls silent, the client sends REVOKE again on another path. The server answers REVOKED when it can no longer execute any request of the
-// handle. The dispatcher frees the slots. Invariants: each waiting caller is notified once, after REVOKED or when a new session has begun;
-// every REVOKE of a handle names the same tags.
+// handle. The dispatcher frees the slots of the abandoned requests. Invariants: each waiting caller is notified once, after REVOKED or when
+// a new session has begun; every REVOKE of a handle names the same tags.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';

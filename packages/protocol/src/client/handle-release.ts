@@ -49,7 +49,7 @@ export class HandleRelease {
     });
   }
 
-  /** Closes a handle that the client no longer needs for its hold. The answer is therefore ignored. */
+  /** Closes a handle that the client no longer needs for its hold, and ignores the answer. */
   drop(handle: number): void {
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
   }

@@ -5,21 +5,21 @@ import { assert } from '@rsio/common/lib/assert';
 import { SLOTS } from '../wire/limits.ts';
 
 /**
- * If more slots than this are quarantined, the client closes the suspect path that holds most of them, without waiting until that path is
- * dead (S6).
+ * If more than SLOTS_QUARANTINE_MAX slots are quarantined, the client closes the suspect path that holds most of them, without waiting
+ * until that path is dead (S6).
  */
 export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
 /**
- * One volume may hold at most this share of the unreserved slots, and of the window, that the other volumes leave. However many volumes
- * hang, some slots therefore remain for the next volume.
+ * One volume may hold at most VOLUME_SLOT_SHARE of the unreserved slots, and of the window, that the other volumes leave. However many
+ * volumes hang, some slots therefore remain for the next volume.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
 /** Maximum number of handles that are being revoked at the same time. If one more handle must be revoked, the client leaves the session. */
 export const REVOKES_MAX = 64;
 
 /**
- * One request in this many is also copied to an unused path, to measure the rate of that path. The number is prime, so that an application
- * with a fixed access pattern does not always have the same request copied.
+ * One request in RATE_PROBE_SHARE is also copied to an unused path, to measure the rate of that path. RATE_PROBE_SHARE is a prime number,
+ * so that an application with a fixed access pattern does not always have the same request copied.
  */
 export const RATE_PROBE_SHARE = 31;
 export const HEDGE_LOOK_MS = 10;
@@ -27,38 +27,38 @@ export const HEDGE_LOOK_MS = 10;
 export const HEDGES_MAX = SLOTS / 16;
 
 /**
- * If a server has sent data within this many heartbeat intervals, it counts as present, and the client rejects another process that claims
- * to be that server.
+ * If a server has sent data within HEARD_HEARTBEATS heartbeat intervals, it counts as present, and the client rejects another process that
+ * claims to be that server.
  */
 export const HEARD_HEARTBEATS = 2;
-/** A path that had to wait, because another path was making the first handshake of the trunk, tries again after this time. */
+/** If a path has to wait because another path is making the first handshake of the trunk, it tries again after JOIN_RETRY_MS. */
 export const JOIN_RETRY_MS = 100;
-/** A path that was up for this long is considered working, so it reconnects within RECONNECT_FIRST_MS after a failure. */
+/** A path that was up for PATH_SETTLED_MS is considered working, so it reconnects within RECONNECT_FIRST_MS after a failure. */
 export const PATH_SETTLED_MS = 500;
 export const RECONNECT_FIRST_MS = 20;
 export const RECONNECT_MIN_MS = 100;
 export const RECONNECT_MAX_MS = 5_000;
 /**
- * Factor by which each wait before a reconnect exceeds the previous one. The client may therefore notice the end of an outage late, by up
- * to about half the length of the outage.
+ * Factor by which each wait before a reconnect exceeds the previous one. Because of this growth, the client may notice the end of an outage
+ * late, by up to about half the length of the outage.
  */
 export const RECONNECT_GROWTH = 1.5;
 /**
- * Growth factor of the wait while no server answers at all. The factor is small, because an attempt then costs next to nothing and the
- * client should find a returning server quickly.
+ * Growth factor of the wait before a reconnect while no server answers at all; the factor is small, because an attempt then costs next to
+ * nothing and the client should find a returning server quickly.
  */
 export const RECONNECT_AWAY_GROWTH = 1.05;
 /**
- * Time that the client waits after a server has refused its proof (E_AUTH). Each further refusal doubles the wait, up to
- * WRONG_KEY_RETRY_MAX_MS. After a change of the configuration, the client tries again at once.
+ * Time that the client waits after a server has refused its proof (E_AUTH). Each further refusal doubles this wait, up to
+ * WRONG_KEY_RETRY_MAX_MS. If the configuration changes, the client tries again at once.
  */
 export const WRONG_KEY_RETRY_MIN_MS = 5_000;
 export const WRONG_KEY_RETRY_MAX_MS = 30_000;
-/** If the server refuses to open a volume that had been open before, the client waits for this time and then retries OPEN. */
+/** If the server refuses to open a volume that had been open before, the client waits for REOPEN_RETRY_MS and then retries OPEN. */
 export const REOPEN_RETRY_MS = 1_000;
 /**
- * If a volume has become read-only or shared or has a different block size, the client waits for this time before it opens the volume
- * again. The time is long, because each attempt uses up a handle number.
+ * If a volume has become read-only or shared or has a different block size, the client waits for UNFIT_RETRY_MS before it opens the volume
+ * again. UNFIT_RETRY_MS is long, because each attempt uses up a handle number.
  */
 export const UNFIT_RETRY_MS = 5_000;
 /**
@@ -76,7 +76,7 @@ export const PROBATION_DEATHS = 3;
 export const PROBATION_WINDOW_MS = 60_000;
 export const PROBATION_MS = 30_000;
 
-/** A client that received E_DRAINING connects again within this time. */
+/** A client that received E_DRAINING connects again within DRAINING_RETRY_MS. */
 export const DRAINING_RETRY_MS = 1_000;
 
 export const LATE_LOOK_MS = 100;

@@ -44,8 +44,8 @@ class Opening {
   /** Numbers of the IOCTLs (SETTLED and IDENTIFY) in flight; at most one of each kind is in flight. */
   readonly ioctls = new Set<number>();
   /**
-   * True if `verify` was called while an IDENTIFY was in flight. IDENTIFY must then be sent again, because the server may have answered the
-   * first one before the event that caused the call.
+   * True if `verify` was called while an IDENTIFY was in flight. Another IDENTIFY must then be sent, because the pending answer may be
+   * older than the reason for the call.
    */
   mustVerifyAgain = false;
   /** A handle that stays open only to keep the hold, because the volume cannot take the pending requests at present. */
@@ -86,8 +86,8 @@ export class Opener {
   }
 
   /**
-   * Checks that the attachment's handle is still valid. While there is no I/O, the client would otherwise not receive the STALE that
-   * reports a revoked handle.
+   * Checks that the attachment's handle is still valid, because without I/O the client would not receive the STALE that reports a revoked
+   * handle.
    */
   verify(attachment: Attachment): void {
     if (attachment.phase !== 'ready') return;
@@ -109,7 +109,7 @@ export class Opener {
     for (const request of requests) request.events?.requestDone(request, STATUS.IO_ERROR);
     const isAsked = phase === 'opening' && attachment.isOpenRequested;
     const hasNoHold = phase === 'failed' || (phase === 'opening' && volume === null && !isAsked);
-    // If the first OPEN is in flight, the handle is closed as soon as the answer arrives. No caller waits for that, because the volume was
+    // If the first OPEN is in flight, the handle is closed as soon as the answer arrives; no caller waits for this, because the volume was
     // never used.
     const waits = volume !== null && !hasNoHold;
     if (!hasNoHold) this.leaving.set(attachment, waits ? closed : () => undefined);
@@ -208,12 +208,12 @@ export class Opener {
     attachment.opened(answer);
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.reportedReason = null;
-    // The attachment sends SETTLED only after all recovered requests have been answered. If a SETTLED is still waiting since the last
-    // handle was opened, it also serves for this handle.
+    // The attachment sends SETTLED only after all recovered requests have been answered. A SETTLED that has been waiting since the previous
+    // handle was opened also serves for the new handle.
     if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
     const isNewIncarnation = before !== null && before.life !== answer.life;
-    // If the server revokes each new handle after a second, do not report each time that the attachment is open.
+    // If the server keeps revoking new handles, do not report each of them as open.
     if (isNewIncarnation || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewIncarnation);
   }
 
@@ -254,7 +254,7 @@ export class Opener {
   }
 
   /**
-   * Sends an IOCTL (SETTLED or IDENTIFY) on the attachment's handle. The result is ignored, because an old server may not support the
+   * Sends an IOCTL (SETTLED or IDENTIFY) on the attachment's handle and ignores the result, because an old server may not support the
    * IOCTL.
    */
   private ioctl(attachment: Attachment, number: number): void {
@@ -285,7 +285,7 @@ export class Opener {
 
   /**
    * Called when the replay of acknowledged writes has failed. The client retries the replay, because no other request may be sent before
-   * these writes.
+   * the replayed writes.
    */
   private replayFailed(attachment: Attachment): void {
     const opening = this.openings.get(attachment);

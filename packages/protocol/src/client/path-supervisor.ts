@@ -3,14 +3,13 @@
 // path that fails too often is put on probation. Invariant: a path has at most one connection at a time, and every state except `retired`
 // has a timer or an event that ends it.
 //
-// The state of a path changes:
-//   From `down` or `probation` to `connecting` when the wait before the next attempt is over.
-//   From `connecting` to `proving` when the TCP connection is established.
-//   From `proving` to `up` when WELCOME has arrived.
-//   From `up` to `suspect` when the trunk suspects the path, and back to `up` when the path answers again.
-//   From `connecting` or `proving` to `down` when the attempt fails.
-//   From `up` or `suspect` to `down` when the connection ends, or to `probation` (a longer wait) if the path has failed too often.
-//   From any state to `retired` when the path is not wanted any more.
+//   `down` and `probation` change to `connecting` when the wait before the next attempt is over.
+//   `connecting` changes to `proving` when the TCP connection is established.
+//   `proving` changes to `up` when WELCOME has arrived.
+//   `up` changes to `suspect` when the trunk suspects the path, and back to `up` when the path answers again.
+//   `connecting` and `proving` change to `down` when the attempt fails.
+//   `up` and `suspect` change to `down` when the connection ends, or to `probation`, a longer wait, if the path has failed too often.
+//   Any state changes to `retired` when the path is not wanted any more.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -117,8 +116,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private challenge: Challenge | null = null;
   private presentation: Presentation | null = null;
   /**
-   * Delay before the next attempt if the current attempt ends for a reason that is not an error, because another path authenticates first
-   * or the session to join no longer exists. If it is null, the back-off determines the delay.
+   * Delay before the next attempt if the current one ends without an error: another path authenticates first, or the session to join no
+   * longer exists. In all other cases it is null, and the back-off determines the delay.
    */
   private againMs: number | null = null;
   /** Number of consecutive handshakes in which the server did not answer in time. */

@@ -136,7 +136,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return true;
   }
 
-  /** True if a path of the session has received data recently. If so, the server is alive, whatever other connections report. */
+  /** True if a path of the session has received data recently, which proves that the server is alive, whatever other connections report. */
   get isHeard(): boolean {
     const sinceMs = this.clock.monotonicMs() - HEARD_HEARTBEATS * this.times.heartbeatMs;
     return this.paths.some((path) => path.lastReceivedMs > sinceMs);
@@ -194,7 +194,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     attachment.setReachable(this.paths.length > 0);
   }
 
-  /** Removes an attachment and returns its waiting requests unanswered. Requests in flight are not affected. */
+  /** Removes an attachment and returns its waiting requests unanswered, without affecting its requests in flight. */
   removeAttachment(attachment: Attachment): Request[] {
     const list = this.dispatcher.attachments;
     const at = list.indexOf(attachment);

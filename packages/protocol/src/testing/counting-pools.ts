@@ -1,5 +1,5 @@
-// Buffer pools that count the buffers on loan, so that a test finds a leak if a buffer has not been returned at its end. The pools
-// overwrite returned buffers, to detect code that still reads them.
+// Buffer pools that count the buffers on loan, so that a test can detect a buffer that was never returned. The pools overwrite returned
+// buffers, so that tests detect code that still reads them.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';

@@ -164,7 +164,7 @@ export class MemoryEnd implements PathTransport {
     this.into = into;
   }
 
-  /** Receiver of the bytes that arrive at this end. While it is null, the bytes wait. */
+  /** Receiver of the bytes that arrive at this end; while it is null, the bytes wait. */
   get events(): TransportEvents | null {
     return this.taker;
   }

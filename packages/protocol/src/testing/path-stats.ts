@@ -3,7 +3,7 @@
 
 import type { PathStats } from '@rsio/common/control/methods';
 
-/** Returns the figures of an unused path, with `changes`. */
+/** Returns the figures of an unused path, with `changes` applied. */
 export function pathStats(changes: Partial<PathStats> = {}): PathStats {
   const latency = { p50Us: 0, p99Us: 0, maxUs: 0 };
   return {

@@ -31,7 +31,7 @@ export const OPEN_ANSWER: OpenAnswer = {
 
 export class TrunkScene implements RequestEvents {
   readonly clock = new FakeClock();
-  /** The client's clock; all other parts use `clock`. */
+  /** Clock of the client; all other parts of the scene use `clock`. */
   readonly clientClock = new StallingClock(this.clock);
   readonly random = new SeededRandom(1);
   readonly server = new ScriptedServer(this.random);

@@ -8,8 +8,8 @@ const MIB = 1024 * KIB;
 
 // --- a path of a session
 /**
- * If a request has provably reached the server (a later PING got its PONG) and is unanswered for this long, it counts as waiting for the
- * server's storage and no longer as load of its path.
+ * If a request has provably reached the server (a later PING got its PONG) and is unanswered for HELD_BY_STORAGE_MS, it counts as waiting
+ * for the server's storage and no longer as load of its path.
  */
 export const HELD_BY_STORAGE_MS = 2_000;
 /**
@@ -17,49 +17,52 @@ export const HELD_BY_STORAGE_MS = 2_000;
  * complete.
  */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
-/** Each part of an answer counts as this many bytes in addition to its length, so that the number of empty parts is bounded, too. */
+/** Each part of an answer counts as ANSWER_PART_COST_BYTES in addition to its length, so that the number of empty parts is bounded, too. */
 export const ANSWER_PART_COST_BYTES = 256;
 
 // --- choosing a path
 /**
- * The rate of a path is measured over periods, called spells. A spell lasts for this time, or for one round trip if that is longer, but
+ * The rate of a path is measured over periods, called spells. A spell lasts for RATE_SPELL_MS, or for one round trip if that is longer, but
  * ends earlier if nothing is in flight any more.
  */
 export const RATE_SPELL_MS = 20;
 /**
- * If bytes stay in flight for longer than this many round trips, they are waiting for the link, so a spell measures the rate of the path.
- * If they stay in flight for a shorter time, the spell only gives a lower bound of the rate.
+ * If bytes stay in flight for longer than RATE_FULL_TRIPS round trips, they are waiting for the link, so the spell measures the rate of the
+ * path; otherwise, the spell gives only a lower bound of the rate.
  */
 export const RATE_FULL_TRIPS = 2;
 /**
- * Maximum weight of one spell in the estimated rate. The weight is proportionally lower if the spell moved fewer than RATE_RISE_FULL_BYTES
- * and would raise the estimate, or fewer than RATE_FALL_FULL_BYTES and would lower it. The weight is also lower if the spell was shorter
- * than RATE_SPELL_MS and would lower the estimate.
+ * Maximum weight of one spell in the estimated rate. The weight of a spell is proportionally lower if it moved fewer than
+ * RATE_RISE_FULL_BYTES and would raise the estimate, or fewer than RATE_FALL_FULL_BYTES and would lower it. The weight of a spell is also
+ * lower if it was shorter than RATE_SPELL_MS and would lower the estimate.
  */
 export const RATE_GAIN_MAX = 0.5;
 export const RATE_RISE_FULL_BYTES = 16 * KIB;
 export const RATE_FALL_FULL_BYTES = 64 * KIB;
 /**
- * An estimated rate expires if the path is unused for this long. Until the rate is measured again, the number of bytes in flight is
+ * An estimated rate expires if the path is unused for RATE_AGES_MS. Until the rate is measured again, the number of bytes in flight is
  * limited, at first to FLIGHT_FIRST_BYTES.
  */
 export const RATE_AGES_MS = 10_000;
 export const FLIGHT_FIRST_BYTES = 128 * KIB;
-/** Paths with at least this share of the best rate count as equally fast. */
+/** Paths with at least RATE_SAME_SHARE of the best rate count as equally fast. */
 export const RATE_SAME_SHARE = 0.7;
 /** Rate assumed before anything is measured: 1 Gbit/s. */
 export const RATE_GUESS_BYTES_PER_MS = 117_000;
-/** Each request in flight adds this time to the estimate for its path, so that requests without a body are spread over the paths, too. */
+/**
+ * Each request in flight adds REQUEST_COST_MS to the estimated time of its path, so that requests without a body are spread over the paths,
+ * too.
+ */
 export const REQUEST_COST_MS = 0.005;
 /**
  * An idle path is preferred to a busy one: its estimated completion time is reduced by IDLE_SAME_MS, but to no less than 1/IDLE_SAME_PART
- * of the time. Smaller differences between completion times are mostly chance.
+ * of the time. Differences between completion times that are smaller than this are mostly chance.
  */
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
 /**
- * If a path needs longer than this for the bytes in flight, it gets no more requests, unless fewer than AHEAD_MIN_BYTES are in flight.
- * Requests that wait in the trunk can still be sent over any path.
+ * If a path needs longer than AHEAD_MAX_MS for the bytes in flight, it gets no more requests, unless fewer than AHEAD_MIN_BYTES are in
+ * flight. Requests that wait in the trunk can still be sent over any path.
  */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
@@ -94,36 +97,37 @@ export const HEDGE_FACTOR = 3;
 export const READ_TIME_GAIN = 1 / 16;
 /**
  * If the round trip of a path exceeds the shortest round trip of all paths by at most TRIP_SAME_MS, or is at most twice as long, only
- * 1/TRIP_SAME_PART of the difference counts. On a LAN, such differences come mostly from processor scheduling and must not cause a path to
- * remain unused.
+ * 1/TRIP_SAME_PART of the difference counts. On a LAN, small differences between round trips come mostly from processor scheduling and must
+ * not cause a path to remain unused.
  */
 export const TRIP_SAME_MS = 20;
 export const TRIP_SAME_PART = 16;
 /**
- * Weight of one measured round trip in the estimated round trip. A measurement below the estimate weighs more, because it is closer to the
- * true value.
+ * Weight of one measured round trip in the estimated round trip. A round trip that is shorter than the estimate weighs more, because it is
+ * closer to the true value.
  */
 export const TRIP_GAIN_UP = 1 / 8;
 export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
-/** A path becomes suspect only after it has given no answer for at least this many (smoothed) round trips. */
+/** A path becomes suspect only after it has given no answer for at least SUSPECT_SRTT_FACTOR smoothed round trips. */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**
- * A trunk checks its paths this many times within `suspect`, but at intervals of at least LIVENESS_TICK_MIN_MS and at most
- * LIVENESS_TICK_MAX_MS.
+ * A trunk checks its paths LIVENESS_TICKS_PER_SUSPECT times within the time `suspect`, but at intervals of at least LIVENESS_TICK_MIN_MS
+ * and at most LIVENESS_TICK_MAX_MS.
  */
 export const LIVENESS_TICKS_PER_SUSPECT = 4;
 export const LIVENESS_TICK_MIN_MS = 5;
 export const LIVENESS_TICK_MAX_MS = 50;
 /**
- * If the first handshake of a session takes longer than this, a waiting path takes over the handshake. Each take-over doubles this time.
+ * If the first handshake of a session takes longer than FIRST_HANDSHAKE_PATIENCE_MS, a waiting path takes over. Each take-over doubles the
+ * time for the next handshake.
  */
 export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 
 // --- a path that delivers very slowly
 /**
- * A request that is unanswered after this time is copied to another path if no PONG proves that it has reached the server, or if the PONGs
- * on its path are equally late. The trunk looks for such requests every LATE_LOOK_MS (client/limits.ts).
+ * A request that is unanswered after LATE_MS is copied to another path if no PONG proves that it has reached the server, or if the PONGs on
+ * its path are equally late. The trunk looks for such requests every LATE_LOOK_MS (client/limits.ts).
  */
 export const LATE_MS = 1_000;

@@ -67,10 +67,7 @@ export class Liveness {
     this.events.checked();
   }
 
-  /**
-   * Reports when all paths have become quiet, so that the owner can try other paths. While the paths remain quiet, this is not reported
-   * again.
-   */
+  /** Reports, once for each period in which all paths are quiet, that they have become quiet, so that the owner can try other paths. */
   private reportQuiet(paths: readonly Path[], nowMs: number): void {
     const areQuiet = paths.length > 0 && paths.every((path) => isQuiet(path, this.times, nowMs));
     if (areQuiet && !this.wereQuiet) this.events.allQuiet();

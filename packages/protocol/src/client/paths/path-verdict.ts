@@ -3,7 +3,8 @@
 //   A path is suspect if requests are in flight and neither an answer nor a PONG has arrived for `suspect` or 8 smoothed round trips,
 //   whichever is longer, while another path has delivered one.
 //   A path is dead if nothing has been received on it for the time `dead`.
-//   A path is deaf if bytes arrive on it, but for the time `dead` nothing shows that the server receives ours and our output does not move.
+//   A path is deaf if bytes arrive on it, but for the time `dead` nothing has shown that the server receives our bytes,
+//   and our output has not moved.
 // If all paths are equally silent, the server is considered slow: no path becomes suspect, and after the time `dead` all paths reconnect.
 
 import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from './limits.ts';

@@ -37,8 +37,8 @@ export class Path implements ConnectionEvents {
   readonly load: PathLoad;
   isSuspect = false;
   /**
-   * True if the path ends, or has ended, for a reason that does not count against it: the end of the session, a BYE, or a peer that is slow
-   * on all paths.
+   * True if the path ends, or has ended, for a reason that does not count against it: the end of the session, a BYE, or a server that is
+   * slow on all paths.
    */
   isBlameless = false;
   waitingSinceMs: number | null = null;
@@ -103,7 +103,10 @@ export class Path implements ConnectionEvents {
     return this.heartbeat.lastHeardMs;
   }
 
-  /** When some of the output that was waiting for the link was last sent. A PING that was queued behind this output left no earlier. */
+  /**
+   * When some of the output that was waiting for the link was last sent. A PING that was queued behind that output cannot have been sent
+   * before this time.
+   */
   get lastMovedMs(): number {
     return this.movedMs;
   }

@@ -18,13 +18,13 @@ export class RateMeter {
   bytesPerMs = 0;
   /** Number of body bytes that are in flight, that is, not yet answered. */
   unansweredBytes = 0;
-  /** True if the rate was measured recently while the pipe was full. If false, only `flightBytes` may be in flight at a time. */
+  /** True if the rate was measured recently while the pipe was full; if false, only `flightBytes` may be in flight at a time. */
   isMeasured = false;
   /** Maximum bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
   /** True if the estimate is the capacity of the link; false if it reflects only the demand, so that the link may be faster. */
   isLimit = false;
-  /** When bytes were last sent or answered, or, before that, when the meter was created. */
+  /** When bytes were last sent or answered; if this has not happened yet, when the meter was created. */
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;

@@ -2,7 +2,7 @@
 // once for each pump, and `choosePath` compares them for each request; neither allocates memory. path-load.ts measures the paths, and the
 // dispatcher decides when to send. Invariant: a path that already carries a copy of the request is never chosen, and a suspect path is
 // chosen only if all paths are suspect.
-//   The completion time is the delay, plus (unanswered bytes + bytes of this request) / rate in the slower of both directions.
+//   The completion time is the delay, plus (unanswered bytes + bytes of this request) / rate in the slower of the two directions.
 //   The delay is the round trip, plus the time for which the path has been silent for longer than expected.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';

@@ -1,9 +1,9 @@
 // Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). If the log has no
-// room for a change, the change waits here, in order of arrival, until a FLUSH of the client's own has made room. The client already sends
-// this FLUSH when the log is half full, so that changes rarely wait. A change is sent with FUA if there is no log, if the change is too
-// large for the log, or if all logs together have used up `log-total` and this log cannot free any memory. A volume therefore never waits
-// for another volume. Invariants: if there is a log, a change is sent only after room for it was reserved; at most one FLUSH of the
-// client's own is in flight.
+// room for a change, the change waits here, in order of arrival, until a FLUSH that the client itself sends has made room. The client
+// already flushes the log when it is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log, if the
+// change is too large for the log, or if all logs together have used up `log-total` and this log cannot free any memory. A volume therefore
+// never waits for another volume. Invariants: if there is a log, a change is sent only after room for it was reserved; at most one FLUSH
+// that the client itself sends for the log is in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -61,7 +61,7 @@ export class LogAdmission implements RequestEvents {
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
   }
 
-  /** The client's own FLUSH has ended. `answered` has been called already, unless the FLUSH was abandoned. */
+  /** The FLUSH that the client itself sent to make room has ended. `answered` has been called already, unless the FLUSH was abandoned. */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
     const { log } = this;
@@ -104,8 +104,8 @@ export class LogAdmission implements RequestEvents {
   }
 
   /**
-   * Sends a FLUSH to make room in the log. An empty log needs none, because requests in flight have reserved all its room, and their
-   * answers will make room.
+   * Sends a FLUSH to make room in the log. If the log is empty, no FLUSH is needed, because requests in flight have reserved all the room,
+   * and their answers will make room.
    */
   private makeRoom(log: ReplayLog, submittedMs: number): void {
     if (this.isFlushing || log.isEmpty) return;

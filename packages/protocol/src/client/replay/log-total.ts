@@ -9,8 +9,8 @@ export class LogTotal {
   /** Number of bytes that all logs together use or have reserved. */
   bytes = 0;
   /**
-   * Called when more than half of the limit is used, and again after each further step (LOG_TOTAL_STEPS). The trunk may be in the middle of
-   * sending or answering a request.
+   * Called when more than half of the limit is used, and again after each further step (LOG_TOTAL_STEPS). The callee must expect that the
+   * trunk is in the middle of sending or answering a request.
    */
   whenHigh: (() => void) | null = null;
   /** Called whenever the logs begin to use memory after they had used none. */

@@ -15,8 +15,8 @@ const HASH_FIRST_SHIFT = 8;
 const NEIGHBOUR_BITS = 2;
 const NEIGHBOUR_MASK = (1 << NEIGHBOUR_BITS) - 1;
 /**
- * If there are more than this many blocks for each hash value, `trim` relinks all remaining blocks; otherwise it unlinks the removed blocks
- * one by one.
+ * If there are more than RELINK_SHARE blocks for each hash value, `trim` relinks all remaining blocks; otherwise it unlinks the removed
+ * blocks one by one.
  */
 const RELINK_SHARE = 1 / 16;
 const NONE = -1;
@@ -112,7 +112,7 @@ export class ReplayBlocks {
 
   /** Removes sectors of this age or older. */
   trim(age: number): void {
-    // Usually almost all blocks are removed. To unlink each of them separately would then access memory that is not cached.
+    // Usually almost all blocks are removed, and unlinking each of them separately would access memory that is not cached.
     const isRelinked = this.count > this.heads.length * RELINK_SHARE;
     this.eachBlock((slab, block) => {
       const { ages } = slab;

@@ -37,7 +37,7 @@ export class ReplaySender implements RequestEvents {
     this.replay = replay;
   }
 
-  /** Stops the replay. Answers to its requests in flight no longer count. */
+  /** Stops the replay, so that answers to its requests in flight no longer count. */
   drop(): void {
     this.replay = null;
     this.prepared = null;
@@ -50,7 +50,7 @@ export class ReplaySender implements RequestEvents {
     return request.events === this;
   }
 
-  /** Returns the next piece, which stays the next one until `next` is called. The caller has checked `hasNext`. */
+  /** Returns the next piece without removing it; `next` removes it. The caller has checked `hasNext`. */
   peek(): Request {
     if (this.prepared === null) {
       this.prepared = this.free.pop() ?? this.newRequest();

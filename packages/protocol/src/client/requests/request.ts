@@ -15,7 +15,7 @@ export interface RequestAttachment {
   add(request: Request): void;
   answered(request: Request, status: number): void;
   /**
-   * The server answered a request with STALE: keeps the request, to send it again on the next handle. Returns false if STALE is the final
+   * Keeps a request that the server answered with STALE, so that it is sent again on the next handle. Returns false if STALE is the final
    * answer.
    */
   keepStale(request: Request): boolean;
@@ -58,7 +58,7 @@ export class Request {
   slot = -1;
   /** Set by the overlap tracker: first sector after the range, or 0 if the request is not tracked. */
   rangeEnd = 0;
-  /** Set by the replay log: true if room is reserved for the request. `logBytes` and `logRanges` say how much. */
+  /** Set by the replay log: true if room is reserved for the request; `logBytes` and `logRanges` then say how much. */
   hasLogRoom = false;
   logBytes = 0;
   logRanges = 0;

@@ -1,10 +1,10 @@
 // Implements the client's side of the slot rules (docs/PROTOCOL.md, S1 to S6). A slot holds one request and records every path that still
 // owes an answer to a copy of the request. scheduler.ts chooses the paths. Invariant: a slot becomes free only after its result has arrived
 // and every copy was answered on its own path or fenced (S4).
-//   A free slot is taken by `take`.
-//   The first complete answer to its request makes a slot quarantined, or free if no other copy is unanswered.
+//   `take` assigns a free slot to a request.
+//   The first complete answer to the request in a slot puts the slot into quarantine, or frees it if no other copy is unanswered.
 //   A quarantined slot becomes free when the last copy of its request is answered or fenced.
-// The slot of an abandoned request stays quarantined until REVOKED arrives, even if all copies are answered before (S11).
+// The slot of an abandoned request stays quarantined until REVOKED arrives, even if all copies are answered earlier (S11).
 
 import { assert } from '@rsio/common/lib/assert';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
@@ -19,7 +19,7 @@ interface Slot {
   /** Numbers of the paths that owe an answer to a copy, at most one entry for each path (S2). */
   readonly copies: number[];
   isTaken: boolean;
-  /** True if the request was copied to a second path because it was late on the first. */
+  /** True if the request was copied to a second path because it was late on the first path. */
   isHedged: boolean;
   /**
    * For an abandoned request: the handle that must be revoked before the slot becomes free (otherwise NO_HANDLE), and the number of window
@@ -107,7 +107,7 @@ export class Slots {
     slot.copies.push(path);
   }
 
-  /** The slot's request is being copied to a second path because it is late on the first. */
+  /** The slot's request is being copied to a second path because it is late on the first path. */
   hedge(index: number): void {
     const slot = this.at(index);
     if (slot.isHedged) return;
@@ -138,7 +138,7 @@ export class Slots {
     return 'result';
   }
 
-  /** Frees the slot if its result has arrived, no copy is unanswered and no handle has yet to be revoked. */
+  /** Frees the slot if its result has arrived, no copy is unanswered, and the slot does not wait for a handle to be revoked. */
   settle(index: number): void {
     const slot = this.at(index);
     if (!slot.isTaken || slot.request !== null || slot.copies.length > 0 || slot.fencedHandle !== NO_HANDLE) return;
@@ -249,7 +249,7 @@ export class Slots {
 function removeValue(list: number[], value: number): boolean {
   const at = list.indexOf(value);
   if (at < 0) return false;
-  // Shorten the list with pop(), because to assign its length would cost more than the rest of this function.
+  // Shorten the list with pop(), because assigning its length would cost more than the rest of this function.
   const last = list.pop()!;
   if (at < list.length) list[at] = last;
   return true;
