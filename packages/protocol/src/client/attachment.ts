@@ -39,7 +39,7 @@ const PHASES: StateTable<AttachmentPhase> = {
 export interface AttachmentEvents {
   /** Called when `standing` may have changed. */
   standingChanged(): void;
-  /** The server reports that it is slow; `sentence` is the text of the report. */
+  /** Called when the server reports that it is slow; `sentence` is the text of the report. */
   serverIsSlow(sentence: string): void;
 }
 
@@ -112,7 +112,7 @@ export class Attachment {
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
   }
 
-  /** The replay log; null if there is none. Without a log, every change is durable when it is answered. */
+  /** The replay log; null if there is none. Without a log, every change is sent with FUA and is durable when it is answered. */
   get log(): ReplayLog | null {
     return this.admission.log;
   }
@@ -141,13 +141,13 @@ export class Attachment {
     return this.phase === 'ready' ? 'ready' : 'recovering';
   }
 
-  /** The trunk has gained its first path or lost its last one. */
+  /** Called when the trunk has gained its first path or lost its last one. */
   setReachable(isReachable: boolean): void {
     this.isReachable = isReachable;
     this.events?.standingChanged();
   }
 
-  /** The trunk has ended and has removed all requests of the attachment. */
+  /** Called when the trunk has ended and has removed all requests of the attachment. */
   trunkEnded(): void {
     this.hasEnded = true;
     this.events?.standingChanged();
@@ -246,7 +246,7 @@ export class Attachment {
     return true;
   }
 
-  /** The session is lost. `unanswered`: this attachment's requests in flight, which the next session recovers. */
+  /** Called when the session is lost. `unanswered`: this attachment's requests in flight, which the next session recovers. */
   sessionLost(unanswered: readonly Request[], reason: string): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
@@ -277,7 +277,7 @@ export class Attachment {
     return null;
   }
 
-  /** The server has granted OPEN, for the first time or again, and `whyUnfit` has returned null. */
+  /** Called when the server has granted OPEN, for the first time or again, and `whyUnfit` has returned null. */
   opened(volume: OpenAnswer): void {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
@@ -296,7 +296,7 @@ export class Attachment {
   }
 
   /**
-   * The server has reported the size of the volume. Returns false and ignores the size unless it is larger than before, because
+   * Called when the server has reported the size of the volume. Returns false and ignores the size unless it is larger than before, because
    * applications must never see a volume shrink.
    */
   grow(sizeBytes: number): boolean {
@@ -330,7 +330,7 @@ export class Attachment {
     else this.reason = reason;
   }
 
-  /** The server has closed the fenced handle and will not execute any more of its requests. */
+  /** Called when the server has closed the fenced handle and will not execute any more of its requests. */
   unfence(): void {
     this.isFenced = false;
     this.leaveRevoked();

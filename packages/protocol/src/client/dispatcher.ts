@@ -99,12 +99,12 @@ export class Dispatcher {
     return this.slots.tagsOf(handle);
   }
 
-  /** The server will not execute any more abandoned requests of this handle (S11). */
+  /** Called when the server will not execute any more abandoned requests of this handle (S11). */
   revoked(handle: number): void {
     this.windowUsedBytes -= this.slots.revoked(handle);
   }
 
-  /** The trunk has gained its first path or lost its last one. */
+  /** Called when the trunk has gained its first path or lost its last one. */
   setReachable(isReachable: boolean): void {
     for (const attachment of this.attachments) attachment.setReachable(isReachable);
   }
@@ -133,7 +133,7 @@ export class Dispatcher {
     this.resends = this.slots.unserved((path) => good.has(path));
   }
 
-  /** The server will not execute any more requests from this path (S5). */
+  /** Called when the server will not execute any more requests from this path (S5). */
   fenced(path: number): void {
     this.slots.fenced(path);
   }
@@ -303,7 +303,8 @@ export class Dispatcher {
   }
 
   /**
-   * The body of an answer arrives in parts. Receives READ data directly into the request's buffer, unless another path is already doing so.
+   * Called when the body of an answer begins to arrive in parts. Receives READ data directly into the request's buffer, unless another path
+   * is already doing so.
    */
   answerBegins(path: Path, header: Header, paths: readonly Path[]): void {
     const request = this.expected(path, header);
@@ -313,7 +314,7 @@ export class Dispatcher {
     path.connection.decoder.receiveInto(request.buffer, request.bufferOffset);
   }
 
-  /** A whole answer frame was received on `path`. */
+  /** Called when a whole answer frame was received on `path`. */
   answer(path: Path, header: Header, body: Buffer, offset: number, paths: readonly Path[]): void {
     const slot = header.slot;
     const received = path.receivingSlot === slot;

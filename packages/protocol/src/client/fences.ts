@@ -30,18 +30,18 @@ export class Fences {
     this.pathGone(path);
   }
 
-  /** Adds a dead path (or an abandoned handle) that the server must confirm. */
+  /** Adds a dead path (or an abandoned handle) whose end the server must confirm. */
   add(number: number): void {
     this.dead.set(number, null);
   }
 
-  /** A path is gone, so a FENCE that was sent on it will not be answered. */
+  /** Called when a path is gone, so that a FENCE that was sent on it will not be answered. */
   pathGone(path: number): void {
     this.owed.delete(path);
     this.distrust(path);
   }
 
-  /** A path is suspect, so a FENCE that was sent on it must be sent again on another path. */
+  /** Called when a path is suspect, so that a FENCE that was sent on it must be sent again on another path. */
   distrust(path: number): void {
     for (const [number, askedOn] of this.dead) {
       if (askedOn === path) this.dead.set(number, null);
@@ -66,13 +66,13 @@ export class Fences {
     return true;
   }
 
-  /** FENCED for `path` was received on `on`. */
+  /** Called when FENCED for `path` was received on the path `on`. */
   answered(path: number, on: number): FencedKind {
     if (this.owed.get(on)?.delete(path) !== true) return 'violation';
     return this.dead.delete(path) ? 'fenced' : 'known';
   }
 
-  /** A WELCOME confirms the end of `path`. Returns false if the end had already been confirmed. */
+  /** Called when a WELCOME confirms the end of `path`. Returns false if the end had already been confirmed. */
   confirmed(path: number): boolean {
     return this.dead.delete(path);
   }

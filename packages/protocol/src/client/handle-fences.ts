@@ -69,7 +69,7 @@ export class HandleFences {
     this.asks.distrust(path);
   }
 
-  /** REVOKED for `handle` was received on `on`. The caller must free the slots and then call `over`. */
+  /** Called when REVOKED for `handle` was received on the path `on`. The caller must free the slots and then call `over`. */
   answered(handle: number, on: number): FencedKind {
     return this.asks.answered(handle, on);
   }
@@ -82,7 +82,7 @@ export class HandleFences {
     for (const over of fenced.waiting) this.clock.soon(over);
   }
 
-  /** A new session has begun, so the session of all revoked handles has ended (S9). */
+  /** Called when a new session has begun, so that the session of all revoked handles has ended (S9). */
   restart(): void {
     const all = [...this.byHandle.values()];
     this.asks.restart();

@@ -69,7 +69,7 @@ export class HandleRelease {
     });
   }
 
-  /** An OPEN that was sent only to end the hold has been refused. */
+  /** Called when the server has refused an OPEN that was sent only to end the hold. */
   refused(attachment: Attachment, status: number, sentence: string, released: Released, tries = 1): void {
     if (NOT_OURS.includes(status)) {
       released(null);
@@ -86,7 +86,7 @@ export class HandleRelease {
     this.later(tries, REOPEN_RETRY_MS, isHeld ? null : sentence, released, () => this.reopenAndRelease(attachment, released, tries + 1));
   }
 
-  /** OPEN was granted after the client had closed the attachment. */
+  /** Called when the server granted OPEN after the client had closed the attachment. */
   releaseOpened(attachment: Attachment, body: Buffer | undefined, released: Released, tries = 1): void {
     let handle: number;
     try {

@@ -19,17 +19,18 @@ import type { Trunk } from './trunk.ts';
 
 export interface OpenerEvents {
   /**
-   * The attachment is open, for the first time or again. `isNewIncarnation`: true if the storage has started a new incarnation, so that it
-   * may have lost unflushed writes.
+   * Called when the attachment is open, for the first time or again. `isNewIncarnation`: true if the storage has started a new incarnation,
+   * so that it may have lost unflushed writes.
    */
   opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
   /**
-   * The first OPEN was refused, another client has the volume now, or the volume was replaced by another volume. The opener has removed the
-   * attachment from the trunk and has answered its requests.
+   * Called when the first OPEN was refused, another client has the volume now, or the volume was replaced by another volume. The opener has
+   * removed the attachment from the trunk and has answered its requests.
    */
   failed(attachment: Attachment, status: number, sentence: string): void;
   /**
-   * The I/O of an attachment that was open before is stalled until the opener has recovered the attachment; `sentence` tells the user why.
+   * Called when the I/O of an attachment that was open before is stalled until the opener has recovered the attachment; `sentence` tells
+   * the user why.
    */
   waits(attachment: Attachment, sentence: string): void;
 }
@@ -139,7 +140,7 @@ export class Opener {
     }
   }
 
-  /** The trunk has ended: attachments whose first OPEN was never answered fail, and nothing is retried. */
+  /** Called when the trunk has ended: fails the attachments whose first OPEN was never answered, and retries nothing. */
   end(status: number, sentence: string): void {
     for (const attachment of [...this.trunk.attachments]) {
       this.openings.get(attachment)?.retry?.cancel();
@@ -233,7 +234,7 @@ export class Opener {
     this.events.waits(attachment, sentence);
   }
 
-  /** Removes and returns the spare handle, if it belongs to the current session. The caller closes it. */
+  /** Removes and returns the spare handle, which only keeps the hold, if it belongs to the current session. The caller closes it. */
   private takeSpare(attachment: Attachment): number | null {
     const opening = this.openings.get(attachment);
     const spare = opening?.spare ?? null;
@@ -242,8 +243,9 @@ export class Opener {
   }
 
   /**
-   * The handle numbers of this session are used up: starts a new session, which recovers requests in flight. Returns false if many handles
-   * are open, because a new session would not help then, or if the last new session was started less than SESSION_RENEW_MS ago.
+   * Called when the handle numbers of this session are used up: starts a new session, which recovers requests in flight. Returns false if
+   * many handles are open, because a new session would not help then, or if the last new session was started less than SESSION_RENEW_MS
+   * ago.
    */
   private renew(): boolean {
     const nowMs = this.clock.monotonicMs();
@@ -270,7 +272,7 @@ export class Opener {
     });
   }
 
-  /** The server has revoked the attachment's handle, and none of the attachment's requests is in flight any more. */
+  /** Called when the server has revoked the attachment's handle, and none of the attachment's requests is in flight any more. */
   private revoked(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;
@@ -332,7 +334,8 @@ export class Opener {
   }
 
   /**
-   * The hold of a closed attachment has ended, or `problem` says why it may still exist. None of the attachment's requests is in flight.
+   * Called when the hold of a closed attachment has ended, or when it may still exist for the reason in `problem`. By then, none of the
+   * attachment's requests is in flight.
    */
   private left(attachment: Attachment, problem: string | null): void {
     const closed = this.leaving.get(attachment);

@@ -27,15 +27,15 @@ import { leastBusy } from './paths/scheduler.ts';
 export interface TrunkEvents {
   /** A session began. `again`: true if the session replaces an earlier one; the attachments then wait in the phase `opening`. */
   sessionBegan(again: boolean): void;
-  /** Requests are in flight, but no path shows that it works, so more paths would help. */
+  /** Called when requests are in flight but no path shows that it works, so that more paths would help. */
   allQuiet(): void;
-  /** The server has changed its list, which now has this generation. */
+  /** Called when the server has changed its list, which now has this generation. */
   listChanged(generation: number): void;
-  /** The server has reported its interfaces, as of this generation of its list. */
+  /** Called when the server has reported its interfaces, as of this generation of its list. */
   interfacesReported(interfaces: readonly ServerInterface[], generation: number): void;
-  /** The server has reported on an authenticated path that another instance of this client has replaced this one. */
+  /** Called when the server has reported on an authenticated path that another instance of this client has replaced this one. */
   replaced(sentence: string): void;
-  /** The trunk has ended, and every request was answered with `status`. */
+  /** Called when the trunk has ended and every request was answered with `status`. */
   ended(status: number, reason: string): void;
 }
 
@@ -121,14 +121,14 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.firstHandshake.take(holder, this.clock.monotonicMs()) ? { kind: 'first' } : { kind: 'wait' };
   }
 
-  /** The connection that was meant to become the first path has failed. */
+  /** Called when the connection that was meant to become the first path has failed. */
   firstFailed(holder: FirstHandshakeEvents): void {
     this.firstHandshake.failed(holder);
   }
 
   /**
-   * The server reports that it no longer knows the session, so the next handshake begins a new one. Returns false and ignores the report if
-   * the report is not authenticated and a path of the session is live.
+   * Called when the server reports that it no longer knows the session, so that the next handshake begins a new session. Returns false and
+   * ignores the report if the report is not authenticated and a path of the session is live.
    */
   sessionRefused(sessionId: Buffer, isProved: boolean): boolean {
     if (!isProved && this.paths.length > 0) return false;
@@ -153,8 +153,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * The first path of a new session has been authenticated. The requests in flight of the old session are recovered, which is safe because
-   * of S9.
+   * Called when the first path of a new session has been authenticated. The requests in flight of the old session are recovered, which is
+   * safe because of S9.
    */
   begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathStatusEvents): Path {
     const again = this.hasHadSession;
@@ -180,7 +180,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }
 
-  /** A further path has been authenticated. WELCOME also serves as FENCED for the dead paths that the PROOF named. */
+  /** Called when a further path has been authenticated. WELCOME also serves as FENCED for the dead paths that the PROOF named. */
   join(connection: Connection, welcome: Welcome, named: readonly number[], observer: PathStatusEvents): Path {
     for (const number of named) if (this.fences.confirmed(number)) this.dispatcher.fenced(number);
     const path = this.adopt(connection, welcome.path, observer);

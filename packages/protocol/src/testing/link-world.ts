@@ -1,6 +1,7 @@
 // Measures the effect of path selection: runs a dispatcher in virtual time over links with given rates. Simulated users keep a fixed number
-// of requests in flight. Nothing is encoded, and no data is copied. Each direction of a link serves its requests one after another, and a
-// link can be stalled. The test judges the outcome. Invariant: all results depend only on the given numbers, never on real time.
+// of requests in flight. The simulation encodes no frames and copies no data. Each direction of a link serves its requests one after
+// another, and a link can be stalled. The test judges the outcome. Invariant: all results depend only on the given numbers, never on real
+// time.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Histogram } from '@rsio/common/structures/histogram';

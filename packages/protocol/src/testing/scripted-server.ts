@@ -124,7 +124,7 @@ export class ScriptedServer {
   readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
   /** All connections, in order of arrival. */
   readonly connections: ScriptedPath[] = [];
-  /** The welcomed connections, by path number. */
+  /** The connections that got a WELCOME, indexed by path number. */
   readonly paths: ScriptedPath[] = [];
   secret: Buffer | null = null;
   session = Buffer.alloc(16, 1);
@@ -140,7 +140,7 @@ export class ScriptedServer {
   instance = 'a'.repeat(32);
   serverid = 1;
   name = 'server';
-  /** Decides how to answer a proven connection. By default, the connection is welcomed at once. */
+  /** Decides how to answer a proven connection. By default, the connection gets a WELCOME at once. */
   decide: (path: ScriptedPath, proven: Proven) => void = (path) => this.welcome(path);
   private readonly random: SeededRandom;
 

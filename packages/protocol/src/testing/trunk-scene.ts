@@ -1,5 +1,5 @@
-// A trunk with its supervisors over an in-memory network. The test plays the server: it decides when the server answers, and with what. The
-// scene records the events from the trunk and its supervisors, and the test judges them.
+// A trunk with its supervisors over an in-memory network. The test plays the server: it decides when the server answers and what the answer
+// is. The scene records the events from the trunk and its supervisors, and the test judges them.
 
 import type { RsError } from '@rsio/common/lib/errors';
 import type { PathState } from '@rsio/common/lib/path-states';

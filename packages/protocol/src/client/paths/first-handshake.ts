@@ -9,7 +9,7 @@ import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
 
 export interface FirstHandshakeEvents {
-  /** Another path makes the first handshake now, so the path that was slow closes its connection at once. */
+  /** Called when another path takes the first handshake over; the slow path then closes its connection at once. */
   overtaken(afterMs: number): void;
 }
 

@@ -128,6 +128,6 @@ export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 // --- a path that delivers very slowly
 /**
  * A request that is unanswered after LATE_MS is copied to another path if no PONG proves that it has reached the server, or if the PONGs on
- * its path are equally late. The trunk looks for such requests every LATE_LOOK_MS (client/limits.ts).
+ * its path are equally late. The trunk looks for late requests every LATE_LOOK_MS (client/limits.ts).
  */
 export const LATE_MS = 1_000;

@@ -1,6 +1,6 @@
 // Tracks the load and the performance of one path: unanswered bytes and rate in each direction, round trip, and the send time of each
 // request. Also holds the estimates that the scheduler makes at each pump of the trunk. scheduler.ts chooses the paths. Invariant:
-// `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates nothing.
+// `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates no memory.
 
 import type { Histogram } from '@rsio/common/structures/histogram';
 import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from './limits.ts';

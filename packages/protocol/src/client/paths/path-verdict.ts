@@ -9,7 +9,7 @@
 
 import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from './limits.ts';
 
-/** Liveness times from the configuration of a namespace. All other liveness times derive from these three. */
+/** Liveness times from the configuration of a namespace. All other liveness times derive from `heartbeatMs`, `suspectMs` and `deadMs`. */
 export interface LivenessTimes {
   readonly heartbeatMs: number;
   readonly suspectMs: number;
@@ -37,12 +37,12 @@ export function tickMs({ suspectMs }: LivenessTimes): number {
   return Math.min(LIVENESS_TICK_MAX_MS, Math.max(LIVENESS_TICK_MIN_MS, suspectMs / LIVENESS_TICKS_PER_SUSPECT));
 }
 
-/** Start of a path's silence while requests are in flight; infinity if none is in flight. A path whose output moves is not silent. */
+/** Start of a path's silence while requests are in flight; infinity if no request is in flight. A path whose output moves is not silent. */
 export function quietSinceMs({ lastProofMs, lastMovedMs, waitingSinceMs }: LivenessPicture): number {
   return Math.max(lastProofMs, lastMovedMs, waitingSinceMs ?? Number.POSITIVE_INFINITY);
 }
 
-/** True if no answer and no PONG has arrived for the suspect time although requests are in flight. */
+/** True if requests are in flight, but neither an answer nor a PONG has arrived for the suspect time. */
 export function isQuiet(path: LivenessPicture, times: LivenessTimes, nowMs: number): boolean {
   return path.isSuspect || nowMs - quietSinceMs(path) >= patienceMs(path.roundTripMs, times);
 }

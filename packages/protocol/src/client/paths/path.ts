@@ -18,12 +18,15 @@ export interface PathEvents {
   answer(path: Path, header: Header, body: Buffer, offset: number): void;
   fenced(path: Path, number: number): void;
   revoked(path: Path, handle: number): void;
-  /** The server reports that another instance of this client has replaced this one. */
+  /** Called when the server reports that another instance of this client has replaced this one. */
   replaced(path: Path, sentence: string): void;
   generationSeen(generation: number): void;
-  /** All frames of one receive event were processed. `isProof`: true if these frames prove that the server receives our frames. */
+  /**
+   * Called when all frames of one receive event have been processed. `isProof`: true if these frames prove that the server receives our
+   * frames.
+   */
   pathReceived(path: Path, isProof: boolean): void;
-  /** More output can be queued. */
+  /** Called when more output can be queued. */
   pathDrained(path: Path): void;
   pathClosed(path: Path, reason: string): void;
 }
@@ -155,7 +158,7 @@ export class Path implements ConnectionEvents {
     }
   }
 
-  /** The copy in this slot was answered on this path, in the current receive event. Returns the latency of the copy in ms. */
+  /** Called when the copy in this slot was answered on this path, in the current receive event. Returns the latency of the copy in ms. */
   answered(slot: number): number {
     if (this.eventMs < 0) this.eventMs = this.clock.monotonicMs();
     this.load.answered(slot, this.eventMs);

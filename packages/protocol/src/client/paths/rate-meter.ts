@@ -1,6 +1,7 @@
 // Measures how fast bodies move in one direction of one path: the number of bytes answered is divided by the time during which any bytes
 // were in flight, over periods called spells. Pure, allocates nothing. path-load.ts has a meter for each direction and measures round
-// trips. Invariant: a spell in which the pipe was not full shows only a lower bound, so it may raise the estimate but never lowers it.
+// trips. Invariant: a spell in which the pipe was not full shows only a lower bound of the rate, so it may raise the estimate but never
+// lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,
@@ -74,7 +75,7 @@ export class RateMeter {
     this.begin(nowMs, isOver);
   }
 
-  /** Excludes bytes that are waiting for the peer rather than for the link, because they say nothing about the link. */
+  /** Excludes bytes that are waiting for the server rather than for the link, because they say nothing about the link. */
   setAside(bytes: number, nowMs: number): void {
     this.unansweredBytes -= bytes;
     this.begin(nowMs, this.unansweredBytes === 0);

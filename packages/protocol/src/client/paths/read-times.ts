@@ -16,7 +16,7 @@ export class ReadTimes {
     this.deviationMs += (Math.abs(error) - this.deviationMs) * READ_TIME_GAIN;
   }
 
-  /** A READ in flight for longer than this many ms is late. */
+  /** Time in ms after which a READ in flight is late. */
   get lateMs(): number {
     return Math.max(HEDGE_MIN_MS, HEDGE_FACTOR * (this.meanMs + DEVIATIONS * this.deviationMs));
   }

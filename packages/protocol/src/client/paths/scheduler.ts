@@ -1,4 +1,4 @@
-// Chooses the path for a request by estimated completion time: a pure function of a snapshot of the trunk. `prepare` makes the estimates
+// Chooses the path for a request by estimated completion time, as a pure function of a snapshot of the trunk. `prepare` makes the estimates
 // once for each pump, and `choosePath` compares them for each request; neither allocates memory. path-load.ts measures the paths, and the
 // dispatcher decides when to send. Invariant: a path that already carries a copy of the request is never chosen, and a suspect path is
 // chosen only if all paths are suspect.
@@ -47,7 +47,7 @@ export interface PathPicture {
   readonly number: number;
   readonly isSuspect: boolean;
   readonly queuedBytes: number;
-  /** Start of the path's silence while requests are in flight; infinity if none is in flight. */
+  /** Start of the path's silence while requests are in flight; infinity if no request is in flight. */
   readonly quietSinceMs: number;
   readonly load: LoadPicture;
 }

@@ -12,11 +12,11 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestEvents } from '../requests/request.ts';
 
 export interface LogAdmissionEvents {
-  /** Room has been reserved for this change, which may now be sent. */
+  /** Called when room has been reserved for this change, so that it may now be sent. */
   admitted(request: Request): void;
-  /** This FLUSH must be sent before the waiting requests. */
+  /** Called to send this FLUSH before the waiting requests. */
   flush(request: Request): void;
-  /** The log will have no room for this change, so the change fails with `status`. */
+  /** Called when the log will have no room for this change, so that it fails with `status`. */
   refused(request: Request, status: number): void;
 }
 
@@ -50,7 +50,7 @@ export class LogAdmission implements RequestEvents {
     return false;
   }
 
-  /** A request of the attachment was answered and will not be sent again. */
+  /** Called when a request of the attachment was answered and will not be sent again. */
   answered(request: Request, status: number): void {
     const { log } = this;
     if (log === null) return;
@@ -61,7 +61,10 @@ export class LogAdmission implements RequestEvents {
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
   }
 
-  /** The FLUSH that the client itself sent to make room has ended. `answered` has been called already, unless the FLUSH was abandoned. */
+  /**
+   * Called when the FLUSH that the client itself sent to make room has ended. `answered` has been called already, unless the FLUSH was
+   * abandoned.
+   */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
     const { log } = this;

@@ -37,7 +37,7 @@ export class LogTotal {
     return this.bytes + bytes <= this.limit;
   }
 
-  /** A log that used this many bytes has ended. */
+  /** Called when a log that used this many bytes has ended. */
   leave(bytes: number): void {
     this.change(-bytes);
     if (this.bytes === 0) this.whenOver?.();

@@ -162,7 +162,7 @@ export class ReplayBlocks {
     return at;
   }
 
-  /** Copies sectors `from` to `upTo` (exclusive) of a position into `target`. All of them must be live. */
+  /** Copies sectors `from` to `upTo` (exclusive) of the block at `position` into `target`. All of them must be live. */
   read(position: number, from: number, upTo: number, target: Buffer, targetOffset: number): void {
     const block = this.find(position);
     assert(block !== NONE, `Nothing is kept at position ${position}`);
@@ -197,7 +197,7 @@ export class ReplayBlocks {
     this.free(slab, block);
   }
 
-  /** Calls `visit` for each block in use. `visit` may free that block. */
+  /** Calls `visit` for each block in use; `visit` may free the block. */
   private eachBlock(visit: (slab: Slab, block: number, position: number) => void): void {
     for (let number = 0; number < this.slabs.length; number++) {
       const slab = this.slabs[number] ?? null;

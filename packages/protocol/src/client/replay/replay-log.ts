@@ -122,7 +122,7 @@ export class ReplayLog {
     this.reportToTotal();
   }
 
-  /** A WRITE, ZERO or DISCARD was answered OK. The log copies the buffer of the request. */
+  /** Called when a WRITE, ZERO or DISCARD was answered OK. The log copies the buffer of the request. */
   answered(request: Request): void {
     assert(request.hasLogRoom && this.replay === null, 'A change was answered for which the log has no room, or amid a replay');
     const { op, flags, lba } = request;
@@ -145,14 +145,14 @@ export class ReplayLog {
     this.reportToTotal();
   }
 
-  /** L2: a FLUSH is being sent for the first time in this session. Returns the mark of the FLUSH, which `flushed` needs. */
+  /** L2: called when a FLUSH is being sent for the first time in this session. Returns the mark of the FLUSH, which `flushed` needs. */
   flushSent(): number {
     return this.age++;
   }
 
   /**
-   * The FLUSH with this mark was answered OK. Every change that was answered before the FLUSH was sent is durable. `submittedMs`:
-   * submission time of the FLUSH.
+   * Called when the FLUSH with this mark was answered OK. Every change that was answered before the FLUSH was sent is durable.
+   * `submittedMs`: submission time of the FLUSH.
    */
   flushed(mark: number, submittedMs: number): void {
     assert(this.replay === null, 'A FLUSH was answered amid a replay');
@@ -182,7 +182,9 @@ export class ReplayLog {
     return this.replay;
   }
 
-  /** A piece of this replay was answered OK. Returns true if it was the last piece; the log then belongs to the new incarnation. */
+  /**
+   * Called when a piece of this replay was answered OK. Returns true if it was the last piece; the log then belongs to the new incarnation.
+   */
   replayed(replay: Replay): boolean {
     if (replay !== this.replay) return false;
     replay.answered();
@@ -192,7 +194,7 @@ export class ReplayLog {
     return true;
   }
 
-  /** The volume was replaced or closed: nothing in the log is ever sent again. */
+  /** Called when the volume was replaced or closed, so that nothing in the log is ever sent again. */
   clear(): void {
     this.replay = null;
     this.blocks.clear();

@@ -56,7 +56,7 @@ export class Request {
   submittedMs = 0;
   /** Set by the trunk: the slot that the request occupies, or -1 while the request is waiting. */
   slot = -1;
-  /** Set by the overlap tracker: first sector after the range, or 0 if the request is not tracked. */
+  /** Set by the overlap tracker: first sector after the range of the request, or 0 if the request is not tracked. */
   rangeEnd = 0;
   /** Set by the replay log: true if room is reserved for the request; `logBytes` and `logRanges` then say how much. */
   hasLogRoom = false;

@@ -100,14 +100,14 @@ export class Slots {
     return this.at(index).copies;
   }
 
-  /** A copy is about to be sent on a path. */
+  /** Records that a copy is about to be sent on a path. */
   addCopy(index: number, path: number): void {
     const slot = this.at(index);
     if (!slot.isTaken || slot.copies.includes(path)) assert(false, `Slot ${index}: a second copy on path ${path}`);
     slot.copies.push(path);
   }
 
-  /** The slot's request is being copied to a second path because it is late on the first path. */
+  /** Records that the slot's request is being copied to a second path because it is late on the first path. */
   hedge(index: number): void {
     const slot = this.at(index);
     if (slot.isHedged) return;
@@ -152,9 +152,9 @@ export class Slots {
   }
 
   /**
-   * Abandons the requests of a handle for which `isOver` is true, and returns them. The slots of these requests stay quarantined until
-   * `revoked` or a new session, because if every copy of a request was lost with its path, the client does not know whether the server has
-   * seen the seq of the request.
+   * Abandons and returns the requests for which `isOver` is true, all of which use `handle`. The slots of these requests stay quarantined
+   * until `revoked` or a new session, because if every copy of a request was lost with its path, the client does not know whether the
+   * server has seen the seq of the request.
    */
   abandon(handle: number, isOver: (request: Request) => boolean): Request[] {
     const given: Request[] = [];
@@ -178,8 +178,8 @@ export class Slots {
   }
 
   /**
-   * The server will not execute any more requests of this handle and has recorded the seq of each slot that the abandoned requests use.
-   * Returns the number of window bytes that become free.
+   * Called when the server will not execute any more requests of this handle and has recorded the seq of each slot that the abandoned
+   * requests use. Returns the number of window bytes that become free.
    */
   revoked(handle: number): number {
     let freedBytes = 0;
@@ -194,7 +194,7 @@ export class Slots {
     return freedBytes;
   }
 
-  /** The server will not execute any more requests from this path (S5), so the copies on the path count as answered. */
+  /** Called when the server will not execute any more requests from this path (S5), so that the copies on the path count as answered. */
   fenced(path: number): void {
     for (let index = 0; index < this.size; index++) {
       if (removeValue(this.at(index).copies, path)) this.settle(index);
@@ -216,7 +216,7 @@ export class Slots {
     return found;
   }
 
-  /** A new session has begun (S9): resets every slot and returns the unanswered requests. */
+  /** Called when a new session has begun (S9): resets every slot and returns the unanswered requests. */
   restart(): Request[] {
     const unanswered: Request[] = [];
     this.free.clear();
