@@ -35,13 +35,13 @@ export class Fences {
     this.dead.set(number, null);
   }
 
-  /** Called when a path is gone, so that a FENCE that was sent on it will not be answered. */
+  /** Called when a path is gone, because a FENCE that was sent on it will then not be answered. */
   pathGone(path: number): void {
     this.owed.delete(path);
     this.distrust(path);
   }
 
-  /** Called when a path is suspect, so that a FENCE that was sent on it must be sent again on another path. */
+  /** Called when a path is suspect, because a FENCE that was sent on it must then be sent again on another path. */
   distrust(path: number): void {
     for (const [number, askedOn] of this.dead) {
       if (askedOn === path) this.dead.set(number, null);

@@ -82,7 +82,7 @@ export class HandleFences {
     for (const over of fenced.waiting) this.clock.soon(over);
   }
 
-  /** Called when a new session has begun, so that the session of all revoked handles has ended (S9). */
+  /** Called when a new session has begun, because the old session and all its handles have then ended (S9). */
   restart(): void {
     const all = [...this.byHandle.values()];
     this.asks.restart();

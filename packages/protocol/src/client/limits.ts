@@ -50,7 +50,7 @@ export const RECONNECT_GROWTH = 1.5;
 export const RECONNECT_AWAY_GROWTH = 1.05;
 /**
  * Time that the client waits after a server has refused its proof (E_AUTH). Each further refusal doubles this wait, up to
- * WRONG_KEY_RETRY_MAX_MS. If the configuration changes, the client tries again at once.
+ * WRONG_KEY_RETRY_MAX_MS. If the configuration changes, the client connects again at once.
  */
 export const WRONG_KEY_RETRY_MIN_MS = 5_000;
 export const WRONG_KEY_RETRY_MAX_MS = 30_000;

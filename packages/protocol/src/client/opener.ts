@@ -29,8 +29,8 @@ export interface OpenerEvents {
    */
   failed(attachment: Attachment, status: number, sentence: string): void;
   /**
-   * Called when the I/O of an attachment that was open before is stalled until the opener has recovered the attachment; `sentence` tells
-   * the user why.
+   * Called when the I/O of an attachment that was open before stalls; `sentence` tells the user why. The I/O continues as soon as the
+   * opener has recovered the attachment.
    */
   waits(attachment: Attachment, sentence: string): void;
 }
@@ -334,8 +334,8 @@ export class Opener {
   }
 
   /**
-   * Called when the hold of a closed attachment has ended, or when it may still exist for the reason in `problem`. By then, none of the
-   * attachment's requests is in flight.
+   * Called when the hold of a closed attachment has ended or, if `problem` is not null, may still exist. By then, none of the attachment's
+   * requests is in flight.
    */
   private left(attachment: Attachment, problem: string | null): void {
     const closed = this.leaving.get(attachment);

@@ -2,14 +2,6 @@
 // trunk. When the path goes down, the supervisor reconnects, almost at once after a long connection and otherwise after increasing waits. A
 // path that fails too often is put on probation. Invariant: a path has at most one connection at a time, and every state except `retired`
 // has a timer or an event that ends it.
-//
-//   `down` and `probation` change to `connecting` when the wait before the next attempt is over.
-//   `connecting` changes to `proving` when the TCP connection is established.
-//   `proving` changes to `up` when WELCOME has arrived.
-//   `up` changes to `suspect` when the trunk suspects the path, and back to `up` when the path answers again.
-//   `connecting` and `proving` change to `down` when the attempt fails.
-//   `up` and `suspect` change to `down` when the connection ends, or to `probation`, a longer wait, if the path has failed too often.
-//   Any state changes to `retired` when the path is not wanted any more.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -48,6 +40,13 @@ import type { PathLatencies, PathTotals } from './paths/path-load.ts';
 import type { Path } from './paths/path.ts';
 import type { PathStatusEvents, Presentation, Trunk } from './trunk.ts';
 
+//   `down` and `probation` change to `connecting` when the wait before the next attempt is over.
+//   `connecting` changes to `proving` when the TCP connection is established.
+//   `proving` changes to `up` when WELCOME has arrived.
+//   `up` changes to `suspect` when the trunk suspects the path, and back to `up` when the path answers again.
+//   `connecting` and `proving` change to `down` when the attempt fails.
+//   `up` and `suspect` change to `down` when the connection ends, or to `probation`, a longer wait, if the path has failed too often.
+//   Any state changes to `retired` when the path is not wanted any more.
 const STATES: StateTable<PathState> = {
   down: ['connecting', 'retired'],
   connecting: ['proving', 'down', 'retired'],

@@ -27,7 +27,7 @@ import { leastBusy } from './paths/scheduler.ts';
 export interface TrunkEvents {
   /** A session began. `again`: true if the session replaces an earlier one; the attachments then wait in the phase `opening`. */
   sessionBegan(again: boolean): void;
-  /** Called when requests are in flight but no path shows that it works, so that more paths would help. */
+  /** Called when requests are in flight but no path shows that it works, because more paths would then help. */
   allQuiet(): void;
   /** Called when the server has changed its list, which now has this generation. */
   listChanged(generation: number): void;
@@ -127,7 +127,7 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Called when the server reports that it no longer knows the session, so that the next handshake begins a new session. Returns false and
+   * Called when the server reports that it no longer knows the session; the next handshake then begins a new session. Returns false and
    * ignores the report if the report is not authenticated and a path of the session is live.
    */
   sessionRefused(sessionId: Buffer, isProved: boolean): boolean {

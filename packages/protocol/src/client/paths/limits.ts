@@ -56,7 +56,7 @@ export const RATE_GUESS_BYTES_PER_MS = 117_000;
 export const REQUEST_COST_MS = 0.005;
 /**
  * An idle path is preferred to a busy one: its estimated completion time is reduced by IDLE_SAME_MS, but to no less than 1/IDLE_SAME_PART
- * of the time. Differences between completion times that are smaller than this are mostly chance.
+ * of the time. Differences of less than IDLE_SAME_MS between completion times are mostly chance.
  */
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
@@ -121,7 +121,7 @@ export const LIVENESS_TICK_MIN_MS = 5;
 export const LIVENESS_TICK_MAX_MS = 50;
 /**
  * If the first handshake of a session takes longer than FIRST_HANDSHAKE_PATIENCE_MS, a waiting path takes over. Each take-over doubles the
- * time for the next handshake.
+ * time that the next handshake may take.
  */
 export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 

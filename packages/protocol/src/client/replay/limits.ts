@@ -1,4 +1,5 @@
-// Bounds of the replay log. Units are in the names. Relations to bounds of other folders are asserted in src/limits.ts.
+// Bounds of the replay log. Units are in the names.
+// Relations to bounds of other folders are asserted in src/limits.ts.
 
 const KIB = 1024;
 

@@ -12,11 +12,11 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestEvents } from '../requests/request.ts';
 
 export interface LogAdmissionEvents {
-  /** Called when room has been reserved for this change, so that it may now be sent. */
+  /** Called when room has been reserved for this change, which may now be sent. */
   admitted(request: Request): void;
   /** Called to send this FLUSH before the waiting requests. */
   flush(request: Request): void;
-  /** Called when the log will have no room for this change, so that it fails with `status`. */
+  /** Called when the log will have no room for this change, which then fails with `status`. */
   refused(request: Request, status: number): void;
 }
 

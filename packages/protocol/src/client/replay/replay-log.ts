@@ -194,7 +194,7 @@ export class ReplayLog {
     return true;
   }
 
-  /** Called when the volume was replaced or closed, so that nothing in the log is ever sent again. */
+  /** Called when the volume was replaced or closed, after which nothing in the log is ever sent again. */
   clear(): void {
     this.replay = null;
     this.blocks.clear();

@@ -1,4 +1,5 @@
-// Bounds of requests and slots. Units are in the names. Relations to bounds of other folders are asserted in src/limits.ts.
+// Bounds of requests and slots. Units are in the names.
+// Relations to bounds of other folders are asserted in src/limits.ts.
 
 const KIB = 1024;
 

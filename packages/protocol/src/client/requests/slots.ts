@@ -1,10 +1,6 @@
 // Implements the client's side of the slot rules (docs/PROTOCOL.md, S1 to S6). A slot holds one request and records every path that still
 // owes an answer to a copy of the request. scheduler.ts chooses the paths. Invariant: a slot becomes free only after its result has arrived
 // and every copy was answered on its own path or fenced (S4).
-//   `take` assigns a free slot to a request.
-//   The first complete answer to the request in a slot puts the slot into quarantine, or frees it if no other copy is unanswered.
-//   A quarantined slot becomes free when the last copy of its request is answered or fenced.
-// The slot of an abandoned request stays quarantined until REVOKED arrives, even if all copies are answered earlier (S11).
 
 import { assert } from '@rsio/common/lib/assert';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
@@ -12,6 +8,11 @@ import { SEQ_MODULUS } from '../../link/limits.ts';
 import { SLOTS_RESERVED } from '../../wire/limits.ts';
 import type { Request } from './request.ts';
 
+/**
+ * `take` assigns a free slot to a request. The first complete answer to the request in a slot puts the slot into quarantine, or frees it if
+ * no other copy is unanswered. A quarantined slot becomes free when the last copy of its request is answered or fenced. The slot of an
+ * abandoned request stays quarantined until REVOKED arrives, even if all copies are answered earlier (S11).
+ */
 interface Slot {
   seq: number;
   /** The request whose result has not arrived; null if the slot is free or quarantined. */
@@ -194,7 +195,7 @@ export class Slots {
     return freedBytes;
   }
 
-  /** Called when the server will not execute any more requests from this path (S5), so that the copies on the path count as answered. */
+  /** Called when the server will not execute any more requests from this path (S5); the copies on the path then count as answered. */
   fenced(path: number): void {
     for (let index = 0; index < this.size; index++) {
       if (removeValue(this.at(index).copies, path)) this.settle(index);
