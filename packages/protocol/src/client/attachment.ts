@@ -1,8 +1,8 @@
 // A volume that this client has opened over one trunk. The attachment queues the volume's requests, and recovers them when a new session
 // begins or when the server has revoked the handle. Requests are recovered in this order (docs/PROTOCOL.md, R2): first the replay log, if
 // the storage has started a new incarnation; then unanswered WRITEs, ZEROs and DISCARDs; then all other requests. Invariants: before the
-// phase is `ready`, only the requests that are recovered in the current phase are sent; two overlapping changes (WRITE, ZERO, DISCARD) are
-// never in flight at the same time (O1).
+// phase is `ready`, only recovered requests are sent; two overlapping changes (WRITE, ZERO, DISCARD) are never in flight at the same time
+// (O1).
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -260,9 +260,9 @@ export class Attachment {
 
   /**
    * Returns null if the pending requests may be sent to the volume that this OPEN answer describes; otherwise returns the reason, as text
-   * for the user. A writable attachment continues only if the volume is still writable and has not become shared, because otherwise writes
-   * could not be sent again, or another client could have written in the meantime. A read-only attachment only requires that the block size
-   * is unchanged.
+   * for the user. A writable attachment needs a volume that is still writable, so that writes can be sent again, and that has not become
+   * shared, so that no other client can have written in the meantime. A read-only attachment only requires that the block size is
+   * unchanged.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;

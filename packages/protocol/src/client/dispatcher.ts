@@ -1,7 +1,7 @@
 // Dispatches the requests of one session: decides when and over which path each request is sent, sends requests again when a path becomes
 // silent or dies, and handles the answers. The trunk, not the dispatcher, decides which paths are alive. Invariants (the client's part of
-// S1 to S4 and O1 in docs/PROTOCOL.md): each request gets exactly one result; a slot is reused only after every copy of its request is
-// accounted for; the buffer of a request is not touched after the result.
+// S1 to S4 and O1 in docs/PROTOCOL.md): each request gets one result, no slot is reused before every copy of its request is accounted for,
+// and no buffer is touched after the result.
 
 import { assert } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
@@ -20,8 +20,8 @@ import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
 /**
- * A volume may hold this many slots for each free slot, and this many window bytes for each free byte, so that it takes at most
- * VOLUME_SLOT_SHARE of what the other volumes leave.
+ * Number of slots that a volume may hold for each free slot; the same limit applies to bytes of the window. A volume therefore takes at
+ * most VOLUME_SLOT_SHARE of what the other volumes leave.
  */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
@@ -53,8 +53,8 @@ export class Dispatcher {
 
   /**
    * Begins a new session: returns requests in flight to their attachments and sends LIST again. Every OPEN and CLOSE of the old session
-   * ends with STALE, whether it was sent or not, because it refers to a handle of the old session, and the new session reuses handle
-   * numbers. `again`: true if this client had an earlier session.
+   * ends with STALE, whether it was sent or not, because the new session reuses the handle numbers of the old session. `again`: true if
+   * this client had an earlier session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -210,8 +210,8 @@ export class Dispatcher {
   }
 
   /**
-   * Copies each READ that is late on its path to another path, if that other path has delivered an answer or PONG since the READ was sent
-   * and is expected to answer soon.
+   * If a READ is late on its path, copies it to a path that has delivered an answer or a PONG since the READ was sent and that is expected
+   * to answer soon.
    */
   private sendHedges(paths: readonly Path[]): void {
     if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;

@@ -1,7 +1,6 @@
 // Closes handles at the server, so that the hold on a detached volume ends. If the session is lost or the handle is revoked, the client
 // opens the volume again and repeats CLOSE. The opener decides which attachments to close. Invariants: a caller that waits for the end of a
-// hold is notified exactly once, and success is reported only if the server has confirmed the end; a handle number is used only in its own
-// session.
+// hold is notified once, with success only if the server has confirmed the end; a handle number is used only in its own session.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -75,8 +74,8 @@ export class HandleRelease {
       released(null);
       return;
     }
-    // The server can answer HELD although this client resumes its own hold: either another client's new hold is not final yet and may still
-    // fail, or the server runs an old version.
+    // The server can answer HELD although this client resumes its own hold. This happens if another client's new hold may still fail, or if
+    // the server runs an old version.
     const isHeld = status === STATUS.HELD;
     if (isHeld && attachment.volume === null) {
       released(null);

@@ -44,8 +44,8 @@ export const RECONNECT_MAX_MS = 5_000;
  */
 export const RECONNECT_GROWTH = 1.5;
 /**
- * Growth factor of the wait before a reconnect while no server answers at all; the factor is small, because an attempt then costs next to
- * nothing and the client should find a returning server quickly.
+ * Growth factor of the wait before a reconnect while no server answers at all. RECONNECT_AWAY_GROWTH is small, because an attempt then
+ * costs next to nothing and the client should find a returning server quickly.
  */
 export const RECONNECT_AWAY_GROWTH = 1.05;
 /**
@@ -62,8 +62,8 @@ export const REOPEN_RETRY_MS = 1_000;
  */
 export const UNFIT_RETRY_MS = 5_000;
 /**
- * If a session has used up its handle numbers and at most HANDLES_FEW handles are open, the client replaces the session by a new one, but
- * at most once in SESSION_RENEW_MS.
+ * If a session has used up its handle numbers and at most HANDLES_FEW handles are open, the client starts a new session, but at most once
+ * in SESSION_RENEW_MS.
  */
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;

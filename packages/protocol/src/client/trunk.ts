@@ -1,4 +1,4 @@
-// Manages all paths between this client and one server, and their session: tracks which paths are live, suspect, dead or fenced, and
+// Manages all paths between this client and one server, and their session. Tracks which paths are live, suspect, dead or fenced, and
 // recovers requests when a new session replaces the old one. The dispatcher decides what each path carries. Event handlers only record
 // changes; `pump` then sends everything that can be sent, in one batch for each path. Invariants: the client's part of the rules S5, S6 and
 // S9 in docs/PROTOCOL.md.
@@ -394,7 +394,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     if (on !== null) this.handleFences.ask(on);
   }
 
-  /** Closes all paths. The paths are not blamed, because the whole session ends. */
+  /** Closes all paths. The end of the session does not count as a failure of its paths. */
   private closeAll(reason: string): void {
     for (const path of this.paths) {
       path.isBlameless = true;

@@ -8,8 +8,8 @@ const MIB = 1024 * KIB;
 
 // --- a path of a session
 /**
- * If a request has provably reached the server (a later PING got its PONG) and is unanswered for HELD_BY_STORAGE_MS, it counts as waiting
- * for the server's storage and no longer as load of its path.
+ * If a request has provably reached the server (a later PING got its PONG) but is unanswered for HELD_BY_STORAGE_MS, the client assumes
+ * that it waits for the server's storage. The request then no longer counts as load of its path.
  */
 export const HELD_BY_STORAGE_MS = 2_000;
 /**
@@ -28,7 +28,7 @@ export const ANSWER_PART_COST_BYTES = 256;
 export const RATE_SPELL_MS = 20;
 /**
  * If bytes stay in flight for longer than RATE_FULL_TRIPS round trips, they are waiting for the link, so the spell measures the rate of the
- * path; otherwise, the spell gives only a lower bound of the rate.
+ * path. Otherwise, the spell gives only a lower bound of the rate.
  */
 export const RATE_FULL_TRIPS = 2;
 /**
@@ -75,8 +75,8 @@ export const OVERDUE_TRIPS = 4;
 /**
  * If a path has been unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
  * request in RATE_PROBE_SHARE (client/limits.ts) is copied, and only if the copy takes at most RATE_PROBE_MAX_MS on the unused path. While
- * more than half of the slots are free, the copy may take longer, namely the time for which the path has been unused, divided by
- * RATE_PROBE_TIME_PARTS, but at most RATE_PROBE_LONGEST_MS.
+ * more than half of the slots are free, the copy may take longer: 1/RATE_PROBE_TIME_PARTS of the time for which the path has been unused,
+ * but at most RATE_PROBE_LONGEST_MS.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 export const RATE_PROBE_MAX_MS = 250;
@@ -96,9 +96,9 @@ export const HEDGE_FACTOR = 3;
 /** Weight of one READ in the mean and the deviation of the durations of READs. */
 export const READ_TIME_GAIN = 1 / 16;
 /**
- * If the round trip of a path exceeds the shortest round trip of all paths by at most TRIP_SAME_MS, or is at most twice as long, only
- * 1/TRIP_SAME_PART of the difference counts. On a LAN, small differences between round trips come mostly from processor scheduling and must
- * not cause a path to remain unused.
+ * The round trip of a path is compared with the shortest one of all paths. If it is longer by at most TRIP_SAME_MS, or at most twice as
+ * long, only 1/TRIP_SAME_PART of the difference counts. On a LAN, small differences between round trips come mostly from processor
+ * scheduling and must not cause a path to remain unused.
  */
 export const TRIP_SAME_MS = 20;
 export const TRIP_SAME_PART = 16;
@@ -127,7 +127,7 @@ export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 
 // --- a path that delivers very slowly
 /**
- * A request that is unanswered after LATE_MS is copied to another path if no PONG proves that it has reached the server, or if the PONGs on
- * its path are equally late. The trunk looks for late requests every LATE_LOOK_MS (client/limits.ts).
+ * A request that is unanswered after LATE_MS is copied to another path, unless PONGs arrive in time and prove that it has reached the
+ * server. The trunk looks for late requests every LATE_LOOK_MS (client/limits.ts).
  */
 export const LATE_MS = 1_000;

@@ -1,6 +1,6 @@
 // Checks a trunk's paths periodically: sends PINGs, measures stalls of this process's event loop, reports suspect paths and closes dead
-// ones. path-verdict.ts judges each path, and the trunk decides what happens to requests and fences. Invariant: time during which this
-// process did not run does not count as silence of a path.
+// ones. The verdict on each path comes from path-verdict.ts, and the trunk decides what happens to requests and fences. Invariant: time
+// during which this process did not run does not count as silence of a path.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './path-verdict.ts';

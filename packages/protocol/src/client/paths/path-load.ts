@@ -1,6 +1,6 @@
 // Tracks the load and the performance of one path: unanswered bytes and rate in each direction, round trip, and the send time of each
-// request. Also holds the estimates that the scheduler makes at each pump of the trunk. scheduler.ts chooses the paths. Invariant:
-// `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates no memory.
+// request. Also holds the estimates that the scheduler makes at each pump of the trunk. The choice of a path is made in scheduler.ts.
+// Invariant: `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates no memory.
 
 import type { Histogram } from '@rsio/common/structures/histogram';
 import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from './limits.ts';
@@ -104,8 +104,8 @@ export class PathLoad {
   }
 
   /**
-   * True if the request in this slot has been in flight for LATE_MS and the storage is not the cause, because the request has not provably
-   * reached the server or because PONGs are late, too.
+   * True if the request in this slot has been in flight for LATE_MS and the storage cannot be the only cause: either the request has not
+   * provably reached the server, or PONGs are late, too.
    */
   isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
     const sentMs = this.sentMs[slot]!;

@@ -1,6 +1,6 @@
 // Decides whether a path becomes suspect, dead or deaf, as a pure function of a snapshot of the trunk. A suspect path needs no verdict to
-// recover, because the next answer or PONG on the path clears the suspicion. liveness.ts acts on the verdicts.
-// If all paths are equally silent, the server is considered slow: no path becomes suspect, and after the time `dead` all paths reconnect.
+// recover, because the next answer or PONG on the path clears the suspicion. The verdicts are carried out in liveness.ts. If all paths are
+// equally silent, the server is considered slow: no path becomes suspect, and after the time `dead` all paths reconnect.
 
 import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from './limits.ts';
 
@@ -26,10 +26,10 @@ export interface LivenessPicture {
 }
 
 /**
- * A path is `suspect` if requests are in flight and neither an answer nor a PONG has arrived for the time `suspect` or 8 smoothed round
- * trips, whichever is longer, while another path has delivered one. A path is `dead` if nothing has been received on it for the time
- * `dead`. A path is `deaf` if bytes arrive on it, but for the time `dead` nothing has shown that the server receives our bytes, and our
- * output has not moved.
+ * A path becomes `suspect` if requests are in flight on it and it has delivered no answer and no PONG for the suspect time, while another
+ * path has. The suspect time is the key `suspect` or 8 smoothed round trips, whichever is longer, but at most half of the time `dead`. A
+ * path is `dead` if nothing has been received on it for the time `dead`. A path is `deaf` if bytes arrive on it, but for the time `dead`
+ * nothing has shown that the server receives our bytes, and our output has not moved.
  */
 export type Verdict = 'keep' | 'suspect' | 'dead' | 'deaf';
 

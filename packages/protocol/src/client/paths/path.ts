@@ -40,8 +40,8 @@ export class Path implements ConnectionEvents {
   readonly load: PathLoad;
   isSuspect = false;
   /**
-   * True if the path ends, or has ended, for a reason that does not count against it: the end of the session, a BYE, or a server that is
-   * slow on all paths.
+   * True if the path ends, or has ended, for a reason that does not count against it, such as a BYE, the end of the session, or a server
+   * that is slow on all paths.
    */
   isBlameless = false;
   waitingSinceMs: number | null = null;
@@ -122,7 +122,7 @@ export class Path implements ConnectionEvents {
     return quietSinceMs(this);
   }
 
-  /** Called when our own event loop was stalled for `stallMs`. The path is not blamed for frames that it missed during the stall. */
+  /** Called when our own event loop was stalled for `stallMs`. The time of the stall does not count as silence of the path. */
   excuse(stallMs: number, nowMs: number): void {
     this.heartbeat.excuse(stallMs, nowMs);
     this.movedMs = Math.min(nowMs, this.movedMs + stallMs);

@@ -1,7 +1,7 @@
-// Measures how fast bodies move in one direction of one path: the number of bytes answered is divided by the time during which any bytes
-// were in flight, over periods called spells. Pure, allocates nothing. path-load.ts has a meter for each direction and measures round
-// trips. Invariant: a spell in which the pipe was not full shows only a lower bound of the rate, so it may raise the estimate but never
-// lowers it.
+// Measures how fast bodies move in one direction of one path, over periods called spells. The rate is the number of bytes answered, divided
+// by the time during which any bytes were in flight. Pure, allocates nothing. Each direction has its own meter in path-load.ts, which also
+// measures round trips. Invariant: a spell in which the pipe was not full shows only a lower bound of the rate, so it may raise the
+// estimate but never lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,

@@ -1,7 +1,7 @@
 // Chooses the path for a request by estimated completion time, as a pure function of a snapshot of the trunk. `prepare` makes the estimates
-// once for each pump, and `choosePath` compares them for each request; neither allocates memory. path-load.ts measures the paths, and the
-// dispatcher decides when to send. Invariant: a path that already carries a copy of the request is never chosen, and a suspect path is
-// chosen only if all paths are suspect.
+// once for each pump, and `choosePath` compares them for each request; neither allocates memory. Rates and round trips are measured in
+// path-load.ts, and the dispatcher decides when to send. Invariant: a path that already carries a copy of the request is never chosen, and
+// a suspect path is chosen only if all paths are suspect.
 //   The completion time is the delay, plus (unanswered bytes + bytes of this request) / rate in the slower of the two directions.
 //   The delay is the round trip, plus the time for which the path has been silent for longer than expected.
 
@@ -69,8 +69,8 @@ export function prepare(paths: readonly PathPicture[], nowMs: number): void {
 }
 
 /**
- * Returns the path to use, or null if the request must be held back, because no path may take it or because waiting for the best path is
- * better than using another path. `carried`: numbers of the paths that already have a copy of the request.
+ * Returns the path to use. Returns null if no path may take the request, or if waiting for the best path is better than using another path.
+ * `carried`: numbers of the paths that already have a copy of the request.
  */
 export function choosePath<P extends PathPicture>(
   paths: readonly P[],
@@ -96,7 +96,7 @@ export function leastBusy<P extends PathPicture>(
   let isSuspect = true;
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
-    // Skip suspect paths if any path is good, even if the good path is full or already has a copy, because a request on a suspect path
+    // Skip suspect paths if any other path is good, even if the good path is full or already has a copy. On a suspect path, the request
     // would wait until that path dies.
     if (path.isSuspect && !isSuspect) continue;
     if (!path.isSuspect && isSuspect) {

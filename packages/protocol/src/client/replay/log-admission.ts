@@ -3,7 +3,7 @@
 // already flushes the log when it is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log, if the
 // change is too large for the log, or if all logs together have used up `log-total` and this log cannot free any memory. A volume therefore
 // never waits for another volume. Invariants: if there is a log, a change is sent only after room for it was reserved; at most one FLUSH
-// that the client itself sends for the log is in flight.
+// that the client itself sends is in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';

@@ -1,7 +1,7 @@
 // Stores the written sectors of the replay log in blocks of 4 KiB at aligned positions of the volume, together with the age of each sector.
 // A newer write overwrites an older write in place, so that data is never split, moved or fragmented, and memory is used in whole blocks.
-// Blocks come from slabs. replay-log.ts defines what an age means and limits the number of blocks. Invariant: every block in use has a live
-// sector.
+// Blocks come from slabs. The meaning of an age and the maximum number of blocks are defined in replay-log.ts. Invariant: every block in
+// use has a live sector.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

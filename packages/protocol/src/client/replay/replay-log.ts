@@ -1,5 +1,5 @@
 // The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): every WRITE, ZERO and DISCARD that was answered but is not yet covered by
-// a successful FLUSH, so that the client can restore them when the storage starts a new incarnation. The attachment queues and sends the
+// a successful FLUSH. The client sends these changes again when the storage starts a new incarnation. The attachment queues and sends the
 // requests. Invariants: memory is reserved before a request is sent. Used and reserved memory together stay within the log's size, except
 // that whole slabs are allocated. The log's incarnation changes only after everything in the log was replayed to the new incarnation.
 

@@ -1,6 +1,6 @@
 // The zeroed and discarded ranges of the replay log, sorted by first sector. A range has no data, so it needs memory only for its record. A
-// newer change cuts or splits the older ranges that it overlaps. replay-log.ts limits the number of ranges. Invariant: no two ranges share
-// a sector.
+// newer change cuts or splits the older ranges that it overlaps. The number of ranges is limited in replay-log.ts. Invariant: no two ranges
+// share a sector.
 
 export interface ReplayRange {
   readonly begin: number;

@@ -1,5 +1,5 @@
 // One replay of a log (docs/PROTOCOL.md, R2 i): turns the log into requests within the protocol's limits. The order of these requests does
-// not matter, because no two of them share a sector. replay-sender.ts sends the requests. Invariant: the log does not change during a
+// not matter, because no two of them share a sector. The requests are sent by replay-sender.ts. Invariant: the log does not change during a
 // replay. An interrupted replay is discarded, and the next one begins with the first piece.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,6 +1,6 @@
 // Implements the client's side of the slot rules (docs/PROTOCOL.md, S1 to S6). A slot holds one request and records every path that still
-// owes an answer to a copy of the request. scheduler.ts chooses the paths. Invariant: a slot becomes free only after its result has arrived
-// and every copy was answered on its own path or fenced (S4).
+// owes an answer to a copy of the request. The choice of a path is made in scheduler.ts. Invariant: a slot becomes free only after its
+// result has arrived and every copy was answered on its own path or fenced (S4).
 
 import { assert } from '@rsio/common/lib/assert';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
@@ -154,8 +154,8 @@ export class Slots {
 
   /**
    * Abandons and returns the requests for which `isOver` is true, all of which use `handle`. The slots of these requests stay quarantined
-   * until `revoked` or a new session, because if every copy of a request was lost with its path, the client does not know whether the
-   * server has seen the seq of the request.
+   * until `revoked` or a new session. The reason is that if every copy of a request was lost with its path, the client does not know
+   * whether the server has seen the request's seq.
    */
   abandon(handle: number, isOver: (request: Request) => boolean): Request[] {
     const given: Request[] = [];
