@@ -9,7 +9,7 @@ import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
 
 export interface FirstHandshakeEvents {
-  /** Called when another path takes the first handshake over; the slow path then closes its connection at once. */
+  /** Called when another path takes over the first handshake; the slow path then closes its connection at once. */
   overtaken(afterMs: number): void;
 }
 
