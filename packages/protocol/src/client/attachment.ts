@@ -390,7 +390,7 @@ export class Attachment {
     request.events?.requestDone(request, status);
   }
 
-  /** Queues the unanswered requests, so that they are sent again, changes first. */
+  /** Queues the unanswered requests for sending again, with the changes first. */
   private recover(unanswered: readonly Request[]): void {
     const all = [...this.stale, ...unanswered];
     this.stale = [];

@@ -19,8 +19,8 @@ import type { Trunk } from './trunk.ts';
 
 export interface OpenerEvents {
   /**
-   * Called when the attachment is open, for the first time or again. `isNewIncarnation`: true if the storage has started a new incarnation,
-   * so that it may have lost unflushed writes.
+   * Called when the attachment is open, for the first time or again. `isNewIncarnation`: true if the storage has started a new incarnation
+   * and may have lost unflushed writes.
    */
   opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
   /**

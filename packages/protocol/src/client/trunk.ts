@@ -175,7 +175,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** True if a WELCOME may use this path number: it belongs neither to a live path nor to a dead one that is not fenced yet. */
+  /** True if a WELCOME may use this path number, because neither a live path nor a dead path that is not fenced yet has it. */
   isNumberFree(number: number): boolean {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }

@@ -7,7 +7,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { PathTransport, TransportEvents } from '../link/path-transport.ts';
 
 export interface LinkShape {
-  /** `takeMs`: delay until the network has read the bytes of a send. `travelMs`: travel time of these bytes. Both in ms. */
+  /** `takeMs`: delay until the network has read the bytes that an end sends. `travelMs`: travel time of these bytes. Both in ms. */
   takeMs(): number;
   travelMs(): number;
   /** Number of bytes received in the next piece. The remaining bytes follow `restMs` later. */

@@ -8,7 +8,7 @@ const MIB = 1024 * KIB;
 
 // --- a path of a session
 /**
- * If a request has provably reached the server (a later PING got its PONG) but is unanswered for HELD_BY_STORAGE_MS, the client assumes
+ * If a request has provably reached the server (a later PING was answered) but is unanswered for HELD_BY_STORAGE_MS, the client assumes
  * that it waits for the server's storage. The request then no longer counts as load of its path.
  */
 export const HELD_BY_STORAGE_MS = 2_000;

@@ -49,7 +49,7 @@ export class PathLoad {
   requests = 0;
   /** Round trip with nothing else in flight, in ms; null if unknown. */
   tripMs: number | null = null;
-  /** Send time of the newest PING that got its PONG. Everything sent before that PING has reached the server. */
+  /** Send time of the newest PING that the server has answered with a PONG. Everything sent before that PING has reached the server. */
   pingedMs = Number.NEGATIVE_INFINITY;
   // Estimates that `prepare` in scheduler.ts makes at each pump of the trunk.
   receivingMsPerByte = 0;

@@ -77,7 +77,7 @@ export class Slots {
     return this.free.length > (reserved ? 0 : SLOTS_RESERVED);
   }
 
-  /** Assigns the slot that has been free for longest to the request. The caller has checked `hasRoom`. */
+  /** Assigns the slot that has been free for longest to the request. The caller must have checked `hasRoom`. */
   take(request: Request): number {
     const index = this.free.shift();
     assert(index !== undefined, 'No free slot');
