@@ -39,8 +39,8 @@ export const RECONNECT_FIRST_MS = 20;
 export const RECONNECT_MIN_MS = 100;
 export const RECONNECT_MAX_MS = 5_000;
 /**
- * Factor by which each wait before a reconnect exceeds the previous one. Because of this growth, the client may notice the end of an outage
- * late, by up to about half the length of the outage.
+ * Factor by which each wait before a reconnect exceeds the previous one. With a factor of 1.5, the client notices the end of an outage late
+ * by at most about half the length of the outage.
  */
 export const RECONNECT_GROWTH = 1.5;
 /**

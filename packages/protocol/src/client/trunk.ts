@@ -175,7 +175,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** True if a WELCOME may use this path number, because neither a live path nor a dead path that is not fenced yet has it. */
+  /** True if a WELCOME may use this path number. A number is not free if a live path has it, or a dead path that is not fenced yet. */
   isNumberFree(number: number): boolean {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }

@@ -67,7 +67,7 @@ export class Liveness {
     this.events.checked();
   }
 
-  /** Reports, once for each period in which all paths are quiet, that they have become quiet, so that the owner can try other paths. */
+  /** Reports the start of each period in which all paths are quiet, so that the owner can try other paths. */
   private reportQuiet(paths: readonly Path[], nowMs: number): void {
     const areQuiet = paths.length > 0 && paths.every((path) => isQuiet(path, this.times, nowMs));
     if (areQuiet && !this.wereQuiet) this.events.allQuiet();

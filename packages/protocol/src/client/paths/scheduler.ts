@@ -112,10 +112,7 @@ export function leastBusy<P extends PathPicture>(
   return best;
 }
 
-/**
- * Value by which paths are compared: the completion time, which is reduced for an idle path. The reduction does not change the order of
- * idle paths.
- */
+/** Value by which paths are compared: the completion time, which is reduced for idle paths without changing their order. */
 function weight({ requests }: LoadPicture, ms: number): number {
   return requests === 0 ? Math.max(ms - IDLE_SAME_MS, ms / IDLE_SAME_PART) : ms;
 }
@@ -196,7 +193,7 @@ function assumedTripMs(tripMs: number, best: number): number {
 }
 
 /**
- * Paths that are nearly as fast as the best, or whose capacity is unknown, count as equal to the best, so that they share a common
+ * Paths that are nearly as fast as the fastest path, or whose capacity is unknown, count as equally fast, so that they share a common
  * bottleneck equally. Otherwise, a path that has a low estimate only because it carried few requests would continue to get few requests.
  */
 function assumedRate({ bytesPerMs, isLimit }: MeterPicture, best: number): number {

@@ -1,7 +1,7 @@
 // The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): every WRITE, ZERO and DISCARD that was answered but is not yet covered by
 // a successful FLUSH. The client sends these changes again when the storage starts a new incarnation. The attachment queues and sends the
-// requests. Invariants: memory is reserved before a request is sent. Used and reserved memory together stay within the log's size, except
-// that whole slabs are allocated. The log's incarnation changes only after everything in the log was replayed to the new incarnation.
+// requests. Invariants: memory is reserved before a request is sent. The memory used and reserved stays within the log's size, apart from
+// the rounding up to whole slabs. The log's incarnation changes only after everything in the log was replayed to the new incarnation.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -45,8 +45,8 @@ export class ReplayLog {
    */
   private age = 1;
   /**
-   * Lowest valid mark. An answer to a FLUSH with a smaller mark covers nothing, because the session or the incarnation was lost, or because
-   * a later FLUSH was answered first.
+   * Lowest valid mark. The answer to a FLUSH whose mark is smaller than `marksFrom` covers nothing, because the session or the incarnation
+   * was lost, or because a later FLUSH was answered first.
    */
   private marksFrom = 1;
   private replay: Replay | null = null;

@@ -1,5 +1,5 @@
 // One request on its way through a trunk, and the length of the segments into which the client cuts large I/O. A request belongs to the
-// code that created it and may reuse it, except from `submit` until `requestDone`, when it belongs to the trunk. Invariant: the trunk never
+// trunk from `submit` until `requestDone`, and otherwise to the code that created it and that may reuse it. Invariant: the trunk never
 // touches `buffer` after `requestDone`; answers that arrive later are received elsewhere.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
