@@ -16,15 +16,11 @@ import type { Request } from './requests/request.ts';
 
 export type AttachmentPhase = 'opening' | 'replaying' | 'resending' | 'ready' | 'revoked' | 'failed' | 'closed';
 
-//   `opening` changes to `resending` when OPEN is answered and there is nothing to replay.
-//   `opening` changes to `replaying` when OPEN is answered and the storage has started a new incarnation.
-//   `replaying` changes to `resending` when the whole log has been replayed and answered.
-//   `resending` changes to `ready` when all changes that were sent again have been answered.
-//   `replaying`, `resending` and `ready` change to `revoked` when a request is answered STALE or the I/O is abandoned.
-//   `revoked` changes to `opening` when the server has no more requests for the revoked handle.
-//   `replaying`, `resending`, `ready` and `revoked` change to `opening` when the session is lost.
-//   Any phase except `closed` changes to `failed` when the volume has been replaced or the server refuses OPEN permanently.
-//   Any phase changes to `closed` when the attachment is closed.
+//   opening --OPEN answered, nothing to replay--> resending --all changes answered--> ready
+//   opening --OPEN answered, new incarnation--> replaying --whole log answered--> resending
+//   replaying, resending, ready --STALE, or I/O abandoned--> revoked --server has none of its requests--> opening
+//   replaying, resending, ready, revoked --session lost--> opening
+//   any but closed --volume replaced, or OPEN refused permanently--> failed        any --> closed
 const PHASES: StateTable<AttachmentPhase> = {
   opening: ['replaying', 'resending', 'failed', 'closed', 'opening'],
   replaying: ['resending', 'revoked', 'opening', 'failed', 'closed'],

@@ -40,13 +40,12 @@ import type { PathLatencies, PathTotals } from './paths/path-load.ts';
 import type { Path } from './paths/path.ts';
 import type { PathStatusEvents, Presentation, Trunk } from './trunk.ts';
 
-//   `down` and `probation` change to `connecting` when the wait before the next attempt is over.
-//   `connecting` changes to `proving` when the TCP connection is established.
-//   `proving` changes to `up` when WELCOME has arrived.
-//   `up` changes to `suspect` when the trunk suspects the path, and back to `up` when the path answers again.
-//   `connecting` and `proving` change to `down` when the attempt fails.
-//   `up` and `suspect` change to `down` when the connection ends, or to `probation`, a longer wait, if the path has failed too often.
-//   Any state changes to `retired` when the path is not wanted any more.
+//   down or probation --wait over--> connecting --TCP--> proving --WELCOME--> up <--silence, answer--> suspect
+//    ^                                   |                  |                 |                         |
+//    +---------- attempt failed ---------+------------------+--connection lost+-------------------------+
+//
+// A path that has failed too often goes to `probation` instead of `down`, where it waits longer. Any state changes to `retired` when the
+// path is not wanted any more.
 const STATES: StateTable<PathState> = {
   down: ['connecting', 'retired'],
   connecting: ['proving', 'down', 'retired'],
