@@ -6,7 +6,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {
-  /** Number of lines that have been written (at most BATCHED_LINES_NAMED_MAX), and number of lines that have only been counted. */
+  /** The number of lines written (at most BATCHED_LINES_NAMED_MAX), and the number of further lines, which are only counted. */
   written: number;
   counted: number;
   readonly writeCounted: (count: number) => void;
@@ -48,7 +48,7 @@ export class BatchedLines {
 export class IncarnationEvents {
   private readonly clock: Clock;
   private readonly report: (server: string, message: string) => void;
-  /** Key: server. Value: labels of the server's volumes that will be reported. */
+  /** Key: server. Value: labels of the server's volumes that the next report covers. */
   private readonly volumes = new Map<string, string[]>();
   private timer: Timer | null = null;
 

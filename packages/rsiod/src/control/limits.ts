@@ -2,8 +2,7 @@
 // bounds agree with those of other folders.
 
 /**
- * After this time, a series of probes starts no further probe, so that the last one finishes before the command that requested the series
- * times out.
+ * After this time, a series of probes starts no further probe. The last probe therefore finishes before the requesting command times out.
  */
 export const PROBES_TIME_MAX_MS = 40_000;
 
@@ -11,9 +10,10 @@ export const PROBES_TIME_MAX_MS = 40_000;
 export const RESTART_ANSWER_MS = 100;
 
 /**
- * If a server's storage starts a new incarnation and the client has no data to replay, the affected volumes are reported together,
- * BATCHED_LINES_MS after the first of them. The report names up to BATCHED_LINES_NAMED_MAX volumes and counts the others. If many volumes
- * log the same text at the same time, BATCHED_LINES_NAMED_MAX of these lines are written, and one further line counts the others.
+ * If a server's storage starts a new incarnation and the client has no data to replay, one report covers all affected volumes. The report
+ * is made BATCHED_LINES_MS after the first volume is affected. The report names up to BATCHED_LINES_NAMED_MAX volumes and counts the
+ * others. If many volumes log the same text at the same time, BATCHED_LINES_NAMED_MAX of these lines are written, and one further line
+ * counts the others.
  */
 export const BATCHED_LINES_MS = 1_000;
 export const BATCHED_LINES_NAMED_MAX = 5;

@@ -1,6 +1,6 @@
 // The interface that the daemon needs from every frontend. A frontend gives programs on this machine access to volumes, either through the
 // NBD socket or through devices. The file volumes/frontend-volume.ts defines what a frontend needs from a volume. Invariants: programs can
-// use a volume through a frontend from the call of `show` until `hide` or `drop`; a volume that is in use is never taken away without
+// use a volume through a frontend from the call to `show` until `hide` or `drop`; a volume that is in use is never taken away without
 // force.
 
 import { RsError } from '@rsio/common/lib/errors';
@@ -16,8 +16,7 @@ export interface ShownAs {
 
 export interface FrontendEvents {
   /**
-   * Users have lost data. `volume` is the volume whose devices are being removed, or null if the data was lost in the crash of an earlier
-   * process.
+   * Reports that the users of a volume's devices have lost data. `volume` is null if the data was lost because an earlier process crashed.
    */
   dataLost(volume: Pick<VolumeIdentity, 'namespace' | 'name' | 'universe'> | null, message: string): void;
 }

@@ -1,7 +1,7 @@
 // The working process's end of the link to its keeper. The keeper holds copies of the working process's descriptors. A comment in
 // helpers/keeper.pl describes the lines that are sent over the link. Invariants: `begun` resolves only after everything that the previous
-// process left behind has been received. If the keeper is gone, this process exits too, because another daemon could start. Each question
-// to the keeper is answered, or fails, within KEEPER_ANSWER_MS.
+// process left behind has been received. If the keeper is gone, this process exits, because another daemon may then be started. Each
+// question to the keeper is answered, or fails, within KEEPER_ANSWER_MS.
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -32,7 +32,7 @@ export interface Inheritance {
 
 export interface KeeperLinkPorts {
   readonly clock: Clock;
-  /** Called when the keeper is gone, so that only this process still has the descriptors. */
+  /** Called when the keeper is gone and only this process still has the descriptors. */
   readonly lost: () => void;
 }
 

@@ -1,8 +1,8 @@
 // Finds the users of a volume's devices and describes them in readable text: mount points (also in other mount namespaces), stacked
 // devices, swap and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins
-// share its result, because many volumes may be detached at once. If /proc does not show a user of a device, the kernel still refuses to
-// remove the device. Invariants: a walk reads only files whose content the kernel has in memory, so that it causes no I/O on rsiod's own
-// devices. The result of a request is never older than the request.
+// share its result, because many volumes may be detached at once. Even if /proc does not show a user of a device, the kernel refuses to
+// remove the device while it is in use. Invariants: a walk reads only files whose content the kernel has in memory, so that it causes no
+// I/O on rsiod's own devices. The result of a request is never older than the request.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';

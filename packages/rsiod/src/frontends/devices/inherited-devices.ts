@@ -17,7 +17,7 @@ import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
-  /** In the mount table, the sources of all raw devices of daemons with the same RUN begin with this prefix. */
+  /** Prefix of a raw device's source in the mount table. Daemons with the same RUN use the same prefix. */
   readonly sourcePrefix: string;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;

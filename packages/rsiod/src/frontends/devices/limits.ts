@@ -1,7 +1,7 @@
 // Bounds for the code in rsiod's frontends/devices/ folder. The names of the bounds contain their units. The file src/limits.ts asserts
 // that these bounds agree with those of other folders.
 
-/** Time that the users of a device have to write their data before the device is forcibly removed. */
+/** Time allowed for the users of a device to write their data before the device is forcibly removed. */
 export const DEVICE_FORCE_MS = 3_000;
 /** Maximum number of processes that an error message names as users of a device. Further processes are only counted. */
 export const DEVICE_USERS_NAMED_MAX = 5;

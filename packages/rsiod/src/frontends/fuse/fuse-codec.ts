@@ -32,8 +32,8 @@ export class FuseHeader {
 }
 
 /**
- * `good` means that the header has been decoded, and that the body is long enough for the opcode or the opcode is unknown. `short` means
- * that the request can be answered, but its body cannot be decoded. `bad` means that the request cannot even be answered.
+ * `good` means that the header has been decoded and that the body is long enough for the opcode. An unknown opcode needs no body. `short`
+ * means that the request can be answered, but its body cannot be decoded. `bad` means that the request cannot even be answered.
  */
 export type HeaderVerdict = 'good' | 'short' | 'bad';
 

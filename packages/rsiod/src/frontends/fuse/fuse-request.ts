@@ -23,7 +23,7 @@ export class FuseRequest implements VolumeIo {
   seeks: 'data' | 'hole' | null = null;
   /** True once the kernel has the answer, which may be before the volume has completed the request. */
   isAnswered = false;
-  /** Timer that answers the request early after its program has been interrupted; null if the program has not been interrupted. */
+  /** Timer that answers the request early after the requesting program has been interrupted; null if it has not been interrupted. */
   interrupted: Timer | null = null;
   private readonly completed: (request: FuseRequest, status: Status) => void;
 

@@ -149,7 +149,7 @@ export class FuseSession {
     return false;
   }
 
-  /** Answers all unanswered requests with EIO, and from now on also every new request that needs the volume. */
+  /** Answers all unanswered requests with EIO. From now on, new requests that need the volume get the same answer. */
   stop(): void {
     this.isStopped = true;
     for (const request of this.active) this.abandon(request, ERRNO.EIO);

@@ -1,6 +1,6 @@
 // One raw device: a FUSE file system that consists of one file, mounted on a regular file. fuse-session.ts answers requests; fuse-device.ts
-// owns the descriptor. Invariants: while the file is mounted, only child processes access it, because this process would wait for itself;
-// if creating the device fails, neither the mount nor the file remains.
+// owns the descriptor. Invariants: while the file is mounted, only child processes access it, because an access by this process would make
+// it wait for itself; if creating the device fails, neither the mount nor the file remains.
 
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
@@ -194,7 +194,7 @@ export async function unmountLazily(clock: Clock, file: string): Promise<void> {
   if (await isMounted(file)) await runCommand(clock, 'umount', ['-i', '-l', file]);
 }
 
-/** Removes the empty file of the mount point, unless something is mounted on it. */
+/** Removes the empty file that serves as the mount point, unless something is mounted on it. */
 export async function removeFile(file: string): Promise<void> {
   if (await isMounted(file)) return;
   await unlink(file).catch((error: unknown) => {

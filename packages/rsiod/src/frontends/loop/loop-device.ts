@@ -1,6 +1,6 @@
-// One block device: a loop device that uses direct I/O on a raw device, and a symbolic link to the loop device at the volume's path. The
-// kernel does the I/O. Invariant: rsiod changes a loop device only while its own file backs the device, because another program may already
-// be using a loop device that has been detached.
+// One block device, which is a loop device that uses direct I/O on a raw device. A symbolic link at the volume's path leads to the loop
+// device. The kernel does the I/O. Invariant: rsiod changes a loop device only while its own file backs the device, because another program
+// may already be using a loop device that has been detached.
 
 import { lstat, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -100,7 +100,7 @@ export class LoopDevice {
     for (const { mountPoint } of mounted) await runCommand(this.options.clock, 'sync', ['--file-system', mountPoint]);
   }
 
-  /** Detaches the loop device. Throws E_IN_USE if the device is open; the device then disappears when its last user closes it. */
+  /** Detaches the loop device. Throws E_IN_USE if the device is open; the kernel then detaches it when its last user closes it. */
   async remove(): Promise<void> {
     const { clock, node, nodes } = this.options;
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
@@ -113,7 +113,7 @@ export class LoopDevice {
     await removeLink(node);
   }
 
-  /** Removes the link and detaches the loop device, which the kernel removes after its last user has closed it. */
+  /** Removes the link and detaches the loop device. If the device is open, the kernel detaches it when its last user closes it. */
   async abandon(): Promise<void> {
     const { clock, node, nodes } = this.options;
     await removeLink(node);

@@ -1,7 +1,7 @@
 // The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. The file
-// nbd-connection.ts implements the protocol, daemon/unix-socket.ts creates the socket, and socket-group.ts sets its group. Invariant: a
-// connection counts against NBD_CONNECTIONS_MAX, and as a user of its volume, until the volume has completed all its requests, even if the
-// connection was closed earlier.
+// nbd-connection.ts implements the protocol, daemon/unix-socket.ts creates the socket, and socket-group.ts sets its group. Invariant:
+// until the volume has completed all requests from a connection, the connection counts against NBD_CONNECTIONS_MAX and as a user of the
+// volume, even if the connection has been closed.
 
 import { createServer, type Server, Socket } from 'node:net';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';

@@ -203,8 +203,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   left(requests: number, dataBytes: number, failed: boolean): void {
     this.requestsOut -= requests;
     this.bytesOut -= dataBytes;
-    // Only a reply that has actually been sent admits further requests. If failed replies admitted them too, requests that a vanished
-    // client left in the socket could be executed after requests of the client's successor.
+    // Only a reply that has actually been sent admits further requests. A failed reply admits none. Otherwise, requests that a
+    // vanished client has left in the socket could be executed after newer requests on another connection.
     if (!failed && !this.isDead) this.events.roomAgain();
     if (this.underWay === 0) this.events.settled();
   }

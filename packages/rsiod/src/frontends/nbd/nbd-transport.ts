@@ -6,8 +6,8 @@ import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 
 export interface NbdTransport {
   /**
-   * Calls `sent` once, in a later event, when the bytes have been written or, with `failed`, can no longer be written. The caller may
-   * re-use the bytes only after that call.
+   * Calls `sent` once, in a later event, when the bytes have been written or when they can no longer be written (`failed`). The caller
+   * may re-use the bytes only after that call.
    */
   write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
   /** Writes between `cork` and `uncork` are sent in one system call. */

@@ -20,8 +20,8 @@ export interface LargeReply {
 
 export interface ReplyOutputEvents {
   /**
-   * Called when the replies to `requests` requests, with `dataBytes` bytes of data in total, have been sent or, with `failed`, can no
-   * longer be sent.
+   * Called when the replies to `requests` requests, with `dataBytes` bytes of data in total, have been sent or when they can no
+   * longer be sent (`failed`).
    */
   left(requests: number, dataBytes: number, failed: boolean): void;
   /** Called when an event handler of this class has thrown an exception. */

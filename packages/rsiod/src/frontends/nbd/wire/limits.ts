@@ -8,7 +8,7 @@ const MIB = 1024 * KIB;
 
 export const NBD_CONNECTIONS_MAX = 256;
 /**
- * Maximum number of connections that are sent a refusal at the same time, and maximum time that each refusal may take. Any further
+ * Maximum number of connections that rsiod refuses with a message at the same time, and maximum time for each refusal. Any further
  * connection is closed without a message.
  */
 export const NBD_REFUSED_MAX = 16;

@@ -36,7 +36,7 @@ export interface RequestSink {
   header(header: NbdRequestHeader): HeaderVerdict;
   payloadTarget: Buffer;
   payloadOffset: number;
-  /** Called when the payload of the last header that the sink answered with `payload` is complete. */
+  /** Called when the sink has answered a header with `payload` and the whole payload has been copied. */
   payload(): void;
   /** Called when the bytes are not a request, so that nothing after them can be decoded. */
   badRequest(magic: number): void;
@@ -156,8 +156,8 @@ export class NbdRequestDecoder {
 }
 
 /**
- * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. No volume extends
- * beyond VOLUME_MAX_BYTES, which is block-aligned, so the request is refused only because it is past the end.
+ * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. This value is
+ * block-aligned, so a request with such an offset is refused because it is past the end, not because it is unaligned.
  */
 export function offsetBytes(high: number, low: number): number {
   const bytes = high * U32 + low;
@@ -190,7 +190,7 @@ export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, typ
   return at + CHUNK_HEADER_BYTES;
 }
 
-/** Writes the header and the offset that precede the data of a READ reply that consists of one chunk. */
+/** Writes the header and the offset that precede the data in a one-chunk READ reply. */
 export function writeDataChunkPrefix(
   into: Buffer,
   at: number,

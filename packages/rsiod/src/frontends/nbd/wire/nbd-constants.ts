@@ -67,7 +67,7 @@ export const OPTION_REPLY_HEADER_BYTES = 20;
 export const REQUEST_HEADER_BYTES = 28;
 export const SIMPLE_REPLY_BYTES = 16;
 export const CHUNK_HEADER_BYTES = 20;
-/** Length of the header and the offset before the data of an OFFSET_DATA chunk. No longer prefix can precede the data of a READ. */
+/** Length of the header and the offset before the data in an OFFSET_DATA chunk. The data of a READ never has a longer prefix. */
 export const DATA_CHUNK_PREFIX_BYTES = CHUNK_HEADER_BYTES + 8;
 /** Number of zero bytes at the end of the answer to EXPORT_NAME, unless the client has declined them. */
 export const EXPORT_NAME_PADDING_BYTES = 124;
