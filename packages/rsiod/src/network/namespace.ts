@@ -155,8 +155,8 @@ export class Namespace {
   }
 
   /**
-   * Maps the position of each `[server]` section to the proven server to which the section leads, even if no path of that section is
-   * currently wanted.
+   * Maps the position of each `[server]` section to its server, if that server has proved its identity. Sections without a wanted path are
+   * included.
    */
   serversBySection(): ReadonlyMap<number, Server> {
     const { whole, config, locals } = this.setup;
@@ -300,7 +300,7 @@ export class Namespace {
         const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
         if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
         else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
-        // Inform the server object only if `lastError` is the error with which this attempt has failed.
+        // Inform the server object only if `lastError` is the error of this attempt.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());

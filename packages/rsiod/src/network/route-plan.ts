@@ -118,7 +118,7 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 }
 
 /**
- * Returns the first `[server]` section that leads to a server. If no section leads to the server, returns null, and the plan ignores the
+ * Returns the first `[server]` section that leads to the given server. If no section leads to it, returns null, and the plan ignores the
  * interfaces that the server reports. A section leads to a server if the server has proved its identity at the section's end point, or has
  * reported that end point.
  */
@@ -137,8 +137,8 @@ class Plan {
   /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
   /**
-   * Maps each end point that a connected server reports, and at which this server has proved its identity, to the serverid. If another
-   * server reports the same end point, that report is ignored.
+   * Maps end points to serverids. Contains each end point that a connected server reports and at which it has proved its identity. If
+   * another server reports the same end point, that report is ignored.
    */
   private readonly proved: ReadonlyMap<string, number>;
 
@@ -247,7 +247,9 @@ class Plan {
     return !this.listed.has(key) && (remote.serverid === serverid || named.has(key));
   }
 
-  /** True if a working path to the server stays in the plan even when the end points that the server no longer reports are dropped. */
+  /**
+   * True if at least one working path to the server remains in the plan after the end points that are no longer reported have been dropped.
+   */
   private hasLastingPath(server: ServerPicture): boolean {
     return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
   }

@@ -72,8 +72,9 @@ export class Server {
   readonly opener: Opener;
   private readonly clock: Clock;
   private readonly ports: ServerPorts;
-  /** The newest generation of the list that the server has announced in this session, and the generation from which `interfaces` comes. */
+  /** The newest generation of the list that the server has announced in this session. */
   private newestGeneration = 0;
+  /** Generation of the list from which `interfaces` was taken. */
   private interfacesGeneration = 0;
   private isListRequested = false;
   /** Attachments whose first OPEN was in flight when a list arrived. The list may be newer than the answer to the OPEN. */
@@ -195,8 +196,8 @@ export class Server {
 
   /**
    * Asks the server why a volume is missing from its list. Resolves with null if the server has no such volume for this client or does not
-   * answer in time. The request is an OPEN that resumes a hold that no client has. The server refuses such a request unless the volume is
-   * shared; if a shared volume was added after the list was sent, the handle is closed at once.
+   * answer in time. The request is an OPEN that resumes a hold that does not exist (NO_HOLD). The server grants such an OPEN only for a
+   * shared volume, which may have been added after the list was sent. The client then closes the handle at once.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);
@@ -255,9 +256,10 @@ export class Server {
 
   /**
    * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
-   * list does not name this client as a holder of the volume, although the list may be older than the hold. A handle is also verified if
-   * the replay log contains writes, because the storage may have lost them. If the first OPEN of a volume is still in flight, its handle is
-   * verified later, because the answer may be older than the list. SETTLED verifies handles that are opened after the list has arrived.
+   * list does not name this client as a holder of the volume. The verification may be unnecessary, because the list may be older than the
+   * hold. A handle is also verified if the replay log contains writes, because the storage may have lost them. If the first OPEN of a
+   * volume is still in flight, its handle is verified later, because the answer may be older than the list. If a volume is opened again
+   * after the list has arrived, SETTLED verifies its new handle.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {

@@ -74,8 +74,8 @@ export class RangeLock {
   }
 
   /**
-   * Decrements `blockers` of each waiting entry of this kind that overlaps `entry`, beginning at `from`. Appends entries that may now
-   * proceed to `free`.
+   * Decrements `blockers` in every waiting entry that has this kind and overlaps `entry`; the search begins at `from`. Appends entries that
+   * may now proceed to `free`.
    */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {

@@ -13,7 +13,7 @@ export type StorageStallEvent = 'stands-still' | 'moves';
 export interface StorageStallLook {
   /** True while the volume has a path and is open. */
   readonly isReady: boolean;
-  /** Time since which I/O has been outstanding and none has completed; null if no I/O is outstanding. */
+  /** Start of the current period in which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   readonly waitingSinceMs: number | null;
 }
 

@@ -56,7 +56,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
   outstanding = 0;
-  /** Time (monotonic ms) since which I/O has been outstanding and none has completed; null if no I/O is outstanding. */
+  /** Start (monotonic ms) of the current period in which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
   private readonly serverName: (() => string) | null;
@@ -314,8 +314,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // Refuse partly covered blocks of a shared volume: if another client wrote to such a block between this client's read and write, the
-    // other client's write would be lost.
+    // Refuse changes that cover blocks of a shared volume only partly. If another client wrote to such a block between this client's read
+    // and its write, the other client's write would be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
     return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;

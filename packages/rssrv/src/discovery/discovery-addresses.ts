@@ -1,7 +1,7 @@
-// Determines the addresses on which a server receives discovery datagrams and the interfaces that answer them, and remembers the addresses
-// of clients that have proved their identity. Pure; discovery-service.ts owns the sockets. Invariants: Each pair of address and port occurs
-// once, so that a request is received only once even if several interfaces share a subnet. The number of known addresses is bounded, and a
-// known address grants no rights, because an address proves nothing.
+// Determines on which addresses a server receives discovery datagrams, and which interfaces answer them. Remembers the addresses of clients
+// that have proved their identity. Pure; discovery-service.ts owns the sockets. Invariants: Each pair of address and port occurs once, so
+// that a request is received only once even if several interfaces share a subnet. The number of known addresses is bounded, and a known
+// address grants no rights, because an address proves nothing.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -47,8 +47,8 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
 }
 
 /**
- * Returns the server's addresses that answer a request sent to a broadcast address, best first: addresses in the subnet of the sender, then
- * other addresses with this broadcast address. On the loopback interface, all subnets have the same broadcast address.
+ * Returns the server's addresses that answer a request sent to a broadcast address. Addresses in the sender's subnet come first. On the
+ * loopback interface, all subnets have the same broadcast address.
  */
 export function answeringAddresses(
   broadcast: string,

@@ -35,7 +35,10 @@ export class DiscoveryService {
   private readonly ports: DiscoveryPorts;
   private readonly sockets = new Map<string, BoundSocket>();
   private readonly known = new KnownAddresses();
-  /** Completion of the last call of `follow`. Calls of `follow` are executed one after another, so that no socket is opened twice. */
+  /**
+   * Resolves when the last call of `follow` has completed. Calls of `follow` are executed one after another, so that no socket is opened
+   * twice.
+   */
   private following: Promise<unknown> = Promise.resolve();
   private config: RssrvConfig | null = null;
   private responder: DiscoveryResponder | null = null;

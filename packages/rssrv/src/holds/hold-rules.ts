@@ -19,8 +19,8 @@ export interface Hold {
   readonly machine: string;
   readonly instance: number;
   /**
-   * Null matches any process of the instance. The process is null in holds from earlier versions of the file, and in holds of clients of
-   * the first versions.
+   * Null stands for any process of the instance. Holds from earlier versions of the file, and holds of clients of the first versions,
+   * contain null.
    */
   readonly process: string | null;
   readonly address: string;
@@ -205,7 +205,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** Returns the refusal under H3, because the present holder has not yet recovered its writes. */
+/** Returns the refusal (H3) for a volume whose present holder has not yet recovered its writes. */
 function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
   const sentence =
     `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +

@@ -58,7 +58,7 @@ type NotesChange = (notes: NodeNotes) => NodeNotes;
 interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
-  /** The take-over in progress, with the volume's holds before it; null if no take-over is in progress. */
+  /** The take-over in progress, with the volume's holds before the take-over; null if no take-over is in progress. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
@@ -112,8 +112,8 @@ export class Holds {
   }
 
   /**
-   * Returns true if a new client may replace the earlier instance of its node, because the new client is certainly that instance's
-   * successor or because that instance has been silent long enough. `silentMs` is 0 while the earlier instance is connected.
+   * Returns true if a new client may replace the earlier instance of its node. That is the case if the new client is certainly that
+   * instance's successor, or if that instance has been silent long enough. `silentMs` is 0 while the earlier instance is connected.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
@@ -152,7 +152,8 @@ export class Holds {
     const takeOver = turns?.takeOver ?? null;
     if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
       const { taker, entry } = takeOver;
-      // If the client lost the volume in an earlier take-over, tell it at once, because each retry could coincide with another take-over.
+      // If the client has already lost the volume, tell it so instead of "try again", because each retry could coincide with another
+      // take-over.
       const lost = this.lostAlready(entry, client, request, ports);
       if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
       return this.refuse(volumeId, `Volume ${request.name} is being taken over by ${taker.node} at ${taker.address}: try again`);

@@ -19,8 +19,8 @@ export interface NodeNotes {
   /** Notes about machines, in the order in which they last changed. */
   readonly machines: readonly MachineNote[];
   /**
-   * Processes that another process with the same machine and instance number has replaced. The process that was replaced last is the last
-   * entry.
+   * Processes that were replaced by another process with the same machine and instance number. The process that was replaced last is the
+   * last entry.
    */
   readonly replaced: readonly string[];
 }

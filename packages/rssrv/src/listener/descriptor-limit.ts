@@ -12,7 +12,7 @@ import { plural } from '@rsio/common/lib/units';
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 
 /**
- * Returns the soft limit on open files of this process, or null if there is no limit or it is unknown. Child processes inherit the limit.
+ * Returns this process's soft limit on open files, or null if there is no limit or it is unknown. Child processes inherit the limit.
  * Node.js has already raised the soft limit to the hard limit.
  */
 export function openFilesLimit(text: string | null = readLimits()): number | null {

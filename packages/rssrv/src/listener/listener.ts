@@ -197,8 +197,8 @@ export class Listener {
   }
 
   /**
-   * Applies the whole plan. If a new interface or volume cannot be opened, or if a client has begun to use a volume that the plan would
-   * remove or change, this method applies nothing.
+   * Applies the whole plan or nothing. Nothing is applied if a new interface or volume cannot be opened, or if a client has begun to use a
+   * volume that the plan would remove or change.
    */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
     const missing = await this.sockets.open(next.interfaces);
@@ -382,7 +382,7 @@ export class Listener {
       if (grant.granted) session.volumeIds.add(volume.id);
       return grant;
     });
-    // A take-over waits for another client's worker, and must not delay the end of this session.
+    // If this session ends, do not wait for the take-over, because it depends on another client's worker.
     if (request.take === TAKE.NO) return granting;
     const sentence = `The session ended before volume ${volume.name} was taken over`;
     return Promise.race([

@@ -13,7 +13,7 @@ import { DescriptorWatch } from './descriptor-watch.ts';
 import { endpointKey } from '../reload/reload-plan.ts';
 
 export interface ListeningSocket {
-  /** The interface as the configuration currently describes it. */
+  /** The current configuration of the interface. */
   readonly config: ServerInterfaceConfig;
   /**
    * True once the interface has been removed from the configuration. Connections on a removed interface are refused if they are still
@@ -40,7 +40,7 @@ class InterfaceSocket implements ListeningSocket {
     return this.server !== null;
   }
 
-  /** Starts to listen. Resolves with null, or with an error if that fails. */
+  /** Starts to listen. Resolves with null on success, otherwise with the error. */
   async listen(): Promise<RsError | null> {
     const { address, port } = this.config;
     const server = net.createServer({ noDelay: true }, (socket) => this.connected(socket, this));

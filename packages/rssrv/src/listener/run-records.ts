@@ -56,8 +56,8 @@ export class RunRecords {
   }
 
   /**
-   * Kills the workers that an earlier listener left behind, and waits until they have exited. If a process does not exit within
-   * WORKER_DRAIN_TIMEOUT_MS, because its storage does not answer, throws E_DRAINING naming the process.
+   * Kills the workers that an earlier listener left behind, and waits until they have exited. Throws E_DRAINING, naming the process, if a
+   * process has not exited after WORKER_DRAIN_TIMEOUT_MS because its storage does not answer.
    */
   async endOldWorkers(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
     const content = await this.file.load();
@@ -87,7 +87,7 @@ export class RunRecords {
     await this.file.save();
   }
 
-  /** Records that a worker has exited. `volumeIds` contains the volumes that the worker had open if it died uncleanly. */
+  /** Records that a worker has exited. `volumeIds` contains the volumes that were open in a session that ended uncleanly. */
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
     for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
@@ -111,8 +111,9 @@ export class RunRecords {
 }
 
 /**
- * Returns the pids of workers that still exist, and of helpers that have outlived their worker and may still be changing the storage. If a
- * worker's pid now belongs to another process, no process of the worker's process session is left.
+ * Returns the pids of workers that still exist, and of helpers that have outlived their worker and may still be changing the storage. The
+ * kernel does not reuse a pid while it is still the id of a process session. If a worker's pid now belongs to another process, the worker's
+ * helpers have therefore exited.
  */
 function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {

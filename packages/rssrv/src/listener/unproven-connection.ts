@@ -31,7 +31,8 @@ export interface UnprovenConnectionPorts {
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
   /**
-   * Returns the limit if proofs for this node from this address must wait because earlier proofs were wrong; null if they need not wait.
+   * Returns the limit that makes proofs for this node from this address wait, because earlier proofs were wrong; null if they need not
+   * wait.
    */
   limitOf(hello: Hello): ProofLimit | null;
   /** Called for a proven connection. The socket is paused, has no listeners, and belongs to the callee. */
@@ -108,8 +109,7 @@ export class UnprovenConnection {
       return;
     }
     this.detach();
-    // The socket now waits for its worker. Ignore a reset until the worker has the socket, because the worker's first write then reports
-    // it.
+    // The socket now waits for its worker. Ignore a reset until the worker has the socket; the worker's first write then reports the reset.
     this.socket.on('error', () => undefined);
     this.ports.proven(this.socket, outcome);
   }

@@ -1,7 +1,7 @@
 // The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. The session runs in the
 // listener's process, and does I/O only through a PathTransport. Invariants: A probe touches no session, worker, hold or volume; READ
-// returns zeros, and WRITE discards its data. The time, bytes and requests of a probe are bounded, and so is the data that it sends in each
-// event-loop turn, so that a probe does not delay the listener.
+// returns zeros, and WRITE discards its data. A probe is bounded in time, bytes and requests. The data that it sends in each event-loop
+// turn is limited, so that it does not delay the listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -146,8 +146,8 @@ export class ProbeSession implements ConnectionEvents {
   }
 
   /**
-   * Answers READs until the limit per turn is reached or too many answers are still unread by the client. The limit applies to a turn of
-   * the event loop, so a send that completes at once does not begin a new turn.
+   * Answers READs until the limit per turn is reached or too many answers are still unread by the client. The limit is reset only in the
+   * next turn of the event loop, even if a send completes earlier.
    */
   private answerReads(): void {
     const { encoder } = this.connection;

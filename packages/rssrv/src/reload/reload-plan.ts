@@ -13,11 +13,11 @@ export interface ReloadPlan {
   readonly opened: readonly ServerInterfaceConfig[];
   /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
-  /** True if the list of interfaces that clients receive changes in its names, addresses, ports or order. */
+  /** True if the interface list for clients has changed in its names, addresses, ports or order. */
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Names of clients whose key has changed. A session that was proved with the old key may belong to an impostor. */
+  /** Names of clients whose key has changed. A session that was authenticated with the old key may belong to an impostor. */
   readonly rekeyedClients: readonly string[];
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. Empty if nothing has changed. */
@@ -126,7 +126,7 @@ function endpointText({ name, address, port }: ServerInterfaceConfig): string {
   return `${name} (${printEndpoint(address, port)})`;
 }
 
-/** Returns the names in `these` that are missing in `those`. */
+/** Returns the names in `these` that are missing from `those`. */
 function namesMissingIn(these: readonly { readonly name: string }[], those: readonly { readonly name: string }[]): string[] {
   const others = new Set(those.map(({ name }) => name));
   return these.map(({ name }) => name).filter((name) => !others.has(name));

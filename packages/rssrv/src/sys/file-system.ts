@@ -20,8 +20,8 @@ export async function fileSystemOf(directory: string, devices = '/dev'): Promise
     const [real, location, root] = await Promise.all([realpath(directory), realpath(devices), realpath('/')]);
     if (real === location || real.startsWith(`${location}/`)) return 'devices';
     const [at, there, top] = await Promise.all([real, location, root].map((one) => stat(one)));
-    // The file system of the device nodes may also be mounted at another path, as in a chroot, so compare device numbers. If /dev is an
-    // ordinary directory on the root file system, this comparison proves nothing.
+    // Compare device numbers, because the file system of the device nodes may also be mounted at another path, for example in a chroot. If
+    // /dev is an ordinary directory on the root file system, this comparison proves nothing.
     if (at?.dev === there?.dev && there?.dev !== top?.dev) return 'devices';
     const { type } = await statfs(real);
     return type === RAMFS ? 'ramfs' : type === TMPFS ? 'tmpfs' : 'other';

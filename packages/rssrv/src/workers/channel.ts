@@ -42,8 +42,8 @@ export type ToSession =
   /** Revokes grants on the volume up to this epoch. The worker answers with `revoked` and the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
   /**
-   * The server's list has changed: paths on interfaces that are no longer in it are closed after a while, and volumes in `grown` can be
-   * used up to their new size.
+   * The server's list has changed. Paths on interfaces that have left the list are closed after a while. Volumes in `grown` can be used up
+   * to their new size.
    */
   | {
       readonly type: 'list-changed';

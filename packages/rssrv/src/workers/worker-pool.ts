@@ -74,8 +74,8 @@ export class Worker implements WorkerSessionPorts {
       this.child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([this.child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // No session uses a standby worker yet, so nothing else would handle this rejection. A session that gets the worker later receives the
-    // rejection, too.
+    // No session uses a standby worker yet, so nothing else would handle this rejection. A session that gets the worker later awaits
+    // `usable` itself.
     this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
       const heard = message as FromWorker;
@@ -148,7 +148,7 @@ export class Worker implements WorkerSessionPorts {
       workerSession.finish(true);
       return;
     }
-    // The last session is over only when the process and its helper have exited, because only then is none of its operations running.
+    // The last session is over only when the process and its helper have exited, because the session's operations may run until then.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });
