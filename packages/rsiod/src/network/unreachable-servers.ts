@@ -19,7 +19,7 @@ export interface TriedPath {
 /** Errors which show that no server has answered. */
 const WITHOUT_ANSWER: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
-/** Returns the warnings to print. There are none if at least one server is connected and no other server has answered with an error. */
+/** Returns the warnings to print. Returns none if at least one server is connected and no other server has answered with an error. */
 export function unreachableServers(namespace: string, paths: readonly TriedPath[]): string[] {
   const refusals = new Set<string>();
   for (const { name, address, port, isConnected, error } of paths) {

@@ -1,8 +1,8 @@
 // The stall policy for one volume: how long I/O waits while nothing can be sent, and when waiting I/O fails. `judgeStall` is pure and makes
 // the decisions; `StallWatch` keeps the state and the only timer. Time during which this process was not running does not count towards a
-// time-out, because the process could not receive the server's messages then. Invariants: I/O fails only while the volume is halted. No
-// time-out elapses while the server reports that it is slow. `abandon` is called only from the timer, never while the owner is calling this
-// class.
+// time-out, because the process could not receive the server's messages during that time. Invariants: I/O fails only while the volume is
+// halted. No time-out elapses while the server reports that it is slow. `abandon` is called only from the timer, never while the owner is
+// calling this class.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -23,7 +23,7 @@ export type StallInput =
   | { readonly kind: 'idle' }
   /**
    * This process was not running for `ms`. This time does not count towards a time-out, because the process could not receive the server's
-   * messages then.
+   * messages during that time.
    */
   | { readonly kind: 'stood-still'; readonly ms: number }
   /** The server reports that it is reachable but slow. The report is valid for `forMs`. */

@@ -1,8 +1,9 @@
 // Decides which changes to a volume must wait for other changes. Pure. An exclusive change reads blocks, changes some of their bytes and
 // writes them back. An exclusive change waits for all earlier changes that overlap it, and later overlapping changes wait for it. Changes
 // that are not exclusive do not wait for each other, because the trunk keeps their order. Invariants: no change overtakes a waiting change
-// that it overlaps; each change that enters leaves exactly once. While no change is exclusive, a change is only added to a list and removed
-// from it. While an exclusive change exists, the list is also searched whenever a change enters, proceeds or leaves.
+// that it overlaps; each change that enters leaves exactly once. While no exclusive change exists, a change that enters is only added to a
+// list, and one that leaves is only removed from it. While an exclusive change exists, the list is also searched whenever a change enters,
+// proceeds or leaves.
 
 /** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {

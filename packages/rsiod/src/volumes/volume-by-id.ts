@@ -11,7 +11,7 @@ const ALLOWED = /[^A-Za-z0-9#+\-.:=@_]/g;
 /** `id` is a token: printable ASCII without blanks. A UUID, which is what rssrv uses, stays unchanged. */
 export function volumeById({ namespaceid, id }: { readonly namespaceid: number; readonly id: string }): string {
   const prefix = `rsio-${namespaceid}-`;
-  // Escape characters in the same way as udev. The backslash is escaped, too, so that two ids never give the same name.
+  // Escape characters in the same way as udev. Escaping the backslash ensures that two ids never give the same name.
   const name = prefix + id.replace(ALLOWED, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return name.length <= FILE_NAME_MAX_BYTES ? name : `${prefix}sha256=${createHash('sha256').update(id).digest('hex')}`;
 }

@@ -217,7 +217,7 @@ function heldBy(name: string, hold: Hold | undefined): string {
   return `Volume ${name} is held by ${hold?.node ?? '?'} at ${hold?.address ?? '?'} since ${hold === undefined ? '?' : formatTime(hold.sinceMs)}`;
 }
 
-/** Returns the refusal for a client that tries to resume a hold that it has lost. */
+/** Returns the refusal for a client that tries to resume a lost hold. */
 function taken(entry: VolumeHolds, { name }: HeldVolumeFacts, { node }: Claimant): Refusal {
   const others = entry.holds.filter((hold) => hold.node !== node);
   const by = entry.taken;

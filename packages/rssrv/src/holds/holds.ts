@@ -166,7 +166,7 @@ export class Holds {
 
   /**
    * Ends the client's hold, because the client has closed all handles that were granted up to `epoch`. If the file cannot be saved, this
-   * method throws, but the hold has still ended, and the next save includes the release.
+   * method throws, but the hold ends nevertheless, and the next save includes the release.
    */
   async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
     await this.inTurn(volumeId, async () => {

@@ -15,8 +15,8 @@ export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
 export const WORKER_FAREWELL_MS = 20;
 
 /**
- * Interval at which the listener pings each process that has sessions. A process that sleeps, and has not answered a ping for
- * WORKER_PINGS_UNANSWERED intervals, is blocked.
+ * Interval at which the listener pings each process that has sessions. A process is blocked if it sleeps and has not answered a ping for
+ * WORKER_PINGS_UNANSWERED intervals.
  */
 export const WORKER_PING_MS = 500;
 export const WORKER_PINGS_UNANSWERED = 3;
