@@ -1,6 +1,6 @@
-// Determines which command of the table the rsconfig command line calls, and checks that its options and operands fit that command. The
-// parser does not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing
-// is silently ignored.
+// Finds the command that an rsconfig command line calls, and checks that the options and operands fit this command. The parser does not
+// call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing is silently
+// ignored.
 
 import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
 import { assert } from '@rsio/common/lib/assert';
@@ -71,7 +71,7 @@ function monitorCommand(what: string): Command {
   return entry(({ call }) => call.by === 'monitor' && call.word === what);
 }
 
-/** Finds the command that the first words of the command line name. */
+/** Finds the command named by the first words of the command line. */
 function namedCommand(positionals: readonly string[]): Chosen {
   const calls = COMMANDS.flatMap(({ call }) => (call.by === 'words' ? [call.words] : []));
   const words = calls.find((known) => known.split(' ').every((word, index) => positionals[index] === word));

@@ -55,8 +55,8 @@ function indented(text: string, columns: number): string {
 }
 
 /**
- * Returns the lines about options of commands that are called by an option such as -q. Commands that are called by words describe their
- * options in their own help.
+ * Returns the overview's lines about options: the options that call a command, such as -q, and the further options of these commands.
+ * Commands that are called by words describe their options in their own help.
  */
 function optionLines(): string[] {
   const lines: string[] = [];

@@ -1,5 +1,5 @@
 // Entry point of rsconfig: importing this file runs the program in this process. All other code is in program.ts, so that tests can run the
-// program with their own ports.
+// program with their own clock, input and terminal.
 
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { rsconfig, rsconfigSpec } from './program.ts';

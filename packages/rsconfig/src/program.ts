@@ -1,5 +1,5 @@
-// The program rsconfig: supplies the ports and runs the command that the command line selects. The entry point is main.ts. If the daemon
-// refuses a whole request, the command throws, and the code that all programs share prints the error line.
+// The program rsconfig: runs the command that the command line selects, and gives it access to the clock, stdin and the terminal. The entry
+// point is main.ts. If the daemon refuses a whole request, the command throws, and the code that all programs share prints the error line.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';

@@ -1,7 +1,7 @@
 // Defines the type of an rsconfig command (name, options, operands, help and action) and the context that its action receives. The table in
 // command-table.ts lists all commands; the parser (args.ts), the help (help.ts) and the bash completion work from it. A command calls the
-// daemon, reads stdin and prints only through the context, so that tests can replace these functions. Invariant: a command receives only
-// the options that it declares, each with the type that belongs to the option's kind.
+// daemon, reads stdin and prints only through functions of the context, so that tests can replace these functions. Invariant: a command
+// receives only the options that it declares, each with the type that belongs to the option's kind.
 
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
@@ -15,7 +15,7 @@ import type { WaitingPorts } from './waiting.ts';
 export interface OptionSpec {
   /**
    * `flag`: present or absent; `count`: the number of occurrences; `text`: one value; `list`: one value for each occurrence; `wait`: an
-   * optional duration, as in `--wait` or `--wait=5m`.
+   * optional duration (`--wait` or `--wait=5m`).
    */
   readonly kind: 'flag' | 'count' | 'text' | 'list' | 'wait';
   readonly short?: string;

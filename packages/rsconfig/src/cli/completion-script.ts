@@ -55,8 +55,8 @@ complete -F _rsconfig rsconfig
 }
 
 /**
- * Returns the branches of a shell `case` for options that call a command. In that `case`, `-q`, `-qvv` and `--query` select the same
- * command.
+ * Returns the branches of a shell `case` for options that call a command. The completion script treats `-q`, `-qvv` and `--query` as the
+ * same command.
  */
 function modeCases(commands: readonly Command[]): string {
   const cases = commands.flatMap(({ call }) =>
@@ -92,9 +92,7 @@ function namesOf(options: readonly (readonly [string, OptionSpec])[]): string[] 
   return options.map(([name]) => `--${name}`);
 }
 
-/**
- * Returns the options that may come first on the command line: those that call a command, and those of -l, which is the default command.
- */
+/** Returns the options that may come first on the command line: those that call a command, and those of the default command, -l. */
 function firstOptions(commands: readonly Command[]): string[] {
   const calls = commands.flatMap(({ call }) => (call.by === 'option' ? [`-${call.short}`, `--${call.option}`] : []));
   return [...calls, '-m', '--monitor', ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];

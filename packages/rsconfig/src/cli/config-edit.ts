@@ -15,7 +15,7 @@ export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply t
 
 /**
  * Edits and saves the file; if the file is missing or empty, a [defaults] section is added first. Prints the text in `done` after saving.
- * Throws the errors of the edit and of saving and, with `isReload`, the errors of the daemon.
+ * Throws if editing or saving fails. With `isReload`, the function also throws the error of a running daemon that cannot reload.
  */
 export async function changeConfig(
   context: CommandContext,
@@ -33,8 +33,8 @@ export async function changeConfig(
 }
 
 /**
- * Converts configuration keys to the form that an edit of the file takes. A null value means that the command line does not give the key,
- * so the key is omitted.
+ * Converts configuration keys to the format that the functions of rscltcfg-edit.ts expect. A null value means that the command line does
+ * not give the key, so the key is omitted.
  */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));

@@ -1,6 +1,6 @@
-// Implements the commands that print generated text: `completion bash` and `key new`. The completion command receives a function that
-// returns the command table, because the table contains this command and is not complete until the command exists. A new key is printed but
-// not stored. Invariant: at each position of a key, all characters in LETTERS are equally likely.
+// Implements the commands that print generated text: `completion bash` and `key new`. The completion command gets the command table through
+// a function, because the table contains this command and is built after it. A new key is printed but not stored. Invariant: at each
+// position of a key, all characters in LETTERS are equally likely.
 
 import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
@@ -27,7 +27,8 @@ completion in every shell, write the output to /etc/bash_completion.d/rsconfig.`
 }
 
 /**
- * Characters of a key. Keys contain neither the look-alikes 0, o, 1, l and i nor the letter x, with which a key could look like a number.
+ * Characters of a key. The look-alikes 0, o, 1, l and i are excluded. The letter x is excluded because a key with an x could look like a
+ * number.
  */
 const LETTERS = '23456789abcdefghjkmnpqrstuvwyz';
 

@@ -1,5 +1,5 @@
 // Formats the output of `-m stats`: counters since the daemon's start, rates between two samples, and latencies. The command itself takes
-// the two samples. If a counter is missing in the earlier sample, its rate is computed from zero.
+// the two samples. A counter that is missing from the earlier sample counts as zero there.
 
 // Example of the output:
 //   path: if0 IP(TCP) 192.168.45.10/5000 connected

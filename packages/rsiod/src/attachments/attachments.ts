@@ -1,6 +1,6 @@
 // Attaches and detaches volumes, and makes the frontends show them. Volumes that wait for their server after a restart are handled by
-// attached-list.ts. Invariant: a volume is in the list from the moment when the server has opened it until it has been flushed for its
-// detach, or until it is lost.
+// attached-list.ts. Invariant: a volume enters the list when the server has opened it. It leaves the list when it is lost, or after the
+// final flush before a detach; with force, this flush may have failed.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';

@@ -87,8 +87,8 @@ export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Lo
 }
 
 /**
- * Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT if `done` is not called within DETACH_WAIT_MS; the message names
- * the server's task, which is in `what`.
+ * Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT if `done` is not called within DETACH_WAIT_MS; the message
+ * contains `what`, which describes the server's task.
  */
 export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (result: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {

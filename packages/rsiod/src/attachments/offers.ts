@@ -83,7 +83,7 @@ export function partsOf(name: string): { readonly namespace: string | null; read
 
 /**
  * Returns the volume that a name such as `oracle`, `osl:oracle` or `osl:oracle@0` means, among the volumes of `server` or, if `server` is
- * null, of all servers. Throws E_USAGE for a name of another form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
+ * null, of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];

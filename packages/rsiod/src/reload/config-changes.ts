@@ -19,7 +19,7 @@ export interface ConfigChange {
   readonly to: string;
 }
 
-/** Functions that print the values in one kind of section; a secret value has null instead of a function. */
+/** For each key in one kind of section: its displayed name, and a function that prints its value, or null if the value is secret. */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));

@@ -1,5 +1,6 @@
 // Implements `server add` and `server remove`, which edit the [server] sections in the client's configuration file. Each section describes
-// one interface of a server. Invariant: if several namespaces are possible, the command refuses instead of guessing.
+// one interface of a server. Invariant: if the server could belong to any of several namespaces, the command reports an error instead of
+// choosing one.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { addServer, namespacesWith, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';

@@ -63,7 +63,7 @@ path is not up in time.`,
     const result = await context.call('status', {});
     if (json) return printJson(context, result) ?? exitCode;
     context.out(formatStatus(result, verbose));
-    // With -v, stdout already lists the waiting volumes, so that no warning about them is needed.
+    // With -v, stdout already lists the volumes whose I/O is waiting, so no warning about them is needed.
     const view = verbose === 0 ? result : { ...result, waiting: [] };
     for (const warning of statusWarnings(view, context.configFile)) context.note(warning);
     return exitCode;

@@ -1,6 +1,6 @@
 // Implements -a --wait and -d --wait: repeats the request for volumes that were refused for a temporary reason. This file also lists
 // unreachable servers with the last errors on their paths, and shows a progress line on a terminal. The polling itself is in waiting.ts.
-// Invariants: a successful outcome is final; outcomes stay in the order of the first answer; the progress line never changes a result.
+// Invariants: a successful outcome is final; outcomes keep the order of rsiod's first answer; the progress line never changes a result.
 
 import type { AttachOutcome, PathView, ServerView } from '@rsio/common/control/methods';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -68,8 +68,8 @@ class Rounds {
   }
 
   /**
-   * Requests the volumes that are still missing. `isGrowing` is true if no names were given and servers that are still unreachable may
-   * offer more volumes.
+   * Requests the volumes that have no final outcome yet. `isGrowing` is true if no names were given and servers that are still unreachable
+   * may offer more volumes.
    */
   async next(isGrowing: boolean): Promise<Poll<readonly AttachOutcome[]>> {
     if (this.isWhole) {
@@ -103,7 +103,7 @@ function outcomesOf(
   return { outcomes: last.value, isDone: false };
 }
 
-/** Maximum number of paths shown per server, because further paths would repeat the same reasons; -m status shows all paths. */
+/** Maximum number of paths shown per server. Further paths would repeat the same reasons; -m status shows all paths. */
 const PATHS_SHOWN_MAX = 4;
 
 export interface UnreachableServer {

@@ -151,7 +151,7 @@ function megabytes(bytesPerSecond: number): string {
   return (bytesPerSecond / BYTES_PER_MB).toFixed(1);
 }
 
-/** Returns the time in GMT, as in the log; for example `15:02:32`. */
+/** Returns the time of day in GMT, the time zone of the log; for example `15:02:32`. */
 function clockTime(atMs: number): string {
   return /\d\d:\d\d:\d\d/.exec(formatTime(atMs))?.[0] ?? '-';
 }

@@ -1,7 +1,7 @@
-// Writes the output of `watch`: on a terminal, each picture replaces the previous one; on a pipe, lines are appended. This file also gives
-// `watch` and --wait access to the process: to the size and character set of the terminal, and to the signals that stop the command.
-// Invariants: however `watch` ends, the terminal leaves the alternate screen on which the pictures are drawn; the function that onStop
-// returns removes the signal handlers.
+// Writes the output of `watch`: on a terminal, each picture replaces the previous one; on a pipe, lines are appended. This file also
+// supplies `watch` and --wait with the size and character set of the terminal, and with the signals that stop the command. Invariants:
+// however `watch` ends, the terminal leaves the alternate screen on which the pictures are drawn; the function that onStop returns removes
+// the signal handlers.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 import { pipeHeading, pipeLines, type PlotHistory, type PlotLetters, terminalPicture } from './watch-picture.ts';
@@ -95,7 +95,7 @@ export function stderrColumns(): (() => number) | null {
   return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
-/** The first of LC_ALL, LC_CTYPE and LANG that is set and not empty names the locale, as in the C library. */
+/** The first of LC_ALL, LC_CTYPE and LANG that is set and not empty names the locale; the C library follows the same rule. */
 export function isUnicodeLocale(env: Readonly<Record<string, string | undefined>>): boolean {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '');
   return /utf-?8/i.test(locale ?? '');

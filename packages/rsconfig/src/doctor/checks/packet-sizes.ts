@@ -8,8 +8,8 @@ import { type Finding, FindingList } from '../facts/finding.ts';
 import { pathName } from '../facts/naming.ts';
 
 /**
- * Kinds of findings that this check omits, because other checks report them or because they are not faults. For example, no answer to
- * exploration is not a fault, because a server may be configured not to answer.
+ * Kinds of findings that this check omits, because other checks report them or because they are not faults. For example, a missing answer
+ * to exploration is not a fault, because a server may be configured not to answer.
  */
 const REPORTED_ELSEWHERE: readonly FindingKind[] = ['mtu', 'wrong-device', 'no-answer', 'no-broadcast', 'cannot-ask', 'other-namespace'];
 const ERRORS: readonly FindingKind[] = ['same-id', 'contradiction'];

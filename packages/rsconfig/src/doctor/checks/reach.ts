@@ -38,8 +38,8 @@ export function checkReach(facts: DoctorFacts): Finding[] {
 }
 
 /**
- * True if a missing address is the fault and not the [server] section: the file has an address that this machine lacks and that is probably
- * in the subnet of `address`.
+ * True if the fault is probably a missing address of this machine, not the [server] section. This is assumed if the file has an interface
+ * whose address this machine lacks and whose subnet probably includes `address`.
  */
 function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
   const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;

@@ -94,8 +94,8 @@ function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, 
 }
 
 /**
- * Reports a path whose incoming traffic arrives on another card than its own. Traffic arrives on another card if this machine has answered
- * ARP requests for the address on that card.
+ * Reports a path whose incoming traffic arrives on a card other than its own. This happens if the other card has answered ARP requests for
+ * the path's local address.
  */
 function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   const arrivesBy = path.report?.arrivesBy ?? null;

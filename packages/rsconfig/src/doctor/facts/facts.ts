@@ -55,7 +55,9 @@ export interface MachineFacts {
   readonly standsOn: Readonly<Record<string, string>>;
   /** Numbers of the routing tables in use. */
   readonly tables: readonly number[];
-  /** Maps the name of a device to its IPv4 router to other subnets. A device without an entry has no router. */
+  /**
+   * Maps the name of a device to the IPv4 router through which the device reaches other subnets. A device without an entry has no router.
+   */
   readonly routers: Readonly<Record<string, string>>;
 }
 

@@ -29,8 +29,8 @@ export function listOf(words: readonly string[]): string {
 }
 
 /**
- * Returns the file and line of the key or, if the section does not set the key, of the section. A [server] section is looked up among the
- * sections of its namespace.
+ * Returns the file and line of the key or, if the section does not set the key, of the section. The search for a [server] section starts at
+ * its [namespace] section.
  */
 export function locationOf(
   file: FileFacts,

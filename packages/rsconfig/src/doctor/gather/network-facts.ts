@@ -86,7 +86,7 @@ const HEADERS_MAX_BYTES = 120;
 
 /**
  * Resolves with the packet size of the TCP connections from `local` to a server's end point. `ownBytes` is the MTU of the device that has
- * `local`.
+ * the address `local`.
  */
 export function agreedPacketBytes(local: string, address: string, port: number, ownBytes: number): Promise<number | null> {
   const isSix = address.includes(':');

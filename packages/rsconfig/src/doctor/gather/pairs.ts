@@ -53,7 +53,10 @@ export function configuredPairs(config: RscltConfig, locals: readonly Local[]): 
   return { pairs: all.flatMap(({ pairs }) => pairs), leftOut: all.flatMap(({ leftOut }) => leftOut) };
 }
 
-/** Returns the pairs with server interfaces that the file does not have but that a server listed on a path in `tried`. */
+/**
+ * Returns the pairs for server interfaces that have not been tried yet. The servers listed these interfaces in their answers on the paths
+ * in `tried`.
+ */
 export function learnedPairs(config: RscltConfig, locals: readonly Local[], tried: readonly PathFacts[]): Pairs {
   const all = config.namespaces
     .filter(({ paths }) => paths !== 'configured')
