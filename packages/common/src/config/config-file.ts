@@ -1,5 +1,5 @@
 // Reads and saves the client's configuration file for rsconfig and crsio. A fingerprint of the text prevents a tool from overwriting a file
-// that has changed since the tool read it. Invariant: an edit that adds a problem is never saved. Problems that the file already has do not
+// that has changed since the tool read it. Invariant: an edit that adds a problem is never saved. The file's existing problems do not
 // prevent saving, so that an administrator can repair a broken file step by step.
 
 import { createHash } from 'node:crypto';
@@ -24,7 +24,9 @@ export interface ConfigSource {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Reads the file for editing. Throws E_RIGHTS, E_SYSTEM, or E_CONFIG if the file is not a regular file, is too large or is not UTF-8. */
+/**
+ * Reads the file for editing. Throws E_RIGHTS or E_SYSTEM. Throws E_CONFIG if the file is not a regular file, is too large or is not UTF-8.
+ */
 export function openConfigFile(path: string): ConfigSource {
   try {
     const { text, warnings } = readConfigFile(path);
@@ -41,8 +43,8 @@ export interface SavedConfig extends EditFindings {
 
 /**
  * Replaces the file with `document`, provided that the file still has the fingerprint `before` (null: the file must not exist). Throws
- * E_CONFIG with `context` {file, problems} if the document adds problems, E_CHANGED if another program has changed the file, E_RIGHTS or
- * E_SYSTEM. After an error the file is unchanged, except if the fsync of its folder failed after the rename.
+ * E_RIGHTS or E_SYSTEM. Throws E_CHANGED if another program has changed the file, or E_CONFIG with `context` {file, problems} if the
+ * document adds problems. After an error the file is unchanged, unless the rename succeeded and only the fsync of the folder failed.
  */
 export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
   const old = openUnchanged(path, before);
@@ -77,7 +79,7 @@ export interface EditFindings {
 
 /**
  * Determines which problems of the edited document (`after`) are new, and which already existed in the original document (`before`). Line
- * numbers in the result refer to `after`. The name `file` is used only in messages.
+ * numbers in the result refer to `after`. `file` is the file name to show in messages.
  */
 export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
   const { problems, warnings } = examineRscltConfig(printIni(after), file);
@@ -96,8 +98,8 @@ export function checkEdit(before: IniDocument, after: IniDocument, file: string)
 }
 
 /**
- * Returns the message without line numbers and without a leading count, so that a problem is still recognized after an edit that moves its
- * line or turns "9 interfaces" into "10 interfaces".
+ * Returns the message without line numbers and without a leading count. A problem is then still recognized after an edit has moved its line
+ * or turned "9 interfaces" into "10 interfaces".
  */
 function identityOf({ message }: ConfigProblem): string {
   return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');

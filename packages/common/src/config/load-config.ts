@@ -26,8 +26,8 @@ export interface ConfigText {
 }
 
 /**
- * Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS, E_SYSTEM, or E_CONFIG if the file is not a regular file, is too large or is not
- * UTF-8.
+ * Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS or E_SYSTEM. Throws E_CONFIG if the file is not a regular file, is too large or
+ * is not UTF-8.
  */
 export function readConfigFile(path: string): ConfigText {
   const { bytes, stats } = readOpened(path);

@@ -1,7 +1,7 @@
-// Contains the edits that rsconfig and crsio make in /etc/rscltcfg. Each edit takes a document and returns a new one in which all other
-// bytes are unchanged. A new section gets the position and style that it has in the manual's sample: interfaces above the first namespace,
-// servers below their namespace. Each edit checks its names and values against the schema and throws E_CONFIG if one of them is wrong.
-// Combinations of values are checked by config-file.ts before the file is saved.
+// Contains the edits that rsconfig and crsio make in /etc/rscltcfg. Each edit takes a document and returns a new one that differs only
+// where it must. New sections get the position and style that such sections have in the manual's sample: interfaces above the first
+// namespace, servers below their namespace. Each edit checks its names and values against the schema and throws E_CONFIG if one of them is
+// wrong. Combinations of values are checked by config-file.ts before the file is saved.
 
 import { INTERFACES_MAX } from '../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
@@ -61,14 +61,14 @@ export function addServer(document: IniDocument, namespace: string, name: string
   return addSection(document, { type: 'server', namespace, name }, keys, last ?? home);
 }
 
-/** Sets and removes keys in a section. If the section is [defaults] and is missing, creates it. */
+/** Sets and removes keys in a section. Setting a key in [defaults] creates this section if it is missing. */
 export function changeSection(document: IniDocument, place: SectionRef, changes: KeyChanges): IniDocument {
   let changed = document;
   for (const [key, value] of inSchemaOrder(place, changes)) changed = setKey(changed, place, key, value);
   return changed;
 }
 
-/** Sets a key, or removes the key if `value` is null. If the section is [defaults] and is missing, creates it. */
+/** Sets a key, or removes the key if `value` is null. Setting a key in [defaults] creates this section if it is missing. */
 export function setKey(document: IniDocument, place: SectionRef, key: string, value: string | null): IniDocument {
   const entry = keyEntry(place, key);
   if (value !== null) checkValue(key, entry, value);

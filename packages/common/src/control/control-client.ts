@@ -58,7 +58,7 @@ export async function callControl<M extends ControlMethodName>(
   }
 }
 
-/** Keeps a time-out for the whole request and, if the request may take long, a shorter time-out for the answer to the greeting. */
+/** Sets a time-out for the whole request and, if the request may take long, a shorter time-out for the answer to the greeting. */
 class Patience {
   endedAfterMs: number | null = null;
   isHeard = false;
@@ -95,7 +95,7 @@ interface Daemon {
   readonly start: string;
 }
 
-// The path of the socket is ROOT/run/rsio/NAME/control and therefore shows which command starts the daemon.
+// The path of the socket is ROOT/run/rsio/NAME/control. ROOT and NAME determine the command that starts the daemon.
 function daemonOf(socketPath: string): Daemon {
   const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control$/.exec(socketPath) ?? [];
   if (name === undefined) return { name: 'The daemon', start: 'start it' };

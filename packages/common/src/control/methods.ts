@@ -14,7 +14,7 @@ import { count, filledText, flag, list, number, object, type Of, orNull, type Sh
  */
 export const CONTROL_VERSION = 1;
 
-/** State that an event reports if a volume in use was detached by force. The event's reason says what has been lost. */
+/** The state given in an event when a volume was detached by force while in use. The event's reason says what has been lost. */
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {

@@ -8,7 +8,7 @@ export interface Shape<T = unknown> {
   readonly form: Form;
   /** Description that the JSON schema shows. */
   readonly help: string | null;
-  /** Never set. The field exists only because the type T must appear in the interface. */
+  /** Never set. The field exists only so that the interface uses its type parameter T. */
   readonly carries?: T;
 }
 

@@ -142,8 +142,8 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
 }
 
 /**
- * Matches a number or a duration that follows a bare option. The user meant this argument as the option's value, but parseArgs would return
- * it as a positional argument.
+ * Matches a number or a duration. After an option whose value needs a `=`, the user probably meant such an argument as the value, but
+ * parseArgs would return it as a positional argument.
  */
 const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
 
@@ -160,7 +160,7 @@ function refuseLooseValue(program: string, argv: readonly string[], bare: readon
   }
 }
 
-/** Gives an empty value to each bare option that has no value, because parseArgs does not support optional values. */
+/** Appends `=` (an empty value) to each `bare` option that is given without a value, because parseArgs does not support optional values. */
 function withBareValues(argv: readonly string[], bare: readonly string[]): string[] {
   const end = argv.indexOf('--');
   const isBare = (word: string, at: number): boolean => (end < 0 || at < end) && bare.some((name) => word === `--${name}`);
@@ -185,8 +185,8 @@ function usageSentence(thrown: unknown): string {
     const [found] = nodes.exec(text) ?? [];
     if (found !== undefined) return found.replace(nodes, ours);
   }
-  // Other versions of Node may have other messages. Use only the first sentence of such a message, which says what is wrong; the rest is
-  // advice that does not apply here.
+  // Other versions of Node may have other messages. Use only the first sentence of such a message, which says what is wrong. The other
+  // sentences give advice that does not apply here.
   const [sentence = text] = text.split(/\.\s/, 1);
   return sentence.replace(/\.$/, '').replaceAll("'", '');
 }

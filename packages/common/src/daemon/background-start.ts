@@ -1,7 +1,7 @@
 // Starts a daemon in the background. The starting process stays attached to the terminal, starts the same program as a detached child, and
-// waits until the child is ready. The child, whose code is in daemon-process.ts, sends warnings and then either the message that it is
-// ready or the error that made it fail. Invariant: once the returned promise has settled, either the child is ready or its whole process
-// group has exited.
+// waits until the child is ready. The child, whose code is in daemon-process.ts, sends its warnings. Finally, the child reports either that
+// it is ready or why it has failed. Invariant: once the returned promise has settled, either the child is ready or its whole process group
+// has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
@@ -10,8 +10,8 @@ import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 
 /**
- * Environment variable that tells the child that it is a background child. The child unsets the variable, so that the programs that it
- * starts do not act as background children.
+ * Environment variable that marks a process as a background child. The child unsets the variable, because programs started by the child
+ * must not act as background children.
  */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
 

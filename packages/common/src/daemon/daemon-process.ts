@@ -66,7 +66,7 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
   const { program, note, foreground, keeper = null } = options;
   const starter = { warn: note, ready: () => {} };
   if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
-  // A daemon that its keeper has restarted has no terminal to report to, so `main` runs in this process, as in the foreground.
+  // A daemon that its keeper has restarted has no terminal to report to, so `main` runs directly in this process.
   if ((keeper?.childNumber ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
   const [node = '', script = ''] = process.argv;
   const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];

@@ -40,7 +40,7 @@ export function isAsleep(pid: number): boolean {
 }
 
 /**
- * Returns the pids of the processes with this name in the session of process `leader`. The leader itself may have exited. Its pid still
+ * Returns the pids of the processes with this name in the process session led by `leader`. The leader itself may have exited. Its pid still
  * identifies the session, because the kernel does not reuse this pid while other processes of the session exist.
  */
 export function processesOfSession(leader: number, name: string): number[] {
@@ -57,8 +57,8 @@ export function ownSleeps(): number {
 }
 
 /**
- * Returns facts about a process, or undefined if the process does not exist, has exited or is hidden. Reads only a file that can be read
- * without blocking even if the process is stuck in the kernel.
+ * Returns facts about a process, or undefined if the process does not exist, has exited or is hidden. Reads only /proc/PID/stat, because
+ * reading that file does not block even if the process is stuck in the kernel.
  */
 function statOf(pid: number): Stat | undefined {
   const text = readIfThere(`/proc/${pid}/stat`);
@@ -77,8 +77,8 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (thrown) {
-    // Treat any system error like a missing file, for example ESRCH (the process exited between open and read) or EACCES (the process is
-    // hidden).
+    // Treat every system error like a missing file. Examples are ESRCH (the process exited between open and read) and EACCES (the process
+    // is hidden).
     if (errnoName(thrown) === undefined) throw thrown;
     return undefined;
   }

@@ -61,7 +61,7 @@ function somebodyListens(path: string): Promise<boolean> {
       resolve(true);
     });
     // Only a refused connection or a missing file proves that no process is listening. Other errors, such as EAGAIN (the queue is full) or
-    // EACCES, can occur although a process is listening.
+    // EACCES, can occur while a process is listening.
     probe.once('error', (error) => resolve(errnoName(error) !== 'ECONNREFUSED' && errnoName(error) !== 'ENOENT'));
   });
 }

@@ -40,8 +40,8 @@ const MODE_BITS = 0o7777;
 
 /**
  * Writes `text` to `file`. If the file or its folder is missing, creates it; a new file has mode 0600. Immediately before the rename, calls
- * `checkUnchanged`, which throws if another program has changed the file. Throws the error from `checkUnchanged`, E_CHANGED if another
- * program is saving the file, E_RIGHTS or E_SYSTEM.
+ * `checkUnchanged`, which throws if another program has changed the file. Throws E_RIGHTS, E_SYSTEM or the error from `checkUnchanged`.
+ * Throws E_CHANGED if another program is saving the file.
  */
 export function replacePersonsFile(file: string, text: string, checkUnchanged: () => void, ports: ReplacementPorts = SYSTEM_PORTS): void {
   const { fs } = ports;

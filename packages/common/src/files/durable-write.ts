@@ -1,11 +1,11 @@
-// Replaces a small state file atomically: after a crash, the file has either its old or its new content.
-// The caller must ensure that only one process writes a file.
+// Replaces a small state file atomically: after a crash, the file has either its old or its new content. The caller must ensure that no two
+// processes write the same file.
 
 import { constants } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Makes changes in a directory durable, such as the creation or renaming of a file. Throws system errors. */
+/** Makes changes to a directory durable, for example after a file has been created or renamed in it. Throws system errors. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -17,7 +17,7 @@ export async function syncDirectory(directory: string): Promise<void> {
 
 /**
  * Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors. After an error, the file has its old
- * content, except if the sync of the directory failed after the rename.
+ * content, unless the rename succeeded and only the sync of the directory failed.
  */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const directory = path.dirname(file);

@@ -69,8 +69,8 @@ export class StateFile<T> {
 
   /**
    * Writes the current content. All calls that are made before the next write starts share that write. Throws E_SYSTEM with the file name
-   * if the write fails or if the next start could not load the content. After an error, the file has its old content, except if the sync of
-   * its directory failed after the rename.
+   * if the write fails or if the next start could not load the content. After an error, the file has its old content, unless the rename
+   * succeeded and only the sync of the directory failed.
    */
   save(): Promise<void> {
     const write = async (): Promise<void> => {

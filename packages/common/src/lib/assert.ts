@@ -8,7 +8,7 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
-/** Marks a branch of a switch that is unreachable according to the types. */
+/** Marks a switch branch that is unreachable according to the types. */
 export function unreachable(value: never): never {
   throw new AssertionError(`Unreachable value ${String(value)}`);
 }

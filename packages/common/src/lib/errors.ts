@@ -50,8 +50,8 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /**
- * An error for people. The field `message` says what happened and to what and, after a colon, what to do. The message has no full stop at
- * the end. The field `context` contains the same facts for programs.
+ * An error for people. The field `message` says what happened and which object is affected; after a colon, it says what to do. The message
+ * has no full stop at the end. The field `context` contains the same facts for programs.
  */
 export class RsError extends Error {
   readonly code: ErrorCode;

@@ -35,7 +35,7 @@ export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IP
 export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets if a port follows; port 1 to ${PORT_MAX})`;
 
-/** Throws E_USAGE. The parameter `text` is the wrong text, or null if that text is a secret, which the message must not show. */
+/** Throws E_USAGE. The parameter `text` is the wrong text; null if the text is a secret that the message must not show. */
 export function refuse(what: string, text: string | null, allowed: string): never {
   const shown = text === null ? '' : ` ${quoteText(text)}`;
   throw new RsError('E_USAGE', `Wrong ${what}${shown}: allowed is ${allowed}`, { allowed });

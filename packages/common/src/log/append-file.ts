@@ -10,7 +10,7 @@ import { LOG_BUFFER_MAX_BYTES } from './limits.ts';
 const LOG_MODE = 0o640;
 
 export interface AppendFileEvents {
-  /** Called each time that opening or writing the file has failed. */
+  /** Called each time an attempt to open or write the file fails. */
   failed(error: Error): void;
   /** Called when a write succeeds after lines have been dropped; `lines` is the number of dropped lines. */
   recovered(lines: number): void;
@@ -63,7 +63,7 @@ export class AppendFile {
     this.descriptor = fresh;
   }
 
-  /** Writes all waiting lines before returning, as is necessary when the process exits. */
+  /** Writes all waiting lines before returning, so that none is lost when the process exits. */
   flushSync(): void {
     if (this.descriptor === null) return;
     const bytes = this.takePending();

@@ -4,10 +4,10 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Maximum number of log lines of one kind that peers can cause within RATE_LIMITED_LOG_MS; further lines are only counted. */
+/** Default limit on the lines of one kind that a rate-limited log writes within RATE_LIMITED_LOG_MS; further lines are only counted. */
 export const RATE_LIMITED_LINES_MAX = 32;
 export const RATE_LIMITED_LOG_MS = 60_000;
-/** Maximum number of kinds of log lines that one process counts separately; all further kinds share one count. */
+/** Maximum number of kinds of lines that a rate-limited log counts separately; all further kinds share one count. */
 export const RATE_LIMITED_KINDS_MAX = 1_024;
 
 /**

@@ -24,7 +24,7 @@ export function formatTime(wallMs: number): string {
   return `${day.replaceAll('-', '_')}-${time.slice(0, 8)} (GMT)`;
 }
 
-/** Formats a time in this machine's time zone, as in `2010_09_14-17:02:32 (+02:00)`. */
+/** Formats a time in this machine's time zone, for example `2010_09_14-17:02:32 (+02:00)`. */
 export function formatLocalTime(wallMs: number): string {
   const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
   // Limit the shifted time to the range of a valid Date.

@@ -12,11 +12,11 @@ import net from 'node:net';
 import os from 'node:os';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
-// Load worker_threads before the first picture, because loading it replaces process.chdir. Otherwise this would look like a change made by
-// a test.
+// Load worker_threads before the first picture, because loading it replaces process.chdir. Otherwise the replacement would look like a
+// change made by a test.
 import 'node:worker_threads';
 
-/** Objects to which a test might add properties, which all later test files in the process would see. */
+/** Objects to which a test might add properties. All later test files in the process would see such properties. */
 const OBJECTS: Readonly<Record<string, object>> = {
   globalThis,
   process,

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll } from 'vitest';
 
-/** Defines `require`, which bundled CommonJS libraries need but which does not exist in an ES module. */
+/** Defines `require`, because bundled CommonJS libraries need this function, and ES modules do not have it. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
 /**

@@ -30,7 +30,7 @@ export class SeededRandom {
     return list[this.int(0, list.length - 1)]!;
   }
 
-  /** Returns random bytes. Tests use this function instead of the source of unpredictable bytes that a handshake normally uses. */
+  /** Returns random bytes. In tests, this function replaces the source of unpredictable bytes that a handshake normally uses. */
   readonly bytes = (lengthBytes: number): Buffer => {
     const bytes = Buffer.alloc(lengthBytes);
     for (let at = 0; at < lengthBytes; at++) bytes[at] = this.int(0, 255);

@@ -1,6 +1,6 @@
-// A clock that simulates a process which stops for a while, for example after SIGSTOP or during a long garbage collection. During the
-// stall, time passes but no timer fires. When the process continues, the timers that fell due during the stall fire in order. The
-// underlying clock `below` provides the time.
+// A clock for simulating a process that stops for a while, for example after SIGSTOP or during a long garbage collection. During the stall,
+// time passes but no timer fires. When the process continues, the timers that fell due during the stall fire in order. The underlying clock
+// `below` provides the time.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 

@@ -56,7 +56,7 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/** Position of a new section, and the column of the `=` if the document has no entry whose style can be copied. */
+/** Where to insert a new section. `keyColumns` applies only if the document has no entry whose style can be copied. */
 export interface SectionPosition {
   /** Index of the section below which the new section is inserted; -1: above all other sections; undefined: at the end of the file. */
   readonly after?: number;
@@ -107,8 +107,8 @@ export function removeSection(document: IniDocument, sectionIndex: number): IniD
   let last = lastAttachedLine(document, sectionIndex);
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
-  // Keep the longer run of blank lines, with two exceptions: if the section is at the beginning of the file, remove the blank lines below
-  // it; if the section is at the end, remove the blank lines above it.
+  // If the section is at the beginning of the file, remove the blank lines below it; if it is at the end, remove those above it. In all
+  // other cases, keep the longer run of blank lines.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);

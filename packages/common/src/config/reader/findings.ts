@@ -30,7 +30,7 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** Warns if `key` is short. `what` names the key in the warning. Does nothing if `key` is null. */
+  /** Warns if `key` is short. `what` is the name that the warning uses for the key. Does nothing if `key` is null. */
   warnOfShortKey(line: number, what: string, key: string | null): void {
     if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
     this.warn(

@@ -36,7 +36,7 @@ interface Group {
 const TIMING_KEYS = ['heartbeat', 'suspect', 'dead'] as const;
 type TimingKey = (typeof TIMING_KEYS)[number];
 
-/** The methods of a section reader that checkTiming calls. The readers for [defaults] and [namespace] both have these methods. */
+/** The section-reader methods used by checkTiming. The readers for [defaults] and [namespace] both have these methods. */
 interface TimingReader {
   value(key: TimingKey): number | null;
   isSet(key: TimingKey): boolean;
@@ -63,7 +63,7 @@ export interface RscltExamination {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** The name `file` is used only in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
+/** `file` is the file name to show in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
 export function parseRscltConfig(text: string, file: string): RscltConfig {
   const { config, problems } = examineRscltConfig(text, file);
   throwProblems(file, problems);
@@ -71,7 +71,7 @@ export function parseRscltConfig(text: string, file: string): RscltConfig {
   return config;
 }
 
-/** Never throws. The name `file` is used only in messages. */
+/** Never throws. `file` is the file name to show in messages. */
 export function examineRscltConfig(text: string, file: string): RscltExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);
@@ -221,7 +221,10 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
   };
 }
 
-/** Reports [server] sections that describe the same endpoint, so that an interface would connect to the same address and port twice. */
+/**
+ * Checks the names and keys of servers. Reports two [server] sections that would make an interface connect to the same address and port
+ * twice.
+ */
 function checkServers(
   { servers, namespace: reader }: Group,
   namespace: ClientNamespaceConfig,

@@ -22,7 +22,7 @@ type Sections = typeof schema;
 type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
 /**
- * The name `file` is used only in messages. `takesTests` is true if rssrv was started with --test. Throws E_CONFIG with `context` {file,
+ * `file` is the file name to show in messages. `takesTests` is true if rssrv was started with --test. Throws E_CONFIG with `context` {file,
  * problems: [{line, message}]}.
  */
 export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
@@ -71,7 +71,8 @@ export function parseRssrvConfig(text: string, file: string, takesTests = false)
 }
 
 /**
- * Default of `processes`. More processes would only compete for the CPU cores, and each additional process costs memory and start-up time.
+ * Default of `processes`. More processes than this would only compete for the CPU cores, and each additional process costs memory and
+ * start-up time.
  */
 export function processesDefault(): number {
   return PROCESSES_PER_CORE * availableParallelism();

@@ -31,7 +31,7 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /** The default, written as in the file. If it is null, the key has no default or inherits its value, as the help text says. */
+  /** The default, in the notation of the file. Null if the key has no default or inherits its value; the help text says which. */
   readonly default: string | null;
   /** Help text of one or two sentences, without a full stop at the end. */
   readonly help: string;
@@ -42,12 +42,10 @@ export interface KeyEntry<T> {
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
 
 export interface SectionEntry {
-  /** True if the header has a name, as in `[interface NAME]`. */
+  /** True if the header has a name, for example `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /**
-   * Type of the section to which this section belongs, and below which it must appear; null if this section belongs to no other section.
-   */
+  /** Type of the section to which this section belongs and below which it must appear; null if it belongs to no other section. */
   readonly below: string | null;
   /** Form of the section's lines; null if the lines are `key = value` entries. */
   readonly lines: string | null;

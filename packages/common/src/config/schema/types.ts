@@ -45,7 +45,7 @@ export interface ServerVolumeConfig {
   readonly unlocked?: boolean;
   readonly id: string | null;
   /**
-   * Mark with which the administrator confirms that the present file or device has the content that was served before; null if no mark is
+   * Mark by which the administrator confirms that the current file or device has the same content as the one served before; null if not
    * set.
    */
   readonly sameContent: string | null;

@@ -103,7 +103,7 @@ export const address: ValueType<string> = plain('address', HOST_ADDRESS_ALLOWED,
   return isSingleHost(parsed) ? parsed : refuse('address', text, address.allowed);
 });
 
-/** Address of an interface of this machine, optionally with a prefix length that overrides the one that the machine reports. */
+/** Address of an interface of this machine, optionally with a prefix length that overrides the length reported by the machine. */
 export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', HOST_PREFIXED_ALLOWED, (text) => {
   const parsed = orElse(() => parsePrefixedAddress(text), text, interfaceAddress.allowed);
   return isSingleHost(parsed.address) ? parsed : refuse('address', text, interfaceAddress.allowed);
@@ -162,7 +162,7 @@ function plain<T>(kind: string, allowed: string, parse: (text: string) => T): Va
   return { kind, allowed, isSecret: false, parse };
 }
 
-/** Lets a type use the parser of another type. If that parser fails, throws an error with `allowed`, the text of the calling type. */
+/** Lets a type use the parser of another type. If that parser fails, the error contains `allowed`, the text of the calling type. */
 function orElse<T>(parse: () => T, text: string, allowed: string): T {
   try {
     return parse();
