@@ -19,7 +19,7 @@ import type { Action, Effect, ReloadOutcome } from './model/step.ts';
 import type { IdentifiedServer } from './server-identification.ts';
 import { STATUS_REFRESH_MS } from './widgets/limits.ts';
 
-/** Called after each pair of interfaces has been tried. */
+/** Called each time that a pair of interfaces has been tried. */
 type OnReport = (report: ProbeReport, done: number, total: number) => void;
 
 export interface Ports {
@@ -155,7 +155,7 @@ async function search(
     });
     done.push({ server, examination });
   }
-  // Drop the findings that nothing answered over UDP, because the results over TCP replace them.
+  // Drop the findings about addresses without an answer over UDP, because the results over TCP replace these findings.
   const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
   const onTheWay = done.flatMap(({ examination }) => [
     ...examination.findings,

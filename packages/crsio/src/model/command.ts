@@ -9,7 +9,7 @@ export type FormPurpose =
   | { readonly kind: 'defaults' }
   | { readonly kind: 'explore' };
 
-/** Parameters of an exploration. If `address` is not null, it is explored in addition to the broadcasts. */
+/** Parameters of an exploration. If `address` is not null, the exploration asks this address directly, in addition to the broadcasts. */
 export interface ExploreRequest {
   readonly address: string | null;
   /** UDP port to explore; if null, the port in [defaults] is used. */

@@ -91,7 +91,10 @@ function valuesOf(form: Form): KeyValues {
   return Object.fromEntries(set.map((field) => [field.key, fieldText(field)]));
 }
 
-/** Returns the interfaces of this machine that are not in the file, except the loopback, up to a total of INTERFACES_MAX in the file. */
+/**
+ * Returns the interfaces of this machine that can be added to the file. Omits the loopback and the interfaces that are already in the file,
+ * and returns only as many as keep the file within INTERFACES_MAX interfaces.
+ */
 export function missingInterfaces(state: State): readonly MachineInterface[] {
   const { interfaces } = configOf(state);
   const known = new Set(interfaces.map(({ address }) => address));

@@ -20,7 +20,7 @@ export interface Field {
   readonly entry: KeyEntry<unknown>;
   readonly edit: LineEdit;
   readonly offers: readonly Offer[];
-  /** True for a field that is rarely set and is shown only after the user has chosen More settings. */
+  /** True for a field that is rarely set and is shown only after the user has chosen "More settings". */
   readonly isMore: boolean;
 }
 

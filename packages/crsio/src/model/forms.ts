@@ -13,7 +13,7 @@ import { configOf, type FormScreen, type State } from './state.ts';
 const schema = SCHEMA.rscltcfg;
 type NamedSection = 'interface' | 'namespace' | 'server';
 
-/** Keys whose fields are always shown. The other fields appear if one of them is set, or if the user chooses More settings. */
+/** Keys whose fields are always shown. The other fields appear if one of them is set, or if the user chooses "More settings". */
 const FIRST_KEYS: Readonly<Record<NamedSection, readonly string[]>> = {
   interface: ['address'],
   namespace: ['namespaceid', 'nodename', 'nodekey', 'namespacekey'],
@@ -123,7 +123,7 @@ function freeName(state: State, prefix: string): string {
   return `${prefix}${number}`;
 }
 
-/** Suggests the addresses of this machine that no interface in the file has, except loopback addresses. */
+/** Suggests the addresses of this machine that no interface in the file uses. Loopback addresses are never suggested. */
 export function addressOffers(state: State): readonly Offer[] {
   const taken = new Set(configOf(state).interfaces.map((each) => each.address));
   return state.machine

@@ -16,7 +16,7 @@ import type { Size } from '../widgets/canvas.ts';
 import type { Command, ExploreRequest, FormPurpose } from './command.ts';
 import { type Form, isTouched } from './form.ts';
 
-/** An error from an effect, as it is shown to the user. */
+/** An error from an effect, in the form that is shown to the user. */
 export interface Failure {
   readonly code: string;
   readonly message: string;
@@ -74,7 +74,7 @@ export interface SearchScreen {
   readonly findings: readonly Finding[];
 }
 
-/** Result of a search for one interface of a server. */
+/** What a search found out about one interface of a server. */
 export interface ServerOutcome {
   readonly server: string;
   readonly address: string;
@@ -144,7 +144,7 @@ export interface State {
   readonly startCommand: string;
   readonly size: Size;
   readonly document: IniDocument;
-  /** Text of the document without unsaved changes: as it was last read or saved, or the initial content of a new file. */
+  /** Text of the document without unsaved changes: the text last read or saved or, for a new file, the initial content. */
   readonly clean: string;
   readonly stored: StoredFile;
   readonly machine: readonly MachineInterface[];
@@ -160,7 +160,10 @@ export interface State {
    * addresses.
    */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
-  /** Number of the newest run (an exploration, a search, a path test or sampling). An action is ignored if no screen belongs to its run. */
+  /**
+   * Number of the newest run. A run is an exploration, a search, a path test or a series of samples. An action is ignored if no screen
+   * belongs to its run.
+   */
   readonly runs: number;
 }
 

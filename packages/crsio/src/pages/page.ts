@@ -12,7 +12,7 @@ export interface Row {
   /** The command that F8 and Delete execute; null if the row cannot be removed. */
   readonly remove: Command | null;
   readonly isHeading?: boolean;
-  /** True if the row shows a problem. The text of the row must report the problem as well, because the terminal may not show colours. */
+  /** True if the row shows a problem. The text of the row must itself state the problem, because the terminal may not show colours. */
   readonly isProblem?: boolean;
 }
 
@@ -52,7 +52,7 @@ export const EMPTY_ROW: Row = textRow('');
 
 /**
  * Arranges texts in columns two spaces apart. Each column is as wide as its longest cell, and at least as wide as `widthsMin` requires. If
- * a line does not fit into `room` columns, its last cell loses the beginning, because names differ at their ends.
+ * a line is wider than `room`, its last cell is shortened at the beginning, because names differ at their ends.
  */
 export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[], room = Number.POSITIVE_INFINITY): string[] {
   const widths = widthsMin.map((least, index) => Math.max(least, ...table.map((cells) => cells[index]?.length ?? 0)));
@@ -67,7 +67,7 @@ export function columnsOf(table: readonly (readonly string[])[], widthsMin: read
   );
 }
 
-/** Returns the text in at most `width` columns. If the text is too long, ~ replaces its beginning. */
+/** Returns the text if it fits into `width` columns. Otherwise, returns its end, with ~ in place of the beginning. */
 function endOf(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
   const kept = graphemesOf(text);

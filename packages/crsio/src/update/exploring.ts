@@ -127,7 +127,7 @@ export function tried(state: State, run: number, report: ProbeReport): Step {
   return onSearch(state, run, (screen) => ({ ...screen, reports: [...screen.reports, report] }));
 }
 
-/** Adds the new [server] sections to the document after every pair of interfaces has been tried. */
+/** Adds the new [server] sections to the document once all pairs of interfaces have been tried. */
 export function searched(state: State, run: number, servers: readonly SearchedServer[], findings: readonly Finding[]): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'search' || screen.run !== run) return step(state);

@@ -1,5 +1,5 @@
 // Saves and rereads the file, and leaves crsio. A step that would lose unsaved changes asks the user first. Invariant: a file that another
-// program changed is overwritten only after the user has seen the difference and confirmed the overwriting.
+// program changed is overwritten only after the user has seen the difference and has agreed to overwrite the file.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

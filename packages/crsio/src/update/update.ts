@@ -1,6 +1,6 @@
 // Computes the next state and the effects from the current state and an action. Pure, so that whole sessions can be tested without a
-// terminal. This module also marks the line of the menu that the user needs next. Invariant: while the terminal is too small, the only key
-// that works is the one that leaves crsio, and only if there are no unsaved changes.
+// terminal. This module also marks the line of the menu that the user needs next. Invariant: while the terminal is too small, only the key
+// that leaves crsio works, and only if there are no unsaved changes.
 
 import type { Command } from '../model/command.ts';
 import { focused, pressForm } from '../model/form.ts';

@@ -56,7 +56,7 @@ export const HINT_ROWS = 3;
 /** Number of lines outside the page: title, keys, two lines of the frame, and the hint. */
 const OTHER_ROWS = 4 + HINT_ROWS;
 
-/** Number of columns for the frame and one space, on both sides together. */
+/** Number of columns that the frame and one space take on the left and right sides together. */
 const SIDE_COLUMNS = 4;
 /** Number of columns for the `> ` in front of the marked row. */
 export const MARK_COLUMNS = 2;

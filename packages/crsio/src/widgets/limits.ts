@@ -7,7 +7,7 @@ export const SCREEN_ROWS_MIN = 24;
 export const STATUS_REFRESH_MS = 1_000;
 export const FIELD_TEXT_MAX_CHARS = 4_096;
 /**
- * If m lines of the old text and n lines of the new text differ, the difference is computed line by line as long as m x n does not exceed
- * this limit. Otherwise, all m and n lines are shown as changed.
+ * Limit for m x n, where m is the number of differing lines in the old text and n their number in the new text. Within the limit, the
+ * difference is computed line by line. Above the limit, all of these lines are shown as changed.
  */
 export const DIFF_CELLS_MAX = 4_000_000;

@@ -1,6 +1,6 @@
 // The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. Timeouts, and the reaction
-// to a refusal, are the path's job. Invariant: `onWelcome` returns only if the server has proved, for exactly the HELLO and CHALLENGE of
-// this connection, that it knows K and, for a join, the session's secret. A step that throws ends the handshake.
+// to a refusal, are the path's job. Invariant: `onWelcome` returns only if the server has proved that it knows K and, for a join, the
+// session's secret. The proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -152,8 +152,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Throws if the frame is a REFUSE or a BYE. The caller may report the error and try again later. The error is certain to come from the
-   * server only if `proved` is true in the context of the error. If a session accepts no further path, the server sends BYE instead of
+   * Throws if the frame is a REFUSE or a BYE. The caller may report the error and try again later. If `proved` in the error's context is
+   * false, the frame may come from an attacker instead of the server. If a session accepts no further path, the server sends BYE instead of
    * WELCOME.
    */
   private throwIfRefused(frame: Buffer, isBehindProof: boolean): void {

@@ -1,6 +1,6 @@
 // Derives the 32-byte keys of the handshake and of discovery from the key texts in the configuration, and computes macs with these keys.
-// handshake-frames.ts says which frame carries which mac. Invariants: a key or mac for one purpose cannot serve another purpose, because
-// each key has its own HKDF info, and each mac has its own label; macs are compared in constant time.
+// handshake-frames.ts says which frame carries which mac. Invariants: macs are compared in constant time. A key or mac for one purpose
+// cannot serve another purpose, because each key has its own HKDF info, and each mac has its own label.
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { MAC_BYTES } from '../wire/limits.ts';
@@ -67,7 +67,10 @@ export function mac(key: Buffer, label: MacLabel, transcript: Buffer, bodyBefore
   return createHmac('sha256', key).update(label).update(transcript).update(bodyBefore).digest();
 }
 
-/** Computes the mac of a REFUSE. The mac covers only the code, because the client acts only on the code; the sentence is for people. */
+/**
+ * Computes the mac of a REFUSE. The code is the only field of the body that the mac covers, because the client acts only on the code; the
+ * sentence is for people.
+ */
 export function refuseMac(key: Buffer, transcript: Buffer, code: string): Buffer {
   return mac(key, 'refuse', transcript, Buffer.from(code, 'utf8'));
 }

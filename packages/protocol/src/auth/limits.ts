@@ -27,6 +27,6 @@ export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;
 /**
  * Maximum number of entries in the table of each limit on wrong proofs. When a table is full, a new entry replaces the entry that is
- * closest to recovering its full allowance, and starts with the remaining allowance of that entry.
+ * closest to its full allowance, and starts with the remaining allowance of the replaced entry.
  */
 export const FAILED_PROOFS_REMEMBERED_MAX = 4096;

@@ -15,8 +15,8 @@ export interface Directions {
 export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 
 /**
- * A round trip above the average changes the average little, and one below the average changes it much, so that delays caused by an outage
- * soon lose their effect.
+ * A round trip above the average changes the average only slightly, and one below the average changes it strongly, so that delays caused by
+ * an outage soon lose their effect.
  */
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
@@ -82,7 +82,7 @@ export class Heartbeat {
     this.receivedMs = nowMs;
   }
 
-  /** Records that an answer or a PONG was received, or a part of one. */
+  /** Records that an answer or a PONG has arrived, completely or in part. */
   proved(nowMs: number): void {
     this.proofMs = nowMs;
   }

@@ -1,5 +1,5 @@
-// Bounds that both ends of a session keep; each name includes the unit. The assertions in src/limits.ts check these bounds against the
-// bounds of other folders.
+// Bounds that both ends of a session must observe; each name includes the unit. The assertions in src/limits.ts check these bounds against
+// the bounds of other folders.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -16,8 +16,8 @@ export const PATHS_PER_TRUNK_MAX = 64;
  */
 export const SEGMENT_BYTES = 256 * KIB;
 /**
- * Amount of queued output on one path above which the client sends no further requests over that path. A server also closes a probe that
- * leaves more than this amount unread.
+ * Amount of queued output on one path above which the client sends no further requests over that path. The same amount limits a probe: the
+ * server closes the probe if its queued output exceeds this amount.
  */
 export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
 /**
@@ -41,7 +41,7 @@ export const SERVER_DEAD_AFTER_MS = 15_000;
 /** The server syncs writes by itself after this time, so that errors of the kernel's write-back are noticed. */
 export const SELF_SYNC_MS = 5_000;
 /**
- * Time limit of an attach with a take-over. The server syncs the volume, and may first have to end the process that serves the previous
- * holder.
+ * Time limit for an attach that takes over the volume. The server syncs the volume, and may first have to end the process that serves the
+ * previous holder.
  */
 export const TAKE_OVER_WAIT_MS = 45_000;

@@ -6,8 +6,8 @@ import type { BatchSender } from '../wire/encoder.ts';
 export interface TransportEvents {
   onBytes(buffer: Buffer, offset: number, lengthBytes: number): void;
   /**
-   * Called when the peer has closed the stream, or when the stream has failed. The call comes at most once, and neither from within a call
-   * to the transport nor after `destroy` or `end`.
+   * Called when the peer has closed the stream, or when the stream has failed. It is called at most once, never during a call to the
+   * transport, and never after `destroy` or `end`.
    */
   onClosed(reason: string): void;
 }

@@ -39,8 +39,8 @@ interface Entry {
   startedMs: number;
   bodyBytes: number;
   /**
-   * The first path that is owed the answer, or NOBODY. The first path is not in `owedMore`, because further paths are rare, and emptying an
-   * array for each request would cost an allocation.
+   * The first path that is owed the answer, or NOBODY. The first path has a field of its own, because further paths are rare, and emptying
+   * an array for each request would cost an allocation.
    */
   owedFirst: number;
   readonly owedMore: number[];
@@ -131,8 +131,7 @@ export class SlotTable {
   }
 
   /**
-   * Like `finish`, for a request that was executed within the call that received it, so that only the path that brought it is owed an
-   * answer.
+   * Like `finish`, but for a request executed within the call that received it. Only the path that brought the request is owed an answer.
    */
   finishAtOnce(slot: number, status: number): void {
     const entry = this.at(slot);

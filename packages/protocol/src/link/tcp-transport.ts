@@ -1,5 +1,5 @@
-// The TCP transport. Each socket receives into one static buffer (Node's `onread`), which makes large WRITEs cheap. A socket that cannot
-// have a static buffer uses 'data' events. The transport knows nothing about frames, and always sets noDelay.
+// The TCP transport. Each socket has one static receive buffer of its own (Node's `onread`), which makes large WRITEs cheap. A socket that
+// cannot have a static buffer uses 'data' events. The transport knows nothing about frames, and always sets noDelay.
 
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -93,8 +93,8 @@ interface HandleSocketOptions {
 const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
 
 /**
- * Takes over a connected socket. Either this process has not read from the socket, or the socket is paused, for example by `stopReading`,
- * and has nothing buffered. The caller must not use the socket any more. Reading begins in the next event-loop turn.
+ * Takes over a connected socket. This process must not have read from the socket yet, or must have paused the socket, for example with
+ * `stopReading`. The caller must not use the socket any more. Reading begins in the next event-loop turn.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
   const owned = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };

@@ -11,7 +11,7 @@ import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';
 
 export interface DecoderEvents {
-  /** Called when a body begins of which only a part has arrived. The handler may call `receiveInto` or `stop`. */
+  /** Called at the beginning of a body that has not arrived completely. The handler may call `receiveInto` or `stop`. */
   bodyBegins(header: Header): void;
   /**
    * Called with each whole frame. The body has `bodyLengthBytes(header)` bytes at `offset`; its content is undefined after `discardBody`.
@@ -190,8 +190,8 @@ export class Decoder {
       this.fail(`${frameName(this.header.op)}: the body's CRC-32 does not match`);
       return;
     }
-    // Take the pooled buffer out first, because the owner may stop the decoder, which must not give the buffer back while the owner reads
-    // it.
+    // Clear `pooled` before the call, because the owner may call stop(), which would otherwise give back the buffer that the owner is still
+    // reading.
     const pooled = this.pooled;
     this.pooled = null;
     this.bodyBytes = -1;

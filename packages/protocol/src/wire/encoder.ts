@@ -56,8 +56,8 @@ export class Encoder {
   /** Bytes encoded since the last `flush`. */
   private eventBytes = 0;
   /**
-   * Size at which a batch is sent: half of the last event's output, within OUTPUT_BATCH_MIN_BYTES and OUTPUT_BATCH_BYTES. With larger
-   * batches, client and server would take turns during a burst instead of working in parallel.
+   * Size at which a batch is sent: half of the last event's output, but at least OUTPUT_BATCH_MIN_BYTES and at most OUTPUT_BATCH_BYTES.
+   * With larger batches, client and server would take turns during a burst instead of working in parallel.
    */
   private batchBytes = OUTPUT_BATCH_BYTES;
 

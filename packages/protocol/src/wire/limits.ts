@@ -39,7 +39,7 @@ export const VERSIONS_OFFERED_MAX = 16;
 export const FEATURES_OFFERED_MAX = 32;
 export const INTERFACES_NAMED_MAX = 64;
 export const VOLUMES_PER_FRAME_MAX = 1024;
-/** Maximum number of holders of a volume that a message names; the volume may have more. */
+/** Maximum number of holders that a message names for one volume; the volume may have more. */
 export const HOLDERS_NAMED_MAX = 32;
 /** Maximum length of a feature's name. A HELLO that offers all features must not exceed the size limit before the proof. */
 export const FEATURE_NAME_MAX_CHARS = 32;
@@ -57,8 +57,8 @@ export const SESSION_ID_BYTES = 16;
 
 // --- processes
 /**
- * Largest instance number of a client. The number above it marks this instance as replaced, so a double must represent that number exactly,
- * too.
+ * Largest instance number of a client. To mark an instance as replaced, the server stores the next higher number, which must also be exact
+ * in a double.
  */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
 

@@ -86,7 +86,7 @@ interface Codec<T> {
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
 }
 
-/** Creates the codec of one message. The discovery datagrams use this function, too (discovery/discovery-datagram.ts). */
+/** Creates the codec of one message. Exported for the discovery datagrams (discovery/discovery-datagram.ts). */
 export function codec<T>(label: string, schema: Schema<T>): Codec<T> {
   const guard: Guard<T> = record(schema, ': field ');
   return {
@@ -288,7 +288,7 @@ const extentNumbers = listOf(counter, 2, 2 * EXTENTS_PER_ANSWER_MAX, 'numbers');
 const extents: Guard<number[]> = (value, field) => {
   const numbers = extentNumbers(value, field);
   numbers.forEach((number, index) => (index % 2 === 0 ? extentSectors : extentState)(number, `${field}[${index}]`));
-  // In an odd list, the last pair has no state.
+  // If the number of elements is odd, the last pair has no state.
   if (numbers.length % 2 !== 0) extentState(undefined, `${field}[${numbers.length}]`);
   return numbers;
 };

@@ -113,7 +113,7 @@ export interface ListAnswer {
 export const TAKE = {
   /** A held volume is refused. */
   NO: 0,
-  /** The other hold ends. The OPEN is refused while the holder may still have acknowledged writes that only the holder can send again. */
+  /** The other hold ends. The OPEN is refused as long as there may be acknowledged writes that only the holder can send again. */
   OVER: 1,
   /** The other hold ends, even if acknowledged writes are lost. */
   FORCE: 2,
@@ -181,8 +181,8 @@ export interface ExtentsRequest {
 export const EXTENT = { DATA: 0, HOLE: 1 } as const;
 
 /**
- * Extents that begin at the requested lba, in order and without gaps. The extents may cover less than the requested range, but include at
- * least one sector.
+ * Extents that begin at the requested lba, in order and without gaps. The extents may cover less than the requested range, but they cover
+ * at least one sector.
  */
 export interface ExtentsAnswer {
   /** Pairs: sectors, state (EXTENT). */

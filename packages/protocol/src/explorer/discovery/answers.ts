@@ -1,7 +1,6 @@
 // Decides which answers to an exploration are accepted: takes datagrams with their origins, and returns servers and findings. Pure.
-// Invariant: an answer is accepted only if it repeats a nonce that was sent from the socket that received the answer, carries a valid
-// signature if a key is set, belongs to the requested namespace, and comes from an address that the server lists. Every other answer
-// becomes a finding.
+// Invariant: an accepted answer arrived at the socket from which its nonce was sent, and came from an address that the server lists. It
+// belongs to the requested namespace and, if a key is set, has a valid signature. Every other answer becomes a finding.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';

@@ -1,5 +1,5 @@
 // Input and output types of an exploration, shared by explorer.ts, which runs it, and answers.ts, which judges the answers. Invariant:
-// every text from a peer has passed the guards of the wire.
+// every text from a peer has passed the guards of the protocol (wire/guards.ts).
 
 import type { RandomBytes } from '../../auth/handshake-frames.ts';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -1,6 +1,6 @@
 // A finding is an observation that an exploration or a probe reports besides its result, so that nothing is dropped silently. The programs
-// display the findings. Invariants: texts contain no control characters, because the names from peers have passed the guards of the wire;
-// lists of findings are bounded.
+// display the findings. Invariants: texts contain no control characters, because the names from peers have passed the guards of the
+// protocol (wire/guards.ts); lists of findings are bounded.
 
 import { FINDINGS_PER_KIND_MAX } from './limits.ts';
 

@@ -1,5 +1,5 @@
-// An interface to UDP sockets. The product implements it with node:dgram, and tests implement it with an in-memory network. The callers
-// define the contents of the datagrams. Invariant: a socket that is closed or has failed no longer calls its handler.
+// An abstraction of UDP sockets: the programs use node:dgram, and tests use a network in memory. The callers define the contents of the
+// datagrams. Invariant: a socket that is closed or has failed no longer calls its handler.
 
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';

@@ -35,8 +35,8 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
 }
 
 /**
- * Copies the refusal of the key to the report on another path to the same server. A key that was refused once is not tried again, because a
- * server delays a node after too many wrong proofs.
+ * Copies a server's refusal of the key into the report on another path to the same server. A key that was refused once is not tried again,
+ * because a server delays a node after too many wrong proofs.
  */
 function refusedToo(report: ProbeReport, { failure, failureCode, server }: ProbeReport): ProbeReport {
   const isSame = report.failure === null && report.server?.instance === server?.instance;
@@ -44,8 +44,8 @@ function refusedToo(report: ProbeReport, { failure, failureCode, server }: Probe
 }
 
 /**
- * Reports that all paths leave through one device although their addresses are on several devices, because a single fault would then break
- * all paths.
+ * Returns a finding if all paths leave through one device although their addresses are on several devices. In this case, a single fault
+ * would break all paths.
  */
 function oneDevice(reports: readonly ProbeReport[]): Finding[] {
   const [first, ...others] = reports.filter(({ leavesBy }) => leavesBy !== null);

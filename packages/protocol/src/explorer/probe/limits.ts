@@ -1,5 +1,5 @@
-// Bounds of probes, which client and server keep; each name includes the unit. Invariant: the assertion at the end of this file holds. The
-// assertions in src/limits.ts check these bounds against the bounds of other folders.
+// Bounds of probes, which client and server must observe; each name includes the unit. Invariant: the assertion at the end of this file
+// holds. The assertions in src/limits.ts check these bounds against the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SEGMENT_BYTES } from '../../link/limits.ts';
@@ -24,8 +24,8 @@ export const PROBE_PINGS = 8;
 /** Duration of a burst; a probe sends one burst in each direction. */
 export const PROBE_BURST_MS = 200;
 /**
- * A burst keeps in flight as many bytes as the path moves, at the rate measured so far, in this time plus one round trip. A burst always
- * keeps at least PROBE_AHEAD_MIN_BYTES in flight.
+ * A burst keeps in flight as many bytes as the path can move in this time plus one round trip, at the rate measured so far. The minimum is
+ * PROBE_AHEAD_MIN_BYTES, or the window if that is smaller.
  */
 export const PROBE_AHEAD_MS = 50;
 export const PROBE_AHEAD_MIN_BYTES = 64 * KIB;

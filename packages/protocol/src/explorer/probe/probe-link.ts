@@ -78,8 +78,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Performs the handshake from HELLO to CHALLENGE. If `login` is null, the client calls itself by a random node name. Rejects with the
-   * code of a REFUSE, or with E_TIMEOUT, E_RESET, E_PROTOCOL or E_VERSION.
+   * Performs the handshake from HELLO to CHALLENGE. If `login` is null, the client uses a random node name. Rejects with the code of a
+   * REFUSE, or with E_TIMEOUT, E_RESET, E_PROTOCOL or E_VERSION.
    */
   async greet(login: ProbeLogin | null, namespaceid: number, interfaceName: string, ports: ProbePorts): Promise<Challenge> {
     const { nodekey, serverkey } = login ?? ANONYMOUS;

@@ -1,7 +1,7 @@
 // Measures the MTU of a path with discovery datagrams of growing size, whose answers have the same size. The kernel forbids fragmentation
 // of the datagrams until a router reports a smaller MTU for the path. Invariants: a size counts only if an answer of exactly that size
-// arrived. Across routers, a size counts only if a single datagram of a larger size got no answer; otherwise, the kernel may have
-// fragmented all datagrams.
+// arrived. Across routers, each size is tried only once. If every size gets an answer, the result is unknown, because the kernel may have
+// fragmented the datagrams.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import type { Timer } from '@rsio/common/lib/clock';

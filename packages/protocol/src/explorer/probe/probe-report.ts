@@ -67,7 +67,7 @@ export interface ProbedServer {
   readonly instance: string;
   /** True if the server proved that it knows the keys. False without login data. */
   readonly isProved: boolean;
-  /** All interfaces, as listed in WELCOME; null if the server did not authenticate. */
+  /** All interfaces of the server, as listed in WELCOME; null if the server did not authenticate. */
   readonly interfaces: readonly ServerInterface[] | null;
 }
 
@@ -95,8 +95,8 @@ export interface ProbeReport {
   /** Device that has the local address; null if this machine does not have the address. */
   readonly device: string | null;
   /**
-   * Devices through which the data really left and arrived; null if unknown, because there was no login data, the server is this machine,
-   * or the counters are inconclusive.
+   * Devices through which the data really left and arrived; null if there was no login data, if the server is this machine, or if the
+   * counters are inconclusive.
    */
   readonly leavesBy: string | null;
   readonly arrivesBy: string | null;

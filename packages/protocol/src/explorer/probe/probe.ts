@@ -53,7 +53,7 @@ export async function probeCandidate(
     measured.failure = error.message;
     measured.failureCode = error.code;
   }
-  // Measure the MTU after a failure, too, because the loss of large packets may have caused the failure.
+  // Measure the MTU even after a failure, because the loss of large packets may have caused the failure.
   if (measured.connectMs !== null) await probe.mtu();
   return { ...measured, findings: findings.list };
 }
@@ -179,14 +179,15 @@ class Probe {
 type Counters = ReadonlyMap<string, ByteCounters>;
 
 /**
- * A device counts as the carrier of a burst if it counted at least this share of the bytes. A smaller share proves nothing, because it may
- * come from other traffic or from a counter that is updated late.
+ * A device is accepted as the carrier of a burst if its byte counter grew by at least this share of the burst. A smaller share proves
+ * nothing, because it may come from other traffic or from a counter that is updated late.
  */
 const CARRIED_SHARE = 0.5;
 
 /**
- * Returns the device whose counter shows the burst of `bytes`. If several counters do, such as those of a bridge and its card, returns
- * `expected` if it is one of these devices, otherwise the one that counted most. Returns null if no counter shows the burst.
+ * Returns the device whose counter shows the burst of `bytes`. Several counters may show it, such as those of a bridge and its card. The
+ * result is then `expected` if it is among these devices, otherwise the device whose counter grew most. Returns null if no counter shows
+ * the burst.
  */
 export function carrierOf(
   direction: keyof ByteCounters,
