@@ -156,8 +156,8 @@ export interface State {
   /** Not null while the file is being written or rsiod is reloading it. */
   readonly saving: { readonly isLeaving: boolean } | null;
   /**
-   * Addresses of the servers that the user chose to log in to, by namespaceid. A search for the servers of a namespace also explores these
-   * addresses.
+   * Addresses of the servers that the user chose to log in to, by namespaceid. A search for the servers of a namespace also asks these
+   * addresses directly.
    */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
   /**

@@ -67,7 +67,7 @@ export class Heartbeat {
     return this.receivedMs;
   }
 
-  /** When an answer or a PONG, which proves that the peer hears us, was last received. */
+  /** Time of the last answer or PONG. Each of them proves that the peer hears us. */
   get lastProofMs(): number {
     return this.proofMs;
   }

@@ -45,8 +45,7 @@ class TcpTransport implements PathTransport {
 
   end(): void {
     this.isFinished = true;
-    // Use a separate timer, because the socket's own timeout counts from the last byte, so that a peer that keeps sending would postpone it
-    // forever.
+    // Use a separate timer. The socket's own timeout counts from the last byte, so a peer that keeps sending would postpone it forever.
     const deadline = systemClock.after(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
     this.socket.once('close', () => deadline.cancel());
     this.socket.end(() => this.socket.destroy());

@@ -43,7 +43,7 @@ export class OutputPool extends ObjectPool<OutputBuffer> {
 const EMPTY = Buffer.alloc(0);
 
 export class Encoder {
-  /** True if header and body are each followed by a CRC-32. The setting `digest` may be changed only while all output is flushed. */
+  /** True if header and body are each followed by a CRC-32. The setting `digest` may be changed only when all output has been flushed. */
   digest = false;
   private readonly sender: BatchSender;
   private readonly pool: OutputPool;

@@ -1,7 +1,7 @@
-// Rate limits for a server's answers to discovery requests: one for each source, one shared by all unknown sources, and a reserve for known
-// sources that unknown sources cannot exhaust. Pure. The caller decides which datagrams are requests and which sources are known.
-// Invariants: memory is bounded. While answers are scarce, a source that was answered recently must wait, so that sources that ask
-// constantly cannot starve a source that asks once.
+// Rate limits for a server's answers to discovery requests: one for each source, one shared by all unknown sources, and a reserve that
+// unknown sources cannot use. Pure. The caller decides which datagrams are requests and which sources are known. Invariants: memory is
+// bounded. While answers are scarce, a source that was answered recently must wait, so that sources that ask constantly cannot starve a
+// source that asks once.
 
 import { TokenBucket } from '@rsio/common/structures/token-bucket';
 import {

@@ -39,7 +39,7 @@ const ANONYMOUS = { nodekey: '', serverkey: null };
 export class ProbeLink implements ConnectionEvents {
   readonly connection: Connection;
   private readonly clock: Clock;
-  /** Time limit for the whole probe, because a server could otherwise prolong it even though each single wait is bounded. */
+  /** Time limit for the whole probe. Without this limit, a server could prolong the probe although each single wait is bounded. */
   private readonly deadline: Timer;
   private waiting: Waiting | null = null;
   private closedBy: RsError | null = null;
@@ -100,8 +100,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Performs the handshake from PROOF to WELCOME. `greet` must have been called with login data before. Rejects like `greet`, and also with
-   * E_AUTH.
+   * Performs the handshake from PROOF to WELCOME. `greet` must have been called with login data before. Rejects with the codes of `greet`,
+   * or with E_AUTH.
    */
   async prove(): Promise<Welcome> {
     const handshake = this.handshake;

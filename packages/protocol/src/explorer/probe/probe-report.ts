@@ -42,8 +42,8 @@ export interface ProbeExpectation {
   readonly namespaceid: number | null;
   readonly serverid: number | null;
   /**
-   * True if only a discovery datagram names the address. If `isNamed` is true, the authenticated server must list the address as well.
-   * Otherwise, a machine that relays all traffic could pass as the server, and could read and modify the data on that path.
+   * True if only a discovery datagram names the address. If `isNamed` is true, the authenticated server must itself list the address.
+   * Without this check, a machine that relays all traffic could pass as the server, and could read and modify the data on that path.
    */
   readonly isNamed?: boolean;
 }
