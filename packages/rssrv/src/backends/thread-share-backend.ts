@@ -77,7 +77,7 @@ export class ThreadShareBackend implements Backend {
   private run(done: IoDone, start: (end: IoDone) => void): void {
     this.lane.run((ended) =>
       start((status) => {
-        // Answer before returning the thread, so that an operation that the answer starts is already in the queue.
+        // Answer before returning the thread, so that an operation started by the answer is already in the queue.
         done(status);
         ended();
       }),

@@ -28,7 +28,7 @@ export class HandleNumbers {
     return 'The handle numbers of the session are nearly used up: a new one has others';
   }
 
-  /** Returns true if a number is left in addition to those that `promised` OPENs in progress may use. */
+  /** Returns true if a number will be left after each of the `promised` OPENs in progress has used one. */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;
   }

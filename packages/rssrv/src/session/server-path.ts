@@ -246,7 +246,7 @@ export class ServerPath implements ConnectionEvents {
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
-  /** Returns true if a READ must be held back, to keep READs in order, to yield to the event loop, or because there is no room. */
+  /** Returns true if a READ must be held back to keep the READs in order, to yield to the event loop, or for lack of room. */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();
   }

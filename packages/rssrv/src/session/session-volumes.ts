@@ -36,12 +36,12 @@ export type Grant =
       readonly readonly: boolean;
       readonly identity: string;
       readonly incarnation: string;
-      /** The volume's epoch. Epoch of this grant. A revocation names an epoch and covers all grants up to that epoch. */
+      /** The volume's epoch at the time of this grant. A revocation names an epoch and covers all grants up to that epoch. */
       readonly epoch: number;
     }
   | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
 
-/** The listener's answer to SETTLED. */
+/** The listener's answer to a client's IOCTL SETTLED. */
 export interface Settled {
   /** False if the client no longer has the hold. */
   readonly isSettled: boolean;
@@ -96,11 +96,11 @@ export class SessionVolumes {
   /** Holds whose release must wait until an OPEN of the volume has ended, keyed by volume id. */
   private readonly postponed = new Map<string, PostponedRelease>();
   /**
-   * Ids of the volumes of which a handle has been revoked. The client is expected to open these volumes again, so their holds stay until an
-   * OPEN is granted.
+   * Ids of the volumes for which a handle has been revoked. The client is expected to open these volumes again, so their holds stay until
+   * an OPEN is granted.
    */
   private readonly revoked = new Set<string>();
-  /** Handles whose storage has been found truncated and reported to the listener. */
+  /** Handles for which this session has already reported truncated storage to the listener. */
   private readonly cutHandles = new Set<number>();
   /**
    * New sizes of the volumes that have grown while an OPEN was in progress, keyed by volume id. The listener may have granted that OPEN
@@ -154,8 +154,8 @@ export class SessionVolumes {
   }
 
   /**
-   * Revokes all grants of a volume up to the given epoch. Resolves once no request under these grants is running, with false if a flush has
-   * failed.
+   * Revokes all grants of a volume up to the given epoch. Resolves once no request under these grants is running. The result is false if a
+   * flush has failed.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     for (const { revoked } of this.opening) revoked.set(volumeId, Math.max(epoch, revoked.get(volumeId) ?? 0));
@@ -194,7 +194,7 @@ export class SessionVolumes {
   }
 
   /**
-   * Notifies the listener before it revokes the handle, because the listener must know about the truncation before the client's next OPEN.
+   * Notifies the listener before revoking the handle, because the listener must know about the truncation before the client's next OPEN.
    */
   private cut({ handle, volume }: OpenVolume): void {
     if (this.cutHandles.has(handle)) return;
@@ -412,7 +412,7 @@ function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // Count the request as ended, because the error answers it. Otherwise, closing the handle would wait forever for this request.
+    // Count the request as ended, because the error is its answer. Otherwise, closing the handle would wait forever for this request.
     open.inFlight.end();
     throw error;
   }

@@ -1,6 +1,6 @@
 // The server's side of one session: its paths, slot table and open volumes. The module performs no I/O itself: transports, clock, backends
-// and the listener's answers come in through ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): apart from
-// READ, LIST and IOCTL, a request is executed at most once. Every copy is answered on the path that delivered it. Once `end` has been
+// and the listener's answers come in through ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): a request is
+// executed at most once, unless it is a READ, LIST or IOCTL. Every copy is answered on the path that delivered it. Once `end` has been
 // called, no request is started, and once `end` has resolved, no request is running.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
@@ -123,7 +123,7 @@ export class Session implements ServerPathEvents {
   /**
    * Called when another client is taking the volume over, or when the volume's storage has started a new incarnation. New requests on
    * handles granted up to this epoch get STALE. Requests in progress are completed and answered, and then the handles are flushed and
-   * closed. Resolves once the handles are closed, with false if a flush has reported lost writes.
+   * closed. Resolves once the handles are closed. The result is false if a flush has failed.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
     return this.volumes.revoke(volumeId, epoch);

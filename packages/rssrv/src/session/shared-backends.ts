@@ -1,6 +1,6 @@
 // Manages the backends of one session. All handles of a volume share a backend, so that the number of descriptors depends on the number of
 // volumes and not on the number of handles. Handles and holds are managed by session-volumes.ts. Invariant: handles share a backend only
-// under the same hold and in the same incarnation of the same storage, so that an event that revokes one of these handles revokes all of
+// under the same hold and in the same incarnation of the same storage. An event that revokes one of these handles therefore revokes all of
 // them.
 
 import type { Backend } from '../backends/io/backend.ts';

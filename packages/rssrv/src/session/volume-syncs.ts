@@ -1,5 +1,5 @@
-// Syncs a session's open volumes when the client requests it (FLUSH), before a handle is closed, and at intervals, so that write-back
-// errors of the kernel are detected early. After a failed sync, acknowledged writes may be lost, so this module notifies the listener,
+// Syncs a session's open volumes when the client requests it (FLUSH), before a handle is closed, and at intervals. The syncs at intervals
+// detect write-back errors of the kernel early. After a failed sync, acknowledged writes may be lost, so this module notifies the listener,
 // which starts a new incarnation of the storage. The flush gate (flush-gate.ts) remembers the error, so that no later flush returns OK.
 // Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at most
 // SELF_SYNC_MS plus one tick after the write.
@@ -44,7 +44,7 @@ export class VolumeSyncs {
     else if (status !== STATUS.OK) this.sync(open);
   }
 
-  /** Syncs a handle that has had unsynced writes for SELF_SYNC_MS, and checks whether its storage has been truncated. */
+  /** Checks whether the storage of a handle has been truncated, and syncs the handle if it has had unsynced writes for SELF_SYNC_MS. */
   tick(open: OpenVolume, nowMs: number): void {
     const syncing = this.of(open);
     this.checkEnd(open, syncing);
@@ -62,8 +62,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Starts a sync on the server's own initiative, unless the last such sync of the handle is still running. A closing handle is skipped,
-   * because closing it includes a sync.
+   * Starts a sync on the server's own initiative, unless the previous such sync of the handle is still running. A closing handle is
+   * skipped, because closing it includes a sync.
    */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);

@@ -1,7 +1,7 @@
 // Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. The inherited
 // descriptor refers to the same open file in the kernel, so the process gets every write-back error that the kernel has not yet reported
-// for that file. A sync that hangs blocks only its own process and no thread of the listener. Invariant: a volume has at most one sync at a
-// time, and the result of a sync goes to its caller or, if the sync fails after the time-out, to `failedLate`.
+// for that file. A sync that hangs blocks only its own process and no thread of the listener. Invariants: a volume has at most one sync at
+// a time. The result of a sync goes to its caller, but a failure after the time-out goes to `failedLate`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -43,7 +43,7 @@ export class StorageSyncs {
 
   /**
    * Resolves when all earlier writes to the volume are durable. Rejects with an errno in `code` if the storage reports an error, and with
-   * E_TIMEOUT if the storage does not answer or too many syncs are running. After a time-out, a sync that has started continues. If that
+   * E_TIMEOUT if the storage does not answer or too many syncs are running. A sync that has started continues after the time-out. If that
    * sync fails later, `failedLate` is called.
    */
   sync(volumeId: string, descriptor: number): Promise<void> {

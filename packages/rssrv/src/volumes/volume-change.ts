@@ -76,8 +76,8 @@ export class VolumeChange {
   }
 
   /**
-   * Prepares a change. `take` passes the new state to the owner of the state. If the change fails, it is undone as a whole, and E_VOLUME or
-   * E_SYSTEM is thrown.
+   * Prepares a change. `take` passes the new state to its owner. If the change fails, it is undone as a whole, and E_VOLUME or E_SYSTEM is
+   * thrown.
    */
   static async prepare(
     before: VolumeState,
@@ -199,7 +199,7 @@ export class VolumeChange {
     for (const warning of settled.warnings) this.ports.log.warn(warning);
   }
 
-  /** Returns the records with the present ids of served volumes, even if the ids in the file have changed. */
+  /** Returns the records with the generated ids under which kept volumes are being served, even if volumes.json now has other ids. */
   private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
     const kept = new Set(this.plan.kept.map(volumeKey));
     const known = new Map(this.records.ids);

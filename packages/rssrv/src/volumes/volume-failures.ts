@@ -1,6 +1,6 @@
 // Describes why a configured volume is not served, and which clients may know the reason. After a start or a reload, a held volume is
-// served only if it is unchanged, because its holder keeps acknowledged writes in memory and would send them to any storage that is served
-// under the volume's name (docs/PROTOCOL.md H5). Pure. Invariant: the truncated storage of a served or held volume is never extended to its
+// served only if it is unchanged. Its holder keeps acknowledged writes in memory and would send them to any storage that is served under
+// the volume's name (docs/PROTOCOL.md H5). Pure. Invariant: the truncated storage of a served or held volume is never extended to its
 // former size, because the lost data would then read as zeros.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';

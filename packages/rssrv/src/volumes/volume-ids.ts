@@ -1,5 +1,5 @@
 // Manages the ids of volumes and the other content of volumes.json. An id is configured, or generated when the volume is first served. A
-// generated id is saved, so that the volume keeps its identity across restarts, and even if its section is removed and added again.
+// generated id is saved, so that the volume keeps its identity after a restart and after its section has been removed and added again.
 // Invariants: an id is saved before it is used. A volume that has moved to another location gets a new generated id, unless a client holds
 // the volume; rssrv warns in both cases. A volumes.json that cannot be parsed is never replaced, because volumes would then get new ids and
 // clients would take them for new volumes.
@@ -74,8 +74,8 @@ export function settleIds(
 }
 
 /**
- * Adds these ids (keyed by volumeKey), locations, sizes and facts (each keyed by id) to the records, and removes the locations of unused
- * ids. Returns null if the records already contain all of these.
+ * Adds these ids, locations, sizes and facts to the records, and removes the locations of unused ids. The ids are keyed by volumeKey, and
+ * the other maps by id. Returns null if there is nothing to add.
  */
 export function withIds(
   records: IdRecords,

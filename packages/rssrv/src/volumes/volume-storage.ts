@@ -32,7 +32,7 @@ export interface StoragePorts {
    * missing.
    */
   readonly memoryDirectory: string;
-  /** Returns the kind of file system on which an existing directory is. */
+  /** Returns the kind of file system that contains an existing directory. */
   readonly fileSystemOf: FileSystemOf;
 }
 
@@ -51,8 +51,8 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
 }
 
 /**
- * Refuses two volumes with the same id, and two volumes on the same storage unless both are read-only, because clients would mistake one
- * content for two.
+ * Refuses two volumes with the same id. Refuses two volumes on the same storage if at least one of them is writable, because clients would
+ * assume that the contents are independent.
  */
 export class StorageClaims {
   private readonly byId = new Map<string, ServerVolumeConfig>();
@@ -305,8 +305,8 @@ async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory:
 }
 
 /**
- * Creates the directory and checks its owner, because in a parent directory that all users may write to, another user could have created a
- * directory or a link of this name.
+ * Creates the directory, and checks its owner and mode. If all users may write to the parent directory, another user could already have
+ * created a directory or a link with this name.
  */
 async function makeOwnDirectory(volume: ServerVolumeConfig, directory: string): Promise<void> {
   try {

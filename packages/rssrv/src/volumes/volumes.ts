@@ -104,9 +104,9 @@ export class Volumes {
 
   /**
    * Called after a worker has reported a write-back error, which has started a new incarnation. The kernel would report this error on the
-   * listener's descriptor, too. A sync clears the error on that descriptor, so that the error does not fail a later take-over. No other
-   * error is missed, because clients resend all earlier writes, and errors of later writes are reported to the worker that opens the
-   * storage next.
+   * listener's descriptor, too. A sync clears the error on that descriptor, so that the error does not make a later take-over fail. No
+   * other error is missed, because clients resend all earlier writes, and the worker that opens the storage next gets the errors of later
+   * writes.
    */
   async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;

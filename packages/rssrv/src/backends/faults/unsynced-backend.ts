@@ -1,6 +1,6 @@
 // A backend wrapper that passes a write on to the storage only when the write has FUA or a flush follows it. All other writes stay in an
 // UnsyncedStore and are lost if the machine crashes (docs/HACKING.md, Faults of a volume). Invariants: a read returns the newest data. A
-// successful flush makes all writes durable that were answered before it began. Writes that are answered later stay unsynced.
+// successful flush makes durable all writes that were answered before the flush began. Writes that are answered later stay unsynced.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -57,7 +57,7 @@ export class UnsyncedBackend implements Backend {
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
-    // Collect the pieces before reading: if a flush moves data to the storage during the read, these pieces still have that data.
+    // Collect the pieces of unsynced data before reading. If a flush moves them to the storage during the read, this list still has them.
     const pieces = this.store.overlapping(positionBytes, lengthBytes);
     const end = this.begin(done);
     this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {

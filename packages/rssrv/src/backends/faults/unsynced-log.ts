@@ -50,15 +50,15 @@ export class UnsyncedLog {
     const bytes = encodeRecord(record);
     const errno = writeWholeSync(this.descriptor, bytes, 0, bytes.length, this.length);
     if (errno === null) this.length += bytes.length;
-    // Remove a partial record, because the next reader would take it for the beginning of another record. A process that was killed may
-    // also have left a partial record here.
+    // Remove any partial record left by this write or by a killed process, because the next reader would take it for the beginning of
+    // another record.
     fs.ftruncateSync(this.descriptor, this.length);
     return errno;
   }
 
   /**
-   * Replaces the content of the log with records for these pieces. Returns null on success, or the errno name on failure. If this fails,
-   * the log is unchanged.
+   * Replaces the content of the log with records for these pieces. Returns null on success. On failure, returns the errno name and leaves
+   * the log unchanged.
    */
   replace(pieces: readonly UnsyncedPiece[]): string | null {
     const records = [placeRecord(this.location), ...pieces.map(recordOf)];

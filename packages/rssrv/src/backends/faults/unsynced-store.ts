@@ -1,6 +1,7 @@
 // Keeps one volume's unsynced writes in memory and in their log. All backends of the volume in this process share one store, because every
-// handle of the volume must read the same content. The storage belongs to unsynced-backend.ts. Invariants: the pieces in memory agree with
-// the log. Writes to the storage are executed one after the other, so that no flush overwrites a newer FUA write with older data.
+// handle of the volume must read the same content. This module does not access the storage; unsynced-backend.ts does. Invariants: the
+// pieces in memory agree with the log. Writes to the storage are executed one after the other, so that no flush overwrites a newer FUA
+// write with older data.
 
 import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
@@ -32,7 +33,7 @@ export class UnsyncedStore {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** Number of the last piece that a flush requested now must cover. */
+  /** Number of the last piece that a flush must cover if it is requested now. */
   get upTo(): number {
     return this.writes.last;
   }
@@ -45,10 +46,7 @@ export class UnsyncedStore {
     return this.writes.pieces.length === 0 ? [] : this.writes.overlapping(positionBytes, lengthBytes);
   }
 
-  /**
-   * Adds a write. `data` is copied; null means zeros. Returns null on success, or the errno name on failure. If this fails, nothing is
-   * added.
-   */
+  /** Adds a write. `data` is copied; null means zeros. Returns null on success. On failure, returns the errno name and adds nothing. */
   add(positionBytes: number, lengthBytes: number, data: Buffer | null): string | null {
     const own = data === null ? null : Buffer.from(data);
     const errno = this.log.append({ kind: own === null ? RECORD.ZERO : RECORD.WRITE, positionBytes, lengthBytes, data: own });
@@ -67,8 +65,8 @@ export class UnsyncedStore {
   }
 
   /**
-   * Removes all pieces with numbers up to `upTo`, because their data is now durable on the storage. Returns null on success, or the errno
-   * name on failure. If this fails, nothing is removed.
+   * Removes all pieces with numbers up to `upTo`, because their data is now durable on the storage. Returns null on success. On failure,
+   * returns the errno name and removes nothing.
    */
   forget(upTo: number): string | null {
     const errno = this.log.replace(this.writes.pieces.filter(({ number }) => number > upTo));

@@ -3,7 +3,7 @@
 // the content of the volume is the storage's data, overwritten by all pieces in order.
 
 export interface UnsyncedPiece {
-  /** Numbers increase in the order in which the pieces were written. If a piece is split, its parts keep its number. */
+  /** The pieces are numbered in the order in which they were written. If a piece is split, its parts keep its number. */
   readonly number: number;
   readonly positionBytes: number;
   readonly lengthBytes: number;
@@ -45,7 +45,7 @@ export class UnsyncedWrites {
     this.list = this.list.filter(({ number }) => number > upTo);
   }
 
-  /** Returns the pieces with which a read of this range must overwrite the data from the storage. */
+  /** Returns the pieces that overlap this range. A read must overwrite the data from the storage with them. */
   overlapping(positionBytes: number, lengthBytes: number): readonly UnsyncedPiece[] {
     const endBytes = positionBytes + lengthBytes;
     return this.list.filter((piece) => piece.positionBytes < endBytes && piece.positionBytes + piece.lengthBytes > positionBytes);

@@ -1,4 +1,4 @@
-// The ports through which a backend gets the time and the helpers that all backends of a process share, and reports system errors. Errors
+// The ports through which a backend gets the time, uses the helpers shared by all backends of a process, and reports system errors. Errors
 // need a port of their own, because the caller of a backend gets only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
@@ -9,7 +9,7 @@ export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' |
 
 export interface BackendPorts {
   readonly clock: Clock;
-  /** Returns how often threads of this process have slept, or 0 if this is unknown (inline-policy.ts). */
+  /** Returns how many times the threads of this process have slept, or 0 if this is unknown (inline-policy.ts). */
   readonly sleeps: () => number;
   readonly helper: RangeHelper;
   /** The storage threads of this process, which all open volumes share. */

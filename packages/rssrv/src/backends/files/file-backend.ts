@@ -29,7 +29,7 @@ export interface FileBackendParts {
   readonly range: RangeFile | null;
 }
 
-/** Replaces the number of a closed descriptor, because the kernel may already have reused that number for another file. */
+/** Stored instead of the number of a closed descriptor, because the kernel may already have reused that number for another file. */
 const CLOSED = -1;
 
 export class FileBackend implements Backend {
@@ -193,7 +193,7 @@ export class FileBackend implements Backend {
   }
 
   private leave(done: IoDone, status: Status): void {
-    // Answer before counting the operation as ended: if the answer starts another operation (such as a flush after a zero), the backend
+    // Answer before counting the operation as ended. The answer may start another operation, such as a flush after zeroing, and the backend
     // must not close in between.
     done(status);
     this.inFlight.end();
@@ -212,7 +212,8 @@ export class CompletionGroup {
 
   add(end: () => void): void {
     this.ends.push(end);
-    // setImmediate calls its function after the callbacks of all operations that have already ended, so that one call answers all of them.
+    // setImmediate calls its function after the callbacks of all operations that have already ended. One call of `callAll` therefore
+    // answers all of these operations.
     if (this.ends.length === 1) setImmediate(() => this.callAll());
   }
 

@@ -19,16 +19,15 @@ export class InlinePolicy {
   private startedMs = 0;
   private sleptBefore = 0;
   /**
-   * Number of calls in the thread pool. `movedMs` is the time at which the last call in the pool ended or, if none has ended yet, the time
-   * at which the first one started.
+   * Number of calls in the thread pool. `movedMs` is the time at which a call in the pool last ended or a call last entered the empty pool,
+   * whichever is later.
    */
   private pooled = 0;
   private movedMs = 0;
 
   /**
-   * `start` is `pool` for storage that is usually slow. With `pool`, the event loop is not used before a first series of requests has gone
-   * to the thread pool. `sleeps` returns how often this process has slept. If `sleeps` returns 0, the number is unknown, and every slow
-   * call counts.
+   * `start` is `pool` for storage that is usually slow. With `pool`, the first series of requests goes to the thread pool. `sleeps` returns
+   * how many times this process has slept. If `sleeps` returns 0, the number is unknown, and every slow call counts.
    */
   constructor(clock: Clock, start: 'sync' | 'pool', sleeps: () => number) {
     this.clock = clock;

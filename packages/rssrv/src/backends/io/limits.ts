@@ -5,9 +5,7 @@ const MIB = 1024 * 1024;
 
 /** A call on the event loop that takes longer than this counts as slow. */
 export const SLOW_CALL_US = 120;
-/**
- * Number of bytes for which a call may take one microsecond longer before it counts as slow, because copying cached data also takes time.
- */
+/** Number of bytes whose transfer extends the limit SLOW_CALL_US by 1 µs, because copying cached data takes time. */
 export const SLOW_CALL_BYTES_PER_US = 2_000;
 /**
  * Number of calls that are watched after a slow call. If a watched call waits for the storage, the next POOL_RUN_REQUESTS requests go to
@@ -16,8 +14,8 @@ export const SLOW_CALL_BYTES_PER_US = 2_000;
 export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
 /**
- * If calls are in the thread pool and none of them has ended for this long, the storage may be hanging, and no call on the volume is made
- * on the event loop.
+ * If calls are in the thread pool and none of them has ended for this long, the storage may be hanging. The event loop then makes no calls
+ * on that volume.
  */
 export const STORAGE_SILENT_MS = 500;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */

@@ -38,7 +38,7 @@ export interface ServedVolume {
   readonly shared: boolean;
   /** Names of the clients that may take the volume over; null means all clients. */
   readonly takeOver: readonly string[] | null;
-  /** True if a take-over is allowed even when writes that were acknowledged to the holder are lost. */
+  /** True if a take-over is allowed even if it loses writes that were acknowledged to the holder. */
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;

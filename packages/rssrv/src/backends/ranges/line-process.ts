@@ -67,7 +67,8 @@ export class LineProcess {
 
   private start(): ChildProcess | null {
     try {
-      // The child inherits stderr on purpose: a reader of the worker's stderr sees its end only after the child has exited, too.
+      // The child inherits stderr on purpose, so that a reader of the worker's stderr gets end-of-file only after both processes have
+      // exited.
       const child = spawn(this.options.command, this.options.args, {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: { ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }), LC_ALL: 'C' },

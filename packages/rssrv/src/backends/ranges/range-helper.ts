@@ -1,9 +1,8 @@
 // Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has one perl child that makes
-// them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. While
-// the child is unavailable (because perl is missing, the architecture is unknown, or the child was killed for not answering), every
-// operation fails with LOST, and backends use their fallbacks. The first operation after a delay, which grows with each failure, starts a
-// new child. Invariant: there is only one child at a time, so a killed child that still hangs in the storage is not replaced until it has
-// exited.
+// them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If
+// perl is missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their fallbacks.
+// The first operation after a delay, which grows with each failure, starts a new child. Invariant: there is only one child at a time, so a
+// killed child that still hangs in the storage is not replaced until it has exited.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -45,7 +44,7 @@ type Numbers = (errno: string | null, values: readonly number[]) => void;
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** For each attached file, keyed by its number: the words of the line that tells the helper to open the file. */
+  /** The words of the line that tells the helper to open a file, keyed by the number of the attached file. */
   private readonly files = new Map<number, readonly (string | number)[]>();
   private losses = 0;
   /** Time at which the current child was started. No new child is started before `notBeforeMs`. */

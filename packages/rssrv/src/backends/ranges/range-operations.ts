@@ -1,8 +1,8 @@
 // Executes DISCARD, ZERO and extents queries on one descriptor through the range helper. Without the helper, ZERO writes zeros, DISCARD
 // does nothing, and an extents query reports the whole range as data. A long range is processed in steps, none of them on the event loop.
-// The length of a step adapts to the speed of the storage, so that a step is short on slow storage and a long range needs few steps on fast
-// storage. Invariants: the fallback for a range starts only after the helper's call for that range has ended. A sector counts as a hole
-// only if all of its bytes are in holes.
+// The step length adapts to the speed of the storage, so that no step takes long and fast storage needs few steps. Invariants: the fallback
+// for a range starts only after the helper's call for that range has ended. A sector counts as a hole only if all of its bytes are in
+// holes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
