@@ -15,7 +15,7 @@ export class StorageErrorLog {
   private readonly clock: Clock;
   private readonly log: Log;
   /**
-   * Number of failures that have not been logged yet, keyed by the kind of failure. A failure of a kind without an entry is logged at once.
+   * Number of failures that have not been logged yet, keyed by the kind of failure. A failure is logged at once if its kind has no entry.
    */
   private readonly unreported = new Map<string, number>();
 

@@ -190,7 +190,7 @@ export class ServerPath implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** Sends answers that were queued outside a receive event, together at the end of the current event. */
+  /** Makes the answers that are queued outside a receive event leave together, at the end of the current event. */
   flushSoon(): void {
     if (this.isFlushScheduled) return;
     this.isFlushScheduled = true;

@@ -340,7 +340,7 @@ export class VolumeChange {
 
   /**
    * Returns the path of the file for a volume's unsynced writes. The file is in RUN, which a boot clears, so that a crash of the machine
-   * loses these writes, as it would lose writes in the kernel's cache.
+   * loses these writes, just as it would lose writes in the kernel's cache.
    */
   private unsyncedFileOf(id: string): string {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);

@@ -35,8 +35,8 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: F
 
 /**
  * Fails an operation if a rule applies to it. If several rules fail the same operation, the first of them determines the errno. After one
- * flush has failed, all later flushes fail until the volume is opened again. rssrv treats real storage in the same way, because a failed
- * flush does not show which writes were lost.
+ * flush has failed, all later flushes fail until the volume is opened again. FlushGate treats real storage in the same way, because a
+ * failed flush does not show which writes were lost.
  */
 export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);

@@ -1,5 +1,5 @@
 // Runs one sync at a time for all waiting flushes (group commit). A flush covers everything written before it, so a flush that arrives
-// during a sync waits for the next one. After a failed sync, all later flushes of this backend fail, too. The kernel reports a lost write
+// during a sync waits for the next sync. After a failed sync, all later flushes of this backend fail, too. The kernel reports a lost write
 // only once per descriptor, so the next sync would wrongly succeed.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

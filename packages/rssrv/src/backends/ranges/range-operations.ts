@@ -143,9 +143,9 @@ function append(pairs: number[], sectors: number, state: ExtentState): void {
 /**
  * Converts byte extents into sector extents. `found`: pairs (length in bytes; 0 for data or 1 for a hole). The pairs begin at
  * `positionBytes` and may cover less or more than `lengthBytes`. Returns pairs (number of sectors, EXTENT state) that begin at
- * `positionBytes`, end with the last sector that is known completely, and cover at most `lengthBytes`. The pairs have no gaps, none of them
- * is empty, and no two neighbours have the same state. If no whole sector is known, the result is one DATA extent for the range.
- * `positionBytes` and `lengthBytes` must be multiples of the sector size.
+ * `positionBytes`, end with the last sector that the byte extents cover completely, and cover at most `lengthBytes`. The pairs have no
+ * gaps, none of them is empty, and no two neighbours have the same state. If the byte extents cover no whole sector, the result is one DATA
+ * extent for the range. `positionBytes` and `lengthBytes` must be multiples of the sector size.
  */
 export function extentPairs(positionBytes: number, lengthBytes: number, found: readonly number[]): number[] {
   const pairs: number[] = [];
