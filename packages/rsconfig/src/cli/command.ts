@@ -87,7 +87,7 @@ export const VERBOSE_OPTION = {
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
-  help: `wait for completion for at most T, such as 30s;\ndefault: ${printDuration(WAIT_MS)}; Ctrl-C stops the wait but undoes nothing`,
+  help: `wait at most T, such as 30s, for completion;\ndefault: ${printDuration(WAIT_MS)}; Ctrl-C stops the wait but undoes nothing`,
 } as const satisfies OptionSpec;
 
 export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>): Command {

@@ -38,9 +38,9 @@ does not answer because its rssrvcfg has explore = no, give the number of the
 namespace with --id. With --wait, join waits longer for the new paths to come up
 in rsiod.`,
   options: {
-    name: { kind: 'text', value: 'N', help: 'name of this machine, as in [clients] on the servers' },
-    key: keyOption('key of this machine, as in [clients] on the servers'),
-    'key-file': keyFileOption('key of this machine, as in [clients] on the servers'),
+    name: { kind: 'text', value: 'N', help: 'name of this machine, listed under [clients] on the servers' },
+    key: keyOption('key of this machine, listed under [clients] on the servers'),
+    'key-file': keyFileOption('key of this machine, listed under [clients] on the servers'),
     id: { kind: 'text', value: 'N', help: 'number of the namespace' },
     interface: INTERFACE_OPTION,
     namespacekey: keyOption('key that signs exploration'),

@@ -44,7 +44,7 @@ test('Rows carry type, range, default and help', () => {
     allowed: 'forever, fail, or a whole number followed by ms, s, m or h, such as 200ms or 3s, from 100ms to 168h',
     isRequired: false,
     default: '10m',
-    help: 'If no path is left, how long I/O waits before it fails (forever: it never fails; fail: it fails within 1s)',
+    help: 'How long I/O waits for a path before it fails (forever: it never fails; fail: it fails within 1s)',
   });
 });
 

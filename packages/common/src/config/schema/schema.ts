@@ -90,13 +90,13 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
  * Help texts for keys that occur in several sections. If a section inherits the value, its help text also says where the value comes from.
  */
 const HELP = {
-  stall: 'If no path is left, how long I/O waits before it fails (forever: it never fails; fail: it fails within 1s)',
+  stall: 'How long I/O waits for a path before it fails (forever: it never fails; fail: it fails within 1s)',
   attach: 'Volumes to attach at start, at reload and when rsiod connects, unless rsconfig -d has detached them since boot',
   device: 'Devices of an attached volume (block: block and raw device; raw: raw device; nbd-socket: NBD export only; none: no access)',
   paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: like auto, but only [server] addresses)',
   heartbeat: 'Interval between heartbeats on each path',
-  suspect: 'Time of silence after which rsiod sends the requests of a path again on other paths; must be less than heartbeat',
-  dead: 'Time of silence after which rsiod closes and reconnects a path; must be more than twice the heartbeat',
+  suspect: 'How long a path may be silent before its requests are sent again on other paths; must be less than heartbeat',
+  dead: 'How long a path may be silent before rsiod closes and reconnects it; must be more than twice the heartbeat',
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
   logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: every write is written through)',
 } as const;
@@ -137,7 +137,7 @@ export const SCHEMA = {
         'log-level': withDefault(
           logLevel,
           'info',
-          'Lowest level that rssrv logs; at debug and trace, rssrv does not limit the rate of any log line',
+          'Lowest level that rssrv logs; at debug and trace, rssrv does not rate-limit its log messages',
         ),
         processes: optional(
           types.integer(1, CLIENTS_MAX),
@@ -242,7 +242,7 @@ export const SCHEMA = {
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
-          'Memory for unflushed writes of all volumes. Near this limit, rsiod flushes the volume with the largest log; at the limit, rsiod writes data through',
+          'Memory for unflushed writes of all volumes. If more than half of it is used, rsiod flushes the volume with the most unflushed data; at the limit, rsiod writes data through',
         ),
         'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
       },
@@ -264,8 +264,8 @@ export const SCHEMA = {
       help: 'A namespace that rsiod logs in to. The [server] and [volume] sections below it belong to this namespace',
       keys: {
         namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients have the same number'),
-        nodename: needed(types.name, 'Name of this machine, as in [clients] on the servers'),
-        nodekey: needed(types.keyText, 'Key of this machine, as in [clients] on the servers'),
+        nodename: needed(types.name, 'Name of this machine, listed under [clients] on the servers'),
+        nodekey: needed(types.keyText, 'Key of this machine, listed under [clients] on the servers'),
         namespacekey: optional(types.keyText, 'Key that signs exploration; the servers of the namespace set the same key'),
         protocol: optional(protocol, `Protocol of the paths to the servers of the namespace. ${OF_DEFAULTS}`),
         port: optional(types.port, `Port of the servers of the namespace. ${OF_DEFAULTS}`),
@@ -300,7 +300,7 @@ export const SCHEMA = {
       help: 'Settings for one volume of the [namespace] section above',
       keys: {
         stall: optional(stall, `${HELP.stall}. ${OF_NAMESPACE}`),
-        attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically, regardless of attach in the namespace'),
+        attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically; overrides the attach key of the namespace'),
         device: optional(device, `${HELP.device}. ${OF_NAMESPACE}`),
         'log-size': optional(logSize, `${HELP.logSize}. ${OF_NAMESPACE}`),
         readonly: optional(types.yesNo, 'Whether rsiod attaches the volume read-only; a change takes effect at the next attach'),

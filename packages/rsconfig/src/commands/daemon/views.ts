@@ -75,12 +75,13 @@ export const STATS = defineCommand({
   synopsis: '-m stats',
   summary: 'shows counters, rates and latencies of paths and volumes',
   details: `For each path, shows the number of requests, the latencies from request to
-answer, and the data rate in each direction, by which rsiod distributes
-requests. The field resent counts requests that were sent again on this path
-after another path fell silent or failed. The field hedged counts READs that
-were also sent on this path because another path was late. The field probed
-counts copies of requests that only measure an idle path. The field dropped
-counts answers that arrived after another path had delivered the result.`,
+answer, and the data rate in each direction. rsiod uses these rates to
+distribute requests over the paths. The field resent counts requests that were
+sent again on this path after another path fell silent or failed. The field
+hedged counts READs that were also sent on this path because another path was
+late. The field probed counts requests that were copied to this path only to
+measure its data rate. The field dropped counts answers that arrived after
+another path had delivered the result.`,
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.stats.result,
   run: async (context, { json }) => {

@@ -19,10 +19,10 @@ export const EXPLORE = defineCommand({
   call: { by: 'words', words: 'explore' },
   synopsis: 'explore [HOST[:PORT]...] [--port P] [--interface ADDRESS...]\n[--namespacekey-file F]',
   summary: 'finds servers and their interfaces',
-  details: `Sends a request by broadcast on every interface of this machine that is up, and
-to the address of each HOST, which can be behind a router. Shows the interfaces
-of each server, the local interfaces that received its answer, and why the
-command rejected an answer. A server with explore = no in its rssrvcfg does not
+  details: `Broadcasts a request on every interface of this machine that is up, and sends it
+to the address of each HOST. A HOST can be behind a router. Shows the interfaces
+of each server, the local interfaces that received its answer, and the reason
+for each rejected answer. A server with explore = no in its rssrvcfg does not
 answer.`,
   options: {
     port: { kind: 'text', value: 'P', help: `port of the servers; default: ${PORT_DEFAULT}` },
