@@ -16,9 +16,10 @@ export const WATCH = defineCommand({
   summary: 'shows the state and load of every path, once per second',
   details: `For each path, shows the state, the requests per second, the round trip and a
 plot of the load. For each direction of a path, shows the state and the data
-rate. Also shows which volumes are waiting, and why. On a terminal, the command updates the display
-every second until Ctrl-C. If stdout is a pipe or a file, the command prints new
-lines every second. With --json, the command prints one line every second.`,
+rate. Also shows which volumes are waiting, and why. On a terminal, the command
+updates the display every second until Ctrl-C. If stdout is a pipe or a file,
+the command prints new lines every second. With --json, the command prints one
+line every second.`,
   options: {
     count: { kind: 'text', value: 'N', help: 'with watch: stop after N seconds' },
     ascii: { kind: 'flag', help: 'with watch: draw with ASCII characters only' },
