@@ -242,7 +242,7 @@ export const SCHEMA = {
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
-          'Memory for unflushed writes of all volumes. If more than half of it is used, rsiod flushes the volume with the most unflushed data; at the limit, rsiod writes data through',
+          'Total memory for unflushed writes. When it is half full, rsiod flushes the volume that uses the most; when it is full, rsiod writes data through',
         ),
         'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
       },
