@@ -31,7 +31,7 @@ const PHASES: StateTable<AttachmentPhase> = {
   closed: [],
 };
 
-/** Handlers of the events of an attachment. While a handler is running, it must not call methods that change the attachment. */
+/** Handlers for an attachment's events. While a handler is running, it must not call methods that change the attachment. */
 export interface AttachmentEvents {
   /** Called when `standing` may have changed. */
   standingChanged(): void;
@@ -40,8 +40,8 @@ export interface AttachmentEvents {
 }
 
 /**
- * `halted`: the attachment cannot send any request. `recovering`: the attachment sends only requests that it recovers, or it waits because
- * the server still has requests for a revoked handle. `over`: the attachment has failed or is closed, or its trunk has ended.
+ * `halted`: the attachment cannot send any request. `recovering`: the attachment sends only requests that are being recovered, or waits
+ * because the server still has requests of a revoked handle. `over`: the attachment has failed or is closed, or its trunk has ended.
  */
 export type Standing = 'ready' | 'recovering' | 'halted' | 'over';
 
@@ -248,17 +248,16 @@ export class Attachment {
     this.bytesHeld = 0;
     this.isFenced = false;
     this.isOpenRequested = false;
-    // The log still holds everything, so a replay in the next session starts with the first piece.
+    // The log still holds every change, so a replay in the next session can start from the beginning.
     this.replays.drop();
     this.recover(unanswered.filter((request) => !this.replays.owns(request)));
     if (this.phase !== 'failed' && this.phase !== 'closed') this.moveTo('opening', reason);
   }
 
   /**
-   * Returns null if the pending requests may be sent to the volume that this OPEN answer describes; otherwise returns the reason, as text
-   * for the user. A writable attachment needs a volume that is still writable, so that writes can be sent again, and that has not become
-   * shared, so that no other client can have written in the meantime. A read-only attachment only requires that the block size is
-   * unchanged.
+   * Returns null if the pending requests may be sent to the volume described by this OPEN answer; otherwise returns the reason, as text for
+   * the user. The block size must be unchanged. A writable attachment needs a volume that is still writable, so that writes can be sent
+   * again. The volume of a writable attachment must not have become shared, because another client could then have written in the meantime.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;
@@ -278,8 +277,8 @@ export class Attachment {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
-    // L3: keep no log for a read-only volume, or for a shared one, because a replay would undo the writes of other clients. The log is
-    // still empty, because this client has not written anything yet.
+    // L3: a read-only volume needs no log. A shared volume must have no log, because a replay would undo the writes of other clients. The
+    // log is still empty, because this client has not written anything yet.
     if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);
   }
@@ -303,8 +302,8 @@ export class Attachment {
   }
 
   /**
-   * Abandons the attachment's I/O: removes and returns all waiting requests. `sent`: the requests in flight, which no longer block requests
-   * that overlap them.
+   * Abandons the attachment's I/O: removes and returns all waiting requests. `sent`: the requests in flight; overlapping requests no longer
+   * wait for them.
    */
   abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
@@ -380,7 +379,7 @@ export class Attachment {
     this.sendable.splice(this.sendableHead, 0, request);
   }
 
-  /** Fails a change that cannot be sent, because the log has no room for it. */
+  /** Fails a change that cannot be sent because the log has no room for it. */
   private refuse(request: Request, status: number): void {
     this.overlaps.leave(request, (released) => this.sendable.push(released));
     request.events?.requestDone(request, status);

@@ -1,7 +1,7 @@
 // Dispatches the requests of one session: decides when and over which path each request is sent, sends requests again when a path becomes
 // silent or dies, and handles the answers. The trunk, not the dispatcher, decides which paths are alive. Invariants (the client's part of
-// S1 to S4 and O1 in docs/PROTOCOL.md): each request gets one result, no slot is reused before every copy of its request is accounted for,
-// and no buffer is touched after the result.
+// S1 to S4 and O1 in docs/PROTOCOL.md): each request gets one result. No slot is reused before every copy of its request is accounted for.
+// No buffer is touched after the result.
 
 import { assert } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
@@ -20,8 +20,8 @@ import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
 /**
- * Number of slots that a volume may hold for each free slot; the same limit applies to bytes of the window. A volume therefore takes at
- * most VOLUME_SLOT_SHARE of what the other volumes leave.
+ * Number of slots that a volume may hold for each free slot; the same ratio applies to bytes of the window. A volume therefore takes at
+ * most VOLUME_SLOT_SHARE of what the other volumes leave free.
  */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
@@ -139,8 +139,8 @@ export class Dispatcher {
   }
 
   /**
-   * Sends again the requests in `resends`. Returns false if one of them must wait until a reliable path has room; new requests then wait,
-   * too, so that they do not take that room.
+   * Sends the requests in `resends` again. Returns false if one of these requests must wait for room on a reliable path; new requests must
+   * then wait, too, so that they do not take that room.
    */
   private sendResends(paths: readonly Path[]): boolean {
     if (this.resends.length === 0) return true;
@@ -210,8 +210,8 @@ export class Dispatcher {
   }
 
   /**
-   * If a READ is late on its path, copies it to a path that has delivered an answer or a PONG since the READ was sent and that is expected
-   * to answer soon.
+   * If a READ is late on its path, copies it to a path that is expected to answer soon. That path must have delivered an answer or a PONG
+   * since the READ was sent.
    */
   private sendHedges(paths: readonly Path[]): void {
     if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;
@@ -277,8 +277,8 @@ export class Dispatcher {
   }
 
   /**
-   * True if enough slots and window bytes are free and the volume stays within its share of what other volumes leave. The share applies
-   * even while no other volume is active, because the volume could hang, and other volumes must then still find room.
+   * True if enough slots and window bytes are free and the volume stays within its share of what the other volumes leave free. The share
+   * applies even while no other volume is active, because the volume could hang, and other volumes must then still find room.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
@@ -303,8 +303,8 @@ export class Dispatcher {
   }
 
   /**
-   * Called when the body of an answer begins to arrive in parts. Receives READ data directly into the request's buffer, unless another path
-   * is already doing so.
+   * Called when the body of an answer begins to arrive in parts. Receives READ data directly into the request's buffer, unless data from
+   * another path is already being written there.
    */
   answerBegins(path: Path, header: Header, paths: readonly Path[]): void {
     const request = this.expected(path, header);
@@ -397,8 +397,8 @@ function pathOf(paths: readonly Path[], number: number): Path | null {
 }
 
 /**
- * Discards the rest of an answer for this slot that is still arriving on a path, so that it is not written to the request's buffer. Called
- * when the request has its result or was abandoned.
+ * If a path is still receiving an answer for this slot, discards the rest of the answer, so that it is not written to the request's buffer.
+ * Called when the request has its result or was abandoned.
  */
 function forgetReceivers(slot: number, paths: readonly Path[]): void {
   for (let index = 0; index < paths.length; index++) {

@@ -14,7 +14,10 @@ export type FencedKind = 'fenced' | 'known' | 'violation';
 export class Fences {
   /** Maps each dead path to the live path on which FENCE was sent; null if FENCE must be sent. */
   private readonly dead = new Map<number, number | null>();
-  /** Maps each live path to the dead paths for which it owes a FENCED, even if a dead path has since been confirmed in another way. */
+  /**
+   * Maps each live path to the dead paths for which it owes a FENCED, even if the end of a dead path has since been confirmed in another
+   * way.
+   */
   private readonly owed = new Map<number, Set<number>>();
 
   get count(): number {

@@ -1,6 +1,6 @@
 // Closes handles at the server, so that the hold on a detached volume ends. If the session is lost or the handle is revoked, the client
 // opens the volume again and repeats CLOSE. The opener decides which attachments to close. Invariants: a caller that waits for the end of a
-// hold is notified once, with success only if the server has confirmed the end; a handle number is used only in its own session.
+// hold is notified once, and success is reported only if the server has confirmed the end. A handle number is used only in its own session.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -54,9 +54,8 @@ export class HandleRelease {
   }
 
   /**
-   * Ends the hold of a closed attachment, which may still exist because the session was lost before CLOSE or OPEN was answered, or because
-   * the handle was revoked. Only OPEN names a volume, so the client opens the volume once more, as its own hold permits, and then closes
-   * the new handle.
+   * Ends a closed attachment's hold. The hold may still exist if the session was lost before CLOSE or OPEN was answered, or if the handle
+   * was revoked. Only OPEN names a volume, so the client opens the volume once more, under its own hold, and then closes the new handle.
    */
   reopenAndRelease(attachment: Attachment, released: Released, tries = 1): void {
     const { session } = this.trunk;

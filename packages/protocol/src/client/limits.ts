@@ -10,8 +10,8 @@ import { SLOTS } from '../wire/limits.ts';
  */
 export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
 /**
- * One volume may hold at most VOLUME_SLOT_SHARE of the unreserved slots, and of the window, that the other volumes leave. However many
- * volumes hang, some slots therefore remain for the next volume.
+ * One volume may hold at most VOLUME_SLOT_SHARE of the unreserved slots that the other volumes leave free. The same limit applies to the
+ * bytes of the window. Some slots therefore remain for the next volume, however many volumes hang.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
 /** Maximum number of handles that are being revoked at the same time. If one more handle must be revoked, the client leaves the session. */
@@ -39,8 +39,8 @@ export const RECONNECT_FIRST_MS = 20;
 export const RECONNECT_MIN_MS = 100;
 export const RECONNECT_MAX_MS = 5_000;
 /**
- * Factor by which each wait before a reconnect exceeds the previous one. With a factor of 1.5, the client notices the end of an outage late
- * by at most about half the length of the outage.
+ * Growth factor of the wait before a reconnect. With a factor of 1.5, the delay until the client notices the end of an outage is at most
+ * about half the length of the outage.
  */
 export const RECONNECT_GROWTH = 1.5;
 /**

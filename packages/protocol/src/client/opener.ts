@@ -24,13 +24,13 @@ export interface OpenerEvents {
    */
   opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
   /**
-   * Called when the first OPEN was refused, another client has the volume now, or the volume was replaced by another volume. The opener has
-   * removed the attachment from the trunk and has answered its requests.
+   * Called when an attachment has failed, for example because its first OPEN was refused, another client has taken the volume, or the
+   * volume was replaced by another one. The opener has removed the attachment from the trunk and has answered its requests.
    */
   failed(attachment: Attachment, status: number, sentence: string): void;
   /**
-   * Called when the I/O of an attachment that was open before stalls; `sentence` tells the user why. The I/O continues as soon as the
-   * opener has recovered the attachment.
+   * Called when the I/O of an attachment stalls after its first OPEN was granted; `sentence` tells the user why. The I/O continues as soon
+   * as the opener has recovered the attachment.
    */
   waits(attachment: Attachment, sentence: string): void;
 }
@@ -42,7 +42,7 @@ class Opening {
   retry: Timer | null = null;
   /** Number of consecutive handles that were revoked within REOPEN_RETRY_MS after OPEN was sent. */
   revokedInARow = 0;
-  /** Numbers of the IOCTLs (SETTLED and IDENTIFY) in flight; at most one of each kind is in flight. */
+  /** Kinds of IOCTL (SETTLED, IDENTIFY) that are in flight; at most one IOCTL of each kind is in flight. */
   readonly ioctls = new Set<number>();
   /**
    * True if `verify` was called while an IDENTIFY was in flight. Another IDENTIFY must then be sent, because the pending answer may be
@@ -51,7 +51,7 @@ class Opening {
   mustVerifyAgain = false;
   /** A handle that stays open only to keep the hold, because the volume cannot take the pending requests at present. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
-  /** The reason for waiting that was reported last, so that retries do not report the same reason each time. */
+  /** Last reported reason for waiting; it is stored so that retries do not report the same reason each time. */
   reportedReason: string | null = null;
 }
 
@@ -146,7 +146,7 @@ export class Opener {
       this.openings.get(attachment)?.retry?.cancel();
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
-    // When the trunk ended, it answered the requests in flight of the attachments that are being closed.
+    // Attachments that are being closed have nothing in flight any more, because the trunk answered all requests when it ended.
     for (const attachment of this.leaving.keys()) attachment.forgetInFlight();
   }
 
@@ -244,8 +244,8 @@ export class Opener {
 
   /**
    * Called when the handle numbers of this session are used up: starts a new session, which recovers requests in flight. Returns false if
-   * many handles are open, because a new session would not help then, or if the last new session was started less than SESSION_RENEW_MS
-   * ago.
+   * the last new session was started less than SESSION_RENEW_MS ago, or if many handles are open, because a new session would not help
+   * then.
    */
   private renew(): boolean {
     const nowMs = this.clock.monotonicMs();

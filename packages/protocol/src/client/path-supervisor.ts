@@ -44,7 +44,7 @@ import type { PathStatusEvents, Presentation, Trunk } from './trunk.ts';
 //    ^                                   |                  |                 |                         |
 //    +---------- attempt failed ---------+------------------+--connection lost+-------------------------+
 //
-// A path that has failed too often goes to `probation` instead of `down`, where it waits longer. Any state changes to `retired` when the
+// A path that has failed too often goes to `probation` instead of `down`, and waits longer there. Any state changes to `retired` when the
 // path is not wanted any more.
 const STATES: StateTable<PathState> = {
   down: ['connecting', 'retired'],
@@ -93,8 +93,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   identity: ClientIdentity;
   private readonly backoff: Backoff;
   /**
-   * Back-off while the server rejects this client's key, because frequent retries would only use up the attempts that the server permits
-   * for this node (see ProofLimits).
+   * Back-off while the server rejects this client's key. Frequent retries would only use up the attempts that the server permits for this
+   * node (see ProofLimits).
    */
   private readonly keyBackoff: Backoff;
   private readonly unit: () => number;
@@ -114,8 +114,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private challenge: Challenge | null = null;
   private presentation: Presentation | null = null;
   /**
-   * Delay before the next attempt if the current one ends without an error: another path authenticates first, or the session to join no
-   * longer exists. In all other cases it is null, and the back-off determines the delay.
+   * Delay before the next attempt if the current one ends without an error, because another path authenticates first or the session to join
+   * no longer exists. In all other cases it is null, and the back-off determines the delay.
    */
   private againMs: number | null = null;
   /** Number of consecutive handshakes in which the server did not answer in time. */

@@ -27,13 +27,13 @@ import { leastBusy } from './paths/scheduler.ts';
 export interface TrunkEvents {
   /** A session began. `again`: true if the session replaces an earlier one; the attachments then wait in the phase `opening`. */
   sessionBegan(again: boolean): void;
-  /** Called when requests are in flight but no path shows that it works, because more paths would then help. */
+  /** Called when requests are in flight but no path shows that it works; the callee may then try to connect further paths. */
   allQuiet(): void;
   /** Called when the server has changed its list, which now has this generation. */
   listChanged(generation: number): void;
   /** Called when the server has reported its interfaces, as of this generation of its list. */
   interfacesReported(interfaces: readonly ServerInterface[], generation: number): void;
-  /** Called when the server has reported on an authenticated path that another instance of this client has replaced this one. */
+  /** Called when the server has reported, over an authenticated path, that another instance of this client has replaced this one. */
   replaced(sentence: string): void;
   /** Called when the trunk has ended and every request was answered with `status`. */
   ended(status: number, reason: string): void;

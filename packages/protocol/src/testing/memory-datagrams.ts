@@ -1,5 +1,5 @@
 // In-memory datagram sockets: a socket is bound to an address, and each datagram arrives after a delay. Several sockets may share an
-// address and port, as with a broadcast address; each of these sockets then receives every datagram. A test can lose datagrams and make
+// address and port, for example a broadcast address; each of them then receives every datagram. A test can lose datagrams and make
 // addresses unavailable. The test judges the outcome.
 
 import { RsError } from '@rsio/common/lib/errors';

@@ -239,7 +239,10 @@ export class MemoryLink {
     this[direction].stand(isStanding);
   }
 
-  /** Resets the connection, as a network may. Each end notices the reset only after it has received the bytes in transit towards it. */
+  /**
+   * Simulates a reset of the connection by the network. Each end notices the reset only after it has received the bytes in transit towards
+   * it.
+   */
   reset(): void {
     this.there.close('ECONNRESET: the connection was reset', true);
     this.back.close('ECONNRESET: the connection was reset', true);

@@ -29,7 +29,7 @@ export function change(op: number, lba: number, count: number, { flags = 0, id =
   return request;
 }
 
-/** Returns the content that each sector of a request has after the request was executed. */
+/** Returns the content that each sector of a request has after the request is executed. */
 export function contents(request: Request): [sector: number, value: number][] {
   const found: [number, number][] = [];
   for (let at = 0; at < sectorsOf(request.op, request.flags, request.count); at++) {

@@ -49,7 +49,7 @@ export class RevokeScene {
     this.settle();
   }
 
-  /** Returns a scene whose attachment is open under handle 7. The events of the opening are discarded. */
+  /** Returns a scene whose attachment is open under handle 7. Events that occurred while the attachment was being opened are discarded. */
   static opened(paths = 1): RevokeScene {
     const world = new RevokeScene(paths);
     world.answerOpen({ handle: 7 });

@@ -32,9 +32,9 @@ export const RATE_SPELL_MS = 20;
  */
 export const RATE_FULL_TRIPS = 2;
 /**
- * Maximum weight of one spell in the estimated rate. The weight of a spell is proportionally lower if it moved fewer than
- * RATE_RISE_FULL_BYTES and would raise the estimate, or fewer than RATE_FALL_FULL_BYTES and would lower it. The weight of a spell is also
- * lower if it was shorter than RATE_SPELL_MS and would lower the estimate.
+ * Maximum weight of one spell in the estimated rate. The weight is proportionally lower for a spell that would raise the estimate but moved
+ * fewer than RATE_RISE_FULL_BYTES, or that would lower the estimate but moved fewer than RATE_FALL_FULL_BYTES. The weight is also lower for
+ * a spell that would lower the estimate but was shorter than RATE_SPELL_MS.
  */
 export const RATE_GAIN_MAX = 0.5;
 export const RATE_RISE_FULL_BYTES = 16 * KIB;
@@ -56,7 +56,7 @@ export const RATE_GUESS_BYTES_PER_MS = 117_000;
 export const REQUEST_COST_MS = 0.005;
 /**
  * An idle path is preferred to a busy one: its estimated completion time is reduced by IDLE_SAME_MS, but to no less than 1/IDLE_SAME_PART
- * of the time. Differences of less than IDLE_SAME_MS between completion times are mostly chance.
+ * of the original estimate. Differences of less than IDLE_SAME_MS between completion times are mostly chance.
  */
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
@@ -93,7 +93,7 @@ export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.
  */
 export const HEDGE_MIN_MS = 30;
 export const HEDGE_FACTOR = 3;
-/** Weight of one READ in the mean and the deviation of the durations of READs. */
+/** Weight of one READ in the mean and the deviation of READ durations. */
 export const READ_TIME_GAIN = 1 / 16;
 /**
  * The round trip of a path is compared with the shortest one of all paths. If it is longer by at most TRIP_SAME_MS, or at most twice as

@@ -60,7 +60,7 @@ export class Liveness {
     const lateMs = nowMs - this.lastTickMs - this.tickMs;
     if (lateMs > this.tickMs) for (const path of paths) path.excuse(lateMs, nowMs);
     this.start();
-    // Judge before sending PINGs, because a PING that was just sent would count as output that has not moved yet.
+    // Judge before sending PINGs, so that no PING is sent on a path that is about to be closed.
     this.judge(paths, nowMs);
     this.ask(this.events.paths, nowMs);
     this.reportQuiet(this.events.paths, nowMs);
@@ -76,8 +76,8 @@ export class Liveness {
 
   /**
    * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the answers may only be waiting for slow storage.
-   * The other paths get a PING, too, because a path becomes suspect only if another path has delivered in the meantime, and the other paths
-   * may have been idle. A suspect path gets PINGs until it answers or dies.
+   * A path becomes suspect only if another path delivers while the first one is silent. The other paths therefore get a PING, too, because
+   * an idle path delivers only PONGs. A suspect path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;

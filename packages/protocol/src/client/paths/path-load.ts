@@ -39,7 +39,7 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** This value is added to the kind of a request that waits for the storage. */
+/** Added to READS or WRITES when a request is assumed to be waiting for the server's storage. */
 const HELD = 2;
 
 export class PathLoad {
@@ -104,8 +104,8 @@ export class PathLoad {
   }
 
   /**
-   * True if the request in this slot has been in flight for LATE_MS and the storage cannot be the only cause: either the request has not
-   * provably reached the server, or PONGs are late, too.
+   * True if the request in this slot has been in flight for LATE_MS and the storage cannot be the only cause of the delay. The storage is
+   * not the only cause if nothing proves that the request has reached the server, or if PONGs are late, too.
    */
   isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
     const sentMs = this.sentMs[slot]!;
@@ -123,8 +123,8 @@ export class PathLoad {
   }
 
   /**
-   * Removes requests that reached the server long ago from the load, because they are waiting for the server's storage and do not occupy
-   * the link.
+   * Removes from the load all requests that reached the server long ago, because they are waiting for the server's storage and do not
+   * occupy the link.
    */
   private setAsideHeld(nowMs: number): void {
     const beforeMs = Math.min(this.pingedMs, nowMs - HELD_BY_STORAGE_MS);

@@ -16,11 +16,11 @@ export interface LivenessPicture {
   /** Start of the uninterrupted period in which at least one request has been in flight; null if none is in flight. */
   readonly waitingSinceMs: number | null;
   readonly lastReceivedMs: number;
-  /** When the last frame arrived that proves that the server receives our frames, such as an answer or a PONG. */
+  /** Arrival time of the last proof that the server receives our frames, such as an answer or a PONG. */
   readonly lastProofMs: number;
-  /** Like `lastProofMs`, but the number of PINGs that the server reports as received is a proof, too. */
+  /** Like `lastProofMs`, but a report from the server that it has received further PINGs also counts as proof. */
   readonly lastHeardMs: number;
-  /** When some of the output that was waiting for the link was last sent. */
+  /** Time at which some of the queued output was last sent. */
   readonly lastMovedMs: number;
   readonly roundTripMs: number | null;
 }
@@ -28,8 +28,8 @@ export interface LivenessPicture {
 /**
  * A path becomes `suspect` if requests are in flight on it and it has delivered no answer and no PONG for the suspect time, while another
  * path has. The suspect time is the key `suspect` or 8 smoothed round trips, whichever is longer, but at most half of the time `dead`. A
- * path is `dead` if nothing has been received on it for the time `dead`. A path is `deaf` if bytes arrive on it, but for the time `dead`
- * nothing has shown that the server receives our bytes, and our output has not moved.
+ * path is `dead` if nothing has been received on it for the time `dead`. A path is `deaf` if bytes arrive on it, but during the time `dead`
+ * our output has not moved and nothing has shown that the server receives our bytes.
  */
 export type Verdict = 'keep' | 'suspect' | 'dead' | 'deaf';
 

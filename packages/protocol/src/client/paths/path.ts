@@ -40,8 +40,8 @@ export class Path implements ConnectionEvents {
   readonly load: PathLoad;
   isSuspect = false;
   /**
-   * True if the path ends, or has ended, for a reason that does not count against it, such as a BYE, the end of the session, or a server
-   * that is slow on all paths.
+   * True if the end of the path does not count against it, for example after a BYE, at the end of the session, or if the server is slow on
+   * all paths.
    */
   isBlameless = false;
   waitingSinceMs: number | null = null;
@@ -107,8 +107,8 @@ export class Path implements ConnectionEvents {
   }
 
   /**
-   * When some of the output that was waiting for the link was last sent. A PING that was queued behind that output cannot have been sent
-   * before this time.
+   * Time at which some of the queued output was last sent. A PING that was queued behind that output cannot have been sent before this
+   * time.
    */
   get lastMovedMs(): number {
     return this.movedMs;
@@ -204,7 +204,7 @@ export class Path implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** Sends BYE and closes the path, because the client is exiting and the server need not keep the session. */
+  /** Sends BYE and closes the path, because the client is exiting and the server no longer needs to keep the session. */
   bye(code: string, sentence: string): void {
     this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
     this.connection.finish(sentence);

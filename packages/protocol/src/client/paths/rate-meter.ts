@@ -25,14 +25,14 @@ export class RateMeter {
   flightBytes = FLIGHT_FIRST_BYTES;
   /** True if the estimate is the capacity of the link; false if it reflects only the demand, so that the link may be faster. */
   isLimit = false;
-  /** When bytes were last sent or answered; if this has not happened yet, when the meter was created. */
+  /** Time at which bytes were last sent or answered; initially, the time at which the meter was created. */
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
   /** True if the spell began with nothing in flight, so that no bytes were answered during its first round trip. */
   private isFromIdle = true;
   private answers = 0;
-  /** Sum, over all answers of the spell, of the bytes in flight before the answer. */
+  /** Bytes in flight immediately before each answer, summed over all answers of the spell. */
   private outSumBytes = 0;
   private mostOutBytes = 0;
 
@@ -88,8 +88,8 @@ export class RateMeter {
     // Average time for which the bytes were in flight. The time far exceeds a round trip if the bytes waited for the link.
     const waitMs = this.outSumBytes / this.answers / moved;
     const isFull = waitMs > tripMs * RATE_FULL_TRIPS;
-    // If the pipe was not full, include the round trip, because a burst of answers after a wait for the processor would otherwise make the
-    // link seem too fast.
+    // If the pipe was not full, include the round trip in the time. A burst of answers after a wait for the processor would otherwise make
+    // the link seem too fast.
     const sample = isFull ? moved : this.spellBytes / spellMs;
     const old = this.bytesPerMs;
     if (old === 0) this.bytesPerMs = sample;

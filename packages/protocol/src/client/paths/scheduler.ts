@@ -118,11 +118,11 @@ function weight({ requests }: LoadPicture, ms: number): number {
 }
 
 /**
- * Returns the path that has been unused for longest in the direction of this request, so that a copy can measure it again. Returns null if
- * all paths have been used recently or the copy would take too long. If the paths were tried in a fixed order, rare requests would probe
- * only the first path. No estimate may exclude a path permanently, because a path can look a thousand times slower than it is, for example
- * if its first WRITE waits for address resolution. `longestMs`: a copy may take longer than RATE_PROBE_MAX_MS if the path has been unused
- * for long, but at most `longestMs`.
+ * Returns the path that has been unused for the longest time in the direction of this request, so that a copy can measure it again. Returns
+ * null if all paths have been used recently or the copy would take too long. If the paths were tried in a fixed order, rare requests would
+ * probe only the first path. No estimate may exclude a path permanently, because a path can look a thousand times slower than it is, for
+ * example if its first WRITE waits for address resolution. `longestMs`: a copy may take longer than RATE_PROBE_MAX_MS if the path has been
+ * unused for a long time, but at most `longestMs`.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],

@@ -1,9 +1,9 @@
 // Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). If the log has no
 // room for a change, the change waits here, in order of arrival, until a FLUSH that the client itself sends has made room. The client
-// already flushes the log when it is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log, if the
-// change is too large for the log, or if all logs together have used up `log-total` and this log cannot free any memory. A volume therefore
-// never waits for another volume. Invariants: if there is a log, a change is sent only after room for it was reserved; at most one FLUSH
-// that the client itself sends is in flight.
+// already flushes the log when it is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log or if the
+// change is too large for the log. If all logs together have used up `log-total`, a change is sent with FUA only if its own log cannot free
+// any memory. A volume therefore never waits for another volume. Invariants: if there is a log, a change is sent only after room for it was
+// reserved; at most one FLUSH that the client itself sends is in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -16,7 +16,7 @@ export interface LogAdmissionEvents {
   admitted(request: Request): void;
   /** Called to send this FLUSH before the waiting requests. */
   flush(request: Request): void;
-  /** Called when the log will have no room for this change, which then fails with `status`. */
+  /** Called when no room can be made in the log for this change, which then fails with `status`. */
   refused(request: Request, status: number): void;
 }
 

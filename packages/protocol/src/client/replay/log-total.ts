@@ -1,7 +1,7 @@
 // Limits the memory that all replay logs of a client may use together (`log-total`). Each log reports the bytes that it uses and has
-// reserved. A change that would exceed the limit waits until its own log has freed memory or is sent with FUA (log-admission.ts), so that
-// no volume waits for another volume. The owner decides which log to flush. Invariant: only requests with FUA reserve memory beyond the
-// limit; lowering the limit removes nothing from the logs.
+// reserved. If a change would exceed the limit, it waits while its own log can still free memory, and is otherwise sent with FUA
+// (log-admission.ts). A volume therefore never waits for another volume. The owner decides which log to flush. Invariant: only requests
+// with FUA reserve memory beyond the limit; lowering the limit removes nothing from the logs.
 
 import { LOG_TOTAL_STEPS } from './limits.ts';
 
@@ -13,7 +13,7 @@ export class LogTotal {
    * trunk is in the middle of sending or answering a request.
    */
   whenHigh: (() => void) | null = null;
-  /** Called whenever the logs begin to use memory after they had used none. */
+  /** Called whenever the memory that the logs use rises from zero. */
   whenUsed: (() => void) | null = null;
   /** Called when a log has ended and no log uses any memory. */
   whenOver: (() => void) | null = null;

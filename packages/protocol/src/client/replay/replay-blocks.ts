@@ -1,7 +1,7 @@
 // Stores the written sectors of the replay log in blocks of 4 KiB at aligned positions of the volume, together with the age of each sector.
 // A newer write overwrites an older write in place, so that data is never split, moved or fragmented, and memory is used in whole blocks.
 // Blocks come from slabs. The meaning of an age and the maximum number of blocks are defined in replay-log.ts. Invariant: every block in
-// use has a live sector.
+// use has at least one live sector.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -149,8 +149,8 @@ export class ReplayBlocks {
   }
 
   /**
-   * Returns the first sector, from `sector` on, that is live (or empty, if `kept` is false) in the block at `position`. Returns
-   * BLOCK_SECTORS if the block has no such sector.
+   * Searches the block at `position`, starting at `sector`, and returns the first live sector or, if `kept` is false, the first empty
+   * sector. Returns BLOCK_SECTORS if the block has no such sector.
    */
   seek(position: number, sector: number, kept: boolean): number {
     const block = this.find(position);
@@ -227,7 +227,7 @@ export class ReplayBlocks {
     return NONE;
   }
 
-  /** Takes a block for a position that has no block yet. The caller must stamp at least one sector of the block. */
+  /** Takes a block for a position that has no block yet. The caller must then give at least one sector of the block an age (`stamp`). */
   private make(position: number): number {
     if (this.count >= this.heads.length) this.growHash();
     let slab = this.slabs[this.current] ?? null;
@@ -268,7 +268,7 @@ export class ReplayBlocks {
     this.eachBlock((slab, block) => this.link(slab, block & SLAB_MASK, block));
   }
 
-  /** Frees a block without live sectors. The caller has already unlinked the block or will call `linkAll`. */
+  /** Frees a block that has no live sectors. The caller has already unlinked the block or will call `linkAll`. */
   private free(slab: Slab, block: number): void {
     const index = block & SLAB_MASK;
     slab.positions[index] = NONE;

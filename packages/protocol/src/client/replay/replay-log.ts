@@ -15,7 +15,7 @@ import { ReplayRanges } from './replay-ranges.ts';
 import type { LogTotal } from './log-total.ts';
 import type { Request } from '../requests/request.ts';
 
-/** Number of ranges that only requests with FUA may use, so that even if the log is full, a request in every slot can split a range. */
+/** Number of ranges reserved for requests with FUA, so that a request in every slot can split a range even if the log is full. */
 const FUA_RANGES = SLOTS;
 
 /**
@@ -200,7 +200,8 @@ export class ReplayLog {
     this.blocks.clear();
     this.ranges.clear();
     this.sinceMs = null;
-    // Leave the total now, because the outcome of requests in flight will not be reported to the log any more.
+    // Stop counting this log towards the limit for all logs now, because the outcome of requests in flight will not be reported to the log
+    // any more.
     this.total?.leave(this.reportedBytes);
     this.total = null;
   }

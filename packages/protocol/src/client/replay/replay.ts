@@ -21,7 +21,7 @@ export class Replay {
   private positionAt = 0;
   private sectorAt = 0;
   private rangeAt = 0;
-  /** Number of sectors of the current range that the pieces produced so far cover. */
+  /** Number of sectors of the current range that are covered by the pieces produced so far. */
   private rangeDone = 0;
   private out = 0;
 
@@ -44,7 +44,7 @@ export class Replay {
   }
 
   /**
-   * Turns `request` into the next piece. The buffer of the request must have SEGMENT_BYTES and must not be reused before the answer. The
+   * Turns `request` into the next piece. The buffer of the request must hold SEGMENT_BYTES and must not be reused before the answer. The
    * caller has checked `hasNext`.
    */
   next(request: Request): void {

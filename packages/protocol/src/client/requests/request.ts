@@ -1,6 +1,6 @@
 // One request on its way through a trunk, and the length of the segments into which the client cuts large I/O. A request belongs to the
-// trunk from `submit` until `requestDone`, and otherwise to the code that created it and that may reuse it. Invariant: the trunk never
-// touches `buffer` after `requestDone`; answers that arrive later are received elsewhere.
+// trunk from `submit` until `requestDone`. At any other time it belongs to the code that created it and may reuse it. Invariant: the trunk
+// never touches `buffer` after `requestDone`, not even when answers arrive later.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { SEGMENT_MIN_BYTES } from './limits.ts';
@@ -42,7 +42,7 @@ export class Request {
   /** Data of a WRITE, or destination for the data of a READ. */
   buffer: Buffer = NOTHING;
   bufferOffset = 0;
-  /** Handle that a request of the session itself (CLOSE) names; other requests use the handle of their attachment. */
+  /** Handle named by a request of the session itself (CLOSE); other requests use the handle of their attachment. */
   handle = 0;
   /** Aux number and body of a message request. */
   aux = 0;
@@ -67,8 +67,8 @@ export class Request {
 }
 
 /**
- * Length of the segments of a large I/O: short enough that every path gets a segment, unless such short segments would not be worth a
- * request each.
+ * Length of the segments into which a large I/O is cut. Segments should be short enough for every path to get one, but long enough to be
+ * worth a request each.
  */
 export function segmentBytes(ioBytes: number, pathCount: number): number {
   return ioBytes < SEGMENT_BYTES * pathCount ? SEGMENT_MIN_BYTES : SEGMENT_BYTES;

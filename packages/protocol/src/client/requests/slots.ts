@@ -23,8 +23,8 @@ interface Slot {
   /** True if the request was copied to a second path because it was late on the first path. */
   isHedged: boolean;
   /**
-   * For an abandoned request: the handle that must be revoked before the slot becomes free (otherwise NO_HANDLE), and the number of window
-   * bytes that the request uses.
+   * For an abandoned request: the handle that must be revoked before the slot becomes free, and the number of window bytes that the request
+   * uses. For other requests, the handle is NO_HANDLE.
    */
   fencedHandle: number;
   fencedBytes: number;
@@ -70,14 +70,14 @@ export class Slots {
   }
 
   /**
-   * True if a slot is free. `reserved`: true if the request may use the reserved slots, which data requests leave to LIST, OPEN, CLOSE and
+   * True if a slot is free. `reserved`: true if the request may use the reserved slots, which are kept free for LIST, OPEN, CLOSE and
    * FLUSH.
    */
   hasRoom(reserved: boolean): boolean {
     return this.free.length > (reserved ? 0 : SLOTS_RESERVED);
   }
 
-  /** Assigns the slot that has been free for longest to the request. The caller must have checked `hasRoom`. */
+  /** Assigns to the request the slot that has been free for the longest time. The caller must have checked `hasRoom`. */
   take(request: Request): number {
     const index = this.free.shift();
     assert(index !== undefined, 'No free slot');
