@@ -395,6 +395,47 @@ describe('detaching by force', () => {
   });
 });
 
+describe('a second request to detach a volume waits for the first', () => {
+  // Regression: both requests passed the check before either was noted, so that each sent FLUSH and CLOSE.
+  test('and finds the volume detached: the server is asked for one FLUSH and one CLOSE', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    const both = Promise.all([1, 2].map(() => scene.attachments.detach(['oracle'], false)));
+    for (const op of [OP.FLUSH, OP.CLOSE]) {
+      await scene.pass(500);
+      await scene.pass(500);
+      expect(scene.asked(op)).toHaveLength(1);
+      await scene.answer(op, STATUS.OK);
+    }
+    expect((await both).flat()).toMatchObject([
+      { done: true, already: false },
+      { done: true, already: true },
+    ]);
+  });
+
+  // Regression: the second request was told at once that the volume was detached, although the first one failed later.
+  test('and detaches the volume itself, by force, if the first one has failed', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    const first = scene.attachments.detach(['oracle'], false);
+    await scene.pass();
+    let isOver = false;
+    const second = scene.attachments.detach(['oracle'], true).finally(() => (isOver = true));
+    await scene.pass(DETACH_WAIT_MS - 1000);
+    expect(isOver).toBe(false);
+    await scene.answer(OP.FLUSH, STATUS.IO_ERROR);
+    expect(await first).toMatchObject([{ done: false, error: { code: 'E_VOLUME' } }]);
+    expect(scene.attachments.list).toHaveLength(1);
+    for (const op of [OP.FLUSH, OP.CLOSE]) {
+      await scene.pass(500);
+      await scene.pass(500);
+      await scene.answer(op, STATUS.OK);
+    }
+    expect(await second).toMatchObject([{ done: true, already: false }]);
+    expect(scene.attachments.list).toEqual([]);
+  });
+});
+
 /** By then every retry has run many times. */
 const LATER_MS = 55_000;
 

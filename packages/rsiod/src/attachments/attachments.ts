@@ -79,7 +79,8 @@ export class Attachments {
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
   private readonly offerList = new OfferList();
-  private readonly leaving = new Set<Volume>();
+  /** The running detach of each volume that is being detached. A volume never has two of them. */
+  private readonly leaving = new Map<Volume, Promise<void>>();
   private readonly opening = new Map<string, Opening>();
   private readonly pendingOpens = new Map<Attachment, PendingOpen>();
   /**
@@ -313,7 +314,7 @@ export class Attachments {
     try {
       await this.ports.frontends.show(volume);
     } catch (thrown) {
-      if (this.volumes.includes(volume)) await this.close(volume, label, true);
+      await this.leave(volume, label, true);
       throw thrown;
     }
     if (!this.volumes.includes(volume)) throw new RsError('E_VOLUME', `${label} was detached while it was being attached`);
@@ -329,9 +330,8 @@ export class Attachments {
       const choice = chooseVolume(this.volumes.map(asOffer), name, null);
       label = choice.label;
       const volume = this.find(choice);
-      if (volume === undefined || this.leaving.has(volume)) return { volume: label, done: true, already: true, device: null, error: null };
-      await this.close(volume, label, force);
-      return { volume: label, done: true, already: false, device: null, error: null };
+      const isDetached = volume !== undefined && (await this.leave(volume, label, force));
+      return { volume: label, done: true, already: !isDetached, device: null, error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
       // If a volume is offered but not attached, it counts as already detached.
@@ -345,6 +345,19 @@ export class Attachments {
     }
   }
 
+  /**
+   * Detaches a volume. If another request is detaching the volume, this request first waits for that one to end, because that one may fail.
+   * Returns false if the volume is no longer attached.
+   */
+  private async leave(volume: Volume, label: string, force: boolean): Promise<boolean> {
+    for (let other = this.leaving.get(volume); other !== undefined; other = this.leaving.get(volume)) await other.catch(() => undefined);
+    if (!this.volumes.includes(volume)) return false;
+    const closed = this.close(volume, label, force).finally(() => this.leaving.delete(volume));
+    this.leaving.set(volume, closed);
+    await closed;
+    return true;
+  }
+
   private async close(volume: Volume, label: string, force: boolean): Promise<void> {
     const { frontends, clock } = this.ports;
     const users = await frontends.usersOf(volume);
@@ -355,7 +368,6 @@ export class Attachments {
         `There is no path to ${volume.serverText}, which must be informed: wait for a path (rsconfig -m status -v), or use --force`,
       );
     }
-    this.leaving.add(volume);
     const isReachable = volume.attachment.standing !== 'halted';
     let isFlushed = false;
     try {
@@ -366,7 +378,6 @@ export class Attachments {
       }
     } catch (error) {
       if (!force) {
-        this.leaving.delete(volume);
         await frontends.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
         throw error;
       }
@@ -377,7 +388,6 @@ export class Attachments {
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
-    this.leaving.delete(volume);
     this.detached.add(`${label} ${volume.id}`);
     // Without force, the volume has just been flushed, so its server is reachable, and the detach succeeds only if the server has released
     // the hold.
