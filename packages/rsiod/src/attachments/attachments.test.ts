@@ -3,6 +3,7 @@
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
+import { RsError } from '@rsio/common/lib/errors';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS, UNFIT_RETRY_MS } from '@rsio/protocol/client/limits';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
@@ -25,9 +26,10 @@ import { type Holder, IOCTL, type OpenRequest, TAKE, type VolumeEntry } from '@r
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { Attachments } from './attachments.ts';
-import type { VolumeIo } from '../volumes/frontend-volume.ts';
+import type { FrontendVolume, VolumeIo } from '../volumes/frontend-volume.ts';
 import { Namespace } from '../network/namespace.ts';
 import { Notifications } from '../control/notifications.ts';
+import type { Frontend } from '../frontends/frontend.ts';
 import { Frontends } from '../frontends/frontends.ts';
 import { attachmentView, stallNotification } from '../control/views.ts';
 
@@ -49,7 +51,7 @@ class Scene {
   private readonly answered = new Set<HeardFrame>();
 
   /** `attach`: the value of that key in rscltcfg. */
-  constructor(attach = 'none') {
+  constructor(attach = 'none', frontends: readonly Frontend[] = []) {
     this.scripted.answersPings = true;
     this.network.addRoute('192.168.10.1', '192.168.10.9');
     const text = `[interface if0]\naddress = 192.168.10.1/24\n[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.scripted.nodekey}\nattach = ${attach}\n[server big-9]\naddress = 192.168.10.9\n`;
@@ -60,7 +62,7 @@ class Scene {
       clock,
       log: quietLog,
       namespaces: () => [this.namespace],
-      frontends: new Frontends([]),
+      frontends: new Frontends(frontends),
       stalled: (volume, word) => {
         this.stalls.push(stallNotification(volume, word, clock).to);
         if (word.startsWith('storage')) notifications.stalled(volume, word);
@@ -277,6 +279,57 @@ describe('attaching', () => {
       expect(scene.attachments.list.length).toBe(1);
     }
   });
+});
+
+/** A frontend that shows volumes unless `show` is replaced. */
+class FakeFrontend implements Frontend {
+  readonly needsUnused = false;
+  readonly leftVolumes = [];
+  readonly shown = new Set<FrontendVolume>();
+  whyNot: RsError | null = null;
+
+  async show(volume: FrontendVolume): Promise<void> {
+    if (this.whyNot !== null) throw this.whyNot;
+    this.shown.add(volume);
+  }
+  async hide(volume: FrontendVolume): Promise<void> {
+    this.shown.delete(volume);
+  }
+  async drop(volume: FrontendVolume): Promise<void> {
+    this.shown.delete(volume);
+  }
+  shownAs = (): null => null;
+  usersOf = async (): Promise<string[]> => [];
+  incarnationChanged = (): void => undefined;
+  start = async (): Promise<void> => undefined;
+  grown = async (): Promise<void> => undefined;
+  release = async (): Promise<void> => undefined;
+  releaseLeft = async (): Promise<void> => undefined;
+  close = async (): Promise<void> => undefined;
+  handOver = async (): Promise<void> => undefined;
+  stop = async (): Promise<void> => undefined;
+}
+
+// Regression: such a volume counted as detached by the administrator, even after the next start of rsiod.
+test('a volume whose devices could not be made is attached by the next reload that finds it in the configuration', async () => {
+  const frontend = new FakeFrontend();
+  frontend.whyNot = new RsError('E_SYSTEM', '/dev/fuse is missing');
+  const scene = new Scene('all', [frontend]);
+  const attach = async (): Promise<void> => {
+    const asked = scene.attachments.attachWanted(true);
+    await scene.pass();
+    await scene.grant();
+    for (const op of frontend.whyNot === null ? [] : [OP.FLUSH, OP.CLOSE]) {
+      await scene.pass(500);
+      await scene.answer(op, STATUS.OK);
+    }
+    await asked;
+  };
+  await attach();
+  expect([scene.attachments.list, [...scene.attachments.detached]]).toEqual([[], []]);
+  frontend.whyNot = null;
+  await attach();
+  expect(scene.attachments.list).toHaveLength(1);
 });
 
 test('a volume keeps one name, also after a detach and a new session', async () => {

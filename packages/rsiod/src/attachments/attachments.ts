@@ -314,7 +314,7 @@ export class Attachments {
     try {
       await this.ports.frontends.show(volume);
     } catch (thrown) {
-      await this.leave(volume, label, true);
+      await this.leave(volume, label, true, false);
       throw thrown;
     }
     if (!this.volumes.includes(volume)) throw new RsError('E_VOLUME', `${label} was detached while it was being attached`);
@@ -330,7 +330,7 @@ export class Attachments {
       const choice = chooseVolume(this.volumes.map(asOffer), name, null);
       label = choice.label;
       const volume = this.find(choice);
-      const isDetached = volume !== undefined && (await this.leave(volume, label, force));
+      const isDetached = volume !== undefined && (await this.leave(volume, label, force, true));
       return { volume: label, done: true, already: !isDetached, device: null, error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
@@ -347,18 +347,18 @@ export class Attachments {
 
   /**
    * Detaches a volume. If another request is detaching the volume, this request first waits for that one to end, because that one may fail.
-   * Returns false if the volume is no longer attached.
+   * Returns false if the volume is no longer attached. The configuration key `attach` continues to apply to the volume unless `isAsked`.
    */
-  private async leave(volume: Volume, label: string, force: boolean): Promise<boolean> {
+  private async leave(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<boolean> {
     for (let other = this.leaving.get(volume); other !== undefined; other = this.leaving.get(volume)) await other.catch(() => undefined);
     if (!this.volumes.includes(volume)) return false;
-    const closed = this.close(volume, label, force).finally(() => this.leaving.delete(volume));
+    const closed = this.close(volume, label, force, isAsked).finally(() => this.leaving.delete(volume));
     this.leaving.set(volume, closed);
     await closed;
     return true;
   }
 
-  private async close(volume: Volume, label: string, force: boolean): Promise<void> {
+  private async close(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<void> {
     const { frontends, clock } = this.ports;
     const users = await frontends.usersOf(volume);
     if (users.length > 0 && !force) throw inUse(users);
@@ -388,7 +388,7 @@ export class Attachments {
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
-    this.detached.add(`${label} ${volume.id}`);
+    if (isAsked) this.detached.add(`${label} ${volume.id}`);
     // Without force, the volume has just been flushed, so its server is reachable, and the detach succeeds only if the server has released
     // the hold.
     await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
