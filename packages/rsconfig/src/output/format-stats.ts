@@ -19,15 +19,21 @@ const BYTES_PER_MB = 1e6;
 /** The sample `before` was taken `elapsedMs` before the sample `now`. If an object is only in `now`, its earlier counters count as zero. */
 export function formatStats(before: StatsView, now: StatsView, elapsedMs: number): string {
   const seconds = elapsedMs / 1_000;
-  const paths = now.paths.map((path, index) => pathLines(path, earlierPath(before.paths[index], path), seconds));
-  const earlier = new Map(before.volumes.map((volume) => [volume.volume, volume]));
-  const volumes = now.volumes.map((volume) => volumeLines(volume, earlier.get(volume.volume), seconds));
+  const earlierPaths = countersByPath(before);
+  const paths = now.paths.map((path) => pathLines(path, earlierPaths.get(pathKey(path.interface, path)), seconds));
+  const earlierVolumes = new Map(before.volumes.map((volume) => [volume.volume, volume]));
+  const volumes = now.volumes.map((volume) => volumeLines(volume, earlierVolumes.get(volume.volume), seconds));
   return toText([...paths, ...volumes].flat());
 }
 
-function earlierPath(before: PathStats | undefined, now: PathStats): PathStats | undefined {
-  const isSame = before?.interface === now.interface && before.address === now.address && before.port === now.port;
-  return isSame ? before : undefined;
+/** Returns the counters of each path by its `pathKey`. */
+export function countersByPath({ paths }: StatsView): Map<string, PathStats> {
+  return new Map(paths.map((path) => [pathKey(path.interface, path), path]));
+}
+
+/** The key includes the port, because two servers may share an address. */
+export function pathKey(name: string, { address, port }: { readonly address: string; readonly port: number }): string {
+  return `${name} ${address} ${port}`;
 }
 
 function pathLines(path: PathStats, before: PathStats | undefined, seconds: number): string[] {

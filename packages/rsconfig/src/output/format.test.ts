@@ -296,16 +296,18 @@ vol: osl:oracle@0
 
   test('a path or volume that is new, or whose counters restarted, counts from zero', () => {
     const now = { paths: [pathStats, { ...pathStats, port: 5001 }], volumes: [volumeStats] };
-    // An entry at another position of the list is another object.
-    const before = {
-      paths: [
-        { ...pathStats, requests: 5_000 },
-        { ...pathStats, requests: 1_000 },
-      ],
-      volumes: [],
-    };
+    const before = { paths: [{ ...pathStats, requests: 5_000 }], volumes: [] };
     const text = formatStats(before, now, 1_000);
     expect(text.match(/1100 total, 1100\/s/g)).toHaveLength(2);
     expect(text).toContain('900 total, 900/s');
+  });
+
+  // Regression: paths were matched by their position in the list.
+  test('a path keeps its rate if another path before it comes or goes between the samples', () => {
+    const other = { ...pathStats, address: '192.168.45.9', requests: 7 };
+    const earlier = { ...pathStats, requests: 1_000 };
+    const came = formatStats({ paths: [earlier], volumes: [] }, { paths: [other, pathStats], volumes: [] }, 1_000);
+    const went = formatStats({ paths: [other, earlier], volumes: [] }, { paths: [pathStats], volumes: [] }, 1_000);
+    for (const text of [came, went]) expect(text).toContain('1100 total, 100/s');
   });
 });

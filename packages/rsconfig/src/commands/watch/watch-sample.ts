@@ -4,7 +4,7 @@
 
 import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common/control/methods';
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
-import { perSecond } from '../../output/format-stats.ts';
+import { countersByPath, pathKey, perSecond } from '../../output/format-stats.ts';
 
 /** The answers that rsiod gave at one moment. */
 export interface Snapshot {
@@ -41,7 +41,7 @@ export function sampleOf(before: Snapshot, now: Snapshot): WatchSample {
   const counters = countersByPath(now.stats);
   const paths = now.status.interfaces.flatMap((view) =>
     view.reps.map((rep): PathSample => {
-      const key = keyOf(view.name, rep);
+      const key = pathKey(view.name, rep);
       const count = counters.get(key);
       const then = earlier.get(key);
       const rate = (of: (stats: PathStats) => number): number =>
@@ -61,13 +61,4 @@ export function sampleOf(before: Snapshot, now: Snapshot): WatchSample {
     }),
   );
   return { atMs: now.atMs, paths, waiting: now.status.waiting };
-}
-
-function countersByPath({ paths }: StatsView): Map<string, PathStats> {
-  return new Map(paths.map((path) => [keyOf(path.interface, path), path]));
-}
-
-/** The key includes the port, because two servers may share an address. */
-function keyOf(name: string, { address, port }: { readonly address: string; readonly port: number }): string {
-  return `${name} ${address} ${port}`;
 }
