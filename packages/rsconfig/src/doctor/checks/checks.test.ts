@@ -141,6 +141,16 @@ describe('the network between client and server', () => {
     expect(found.remedy).toContain(remedy);
   });
 
+  // Regression: the section of the same name in another namespace was named.
+  test('a path that only a server lists has no line in the file', () => {
+    const other = '[namespace lab]\nnamespaceid = 7\nnodename = big-2\nnodekey = 0xbig-2-and-some-more\n';
+    const file = fileFacts(`${SAMPLE}${other}[server big-9-if2]\naddress = 192.168.45.11\n`);
+    const learned = pathFacts(0, { section: 'big-9-if2', unreached: 'ECONNREFUSED', report: null });
+    expect(fault({ file, paths: [pathFacts(0), pathFacts(1), learned] }).where).toBe('/etc/rscltcfg');
+    const named = pathFacts(0, { namespace: 'lab', section: 'big-9-if2', unreached: 'ECONNREFUSED', report: null });
+    expect(fault({ file, paths: [pathFacts(0), pathFacts(1), named] }).where).toBe('/etc/rscltcfg:26');
+  });
+
   test('a server section that no interface reaches', () => {
     const reason = 'not on a common subnet with any interface of the client';
     const one = { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason } as const;

@@ -29,8 +29,8 @@ export function listOf(words: readonly string[]): string {
 }
 
 /**
- * Returns the file and line of the key or, if the section does not set the key, of the section. The search for a [server] section starts at
- * its [namespace] section.
+ * Returns the file and line of the key or, if the section does not set the key, of the section. If the file does not have the section,
+ * returns only the file. A [server] section belongs to the last [namespace] section before it.
  */
 export function locationOf(
   file: FileFacts,
@@ -38,8 +38,10 @@ export function locationOf(
   key?: string,
 ): string {
   const sections = file.document?.sections ?? [];
-  const home = sections.findIndex(({ type, name }) => type === 'namespace' && name === section.namespace);
-  const found = sections.find(({ type, name }, index) => type === section.type && name === section.name && index > home);
+  const namespaceAt = (index: number): string | null | undefined =>
+    sections.slice(0, index).findLast(({ type }) => type === 'namespace')?.name;
+  const isHere = (index: number): boolean => section.namespace === undefined || namespaceAt(index) === section.namespace;
+  const found = sections.find(({ type, name }, index) => type === section.type && name === section.name && isHere(index));
   const line = found?.contents.find((content) => content.key === key)?.line ?? found?.line;
   return line === undefined ? file.path : `${file.path}:${line}`;
 }
