@@ -52,7 +52,8 @@ export const EMPTY_ROW: Row = textRow('');
 
 /**
  * Arranges texts in columns two spaces apart. Each column is as wide as its longest cell, and at least as wide as `widthsMin` requires. If
- * a line is wider than `room`, its last cell is shortened at the beginning, because names differ at their ends.
+ * a line is wider than `room`, its last cell is shortened at the beginning, because names differ at their ends. Only the last cell of a row
+ * may contain characters other than ASCII.
  */
 export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[], room = Number.POSITIVE_INFINITY): string[] {
   const widths = widthsMin.map((least, index) => Math.max(least, ...table.map((cells) => cells[index]?.length ?? 0)));
