@@ -489,6 +489,20 @@ describe('a second request to detach a volume waits for the first', () => {
   });
 });
 
+// Regression: the failed detach showed the volume again, and nothing removed its devices any more.
+test('a volume that another client takes during a detach is not shown again', async () => {
+  const frontend = new FakeFrontend();
+  const scene = new Scene('none', [frontend]);
+  await scene.attached();
+  const detached = scene.attachments.detach(['oracle'], false);
+  await scene.pass(500);
+  await scene.answer(OP.FLUSH, STATUS.STALE);
+  await scene.pass(REOPEN_RETRY_MS);
+  await scene.refuse(STATUS.TAKEN, 'Volume oracle was taken over by venus');
+  expect(await detached).toMatchObject([{ done: false }]);
+  expect([scene.attachments.list, frontend.shown.size]).toEqual([[], 0]);
+});
+
 /** By then every retry has run many times. */
 const LATER_MS = 55_000;
 

@@ -378,7 +378,10 @@ export class Attachments {
       }
     } catch (error) {
       if (!force) {
-        await frontends.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
+        // If another client has taken the volume in the meantime, its devices must not return.
+        if (this.volumes.includes(volume)) {
+          await frontends.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
+        }
         throw error;
       }
     }
