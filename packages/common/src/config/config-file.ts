@@ -1,6 +1,6 @@
 // Reads and saves the client's configuration file for rsconfig and crsio. A fingerprint of the text prevents a tool from overwriting a file
-// that has changed since the tool read it. Invariant: an edit that adds a problem is never saved. The file's existing problems do not
-// prevent saving, so that an administrator can repair a broken file step by step.
+// that has changed since the tool read it. Invariant: an edit that adds a problem to the file is never saved. The file's existing problems
+// do not prevent saving, so that an administrator can repair a broken file step by step.
 
 import { createHash } from 'node:crypto';
 import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
@@ -42,9 +42,10 @@ export interface SavedConfig extends EditFindings {
 }
 
 /**
- * Replaces the file with `document`, provided that the file still has the fingerprint `before` (null: the file must not exist). Throws
- * E_RIGHTS or E_SYSTEM. Throws E_CHANGED if another program has changed the file, or E_CONFIG with `context` {file, problems} if the
- * document adds problems. After an error the file is unchanged, unless the rename succeeded and only the fsync of the folder failed.
+ * Replaces the file with `document`, provided that the file still has the fingerprint `before`. If `before` is null, the file must not
+ * exist. Throws E_RIGHTS or E_SYSTEM. Throws E_CHANGED if another program has changed the file. Throws E_CONFIG with the `context` {file,
+ * problems} if the document adds problems. After an error the file is unchanged, unless the rename succeeded and only the fsync of the
+ * folder failed.
  */
 export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
   const old = openUnchanged(path, before);
@@ -98,8 +99,8 @@ export function checkEdit(before: IniDocument, after: IniDocument, file: string)
 }
 
 /**
- * Returns the message without line numbers and without a leading count. A problem is then still recognized after an edit has moved its line
- * or turned "9 interfaces" into "10 interfaces".
+ * Returns the message without line numbers and without a count at its beginning. A problem thus keeps its identity when an edit moves its
+ * line, or when "9 interfaces" becomes "10 interfaces".
  */
 function identityOf({ message }: ConfigProblem): string {
   return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');

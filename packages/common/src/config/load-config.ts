@@ -1,6 +1,6 @@
 // Reads a configuration file, warns about unsafe permissions, and passes the text to the parser. No other part of the configuration code
-// reads files. Invariant: the text consists of exactly the bytes of the file. A file that is not UTF-8 is refused, because it could not be
-// written back unchanged.
+// reads files. Invariant: the text, encoded as UTF-8, is exactly the content of the file. A file that is not UTF-8 is refused, because it
+// could not be written back unchanged.
 
 import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
@@ -15,8 +15,8 @@ const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
 const WRITABLE = { everybody: 0o002, group: 0o020 };
 /**
- * Matches the text of a file that contains secret keys. A file that contains no secret keys (for example a wrong file, named by mistake)
- * may be readable by every user.
+ * Matches the text of a file that contains secret keys. A file without secret keys may be readable by every user. An example is an
+ * unrelated file that the administrator named by mistake.
  */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 
@@ -70,7 +70,7 @@ export function loadRscltConfig(path: string): RscltConfig {
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Returns each warning as a text, preceded by file and line unless the warning concerns the whole file. */
+/** Returns one text per warning. The file and the line precede the message, unless the warning concerns the whole file. */
 export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
   return warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
 }
@@ -78,7 +78,7 @@ export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
 function readOpened(path: string): { bytes: Buffer; stats: Stats } {
   let descriptor: number | undefined;
   try {
-    // O_NONBLOCK keeps openSync from blocking on a FIFO, which the isFile check below then refuses.
+    // O_NONBLOCK prevents openSync from blocking on a FIFO. The isFile check below then refuses the FIFO.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     if (!stats.isFile())

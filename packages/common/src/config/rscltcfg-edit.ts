@@ -1,5 +1,5 @@
-// Contains the edits that rsconfig and crsio make in /etc/rscltcfg. Each edit takes a document and returns a new one that differs only
-// where it must. New sections get the position and style that such sections have in the manual's sample: interfaces above the first
+// Contains the edits that rsconfig and crsio make in /etc/rscltcfg. Each edit takes a document and returns a new document, in which only
+// the necessary lines are different. The position and style of new sections follow the manual's sample: interfaces above the first
 // namespace, servers below their namespace. Each edit checks its names and values against the schema and throws E_CONFIG if one of them is
 // wrong. Combinations of values are checked by config-file.ts before the file is saved.
 
@@ -37,8 +37,8 @@ export function newRscltcfg(): IniDocument {
 }
 
 /**
- * Adds an interface below the existing interfaces. If the file has no interfaces, adds the interface below [defaults] or, if there is no
- * [defaults] either, above all sections.
+ * Adds an interface below the existing interfaces. If the file has no interfaces, adds the interface below [defaults]. If the file has no
+ * [defaults] either, adds the interface above all sections.
  */
 export function addInterface(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   const { sections } = document;
@@ -88,7 +88,7 @@ export function renameConfigSection(document: IniDocument, place: NamedSectionRe
   return renameSection(document, index, name);
 }
 
-/** Removes the section with its comments. Removing a namespace also removes its [server] and [volume] sections. */
+/** Removes the section and its comments. Removing a namespace also removes its [server] and [volume] sections. */
 export function removeConfigSection(document: IniDocument, place: NamedSectionRef): IniDocument {
   const index = indexOf(document, place);
   const doomed = place.type === 'namespace' ? [index, ...belongings(document, index)] : [index];

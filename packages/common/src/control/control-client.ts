@@ -1,6 +1,6 @@
 // Sends one request to a daemon's control socket and returns the answer. The programs rsconfig and crsio use this client, and so do the
-// tests. Invariants: the promise settles within the time-out; every error says what the user can do; an answer whose version or form
-// differs from methods.ts causes an error and is never misinterpreted.
+// tests. Invariants: the promise settles within the time-out; every error says what the user can do; an answer that does not agree with
+// methods.ts in version or form causes an error and is never misinterpreted.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
@@ -26,9 +26,9 @@ const REQUEST_ID = 1;
 const GREETING_ID = 0;
 
 /**
- * Sends a request to the daemon that listens on `socketPath`. Throws the error that the daemon reports, or E_NOT_RUNNING, E_RIGHTS,
- * E_TIMEOUT, E_RESET (the daemon closed the connection), E_VERSION (client and daemon belong to incompatible releases), E_PROTOCOL (the
- * answer is invalid) or E_SOCKET_PATH.
+ * Sends a request to the daemon that listens on `socketPath`. Throws the error that the daemon reports. If there is no usable answer,
+ * throws E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT, E_RESET (the daemon closed the connection), E_VERSION (client and daemon belong to
+ * incompatible releases), E_PROTOCOL (the answer is invalid) or E_SOCKET_PATH.
  */
 export async function callControl<M extends ControlMethodName>(
   socketPath: string,

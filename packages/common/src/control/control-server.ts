@@ -1,6 +1,6 @@
 // Serves a daemon's control socket. The server receives JSON requests, one per line, calls the daemon's handlers, and sends each answer as
-// soon as the answer is complete. The shapes of parameters and results are defined in methods.ts. When a connection has
-// CONTROL_REQUESTS_OUT_MAX unanswered requests, the server stops reading from the connection, so that requests to a slow daemon do not pile
+// soon as the answer is complete. The shapes of parameters and results are defined in methods.ts. While a connection has
+// CONTROL_REQUESTS_OUT_MAX unanswered requests, the server does not read from this connection. Requests to a slow daemon thus cannot pile
 // up. Invariants: every complete request is answered exactly once unless its connection is closed first; handlers receive only parameters
 // of the declared shape.
 

@@ -343,8 +343,8 @@ export type ControlMethods = {
 };
 
 /**
- * Returns a phrase that says what I/O on a volume is waiting for. The field `waitsFor` is a noun phrase (`a path to server big-9`) or a
- * sentence (`The server ...`).
+ * Returns a phrase that says what I/O on a volume is waiting for. The field `waitsFor` contains either a noun phrase (`a path to server
+ * big-9`) or a sentence (`The server ...`).
  */
 export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string {
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;

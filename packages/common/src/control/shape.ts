@@ -14,7 +14,7 @@ export interface Shape<T = unknown> {
 
 export type Form =
   | { readonly kind: 'text'; readonly isFilled: boolean }
-  /** The value is one of these words, to which a later release may add more. */
+  /** The value is one of these words; a later release may add words. */
   | { readonly kind: 'word'; readonly words: readonly string[] }
   | { readonly kind: 'number'; readonly isWhole: boolean; readonly min: number | null; readonly max: number | null }
   | { readonly kind: 'flag' }
@@ -76,8 +76,8 @@ export interface ObjectShape<F extends Fields> extends Shape<ValuesOf<F>> {
 }
 
 /**
- * Returns a text that says why `value` does not have this shape, for example `paths[2].state is not text`; null if `value` has the shape.
- * Unless `strictness` is `exactly`, accepts unknown fields and words, because a later release may have added them.
+ * Returns a text that says in what way `value` differs from the shape, for example `paths[2].state is not text`; null if `value` has the
+ * shape. Unless `strictness` is `exactly`, accepts unknown fields and words, because a later release may have added them.
  */
 export function misfit(shape: Shape, value: unknown, strictness: 'open' | 'exactly' = 'open', place = ''): string | null {
   const { form } = shape;

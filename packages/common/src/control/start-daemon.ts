@@ -1,7 +1,7 @@
 // Starts rsiod as an administrator would: with systemctl if the systemd unit of rsiod is installed, else with the launcher of rsiod. A
-// launcher in the same folder as the running one is preferred, so that both belong to the same installation. Returns once rsiod is ready,
-// or reports why it is not ready. Invariants: the attempt to start rsiod ends within bounded time; every message from rsiod is passed to
-// `note`.
+// launcher in the folder of the running launcher is preferred, so that both belong to the same installation. Waits until rsiod is ready; if
+// rsiod does not start, throws an error. Invariants: the attempt to start rsiod ends within bounded time; every message from rsiod is
+// passed to `note`.
 
 import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';

@@ -52,7 +52,7 @@ export interface Invocation<O extends Options> {
  */
 export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
 
-/** What a program needs from its environment. In production the process provides these values, and in tests the test does. */
+/** What a program needs from its environment. In production, these values come from the process; in tests, they come from the test. */
 export interface ProgramPorts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -142,8 +142,8 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
 }
 
 /**
- * Matches a number or a duration. After an option whose value needs a `=`, the user probably meant such an argument as the value, but
- * parseArgs would return it as a positional argument.
+ * Matches a number or a duration. If such an argument follows an option whose value needs a `=`, the user probably meant the argument to be
+ * the value. However, parseArgs would return the argument as a positional argument.
  */
 const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
 

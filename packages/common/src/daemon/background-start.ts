@@ -1,7 +1,7 @@
 // Starts a daemon in the background. The starting process stays attached to the terminal, starts the same program as a detached child, and
-// waits until the child is ready. The child, whose code is in daemon-process.ts, sends its warnings. Finally, the child reports either that
-// it is ready or why it has failed. Invariant: once the returned promise has settled, either the child is ready or its whole process group
-// has exited.
+// waits until the child is ready. The child sends its warnings to the starting process. The child's code is in daemon-process.ts. Finally,
+// the child reports either that it is ready or why it has failed. Invariant: once the returned promise has settled, either the child is
+// ready or its whole process group has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
@@ -42,7 +42,7 @@ export function startInBackground(start: BackgroundStart, clock: Clock): Promise
   const child = spawn(program, args, {
     env: { ...process.env, [BACKGROUND_VARIABLE]: '1' },
     detached: true,
-    // The channel becomes descriptor STARTER_FD, because this is the position of `ipc` in the list.
+    // The channel becomes descriptor STARTER_FD, because STARTER_FD is the position of `ipc` in the array `stdio`.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   return new Promise((resolve, reject) => {

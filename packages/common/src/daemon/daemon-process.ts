@@ -47,7 +47,7 @@ export interface DaemonOptions {
 }
 
 export interface DaemonKeeper {
-  /** Number of this process in the sequence of the keeper's children, counted from 1; 0 if the keeper has not been started yet. */
+  /** Position of this process among the children that the keeper has started, counted from 1; 0 if the keeper has not been started yet. */
   readonly childNumber: number;
   /**
    * Returns the command that starts a keeper, which then runs `command` as its child. The keeper passes the descriptor `starterFd`, if it
@@ -66,7 +66,7 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
   const { program, note, foreground, keeper = null } = options;
   const starter = { warn: note, ready: () => {} };
   if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
-  // A daemon that its keeper has restarted has no terminal to report to, so `main` runs directly in this process.
+  // A daemon restarted by its keeper has no terminal to which it could report, so `main` runs directly in this process.
   if ((keeper?.childNumber ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
   const [node = '', script = ''] = process.argv;
   const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
@@ -117,7 +117,8 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
   const hooks = new SignalHooks();
   const onUncaught = (thrown: unknown) => fail(thrown);
   const onStarterGone = () => hooks.stopFor('its starter went away');
-  // Report exceptions thrown outside `main` here, because such an exception terminates the process without reaching the catch below.
+  // Report exceptions thrown outside `main` here, because such an exception terminates the process without reaching the `catch` block
+  // below.
   process.on('uncaughtExceptionMonitor', onUncaught);
   process.on('disconnect', onStarterGone);
   const leave = () => {

@@ -12,7 +12,8 @@ export interface Service {
   /** Stops the service. The sentence `reason` is meant for the connected peers. */
   stop(reason: string): Promise<void>;
   /**
-   * Returns a sentence that says why the service must not stop now, or null if it may stop. A service without this method may always stop.
+   * Returns a sentence that says why the service must not stop now, or null if the service may stop. A service without this method may
+   * always stop.
    */
   refusal?(): Promise<string | null>;
   /** Called on SIGHUP. Reopens the logs, rereads the configuration, and logs the result. */

@@ -2,8 +2,8 @@
 // file next to the pid file contains the pid, the start time (in clock ticks, from /proc/PID/stat) and the boot id. The lock file therefore
 // identifies its owner even after a crash or reboot and even if the kernel has reused the pid. Invariant: at most one live process holds
 // the lock of a pid file. A process first writes a complete file and then creates the lock as a hard link to this file, so a lock is never
-// incomplete. Before a process replaces a stale lock, it takes a claim for that lock in the same way, so that two starting processes never
-// both replace the lock.
+// incomplete. Before a process replaces a stale lock, it creates a claim file for that lock, again as a hard link. The claim prevents two
+// starting processes from both replacing the lock.
 
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { bootId, startTicksOf } from './process-facts.ts';
 
 /**
  * Maximum number of attempts to take a lock. An attempt fails only if another process changes the lock at the same time. Claims can be
- * nested, because each claim that a crash left behind must itself be claimed.
+ * nested, because a claim that a crash left behind can be replaced only by a process that holds a claim for it.
  */
 const ATTEMPTS_MAX = 16;
 const CLAIM_DEPTH_MAX = 4;
@@ -32,9 +32,9 @@ export interface PidFile {
 }
 
 /**
- * Takes the pid file `path` for the process `pid`, which is either this process or its parent (a parent lives longer than this process).
- * Creates the folder. A child may take `path` again for a parent that already holds it. Throws E_ALREADY_RUNNING with pid and file if
- * another live process holds `path`, E_RIGHTS if this user may not write to the folder, or E_SYSTEM.
+ * Takes the pid file `path` for the process `pid`, which is either this process or its parent. Such a parent lives longer than this
+ * process. Creates the folder. A child may take `path` for its parent even if the parent already holds `path`. Throws E_ALREADY_RUNNING
+ * with pid and file if another live process holds `path`, E_RIGHTS if this user may not write to the folder, or E_SYSTEM.
  */
 export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
   const own = describe(pid);
@@ -65,7 +65,7 @@ export function acquirePidFile(path: string, program: string, pid: number = proc
   return { leftBy: isLeft ? (before?.pid ?? null) : null, release: () => release(path, own) };
 }
 
-/** Returns the pid of the live process that holds `path`; null if no process holds it or the lock cannot be read. */
+/** Returns the pid of the live process that holds `path`; null if there is no such process or if the lock cannot be read. */
 export function pidFileHolder(path: string): number | null {
   try {
     const owner = parse(readFileSync(lockOf(path), 'utf8'));

@@ -40,8 +40,8 @@ export function isAsleep(pid: number): boolean {
 }
 
 /**
- * Returns the pids of the processes with this name in the process session led by `leader`. The leader itself may have exited. Its pid still
- * identifies the session, because the kernel does not reuse this pid while other processes of the session exist.
+ * Returns the pids of all processes that have this name and belong to the process session led by `leader`. The leader itself may have
+ * exited. Its pid still identifies the session, because the kernel does not reuse this pid while other processes of the session exist.
  */
 export function processesOfSession(leader: number, name: string): number[] {
   const all = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));

@@ -19,8 +19,8 @@ export function checkSocketPath(path: string): void {
 }
 
 /**
- * Listens on a socket at `path` that only its owner may open. Creates the folder and removes a stale socket. Throws E_SOCKET_PATH,
- * E_RIGHTS, E_SYSTEM, or E_ALREADY_RUNNING if another process is already listening on the socket.
+ * Listens on a socket at `path`; only the owner of the socket may open it. Creates the folder and removes a stale socket. Throws
+ * E_SOCKET_PATH, E_RIGHTS, E_SYSTEM, or E_ALREADY_RUNNING if another process is already listening on the socket.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   checkSocketPath(path);

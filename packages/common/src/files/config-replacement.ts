@@ -1,8 +1,8 @@
 // Replaces a configuration file either completely or not at all. The file belongs to a person, so the new file gets the owner and mode of
-// the old file. If the file is a symbolic link, its target is replaced. The temporary file is also a lock: only the process that created it
-// may save the file. Renaming the temporary file both publishes the new text and releases the lock. The caller must check the text, and
-// must check whether the old file has changed. Invariant: if an error occurs before the rename, the old file stays unchanged and the
-// temporary file is removed.
+// the old file. If the file is a symbolic link, the target of the link is replaced. The temporary file is also a lock: only the process
+// that created the temporary file may save the configuration file. Renaming the temporary file both publishes the new text and releases the
+// lock. The caller must check the text, and must check whether the old file has changed. Invariant: if an error occurs before the rename,
+// the old file stays unchanged and the temporary file is removed.
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';
@@ -39,7 +39,7 @@ const NEW_FILE_MODE = 0o600;
 const MODE_BITS = 0o7777;
 
 /**
- * Writes `text` to `file`. If the file or its folder is missing, creates it; a new file has mode 0600. Immediately before the rename, calls
+ * Writes `text` to `file`. Creates the file (mode 0600) and its folder if they are missing. Immediately before the rename, calls
  * `checkUnchanged`, which throws if another program has changed the file. Throws E_RIGHTS, E_SYSTEM or the error from `checkUnchanged`.
  * Throws E_CHANGED if another program is saving the file.
  */

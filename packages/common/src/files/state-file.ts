@@ -55,7 +55,8 @@ export class StateFile<T> {
     const earlier = typeof version === 'number' ? this.form.earlier?.[version] : undefined;
     if (earlier !== undefined) {
       const converted = earlier(content);
-      // Check the converted content, because the next change writes it, and the next start must be able to load it.
+      // Check the converted content, because the next change writes this content to the file, and the next start must be able to load the
+      // file.
       if (converted === null || !this.form.accepts(converted)) throw this.damaged('its content is not of the expected form');
       return converted;
     }

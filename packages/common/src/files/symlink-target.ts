@@ -1,6 +1,6 @@
 // Follows symbolic links to a configuration file and checks who owns the links and the target. The owner of a link or of the target can
 // control what the daemons do, and the daemons often run as root. The file itself is read in load-config.ts and written in
-// config-replacement.ts. Invariant: links are followed only if every link and the target belong to root or to the user of the program.
+// config-replacement.ts. Invariant: links are followed only if every link and the target belong to trusted users (see isRootOrUser).
 
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -16,8 +16,8 @@ export interface LinkFileSystem {
 const ROOT_UID = 0;
 
 /**
- * Returns the final target of the links, even if the target does not exist; returns `file` itself if it is not a link. Throws E_SYSTEM if
- * there are too many links, or E_RIGHTS if an untrusted user owns a link or the target.
+ * Returns the final target of the links, even if the target does not exist. If `file` is not a link, returns `file` itself as an absolute
+ * path. Throws E_SYSTEM if there are too many links, or E_RIGHTS if an untrusted user owns a link or the target.
  */
 export function targetOf(file: string, fs: LinkFileSystem, isTrusted: (uid: number) => boolean = isRootOrUser): string {
   let target = path.resolve(file);

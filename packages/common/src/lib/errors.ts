@@ -85,7 +85,8 @@ export function errnoName(thrown: unknown): string | undefined {
 }
 
 /**
- * Returns the remedy for a system error whose remedy does not depend on the operation (for example a full disk); null for any other error.
+ * For a system error (for example a full disk) whose remedy is the same in every operation, returns the remedy; for any other error,
+ * returns null.
  */
 export function errnoRemedy(errno: string | undefined): string | null {
   switch (errno) {

@@ -1,5 +1,6 @@
 // Computes subnets of IPv4 and IPv6 addresses. The functions are pure. The explorer uses these functions to find candidate paths.
-// Invariant: addresses of different families are never in the same subnet, not even an IPv4 address written as IPv6 (::ffff:a.b.c.d).
+// Invariant: addresses of different families are never in the same subnet. This applies even to an IPv4 address that is written as IPv6
+// (::ffff:a.b.c.d).
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
@@ -12,8 +13,9 @@ import { assert } from './assert.ts';
 const LOOPBACK_PREFIX_LENGTH = 24;
 
 /**
- * Returns the prefix length to use for one of this machine's addresses: the length from the configuration file (`ADDRESS/LENGTH`), else 24
- * if the address is in 127/8, else the length that the network interface reports. Returns null if no length is known.
+ * Returns the prefix length to use for one of this machine's addresses. A length in the configuration file (`ADDRESS/LENGTH`) decides.
+ * Otherwise, the length is 24 for an address in 127/8; for any other address, it is the length that the network interface reports. Returns
+ * null if no length is known.
  */
 export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
   if (given !== null) return given;

@@ -143,7 +143,7 @@ export function parseEndpoint(text: string): Endpoint {
   return { address, port };
 }
 
-/** Prints `ADDRESS:PORT`, with brackets around an IPv6 address, or only the address if `port` is null. */
+/** Prints `ADDRESS:PORT`, with brackets around an IPv6 address. If `port` is null, prints only the address. */
 export function printEndpoint(address: string, port: number | null): string {
   if (port === null) return address;
   return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;

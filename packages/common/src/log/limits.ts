@@ -4,7 +4,9 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Default limit on the lines of one kind that a rate-limited log writes within RATE_LIMITED_LOG_MS; further lines are only counted. */
+/**
+ * Default maximum number of lines of one kind that a rate-limited log writes within RATE_LIMITED_LOG_MS; further lines are only counted.
+ */
 export const RATE_LIMITED_LINES_MAX = 32;
 export const RATE_LIMITED_LOG_MS = 60_000;
 /** Maximum number of kinds of lines that a rate-limited log counts separately; all further kinds share one count. */

@@ -1,6 +1,6 @@
-// Prints a daemon's log for people: its last lines and, on request, new lines as they arrive. The reader continues to follow the log if the
-// file is truncated or rotated (replaced by a new file with the same name). The lines are formatted in log-line.ts. Invariants: the reader
-// uses a limited amount of memory, however long a line is; each complete line is printed once, in order.
+// Prints a daemon's log for people: its last lines and, on request, new lines as they arrive. The reader continues to follow the log after
+// the file has been truncated or rotated (replaced by a new file with the same name). The lines are formatted in log-line.ts. Invariants:
+// the reader uses a limited amount of memory, however long a line is; each complete line is printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
@@ -38,7 +38,10 @@ export class LogReader {
     this.options = options;
   }
 
-  /** Prints the log. Returns at the end of the file or, when following the log, after stop(). Throws E_NO_LOG, E_RIGHTS, E_SYSTEM. */
+  /**
+   * Prints the log. Returns when the end of the file has been reached; if the reader follows the log, returns only after a call of stop().
+   * Throws E_NO_LOG, E_RIGHTS, E_SYSTEM.
+   */
   async run(): Promise<void> {
     let handle = await this.open();
     try {

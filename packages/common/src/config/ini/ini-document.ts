@@ -55,7 +55,7 @@ export function printIni(document: IniDocument): string {
   return document.lines.map(({ raw, end }) => raw + end).join('');
 }
 
-/** Returns a document made of these lines, with the sections found in them. */
+/** Returns the document that consists of these lines, and finds its sections. */
 export function documentOf(lines: readonly IniLine[]): IniDocument {
   const preamble: IniContent[] = [];
   const sections: IniSection[] = [];

@@ -12,7 +12,10 @@ interface EntryStyle {
   readonly indent: string;
   /** Number of columns from the indent to the `=`. */
   readonly width: number;
-  /** White space before the `=`, used if the key is too long for the column. The field `after` is the white space that follows the `=`. */
+  /**
+   * White space between the key and the `=`, used if the key has at least `width` characters. The field `after` is the white space that
+   * follows the `=`.
+   */
   readonly before: string;
   readonly after: string;
 }
@@ -99,8 +102,8 @@ export function renameSection(document: IniDocument, sectionIndex: number, name:
 }
 
 /**
- * Removes a section, the comments directly above its header, and the comments directly below its last entry. Other comments stay. If there
- * are blank lines both above and below the section, only the longer of the two runs of blank lines stays.
+ * Removes a section, the comments directly above its header, and the comments directly below its last entry. Other comments stay. If other
+ * lines precede and follow the section, only the longer run of blank lines around the section stays.
  */
 export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
   let first = firstAttachedLine(document, sectionIndex);
@@ -170,8 +173,8 @@ function isCommentLine(document: IniDocument, index: number): boolean {
 }
 
 /**
- * Zero-based index of the section's first line: the first of the comment lines directly above the header, or the header if it has no such
- * comments.
+ * Zero-based index of the section's first line. This is the first of the comment lines directly above the header, or the header if no
+ * comment line is directly above it.
  */
 function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
   let first = sectionAt(document, sectionIndex).line - 1;
@@ -190,7 +193,7 @@ function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
 }
 
-/** Zero-based index of the last line above the first section and its comments; -1 if there is no such line. */
+/** Zero-based index of the last line above the first section and the comments that belong to it; -1 if there is no such line. */
 function topLine(document: IniDocument): number {
   return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
 }

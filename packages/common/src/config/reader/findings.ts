@@ -43,7 +43,7 @@ export class Findings {
     return this.#warnings.toSorted((left, right) => left.line - right.line);
   }
 
-  /** All problems, sorted by line number, followed by the problems that concern the whole file. */
+  /** First the problems that concern one line, sorted by line number, then the problems that concern the whole file. */
   get problems(): readonly ConfigProblem[] {
     const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
     return this.#problems.toSorted((left, right) => position(left) - position(right));
@@ -78,7 +78,10 @@ export function problemTexts({ message, context }: RsError): string[] {
   );
 }
 
-/** Reports duplicate names, addresses and other values that must be unique, together with the line where each value first occurred. */
+/**
+ * Reports values that must be unique (such as names and addresses) but occur more than once. Each report names the line in which the value
+ * first occurred.
+ */
 export class Uniques {
   readonly #findings: Findings;
   readonly #lines = new Map<string, number>();

@@ -36,7 +36,7 @@ interface Group {
 const TIMING_KEYS = ['heartbeat', 'suspect', 'dead'] as const;
 type TimingKey = (typeof TIMING_KEYS)[number];
 
-/** The section-reader methods used by checkTiming. The readers for [defaults] and [namespace] both have these methods. */
+/** The methods of the section reader that checkTiming uses. The readers for [defaults] and [namespace] both have these methods. */
 interface TimingReader {
   value(key: TimingKey): number | null;
   isSet(key: TimingKey): boolean;
@@ -49,8 +49,8 @@ type PortsOfServer = Pick<ClientServerConfig, 'port'>;
 type PortsOfInterface = Pick<ClientInterfaceConfig, 'portGiven'>;
 
 /**
- * Returns the port to which a path from `iface` to `server` connects: the port set for the server, else for the interface, else for the
- * namespace, else in [defaults], else PORT_DEFAULT.
+ * Returns the port to which a path from `iface` to `server` connects. The first of these that sets a port decides: the server, the
+ * interface, the namespace, [defaults]. If none of them sets a port, returns PORT_DEFAULT.
  */
 export function targetPort(config: PortsOfConfig, namespace: PortsOfNamespace, server: PortsOfServer, iface: PortsOfInterface): number {
   return server.port ?? iface.portGiven ?? namespace.port ?? config.defaultPort ?? PORT_DEFAULT;
@@ -129,8 +129,8 @@ function readInterfaces(
 }
 
 /**
- * Assigns the [server] and [volume] sections to their namespaces. Sections above the first namespace are read only to find further problems
- * in them, because their wrong position has already been reported.
+ * Assigns the [server] and [volume] sections to their namespaces. The wrong position of sections above the first namespace has already been
+ * reported. These sections are read only to find further problems in them.
  */
 function groupByNamespace(sections: readonly IniSection[], findings: Findings): readonly Group[] {
   const groups: Group[] = [];
@@ -181,7 +181,8 @@ function checkNamespaces(groups: readonly Group[], findings: Findings): void {
 
 function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<'defaults'>, findings: Findings): ClientNamespaceConfig {
   checkTiming(namespace, defaults, findings);
-  // If a required value is wrong or missing, the reader has already reported the problem, and the caller will discard this object.
+  // A required value that is wrong or missing is replaced here. The reader has already reported the problem, so the caller will discard
+  // this object.
   return {
     name: namespace.name,
     namespaceid: namespace.value('namespaceid') ?? 0,
@@ -222,8 +223,8 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
 }
 
 /**
- * Checks the names and keys of servers. Reports two [server] sections that would make an interface connect to the same address and port
- * twice.
+ * Checks the names and keys of servers. Reports every [server] section that would make an interface connect a second time to the same
+ * address and port.
  */
 function checkServers(
   { servers, namespace: reader }: Group,

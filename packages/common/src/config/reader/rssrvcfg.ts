@@ -191,7 +191,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   const about = `Volume ${quoteText(reader.name)}`;
   const pathless = type === 'memory' || type === 'null';
   const isTypeWrong = reader.isSet('type') && reader.given('type') === null;
-  // A `path` line with a wrong value counts as set here, because the section reader has already reported the wrong value.
+  // Even a wrong value of `path` counts here, because the section reader has already reported the wrong value.
   if (!pathless && !isTypeWrong && !reader.isSet('path'))
     findings.problem(reader.line, `${about} has no path: add "path = ..." (type memory and null need none)`);
   if (pathless && !reader.isSet('size'))
@@ -224,8 +224,8 @@ function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Find
 }
 
 /**
- * Reports volumes that share an id or a path. Two clients can hold two volumes with the same path at once, which is safe only if both
- * volumes are read-only.
+ * Reports volumes that share an id or a path. Two volumes with the same path are safe only if both are read-only, because different clients
+ * can hold them at the same time.
  */
 function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Findings): void {
   const firsts = new Map<string, Reader<'volume'>>();

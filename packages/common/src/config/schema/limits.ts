@@ -24,11 +24,16 @@ export const STORAGE_STAMP_MAX_CHARS = 128;
 
 export const PORT_DEFAULT = 5_000;
 export const KEY_MAX_CHARS = 256;
-/** Length of a key that `rsconfig key new` generates. Each character is one of 30, so the key has more than 150 bits of randomness. */
+/**
+ * Length of a key that `rsconfig key new` generates. Each character is chosen from 30 characters, so the key has more than 150 bits of
+ * randomness.
+ */
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
-/** Maximum number of `[server]` sections in a client's configuration file, which has one section for each interface of each server. */
+/**
+ * Maximum number of `[server]` sections in a client's configuration file. The file has one such section for each interface of each server.
+ */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;
@@ -41,7 +46,7 @@ export const STALL_MIN_MS = 100;
 export const STALL_MAX_MS = 604_800_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
-/** Default of `log-total`, the limit on the total size of a client's replay logs: enough for eight logs of the default size. */
+/** Default of `log-total`, the limit on the total size of a client's replay logs. This default allows eight logs of the default size. */
 export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;

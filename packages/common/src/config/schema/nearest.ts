@@ -1,12 +1,12 @@
-// Finds the known word that is closest to a mistyped word, by edit distance. The functions are pure. Even the closest word may differ a
-// lot, so the caller decides whether to suggest it.
+// Finds the known word that is closest to a mistyped word, by edit distance. The functions are pure. Even the closest word may be very
+// different from the mistyped word, so the caller decides whether to suggest the closest word.
 
 /** Words are cut to this length before they are compared; the names of all keys and sections are shorter. */
 const COMPARED_MAX_CHARS = 40;
 
 /**
- * Returns the candidate with the smallest edit distance to `word`, or the first of several such candidates; undefined if there are no
- * candidates.
+ * Returns the candidate with the smallest edit distance to `word`. If several candidates are equally close, returns the first of them.
+ * Returns undefined if there are no candidates.
  */
 export function nearestWord(word: string, candidates: readonly string[]): string | undefined {
   const compared = word.slice(0, COMPARED_MAX_CHARS).toLowerCase();

@@ -31,7 +31,10 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /** The default, in the notation of the file. Null if the key has no default or inherits its value; the help text says which. */
+  /**
+   * The default, in the notation of the file. Null if the key has no default or inherits its value from another section; the help text says
+   * which of these is the case.
+   */
   readonly default: string | null;
   /** Help text of one or two sentences, without a full stop at the end. */
   readonly help: string;
@@ -87,7 +90,8 @@ const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
 /**
- * Help texts for keys that occur in several sections. If a section inherits the value, its help text also says where the value comes from.
+ * Help texts for keys that occur in several sections. In a section that inherits the value, the help text also says where the value comes
+ * from.
  */
 const HELP = {
   stall: 'How long I/O waits for a path before it fails (forever: it never fails; fail: it fails within 1s)',

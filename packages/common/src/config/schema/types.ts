@@ -5,8 +5,8 @@
 export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
 /**
- * The choice `configured` is like `auto`, but paths connect only to server interfaces that the file lists, even if the servers report
- * others.
+ * The choice `configured` is like `auto`, but paths connect only to those server interfaces that the file lists, even if a server reports
+ * further interfaces.
  */
 export type PathsChoice = 'auto' | 'all' | 'configured';
 export type AttachChoice = 'none' | 'all' | readonly string[];
@@ -38,16 +38,13 @@ export interface ServerVolumeConfig {
   /** Clients that may see and attach the volume; null for all clients. */
   readonly clients: readonly string[] | null;
   readonly shared: boolean;
-  /** Clients that may take the volume over from another client; null for all clients that may attach it. */
+  /** Clients that may take over the volume from another client; null for all clients that may attach the volume. */
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
   /** True if rssrv may serve the volume even when its file cannot be locked; undefined means false. */
   readonly unlocked?: boolean;
   readonly id: string | null;
-  /**
-   * Mark by which the administrator confirms that the current file or device has the same content as the one served before; null if not
-   * set.
-   */
+  /** Mark with which the administrator confirms that the content of the file or device is the same as before; null if no mark is set. */
   readonly sameContent: string | null;
   /** Faults to inject into the volume's storage; undefined if there are none. */
   readonly test?: VolumeTests;
@@ -78,7 +75,7 @@ export interface TestError {
 export interface VolumeTests {
   readonly delays: readonly TestDelay[];
   readonly errors: readonly TestError[];
-  /** File that stalls all I/O on the volume for as long as it exists. */
+  /** All I/O on the volume stalls for as long as this file exists. */
   readonly pauseFile: string | null;
   readonly bytesPerSecond: number | null;
   readonly losesUnsynced: boolean;

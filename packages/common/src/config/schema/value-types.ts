@@ -60,7 +60,7 @@ export function duration(minMs: number, maxMs: number): ValueType<number> {
   });
 }
 
-/** Type of a value that is a duration, `forever` or `fail`. */
+/** Type of a value that is either a duration or one of the words `forever` and `fail`. */
 export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   const wait = duration(minMs, maxMs);
   const allowed = `forever, fail, or ${wait.allowed}`;
@@ -103,7 +103,7 @@ export const address: ValueType<string> = plain('address', HOST_ADDRESS_ALLOWED,
   return isSingleHost(parsed) ? parsed : refuse('address', text, address.allowed);
 });
 
-/** Address of an interface of this machine, optionally with a prefix length that overrides the length reported by the machine. */
+/** Address of an interface of this machine. An optional prefix length overrides the prefix length that the machine reports. */
 export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', HOST_PREFIXED_ALLOWED, (text) => {
   const parsed = orElse(() => parsePrefixedAddress(text), text, interfaceAddress.allowed);
   return isSingleHost(parsed.address) ? parsed : refuse('address', text, interfaceAddress.allowed);
@@ -162,7 +162,7 @@ function plain<T>(kind: string, allowed: string, parse: (text: string) => T): Va
   return { kind, allowed, isSecret: false, parse };
 }
 
-/** Lets a type use the parser of another type. If that parser fails, the error contains `allowed`, the text of the calling type. */
+/** Lets a type use the parser of another type. If that parser fails, the error contains the `allowed` text of the calling type. */
 function orElse<T>(parse: () => T, text: string, allowed: string): T {
   try {
     return parse();
