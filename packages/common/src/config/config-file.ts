@@ -18,7 +18,7 @@ export interface FileFingerprint {
 
 export interface ConfigSource {
   readonly document: IniDocument;
-  /** Fingerprint of the file; null if the file does not exist, in which case the document is empty. */
+  /** Fingerprint of the file. If the file does not exist, the fingerprint is null and the document is empty. */
   readonly fingerprint: FileFingerprint | null;
   /** Warnings about the permissions of the file. */
   readonly warnings: readonly ConfigWarning[];

@@ -1,8 +1,8 @@
 // Serves a daemon's control socket. The server receives JSON requests, one per line, calls the daemon's handlers, and sends each answer as
-// soon as the answer is complete. The shapes of parameters and results are defined in methods.ts. While a connection has
-// CONTROL_REQUESTS_OUT_MAX unanswered requests, the server does not read from this connection. Requests to a slow daemon thus cannot pile
-// up. Invariants: every complete request is answered exactly once unless its connection is closed first; handlers receive only parameters
-// of the declared shape.
+// soon as the answer is complete. The shapes of parameters and results are defined in methods.ts. When CONTROL_REQUESTS_OUT_MAX requests of
+// a connection are in progress, further requests wait, and the server stops reading from the connection. Requests to a slow daemon thus
+// cannot pile up. Invariants: every complete request is answered exactly once unless its connection is closed first; handlers receive only
+// parameters of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { listenOnSocket } from '../daemon/unix-socket.ts';
@@ -66,7 +66,7 @@ class ControlConnection {
   private readonly handlers: Partial<ControlHandlers>;
   private readonly log: Log;
   private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
-  /** Request lines that have been received but must wait, because the number of unanswered requests has reached its limit. */
+  /** Request lines that have been received but must wait, because the maximum number of requests is in progress. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
   private hasEnded = false;

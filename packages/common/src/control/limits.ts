@@ -11,8 +11,8 @@ export const CONTROL_CONNECTIONS_MAX = 64;
 /** Maximum size of an answer. Answers may be longer than requests, because an answer may list every volume of a namespace. */
 export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
 /**
- * Maximum number of unanswered requests on one control connection. When a connection has reached this limit, the server stops reading from
- * the connection.
+ * Maximum number of requests of one control connection that are in progress at the same time. Further requests wait, and the server stops
+ * reading from the connection.
  */
 export const CONTROL_REQUESTS_OUT_MAX = 16;
 /** Time-out for requests that the daemon can answer at once. If no answer arrives within this time, the daemon hangs or is stopped. */

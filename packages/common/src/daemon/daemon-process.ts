@@ -66,7 +66,7 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
   const { program, note, foreground, keeper = null } = options;
   const starter = { warn: note, ready: () => {} };
   if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
-  // A daemon restarted by its keeper has no terminal to which it could report, so `main` runs directly in this process.
+  // A child of the keeper runs `main` directly. If the child was restarted, it has no terminal to which it could report.
   if ((keeper?.childNumber ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
   const [node = '', script = ''] = process.argv;
   const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
@@ -149,7 +149,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   const isKept = life > 0;
   const pidFile = acquirePidFile(resolve(options.pidFile), options.program, isKept ? process.ppid : process.pid);
   const atExit = () => pidFile.release();
-  // If there is a keeper, the keeper owns the pid file until the keeper exits.
+  // If there is a keeper, the keeper owns the pid file, so the exit of this process must not release the file.
   if (!isKept) process.on('exit', atExit);
   let isReady = false;
   const daemon: Daemon = {

@@ -52,8 +52,8 @@ export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon)
 }
 
 /**
- * Runs the service until it receives and accepts a request to stop, then closes the log. The service's method `stop` receives `farewell` as
- * its reason. Rejects if `start` rejects.
+ * Runs the service. When a request to stop arrives and the service does not refuse, stops the service and closes the log. The service's
+ * method `stop` receives `farewell` as its reason. Rejects if `start` rejects.
  */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
   const stops = new Stops(daemon);

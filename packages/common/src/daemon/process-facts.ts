@@ -31,8 +31,8 @@ export function startTicksOf(pid: number): string | undefined {
 }
 
 /**
- * Returns true if the first thread of a process is sleeping in the kernel, for example waiting for storage; false if it is running or
- * stopped.
+ * Returns true if the first thread of a process is sleeping in the kernel, for example waiting for storage; false if that thread is running
+ * or stopped.
  */
 export function isAsleep(pid: number): boolean {
   const state = statOf(pid)?.state;

@@ -24,6 +24,6 @@ export const systemClock: Clock = {
     const timeout = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(timeout) };
   },
-  // Use nextTick, because `soon` is called often and each call of queueMicrotask would allocate an async resource and a bound function.
+  // Use nextTick, because `soon` is called often, and each call of queueMicrotask would allocate an async resource and a bound function.
   soon: (fire) => process.nextTick(fire),
 };

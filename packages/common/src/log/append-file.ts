@@ -1,7 +1,7 @@
 // Appends whole lines to a file. The caller never waits and never gets an error. Only one asynchronous write is in progress at a time, and
 // lines that arrive during a write form the next batch. The caller (log.ts) composes the lines and reports failures. Invariants: each write
 // consists of whole lines and uses O_APPEND, so that several processes can share the file; waiting lines never use more memory than
-// LOG_BUFFER_MAX_BYTES; a failure may lose lines, but never terminates the process.
+// LOG_BUFFER_MAX_BYTES; a failure may cause the loss of lines, but never terminates the process.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';

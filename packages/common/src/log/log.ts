@@ -43,7 +43,7 @@ export interface LogOptions {
   readonly level?: LogLevel;
   /** Called with each formatted line, without a line end. Used in the foreground. */
   readonly copy?: ((line: string) => void) | undefined;
-  /** Called once if the log file cannot be written. By default, the sentence is written to stderr. */
+  /** Called once, with a sentence, if the log file cannot be written. By default, the sentence is written to stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
 }
@@ -133,7 +133,8 @@ class PinoLog implements Log {
     return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...(node === undefined ? {} : { node }) }, { level: 'debug' }));
   }
 
-  // Check the level of the root logger even for a child, because pino copies the level to a child only when it creates the child.
+  // Check the level of the root logger even if this is a child log. The reason is that pino copies the level to a child only once, when it
+  // creates the child.
   private emit(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (!this.root.isLevelEnabled(level)) return;
     if (fields === undefined) this.logger[level]({}, message);

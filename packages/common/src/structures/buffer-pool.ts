@@ -18,7 +18,7 @@ export class BufferPool {
     for (let shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) this.free.push([]);
   }
 
-  /** Returns a buffer of the smallest size class that fits, or a buffer of exactly `lengthBytes` if no class is large enough. */
+  /** Returns a buffer of the smallest size class that is large enough, or a buffer of exactly `lengthBytes` if no class is large enough. */
   take(lengthBytes: number): Buffer {
     const index = classOf(lengthBytes);
     const list = this.free[index];

@@ -18,8 +18,8 @@ export class Histogram {
   }
 
   /**
-   * Returns the quantile `share` (0 to 1) of the samples in microseconds, rounded up to the upper edge of its bucket; 0 if there are no
-   * samples.
+   * Returns the quantile `share` (0 to 1) in microseconds, rounded up to the upper edge of the bucket that contains the quantile; 0 if
+   * there are no samples.
    */
   quantileUs(share: number): number {
     let left = this.total * share;

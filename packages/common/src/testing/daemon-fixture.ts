@@ -1,6 +1,6 @@
 // A program that starts in the same way as rssrv and rsiod, for testing daemon-process: `node daemon-fixture.ts MODE FOLDER
-// [--foreground]`. The program writes its events as lines to FOLDER/events, because a background daemon has no other output. MODE is run,
-// slow (never ready, but exits on request), hang (never ready and never exits), fail, crash or quit.
+// [--foreground]`. The program writes its events as lines to FOLDER/events, because a background daemon has no other output. MODE is one of
+// the words run, slow (never ready, but exits on request), hang (never ready and never exits), fail, crash and quit.
 
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Reads the project's documents for tests that compare them with the code. Supports only three elements of Markdown: headings, tables and
-// code blocks.
+// Reads the project's documents for tests that compare the documents with the code. Supports only three elements of Markdown: headings,
+// tables and code blocks.
 
 import { readFileSync } from 'node:fs';
 

@@ -68,8 +68,8 @@ export function picture(): Map<string, unknown> {
 }
 
 /**
- * Returns true if the values are equal. Also returns true if `before` is a getter that returns `after`, because Node replaces a getter by
- * its value when it loads a library lazily.
+ * Returns true if the values are equal. Also returns true if `before` is a getter that returns `after`. The reason is that Node, when it
+ * loads a library lazily, replaces the getter by its value.
  */
 function isSame(before: unknown, after: unknown): boolean {
   return (

@@ -1,6 +1,6 @@
 // Provides client configuration files for tests. The sample is identical, byte for byte, to the file in the manual. Edits, commands, join
-// and crsio must all be able to produce the sample from an empty file, and the reader must accept it. A configuration that only one test
-// uses belongs in that test.
+// and crsio must all be able to produce the sample from an empty file, and the reader must accept the sample. A configuration that only one
+// test uses belongs in that test.
 
 interface SampleOptions {
   /** Addresses of the client's two interfaces. */

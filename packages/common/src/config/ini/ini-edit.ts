@@ -1,6 +1,7 @@
 // Edits an ini document. Each edit changes only the lines that it must change. All other lines stay the same, byte for byte, and in the
-// same order. If the file has no final newline, an edit does not add one. A new entry is written in the style of a neighbouring entry. Keys
-// and values are checked elsewhere, against the schema. An edit refuses only text that would break the structure of the file (E_CONFIG).
+// same order. If the file has no final newline, an edit does not add one. The indent and the spacing of a new entry are copied from a
+// neighbouring entry. Keys and values are checked elsewhere, against the schema. An edit refuses only text that would break the structure
+// of the file (E_CONFIG).
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -61,7 +62,10 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
 
 /** Where to insert a new section. `keyColumns` applies only if the document has no entry whose style can be copied. */
 export interface SectionPosition {
-  /** Index of the section below which the new section is inserted; -1: above all other sections; undefined: at the end of the file. */
+  /**
+   * Index of the section below which the new section is inserted. The value -1 means above all other sections; undefined means the end of
+   * the file.
+   */
   readonly after?: number;
   /** Number of columns before the `=`. The default is one more than the length of the longest key. */
   readonly keyColumns?: number;
