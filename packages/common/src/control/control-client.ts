@@ -1,6 +1,6 @@
 // Sends one request to a daemon's control socket and returns the answer. The programs rsconfig and crsio use this client, and so do the
-// tests. Invariants: the promise settles within the time-out; every error says what the user can do; an answer that does not agree with
-// methods.ts in version or form causes an error and is never misinterpreted.
+// tests. Invariants: the promise settles within the time-out; every error says what the user can do; an answer whose version or form does
+// not match methods.ts causes an error and is never misinterpreted.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';

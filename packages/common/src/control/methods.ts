@@ -271,8 +271,8 @@ const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a li
 const yesNo: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
 /**
- * Whether an attach takes the volume from another client that holds it: `no`, `over` (yes) or `force` (yes, even if that client's writes
- * are lost).
+ * Says what attaching does if another client holds the volume: `no` does not take the volume; `over` takes the volume; `force` takes the
+ * volume even if that client's writes are lost.
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const eventCount: Param<number> = {

@@ -1,7 +1,7 @@
-// A shape is an object that describes the form of a value, for example of an answer on the control socket or of the output of rsconfig
-// --json. The TypeScript types, the check of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. The shapes are
-// defined in methods.ts and in rsconfig. Invariant: the check of an answer accepts unknown fields and words, because a later release may
-// have added them, but accepts no other deviation.
+// A shape is an object that describes the form of a value. The value can be, for example, an answer on the control socket or the output of
+// rsconfig --json. The TypeScript types, the check of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. The
+// shapes are defined in methods.ts and in rsconfig. Invariant: the check of an answer accepts unknown fields and words, because a later
+// release may have added them, but accepts no other deviation.
 
 /** Shape of values that have the type `T`. */
 export interface Shape<T = unknown> {

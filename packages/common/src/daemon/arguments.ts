@@ -1,6 +1,6 @@
 // Handles the command line for all programs: options, --root, --help, --version, and exit codes (0 success, 1 failure, 2 wrong usage). An
 // error is one line on stderr: `program: what happened: what to do [E_CODE]`. Each program does its own work in `main`. Invariant: an error
-// line contains no control characters, even if a file, a peer or a person supplied some of its text.
+// line contains no control characters, even if a part of the text comes from a file, a peer or a person.
 
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
@@ -168,8 +168,8 @@ function withBareValues(argv: readonly string[], bare: readonly string[]): strin
 }
 
 /**
- * Patterns that match Node's messages about wrong command lines, and our replacement for each. The replacements name options in the usual
- * notation, such as `-n, --lines`.
+ * Patterns that match Node's messages about wrong command lines, each with the text that replaces the message. The replacements name
+ * options in the usual notation, such as `-n, --lines`.
  */
 const USAGE_SENTENCES: readonly (readonly [nodes: RegExp, ours: string])[] = [
   [/^Unknown option '([^']*)'/, 'Unknown option $1'],

@@ -50,17 +50,17 @@ export interface DaemonKeeper {
   /** Position of this process among the children that the keeper has started, counted from 1; 0 if the keeper has not been started yet. */
   readonly childNumber: number;
   /**
-   * Returns the command that starts a keeper, which then runs `command` as its child. The keeper passes the descriptor `starterFd`, if it
-   * is not null, to its first child. If `isBound` is true, the keeper exits when this process exits.
+   * Returns the command that starts a keeper, which then runs `command` as its child. If `starterFd` is not null, the keeper passes this
+   * descriptor to its first child. If `isBound` is true, the keeper exits when this process exits.
    */
   wrap(command: readonly string[], starterFd: number | null, isBound: boolean): string[];
 }
 
 /**
- * Starts the daemon. `main` runs in this process if this process is the background child or a child of the keeper, or if the daemon runs in
- * the foreground without a keeper. In all other cases, starts this program again with the same arguments, below a keeper or in the
- * background. Paths must be absolute, because the background child changes its working directory to `/`. Resolves when `main` has finished
- * or the background child is ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
+ * Starts the daemon. `main` runs in this process in three cases: this process is the background child; this process is a child of the
+ * keeper; the daemon runs in the foreground without a keeper. In all other cases, starts this program again with the same arguments, below
+ * a keeper or in the background. Paths must be absolute, because the background child changes its working directory to `/`. Resolves when
+ * `main` has finished or the background child is ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
  */
 export async function startDaemon(options: DaemonOptions, clock: Clock = systemClock): Promise<void> {
   const { program, note, foreground, keeper = null } = options;

@@ -1,6 +1,6 @@
-// Contains what rssrv and rsiod have in common while they run: where warnings are written, what is logged at start and stop, and in which
-// order the steps of starting and stopping are done. Processes and signals are handled in daemon-process.ts; the service does the actual
-// work. Invariant: the daemon is ready only after the service has started, and the log is closed only after the service has stopped.
+// Contains what rssrv and rsiod have in common while they run: where warnings are written, what is logged at start and stop, and the order
+// of the steps of starting and stopping. Processes and signals are handled in daemon-process.ts; the service does the actual work.
+// Invariant: the daemon is ready only after the service has started, and the log is closed only after the service has stopped.
 
 import type { Daemon } from './daemon-process.ts';
 import { toRsError } from '../lib/errors.ts';

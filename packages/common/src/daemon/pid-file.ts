@@ -13,7 +13,7 @@ import { bootId, startTicksOf } from './process-facts.ts';
 
 /**
  * Maximum number of attempts to take a lock. An attempt fails only if another process changes the lock at the same time. Claims can be
- * nested, because a claim that a crash left behind can be replaced only by a process that holds a claim for it.
+ * nested: to replace a claim that a crash left behind, a process must hold a claim for that claim.
  */
 const ATTEMPTS_MAX = 16;
 const CLAIM_DEPTH_MAX = 4;

@@ -1,7 +1,7 @@
 // Reads what Linux reports about the current boot and about processes, mostly from /proc. Also sets the name that ps and pgrep show for
 // this process. The kernel reuses pids, so only the combination of pid, start time and boot id identifies a process permanently.
-// Invariants: a failure to set the name never stops a program; setting the name does not change the arguments of the process, by which
-// other programs identify the process.
+// Invariants: a failure to set the name never stops a program; setting the name does not change the arguments of the process, because other
+// programs identify the process by its arguments.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { errnoName, RsError } from '../lib/errors.ts';

@@ -52,8 +52,8 @@ export function addressKey(address: string): string {
 }
 
 /**
- * Returns the key under which the connections of an unproven peer are counted: the peer's IPv4 address, or the /64 network of its IPv6
- * address (with or without a zone).
+ * Returns the key under which the connections of an unproven peer are counted: the peer's IPv4 address, or the /64 network of the peer's
+ * IPv6 address. An IPv6 address may have a zone.
  */
 export function sourceKey(address: string): string {
   const [plain = ''] = address.split('%');

@@ -92,7 +92,8 @@ export class LogReader {
     await this.readToEnd(handle);
     const named = await stat(this.options.file).catch(() => null);
     const moved = named !== null && (named.ino !== own.ino || named.dev !== own.dev);
-    // After a rotation, the daemon writes to the old file until SIGHUP makes it reopen the log, so read the old file for one more interval.
+    // After a rotation, the daemon writes to the old file until it receives SIGHUP and reopens the log. Therefore, read the old file for
+    // one more interval.
     if (!moved || !this.wasRotated) {
       this.wasRotated = moved;
       return handle;

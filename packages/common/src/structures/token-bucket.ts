@@ -29,7 +29,7 @@ export class TokenBucket {
     return atOnce - Math.max(0, this.fullAtMs - nowMs) / eachMs;
   }
 
-  /** Fraction of a full bucket that is left; 0 if less than one token is left. */
+  /** Number of tokens as a fraction of a full bucket; 0 if there is less than one token. */
   level(nowMs: number): number {
     const tokens = this.tokens(nowMs);
     return tokens < 1 ? 0 : tokens / this.size.atOnce;

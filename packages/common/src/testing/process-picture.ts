@@ -1,6 +1,6 @@
 // Records the state that test files in one process share: working directory, user and groups, umask, environment, listeners, and the
-// properties of Node's globals. A picture taken before a test file is compared with a picture taken after it, to find the changes that the
-// file left behind. The changes are reported by unit-setup.ts, which also resets modules. A picture does not include state inside
+// properties of Node's globals. A picture taken before a test file is compared with a picture taken after the file, to find the changes
+// that the file left behind. The changes are reported by unit-setup.ts, which also resets modules. A picture does not include state inside
 // libraries.
 
 import childProcess from 'node:child_process';

@@ -1,6 +1,6 @@
 // Bundles a program's sources into one file, once per test file, for tests that start the program. Without a bundle, each start transforms
-// every module and takes four times the CPU time. Invariant: the bundle is made from the current sources, is at the same depth below
-// package.json as the source, and is removed when the tests of the calling file have finished.
+// every module and takes four times the CPU time. Invariants: the bundle is made from the current sources; it is at the same depth below
+// package.json as the source; it is removed when the tests of the calling file have finished.
 
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -11,7 +11,7 @@ import { changedSince, picture } from './process-picture.ts';
 vi.resetModules();
 const before = picture();
 
-// Vitest runs these hooks in reverse order, so this one, registered first, runs after all other hooks of the file.
+// Vitest runs these hooks in reverse order. This hook is registered first, so it runs after all other hooks of the file.
 afterAll(() => {
   expect(changedSince(before), 'What this file leaves changed for those that run after it').toEqual([]);
 });

@@ -114,8 +114,8 @@ export function removeSection(document: IniDocument, sectionIndex: number): IniD
   let last = lastAttachedLine(document, sectionIndex);
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
-  // If the section is at the beginning of the file, remove the blank lines below it; if it is at the end, remove those above it. In all
-  // other cases, keep the longer run of blank lines.
+  // If the section is at the beginning of the file, remove the blank lines below the section; if the section is at the end, remove the
+  // blank lines above it. In all other cases, keep the longer run of blank lines.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);

@@ -149,7 +149,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
   };
 }
 
-/** Returns the faults that the volume's `test-...` keys define; null if they define none. */
+/** Returns the faults that the volume's `test-...` keys define; null if the keys define no faults. */
 function readTests(reader: Reader<'volume'>): VolumeTests | null {
   const tests = {
     delays: reader.value('test-delay') ?? [],

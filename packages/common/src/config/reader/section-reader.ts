@@ -31,8 +31,8 @@ export class SectionReader<K extends KeyTable> {
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
   /**
-   * Keys that the administrator probably meant in faulty lines. The faulty lines themselves are reported, so these keys are not also
-   * reported as missing.
+   * Keys that the administrator probably meant in faulty lines. The faulty lines themselves are reported, so these keys are not reported a
+   * second time as missing.
    */
   readonly #meant = new Set<string>();
 

@@ -1,6 +1,6 @@
-// Checks the section headers of a file against the schema: their type and name, how often they occur, and whether they are below the
-// section to which they belong. SectionReader reads the contents. An unknown section is reported once, not once per line, and is then
-// ignored.
+// Checks the section headers of a file against the schema: their type and name, and how often they occur. Also checks that a section which
+// belongs to another section is below that section. SectionReader reads the contents. An unknown section is reported once, not once per
+// line, and is then ignored.
 
 import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';

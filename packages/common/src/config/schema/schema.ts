@@ -48,7 +48,10 @@ export interface SectionEntry {
   /** True if the header has a name, for example `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /** Type of the section to which this section belongs and below which it must appear; null if it belongs to no other section. */
+  /**
+   * Type of the section to which this section belongs; null if there is no such section. This section must be below the section to which it
+   * belongs.
+   */
   readonly below: string | null;
   /** Form of the section's lines; null if the lines are `key = value` entries. */
   readonly lines: string | null;
