@@ -1,8 +1,8 @@
 // Keeps the log of one volume's unsynced writes in a file in RUN. Like the kernel's page cache, the log outlives the process that accepted
 // the writes. A boot clears RUN, so the unsynced writes are lost. When no client has the volume open, the listener uses this module to move
 // the logged writes to the storage. Only one process at a time writes the file: the worker of the client that holds the volume for writing.
-// Invariants: the next process finds every record that `append` reported as written. A partial record that a killed process has left is
-// removed by the next `append`. The file is removed only once its writes are durable.
+// Invariants: the next process finds every record that `append` reported as written. A partial record, left by a failed write or by a
+// killed process, is removed by the next `append`. The file is removed only once its writes are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -34,25 +34,35 @@ export class UnsyncedLog {
   private descriptor: number;
   private length: number;
 
-  /** `location`: the file or device to which the writes belong. Throws errors from node:fs. */
+  /** `location`: the file or device to which the writes belong. Throws errors from node:fs, and then leaves no descriptor open. */
   constructor(file: string, location: string) {
     this.file = file;
     this.location = location;
     this.descriptor = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, MODE);
-    const { records, goodBytes } = decodeRecords(fs.readFileSync(this.descriptor));
-    this.found = records;
-    this.length = goodBytes;
-    if (records.length === 0) this.append(placeRecord(location));
+    try {
+      const { records, goodBytes } = decodeRecords(fs.readFileSync(this.descriptor));
+      this.found = records;
+      this.length = goodBytes;
+      const errno = records.length === 0 ? this.append(placeRecord(location)) : null;
+      if (errno !== null) throw Object.assign(new Error(`${file} cannot be written (${errno})`), { code: errno });
+    } catch (thrown) {
+      this.close();
+      throw thrown;
+    }
   }
 
-  /** Returns null on success, or the errno name on failure. If the write fails, the file does not contain the record. */
+  /** Returns null on success, or the errno name on failure. If the write fails, the file does not contain the complete record. */
   append(record: UnsyncedRecord): string | null {
     const bytes = encodeRecord(record);
+    try {
+      // Remove any partial record left by a failed write or by a killed process, because the next reader would take the part of it that
+      // this record does not overwrite for the beginning of another record.
+      fs.ftruncateSync(this.descriptor, this.length);
+    } catch (thrown) {
+      return errnoName(thrown) ?? 'EIO';
+    }
     const errno = writeWholeSync(this.descriptor, bytes, 0, bytes.length, this.length);
     if (errno === null) this.length += bytes.length;
-    // Remove any partial record left by this write or by a killed process, because the next reader would take it for the beginning of
-    // another record.
-    fs.ftruncateSync(this.descriptor, this.length);
     return errno;
   }
 
@@ -64,21 +74,32 @@ export class UnsyncedLog {
     const records = [placeRecord(this.location), ...pieces.map(recordOf)];
     const bytes = Buffer.concat(records.map(encodeRecord));
     const next = `${this.file}.new`;
+    let descriptor: number | null = null;
     try {
       fs.writeFileSync(next, bytes, { mode: MODE });
-      const descriptor = fs.openSync(next, 'r+');
+      descriptor = fs.openSync(next, 'r+');
       fs.renameSync(next, this.file);
-      fs.closeSync(this.descriptor);
-      this.descriptor = descriptor;
     } catch (thrown) {
+      if (descriptor !== null) closeQuietly(descriptor);
       return errnoName(thrown) ?? 'EIO';
     }
+    closeQuietly(this.descriptor);
+    this.descriptor = descriptor;
     this.length = bytes.length;
     return null;
   }
 
+  /** Never throws. */
   close(): void {
-    fs.closeSync(this.descriptor);
+    closeQuietly(this.descriptor);
+  }
+}
+
+function closeQuietly(descriptor: number): void {
+  try {
+    fs.closeSync(descriptor);
+  } catch {
+    // The log need not be durable, and its records are in the file, whatever the close reports.
   }
 }
 
