@@ -430,3 +430,23 @@ test('a log record that a kill truncated at any byte is ignored', () => {
   }
   expect(decodeRecords(both).records[1]).toEqual({ kind: RECORD.ZERO, positionBytes: 2 ** 47, lengthBytes: 2 ** 40, data: null });
 });
+
+test.each([
+  ['whose writes cannot be removed from the log is reported here', false, ['flush EIO']],
+  ['that the storage refuses is reported by the storage alone', true, []],
+])('a flush %s, and it fails', async (_, isRefused, expected) => {
+  const storage = new SteppedStorage();
+  const log: RecordLog = Object.assign(new MemoryLog(Buffer.alloc(0)), { replace: () => 'EIO' });
+  const errors: string[] = [];
+  const backend = new UnsyncedBackend(
+    storage,
+    new UnsyncedStore(log),
+    (operation, errno) => errors.push(`${operation} ${errno}`),
+    () => undefined,
+  );
+  const status = new Promise<Status>((done) => backend.flush(done));
+  await turn();
+  storage.step(0, isRefused);
+  expect(await status).toBe(STATUS.IO_ERROR);
+  expect(errors).toEqual(expected);
+});

@@ -28,9 +28,9 @@ export class UnsyncedBackend implements Backend {
     this.store = store;
     this.onError = onError;
     this.released = released;
-    // The storage lacks the unsynced writes, so the extents that it reports would be wrong. Errors of the inner backend need no report
-    // here, because the inner backend reports them itself.
+    // The storage lacks the unsynced writes, so the extents that it reports would be wrong.
     this.capabilities = { ...inner.capabilities, canDiscard: false, canExtents: false };
+    // `sync` reports its own errors, and the inner backend reports those of the inner backend.
     this.gate = new FlushGate(
       (end) => this.sync(end),
       () => undefined,
@@ -134,6 +134,7 @@ export class UnsyncedBackend implements Backend {
       // Collect the pieces only when this flush gets its turn, because an earlier FUA write may have removed some of them.
       bring(this.inner, this.store.until(upTo), 0, (status) => {
         const errno = status === STATUS.OK ? this.store.forget(upTo) : statusEntry(status).errno;
+        if (status === STATUS.OK && errno !== null) this.onError('flush', errno);
         over();
         end(errno);
       });
