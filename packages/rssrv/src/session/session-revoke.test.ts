@@ -4,6 +4,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
+import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
@@ -101,6 +102,25 @@ test('a failed flush is reported', async () => {
   await revoke();
   await finish(STATUS.IO_ERROR);
   expect([revoked, scene.storage.isClosed]).toEqual(['with loss', true]);
+});
+
+test('a handle whose close fails stays STALE, and the client can open the volume again', async () => {
+  scene.storage.backend.close = () => Promise.reject(new Error('a close failed'));
+  void scene.session.revoke('id', 1).catch((error: Error) => (revoked = error.message));
+  await scene.turn();
+  await finish();
+  expect(revoked).toBe('a close failed');
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  path.io(OP.WRITE, { slot: 1, seq: 1 });
+  await scene.turn();
+  expect(heard()).toEqual([`READ answer 0/1 status ${STALE}`, `WRITE answer 1/1 status ${STALE}`]);
+  path.message(OP.OPEN, { slot: 2, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
+  await scene.turn();
+  expect(heard()).toEqual(['OPEN answer 2/1 status 0']);
+  path.io(OP.READ, { slot: 3, seq: 1 }, 0, 1, 2);
+  await scene.turn();
+  await finish();
+  expect(heard()).toEqual(['READ answer 3/1 status 0']);
 });
 
 test('another volume, and a later grant, is not revoked', async () => {

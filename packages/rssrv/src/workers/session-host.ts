@@ -105,8 +105,9 @@ export class SessionHost {
   }
 
   /**
-   * Revokes grants. If the revocation fails, no `revoked` message is sent; in a take-over, the listener then ends the session after a
-   * time-out.
+   * Revokes grants. Every later request on their handles gets STALE, even if closing a handle fails, so that the client opens the volume
+   * again. After such a failure, no `revoked` message is sent, because a request may still be running. Only a take-over waits for this
+   * message: the listener ends the session after a time-out, and the process exits if it cannot end the session.
    */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {

@@ -49,6 +49,8 @@ export interface Backend {
   /** Zeroes the range in short steps. `keepAllocated`: if true, no hole is punched. */
   zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void;
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void;
-  /** Closes the backend. Resolves once none of the backend's operations is running. */
+  /**
+   * Closes the backend. Resolves once none of the backend's operations is running. An error of the close does not reject the promise.
+   */
   close(): Promise<void>;
 }
