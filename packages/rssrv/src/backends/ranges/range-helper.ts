@@ -1,8 +1,8 @@
-// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has one perl child that makes
+// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has a perl child that makes
 // them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If
 // perl is missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their fallbacks.
-// The first operation after a delay, which grows with each failure, starts a new child. Invariant: there is only one child at a time, so a
-// killed child that still hangs in the storage is not replaced until it has exited.
+// The first operation after a delay, which grows with each failure, starts a new child. Invariant: while a file is attached, a killed child
+// that still hangs in the storage is not replaced until it has exited.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -111,7 +111,10 @@ export class RangeHelper {
     return this.ports.clock.monotonicMs();
   }
 
-  /** Used by RangeFile only. Removes a detached file, and ends the child if no other file is attached. */
+  /**
+   * Used by RangeFile only. Removes a detached file, and ends the child if no other file is attached. The next `attach` starts a new child
+   * without waiting for this one to exit. That is safe, because every punch and zero has been answered, so this child executes none.
+   */
   detached(id: number): void {
     this.files.delete(id);
     this.attached--;
