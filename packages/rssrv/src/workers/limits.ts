@@ -6,6 +6,13 @@
  * measurements with 8 KiB reads, this number of threads was the fastest.
  */
 export const STORAGE_THREADS = 16;
+/**
+ * Number of further threads for calls that wait for no share: syncs, size checks, opening and closing files, and writing the log. A volume
+ * whose storage hangs usually occupies at most two of these threads. So four such volumes leave some of them, and one of STORAGE_THREADS.
+ */
+const UNSHARED_THREADS = 10;
+/** Number of threads in the pool of a server process. */
+export const POOL_THREADS = STORAGE_THREADS + UNSHARED_THREADS;
 
 export const STANDBY_WORKERS = 1;
 export const WORKER_START_TIMEOUT_MS = 10_000;

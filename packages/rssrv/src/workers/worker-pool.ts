@@ -11,7 +11,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { isAsleep } from '@rsio/common/daemon/process-facts';
-import { STANDBY_WORKERS, STORAGE_THREADS, WORKER_START_TIMEOUT_MS } from './limits.ts';
+import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from './limits.ts';
 import type { FromWorker, ToWorker } from './channel.ts';
 import { WorkerWatch } from './worker-watch.ts';
 import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
@@ -48,7 +48,7 @@ export class Worker implements WorkerSessionPorts {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       // Start a new process session, because run-records.ts finds remaining helpers by the id of that process session.
       detached: true,
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(STORAGE_THREADS) },
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
     });
     this.pid = this.child.pid ?? 0;
     this.watch = new WorkerWatch({
