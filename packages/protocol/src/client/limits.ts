@@ -11,7 +11,7 @@ import { SLOTS } from '../wire/limits.ts';
 export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
 /**
  * One volume may hold at most VOLUME_SLOT_SHARE of the unreserved slots that the other volumes leave free. The same limit applies to the
- * bytes of the window. Some slots therefore remain for the next volume, however many volumes hang.
+ * bytes of the window. Two volumes that hang therefore leave about 2 MiB of the window; a third can take the rest.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
 /** Maximum number of handles that are being revoked at the same time. If one more handle must be revoked, the client leaves the session. */

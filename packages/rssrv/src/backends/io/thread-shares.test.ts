@@ -23,6 +23,16 @@ test('a hanging volume leaves threads for a second volume, and for a third when 
   expect(done).toBe(50);
 });
 
+test('a fifth hanging volume takes the last thread; another volume continues when one of their calls ends', () => {
+  const shares = new ThreadShares(THREADS);
+  const held = ['a', 'b', 'c', 'd', 'e'].map((id) => ask(shares.enter(id), id === 'a' ? 8 : 100));
+  expect(held.map(({ length }) => length)).toEqual([8, 4, 2, 1, 1]);
+  const well = ask(shares.enter('well'), 1);
+  expect(well).toHaveLength(0);
+  held[0]![0]!();
+  expect(well).toHaveLength(1);
+});
+
 test('waiting calls start in order when a thread is free, and each volume gets its turn', () => {
   const shares = new ThreadShares(4);
   const [one, other] = [shares.enter('one'), shares.enter('other')];

@@ -1,7 +1,8 @@
 // Divides the worker's storage threads among its volumes, because each call that hangs keeps its thread occupied. A volume gets another
-// thread only if more threads are free than the volume already uses, so that one hanging volume cannot occupy all threads. This module is
-// pure: it only counts calls and starts them. Invariants: each call is started exactly once and returns its thread when it ends. The calls
-// of one volume are started in their order of arrival.
+// thread only if more threads are free than the volume already uses. So one hanging volume occupies half of 16 threads, and four occupy 15.
+// A fifth can take the last one, and then the calls of all volumes wait until one call ends. Calls that wait for no share, such as syncs,
+// have further threads (workers/limits.ts). This module is pure: it only counts calls and starts them. Invariants: each call is started
+// exactly once and returns its thread when it ends. The calls of one volume are started in their order of arrival.
 
 /** Starts a call. `ended` must be called once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
