@@ -1,7 +1,7 @@
 // Limits how many connections are being set up at the same time. If a client started thousands of paths at once, it could not keep up with
-// the handshakes, and many of them would time out. A slow connection attempt loses its turn but continues, so that an address that does not
-// answer does not delay the other addresses. Invariants: waiting attempts get their turns in order of arrival; the timer runs only while an
-// attempt is waiting.
+// the handshakes, and many of them would time out. Connection attempts therefore take turns. A slow attempt loses its turn but continues.
+// Otherwise, an address that does not answer would delay the other addresses. Invariants: waiting attempts get their turns in order of
+// arrival; the timer runs only while an attempt is waiting.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
@@ -9,7 +9,7 @@ import type { Connector } from '@rsio/protocol/link/path-transport';
 
 export class ConnectionLimiter {
   private readonly clock: Clock;
-  /** Maps each attempt that has a turn to the time at which the turn began, oldest turn first. */
+  /** The attempts that have a turn, each with the time at which its turn began. The oldest turn comes first. */
   private readonly turns = new Map<object, number>();
   private readonly waiting = new Map<object, () => void>();
   private timer: Timer | null = null;
@@ -32,8 +32,8 @@ export class ConnectionLimiter {
   }
 
   /**
-   * Returns a connector that starts to connect only when the attempt `who` gets a turn. The turn ends when `leave` is called or, if other
-   * attempts are waiting, after CONNECT_TURN_MS.
+   * Returns a connector that waits until the attempt `who` gets a turn, and then connects. The turn ends when `leave` is called or, if
+   * other attempts are waiting, after CONNECT_TURN_MS.
    */
   connector(who: object, inner: Connector): Connector {
     return {

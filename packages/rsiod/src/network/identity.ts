@@ -1,5 +1,5 @@
 // The identity that rsiod presents to servers: a stored machine id, the boot id, the instance number of the daemon, and a UUID for this run
-// (docs/PROTOCOL.md H4). Invariant: the instance number grows with every start of the daemon and never decreases.
+// (docs/PROTOCOL.md H4). Invariant: every start of the daemon increases the instance number, and nothing decreases it.
 
 import { randomUUID } from 'node:crypto';
 import { bootId } from '@rsio/common/daemon/process-facts';
@@ -10,7 +10,7 @@ import path from 'node:path';
 export interface Identity {
   readonly machine: string;
   readonly boot: string;
-  /** A UUID for this run of the daemon. The UUID distinguishes copies of a machine, on which all other values may be the same. */
+  /** A UUID for this run of the daemon. Two copies of a machine may agree in all other values, but they differ in this UUID. */
   readonly process: string;
   readonly instance: number;
 }

@@ -1,5 +1,5 @@
-// Combines the client's configured interfaces with the machine's subnets, as route planning needs them. Pure. Invariant: an address that
-// the machine no longer has keeps its last known subnet, so that the plan keeps the paths of this address until it returns.
+// Adds the machine's subnets to the client's configured interfaces, for the planning of routes. Pure. Invariant: if the machine loses a
+// configured address, that address keeps its last known subnet. The plan therefore still contains the paths from that address.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';

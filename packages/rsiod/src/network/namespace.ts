@@ -48,7 +48,9 @@ export interface Route extends RouteEnds {
   readonly supervisor: PathSupervisor;
   /** The server that this route has reached; null before the first CHALLENGE. */
   server: Server | null;
-  /** The server's name as given in a CHALLENGE over this route. The name is only a claim until the server has proved its identity. */
+  /**
+   * The server's name in the last CHALLENGE received over this route. The name is only a claim until the server has proved its identity.
+   */
   serverName: string;
 }
 
@@ -94,7 +96,7 @@ export class Namespace {
     this.follow();
   }
 
-  /** For each route, its address, whether its server is connected, and its last error. */
+  /** For each route: the server's address, whether the server is connected, and the last error. */
   get tried(): TriedPath[] {
     return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
       return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };
@@ -102,8 +104,8 @@ export class Namespace {
   }
 
   /**
-   * Number of servers in this namespace that have proved their identity. Servers that have not proved their identity are not counted; there
-   * is at most one of them for each route.
+   * Number of servers in this namespace that have proved their identity. Unproven servers are not counted; each route can lead to at most
+   * one unproven server.
    */
   get provedServers(): number {
     return [...this.servers.values()].filter(({ isProved }) => isProved).length;
@@ -146,7 +148,10 @@ export class Namespace {
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
-  /** Returns the servers that have attached volumes but to which no `[server]` section of the new configuration leads. */
+  /**
+   * Returns the servers that the new configuration would lose. Each of them has attached volumes, but no `[server]` section leads to it any
+   * more.
+   */
   lostBy(setup: NamespaceSetup): Server[] {
     const sections = sectionsByEndPoint(setup);
     return [...this.servers.values()].filter(
@@ -155,8 +160,8 @@ export class Namespace {
   }
 
   /**
-   * Maps the position of each `[server]` section to its server, if that server has proved its identity. Sections without a wanted path are
-   * included.
+   * Returns a map from the positions of `[server]` sections to servers. A section is absent if its server has not proved its identity.
+   * Sections without a wanted path are included.
    */
   serversBySection(): ReadonlyMap<number, Server> {
     const { whole, config, locals } = this.setup;
@@ -344,7 +349,7 @@ export class Namespace {
     const before = route.server;
     route.server = server;
     route.serverName = challenge.server;
-    // Keep at most one unproven server for an address, even if the address answers as a different server each time.
+    // Keep at most one unproven server for an address, even if each CHALLENGE from that address names a different server.
     if (before !== null && !before.isProved) this.forgetUnused(before);
     return server.trunk;
   }

@@ -1,7 +1,7 @@
 // Plans which paths a namespace should have, from the configuration and the interfaces that the servers report. Pure; namespace.ts starts
 // and closes the paths. Invariants: There is at most one route for each pair of end points. A section whose address no server has ever
-// reported stays in the plan, because the administrator configured it. The list of a server never makes the client close its last working
-// path to that server.
+// reported stays in the plan, because the administrator configured it. A server's list of interfaces never makes the client close its last
+// working path to that server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -108,7 +108,10 @@ function planOnce(situation: RouteSituation): RoutePlan {
   return { wanted: [...plan.wanted.values()], leftOut: plan.leftOut };
 }
 
-/** Maps the key of each end point to its section. The port for a section may depend on the client's interface. */
+/**
+ * Returns a map from the keys of end points to the `[server]` sections that name them. A section may name several end points, because its
+ * port can depend on the client's interface.
+ */
 export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituation, 'servers'>): Map<string, ClientServerConfig> {
   const sections = new Map<string, ClientServerConfig>();
   for (const section of config.servers) {
@@ -118,9 +121,9 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 }
 
 /**
- * Returns the first `[server]` section that leads to the given server. If no section leads to it, returns null, and the plan ignores the
- * interfaces that the server reports. A section leads to a server if the server has proved its identity at the section's end point, or has
- * reported that end point.
+ * Returns the first `[server]` section that leads to the given server. Returns null if no section leads to the server; the plan then
+ * ignores the interfaces that the server reports. A section leads to a server if the server has proved its identity at the section's end
+ * point, or has reported that end point.
  */
 export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
   const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);
@@ -137,7 +140,7 @@ class Plan {
   /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
   /**
-   * Maps end points to serverids. Contains each end point that a connected server reports and at which it has proved its identity. If
+   * Maps the key of an end point to a serverid if that server is connected, reports the end point, and has proved its identity there. If
    * another server reports the same end point, that report is ignored.
    */
   private readonly proved: ReadonlyMap<string, number>;
@@ -192,8 +195,8 @@ class Plan {
   }
 
   /**
-   * If the plan would close all working paths to a server, keeps those that come from the server's own report. The kept paths stay until
-   * another path to the server is up.
+   * If the plan would close all working paths to a server, keeps the paths to interfaces that the server itself has reported. The kept
+   * paths stay until another path to the server is up.
    */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;
@@ -241,15 +244,13 @@ class Plan {
     this.atEndPoint.set(endPoint, (this.atEndPoint.get(endPoint) ?? 0) + 1);
   }
 
-  /** True if this server has reported the end point before but no server reports it now. */
+  /** True if this server once reported the end point, but no server reports it now. */
   private isUnlisted({ remote, port }: RouteEnds, { serverid, named }: ServerPicture): boolean {
     const key = endPointKey(remote.address, port);
     return !this.listed.has(key) && (remote.serverid === serverid || named.has(key));
   }
 
-  /**
-   * True if at least one working path to the server remains in the plan after the end points that are no longer reported have been dropped.
-   */
+  /** True if the server keeps at least one working path when the plan drops the end points that are no longer reported. */
   private hasLastingPath(server: ServerPicture): boolean {
     return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
   }

@@ -1,6 +1,6 @@
 // One server as this client knows it: its trunk, its name, its volumes and interfaces. The object is created when the first CHALLENGE shows
-// that a configured address leads to this server. Invariants: If `isListed` is true, the list is from the current session. The interfaces
-// are the newest that the server has reported. An attached volume is never smaller than in the list.
+// that a configured address leads to this server. Invariants: If `isListed` is true, the list of volumes is from the current session.
+// `interfaces` is the server's newest report. An attached volume is never smaller than its size in the list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -77,7 +77,10 @@ export class Server {
   /** Generation of the list from which `interfaces` was taken. */
   private interfacesGeneration = 0;
   private isListRequested = false;
-  /** Attachments whose first OPEN was in flight when a list arrived. The list may be newer than the answer to the OPEN. */
+  /**
+   * Attachments whose first OPEN was in flight when a list arrived. Their handles are verified later, because the list may be newer than
+   * the answer to the OPEN.
+   */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
 
@@ -130,7 +133,7 @@ export class Server {
   connectionFailed(error: RsError): void {
     if (error.context['proved'] !== true) return;
     if (error.code === 'E_REPLACED') this.replace(error.message);
-    // E_DRAINING means that the server is up, but is waiting for a storage call or for the previous session to end.
+    // E_DRAINING means that the server is up, but a storage call or the previous session has not ended yet.
     if (error.code === 'E_DRAINING') for (const { events: watcher } of this.trunk.attachments) watcher?.serverIsSlow(error.message);
   }
 
@@ -144,10 +147,7 @@ export class Server {
     this.opener.failAll(STATUS.TAKEN, this.replaced);
   }
 
-  /**
-   * Called when a connection claims to lead to this server but has not proved it yet. Throws if another server seems to use the same
-   * serverid.
-   */
+  /** Called when a peer claims to be this server but has not proved it yet. Throws if another server seems to use the same serverid. */
   meet({ server, instance }: Challenge): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
     const { session, paths, isHeard } = this.trunk;
@@ -244,8 +244,8 @@ export class Server {
   }
 
   /**
-   * Grows an attached volume to its size in the list, because the list may be newer than the answer to OPEN if they came over different
-   * paths.
+   * Grows an attached volume to its size in the list. The list may be newer than the answer to OPEN, because each may come over another
+   * path.
    */
   private growTo(attachment: Attachment): void {
     const { volume } = attachment;
@@ -258,8 +258,8 @@ export class Server {
    * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
    * list does not name this client as a holder of the volume. The verification may be unnecessary, because the list may be older than the
    * hold. A handle is also verified if the replay log contains writes, because the storage may have lost them. If the first OPEN of a
-   * volume is still in flight, its handle is verified later, because the answer may be older than the list. If a volume is opened again
-   * after the list has arrived, SETTLED verifies its new handle.
+   * volume is still in flight, the handle is verified after the answer, because the answer may be older than the list. If a volume is
+   * opened again after the list has arrived, SETTLED verifies its new handle.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {
@@ -275,8 +275,8 @@ export class Server {
   }
 
   /**
-   * Stores the interfaces that the server reports. Ignores a list that is older than the stored one, because it came over a slower path.
-   * Also ignores a list without interfaces, because a valid list contains at least the interface of the path.
+   * Stores the interfaces that the server reports. Ignores a list that came over a slower path and is older than the stored one. Also
+   * ignores a list without interfaces, because a valid list contains at least the interface of the path.
    */
   private takeInterfaces(interfaces: readonly ServerInterface[], generation: number): void {
     if (interfaces.length === 0 || generation < this.interfacesGeneration) return;

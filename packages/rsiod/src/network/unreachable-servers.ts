@@ -1,6 +1,6 @@
-// Composes the warnings that rsiod prints at its start about servers without a path. A warning contains the server's own error if the
-// server has answered; otherwise it says that no server is in reach. Pure. Invariant: a server that answered with an error is never
-// reported as unreachable.
+// Composes warnings about servers without a path. rsiod prints them at its start. A warning contains the server's own error if the server
+// has answered; otherwise it says that no server is in reach. Pure. Invariant: a server that answered with an error is never reported as
+// unreachable.
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
@@ -19,7 +19,7 @@ export interface TriedPath {
 /** Errors which show that no server has answered. */
 const WITHOUT_ANSWER: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
-/** Returns the warnings to print. Returns none if at least one server is connected and no other server has answered with an error. */
+/** Returns the warnings to print. The list is empty if at least one server is connected and no other server has answered with an error. */
 export function unreachableServers(namespace: string, paths: readonly TriedPath[]): string[] {
   const refusals = new Set<string>();
   for (const { name, address, port, isConnected, error } of paths) {

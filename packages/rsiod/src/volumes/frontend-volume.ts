@@ -1,6 +1,6 @@
 // The interface through which frontends use an attached volume. The interface through which the daemon uses a frontend is in
-// frontends/frontend.ts. Invariant: only the volume checks ranges, alignment and access rights, and it answers invalid I/O with a status;
-// frontends do not repeat these checks.
+// frontends/frontend.ts. Invariant: only the volume checks ranges, alignment and access rights, and frontends do not repeat these checks.
+// The volume answers invalid I/O with a status.
 
 import type { Status } from '@rsio/protocol/wire/status';
 
@@ -19,8 +19,8 @@ export interface VolumeIo {
   bufferOffset: number;
   fua: boolean;
   /**
-   * True if the range may begin and end at any byte; the volume then reads, changes and writes back partly covered blocks. If `anyRange` is
-   * not true, the range must consist of whole blocks.
+   * True if the range may begin and end at any byte; the volume then reads partly covered blocks, changes them, and writes them back. If
+   * `anyRange` is not true, the range must consist of whole blocks.
    */
   readonly anyRange?: boolean;
   /** True if a `zero` must leave the range allocated and must not make a hole. */
@@ -33,7 +33,7 @@ export interface Extent {
   readonly isHole: boolean;
 }
 
-/** Identifies a volume by namespace, universe and name, and the content of the volume by `id`. */
+/** `namespace`, `universe` and `name` together identify a volume; `id` identifies its content. */
 export interface VolumeIdentity {
   /** `namespace` is the client's name for the namespace; `name` is the server's name for the volume. */
   readonly namespace: string;

@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's volumes/ folder. Names include the units. Relations that must hold between these bounds and those of other
-// folders are asserted in src/limits.ts.
+// Bounds for the code in rsiod's volumes/ folder. Names include the units. The file src/limits.ts asserts the relations between these
+// bounds and the bounds of other folders.
 
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
@@ -13,7 +13,7 @@ export const COUNT_MAX = 0xffff;
 export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
-/** Maximum length of a file name without its directories, which is also the kernel's limit. */
+/** Maximum length of a file name without its directories. The kernel has the same limit. */
 export const FILE_NAME_MAX_BYTES = 255;
 /** With `stall = fail`, the client has this much time to reconnect or to reopen the volume before I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
@@ -25,7 +25,7 @@ export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 
 /**
- * After E_DRAINING, the client treats the server as reachable but slow for this long. This time must be long enough for the next connection
+ * For this time after E_DRAINING, the client treats the server as reachable but slow. This time must be long enough for the next connection
  * attempt (within DRAINING_RETRY_MS) and its handshake.
  */
 export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;

@@ -1,8 +1,9 @@
 // Converts requests that cover some blocks only partly into requests for whole blocks. A read request reads all blocks that its range
 // touches. A write or zero request first reads the partly covered blocks, and then writes them back with the changed bytes. A discard
 // request skips partly covered blocks. At most BYTE_RANGES_OUT_MAX requests are in flight; further requests wait in order of arrival, and
-// the frontends limit their number. Invariant: overlapping changes are in flight one at a time, in order of arrival (range-lock.ts).
-// Therefore no change to a block is lost between reading the block and writing it back, and an older change never overwrites a newer one.
+// the frontends limit their number. Invariant: of several overlapping changes, only one is in flight at a time, in order of arrival
+// (range-lock.ts). Therefore no change to a block is lost between reading the block and writing it back, and an older change never
+// overwrites a newer one.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -43,7 +44,7 @@ export class PartialBlocks {
     for (const free of this.lock.leave(entry)) this.proceed(free);
   }
 
-  /** The range of `io` must cover at least one block only partly, contain at least one byte, and lie within the volume. */
+  /** The range of `io` must lie within the volume, must not be empty, and must cover at least one block only partly. */
   submit(io: VolumeIo, blockBytes: number): void {
     const request = new CutRequest(io, blockBytes);
     if (!request.isExclusive || this.lock.enter(request)) this.inTurn(request);
@@ -105,8 +106,9 @@ const NOTHING = Buffer.alloc(0);
 //   |  block  |  block  |  block  |  block  |
 //        [head|      middle       |tail]
 //
-// A request may have a head and a tail, which are its partly covered first and last blocks, and a middle of whole blocks. Head and tail are
-// copied through `blocks`; the middle is sent from, or received in, the request's own buffer.
+// A request has up to three parts: head, middle and tail. The head is a partly covered first block, the tail is a partly covered last
+// block, and the middle consists of whole blocks. Head and tail are copied through `blocks`; the middle is sent from, or received in, the
+// request's own buffer.
 
 class Piece implements VolumeIo {
   op: VolumeOp = 'read';
@@ -132,7 +134,7 @@ export class CutRequest extends RangeEntry {
   readonly blockBytes: number;
 
   /**
-   * The range of `io` must cover at least one block only partly, contain at least one byte, and lie within the volume. The lock covers all
+   * The range of `io` must lie within the volume, must not be empty, and must cover at least one block only partly. The lock covers all
    * blocks that the range touches.
    */
   constructor(io: VolumeIo, blockBytes: number) {

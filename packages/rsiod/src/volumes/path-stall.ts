@@ -13,8 +13,8 @@ import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } 
 //     ^                  |                    |
 //     +------ready-------+--------ready-------+
 //
-// In the state `failed`, later I/O waits for its own time-out or, with `stall = fail`, fails at once. While a volume is recovering, the
-// time-out continues, but no I/O fails.
+// In the state `failed`, later I/O waits for its own time-out or, with `stall = fail`, fails at once. The time during which a volume is
+// recovering counts towards the time-out, but no I/O fails during that time.
 export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
   /** I/O was submitted while the volume was not ready. */
@@ -36,11 +36,11 @@ export interface StallState {
   /** Time at which the volume stopped being ready; null if it is ready. */
   readonly sinceMs: number | null;
   /**
-   * `sinceMs` plus the time since then during which this process was not running. With `stall = fail`, the time-out starts at this time.
+   * `sinceMs`, moved later by every period in which this process was not running. With `stall = fail`, the time-out starts at this time.
    */
   readonly countsFromMs: number | null;
   /**
-   * Time at which the waiting I/O began to wait, plus the time since then during which this process was not running; null if no I/O is
+   * Time at which the waiting I/O began to wait, moved later by every period in which this process was not running; null if no I/O is
    * waiting.
    */
   readonly waitsSinceMs: number | null;
@@ -207,7 +207,8 @@ export class StallWatch {
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // Add one interval to the pause, so that this process reads the messages that arrived during the pause before I/O can fail.
+      // Add one interval to the pause. During this interval, the process reads the messages that arrived during the pause; only then can
+      // I/O fail.
       const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
       this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }

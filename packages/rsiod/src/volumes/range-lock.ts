@@ -1,9 +1,8 @@
 // Decides which changes to a volume must wait for other changes. Pure. An exclusive change reads blocks, changes some of their bytes and
-// writes them back. An exclusive change waits for all earlier changes that overlap it, and later overlapping changes wait for it. Changes
-// that are not exclusive do not wait for each other, because the trunk keeps their order. Invariants: no change overtakes a waiting change
-// that it overlaps; each change that enters leaves exactly once. While no exclusive change exists, a change that enters is only added to a
-// list, and one that leaves is only removed from it. While an exclusive change exists, the list is also searched whenever a change enters,
-// proceeds or leaves.
+// writes them back. An exclusive change waits for all earlier changes that overlap it, and later overlapping changes wait for it. Shared
+// (non-exclusive) changes may be in flight together, because the trunk keeps their order. Invariants: no change overtakes a waiting change
+// that it overlaps; each change enters once and leaves once. While no exclusive change exists, entering only adds a change to a list, and
+// leaving only removes it. While an exclusive change exists, the list is also searched whenever a change enters, proceeds or leaves.
 
 /** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {
@@ -12,8 +11,8 @@ export class RangeEntry {
   isExclusive = false;
   isWaiting = false;
   /**
-   * Number of earlier entries that block this entry. An earlier entry stops blocking when it leaves or, if neither of the two entries is
-   * exclusive, when it proceeds.
+   * Number of earlier entries that block this entry. An earlier entry stops blocking when it leaves. If both entries are shared, the
+   * earlier entry stops blocking as soon as it proceeds.
    */
   blockers = 0;
   before: RangeEntry | null = null;
@@ -26,7 +25,7 @@ export class RangeLock {
   private exclusives = 0;
   private waiting = 0;
 
-  /** Returns true if the entry may proceed now. An entry that may not proceed must wait until a call of `leave` returns it. */
+  /** Returns true if the entry may proceed now. Otherwise, the entry must wait until a call of `leave` returns it. */
   enter(entry: RangeEntry): boolean {
     entry.before = this.last;
     entry.behind = null;
@@ -47,8 +46,8 @@ export class RangeLock {
     if (this.waiting === 0) return NOBODY;
     const free: RangeEntry[] = [];
     this.unblock(entry, from, entry.isExclusive ? 'all' : 'exclusive', free);
-    // When an entry that is not exclusive proceeds, it stops blocking other entries that are not exclusive. This loop also visits the
-    // entries that it appends to `free`.
+    // Once a shared (non-exclusive) entry proceeds, it stops blocking other shared entries. This loop also visits the entries that it
+    // appends to `free`.
     for (const gone of free) if (!gone.isExclusive) this.unblock(gone, gone.behind, 'plain', free);
     return free;
   }
@@ -75,8 +74,8 @@ export class RangeLock {
   }
 
   /**
-   * Decrements `blockers` in every waiting entry that has this kind and overlaps `entry`; the search begins at `from`. Appends entries that
-   * may now proceed to `free`.
+   * Searches the list from `from` on for waiting entries of this kind that overlap `entry`, and decrements their `blockers`. Appends to
+   * `free` each entry that may now proceed.
    */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {

@@ -15,7 +15,9 @@ export class VolumeCounters {
   private errors = 0;
   private longestGapMs = 0;
 
-  /** `gapMs` is the time since the last completion or, if that is more recent, since the volume last had no outstanding I/O. */
+  /**
+   * `gapMs` is the time since the last completion. If no I/O was outstanding for part of that time, `gapMs` begins only with the next I/O.
+   */
   ended(io: VolumeIo, status: number, durationMs: number, gapMs: number): void {
     this.counts[io.op]++;
     this.bytes[io.op] += io.lengthBytes;

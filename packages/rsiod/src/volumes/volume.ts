@@ -1,7 +1,7 @@
 // An attached volume, as its frontends use it. The volume splits I/O into segments for the trunk, combines the answers, and updates the
 // counters. Only this file checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: Every
 // `submit` leads to exactly one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and the volume no
-// longer uses its buffers.
+// longer uses the buffers of that I/O.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
@@ -66,7 +66,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private readonly byteRanges: PartialBlocks;
 
   /**
-   * `notify` is called when I/O begins to wait or resumes, when the stall policy abandons it, and when the storage stalls or fails. Calls
+   * `notify` is called when I/O begins to wait or resumes, when the stall policy abandons I/O, and when the storage stalls or fails. Calls
    * of `notify` lead to log lines and events.
    */
   constructor(
@@ -211,7 +211,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       try {
         extents = extentsOf(first, lengthBytes);
       } catch (thrown) {
-        // Answer the frontend in any case; the path handles the protocol error that is thrown.
+        // Answer the frontend before the protocol error is thrown to the path, which handles that error.
         this.endExtents(STATUS.IO_ERROR, [], done);
         throw thrown;
       }
@@ -314,7 +314,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // Refuse changes that cover blocks of a shared volume only partly. If another client wrote to such a block between this client's read
+    // On a shared volume, refuse changes that cover a block only partly. If another client wrote to such a block between this client's read
     // and its write, the other client's write would be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;

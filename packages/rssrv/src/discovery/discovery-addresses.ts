@@ -1,7 +1,7 @@
-// Determines on which addresses a server receives discovery datagrams, and which interfaces answer them. Remembers the addresses of clients
-// that have proved their identity. Pure; discovery-service.ts owns the sockets. Invariants: Each pair of address and port occurs once, so
-// that a request is received only once even if several interfaces share a subnet. The number of known addresses is bounded, and a known
-// address grants no rights, because an address proves nothing.
+// Determines on which addresses a server receives discovery datagrams, and from which addresses it answers them. Remembers the addresses of
+// clients that have proved their identity. Pure; discovery-service.ts owns the sockets. Invariants: Each pair of address and port occurs
+// once, so that a request is received only once even if several interfaces share a subnet. The number of known addresses is bounded, and a
+// known address grants no rights, because an address proves nothing.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -24,8 +24,8 @@ export interface DiscoveryAddress {
 }
 
 /**
- * Returns the addresses on which the server receives discovery datagrams; none with `explore = no`. An interface with its own port also
- * answers on that port, because probes use the port of the paths.
+ * Returns the addresses on which the server receives discovery datagrams; none with `explore = no`. If an interface has its own port, the
+ * server also receives them on that port, because probes use the port of the paths.
  */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];
@@ -47,8 +47,8 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
 }
 
 /**
- * Returns the server's addresses that answer a request sent to a broadcast address. Addresses in the sender's subnet come first. On the
- * loopback interface, all subnets have the same broadcast address.
+ * Returns the addresses from which the server may answer a request that was sent to a broadcast address. Addresses in the sender's subnet
+ * come first. On the loopback interface, all subnets have the same broadcast address.
  */
 export function answeringAddresses(
   broadcast: string,

@@ -61,7 +61,7 @@ export class DiscoveryService {
     return followed;
   }
 
-  /** Records that a client has proved its identity from this address. */
+  /** Records `address` as one from which a client has proved its identity. */
   proved(address: string): void {
     this.known.proved(address);
   }
@@ -131,7 +131,7 @@ export class DiscoveryService {
       });
   }
 
-  /** Returns the socket from which the answer is sent, because a socket on a broadcast address can only receive. */
+  /** Returns the socket that sends the answer. A socket on a broadcast address can only receive, so another socket answers for it. */
   private answeringSocket(at: DiscoveryAddress, from: DatagramPeer): DatagramSocket | undefined {
     const { address, port, isBroadcast } = at;
     if (!isBroadcast) return this.sockets.get(addressKeyOf(address, port))?.socket;

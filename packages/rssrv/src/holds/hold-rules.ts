@@ -1,4 +1,4 @@
-// Decides which client may have a volume (docs/PROTOCOL.md H1 to H4), by computing the result of an OPEN and the holds after each change.
+// Decides which client may have a volume (docs/PROTOCOL.md H1 to H4). Computes the result of an OPEN, and the holds after each change.
 // Pure. holds.ts makes the holds durable. Before it calls `withOpening`, the caller ensures that no request under a lost hold is running.
 // Invariants: A volume that is not shared has either one writer or only readers. The epoch of a volume grows with each change of its holds.
 // No two holds have the same identity.
@@ -19,21 +19,21 @@ export interface Hold {
   readonly machine: string;
   readonly instance: number;
   /**
-   * Null stands for any process of the instance. Holds from earlier versions of the file, and holds of clients of the first versions,
-   * contain null.
+   * Id of the process that has the hold; null stands for any process of the instance. The value is null in holds from earlier versions of
+   * the file and in holds of early client versions.
    */
   readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
   /**
-   * The volume's epoch when this hold began. It identifies the hold. The epoch is 0 for a reader from the first version of the file,
-   * because the identity of a reader contained no epoch in that version.
+   * The volume's epoch when this hold began. It identifies the hold. The epoch of a reader from the first version of the file is 0, because
+   * in that version the identity of a reader contained no epoch.
    */
   readonly epoch: number;
   /**
-   * The last incarnation of the storage for which the holder has recovered all its writes. Null, which comes from the first version of the
-   * file, stands for the current incarnation.
+   * The last incarnation of the storage for which the holder has recovered all its writes. Null occurs only in holds from the first version
+   * of the file and stands for the current incarnation.
    */
   readonly life: string | null;
 }
@@ -69,13 +69,13 @@ export interface Opening {
   readonly readonly: boolean;
   /** True if the hold permits only reading. If a writer opens a second, read-only handle, it remains a writer. */
   readonly isReader: boolean;
-  /** Holds of other nodes that this OPEN takes over. */
+  /** The holds that this OPEN takes over from other nodes. */
   readonly losers: readonly Hold[];
-  /** The hold of another instance of this node, which this OPEN replaces; null if there is none. */
+  /** The hold that this OPEN replaces, if it belongs to another instance of this node; otherwise null. */
   readonly replaced: Hold | null;
   /** True if the holder has nothing to recover. */
   readonly isSettled: boolean;
-  /** True if the volume must be synced first, because a holder that loses it may have written. */
+  /** True if the volume must be synced first, because a client that loses its hold may have written to the volume. */
   readonly needsSync: boolean;
 }
 
@@ -144,8 +144,8 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
 }
 
 /**
- * Returns the identity of the client's hold and the epoch of the grant, or null if the client has no hold. Grants up to the same epoch are
- * revoked together.
+ * Returns the identity of the client's hold and the epoch of the grant, or null if the client has no hold. A revocation names an epoch and
+ * revokes all grants up to that epoch.
  */
 export function grantFor(
   entry: VolumeHolds,
@@ -158,7 +158,7 @@ export function grantFor(
 
 /**
  * Returns the holds after a client has closed the volume. `epoch` is the epoch of the grant that the client has closed. If the client's
- * hold began after this epoch, it stays.
+ * hold began after this epoch, the hold stays.
  */
 export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
   const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);
@@ -166,8 +166,8 @@ export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number)
 }
 
 /**
- * Returns the holds after the client has recovered everything in this incarnation of the storage, or null if the client no longer has that
- * hold.
+ * Returns the holds after the client has recovered all its writes in this incarnation of the storage. Returns null if the client no longer
+ * has that hold.
  */
 export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, incarnation: string): VolumeHolds | null {
   const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
@@ -205,7 +205,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** Returns the refusal (H3) for a volume whose present holder has not yet recovered its writes. */
+/** Returns the refusal (H3) for a volume whose current holder has not yet recovered all its writes. */
 function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
   const sentence =
     `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +

@@ -1,5 +1,5 @@
 // The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. The checks are
-// as strict as those for messages that name holders, because a single invalid holder would make every LIST and every refused OPEN fail.
+// as strict as the checks of messages that name holders: a single invalid holder would make every LIST and every refused OPEN fail.
 
 import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
@@ -21,8 +21,8 @@ type SecondHold = Omit<Hold, 'process'>;
 type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
 
 /**
- * Up to the second version, the file mapped `node machine` to the number below which instances are refused. The map was unbounded, because
- * it had an entry for each machine id that any client had ever sent.
+ * Up to the second version, the file had a map from `node machine` to an instance number; instances with a lower number were refused. The
+ * map was unbounded, because it had an entry for each machine id that any client had ever sent.
  */
 type EarlierInstances = Readonly<Record<string, number>>;
 
@@ -43,7 +43,7 @@ export const HOLDS_FILE: StateForm<HoldsFileContent> = {
   remedy: 'restore it, or move it away if every client that holds a volume has ended',
 };
 
-/** In the first version, the identity of a writer contained the volume's epoch, and that of a reader contained none. */
+/** In the first version, the identity of a writer contained the volume's epoch; the identity of a reader contained no epoch. */
 function fromFirst(hold: FirstHold, epoch: number): Hold {
   return { ...hold, process: null, epoch: hold.readonly ? 0 : epoch, life: null };
 }

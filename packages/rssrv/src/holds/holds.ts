@@ -32,7 +32,7 @@ import type { Grant } from '../session/session-volumes.ts';
 
 /** Functions of the listener that are needed to execute an OPEN. */
 export interface GrantPorts {
-  /** Returns the requested volume, or null if the server does not (or no longer) serve this volume to the client. */
+  /** Returns the requested volume, or null if the server does not currently serve this volume to the client. */
   find(): ServedVolume | null;
   /** Returns the current incarnation of the storage. */
   incarnation(volume: ServedVolume): string;
@@ -45,7 +45,7 @@ export interface GrantPorts {
   sync(volume: ServedVolume): Promise<void>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
-  /** Returns true if the client's session still exists and can be sent the answer. */
+  /** Returns true if the client's session still exists and can receive the answer. */
   isWanted(): boolean;
   /** Called when a volume's holders have changed. The listener then announces a new list to all clients. */
   holdersChanged(): void;
@@ -112,8 +112,8 @@ export class Holds {
   }
 
   /**
-   * Returns true if a new client may replace the earlier instance of its node. That is the case if the new client is certainly that
-   * instance's successor, or if that instance has been silent long enough. `silentMs` is 0 while the earlier instance is connected.
+   * Returns true if a new client may replace the earlier instance of its node. The new client must certainly be the successor of the
+   * earlier instance, or the earlier instance must have been silent long enough. `silentMs` is 0 while the earlier instance is connected.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
@@ -152,8 +152,8 @@ export class Holds {
     const takeOver = turns?.takeOver ?? null;
     if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
       const { taker, entry } = takeOver;
-      // If the client has already lost the volume, tell it so instead of "try again", because each retry could coincide with another
-      // take-over.
+      // If the client has already lost the volume, report the loss instead of "try again". Otherwise, each retry could coincide with
+      // another take-over.
       const lost = this.lostAlready(entry, client, request, ports);
       if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
       return this.refuse(volumeId, `Volume ${request.name} is being taken over by ${taker.node} at ${taker.address}: try again`);
@@ -179,7 +179,7 @@ export class Holds {
   }
 
   /**
-   * Records that the client has recovered everything (H3). The record is durable when the promise resolves. The result is false if the
+   * Records that the client has recovered all its writes (H3). The record is durable when the promise resolves. The result is false if the
    * client no longer has that hold.
    */
   async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {

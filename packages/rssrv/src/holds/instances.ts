@@ -7,14 +7,14 @@ import type { ClientIdentity } from '../workers/channel.ts';
 
 export type Instance = Omit<ClientIdentity, 'node'>;
 
-/** The number below which all instances on a machine are refused. */
+/** On this machine, all instances with a number less than `below` are refused. */
 export interface MachineNote {
   readonly machine: string;
   readonly below: number;
 }
 
 export interface NodeNotes {
-  /** The instance that was admitted last; null if it is unknown, as in earlier versions of the file. */
+  /** The instance that was admitted last; null if it is unknown. Earlier versions of the file did not record this instance. */
   readonly last: Instance | null;
   /** Notes about machines, in the order in which they last changed. */
   readonly machines: readonly MachineNote[];
@@ -37,7 +37,7 @@ export function isCurrent({ machines, replaced }: NodeNotes, { machine, instance
 }
 
 /**
- * Returns the notes after an instance has been admitted and, if `replaced` is not null, has replaced another instance. Returns `notes`
+ * Returns the notes after `client` has been admitted. If `replaced` is not null, `client` has replaced that instance. Returns `notes`
  * itself if nothing changes.
  */
 export function withInstance(notes: NodeNotes, client: Instance, replaced: Instance | null): NodeNotes {
@@ -49,7 +49,7 @@ export function withInstance(notes: NodeNotes, client: Instance, replaced: Insta
   return isNews ? { ...others, last, machines } : notes;
 }
 
-/** Returns the notes after an instance has been replaced by one that had already been admitted. */
+/** Returns the notes after the instance `replaced` has been replaced by `client`, which had already been admitted. */
 export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): NodeNotes {
   const { machine, instance, process } = replaced;
   if (machine !== client.machine) {

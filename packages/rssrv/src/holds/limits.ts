@@ -1,11 +1,11 @@
-// Bounds for the code in rssrv's holds/ folder. Names include the units. Relations that must hold between these bounds and those of other
-// folders are asserted in src/limits.ts.
+// Bounds for the code in rssrv's holds/ folder. Names include the units. The file src/limits.ts asserts the relations between these bounds
+// and the bounds of other folders.
 
 /** A session whose last path closed at least this long ago no longer blocks an instance on another machine or from a later boot. */
 export const SESSION_SILENT_MS = 3_000;
 /**
- * Maximum number of machines, and of replaced processes, recorded for one node. When an entry is added beyond this number, the oldest entry
- * is removed.
+ * Maximum number of machines (NODE_MACHINES_MAX) and of replaced processes (NODE_REPLACED_MAX) recorded for one node. When an entry is
+ * added beyond this number, the oldest entry is removed.
  */
 export const NODE_MACHINES_MAX = 16;
 export const NODE_REPLACED_MAX = 16;

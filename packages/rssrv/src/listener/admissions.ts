@@ -1,6 +1,6 @@
 // Decides which proven clients get a session, and ends the old session that a new session replaces (docs/PROTOCOL.md S9, H4). A node has at
-// most one session, and a new session begins only when no request from the old session is running. This module keeps all sessions, each
-// with the secret that authenticates its further paths.
+// most one session, and a new session begins only when no request from the old session is running. This module keeps all sessions. Each
+// session has a secret that authenticates additional paths.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -64,12 +64,12 @@ export class Admissions {
   private readonly byNode = new Map<string, ServedSession>();
   /** Nodes for which a new session is being started. If another new client of such a node arrives, it is told to try again. */
   private readonly inTransition = new Set<string>();
-  /** The last session of each configured node that currently has none. */
+  /** For each configured node that had a session and now has none: the last client, and since when that client has been silent. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
   /**
-   * Nodes in `inTransition` whose client's proof is no longer valid, because the node has been removed from the configuration or has got
-   * another key.
+   * Nodes in `inTransition` whose client's proof is no longer valid, because the node has been removed from the configuration or has been
+   * given another key.
    */
   private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
@@ -136,9 +136,9 @@ export class Admissions {
   }
 
   /**
-   * Called when another client takes a volume over from this node. Resolves when no request under the volume's grants up to `epoch` is
-   * running in this node's worker, or when that worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS is
-   * told to end the session. No time-out resolves this promise (S9, H2). The result is false if writes may be lost.
+   * Called when another client takes over a volume that this node holds. Resolves when no request under the volume's grants up to `epoch`
+   * is running in this node's worker, or when that worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS
+   * is told to end the session. No time-out resolves this promise (S9, H2). The result is false if writes may be lost.
    */
   async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
     const session = this.byNode.get(node);
@@ -220,8 +220,8 @@ export class Admissions {
   }
 
   /**
-   * Returns a worker session whose process has been recorded in RUN and listens to its channel. If this listener crashed, the next listener
-   * could not find a process that is not recorded (S10).
+   * Returns a worker session whose process has been recorded in RUN and listens to its channel. Without this record, the next listener
+   * could not find the process if this listener crashed (S10).
    */
   private async readyWorkerSession(session: string, { node }: ClientIdentity): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);

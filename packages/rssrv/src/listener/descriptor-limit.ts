@@ -1,7 +1,7 @@
 // Compares the limit on open files with the number of files that the listener and each worker may need for this configuration. If the limit
 // is too low, the effects appear only later: volumes cannot be opened, and clients are refused. Pure except for reading the limit. If
-// descriptors run out nevertheless, descriptor-watch.ts reports it. Invariant: the number of files needed is calculated from the bounds of
-// one session.
+// descriptors run out nevertheless, descriptor-watch.ts reports the shortage. Invariant: the number of files needed is calculated from the
+// bounds of one session.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';

@@ -16,7 +16,7 @@ export class DescriptorWatch {
   /** Times at which the shortage began and was last reported; null if there is no shortage. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
-  /** `tryOne` opens and closes a file, and returns null or the errno name of a failure. */
+  /** `tryOne` opens and closes a file, and returns null or, if that fails, the name of the errno. */
   constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;

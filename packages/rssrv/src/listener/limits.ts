@@ -1,19 +1,19 @@
-// Bounds for the code in rssrv's listener/ folder. Names include the units. Relations that must hold between these bounds and those of
-// other folders are asserted in src/limits.ts.
+// Bounds for the code in rssrv's listener/ folder. Names include the units. The file src/limits.ts asserts the relations between these
+// bounds and the bounds of other folders.
 
 const KIB = 1024;
 
 /**
- * Maximum number of unproven connections from one address (UNPROVEN_PER_ADDRESS_MAX) and in total (UNPROVEN_MAX). When a connection beyond
- * this number arrives, the oldest one is closed.
+ * Maximum number of unproven connections from one address (UNPROVEN_PER_ADDRESS_MAX) and in total (UNPROVEN_MAX). When another unproven
+ * connection arrives, the oldest one is closed.
  */
 export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
 /** Size of the buffer pool for the bodies of messages that arrive before the proof. These messages are small. */
 export const UNPROVEN_POOL_BYTES = 64 * KIB;
 /**
- * Maximum number of log lines about refused unproven connections in each interval of the rate-limited log, which counts all of these lines
- * as one kind.
+ * Maximum number of log lines about refused unproven connections in each interval of the rate-limited log. The log counts all of these
+ * lines as one kind.
  */
 export const REFUSALS_LOGGED_MAX = 256;
 
@@ -42,7 +42,7 @@ export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
 /**
  * DESCRIPTOR_CHECK_MS is the interval at which a listener checks whether it can open another file. DESCRIPTOR_LOG_MS is the interval
- * between log lines while it cannot.
+ * between log lines while no file can be opened.
  */
 export const DESCRIPTOR_CHECK_MS = 1_000;
 export const DESCRIPTOR_LOG_MS = 60_000;

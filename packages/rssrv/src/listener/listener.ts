@@ -1,6 +1,7 @@
 // The listener process: it listens on every interface, authenticates each connection, and passes it to the worker of its session. The
 // listener owns everything that sessions share: volumes, ids, holds and incarnations. It never reads or writes the data on volumes.
-// Invariant: nothing is served before the workers of an earlier listener have exited (S10), nor after `stop` has been called.
+// Invariant: the listener serves nothing before the workers of an earlier listener have exited (S10), and nothing after `stop` has been
+// called.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
