@@ -1,6 +1,6 @@
-// A server process with the session of one client, or of several clients (`processes` in rssrvcfg). The worker passes messages from the
-// channel to the right session, and owns what its sessions share: the log, the buffers and the range helper. The worker exits when the
-// listener tells it to, or when the channel closes, because it must not continue without its listener (S10).
+// A server process with the sessions of one or several clients (`processes` in rssrvcfg). The worker passes messages from the channel to
+// the right session, and owns what its sessions share: the log, the buffers and the range helper. The worker exits when the listener tells
+// it to, or when the channel closes, because it must not continue without its listener (S10).
 
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';

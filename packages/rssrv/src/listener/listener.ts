@@ -185,7 +185,7 @@ export class Listener {
     await this.pool.stop();
     this.limitedLog.close();
     await this.volumes.close();
-    // If the records name no workers, the next listener knows that this listener exited cleanly.
+    // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
     await this.records?.saved();
   }
 
@@ -248,7 +248,7 @@ export class Listener {
     this.options.warn(`Warning: ${sentence}`);
   }
 
-  /** Logs a failure of `work`. The new configuration is already in force, so the failure must not be reported as a refusal. */
+  /** Logs a failure of `work`. The new configuration is already in force, so the failure must not be reported as a refused reload. */
   private async afterReload(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -383,7 +383,7 @@ export class Listener {
       if (grant.granted) session.volumeIds.add(volume.id);
       return grant;
     });
-    // If this session ends, do not wait for the take-over, because it depends on another client's worker.
+    // Answer as soon as this session ends. Do not wait for the take-over, because the take-over depends on another client's worker.
     if (request.take === TAKE.NO) return granting;
     const sentence = `The session ended before volume ${volume.name} was taken over`;
     return Promise.race([

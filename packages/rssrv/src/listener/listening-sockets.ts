@@ -1,6 +1,7 @@
 // The server's listening sockets, one for each configured interface. Accepted connections go to the listener. The server starts if at least
-// one interface works, and retries addresses that are missing. Invariants: `open` listens on every interface whose address exists, or fails
-// and opens no socket. After `open` has succeeded, the server listens on at least one interface. No socket is opened after `closeAll`.
+// one interface works, and retries the interfaces whose addresses are missing. Invariants: `open` listens on every interface whose address
+// exists, or fails and opens no socket. After `open` has succeeded, the server listens on at least one interface. No socket is opened after
+// `closeAll`.
 
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -98,8 +99,8 @@ export class ListeningSockets {
 
   /**
    * Listens on every interface in `configs` that is not open yet. Returns an error for each interface whose address is missing, and retries
-   * these interfaces. Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM naming the first interface that failed, or E_ADDRESS_MISSING if no
-   * interface in `configs` can be used. If it throws, no new socket remains open.
+   * these interfaces. Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM for the first interface that failed. Throws E_ADDRESS_MISSING if no
+   * interface in `configs` can be used. After an exception, no new socket remains open.
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
     const { log, connected } = this.ports;
@@ -186,7 +187,7 @@ export class ListeningSockets {
   }
 }
 
-/** Returns the warning about an interface whose address is missing while the server uses its other interfaces. */
+/** Returns the warning about an interface whose address is missing. The server meanwhile uses its other interfaces. */
 export function addressMissingText({ message, code }: RsError): string {
   return `${message}; meanwhile the server serves on its other interfaces [${code}]`;
 }

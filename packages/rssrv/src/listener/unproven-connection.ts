@@ -30,18 +30,15 @@ export interface UnprovenConnectionPorts {
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
-  /**
-   * Returns the limit that makes proofs for this node from this address wait, because earlier proofs were wrong; null if they need not
-   * wait.
-   */
+  /** Returns the delay that earlier wrong proofs impose on proofs for this node from this address; null if there is no delay. */
   limitOf(hello: Hello): ProofLimit | null;
   /** Called for a proven connection. The socket is paused, has no listeners, and belongs to the callee. */
   proven(socket: Socket, proven: Proven): void;
   /** `hello` is null if no HELLO was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
   /**
-   * Called when the connection ends because the client sent invalid data, sent nothing for too long or closed the connection, or because
-   * the server evicted it.
+   * Called when the connection ends without a proof or a refusal. Either the client sent invalid data, took too long or closed the
+   * connection, or the server evicted the connection.
    */
   dropped(socket: Socket, reason: string): void;
 }

@@ -1,7 +1,7 @@
-// The server's end of a probe connection, on which a client measures a path with the same frames that paths carry. The session runs in the
-// listener's process, and does I/O only through a PathTransport. Invariants: A probe touches no session, worker, hold or volume; READ
-// returns zeros, and WRITE discards its data. A probe is bounded in time, bytes and requests. The data that it sends in each event-loop
-// turn is limited, so that it does not delay the listener.
+// The server's end of a probe connection, over which a client measures a path. A probe uses the same frames as a path. The session runs in
+// the listener's process, and does I/O only through a PathTransport. Invariants: A probe touches no session, worker, hold or volume; READ
+// returns zeros, and WRITE discards its data. A probe is bounded in time, bytes and requests. The data that a probe sends in each
+// event-loop turn is limited, so that the probe does not delay the listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

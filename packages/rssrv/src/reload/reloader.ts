@@ -37,7 +37,7 @@ export class Reloader {
     this.ports = ports;
   }
 
-  /** Reloads at once or, if a reload is in progress, once more when that one has ended. */
+  /** Reloads at once. If a reload is already in progress, reloads once more after that reload. */
   ask(): void {
     this.isAskedAgain = true;
     this.running ??= this.run().finally(() => {

@@ -1,5 +1,5 @@
-// Bounds for the code in rssrv's sys/ folder. Names include the units. Relations that must hold between these bounds and those of other
-// folders are asserted in src/limits.ts.
+// Bounds for the code in rssrv's sys/ folder. Names include the units. The file src/limits.ts asserts the relations between these bounds
+// and the bounds of other folders.
 
 /**
  * Maximum number of volumes that a listener syncs at a time. Each sync runs in its own process, because storage that hangs blocks the whole

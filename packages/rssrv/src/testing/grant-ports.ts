@@ -1,5 +1,5 @@
-// Makes GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. The tests of take-overs replace only those functions whose
-// step must fail.
+// Makes GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. The tests of take-overs replace only the functions for the
+// steps that must fail.
 
 import type { GrantPorts } from '../holds/holds.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';

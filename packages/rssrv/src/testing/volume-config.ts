@@ -1,5 +1,4 @@
-// A complete, parsed `[volume]` section for tests. Each test
-// changes only the settings that it checks.
+// A complete, parsed `[volume]` section for tests. Each test changes only the settings under test.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 

@@ -1,7 +1,7 @@
-// The messages between the listener and its workers, about a session in the worker or about the process itself. The messages are plain
-// data; a `path` message also carries a socket. The modules worker-pool.ts, worker-session.ts, worker.ts and session-host.ts send the
-// messages. Invariants: each `ask` gets exactly one `answer` with the same number, even after a failure; `ended` is a session's last
-// message.
+// The messages between the listener and its workers. Each message concerns a session in the worker or the worker process itself. The
+// messages are plain data; a `path` message also carries a socket. The modules worker-pool.ts, worker-session.ts, worker.ts and
+// session-host.ts send the messages. Invariants: each `ask` gets exactly one `answer` with the same number, even after a failure; `ended`
+// is a session's last message.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
@@ -14,7 +14,7 @@ export interface ClientIdentity {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Null for clients of the first versions, which do not send a process id. */
+  /** Null for early client versions, which do not send a process id. */
   readonly process: string | null;
   readonly address: string;
 }
@@ -30,7 +30,7 @@ export interface WorkerLog {
 export type ToSession =
   | {
       readonly type: 'begin';
-      /** Node to which the session belongs, for the process title. */
+      /** Node to which the session belongs; the process title shows this name. */
       readonly node?: string;
       readonly interfaces: readonly ServerInterface[];
       readonly generation: number;
