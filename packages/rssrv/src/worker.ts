@@ -109,7 +109,7 @@ nameProcess('rssrv: standby');
 const worker = new WorkerProcess();
 process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
 process.on('disconnect', () => worker.listenerLost());
-// Ignore SIGINT, because a terminal's Ctrl-C reaches the whole process group. The listener decides when this process exits.
+// Ignore SIGINT and SIGTERM, because the listener decides when this process exits.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 worker.send({ type: 'ready' });

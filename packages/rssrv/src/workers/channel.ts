@@ -73,9 +73,9 @@ export type FromSession =
   | { readonly type: 'paths'; readonly count: number }
   /** Sent when no request under the revoked grants is running. `isFlushed` is true if no flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
-  /** Sent when a sync has failed, because writes to the volume may be lost. */
+  /** Sent when a sync has failed. Writes to the volume may then be lost. */
   | { readonly type: 'lost'; readonly volumeId: string }
-  /** Sent when the storage is shorter than the volume, because it has been truncated. */
+  /** Sent when the storage has been truncated and is now shorter than the volume. */
   | { readonly type: 'cut'; readonly volumeId: string }
   /** Sent when the session has ended and none of its requests is running. */
   | { readonly type: 'ended' };

@@ -1,5 +1,5 @@
-// Bounds for the code in rssrv's workers/ folder. Names include the units. Relations that must hold between these bounds and those of other
-// folders are asserted in src/limits.ts.
+// Bounds for the code in rssrv's workers/ folder. Names include the units. The file src/limits.ts asserts the relations between these
+// bounds and the bounds of other folders.
 
 /**
  * Number of threads with which a server process accesses storage that is not cached. One volume uses at most half of the threads. In

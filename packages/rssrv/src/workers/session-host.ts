@@ -1,6 +1,6 @@
 // One client's session in a worker. The host connects the session to real sockets and storage, and to the listener through the channel. The
-// module worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session. When it is sent,
-// none of the session's requests is running, all writes are flushed, and the volumes are closed.
+// module worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session. When `ended` is
+// sent, none of the session's requests is running, all writes are flushed, and the volumes are closed.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -89,8 +89,8 @@ export class SessionHost {
   }
 
   /**
-   * Ends the session after requests in progress have been answered and writes flushed; no new request is executed. Resolves after `ended`
-   * has been sent. Further calls return the same promise.
+   * Ends the session after requests in progress have been answered and all writes have been flushed; no new request is executed. Resolves
+   * after `ended` has been sent. Further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));

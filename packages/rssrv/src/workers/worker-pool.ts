@@ -30,18 +30,18 @@ export class Worker implements WorkerSessionPorts {
   private readonly socketsInTransit = new Set<Socket>();
   /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** The worker's last session, set when that session has ended cleanly. The process then exits. */
+  /** The worker's last session; null until that session has ended cleanly or has been discarded. The process then exits. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
 
   /**
-   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because it has no
-   * handler for an arriving socket yet, and a reset of that socket would kill it. Rejects if the process exits first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier. It would have no
+   * handler for an arriving socket, and a reset of that socket would kill the process. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
-  /** `copiesLog` is true if the process copies its log to stderr, as it does in the foreground. */
+  /** `copiesLog` is true if the process copies its log to stderr, which it does when rssrv runs in the foreground. */
   constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>) {
     this.clock = clock;
     this.child = fork(fileURLToPath(WORKER_MODULE), [], {
@@ -185,7 +185,7 @@ function notStarted(error: Error): RsError {
   return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
-/** All workers, both those with sessions and those on standby. */
+/** All workers: the workers with sessions and the standby workers. */
 export class WorkerPool {
   private readonly start: () => Worker;
   private standby: Worker[] = [];
@@ -194,8 +194,8 @@ export class WorkerPool {
   private processesMax: number;
 
   /**
-   * `start` starts and records a worker. `processes` is the maximum number of workers with sessions; when it is reached, further sessions
-   * share workers.
+   * `start` starts and records a worker. `processes` is the maximum number of workers with sessions; when this maximum is reached, further
+   * sessions share workers.
    */
   constructor(start: () => Worker, processes: number) {
     this.start = start;

@@ -1,12 +1,12 @@
 // One session in a worker, as the listener sees it. The listener sends and receives the messages of the session through this object;
-// worker-pool.ts owns the process. Invariant (S9): `ended` resolves only when no operation that the session started is running.
+// worker-pool.ts owns the process. Invariant (S9): `ended` resolves only when none of the session's operations is running.
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
 import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 import type { FromSession, ToSession, ToWorker } from './channel.ts';
 
-/** The properties and functions of a worker that a worker session uses. */
+/** Properties and functions through which a worker session uses its worker. */
 export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
@@ -93,8 +93,8 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session to answer, flush and end. If the session has not ended after WORKER_DRAIN_TIMEOUT_MS, its process is killed, because
-   * only then is it certain that none of the session's requests is running. Clients of other sessions in the process then have to
+   * Tells the session to answer its requests, flush and end. If the session has not ended after WORKER_DRAIN_TIMEOUT_MS, its process is
+   * killed. Only then is it certain that none of the session's requests is running. Clients of other sessions in the process then have to
    * reconnect. Resolves when the session has ended.
    */
   async end(code: string, sentence: string): Promise<void> {

@@ -1,7 +1,7 @@
 // Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, its
 // main thread is waiting for storage. The listener then tells the worker's clients that the worker is blocked. A worker that is stopped or
-// busy does not count as blocked. The listener counts its own checks instead of measuring time. If the listener itself was blocked, there
-// may be answers that it has not read yet.
+// busy does not count as blocked. The listener counts its own checks instead of measuring time, because a listener that was itself blocked
+// may have answers that it has not read yet.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
