@@ -10,7 +10,7 @@ import { INTERFACES_NAMED_MAX } from '@rsio/protocol/wire/limits';
 export const ROUTES_FOLLOW_MS = 20;
 /** Maximum number of connection attempts in one namespace that may have a turn at the same time (connection-limiter.ts). */
 export const CONNECTS_AT_ONCE_MAX = 32;
-/** After this time, a connection attempt loses its turn if other attempts are waiting, but it continues. */
+/** After this time, a connection attempt loses its turn if other attempts are waiting. The attempt itself continues. */
 export const CONNECT_TURN_MS = 100;
 
 /** During its start, rsiod checks at this interval whether it has reached its servers. */
@@ -18,8 +18,8 @@ export const FIRST_CONTACT_POLL_MS = 20;
 /** Maximum number of addresses whose errors rsiod prints when it starts. Errors from further addresses are only counted. */
 export const REFUSALS_REPORTED_MAX = 16;
 /**
- * Maximum number of callers that can wait for the list of one server's interfaces. If one more caller arrives, the caller that has waited
- * longest proceeds without the list.
+ * Maximum number of callers that can wait for the list (LIST) of one server. If one more caller arrives, the caller that has waited longest
+ * proceeds without the list.
  */
 export const LIST_WAITERS_MAX = 1_024;
 

@@ -227,8 +227,8 @@ export class Namespace {
   }
 
   /**
-   * Schedules `follow`. The delay ensures that the routes do not change while a loop visits them, and that many paths that come up together
-   * cause only one new plan.
+   * Schedules `follow`. Without the delay, the routes could change while a loop visits them, and each of many paths that come up together
+   * would cause a new plan.
    */
   private wantFollow(): void {
     if (this.state === 'running') this.followTimer ??= this.ports.clock.after(ROUTES_FOLLOW_MS, () => this.follow());

@@ -140,7 +140,7 @@ class Plan {
   /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
   /**
-   * Maps the key of an end point to a serverid if that server is connected, reports the end point, and has proved its identity there. If
+   * Maps the key of an end point to the serverid of the connected server that reports the end point and has proved its identity there. If
    * another server reports the same end point, that report is ignored.
    */
   private readonly proved: ReadonlyMap<string, number>;

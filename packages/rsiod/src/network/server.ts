@@ -1,6 +1,6 @@
 // One server as this client knows it: its trunk, its name, its volumes and interfaces. The object is created when the first CHALLENGE shows
 // that a configured address leads to this server. Invariants: If `isListed` is true, the list of volumes is from the current session.
-// `interfaces` is the server's newest report. An attached volume is never smaller than its size in the list.
+// `interfaces` contains the newest interfaces that the server has reported. An attached volume is never smaller than its size in the list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -175,8 +175,8 @@ export class Server {
   }
 
   /**
-   * Requests the list. Resolves when the list has arrived or after `waitMs`, or earlier if more than LIST_WAITERS_MAX callers are waiting
-   * for the list.
+   * Requests the list. Resolves when the list has arrived, at the latest after `waitMs`. If more than LIST_WAITERS_MAX callers are waiting,
+   * the promise of the oldest caller resolves early.
    */
   refresh(waitMs: number): Promise<void> {
     if (!this.isConnected) return Promise.resolve();
@@ -197,7 +197,7 @@ export class Server {
   /**
    * Asks the server why a volume is missing from its list. Resolves with null if the server has no such volume for this client or does not
    * answer in time. The request is an OPEN that resumes a hold that does not exist (NO_HOLD). The server grants such an OPEN only for a
-   * shared volume, which may have been added after the list was sent. The client then closes the handle at once.
+   * shared volume, which may have been added after the list was sent. If the OPEN succeeds, the client closes the handle at once.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);
@@ -244,8 +244,8 @@ export class Server {
   }
 
   /**
-   * Grows an attached volume to its size in the list. The list may be newer than the answer to OPEN, because each may come over another
-   * path.
+   * Grows an attached volume to its size in the list. The list may be newer than the answer to OPEN, because the two may come over
+   * different paths.
    */
   private growTo(attachment: Attachment): void {
     const { volume } = attachment;
@@ -258,8 +258,8 @@ export class Server {
    * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
    * list does not name this client as a holder of the volume. The verification may be unnecessary, because the list may be older than the
    * hold. A handle is also verified if the replay log contains writes, because the storage may have lost them. If the first OPEN of a
-   * volume is still in flight, the handle is verified after the answer, because the answer may be older than the list. If a volume is
-   * opened again after the list has arrived, SETTLED verifies its new handle.
+   * volume is still in flight, the handle is verified after the answer. That answer may be older than the list. If a volume is opened again
+   * after the list has arrived, SETTLED verifies its new handle.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {

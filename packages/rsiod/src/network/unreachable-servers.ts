@@ -1,6 +1,6 @@
-// Composes warnings about servers without a path. rsiod prints them at its start. A warning contains the server's own error if the server
-// has answered; otherwise it says that no server is in reach. Pure. Invariant: a server that answered with an error is never reported as
-// unreachable.
+// Composes warnings about servers without a path. The daemon prints these warnings when it starts. A warning contains the server's own
+// error if the server has answered; otherwise it says that no server is in reach. Pure. Invariant: a server that answered with an error is
+// never reported as unreachable.
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';

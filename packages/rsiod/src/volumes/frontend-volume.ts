@@ -7,7 +7,7 @@ import type { Status } from '@rsio/protocol/wire/status';
 export type VolumeOp = 'read' | 'write' | 'flush' | 'discard' | 'zero';
 
 /**
- * One I/O request from a frontend. The frontend owns and re-uses the object. From `submit` until `done` the object and the bytes of
+ * One I/O request from a frontend. The frontend owns and re-uses the object. From `submit` until `done`, the object and the bytes of
  * `buffer` belong to the volume. The volume calls `done` exactly once, never from within `submit`.
  */
 export interface VolumeIo {
@@ -52,8 +52,8 @@ export interface FrontendVolume extends VolumeIdentity {
   readonly canDiscard: boolean;
   submit(io: VolumeIo): void;
   /**
-   * Passes the extents that begin at `positionBytes` to `done`. If the status is OK, the extents cover at least one byte, but possibly less
-   * than `lengthBytes`.
+   * Calls `done` with the list of extents from `positionBytes` on. If the status is OK, the extents cover at least one byte, but possibly
+   * less than `lengthBytes`.
    */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;
 }

@@ -1,8 +1,9 @@
 // Decides which changes to a volume must wait for other changes. Pure. An exclusive change reads blocks, changes some of their bytes and
-// writes them back. An exclusive change waits for all earlier changes that overlap it, and later overlapping changes wait for it. Shared
-// (non-exclusive) changes may be in flight together, because the trunk keeps their order. Invariants: no change overtakes a waiting change
-// that it overlaps; each change enters once and leaves once. While no exclusive change exists, entering only adds a change to a list, and
-// leaving only removes it. While an exclusive change exists, the list is also searched whenever a change enters, proceeds or leaves.
+// writes the blocks back. An exclusive change waits for all earlier changes that overlap it, and later overlapping changes wait for it.
+// Shared (non-exclusive) changes may be in flight together, because the trunk keeps their order. Invariants: no change overtakes a waiting
+// change that it overlaps; each change enters once and leaves once. While no exclusive change exists, entering only adds a change to a
+// list, and leaving only removes it. While an exclusive change exists, the list is also searched whenever a change enters, proceeds or
+// leaves.
 
 /** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {
@@ -74,8 +75,8 @@ export class RangeLock {
   }
 
   /**
-   * Searches the list from `from` on for waiting entries of this kind that overlap `entry`, and decrements their `blockers`. Appends to
-   * `free` each entry that may now proceed.
+   * Starts the search at `from`. Decrements `blockers` in each waiting entry of this kind that overlaps `entry`. Appends to `free` each
+   * entry that may now proceed.
    */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {

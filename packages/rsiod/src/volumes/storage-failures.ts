@@ -1,7 +1,6 @@
-// Reports failures of a server's storage, for example because the storage is full or has an I/O error. Programs get an errno for each
-// failed I/O, but the administrator gets only one event and one log line for many failures. Invariants: The first failure of a kind is
-// reported at once, and later failures are reported at most once per STORAGE_ERRORS_LOG_MS. A failure ends only after the same kind of I/O
-// has succeeded again.
+// Reports failures of a server's storage, such as full storage or an I/O error. Programs get an errno for each failed I/O, but the
+// administrator gets only one event and one log line for many failures. Invariants: The first failure of a kind is reported at once, and
+// later failures are reported at most once per STORAGE_ERRORS_LOG_MS. A failure ends only after the same kind of I/O has succeeded again.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';

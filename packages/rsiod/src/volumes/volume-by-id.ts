@@ -8,7 +8,7 @@ import { FILE_NAME_MAX_BYTES } from './limits.ts';
 /** Matches every character except the ASCII characters that udev allows in names of links. */
 const ALLOWED = /[^A-Za-z0-9#+\-.:=@_]/g;
 
-/** `id` is a token: printable ASCII without blanks. The ids of rssrv are UUIDs, which stay unchanged. */
+/** `id` is a token: printable ASCII without blanks. The ids that rssrv creates are UUIDs, which appear unchanged in the name. */
 export function volumeById({ namespaceid, id }: { readonly namespaceid: number; readonly id: string }): string {
   const prefix = `rsio-${namespaceid}-`;
   // Escape characters in the same way as udev. Escaping the backslash ensures that two ids never give the same name.

@@ -16,7 +16,8 @@ export class VolumeCounters {
   private longestGapMs = 0;
 
   /**
-   * `gapMs` is the time since the last completion. If no I/O was outstanding for part of that time, `gapMs` begins only with the next I/O.
+   * `gapMs` is the time since the last completion. If no I/O was outstanding for part of that time, `gapMs` counts only from the next I/O
+   * on.
    */
   ended(io: VolumeIo, status: number, durationMs: number, gapMs: number): void {
     this.counts[io.op]++;

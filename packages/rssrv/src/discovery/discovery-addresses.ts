@@ -17,15 +17,15 @@ export interface DiscoveryAddress {
    */
   readonly isBroadcast: boolean;
   /**
-   * Name of the interface to which the address belongs. If several interfaces in one subnet share a broadcast address, this is the first of
-   * them.
+   * Name of the interface to which the address belongs. If several interfaces in one subnet share a broadcast address, this field names the
+   * first one.
    */
   readonly interfaceName: string;
 }
 
 /**
  * Returns the addresses on which the server receives discovery datagrams; none with `explore = no`. If an interface has its own port, the
- * server also receives them on that port, because probes use the port of the paths.
+ * server also receives datagrams on that port, because probes use the port of the paths.
  */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];

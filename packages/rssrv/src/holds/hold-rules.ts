@@ -71,7 +71,7 @@ export interface Opening {
   readonly isReader: boolean;
   /** The holds that this OPEN takes over from other nodes. */
   readonly losers: readonly Hold[];
-  /** The hold that this OPEN replaces, if it belongs to another instance of this node; otherwise null. */
+  /** The hold that another instance of this node has and that this OPEN replaces; null if there is none. */
   readonly replaced: Hold | null;
   /** True if the holder has nothing to recover. */
   readonly isSettled: boolean;

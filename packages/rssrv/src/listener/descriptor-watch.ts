@@ -1,6 +1,6 @@
-// Checks whether this process can open another file. While it cannot, the listener serves no new connections, because libuv closes each
-// connection in the kernel's queue without reporting it. Sessions continue in their own processes. Invariant: there is one log line when
-// the shortage begins, one every DESCRIPTOR_LOG_MS while it lasts, and one when it ends.
+// Checks whether this process can open another file. While no file can be opened, the listener serves no new connections, because libuv
+// closes each connection in the kernel's queue without reporting it. Sessions continue in their own processes. Invariant: there is one log
+// line when the shortage begins, one every DESCRIPTOR_LOG_MS while it lasts, and one when it ends.
 
 import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

@@ -1,7 +1,7 @@
-// The checks that `rssrv --check` makes after it has read the configuration file: whether the machine has the addresses, and whether each
-// volume's storage can be served. These checks change nothing, create no file and listen on no port, so they are safe while rssrv is
-// running. A start of rssrv reports the same problems in the same words. Some problems are found only by a start: a port in use, a file
-// locked by another process, a busy device.
+// The checks that `rssrv --check` makes after it has read the configuration file. They find out whether the machine has the addresses, and
+// whether each volume's storage can be served. The checks change nothing, create no file and listen on no port, so they are safe while
+// rssrv is running. A start of rssrv reports the same problems in the same words. Some problems are found only by a start: a port in use, a
+// file locked by another process, a busy device.
 
 import dgram from 'node:dgram';
 import { constants } from 'node:fs';

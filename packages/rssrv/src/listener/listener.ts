@@ -1,5 +1,5 @@
 // The listener process: it listens on every interface, authenticates each connection, and passes it to the worker of its session. The
-// listener owns everything that sessions share: volumes, ids, holds and incarnations. It never reads or writes the data on volumes.
+// listener owns everything that sessions share: volumes, ids, holds and incarnations. It never reads or writes the data of volumes.
 // Invariant: the listener serves nothing before the workers of an earlier listener have exited (S10), and nothing after `stop` has been
 // called.
 
@@ -431,7 +431,10 @@ export class Listener {
     await this.startIncarnation(id);
   }
 
-  /** Called when a worker has found the storage truncated. The volume is not served until a reload or a start finds the storage whole. */
+  /**
+   * Called when a worker has found the storage truncated. The volume is not served until a reload or a start finds the storage complete
+   * again.
+   */
   private async cut(id: string): Promise<void> {
     const sentence = await this.volumes.cut(id);
     if (sentence === null) return;

@@ -1,7 +1,7 @@
 // The listener's records in RUN, a directory that a boot clears. The records contain the pid and start time of each worker, so that the
 // next listener can kill remaining workers and their helpers (S10). The records also contain counts, from which the incarnation of each
-// volume's storage is made (docs/PROTOCOL.md, verifiers). A count grows when a worker dies. Invariant: no count decreases while the file
-// exists. With a new file, the storage of every volume starts a new incarnation.
+// volume's storage is made (docs/PROTOCOL.md, verifiers). A count grows when writes may be lost, for example because a worker has died.
+// Invariant: no count decreases while the file exists. With a new file, the storage of every volume starts a new incarnation.
 
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';

@@ -1,6 +1,6 @@
 // A connection whose client has not proved its identity yet. The client and the server exchange HELLO, CHALLENGE and PROOF in small frames
 // and within a time limit. A proven connection is handed over as a paused socket, from which nothing has been read after PROOF. Any other
-// connection is refused and closed. Invariant: if bytes arrive after PROOF but before the handover, the connection is closed, so that the
+// connection is refused or dropped. Invariant: if bytes arrive after PROOF but before the handover, the connection is closed, so that the
 // handover cannot lose bytes.
 
 import type { Socket } from 'node:net';

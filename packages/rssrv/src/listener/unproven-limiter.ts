@@ -24,7 +24,7 @@ export interface UnprovenLimiterPorts {
   readonly secretOf: SecretLookup;
   /** Returns the secret of the node's session, or null if the node has no session. */
   currentSecretOf(node: string): Buffer | null;
-  /** Returns true if a client on this machine has already proved that it is this node. */
+  /** Returns true if a client on this machine has already proved to be this node. */
   isKnown(claim: Claim): boolean;
   /**
    * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated` is true if the interface has been removed,

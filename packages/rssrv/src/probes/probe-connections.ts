@@ -32,8 +32,8 @@ export class ProbeConnections {
   }
 
   /**
-   * Takes a proven, paused socket whose client has negotiated a probe. Throws E_PROTOCOL or E_LIMIT, in which case the socket still belongs
-   * to the caller.
+   * Takes a proven, paused socket whose client has negotiated a probe. Throws E_PROTOCOL or E_LIMIT; the socket then still belongs to the
+   * caller.
    */
   admit(socket: Socket, proven: Proven, interfaceName: string, list: Pick<ListAnswer, 'interfaces' | 'generation'>): void {
     if (proven.kind === 'join') throw new RsError('E_PROTOCOL', 'A probe cannot join a session: prove it without one');

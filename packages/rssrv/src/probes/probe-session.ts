@@ -146,8 +146,8 @@ export class ProbeSession implements ConnectionEvents {
   }
 
   /**
-   * Answers READs until the limit per turn is reached or too many answers are still unread by the client. The limit is reset only in the
-   * next turn of the event loop, even if a send completes earlier.
+   * Answers READs until the limit per turn is reached or the client has left too many answers unread. The limit is reset only in the next
+   * turn of the event loop, even if a send completes earlier.
    */
   private answerReads(): void {
     const { encoder } = this.connection;

@@ -19,7 +19,7 @@ export interface ClientIdentity {
   readonly address: string;
 }
 
-/** The log file to which the listener and all its workers write, and its settings. */
+/** The log file to which the listener and all its workers write, and the settings of the log. */
 export interface WorkerLog {
   readonly file: string;
   readonly node: string;

@@ -194,8 +194,8 @@ export class WorkerPool {
   private processesMax: number;
 
   /**
-   * `start` starts and records a worker. `processes` is the maximum number of workers with sessions; when this maximum is reached, further
-   * sessions share workers.
+   * `start` starts a worker and records it in RUN. `processes` is the maximum number of workers with sessions; when this maximum is
+   * reached, further sessions share workers.
    */
   constructor(start: () => Worker, processes: number) {
     this.start = start;
@@ -223,7 +223,7 @@ export class WorkerPool {
     return worker.addSession(session);
   }
 
-  /** Tells every worker with sessions to reopen the log and use this level. */
+  /** Tells every worker with sessions to reopen the log and to use this log level. */
   reopenLogs(level: string): void {
     this.removeEnded();
     for (const worker of this.used) worker.send({ type: 'reopen-log', level });
