@@ -19,22 +19,22 @@ import type { Action, Effect, ReloadOutcome } from './model/step.ts';
 import type { IdentifiedServer } from './server-identification.ts';
 import { STATUS_REFRESH_MS } from './widgets/limits.ts';
 
-/** Called each time that a pair of interfaces has been tried. */
+/** Called after each pair of interfaces has been tried. */
 type OnReport = (report: ProbeReport, done: number, total: number) => void;
 
 export interface Ports {
   readonly clock: Clock;
   /** Throws E_RIGHTS, E_CONFIG, E_SYSTEM. */
   readFile(): StoredFile;
-  /** Throws E_CHANGED, or an error that readFile() throws. */
+  /** Throws E_CHANGED if the file has changed, or any of the errors of readFile(). */
   saveFile(text: string, before: FileFingerprint | null): StoredFile;
   machine(): readonly MachineInterface[];
   explore(config: RscltConfig, request: ExploreRequest, onFound: (server: FoundServer) => void): Promise<Exploration>;
-  /** Explores the network for all servers of a namespace that is in the file. */
+  /** Explores the network for all servers of a namespace, which must be in the file. */
   exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
   /** Identifies the server at one address over TCP. */
   identify(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
-  /** Probes every candidate pair of a client interface and an interface of this server. */
+  /** Probes this server: every candidate pair consists of a client interface and an interface of the server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
   /** Throws E_SYSTEM if rsiod does not start. */
@@ -155,7 +155,7 @@ async function search(
     });
     done.push({ server, examination });
   }
-  // Drop the findings about addresses without an answer over UDP, because the results over TCP replace these findings.
+  // Drop the findings about addresses that did not answer over UDP: the attempts over TCP have produced findings of their own.
   const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
   const onTheWay = done.flatMap(({ examination }) => [
     ...examination.findings,

@@ -1,5 +1,5 @@
 // The program crsio: checks the terminal, reads the file, runs a session, and always restores the terminal. main.ts starts the program.
-// Invariant: nothing is printed while the screen is shown; messages are printed afterwards.
+// Invariant: nothing is printed while the screen is shown; messages are printed after the terminal has been restored.
 
 import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

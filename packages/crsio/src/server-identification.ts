@@ -1,4 +1,4 @@
-// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. This finds even servers
+// Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. TCP also finds servers
 // that do not answer an exploration, for example because the network drops UDP. Afterwards, effects.ts probes all interfaces of the server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
@@ -42,7 +42,7 @@ export async function identifyServer(
   return { finding: { kind: 'no-answer', object: address, count: 1, sentence, remedy: 'check address, port, login data and cables' } };
 }
 
-/** Returns the serverkey that the file has for a server at one of these addresses; null if the file has none. */
+/** Returns the serverkey that the file sets for a server at one of these addresses; null if it sets none. */
 export function serverkeyAt({ servers }: ClientNamespaceConfig, addresses: readonly string[]): string | null {
   const keys = new Set(addresses.map(addressKey));
   return servers.find(({ address, serverkey }) => serverkey !== null && keys.has(addressKey(address)))?.serverkey ?? null;

@@ -45,7 +45,7 @@ export function mayWrite(configFile: string): boolean {
   }
 }
 
-/** Returns the ports of the real program, which call `end` when the user leaves. */
+/** Returns the ports of the real program. They call `end` when the user leaves. */
 export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end: () => void): Ports {
   return {
     clock: systemClock,
@@ -73,8 +73,8 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey },
-        // If discovery found the server, the server itself must list the address. An address that the user gave need not be listed, because
-        // NAT may translate it.
+        // If a discovery answer named the address, the server itself must also list it. An address that only the user named need not be
+        // listed, because NAT may translate it.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,

@@ -1,5 +1,5 @@
-// Defines the commands of the user as data. When the user chooses a line of a list, an action or an answer to a question, perform.ts
-// executes its command. Invariant: a command refers to objects by their names in the file, never by a position on the screen.
+// Defines the commands of the user as data. The user chooses a list line, an action (F7) or an answer to a question, and perform.ts
+// executes the corresponding command. Invariant: a command refers to objects by their names in the file, never by a position on the screen.
 
 /** The purpose of a form. A form whose `name` is null creates a new section. */
 export type FormPurpose =

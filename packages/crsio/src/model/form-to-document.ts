@@ -1,6 +1,6 @@
 // Applies a form to the document, removes a section, or adds all interfaces of this machine at once. The configuration reader checks the
-// whole document after each edit, and an error that it finds is shown as the form's problem. Invariants: the configuration reader accepts
-// the resulting document; an edit is applied completely or not at all.
+// whole document after each edit. If it finds an error, the form shows this error as its problem. Invariants: the configuration reader
+// accepts the resulting document; an edit is applied completely or not at all.
 
 import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -23,7 +23,7 @@ import { sectionRefOf } from './forms.ts';
 import { configOf, type FormScreen, notice, pushPopup, type State } from './state.ts';
 import { type Step, step } from './step.ts';
 
-/** The new document, or the form with the reason why it was not accepted. */
+/** The new document; or, if the form was not accepted, the form with the reason. */
 export type Accepted = { readonly document: IniDocument } | { readonly form: Form };
 
 export function acceptForm(state: State, { purpose, form }: FormScreen): Accepted {
@@ -92,8 +92,8 @@ function valuesOf(form: Form): KeyValues {
 }
 
 /**
- * Returns the interfaces of this machine that can be added to the file. Omits the loopback and the interfaces that are already in the file,
- * and returns only as many as keep the file within INTERFACES_MAX interfaces.
+ * Returns the interfaces of this machine that can be added to the file. If the file cannot hold all the others (INTERFACES_MAX), returns
+ * only those that fit.
  */
 export function missingInterfaces(state: State): readonly MachineInterface[] {
   const { interfaces } = configOf(state);

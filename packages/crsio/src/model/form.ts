@@ -1,5 +1,5 @@
-// A form as an immutable value, with its fields, the buttons below them, and the focus. The schema says which values a field accepts;
-// form-to-document.ts checks relations between fields and decides where values are written. Invariant: a form is accepted only if every
+// A form as an immutable value, with its fields, the buttons below them, and the focus. The schema says which values a field accepts.
+// form-to-document.ts checks relations between fields and writes the values to the document. Invariant: a form is accepted only if every
 // field is valid by itself.
 
 import type { KeyEntry } from '@rsio/common/config/schema/schema';

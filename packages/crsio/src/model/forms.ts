@@ -13,7 +13,7 @@ import { configOf, type FormScreen, type State } from './state.ts';
 const schema = SCHEMA.rscltcfg;
 type NamedSection = 'interface' | 'namespace' | 'server';
 
-/** Keys whose fields are always shown. The other fields appear if one of them is set, or if the user chooses "More settings". */
+/** Keys whose fields are always shown. The other fields are hidden at first unless one of them is set; "More settings" shows them. */
 const FIRST_KEYS: Readonly<Record<NamedSection, readonly string[]>> = {
   interface: ['address'],
   namespace: ['namespaceid', 'nodename', 'nodekey', 'namespacekey'],
@@ -24,7 +24,7 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
   return { kind: 'form', purpose, form: formFor(state, purpose) };
 }
 
-/** Returns the section that a form changes; null if the form creates a new section or, like `explore`, has no section. */
+/** Returns the section that a form changes. Returns null if the form creates a new section, or has no section, like `explore`. */
 export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':
@@ -123,7 +123,7 @@ function freeName(state: State, prefix: string): string {
   return `${prefix}${number}`;
 }
 
-/** Suggests the addresses of this machine that no interface in the file uses. Loopback addresses are never suggested. */
+/** Suggests addresses of this machine that are not yet in the file. Loopback addresses are never suggested. */
 export function addressOffers(state: State): readonly Offer[] {
   const taken = new Set(configOf(state).interfaces.map((each) => each.address));
   return state.machine

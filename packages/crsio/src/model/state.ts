@@ -1,6 +1,6 @@
 // The whole state of crsio as one value, including the edited document, the stack of screens, and the popups above the top screen.
-// update.ts computes the next state; pages/ and view/ show it. Invariants: the configuration reader accepts the document at all times, so
-// that it can always be saved; the initial content of a new file does not count as an unsaved change.
+// update.ts computes the next state; pages/ and view/ show it. Invariants: the configuration reader always accepts the document, so that
+// the user can save at any time; the initial content of a new file does not count as an unsaved change.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
@@ -78,7 +78,7 @@ export interface SearchScreen {
 export interface ServerOutcome {
   readonly server: string;
   readonly address: string;
-  /** Name of the section for this interface, new or existing; null if the interface is left out. */
+  /** Name of the new or existing section for this interface; null if the interface gets no section. */
   readonly section: string | null;
   readonly isNew: boolean;
   /** Results of probing this interface, or the reason why it was not probed. */
@@ -144,7 +144,7 @@ export interface State {
   readonly startCommand: string;
   readonly size: Size;
   readonly document: IniDocument;
-  /** Text of the document without unsaved changes: the text last read or saved or, for a new file, the initial content. */
+  /** The document's text without the unsaved changes: what was last read or saved or, for a new file, the initial content. */
   readonly clean: string;
   readonly stored: StoredFile;
   readonly machine: readonly MachineInterface[];
@@ -156,8 +156,8 @@ export interface State {
   /** Not null while the file is being written or rsiod is reloading it. */
   readonly saving: { readonly isLeaving: boolean } | null;
   /**
-   * Addresses of the servers that the user chose to log in to, by namespaceid. A search for the servers of a namespace also asks these
-   * addresses directly.
+   * Addresses of the servers that the user chose to log in to, by namespaceid. A search for the servers of a namespace sends requests to
+   * these addresses as well as broadcasts.
    */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
   /**
@@ -200,7 +200,7 @@ export function configOf(state: State): RscltConfig {
   return parseRscltConfig(printIni(state.document), state.configFile);
 }
 
-/** True if leaving now would lose changes. */
+/** True if the user would lose changes by leaving crsio now. */
 export function isUnsaved(state: State): boolean {
   return printIni(state.document) !== state.clean || isFormTouched(state);
 }
@@ -210,8 +210,8 @@ export function isFormTouched(state: State): boolean {
 }
 
 /**
- * Returns the initial state of a session, which shows the menu. `stored` must be a file that the configuration reader accepts, or one that
- * does not exist.
+ * Returns the initial state of a session; its only screen is the menu. `stored` is either a file that the configuration reader accepts, or
+ * a file that does not exist.
  */
 export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'startCommand' | 'stored' | 'size'>): State {
   const document = documentIn(given.stored);
@@ -229,7 +229,7 @@ export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'sta
   };
 }
 
-/** The popup that reports a read-only file. This popup is shown at the start and whenever the user tries to change something. */
+/** The popup that reports a read-only file. It is shown at the start, and whenever the user tries to change something. */
 export function readOnlyNotice(file: string): Popup {
   return notice(
     'Read-only',

@@ -1,6 +1,6 @@
 // Input and output of an update: the model receives an action, and returns the next state with the effects that effects.ts must execute.
 // Invariants: an action says what happened, never what to do next; an effect contains everything that it needs; effects are started in
-// order. `run` identifies the effect that an action belongs to.
+// order. `run` is the number of the run that an action belongs to.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';

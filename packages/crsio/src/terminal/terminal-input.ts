@@ -59,7 +59,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
 };
 const PASTE_BEGINS = '[200~';
 const PASTE_ENDS = '[201~';
-/** An Escape key press that is followed by the start of another key's sequence. */
+/** An Escape key press and, directly after it, the start of another key's sequence. */
 const ESCAPED_CODES = ['\x1b\x1b[', '\x1b\x1bO'];
 
 export class TerminalInput {

@@ -25,7 +25,7 @@ export interface World {
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
-  /** Simulates the attempt to identify, over TCP, the server at an address that did not answer exploration. */
+  /** Returns the result of identifying the server over TCP; called for addresses that did not answer the exploration. */
   ask: (address: string) => IdentifiedServer;
   /** The error that saving throws; null if saving succeeds. */
   saveError: RsError | null;

@@ -75,7 +75,7 @@ const EDITS: readonly Command['do'][] = [
   'overwrite',
 ];
 
-/** True if the command can change the document or the file, so that it is refused while the file is read-only. */
+/** True if the command can change the document or the file. Such a command is refused while the file is read-only. */
 function isEdit(command: Command): boolean {
   return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
 }
@@ -161,7 +161,7 @@ function explore(state: State, { form }: FormScreen): Step {
   });
 }
 
-/** Saves the document after accepting an open form; if the form is not accepted, nothing is saved. */
+/** Accepts the open form, if there is one, and then saves the document. If the form is not accepted, nothing is saved. */
 function saveAll(state: State, isLeaving: boolean): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, isLeaving);

@@ -1,5 +1,6 @@
-// Saves and rereads the file, and leaves crsio. A step that would lose unsaved changes asks the user first. Invariant: a file that another
-// program changed is overwritten only after the user has seen the difference and has agreed to overwrite the file.
+// Handles the commands to save the file, to read it again and to leave crsio. A step that would lose unsaved changes asks the user first.
+// Invariant: a file that another program changed is overwritten only after the user has seen the difference and has agreed to overwrite the
+// file.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -52,8 +53,8 @@ export function notSaved(state: State, failure: Failure, theirs: StoredFile | nu
 }
 
 /**
- * Continues after the file has been written and rsiod has been asked to reload it. After "Save and leave", crsio exits at this point unless
- * the reload failed.
+ * Continues after the file has been written and rsiod has answered the request to reload it. After "Save and leave", crsio exits at this
+ * point unless the reload failed.
  */
 export function reloaded(before: State, outcome: ReloadOutcome): Step {
   const saved = `Saved ${before.configFile}`;

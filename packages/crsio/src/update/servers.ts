@@ -1,6 +1,7 @@
 // Adds the sections that a search for servers yields: one [server] section for each usable interface of a server. A section is named
-// SERVER-N, where N is the interface's position in the server's list, or the next number that is free. Pure. Existing sections do not
-// change. Invariant: every interface of every server has an outcome, which names its section or gives the reasons why it has none.
+// SERVER-N, where N is the interface's position in the server's list. If that name is taken, N is the next free number. Pure. Existing
+// sections do not change. Invariant: every interface of every server has an outcome, which names its section or gives the reasons why it
+// has none.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
@@ -59,7 +60,7 @@ function sentencesOf(searched: SearchedServer, offered: OfferedInterface): strin
   return [...reportsOf(searched, offered).map(reportSentence), ...reasons.map(({ reason }) => reason)];
 }
 
-/** Returns the `port` key for the section, or no key if the other sections already imply that port. */
+/** Returns the `port` key for the section. Returns no key if every client interface would use that port anyway. */
 function portKey(config: RscltConfig, namespace: ClientNamespaceConfig, { port }: OfferedInterface): { readonly port?: string } {
   const ports = config.interfaces.map((local) => targetPort(config, namespace, { port: null }, local));
   return ports.every((each) => each === port) ? {} : { port: String(port) };

@@ -17,7 +17,7 @@ interface Line {
   readonly style: 'plain' | 'bold' | 'inverse' | 'problem';
 }
 
-/** `focus`: index among the rows that can be chosen; if no row can be chosen, `focus` is the first visible line. */
+/** `focus` is an index among the rows that can be chosen. If no row can be chosen, `focus` is the index of the first visible line. */
 export function drawRows(canvas: Canvas, area: Area, rows: readonly Row[], focus: number, signs: Signs): void {
   const { columns, rows: height } = area.size;
   const targets = rows.filter(({ command }) => command !== null);

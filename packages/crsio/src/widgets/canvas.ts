@@ -23,7 +23,7 @@ export interface Run {
 }
 
 interface Cell {
-  /** A grapheme; '' in the second column of a wide grapheme. */
+  /** A grapheme; '' if this cell is the second column of a wide grapheme. */
   readonly text: string;
   readonly style: Style;
 }

@@ -1,6 +1,6 @@
-// The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. Timeouts, and the reaction
-// to a refusal, are the path's job. Invariant: `onWelcome` returns only if the server has proved that it knows K and, for a join, the
-// session's secret. The proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake.
+// The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The path handles timeouts
+// and reacts to refusals. Invariant: `onWelcome` returns only if the server has proved that it knows K and, for a join, the session's
+// secret. The proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -58,7 +58,7 @@ export class ClientHandshake {
   private transcript: Buffer = Buffer.alloc(0);
   private server = '';
   private joining: SessionToJoin | null = null;
-  /** Key of the mac in WELCOME: K, or J in the answer to a join. */
+  /** Key of the mac in WELCOME: J if this handshake joins a session, otherwise K. */
   private welcomeKey: Buffer;
 
   constructor(identity: ClientIdentity, random: RandomBytes) {
@@ -79,8 +79,8 @@ export class ClientHandshake {
 
   /**
    * Takes the frame that answers HELLO. The client does not check the namespaceid, because a server of another namespace has a different K
-   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, E_PROTOCOL if the frame is otherwise
-   * invalid, or the error that a REFUSE names.
+   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, and E_PROTOCOL if the frame is otherwise
+   * invalid. If the frame is a REFUSE, throws the error given in it.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
@@ -121,8 +121,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, E_PROTOCOL if the frame is invalid, or the error
-   * that a REFUSE names.
+   * Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, and E_PROTOCOL if the frame is invalid. If the
+   * frame is a REFUSE, throws the error given in it.
    */
   onWelcome(frame: Buffer): Welcome {
     this.leave('proved');
@@ -170,7 +170,7 @@ export class ClientHandshake {
     throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode, proved });
   }
 
-  /** Called at the start of each step. Marks the handshake as over, so that a step that throws ends it. */
+  /** Called at the start of each step. Marks the handshake as over until the step succeeds, so that no step can follow one that threw. */
   private leave(expected: Stage): void {
     assert(this.stage === expected, `Client handshake: step of stage ${expected} in stage ${this.stage}`);
     this.stage = 'over';

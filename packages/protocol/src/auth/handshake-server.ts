@@ -28,7 +28,9 @@ export interface ServerIdentity {
 /** Returns the key text of a node, or null if the name is unknown. */
 export type NodeLookup = (node: string) => string | null;
 
-/** Returns the secret of a session between `node` and this server, or null if there is no such session or it belongs to another node. */
+/**
+ * Returns the secret of a session between `node` and this server. Returns null if the session does not exist or belongs to another node.
+ */
 export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
 /** Limit that applies to a node that has sent too many wrong proofs. */
@@ -75,8 +77,8 @@ interface ProvenBase {
 }
 
 /**
- * A client that has proved itself. The client either begins a session, whose secret the listener keeps for later joins, or joins the
- * session in `proof.session`.
+ * A client that has proved itself. The client either joins the session in `proof.session`, or begins a new session. The listener keeps the
+ * secret of a new session for later joins.
  */
 export type Proven =
   | (ProvenBase & { readonly kind: 'new'; readonly sessionSecret: Buffer })
@@ -162,11 +164,11 @@ export class ServerHandshake {
     return { key: baseKey(nodekey ?? nobodysKey, this.identity.serverkey, this.identity.namespaceid), isNodeKnown: nodekey !== null };
   }
 
-  // A join carries two macs, under J and under K. The key J depends on the session's secret, which is lost with the session. With the mac
-  // under J alone, the server could not verify a PROOF for a lost session, and would have to send E_NO_SESSION to any peer that asks. Every
-  // PROOF therefore ends in a mac under K that covers everything before it. The server sends E_NO_SESSION only to a node whose mac under K
-  // is valid. The mac under J then distinguishes the process that began the session from another process with the same nodekey. A failure
-  // of either mac counts towards the attempt limit.
+  // A join carries two macs, under J and under K. The key J depends on the session's secret, which the server forgets when the session is
+  // lost. If a join carried only the mac under J, the server could not verify a PROOF for a lost session. It would have to send
+  // E_NO_SESSION to any peer that asks. Every PROOF therefore ends in a mac under K that covers everything before it. The server sends
+  // E_NO_SESSION only to a node whose mac under K is valid. The mac under J then distinguishes the process that began the session from
+  // another process with the same nodekey. A failure of either mac counts towards the attempt limit.
   private joinSession(
     agreed: Agreed,
     proof: Proof,
@@ -195,7 +197,7 @@ export class ServerHandshake {
 
   /**
    * True if the PROOF joins the node's current session. The result reveals nothing about K, because a guess of K does not yield J. If the
-   * node has no session, a random secret is used, so that the server takes the same steps in both cases.
+   * node has no session, a random secret takes its place, so that the server takes the same steps with and without a session.
    */
   private isLivingJoin({ key, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
     const messageBytes = Math.max(proven.length - MAC_BYTES, 0);

@@ -6,11 +6,14 @@ const KIB = 1024;
 /** Largest body of a message that is accepted before the proof. */
 export const HANDSHAKE_MESSAGE_MAX_BYTES = 2 * KIB;
 
-/** Time that the server allows from accept to PROOF, and that the client allows from the PROOF of a new session to WELCOME. */
+/**
+ * Time that the server allows from accepting the connection to PROOF. The client allows the same time from the PROOF of a new session to
+ * WELCOME.
+ */
 export const PROOF_TIMEOUT_MS = 5_000;
 /**
- * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session; short, because the server sends both without any work in
- * between. The client doubles the time after each timeout.
+ * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session. It is short, because the server sends both without any
+ * work in between. The client doubles the time after each timeout.
  */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
 /**
@@ -26,7 +29,7 @@ export const FAILED_PROOF_EACH_MS = 3_000;
 export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;
 /**
- * Maximum number of entries in the table of each limit on wrong proofs. When a table is full, a new entry replaces the entry that is
- * closest to its full allowance, and starts with the remaining allowance of the replaced entry.
+ * Maximum number of entries in the table of each limit on wrong proofs. When a table is full, a new entry replaces the one that is closest
+ * to its full allowance. The new entry starts with the allowance that the old one had left.
  */
 export const FAILED_PROOFS_REMEMBERED_MAX = 4096;

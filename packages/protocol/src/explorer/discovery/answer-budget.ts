@@ -26,7 +26,7 @@ interface Source {
 export class AnswerBudget {
   private readonly unknown = new TokenBucket({ atOnce: DISCOVERY_BURST, eachMs: SECOND_MS / DISCOVERY_RATE });
   private readonly known = new TokenBucket({ atOnce: DISCOVERY_BURST_KNOWN, eachMs: SECOND_MS / DISCOVERY_RATE_KNOWN });
-  /** Sources in the order of their last request, the oldest first. */
+  /** Sources, ordered by the time of their last request; the source that has been silent longest comes first. */
   private readonly sources = new Map<string, Source>();
 
   /** Number of sources remembered. */

@@ -53,7 +53,9 @@ export type DiscoveryDrop = 'foreign' | 'truncated' | 'oversized' | 'version' | 
 
 export type Signature = 'none' | 'right' | 'wrong';
 
-/** A decoded datagram. `signature` is also `wrong` if the datagram is signed but there is no key to check it. */
+/**
+ * A decoded datagram. `signature` is `wrong` if the check of the mac fails, or if the datagram is signed but there is no key for the check.
+ */
 export type DiscoveryDatagram =
   | { readonly kind: 'discover'; readonly message: Discover; readonly signature: Signature }
   | { readonly kind: 'offer'; readonly message: Offer; readonly signature: Signature }

@@ -1,6 +1,6 @@
-// Answers discovery datagrams: returns the bytes of an answer, or counts why there is none. This module opens no sockets; the server passes
-// the datagrams to it. Invariants: an answer is never larger than its request; the rate of answers is limited for each address and in
-// total; the memory for addresses is bounded.
+// Answers discovery datagrams: returns the bytes of an answer, or counts the reason for returning none. This module opens no sockets; the
+// server passes the datagrams to it. Invariants: an answer is never larger than its request; the rate of answers is limited for each
+// address and in total; the memory for addresses is bounded.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import { chooseVersion, PROTOCOL_VERSIONS } from '../../wire/features.ts';
@@ -77,8 +77,8 @@ export class DiscoveryResponder {
     if (explore === 'signed' && received.signature !== 'right') return 'signature';
     if (namespaceid !== null && namespaceid !== offered.namespaceid) return 'namespace';
     if (answerBytes > datagram.length) return 'answer-too-large';
-    // A correct signature makes a source known. Signed requests have a budget of their own, apart from unsigned requests from the same
-    // address.
+    // A correct signature makes a source known. Signed requests have a budget of their own, so that unsigned requests from the same address
+    // cannot use it up.
     const isSigned = received.signature === 'right';
     const source = isSigned ? `signed ${from}` : from;
     if (!this.budget.mayAnswer(source, isSigned || this.isKnown(from), nowMs)) return 'rate';

@@ -19,7 +19,7 @@ export interface ExploreOptions {
   readonly locals: readonly ExploreLocal[];
   /** UDP port of the namespace, used for broadcasts. */
   readonly port: number;
-  /** Addresses that are asked in addition to the broadcasts, each from every local address of the same family. */
+  /** Addresses to which requests are sent in addition to the broadcasts. Each is asked from every local address of the same family. */
   readonly targets: readonly DatagramPeer[];
   /** Key that signs requests and answers; null if requests are unsigned and unsigned answers are accepted. */
   readonly namespacekey: string | null;
@@ -30,7 +30,7 @@ export interface ExploreOptions {
   readonly random: RandomBytes;
   /** Duration of the exploration; DISCOVERY_WAIT_MS by default. */
   readonly durationMs?: number;
-  /** Called when a server is found, and again for each further pair of addresses that reaches it. */
+  /** Called when a server is found, and again for each further pair of addresses over which it answers. */
   readonly onFound?: (server: FoundServer) => void;
 }
 

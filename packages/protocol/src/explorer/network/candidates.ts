@@ -1,7 +1,7 @@
 // Pairs client interfaces with server interfaces as candidate paths, and gives a reason for each interface left out. Pure. Interfaces on a
 // common subnet are paired. If no two interfaces share a subnet, the i-th interface of the client is paired with the i-th interface of the
-// server. The choice `all` pairs every client interface with every server interface. Invariant: every interface is in a candidate or has a
-// reason.
+// server. The choice `all` pairs every client interface with every server interface. Invariant: every interface is in a candidate or is
+// left out with a reason.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 

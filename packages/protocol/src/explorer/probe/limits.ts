@@ -24,8 +24,8 @@ export const PROBE_PINGS = 8;
 /** Duration of a burst; a probe sends one burst in each direction. */
 export const PROBE_BURST_MS = 200;
 /**
- * A burst keeps in flight as many bytes as the path can move in this time plus one round trip, at the rate measured so far. The minimum is
- * PROBE_AHEAD_MIN_BYTES, or the window if that is smaller.
+ * A burst keeps a certain number of bytes in flight: what the path can move in this time plus one round trip, at the rate measured so far.
+ * The minimum is PROBE_AHEAD_MIN_BYTES, or the window if that is smaller.
  */
 export const PROBE_AHEAD_MS = 50;
 export const PROBE_AHEAD_MIN_BYTES = 64 * KIB;

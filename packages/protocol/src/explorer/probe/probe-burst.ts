@@ -41,8 +41,8 @@ export interface BurstSetting {
 const REQUESTS_AHEAD = 4;
 const DURATION_MIN_MS = 0.01;
 /**
- * Minimum transfer time as a share of the elapsed time. Round trips vary, so that subtracting one from the elapsed time could leave almost
- * nothing.
+ * The transfer time is taken to be at least this share of the elapsed time. Round trips vary, so that subtracting a round trip could leave
+ * almost nothing.
  */
 const MOVING_SHARE_MIN = 0.1;
 
