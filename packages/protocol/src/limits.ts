@@ -1,5 +1,6 @@
-// Asserts how the bounds of protocol's folders relate to each other and to the bounds of lower packages. The bounds themselves are in each
-// folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does not start.
+// Asserts the relations between the bounds of different protocol folders, and between these and the bounds of lower packages. The bounds
+// themselves are in each folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does
+// not start.
 
 import { assert } from '@rsio/common/lib/assert';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -33,7 +33,7 @@ export const RECEIVE_BUFFER_BYTES = 256 * KIB;
  */
 export const DIRECTION_FAIL_HEARTBEATS = 2;
 export const CONNECT_TIMEOUT_MS = 3_000;
-/** Time that a connection may take, after it was closed, to send its remaining output. */
+/** Time that a closed connection has for sending its remaining output. */
 export const LAST_WORDS_TIMEOUT_MS = 1_000;
 /** The server closes a path from which it has received nothing for this long. */
 export const SERVER_DEAD_AFTER_MS = 15_000;

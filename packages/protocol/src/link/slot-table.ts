@@ -33,7 +33,7 @@ interface Entry {
   lba: number;
   count: number;
   status: number;
-  /** Small result of a message request that must not be executed twice. */
+  /** Small result of a message request; kept because the request must not be executed twice. */
   result: Buffer | null;
   resultAux: number;
   startedMs: number;
@@ -131,7 +131,8 @@ export class SlotTable {
   }
 
   /**
-   * Like `finish`, but for a request executed within the call that received it. Only the path that brought the request is owed an answer.
+   * Like `finish`, for a request that is executed during the same call that received it. Only the path that brought the request is owed an
+   * answer.
    */
   finishAtOnce(slot: number, status: number): void {
     const entry = this.at(slot);
@@ -145,8 +146,8 @@ export class SlotTable {
 
   /**
    * Records that the client has abandoned the request with this tag. A request that has already arrived is completed normally. A request
-   * that has not arrived counts as answered with STALE, so that a late copy gets this answer and is not executed. Returns false for a tag
-   * that a correct client would not name.
+   * that has not arrived counts as answered with STALE, so that a late copy gets this answer and is not executed. Returns false if a
+   * correct client would never report this tag as abandoned.
    */
   abandon(slot: number, seq: number, handle: number): boolean {
     const entry = this.entries[slot];

@@ -45,7 +45,8 @@ class TcpTransport implements PathTransport {
 
   end(): void {
     this.isFinished = true;
-    // Use a separate timer. The socket's own timeout counts from the last byte, so a peer that keeps sending would postpone it forever.
+    // Use a separate timer. The socket's own timeout starts again at every byte, so that it would never expire while the peer keeps
+    // sending.
     const deadline = systemClock.after(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
     this.socket.once('close', () => deadline.cancel());
     this.socket.end(() => this.socket.destroy());
@@ -92,7 +93,7 @@ interface HandleSocketOptions {
 const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
 
 /**
- * Takes over a connected socket. This process must not have read from the socket yet, or must have paused the socket, for example with
+ * Takes over a connected socket. Either this process has not read from the socket yet, or the socket has been paused, for example with
  * `stopReading`. The caller must not use the socket any more. Reading begins in the next event-loop turn.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {

@@ -55,7 +55,7 @@ export class Decoder {
     return this.hasStopped;
   }
 
-  /** True unless a frame has been received in part. */
+  /** False while only a part of a frame has been received. */
   get isBetweenFrames(): boolean {
     return this.stashed === 0 && this.bodyBytes < 0;
   }
@@ -83,7 +83,7 @@ export class Decoder {
     this.releaseBody();
   }
 
-  /** Decodes nothing more, not even the rest of the current chunk. */
+  /** Stops decoding at once; the rest of the current chunk is dropped. */
   stop(): void {
     this.hasStopped = true;
     this.releaseBody();

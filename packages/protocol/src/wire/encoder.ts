@@ -1,6 +1,6 @@
-// Encodes frames and sends them in batches: the frames of one event go into a preallocated output buffer and leave in few sends. READ data
-// is written directly behind its header, between `beginIo` and `endIo`. Everything else is copied, so that the caller may reuse its memory
-// at once. Invariant: bytes of an output buffer are not overwritten while they are being sent.
+// Encodes frames and sends them in batches: the frames of one event are collected in a preallocated output buffer and sent together. READ
+// data is written directly behind its header, between `beginIo` and `endIo`. Everything else is copied, so that the caller may reuse its
+// memory at once. Invariant: bytes of an output buffer are not overwritten while they are being sent.
 
 import { crc32 } from 'node:zlib';
 import { assert } from '@rsio/common/lib/assert';
@@ -15,7 +15,10 @@ import {
 } from './limits.ts';
 import { writeIoHeader, writeMessageHeader } from './header.ts';
 
-/** Sends batches. `done` is called once, when the bytes have been written or the connection is closed; they may then be overwritten. */
+/**
+ * Sends batches. `done` is called once, when the bytes have been written or the connection is closed. Only then may their memory be
+ * overwritten.
+ */
 export interface BatchSender {
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void;
 }
@@ -49,7 +52,7 @@ export class Encoder {
   private readonly pool: OutputPool;
   private readonly onSent: () => void;
   private output: OutputBuffer | null = null;
-  /** The unsent bytes are output.bytes[start, position). */
+  /** Unsent are the bytes in output.bytes from `start` up to, but not including, `position`. */
   private start = 0;
   private position = 0;
   private underWayBytes = 0;

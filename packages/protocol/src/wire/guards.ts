@@ -1,6 +1,6 @@
-// A guard takes a value of unknown origin and returns it checked, or throws E_PROTOCOL with the name of the field and its required form.
-// message-codec.ts defines the fields of each message. Invariants: the result is bounded, has no control characters, and shares no memory
-// with the received object or the receive buffer; an error never repeats received data.
+// A guard checks a value of unknown origin. It returns the checked value, or throws E_PROTOCOL with the name of the field and the form
+// required. message-codec.ts defines the fields of each message. Invariants: the result is bounded, has no control characters, and shares
+// no memory with the received object or the receive buffer; an error never repeats received data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -13,7 +13,7 @@ export type Guard<T> = (value: unknown, field: string) => T;
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
 /**
- * True if a guard accepts a value from elsewhere, such as a state file. A value that is checked when it is read from a file cannot be
+ * True if a guard accepts a value from elsewhere, such as a state file. If a value is checked when it is read from a file, it cannot be
  * refused later when it is sent.
  */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
@@ -136,8 +136,8 @@ export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guar
 }
 
 /**
- * Takes a decoded map, or a message that is to be encoded, and returns an object with the fields of `schema` in their order. Unknown
- * fields, which a newer peer may send, are omitted.
+ * Takes a decoded map, or a message that is to be encoded. Returns an object that has the fields of `schema`, in the order of `schema`.
+ * Unknown fields, which a newer peer may send, are omitted.
  */
 export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
   const fields = Object.entries<Guard<unknown>>(schema).map(([key, guard]) => ({ key, guard, suffix: `${separator}${key}` }));

@@ -57,8 +57,8 @@ export const SESSION_ID_BYTES = 16;
 
 // --- processes
 /**
- * Largest instance number of a client. To mark an instance as replaced, the server stores the next higher number, which must also be exact
- * in a double.
+ * Largest instance number of a client. To mark an instance as replaced, the server stores the next higher number. A double must represent
+ * this number exactly, too.
  */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
 

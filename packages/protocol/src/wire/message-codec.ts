@@ -1,6 +1,6 @@
 // Encodes and decodes the bodies of message frames. Each message has a schema, and the order of its fields is their order on the wire. The
-// module encoder.ts writes the headers of frames. Invariants: both directions use the same guards, so that nothing is sent that a peer
-// would refuse, and received values have the required form. An error names the field and never repeats its content.
+// module encoder.ts writes the headers of frames. Invariants: encoding and decoding use the same guards, so that nothing is sent that a
+// peer would refuse, and received values have the required form. An error names the field and never repeats its content.
 
 import { Packr } from 'msgpackr';
 import { assert } from '@rsio/common/lib/assert';
@@ -210,14 +210,14 @@ const listAnswer = codec<ListAnswer>('LIST answer', {
 export const decodeListAnswer = listAnswer.decode;
 
 /**
- * Returns the bodies of the frames that answer a LIST, each of at most MESSAGE_MAX_BYTES. All frames but the last must be sent with the
- * flag MORE. Only the first body has the interfaces; the client concatenates the lists of volumes.
+ * Returns the bodies of the frames that answer a LIST. Each body has at most MESSAGE_MAX_BYTES. All frames but the last must be sent with
+ * the flag MORE. Only the first body has the interfaces; the client concatenates the lists of volumes.
  */
 export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   const bodies: Buffer[] = [];
   let part: ListAnswer = { ...answer, volumes: [] };
   let volumes: VolumeEntry[] = [];
-  // Add two bytes, because the count of a longer list takes two bytes more.
+  // Add two bytes: the count of the volumes is encoded in one byte here, and in three bytes once the list is longer.
   let filledBytes = listAnswer.encode(part).length + 2;
   for (const entry of answer.volumes) {
     const entryBytes = pack(volume, 'LIST answer: volume', entry).length;

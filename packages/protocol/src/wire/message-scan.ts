@@ -1,7 +1,7 @@
-// Scans the MessagePack of a received body before it is decoded, and returns where the first value ends, or that it is invalid. After the
-// scan, the guards check the fields of the decoded body. Invariant: an accepted body has only maps with text keys, arrays, text, bytes,
-// numbers, booleans and nil, is at most MESSAGE_DEPTH_MAX deep, and claims no more bytes than it has. Extension types are refused, because
-// a general decoder would build errors, patterns and record readers from a peer's bytes.
+// Scans the MessagePack of a received body before it is decoded. Returns the offset at which the first value ends, or -1 if the value is
+// invalid. After the scan, the guards check the fields of the decoded body. Invariant: an accepted body has only maps with text keys,
+// arrays, text, bytes, numbers, booleans and nil. It is at most MESSAGE_DEPTH_MAX deep, and every value ends within the body. Extension
+// types are refused, because a general decoder would build errors, patterns and record readers from a peer's bytes.
 
 import { MESSAGE_DEPTH_MAX } from './limits.ts';
 
@@ -42,7 +42,7 @@ function isText(type: number): boolean {
   return (type >= 0xa0 && type <= 0xbf) || (type >= 0xd9 && type <= 0xdb);
 }
 
-/** Returns the offset after the first value of bytes[start, end), or -1 if it is not a permitted value. */
+/** Returns the offset of the byte after the first value of bytes[start, end), or -1 if the value is invalid. */
 export function scanValue(bytes: Buffer, start: number, end: number): number {
   return scan(bytes, start, end, 0);
 }
@@ -65,8 +65,7 @@ function scan(bytes: Buffer, at: number, end: number, depth: number): number {
 
 function scanEntries(bytes: Buffer, at: number, end: number, count: number, isMap: boolean, depth: number): number {
   if (depth === MESSAGE_DEPTH_MAX) return WRONG;
-  // The count may claim anything, but the loop is bounded, because each entry takes at least one byte, and the first missing entry ends the
-  // loop.
+  // A forged count cannot prolong the loop: each entry takes at least one byte, and the first missing entry ends the loop.
   let next = at;
   for (let entry = 0; entry < count && next !== WRONG; entry++) {
     if (isMap) {

@@ -1,5 +1,5 @@
 // Status numbers of answers, each with one errno and one sentence. Numbers are never reused. Each frontend maps the statuses to its own
-// error numbers (NBD has fewer of them). Code that knows which object failed writes a more specific sentence.
+// error numbers (NBD has fewer of them). A more specific sentence comes from code that knows the failed object.
 
 export const STATUS = {
   OK: 0,

@@ -32,7 +32,7 @@ interface Waiting {
   readonly fail: (error: RsError) => void;
 }
 
-/** Number of random bytes in a node name that no server knows. A server sends CHALLENGE whether it knows the name or not. */
+/** Number of random bytes in a node name that no server knows. A server sends CHALLENGE even if it does not know the name. */
 const ANONYMOUS_NAME_BYTES = 6;
 const ANONYMOUS = { nodekey: '', serverkey: null };
 
@@ -100,8 +100,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Performs the handshake from PROOF to WELCOME. `greet` must have been called with login data before. Rejects with the codes of `greet`,
-   * or with E_AUTH.
+   * Performs the handshake from PROOF to WELCOME. May be called only after `greet`, which must have been given login data. Rejects with the
+   * codes of `greet`, or with E_AUTH.
    */
   async prove(): Promise<Welcome> {
     const handshake = this.handshake;
@@ -128,8 +128,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Passes frames to the receiver that `takerFor` creates, until the receiver calls `resolve`. Rejects if the receiver throws or the
-   * connection ends. Rejects with E_TIMEOUT and the text `silence` if no frame arrives for PROBE_ANSWER_TIMEOUT_MS.
+   * Calls `takerFor` to create a receiver, and passes frames to this receiver until it calls `resolve`. Rejects if the receiver throws or
+   * the connection ends. Rejects with E_TIMEOUT and the text `silence` if no frame arrives for PROBE_ANSWER_TIMEOUT_MS.
    */
   async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameReceiver): Promise<T> {
     if (this.closedBy !== null) throw this.closedBy;

@@ -14,9 +14,12 @@ import type { DatagramPeer, DatagramSocket, DatagramSockets } from '../network/d
 import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
 
 export interface MtuResult {
-  /** Largest MTU that got through; null if the server does not answer our discovery datagrams, or if routers make the result uncertain. */
+  /**
+   * Largest MTU that got through. Null if the server does not answer our discovery datagrams, or if every size got through a path with
+   * routers.
+   */
   readonly bytes: number | null;
-  /** First MTU that was tried and did not get through, at most the interface's own MTU; null if there is none or it is unknown. */
+  /** First tried MTU that did not get through, at most the interface's own MTU; null if all got through or the result is unknown. */
   readonly failedBytes: number | null;
 }
 
@@ -46,7 +49,7 @@ export async function measureMtu(
       if (!(await asker.goesThrough(size))) return bytes === null ? UNKNOWN : { bytes, failedBytes: size };
       bytes = size;
     }
-    // If every size got an answer, the kernel may have fragmented the datagrams because a router once reported a smaller MTU.
+    // A router may have reported a smaller MTU earlier. The kernel then fragments the datagrams, so that every size gets an answer.
     return isOnLink(candidate) ? { bytes, failedBytes: null } : UNKNOWN;
   } finally {
     asker.close();
@@ -84,7 +87,7 @@ class MtuAsker {
 
   async goesThrough(mtuBytes: number): Promise<boolean> {
     this.sizeBytes = Math.min(mtuBytes - DATAGRAM_HEADERS_BYTES, DATAGRAM_MAX_BYTES);
-    // On a link without routers, try again, because a missing answer may be a random loss.
+    // On a link without routers, try again, because the loss may have been random.
     for (let attempt = 0; attempt < this.tries; attempt++) if (await this.ask()) return true;
     return false;
   }

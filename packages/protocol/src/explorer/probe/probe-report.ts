@@ -42,8 +42,9 @@ export interface ProbeExpectation {
   readonly namespaceid: number | null;
   readonly serverid: number | null;
   /**
-   * True if only a discovery datagram names the address. If `isNamed` is true, the authenticated server must itself list the address.
-   * Without this check, a machine that relays all traffic could pass as the server, and could read and modify the data on that path.
+   * True if the address is known only from a discovery datagram. If `isNamed` is true, the authenticated server must itself list the
+   * address. Without this check, a machine that relays all traffic could pass as the server, and could read and modify the data on that
+   * path.
    */
   readonly isNamed?: boolean;
 }
@@ -56,7 +57,7 @@ export interface ProbePorts {
   readonly sockets: DatagramSockets | null;
   /** The namespacekey for the discovery datagrams that measure the MTU. */
   readonly namespacekey: string | null;
-  /** The interfaces of this machine; `counters` reads the byte counters of its devices, by device name. */
+  /** The interfaces of this machine. `counters` returns the byte counters of every device, by device name. */
   readonly machine: readonly MachineInterface[];
   readonly counters: () => ReadonlyMap<string, ByteCounters>;
 }
@@ -105,7 +106,7 @@ export interface ProbeReport {
 
 export interface Examination {
   readonly reports: readonly ProbeReport[];
-  /** Interfaces that are in no candidate, with the reasons. */
+  /** Interfaces that are in no candidate, each with the reason. */
   readonly leftOut: readonly LeftOut<ProbeLocal, ProbeRemote>[];
   readonly findings: readonly Finding[];
 }

@@ -1,7 +1,7 @@
 // Probes one candidate path: reachability, handshake, round trip, rate in both directions, MTU, and the device that really carries the
 // data. Linux's routing chooses the device that carries the data, and the byte counters show which one it is. The module examine.ts pairs
-// the interfaces. Invariants: a probe never becomes a path or a session, and ends in bounded time. The report includes every failure
-// besides the measurements, and names a device only if the counters show that it carried the data.
+// the interfaces. Invariants: a probe never becomes a path or a session, and ends in bounded time. The report includes the measurements and
+// every failure. It names a device only if the counters show that the device carried the data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -185,9 +185,9 @@ type Counters = ReadonlyMap<string, ByteCounters>;
 const CARRIED_SHARE = 0.5;
 
 /**
- * Returns the device whose counter shows the burst of `bytes`. Several counters may show it, such as those of a bridge and its card. The
- * result is then `expected` if it is among these devices, otherwise the device whose counter grew most. Returns null if no counter shows
- * the burst.
+ * Returns the device that carried the burst of `bytes`, according to its byte counter. Several counters may show the burst, such as those
+ * of a bridge and its card. The result is then `expected` if it is among these devices, otherwise the device whose counter grew most.
+ * Returns null if no counter shows the burst.
  */
 export function carrierOf(
   direction: keyof ByteCounters,
