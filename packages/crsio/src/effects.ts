@@ -34,7 +34,7 @@ export interface Ports {
   exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
   /** Identifies the server at one address over TCP. */
   identify(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
-  /** Probes this server: every candidate pair consists of a client interface and an interface of the server. */
+  /** Probes a server over every candidate pair. A pair is a client interface and an interface of the server. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
   /** Throws E_SYSTEM if rsiod does not start. */
@@ -155,7 +155,7 @@ async function search(
     });
     done.push({ server, examination });
   }
-  // Drop the findings about addresses that did not answer over UDP: the attempts over TCP have produced findings of their own.
+  // Drop the findings about addresses that did not answer over UDP, because these addresses have been tried over TCP since.
   const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
   const onTheWay = done.flatMap(({ examination }) => [
     ...examination.findings,

@@ -1,5 +1,5 @@
-// Defines the commands of the user as data. The user chooses a list line, an action (F7) or an answer to a question, and perform.ts
-// executes the corresponding command. Invariant: a command refers to objects by their names in the file, never by a position on the screen.
+// Represents the user's commands as data. The user chooses a list line, an action (F7) or an answer to a question, and perform.ts executes
+// the corresponding command. Invariant: a command refers to objects by their names in the file, never by a position on the screen.
 
 /** The purpose of a form. A form whose `name` is null creates a new section. */
 export type FormPurpose =

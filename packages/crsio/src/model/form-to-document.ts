@@ -92,8 +92,8 @@ function valuesOf(form: Form): KeyValues {
 }
 
 /**
- * Returns the interfaces of this machine that can be added to the file. If the file cannot hold all the others (INTERFACES_MAX), returns
- * only those that fit.
+ * Returns the interfaces of this machine that can be added to the file. Omits the loopback and the interfaces that are already in the file.
+ * If the file cannot hold all the rest (INTERFACES_MAX), returns only the first of them.
  */
 export function missingInterfaces(state: State): readonly MachineInterface[] {
   const { interfaces } = configOf(state);

@@ -24,7 +24,7 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
   return { kind: 'form', purpose, form: formFor(state, purpose) };
 }
 
-/** Returns the section that a form changes. Returns null if the form creates a new section, or has no section, like `explore`. */
+/** Returns the section that a form changes. Returns null if the form creates a new section, or if it has no section (`explore`). */
 export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':

@@ -16,7 +16,7 @@ import type { Size } from '../widgets/canvas.ts';
 import type { Command, ExploreRequest, FormPurpose } from './command.ts';
 import { type Form, isTouched } from './form.ts';
 
-/** An error from an effect, in the form that is shown to the user. */
+/** An error from an effect, as shown to the user. */
 export interface Failure {
   readonly code: string;
   readonly message: string;
@@ -156,8 +156,8 @@ export interface State {
   /** Not null while the file is being written or rsiod is reloading it. */
   readonly saving: { readonly isLeaving: boolean } | null;
   /**
-   * Addresses of the servers that the user chose to log in to, by namespaceid. A search for the servers of a namespace sends requests to
-   * these addresses as well as broadcasts.
+   * Addresses of the servers that the user chose to log in to, by namespaceid. In addition to broadcasting, a search for the servers of a
+   * namespace asks these addresses directly.
    */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
   /**

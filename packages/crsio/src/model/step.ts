@@ -23,7 +23,7 @@ export function step(state: State, ...effects: readonly Effect[]): Step {
 }
 
 export type Effect =
-  /** Writes the file. `before` is the fingerprint that the file must have; null if the file must not exist. */
+  /** Writes the file. `before` is the fingerprint that the file must still have; null if the file must not exist yet. */
   | { readonly kind: 'save'; readonly text: string; readonly before: FileFingerprint | null }
   | { readonly kind: 'read-file' | 'reload-daemon' | 'look-at-machine' | 'start-daemon' }
   | { readonly kind: 'explore'; readonly run: number; readonly config: RscltConfig; readonly request: ExploreRequest }

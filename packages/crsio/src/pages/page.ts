@@ -26,7 +26,7 @@ export interface Page {
   readonly rows: readonly Row[];
   /** The actions that F7 offers. */
   readonly actions: readonly Choice[];
-  /** Suggests the next step; shown below the page. */
+  /** A suggestion for the next step; shown below the page. */
   readonly hint: string;
   readonly help: HelpText;
 }

@@ -66,7 +66,9 @@ export class TerminalInput {
   #pasted: string | null = null;
   #half = '';
 
-  /** Returns the inputs that this event completes: none, one, or (if Escape and another key arrived in one read) two. */
+  /**
+   * Returns the inputs that are complete with this event: none, one or two. There are two if Escape and another key arrived in one read.
+   */
   take(character: string | undefined, event: KeyEvent | undefined): readonly Input[] {
     const input = this.#take(character, event);
     if (input === null) return [];

@@ -20,7 +20,7 @@ export function foundServer(...addresses: readonly string[]): FoundServer {
   };
 }
 
-/** Returns a report on a pair of interfaces that works or, if `failure` is not null, fails for the reason in `failure`. */
+/** Returns a report on a pair of interfaces. The pair works or, if `failure` is not null, fails for the reason in `failure`. */
 export function probeReport(local: string, remote: string, failure: string | null = null): ProbeReport {
   return {
     candidate: {

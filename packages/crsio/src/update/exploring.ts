@@ -1,5 +1,5 @@
-// Updates the screens of a search for namespaces, of a search for the servers of one namespace, and of the path test. Each screen shows
-// results as they arrive. Invariant: a screen that the user has left receives no more results.
+// Updates three kinds of screens: the search for namespaces, the search for the servers of one namespace, and the path test. Each screen
+// shows results as they arrive. Invariant: a screen that the user has left receives no more results.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
@@ -53,8 +53,8 @@ export function explored(state: State, run: number, { servers, findings }: Explo
 }
 
 /**
- * Fills in a login form for the namespace of the chosen server. Uses the form on the screen below if that form is for a new namespace;
- * otherwise, opens a new form.
+ * Fills in a login form for the namespace of the chosen server. If the screen beneath the search is a form for a new namespace, uses that
+ * form; otherwise, opens a new form.
  */
 export function takeFound(state: State, index: number): Step {
   const screen = topScreen(state);

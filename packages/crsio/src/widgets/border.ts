@@ -10,7 +10,7 @@ export type Charset = 'unicode' | 'ascii';
 export interface Signs {
   readonly horizontal: string;
   readonly vertical: string;
-  /** In this order: top left, top right, bottom left, bottom right. */
+  /** The corners in this order: top left, top right, bottom left, bottom right. */
   readonly corners: readonly [string, string, string, string];
   readonly bar: string;
   readonly barRest: string;

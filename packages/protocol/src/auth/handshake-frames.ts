@@ -49,7 +49,7 @@ export function handshakeBody(frame: Buffer, op: number): Buffer {
  * Reassembles a decoded frame, byte for byte as it was received. Copies the body. Throws E_PROTOCOL if the frame is not a message frame.
  */
 export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
-  // In an I/O frame, these bytes are part of the lba, so that the decoder has not checked `length`.
+  // In an I/O frame, the bytes at the position of `length` are part of the lba, so that the decoder has not checked them as a length.
   if (frameEntry(header.op)?.shape !== 'message')
     throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
   const frame = Buffer.alloc(HEADER_BYTES + header.length);

@@ -30,6 +30,6 @@ export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;
 /**
  * Maximum number of entries in the table of each limit on wrong proofs. When a table is full, a new entry replaces the one that is closest
- * to its full allowance. The new entry starts with the allowance that the old one had left.
+ * to its full allowance. The new entry starts with the remaining allowance of the replaced one.
  */
 export const FAILED_PROOFS_REMEMBERED_MAX = 4096;

@@ -1,7 +1,7 @@
 // Limits how many wrong proofs a node may send before its next proof must wait. Failures are counted by node name and address, never by
 // address alone, so that the failures of one node never block another. The listener decides what happens to a connection that must wait.
 // Invariants: memory is bounded. Removing an entry never allows a client more guesses. A new entry in a full table replaces the one that is
-// closest to its full allowance. The new entry starts with the allowance that the old one had left.
+// closest to its full allowance. The new entry starts with the remaining allowance of the replaced one.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { sourceKey } from '@rsio/common/lib/subnet';

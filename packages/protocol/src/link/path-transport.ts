@@ -28,7 +28,7 @@ export interface PathTransport extends BatchSender {
 export interface Connector {
   /**
    * Connects from `localAddress`. Calls either `opened` or `failed`, exactly once and after `connect` has returned. After `cancel`, calls
-   * neither. The reason of a failure is an errno name and a sentence for people.
+   * neither. The reason for a failure consists of an errno name and a sentence for people.
    */
   connect(
     localAddress: string,

@@ -84,7 +84,10 @@ function sentenceOf(errno: string): string {
   }
 }
 
-/** Options of net.Socket's constructor that Node's types omit; they create a socket over an existing handle, with `onread`. */
+/**
+ * Options of net.Socket's constructor that are missing from Node's types. With these options, the constructor creates a socket over an
+ * existing handle, with `onread`.
+ */
 interface HandleSocketOptions {
   handle: unknown;
   onread: { buffer: Buffer; callback: (lengthBytes: number, buffer: Buffer) => boolean };

@@ -52,7 +52,7 @@ export class Encoder {
   private readonly pool: OutputPool;
   private readonly onSent: () => void;
   private output: OutputBuffer | null = null;
-  /** Unsent are the bytes in output.bytes from `start` up to, but not including, `position`. */
+  /** The unsent bytes are in output.bytes, from `start` up to but not including `position`. */
   private start = 0;
   private position = 0;
   private underWayBytes = 0;

@@ -107,8 +107,8 @@ export function writeMessageHeader(
 }
 
 /**
- * Returns the length of the body that follows this header. Returns -1 if the op is unknown or has no answer frame, or if an I/O body would
- * exceed IO_MAX_SECTORS. The caller must still check whether the peer may send this op, and whether a message exceeds its size limit.
+ * Returns the length of the body that follows this header. Returns -1 if there is no frame with this op, or if an I/O body would exceed
+ * IO_MAX_SECTORS. The caller must still check whether the peer may send this op, and whether a message exceeds its size limit.
  */
 export function bodyLengthBytes(header: Header): number {
   const entry = frameEntry(header.op);

@@ -11,7 +11,7 @@ const MIB = 1024 * KIB;
 export const HEADER_BYTES = 16;
 export const DIGEST_BYTES = 4;
 export const IO_MAX_SECTORS = BODY_MAX_BYTES / SECTOR_BYTES;
-/** Largest message body after the handshake. A longer list is sent in several frames (flag MORE). */
+/** Largest message body after the handshake. A list that does not fit into one body is sent in several frames (flag MORE). */
 export const MESSAGE_MAX_BYTES = 64 * KIB;
 export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
 export const EXTENTS_PER_ANSWER_MAX = 1024;
@@ -57,8 +57,8 @@ export const SESSION_ID_BYTES = 16;
 
 // --- processes
 /**
- * Largest instance number of a client. To mark an instance as replaced, the server stores the next higher number. A double must represent
- * this number exactly, too.
+ * Largest instance number of a client. To mark an instance as replaced, the server stores the next higher number. That number, too, must be
+ * exactly representable as a double.
  */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
 

@@ -217,7 +217,7 @@ export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   const bodies: Buffer[] = [];
   let part: ListAnswer = { ...answer, volumes: [] };
   let volumes: VolumeEntry[] = [];
-  // Add two bytes: the count of the volumes is encoded in one byte here, and in three bytes once the list is longer.
+  // Add two bytes: the number of volumes is encoded in one byte here, but in three bytes if there are more than 15 volumes.
   let filledBytes = listAnswer.encode(part).length + 2;
   for (const entry of answer.volumes) {
     const entryBytes = pack(volume, 'LIST answer: volume', entry).length;
