@@ -20,7 +20,7 @@ export interface Field {
   readonly entry: KeyEntry<unknown>;
   readonly edit: LineEdit;
   readonly offers: readonly Offer[];
-  /** True for a field that is rarely set and is shown only after the user has chosen "More settings". */
+  /** True for a field that is rarely set. Such fields are hidden at first unless one of them is set. */
   readonly isMore: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface Form {
   readonly fields: readonly Field[];
   /** Index of the focused entry in the result of focusable(). */
   readonly focus: number;
-  /** True while rarely set fields are shown. */
+  /** True while the fields with `isMore` are shown. */
   readonly isOpen: boolean;
   /** True while secret values are shown in plain text. */
   readonly isShown: boolean;

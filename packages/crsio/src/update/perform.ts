@@ -161,7 +161,7 @@ function explore(state: State, { form }: FormScreen): Step {
   });
 }
 
-/** Accepts the open form, if there is one, and then saves the document. If the form is not accepted, nothing is saved. */
+/** If a form for a section is open, accepts it first; then saves the document. If the form is not accepted, nothing is saved. */
 function saveAll(state: State, isLeaving: boolean): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, isLeaving);
