@@ -1,12 +1,12 @@
 // Limits the number of lines that are logged when many volumes report the same change at once, for example when a server with a thousand
-// volumes becomes unreachable. The texts of single reports are in notifications.ts. Invariant: each report is either written at once, or
-// included in a summary that follows within BATCHED_LINES_MS.
+// volumes becomes unreachable. The file notifications.ts contains the wording of single reports. Invariant: each report is either written
+// at once, or included in a summary that follows within BATCHED_LINES_MS.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {
-  /** The number of lines written (at most BATCHED_LINES_NAMED_MAX), and the number of further lines, which are only counted. */
+  /** `written` counts the lines written, at most BATCHED_LINES_NAMED_MAX. `counted` counts the further lines, which are not written. */
   written: number;
   counted: number;
   readonly writeCounted: (count: number) => void;
@@ -48,7 +48,7 @@ export class BatchedLines {
 export class IncarnationEvents {
   private readonly clock: Clock;
   private readonly report: (server: string, message: string) => void;
-  /** Key: server. Value: labels of the server's volumes that the next report covers. */
+  /** Key: server. Value: labels of the affected volumes, which the next report covers. */
   private readonly volumes = new Map<string, string[]>();
   private timer: Timer | null = null;
 

@@ -1,6 +1,6 @@
 // The methods of rsiod's control socket. Each method passes the request to the module that executes it, or answers with a view from
-// views.ts. The file control-server.ts owns the socket. Invariant: this file decides nothing; the module that owns a state decides how that
-// state changes.
+// views.ts. The file control-server.ts owns the socket. Invariant: this file decides nothing; each module decides how its own state
+// changes.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
@@ -30,7 +30,10 @@ export interface ControlHandlersPorts {
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
   readonly frontends: Frontends;
-  /** Reloads the configuration and returns one sentence for each change. Throws if the reload fails, which leaves the daemon unchanged. */
+  /**
+   * Reloads the configuration and returns one sentence for each change. If the reload fails, this throws an error and leaves the daemon
+   * unchanged.
+   */
   readonly reload: () => string[];
   /** Restarts the daemon. Throws E_SHUTTING_DOWN and E_SYSTEM. */
   readonly restart: () => void;

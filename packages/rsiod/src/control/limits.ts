@@ -2,7 +2,8 @@
 // bounds agree with those of other folders.
 
 /**
- * After this time, a series of probes starts no further probe. The last probe therefore finishes before the requesting command times out.
+ * Once a series of probes has taken this long, it starts no further probe. The last probe therefore finishes before the requesting command
+ * times out.
  */
 export const PROBES_TIME_MAX_MS = 40_000;
 
@@ -11,9 +12,9 @@ export const RESTART_ANSWER_MS = 100;
 
 /**
  * If a server's storage starts a new incarnation and the client has no data to replay, one report covers all affected volumes. The report
- * is made BATCHED_LINES_MS after the first volume is affected. The report names up to BATCHED_LINES_NAMED_MAX volumes and counts the
- * others. If many volumes log the same text at the same time, BATCHED_LINES_NAMED_MAX of these lines are written, and one further line
- * counts the others.
+ * is made BATCHED_LINES_MS after the first volume is affected. The report names up to BATCHED_LINES_NAMED_MAX volumes and gives the number
+ * of the others. If many volumes log the same text at the same time, BATCHED_LINES_NAMED_MAX of these lines are written. One further line
+ * gives the number of the others.
  */
 export const BATCHED_LINES_MS = 1_000;
 export const BATCHED_LINES_NAMED_MAX = 5;

@@ -77,9 +77,7 @@ export class Notifications {
     );
   }
 
-  /**
-   * Reports that the volume has forcibly been taken away from the programs that used it. rsconfig shows this event to the administrator.
-   */
+  /** Reports the loss caused by a forced detach of the volume. rsconfig shows this event to the administrator. */
   cut(volume: Volume, sentence: string): void {
     this.add(`volume ${labelOf(volume)}`, 'attached', CUT_STATE, sentence);
     this.log.warn(`${labelOf(volume)}: ${sentence}`);

@@ -1,6 +1,7 @@
 // The control method `probe` measures the daemon's paths one after the other, on separate connections. The explorer's probe.ts measures a
 // single path. Invariants: probes do not use the daemon's own connections. Only one request is executed at a time, and it is answered
-// before rsconfig stops waiting. Once a server has refused the key of a namespace, the remaining probes of that namespace do not log in.
+// before rsconfig stops waiting. Once a server has refused the client's login to a namespace, the remaining probes of that namespace do not
+// log in.
 
 import { isIP } from 'node:net';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';

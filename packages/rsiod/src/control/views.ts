@@ -1,5 +1,6 @@
-// Converts the daemon's state to the views that the control methods return (common's control/methods.ts defines them), and writes the texts
-// about stalls. The program rsconfig arranges the views on the screen. Invariant: views only read the daemon's state; they never change it.
+// Converts the daemon's state to the views that the control methods return, and writes the texts about stalls. The types of the views are
+// defined in common's control/methods.ts. The program rsconfig arranges the views on the screen. Invariant: views only read the daemon's
+// state; they never change it.
 
 import {
   type AttachmentView,
@@ -154,7 +155,7 @@ function storageStallOf(volume: Volume, clock: Clock): string | null {
   return storageStallReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
 }
 
-/** Returns the old state, the new state and the text of the event that reports a change in a volume's I/O. */
+/** Returns the contents of the event that reports a change in a volume's I/O: the old state, the new state and the text. */
 export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
   const limit = policy === 'forever' ? null : printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy);
@@ -244,8 +245,8 @@ function logView(volume: Volume, clock: Clock): LogView[] {
 }
 
 /**
- * Numbers the remote ends of all routes. An address from a [server] section gets the position of that section in the file. Addresses that
- * servers have reported get the numbers after the positions of all sections, in the order of the namespaces and their routes.
+ * Assigns a number to the remote end of each route. An address from a [server] section gets that section's position in the file. Addresses
+ * that servers have reported get the next numbers, in the order of the namespaces and of the routes within each.
  */
 function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, number> {
   const positions = new Map<Route, number>();

@@ -46,7 +46,7 @@ export interface Frontend {
    * volume get I/O errors.
    */
   hide(volume: FrontendVolume, force: boolean): Promise<void>;
-  /** Forcibly takes away a volume that this client no longer holds. The volume's I/O fails at once. */
+  /** Forcibly takes a volume away from its users, because this client no longer holds the volume. The volume's I/O fails at once. */
   drop(volume: FrontendVolume): Promise<void>;
   /**
    * Removes the devices, if any, that an earlier process has left for a volume. Without `force`, throws E_IN_USE if these devices are in

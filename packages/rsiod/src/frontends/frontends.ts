@@ -56,7 +56,7 @@ export class Frontends implements Frontend {
     return await usersIn(this.backwards, volume);
   }
 
-  /** Returns the users that prevent the daemon from stopping without force. */
+  /** Returns the users of a volume that prevent an unforced stop of the daemon. */
   async usersAtEnd(volume: FrontendVolume): Promise<string[]> {
     return await usersIn(
       this.backwards.filter(({ needsUnused }) => needsUnused),

@@ -1,5 +1,5 @@
-// Chooses the paths of a volume's block device and raw device. The volume's key `path` determines both paths if it is set; otherwise they
-// are /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name that a server sends leads to a path
+// Chooses the paths of a volume's block device and raw device. If the volume's key `path` is set, it determines both paths. Otherwise, the
+// paths are /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name that a server sends leads to a path
 // outside /dev/avN.
 
 import path from 'node:path';

@@ -1,8 +1,8 @@
-// Finds the users of a volume's devices and describes them in readable text: mount points (also in other mount namespaces), stacked
-// devices, swap and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins
-// share its result, because many volumes may be detached at once. Even if /proc does not show a user of a device, the kernel refuses to
-// remove the device while it is in use. Invariants: a walk reads only files whose content the kernel has in memory, so that it causes no
-// I/O on rsiod's own devices. The result of a request is never older than the request.
+// Lists the users of a volume's devices as readable texts. Users are mount points (also in other mount namespaces), stacked devices, swap
+// and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins share its
+// result, because many volumes may be detached at once. Even if /proc does not show a user of a device, the kernel refuses to remove the
+// device while it is in use. Invariants: a walk reads only files that the kernel keeps in memory, because it must not cause I/O on rsiod's
+// own devices. The result of a request is never older than the request.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -46,7 +46,7 @@ export interface MachineUse {
    * Key: device number, such as `7:3`. Value: the mount points of the device, in rsiod's mount namespace and in those of other processes.
    */
   readonly mounts: ReadonlyMap<string, readonly string[]>;
-  /** Key: path of a file. Value: the loop devices that the file backs. */
+  /** Key: path of a file. Value: the loop devices that use the file as their backing file. */
   readonly loops: ReadonlyMap<string, readonly string[]>;
 }
 

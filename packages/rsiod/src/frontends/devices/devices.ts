@@ -24,12 +24,9 @@ export interface DeviceFrontendPorts {
   readonly log: Log;
   readonly root: string;
   readonly devDir: string;
-  /**
-   * The RUN folder. The source of each mount contains the path of this folder, which distinguishes the daemon's mounts from those of other
-   * daemons.
-   */
+  /** The RUN folder. The source field of each mount contains the path of this folder, so that the daemon recognizes its own mounts. */
   readonly runDir: string;
-  /** Returns the device support that this machine has now. */
+  /** Returns what this machine currently supports, from which the form of a device is chosen. */
   readonly facts: () => DeviceFacts;
   /** Returns the settings that a volume has in the current configuration. */
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
@@ -78,7 +75,7 @@ export class DeviceFrontend implements Frontend {
     return this.made.get(volume)?.shown ?? null;
   }
 
-  /** Removes devices that a crash without a keeper has left behind, and starts to serve the devices that the keeper has held. */
+  /** Removes the devices that remain from a crash and that no keeper holds. Starts to serve the devices that the keeper holds. */
   async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
@@ -100,7 +97,7 @@ export class DeviceFrontend implements Frontend {
     return this.left.list.map(({ volume }) => volume);
   }
 
-  /** Updates the keeper's note, because the note contains the incarnation. */
+  /** Updates the keeper's note about the volume, because the note contains the incarnation. */
   incarnationChanged(volume: FrontendVolume): void {
     this.made.get(volume)?.note();
   }
@@ -122,8 +119,8 @@ export class DeviceFrontend implements Frontend {
   }
 
   /**
-   * Creates the devices that the configuration requests. With `device = auto`, a failure to create the devices is logged but not thrown,
-   * because the NBD socket still exports the volume.
+   * Creates the devices that the configuration requests for a volume. With `device = auto`, a failure to create the devices is logged but
+   * not thrown, because the NBD socket still exports the volume.
    */
   async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
@@ -168,7 +165,7 @@ export class DeviceFrontend implements Frontend {
 
   /**
    * Removes the devices of a volume. Without `force`, throws E_IN_USE if the devices are in use. With `force`, programs that use the
-   * devices get I/O errors, and data that these programs have not written yet is lost.
+   * devices get I/O errors and lose their unwritten data.
    */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     await this.inTurn(volume, async () => {
@@ -206,7 +203,7 @@ export class DeviceFrontend implements Frontend {
     this.claims.delete(volume);
   }
 
-  /** Resumes the device that the previous process left for this volume. Returns false if there is no device that can be resumed. */
+  /** Resumes the device that the previous process left for this volume. Returns false if no device can be resumed. */
   private async resume(volume: FrontendVolume): Promise<boolean> {
     const { kept, log, label } = this.ports;
     const device = kept.leftOf(volume);
@@ -224,7 +221,7 @@ export class DeviceFrontend implements Frontend {
       log.error(
         `${label(volume)}: the server's storage has started a new incarnation while rsiod was not running, so that unflushed writes may be lost: check the data`,
       );
-    // `resume` is not awaited, because it may take long and other volumes must be attached in that time.
+    // `resume` is not awaited, because it may take long, and other volumes must be attached meanwhile.
     void devices.resume(volume, () => this.made.get(volume) === devices);
     return true;
   }

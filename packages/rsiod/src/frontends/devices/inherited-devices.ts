@@ -17,7 +17,10 @@ import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
-  /** Prefix of a raw device's source in the mount table. Daemons with the same RUN use the same prefix. */
+  /**
+   * The start of the source field of the daemon's raw devices in the mount table. Daemons that use the same RUN folder have the same
+   * prefix.
+   */
   readonly sourcePrefix: string;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
@@ -37,8 +40,8 @@ export class InheritedDevices {
   }
 
   /**
-   * Removes the devices that a crashed daemon with the same RUN has left behind. A file system that is mounted from such a device no longer
-   * works, and the administrator must unmount it.
+   * Removes the devices left behind by a crashed daemon that used the same RUN folder. A file system that is mounted from such a device no
+   * longer works, and the administrator must unmount it.
    */
   async clean(): Promise<void> {
     const { clock, log, kept, sourcePrefix, events } = this.ports;
@@ -92,7 +95,10 @@ export class InheritedDevices {
     else this.ports.log.warn(sentence);
   }
 
-  /** Drops devices that the keeper holds but that are no longer mounted or have unreadable notes, and serves the others. */
+  /**
+   * Checks the devices that the keeper holds. Drops those that are no longer mounted and those with unreadable notes, and serves the
+   * others.
+   */
   private async dropStale(ours: readonly MountEntry[]): Promise<void> {
     const { kept, log } = this.ports;
     for (const { id, fd } of kept.unreadable.splice(0)) {
@@ -124,7 +130,7 @@ export class InheritedDevices {
   }
 }
 
-/** Returns the path of the block device, which is the path of the raw device without the r at the start of the file name. */
+/** Returns the path of the block device: the raw device's path without the initial r of the file name. */
 function blockBeside(rawFile: string): string {
   const at = rawFile.lastIndexOf('/') + 1;
   return rawFile.slice(0, at) + rawFile.slice(at + 1);

@@ -1,6 +1,6 @@
 // Reports swap space that is on a volume. To write to this swap space, the kernel needs rsiod, but rsiod itself may be waiting for the
 // memory that the kernel wants to free. The machine can then hang forever. Swapping to a device cannot be prevented, so rsiod reports each
-// swap space once. Invariant: this file reads only files whose content the kernel has in memory, so that it causes no I/O on rsiod's own
+// swap space once. Invariant: the search reads only files that the kernel keeps in memory, because it must not cause I/O on rsiod's own
 // devices.
 
 import { readFile } from 'node:fs/promises';

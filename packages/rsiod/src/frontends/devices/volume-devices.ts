@@ -1,7 +1,7 @@
-// Creates and removes the devices of one volume, which are a raw device and possibly a block device on top of it, and lets the keeper hold
-// them. The file devices.ts decides which devices a volume gets and whether they may be removed. Invariants: if creating the devices fails
-// partway, those already created are removed; the keeper's note describes the devices that exist; the keeper holds no device that has been
-// removed.
+// Creates and removes the devices of one volume, and lets the keeper hold them. These devices are a raw device and possibly a block device
+// on top of it. The file devices.ts decides which devices a volume gets and whether they may be removed. Invariants: if creating the
+// devices fails partway, those already created are removed; the keeper's note describes the devices that exist; the keeper holds no device
+// that has been removed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -24,7 +24,7 @@ export interface VolumeDevicesPorts {
   readonly log: Log;
   /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
-  /** Returns the source that a volume's raw device has in the mount table. */
+  /** Returns the source field of a volume's raw device in the mount table. */
   readonly sourceOf: (volume: FrontendVolume) => string;
   /** Buffers that all raw devices share. */
   readonly buffers: FuseBuffers;
@@ -82,7 +82,7 @@ export class VolumeDevices {
     return made;
   }
 
-  /** Adopts the devices that the previous process left for a volume, before the volume is reattached. Call `serveOn` next. */
+  /** Adopts the devices that the previous process left for a volume. The volume itself is reattached later. Call `serveOn` next. */
   static adopt({ note, fd, id }: LeftDevice, standIn: StandInVolume, ports: VolumeDevicesPorts): VolumeDevices {
     const made = new VolumeDevices(standIn, standIn, { raw: note.raw, block: note.block }, ports);
     made.rawDevice = RawDevice.adopt(made.rawOptions(), fd, note.file);
@@ -135,7 +135,7 @@ export class VolumeDevices {
   async hold(): Promise<void> {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
     this.keptId = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
-    // While `keep` waited for the keeper, the device may have been unmounted, or its owner may have changed.
+    // While `keep` waited for the keeper, the device may have been unmounted, or its attributes may have changed.
     if (this.isUnmounted) await this.unkeep();
     else this.note();
   }
@@ -181,7 +181,7 @@ export class VolumeDevices {
     if (status !== STATUS.OK)
       log.error(`${label(volume)}: writes that were not flushed before rsiod restarted may be lost: ${statusEntry(status).sentence}`);
     try {
-      // The devices were removed during the flush, and the I/O that was waiting has failed.
+      // If the devices were removed during the flush, the I/O that was waiting has already failed.
       if (!isTheirs()) return;
       const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
       this.standIn?.become(volume);
@@ -212,7 +212,7 @@ export class VolumeDevices {
       return true;
     } catch (thrown) {
       if (force) return false;
-      // A device is still in use, so both devices stay. If the block device has already been removed, it is made again.
+      // A device is still in use, so both devices stay. If the block device has already been removed, it is recreated.
       await this.repairLoop();
       throw thrown;
     } finally {
@@ -267,7 +267,7 @@ export class VolumeDevices {
       buffers,
       clock,
       warn: (sentence) => log.warn(sentence),
-      // There is no note while the device is being created, so changes made in that time become part of the first note.
+      // There is no note while the device is being created, so changes made meanwhile become part of the first note.
       fileChanged: () => this.note(),
       gone: (reason) => {
         this.isUnmounted = true;

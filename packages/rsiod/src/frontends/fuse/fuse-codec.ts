@@ -1,5 +1,5 @@
-// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Requests are checked although they come from
-// the kernel, so that the result is defined for any bytes. fuse-session.ts decides what a request means.
+// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Requests are checked, although they come from
+// the kernel, so that decoding has a defined result for any bytes. fuse-session.ts decides what a request means.
 //
 //   request   | length 4 | opcode 4 | unique 8 | inode 8 | uid 4 | gid 4 | pid 4 | extensions 2 | 0 2 | body, data of a WRITE
 //   reply     | length 4 | error 4  | unique 8 | body, data of a READ
@@ -230,10 +230,7 @@ export function writeSeekReply(into: Buffer, to: FuseHeader, offsetBytes: number
   return at + 8;
 }
 
-/**
- * Describes the file system as full and as containing one file. The kernel's loop driver uses the block size as the granularity of
- * discards.
- */
+/** Reports a full file system that contains one file. The kernel's loop driver uses the block size as the granularity of discards. */
 export function writeStatfsReply(into: Buffer, to: FuseHeader, sizeBytes: number, blockSizeBytes: number): number {
   const bodyBytes = 80;
   const at = writeReplyHeader(into, 0, to, 0, bodyBytes);

@@ -1,6 +1,6 @@
-// Constants of the kernel's FUSE protocol (7.28 and later) that raw devices use. The names are those of the kernel's header file. All
-// fields are little-endian, because all supported machines are. This file contains only numbers; fuse-session.ts decides what a request
-// means for a volume.
+// The constants that raw devices use from the kernel's FUSE protocol, version 7.28 and later. The names are those of the kernel's header
+// file. All fields are little-endian, because all supported machines are little-endian. This file contains only numbers; fuse-session.ts
+// decides what a request means for a volume.
 
 export const OPCODE = {
   FORGET: 2,

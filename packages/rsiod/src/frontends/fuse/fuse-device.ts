@@ -1,7 +1,8 @@
-// Reads requests from the FUSE descriptor of one raw device, and writes replies to it. If a pipe handle of Node accepts the descriptor,
-// epoll reports when requests arrive. Node does not document this use of a pipe handle, so every step is checked. Without epoll, one read
-// is always pending, which occupies a thread of the thread pool. The descriptor may have been opened by another process. Invariants: if the
-// session keeps a buffer, the next read uses a new one; after `close`, no request is passed on and nothing is written to the descriptor.
+// Reads requests from the FUSE descriptor of one raw device, and writes the replies to the same descriptor. If a pipe handle of Node
+// accepts the descriptor, epoll reports when requests arrive. Node does not document this use of a pipe handle, so every step is checked.
+// Without epoll, one read is always pending, which occupies a thread of the thread pool. The descriptor may have been opened by another
+// process. Invariants: if the session keeps a buffer, the next read uses a new one; after `close`, no request is passed on and nothing is
+// written to the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
@@ -28,11 +29,11 @@ export function openFuse(): number {
 
 export interface FuseDeviceOptions {
   readonly buffers: FuseBuffers;
-  /** Called for each request, which is at the start of `bytes`. Returns true if the session keeps the buffer. */
+  /** Called for each request. `bytes` begins with the request. Returns true if the session keeps the buffer. */
   readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
   /** Returns true while more than one request is being executed. Further requests are then likely to be waiting in the kernel. */
   readonly isBusy: () => boolean;
-  /** Called when the device has been unmounted or its FUSE connection has been aborted, at most once, and never after `close`. */
+  /** Called after the device has been unmounted or its FUSE connection has been aborted. Called at most once, and never after `close`. */
   readonly gone: (reason: string) => void;
   /** True if the device may use epoll. The default is true. */
   readonly usesPoll?: boolean;
@@ -134,9 +135,9 @@ export class FuseDevice implements FusePort {
   }
 
   /**
-   * Reads further requests that have arrived. Without this, each event-loop turn would take only the one request that epoll reports, and
-   * the trunk would send requests one at a time instead of together. The last read finds no request and throws an exception, so stack
-   * traces are switched off to make this cheap.
+   * Reads further requests that have arrived. Without this, each event-loop turn would take only the one request that epoll reports. The
+   * trunk would then send requests one at a time instead of together. The last read finds no request and throws an exception. Stack traces
+   * are switched off to make that exception cheap.
    */
   private drain(): void {
     const { stackTraceLimit } = Error;
@@ -189,7 +190,7 @@ function pollHandle(fd: number): object | null {
   if (typeof listening !== 'object' || listening === null) return null;
   const PipeHandle: unknown = listening.constructor;
   if (typeof PipeHandle !== 'function') return null;
-  // The argument 0 means a plain stream, neither a server nor a stream that passes descriptors.
+  // The argument 0 requests a handle for a plain stream, not for a server or for passing descriptors.
   const handle: unknown = Reflect.construct(PipeHandle, [0]);
   if (typeof handle !== 'object' || handle === null) return null;
   const open: unknown = Reflect.get(handle, 'open');

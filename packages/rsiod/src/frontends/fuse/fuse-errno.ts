@@ -1,10 +1,10 @@
-// Maps the statuses with which I/O requests complete to the error numbers that programs get from read(2), write(2) and fsync(2) on a raw
+// Maps the status of a completed I/O request to an error number. Programs get this number from read(2), write(2) or fsync(2) on a raw
 // device. An error number carries no message, so the messages are in the events and in the log.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ERRNO } from './fuse-constants.ts';
 
-/** Statuses that are not listed here become EIO, including those of newer servers that this version does not know. */
+/** Statuses that are not listed here become EIO. A newer server may send statuses that this version does not know. */
 export function fuseErrno(status: Status): number {
   switch (status) {
     case STATUS.OK:

@@ -1,4 +1,4 @@
-// One request from the kernel while it is being executed. The object is the VolumeIo that the volume sees, and also has the fields that are
+// One request from the kernel while it is being executed. The volume sees the object as a VolumeIo. The object also has the fields that are
 // needed to answer the kernel. A session re-uses its request objects.
 
 import type { Timer } from '@rsio/common/lib/clock';
@@ -19,11 +19,13 @@ export class FuseRequest implements VolumeIo {
   mustKeepAllocated = false;
 
   readonly header = new FuseHeader();
-  /** For an LSEEK, says whether to search for data or for a hole; null for all other requests. */
+  /** What an LSEEK searches for; null for all other requests. */
   seeks: 'data' | 'hole' | null = null;
   /** True once the kernel has the answer, which may be before the volume has completed the request. */
   isAnswered = false;
-  /** Timer that answers the request early after the requesting program has been interrupted; null if it has not been interrupted. */
+  /**
+   * Timer that answers the request early after the requesting program has been interrupted; null if the program has not been interrupted.
+   */
   interrupted: Timer | null = null;
   private readonly completed: (request: FuseRequest, status: Status) => void;
 

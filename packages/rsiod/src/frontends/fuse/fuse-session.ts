@@ -2,7 +2,7 @@
 // bytes that it has read. The volume checks the requests; the session checks only what is particular to a file: its end, its permissions
 // and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`. A buffer is given back only once, and
 // never while the volume uses it. A request that changes data is not answered before the volume has completed it. The only exception is
-// `stop`, whose caller abandons all unanswered requests.
+// `stop`, because its caller also makes the volume abandon these requests.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -85,7 +85,7 @@ export interface FuseSessionOptions {
   readonly port: FusePort;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
-  /** Properties that the file had in the process that served it before; null if the device is new. */
+  /** Properties of the file that the previous process reported; null if the device is new. */
   readonly file?: FuseFile | null;
   /** `file` has changed. */
   readonly fileChanged?: () => void;
@@ -248,7 +248,8 @@ export class FuseSession {
     const writes = (readOpenFlags(bytes) & O_ACCMODE) !== 0;
     if (this.isStopped) this.fail(header, ERRNO.EIO);
     else if (writes && this.volume.readonly) this.fail(header, ERRNO.EROFS);
-    // Direct I/O keeps the volume's data out of the page cache, which would be stale after another client has written to a shared volume.
+    // Direct I/O keeps the volume's data out of the page cache. Cached data would be stale after another client has written to a shared
+    // volume.
     else
       this.answer(
         writeOpenReply(this.small, header, ++this.handles, OPEN_FLAG.DIRECT_IO | OPEN_FLAG.PARALLEL_DIRECT_WRITES | OPEN_FLAG.NOFLUSH),
@@ -256,8 +257,8 @@ export class FuseSession {
   }
 
   /**
-   * A program cannot change the size: as on a block device, O_TRUNC has no effect, and any size other than the current one is refused. A
-   * changed owner or mode lasts as long as the device exists.
+   * A program cannot change the size. As on a block device, O_TRUNC has no effect. Setting any size other than the current one is refused.
+   * A changed owner or mode lasts as long as the device exists.
    */
   private setAttr(bytes: Buffer, header: FuseHeader): void {
     const { valid, sizeBytes, mode, uid, gid } = readSetAttr(bytes);

@@ -23,7 +23,7 @@ export const FUSE_COPY_MAX_BYTES = 64 * KIB;
 export const FUSE_POOLED_BYTES_MAX = 64 * MIB;
 /** If a program is interrupted while its read or seek is stalled, it gets EINTR after this time. */
 export const FUSE_INTERRUPT_MS = 1_000;
-/** When a raw device searches for data or holes, it requests the extents of a range of this length at a time. */
+/** When a raw device searches for data or holes, each of its requests asks for the extents of a range of up to this length. */
 export const FUSE_SEEK_BYTES = 1024 * MIB;
 
 assert(FUSE_DATA_MAX_BYTES % 4096 === 0 && FUSE_COPY_MAX_BYTES < FUSE_DATA_MAX_BYTES, 'Data of a raw device is whole pages');

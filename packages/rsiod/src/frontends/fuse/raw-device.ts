@@ -1,6 +1,6 @@
 // One raw device: a FUSE file system that consists of one file, mounted on a regular file. fuse-session.ts answers requests; fuse-device.ts
 // owns the descriptor. Invariants: while the file is mounted, only child processes access it, because an access by this process would make
-// it wait for itself; if creating the device fails, neither the mount nor the file remains.
+// the process wait for itself; if creating the device fails, neither the mount nor the file remains.
 
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ export const RAW_TYPE = 'fuse.rsio';
 export interface RawDeviceOptions {
   readonly volume: FrontendVolume;
   readonly file: string;
-  /** The source that the raw device has in the mount table. */
+  /** The source field of the raw device in the mount table. */
   readonly source: string;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;

@@ -1,6 +1,6 @@
-// One block device, which is a loop device that uses direct I/O on a raw device. A symbolic link at the volume's path leads to the loop
-// device. The kernel does the I/O. Invariant: rsiod changes a loop device only while its own file backs the device, because another program
-// may already be using a loop device that has been detached.
+// One block device: a loop device that uses direct I/O on a raw device. A symbolic link at the volume's path leads to the loop device. The
+// kernel does the I/O. Invariant: rsiod changes a loop device only while its backing file is rsiod's raw device. After a detach, another
+// program may already be using the loop device.
 
 import { lstat, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -28,7 +28,7 @@ export class LoopDevice {
   /** Path of the loop device, such as `/dev/loop3`. */
   readonly device: string;
   private readonly options: LoopDeviceOptions;
-  /** The sequence number that the kernel gave to the loop device when it was set up (diskseq); null before Linux 5.15. */
+  /** The sequence number (diskseq) that the kernel assigned when the loop device was set up; null before Linux 5.15. */
   readonly sequence: string | null;
   /** True if the node in /dev was created together with this device, and must therefore be removed after the device. */
   readonly isNew: boolean;
@@ -130,7 +130,7 @@ export function noLoopDevice(rawFile: string, { message, context }: RsError): Rs
   return new RsError('E_SYSTEM', `No free loop device for ${rawFile} (${cause}): see losetup --list, or use device = raw`);
 }
 
-/** Lists all loop devices and their backing files. The paths are those that the kernel reports. */
+/** Lists the loop devices that have a backing file, each with the path of that file. The paths are those that the kernel reports. */
 export async function loopDevices(): Promise<(readonly [file: string, device: string])[]> {
   const names = (await readdir('/sys/block').catch(() => [])).filter((name) => name.startsWith('loop'));
   const found = await Promise.all(names.map(async (name) => [await ofLoop(`/dev/${name}`, 'backing_file'), `/dev/${name}`] as const));

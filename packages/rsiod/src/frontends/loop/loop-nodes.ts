@@ -25,7 +25,7 @@ export interface LoopNodesPorts {
 export class LoopNodes {
   private readonly ports: LoopNodesPorts;
   private readonly looks: SharedLook<ReadonlySet<string>>;
-  /** Key: number of an unused node. Value: how many attempts to remove the node are left. */
+  /** Key: number of an unused node. Value: number of remaining attempts to remove the node. */
   private readonly free = new Map<number, number>();
   private making = 0;
   private removing: Promise<void> | null = null;

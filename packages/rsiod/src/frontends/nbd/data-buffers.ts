@@ -1,7 +1,7 @@
-// Pools the buffers for the data of requests by size class, so that requests allocate no memory while the pool has a buffer of the right
-// size. All connections share the pool. Each buffer has room for a reply header in front of the data, so that the reply to a READ is sent
-// from the memory into which the data was read. Idle memory is bounded, and is returned to the system when it has not been needed for a
-// while; memory-budget.ts bounds the memory in use.
+// Pools buffers for the data of requests, separately for each size class. A request allocates no memory while the pool has a buffer of the
+// right size. All connections share the pool. Each buffer has room for a reply header in front of the data, so that the reply to a READ is
+// sent from the memory into which the data was read. Idle memory is bounded, and is returned to the system when it has not been needed for
+// a while; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { assert } from '@rsio/common/lib/assert';
@@ -36,7 +36,7 @@ export class DataBuffers {
   private taken = 0;
   private readonly clock: Clock | null;
   private looking: Timer | null = null;
-  /** The smallest amount of idle memory since the last check, which is the amount that was not needed in that time. */
+  /** The smallest amount of idle memory since the last check. At least this much was not needed in that time. */
   private unneededBytes = 0;
 
   /** If `clock` is null, idle memory is never returned to the system. */

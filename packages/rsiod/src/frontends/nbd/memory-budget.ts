@@ -11,7 +11,7 @@ export interface BudgetUser {
 
 export interface BudgetBounds {
   readonly limitBytes: number;
-  /** Additional bytes beyond the limit that only large requests of users without memory may take. */
+  /** Additional bytes beyond the limit. Only a large request of a user that holds no memory may take them. */
   readonly reserveBytes: number;
   /** Maximum size of a small request. */
   readonly smallBytes: number;

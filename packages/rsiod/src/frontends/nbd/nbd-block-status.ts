@@ -1,7 +1,7 @@
-// Converts a volume's extents to descriptors for base:allocation, which are (length, flags) pairs, and returns as many as fit in one reply.
-// Pure. Volumes report whole blocks only, but a client's range may start at any byte, so the first `headBytes` bytes of the extents may lie
-// before the range. Invariants: the list is never empty, and its lengths add up to at most the length of the range; adjacent extents of the
-// same kind are merged. A hole in a volume reads as zeros.
+// Converts a volume's extents to (length, flags) pairs, which are the descriptors of base:allocation. Returns as many pairs as fit in one
+// reply. Pure. Volumes report whole blocks only, but a client's range may start at any byte. The first `headBytes` bytes of the extents may
+// therefore lie before the range. Invariants: the list is never empty, and its lengths add up to at most the length of the range; adjacent
+// extents of the same kind are merged. A hole in a volume reads as zeros.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import type { Extent } from '../../volumes/frontend-volume.ts';
@@ -14,8 +14,8 @@ const DESCRIPTOR_BYTES = 8;
 export const BLOCK_STATUS_MAX_BYTES = CHUNK_HEADER_BYTES + 4 + EXTENTS_PER_ANSWER_MAX * DESCRIPTOR_BYTES;
 
 /**
- * Returns the (length, flags) pairs for the `lengthBytes` bytes that begin `headBytes` bytes after the start of `extents`. If `one` is
- * true, returns only the first pair.
+ * Returns the (length, flags) pairs for a range of `lengthBytes` bytes. The range begins `headBytes` bytes after the start of `extents`. If
+ * `one` is true, returns only the first pair.
  */
 export function allocationDescriptors(extents: readonly Extent[], headBytes: number, lengthBytes: number, one: boolean): number[] {
   const most = one ? 1 : EXTENTS_PER_ANSWER_MAX;
@@ -33,7 +33,7 @@ export function allocationDescriptors(extents: readonly Extent[], headBytes: num
     else break;
     left -= bytes;
   }
-  // Without extents the whole range is reported as allocated, which is always a correct answer.
+  // If there are no extents, the whole range is reported as allocated, which is always a correct answer.
   return pairs.length > 0 ? pairs : [lengthBytes, 0];
 }
 

@@ -17,11 +17,11 @@ import type { NbdTransport } from './nbd-transport.ts';
 export interface ConnectionEvents {
   /** Called when the client has chosen this volume. */
   serving(volume: FrontendVolume): void;
-  /** Called when the client has violated the protocol and its connection is closed. */
+  /** Called when the connection is closed because the client has violated the protocol. */
   broken(reason: string): void;
   /** Called once, when the connection is closed because of a bug in rsiod. */
   failed(thrown: unknown): void;
-  /** Called once, when the connection is closed and neither the volume nor the socket uses its requests and buffers any more. */
+  /** Called once, when the connection is closed and its requests and buffers are no longer used by the volume or the socket. */
   finished(): void;
 }
 
@@ -86,7 +86,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Takes no more requests, answers the requests under way, and closes. */
+  /** Takes no more requests, answers the requests under way, and closes the connection. */
   drain(): void {
     if (!this.isAccepting()) return;
     this.phase = 'draining';
@@ -96,7 +96,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.settled();
   }
 
-  /** Closes at once, without further replies. */
+  /** Closes the connection at once, without further replies. */
   abort(): void {
     this.transport.destroy();
   }
@@ -153,7 +153,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   roomAgain(): void {
     if (this.rest === null || !this.isAccepting()) return;
-    // The decoder already has all bytes of a held header, so feeding it an empty range makes it offer the header again.
+    // The decoder already has all bytes of a held header. It offers the header again when it is fed an empty range.
     if (this.running?.decoder.isHolding === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
     this.restAt = this.take(this.rest, this.restAt, this.rest.length);
     if (!this.isAccepting() || this.restAt < this.rest.length || this.isBlocked()) return;

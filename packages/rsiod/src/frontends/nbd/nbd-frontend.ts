@@ -1,7 +1,7 @@
 // The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. The file
-// nbd-connection.ts implements the protocol, daemon/unix-socket.ts creates the socket, and socket-group.ts sets its group. Invariant:
-// until the volume has completed all requests from a connection, the connection counts against NBD_CONNECTIONS_MAX and as a user of the
-// volume, even if the connection has been closed.
+// nbd-connection.ts implements the protocol, daemon/unix-socket.ts creates the socket, and socket-group.ts sets its group. Invariant: even
+// a closed connection counts against NBD_CONNECTIONS_MAX and as a user of the volume until the volume has completed all requests from the
+// connection.
 
 import { createServer, type Server, Socket } from 'node:net';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -75,7 +75,7 @@ export class NbdFrontend implements Frontend {
   /** All sockets can share one buffer, because received bytes are decoded or copied before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
-  /** Connections beyond the limit, which get a message before they are closed. */
+  /** Connections beyond the limit; they get a message before they are closed. */
   private readonly refused = new Set<Client>();
   private readonly lines: RateLimitedLog;
   private refusals = 0;
@@ -123,7 +123,7 @@ export class NbdFrontend implements Frontend {
     return { raw: null, block: `nbd+unix:///${exportName(volume)}?socket=${this.options.socketPath}` };
   }
 
-  /** Does nothing, because NBD clients cannot be notified when a volume grows; they get the new size when they connect again. */
+  /** Does nothing, because NBD clients cannot be notified when a volume grows; they get the new size when they reconnect. */
   grown(): Promise<void> {
     return Promise.resolve();
   }
@@ -273,8 +273,8 @@ type Receive = (bytes: Buffer, end: number) => void;
 /**
  * Returns the accepted connection as a socket that receives into `buffer`. Node offers a receive buffer for outgoing connections only, so
  * the handle is moved to a new socket. Moving the handle works on Node 20, 22 and 24 but is undocumented, so every step is checked.
- * Receiving into `buffer` saves an allocation and a copy for each read from the socket, which makes WRITEs faster. Returns undefined if
- * this version of Node does not allow it; `accepted` is then unchanged.
+ * Receiving into `buffer` saves an allocation and a copy for each read from the socket, which makes WRITEs faster. Returns undefined if the
+ * handle cannot be moved with this version of Node; `accepted` is then unchanged.
  */
 function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
   const handle: unknown = Reflect.get(accepted, '_handle');
@@ -304,7 +304,7 @@ function transportOf(socket: Socket): NbdTransport {
     uncork: () => socket.uncork(),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    // Closes both directions, so that a client that keeps its side open cannot keep the connection open.
+    // Closes both directions. Otherwise, a client could keep the connection open by not closing its own side.
     end: () => void socket.end(() => socket.destroy()),
     destroy: () => void socket.destroy(),
   };

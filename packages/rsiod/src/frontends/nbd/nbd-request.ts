@@ -1,4 +1,4 @@
-// One request of an NBD client while it is being executed. The object is the VolumeIo that the volume sees, and also has the fields that
+// One request of an NBD client while it is being executed. The volume sees the object as a VolumeIo. The object also has the fields that
 // are needed to answer the client. A connection re-uses its request objects, and each object creates its callbacks only once.
 
 import type { Status } from '@rsio/protocol/wire/status';
@@ -41,7 +41,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
 
   /** The pooled buffer that contains `buffer`; null if the request has no data. */
   held: DataBuffer | null = null;
-  /** The bytes of a large reply, which are header and data. */
+  /** The bytes of a large reply: header and data. */
   reply: Buffer = NO_BUFFER;
   readonly sent: (failed?: Error | null) => void;
   readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
@@ -95,7 +95,9 @@ export class NbdRequest implements VolumeIo, LargeReply {
   }
 }
 
-/** Returns the volume's operation for a command. BLOCK_STATUS has no volume operation, because it calls `extents` of the volume instead. */
+/**
+ * Returns the volume's operation for a command. BLOCK_STATUS has no such operation, because it uses the volume's method `extents` instead.
+ */
 function opOf(type: number): VolumeOp {
   switch (type) {
     case COMMAND.WRITE:

@@ -1,8 +1,8 @@
 // The transmission phase of one connection: passes decoded requests to the volume, and sends the results as replies. The file nbd-codec.ts
-// handles bytes, request-rules.ts and the volume check requests, reply-output.ts sends replies, and nbd-connection.ts keeps the
-// connection's state. Invariants: a request counts as in flight from its header until its reply has been sent or can no longer be sent. The
-// data buffer of a request is given back to the pool only once, and never while the volume or the socket uses it, even if the connection
-// ends earlier. An exception in a callback is passed to `events.failed` and nowhere else.
+// decodes and encodes bytes. Requests are checked by request-rules.ts and by the volume. The file reply-output.ts sends replies, and
+// nbd-connection.ts keeps the connection's state. Invariants: a request counts as in flight from the arrival of its header until its reply
+// has been sent or can no longer be sent. The data buffer of a request is given back to the pool only once, and never while the volume or
+// the socket uses it, even if the connection ends earlier. An exception in a callback is passed to `events.failed` and nowhere else.
 
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -65,7 +65,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   /** The WRITE whose payload is being received. */
   private receiving: NbdRequest | null = null;
   private requestsOut = 0;
-  /** Number of the requests counted in `requestsOut` that the volume has not completed yet. */
+  /** Number of requests that have been passed to the volume and that the volume has not completed yet. */
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;

@@ -23,8 +23,8 @@ export interface NbdTransport {
 }
 
 /**
- * A buffer of small replies. It also counts the requests and data bytes that it answers, and these counts are reported to the connection
- * when the buffer has been sent.
+ * A buffer of small replies. The batch also counts its replies and the data bytes of their requests. These counts are reported to the
+ * connection when the batch has been sent.
  */
 export class ReplyBatch {
   readonly bytes = Buffer.allocUnsafeSlow(NBD_BATCH_BYTES);
@@ -39,7 +39,7 @@ export class ReplyBatch {
   }
 }
 
-/** Idle batches, which all connections share. */
+/** Pool of idle batches, shared by all connections. */
 export class BatchPool extends ObjectPool<ReplyBatch> {
   constructor() {
     super(

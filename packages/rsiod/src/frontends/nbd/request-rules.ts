@@ -57,7 +57,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   // If the volume is read-only, the request is passed on, because the volume's answer READ_ONLY tells the client more than a refusal would.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
-  // Zeroing a range by making a hole is fast, but rsiod does not know whether the storage has any other fast way.
+  // Zeroing a range by making a hole is fast, but rsiod does not know whether the storage has any other fast way to zero a range.
   const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
   if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
   if (type === COMMAND.BLOCK_STATUS && !agreed.hasAllocation) return REFUSAL.STATUS;

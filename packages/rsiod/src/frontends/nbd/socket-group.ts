@@ -1,4 +1,4 @@
-// Controls who may use the NBD socket: only its owner or, with the key nbd-group, also a group. The file daemon/unix-socket.ts creates the
+// Controls who may use the NBD socket: its owner and, if the key nbd-group is set, one group. The file daemon/unix-socket.ts creates the
 // socket. Invariant: the socket is never open to a group other than the configured one, not even for a moment.
 
 import { chmodSync, chownSync, readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// Decides in which form a volume is shown, from the configuration and from the device support on this machine. The support is checked each
-// time, because kernel modules can be loaded and unloaded. Invariant: `auto` always finds a form, and gives the reason if that form is not
-// a block device; any other form is refused if this machine cannot provide it.
+// Decides in which form a volume is shown, based on the configuration and on what this machine supports. The support is checked each time,
+// because kernel modules can be loaded and unloaded. Invariant: `auto` always finds a form, and gives the reason if that form is not a
+// block device; any other form is refused if this machine cannot provide it.
 
 import { existsSync } from 'node:fs';
 import type { DeviceChoice } from '@rsio/common/config/schema/types';
@@ -39,8 +39,8 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
         throw new RsError('E_SYSTEM', `device = block is not possible, because ${NO_LOOP}: load it, or use raw`);
       return { kind: wanted, why: null };
     case 'auto':
-      // With its own root, `auto` makes no device, because several such daemons, for example in tests, would share the loop devices of the
-      // machine.
+      // If rsiod has its own root, `auto` makes no device. Several such daemons, for example in tests, would otherwise share the machine's
+      // loop devices.
       if (hasOwnRoot)
         return {
           kind: 'nbd-socket',

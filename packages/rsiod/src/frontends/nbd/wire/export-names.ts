@@ -1,6 +1,6 @@
-// Defines the names under which attached volumes are exported, and finds the volume that a client names. Pure. The name `namespace/volume`
-// (`namespace/volume@U` if the universe is not 0) always works. The name `volume` works if it is unique, and the empty name works if only
-// one volume is exported.
+// Defines the names under which attached volumes are exported, and finds the volume for a name that a client has sent. Pure. The name
+// `namespace/volume` (`namespace/volume@U` if the universe is not 0) always works. The name `volume` works if it is unique, and the empty
+// name works if only one volume is exported.
 
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 
@@ -25,8 +25,8 @@ export function exportDescription(volume: FrontendVolume): string {
 }
 
 /**
- * Returns the volume that `name` means. If the name means no volume or several, returns a message that says so and lists the names that can
- * be used.
+ * Returns the volume to which `name` refers. If the name refers to no volume or to several, returns a message with the problem and the
+ * names that can be used.
  */
 export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
   const found = candidates(volumes, name);

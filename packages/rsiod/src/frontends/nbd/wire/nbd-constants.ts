@@ -1,5 +1,5 @@
-// Constants of the NBD protocol (fixed newstyle) that this frontend uses. The names are those of the protocol specification. This file
-// contains only constants; nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
+// The constants that this frontend uses from the NBD protocol (fixed newstyle). The names are those of the protocol specification. This
+// file contains only constants; nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
 
 /** The 64-bit magic numbers are stored as buffers, so that no bigint is needed. */
 export const MAGIC = {

@@ -31,7 +31,7 @@ export class NbdOptionDecoder {
   }
 
   /**
-   * Calls the sink at most once, so that the caller can send the answer before it passes in more bytes, or can pass the rest to another
+   * Calls the sink at most once. The caller can then send the answer before it passes in more bytes, or it can pass the rest to another
    * decoder. Returns the position after the bytes that were taken.
    */
   feed(bytes: Buffer, start: number, end: number): number {

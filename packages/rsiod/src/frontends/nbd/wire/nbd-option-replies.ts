@@ -71,7 +71,7 @@ export function transmissionFlags(volume: FrontendVolume, structured: boolean): 
 
 /**
  * Returns the answers to INFO and GO, without the final ACK. Size, flags and block sizes are always sent, because a client that does not
- * know them may send requests that are too long and are refused. Name and description are sent on request.
+ * know them may send requests that are refused as too long. Name and description are sent on request.
  */
 export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, kinds: ReadonlySet<number>): Buffer[] {
   const info = (type: number, payload: Buffer): Buffer => {
