@@ -29,7 +29,7 @@ export interface DeviceNote {
 export interface LoopNote {
   /** Path of the loop device, such as `/dev/loop3`. */
   readonly device: string;
-  /** The sequence number that the kernel gave to the loop device when it was set up (diskseq); null if unknown. */
+  /** The sequence number (diskseq) that the kernel assigned when the loop device was set up; null if unknown. */
   readonly sequence: string | null;
   /** True if the node in /dev was created together with the loop device. Notes from older releases lack this field. */
   readonly isNew?: boolean;

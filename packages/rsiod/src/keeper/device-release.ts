@@ -1,6 +1,6 @@
-// Releases the devices of the previous process whose volumes will not be reattached. Several devices are released at a time, and the caller
-// waits at most STOP_WAIT_MAX_MS for all of them. The file inherited-devices.ts releases a single device. Invariant: a device that cannot
-// be released is reported in the log and does not delay the others; the next start of rsiod removes it.
+// Releases the devices that the previous process left behind and whose volumes will not be reattached. Several devices are released at a
+// time, and the caller waits at most STOP_WAIT_MAX_MS for all of them. The file inherited-devices.ts releases a single device. Invariant: a
+// device that cannot be released is reported in the log and does not delay the others; the next start of rsiod removes it.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
 // Decides whether rsiod gets a keeper, and how the keeper is started. There is a keeper if rsiod may ever have devices, because devices
 // must outlive rsiod's working process. The program helpers/keeper.pl is the keeper. Invariants: without a keeper, rsiod works in the same
-// way, except that its devices stop working when it exits; the keeper gets all its settings as arguments and reads no configuration.
+// way, except that its devices stop working when rsiod exits; the keeper gets all its settings as arguments and reads no configuration.
 
 import { accessSync, constants } from 'node:fs';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
@@ -20,7 +20,7 @@ import {
 
 import path from 'node:path';
 
-/** True if volumes may be shown as devices, according to this configuration and the device support that this machine has now. */
+/** True if, with this configuration and the machine's current device support, volumes may be shown as devices. */
 export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean {
   return facts.isRoot && (devicesOf(config).some(isDevice) || (facts.hasFuse && !facts.hasOwnRoot && devicesOf(config).includes('auto')));
 }
@@ -62,8 +62,8 @@ export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: str
 }
 
 /**
- * Returns the descriptor of the link to the keeper, and the number of this process in the sequence of the keeper's children; null if there
- * is no keeper.
+ * Returns the descriptor of the link to the keeper, and the number of this process. The keeper numbers its children from 1. Returns null if
+ * there is no keeper.
  */
 export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: number; readonly life: number } | null {
   const [fd, life] = (environment[KEEPER_VARIABLE] ?? '').split(' ').map(Number);
@@ -71,7 +71,7 @@ export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: numb
 }
 
 export interface KeeperSetup {
-  /** The number of this process in the sequence of its keeper's children, from 1; 0 if there is no keeper yet. */
+  /** The number of this process; 0 if there is no keeper yet. The keeper numbers its children from 1. */
   readonly life: number;
   readonly root: string;
   readonly logFile: string;

@@ -24,7 +24,7 @@ export interface Kept {
 
 export interface Inheritance {
   readonly kept: readonly Kept[];
-  /** Number of this process in the sequence of the keeper's children, from 1. */
+  /** Number of this process. The keeper numbers its children from 1. */
   readonly life: number;
   /** The way in which the previous process ended, for example `signal 9`. */
   readonly why: string;
@@ -115,7 +115,7 @@ export class KeeperLink {
     });
   }
 
-  /** Writes the line before it returns, because the process may exit right after the call. */
+  /** Writes the whole line before returning, because the process may exit right after the call. */
   private send(line: string): void {
     const bytes = Buffer.from(`${line}\n`);
     for (let at = 0; at < bytes.length; ) {

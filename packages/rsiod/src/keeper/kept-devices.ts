@@ -1,7 +1,7 @@
-// Keeps track of the devices that the keeper holds: devices of this process, and devices that the previous process left behind and whose
-// volumes have not been reattached yet. The file devices.ts operates the devices. Invariants: each device that the previous process left
-// behind is either taken once, by its own volume, or released. No process holds a released device. Without a keeper everything works, but
-// no device outlives this process.
+// Keeps track of the devices that the keeper holds. Some belong to this process; the others were left behind by the previous process, and
+// their volumes have not been reattached yet. The file devices.ts operates the devices. Invariants: each device that the previous process
+// left behind is either taken once, by its own volume, or released. No process holds a released device. Without a keeper, everything works,
+// but no device outlives this process.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';

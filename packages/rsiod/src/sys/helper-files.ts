@@ -1,5 +1,5 @@
 // Finds the Perl programs that rsiod runs. The programs are in this package's helpers/ folder, and the callers start them. Invariant: the
-// same relative path leads to that folder from this source file and from the bundled program, so this file must not move to a deeper
+// same relative path leads to that folder from this source file and from the bundled program. This file must therefore not move to a deeper
 // folder.
 
 import { fileURLToPath } from 'node:url';

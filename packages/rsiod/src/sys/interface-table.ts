@@ -81,7 +81,8 @@ export class InterfaceTable {
 
   private takeAddress(device: string, address: string, isThere: boolean): InterfaceEvent[] {
     const before = this.known.get(address);
-    // The address has moved to another device. The kernel may report the removal from the old device after the addition to the new one.
+    // If the address has moved to another device, this removal is ignored. The kernel may report the removal from the old device after the
+    // addition to the new one.
     if (!isThere && before !== undefined && before.device !== device) return [];
     // Existing addresses are stored even if they are not watched, because they may be watched later.
     if (isThere || this.addresses.has(address)) this.known.set(address, { device, isThere });
@@ -107,7 +108,7 @@ const LINE = /^(?:\[[A-Z]+\])?(Deleted )?\d+: ([^\s:@]+)(?:@[^\s:]+)?(:?)\s+(.*)
 const FLAGS = /^<([A-Z0-9_,-]*)>/;
 const ADDRESS = /^inet6? ([0-9a-fA-F.:]+)/;
 
-/** Returns the fact that a line of iproute2 contains, or null if it contains none. */
+/** Extracts the fact from a line of iproute2. Returns null if the line contains none. */
 export function readIpLine(line: string): IpFact | null {
   const [, deleted, device, colon, rest] = LINE.exec(line) ?? [];
   if (device === undefined || rest === undefined) return null;

@@ -15,8 +15,8 @@ import { IP_LIST_TIMEOUT_MS } from './limits.ts';
 import path from 'node:path';
 
 /**
- * `ip monitor` does not notice when rsiod exits. The shell therefore reads its own standard input, which ends when rsiod exits, and then
- * stops the monitor.
+ * `ip monitor` does not notice when rsiod exits. The shell therefore waits for the end of its own standard input, which comes when rsiod
+ * exits. The shell then stops the monitor.
  */
 const MONITOR_SCRIPT = `command -v ip >/dev/null || exit 127
 exec 3<&0
