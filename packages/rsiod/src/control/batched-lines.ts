@@ -1,6 +1,6 @@
 // Limits the number of lines that are logged when many volumes report the same change at once, for example when a server with a thousand
-// volumes becomes unreachable. The file notifications.ts contains the wording of single reports. Invariant: each report is either written
-// at once, or included in a summary that follows within BATCHED_LINES_MS.
+// volumes becomes unreachable. The file notifications.ts contains the texts of reports about individual volumes. Invariant: each report is
+// either written at once, or included in a summary that follows within BATCHED_LINES_MS.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
@@ -22,7 +22,7 @@ export class BatchedLines {
   }
 
   /**
-   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of a kind. Counts all further lines of the kind, and later calls
+   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of each kind. Counts all further lines of that kind, and later calls
    * `writeCounted` once with their number.
    */
   add(kind: string, write: () => void, writeCounted: (count: number) => void): void {

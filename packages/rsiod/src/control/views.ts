@@ -137,7 +137,7 @@ export function attachmentView(volume: Volume, shown: ShownAs | null, servers: n
   };
 }
 
-/** Returns the reason why the volume cannot send I/O now, or null if it can. */
+/** Returns the reason why the volume's I/O cannot be sent now, or null if it can. */
 function waitsFor(volume: Volume): string | null {
   const { attachment, trunk, stall } = volume;
   if (trunk.paths.length === 0) {

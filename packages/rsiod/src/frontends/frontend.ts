@@ -62,11 +62,11 @@ export interface Frontend {
   close(): Promise<void>;
   /** Called when another process is about to replace this one: the frontend stops taking requests, but removes nothing. */
   handOver(): Promise<void>;
-  /** Called after the last volume has been taken away. */
+  /** Called after all volumes have been hidden. */
   stop(): Promise<void>;
 }
 
-/** Returns the error that is thrown if a volume is in use and therefore not taken away. */
+/** Returns the error that is thrown if a volume cannot be taken away because it is in use. */
 export function inUse(users: readonly string[]): RsError {
   return new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
 }

@@ -1,4 +1,4 @@
-// Combines all frontends of the daemon into one. The first frontend in the list is the preferred one: it starts first and stops last, and
+// Combines all frontends of the daemon into one. The first frontend in the list is the preferred one. It starts first and stops last, and
 // its device is the one that is reported for a volume. Invariant: the daemon shows a volume in all frontends or in none of them, and starts
 // to show it in all of them at the same time.
 
@@ -56,7 +56,7 @@ export class Frontends implements Frontend {
     return await usersIn(this.backwards, volume);
   }
 
-  /** Returns the users of a volume that prevent an unforced stop of the daemon. */
+  /** Returns those users of a volume that prevent the daemon from stopping without force. */
   async usersAtEnd(volume: FrontendVolume): Promise<string[]> {
     return await usersIn(
       this.backwards.filter(({ needsUnused }) => needsUnused),

@@ -15,7 +15,10 @@ export const KEEPER_SILENCE_SECONDS = 60;
  */
 export const KEEPER_STARTS_MAX = 30;
 export const KEEPER_SETTLED_MS = 60_000;
-/** Pause before the second restart after such quick exits, and maximum pause before later restarts. The pause doubles with each restart. */
+/**
+ * Pauses before restarts while the working process keeps exiting within KEEPER_SETTLED_MS. The first restart is immediate. The pause before
+ * the second restart is the minimum. The pause then doubles with each restart, up to the maximum.
+ */
 export const KEEPER_PAUSE_MIN_MS = 200;
 export const KEEPER_PAUSE_MAX_MS = 5_000;
 /** Timeout for an answer from the keeper. The timeout is short because the keeper does nothing but serve its child. */

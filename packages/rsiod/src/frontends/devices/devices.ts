@@ -24,9 +24,12 @@ export interface DeviceFrontendPorts {
   readonly log: Log;
   readonly root: string;
   readonly devDir: string;
-  /** The RUN folder. The source field of each mount contains the path of this folder, so that the daemon recognizes its own mounts. */
+  /**
+   * The RUN folder. The source field of each mount contains the path of this folder, so that the daemon can tell its own mounts from those
+   * of other daemons.
+   */
   readonly runDir: string;
-  /** Returns what this machine currently supports, from which the form of a device is chosen. */
+  /** Returns the facts about this machine that determine which devices can be created now. */
   readonly facts: () => DeviceFacts;
   /** Returns the settings that a volume has in the current configuration. */
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
@@ -119,8 +122,8 @@ export class DeviceFrontend implements Frontend {
   }
 
   /**
-   * Creates the devices that the configuration requests for a volume. With `device = auto`, a failure to create the devices is logged but
-   * not thrown, because the NBD socket still exports the volume.
+   * Creates the devices that the configuration requests for a volume. With `device = auto`, an error while creating the devices is logged
+   * but not thrown, because the NBD socket still exports the volume.
    */
   async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {

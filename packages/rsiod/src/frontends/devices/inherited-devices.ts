@@ -1,6 +1,7 @@
 // Handles the devices that an earlier process left behind. Devices that no keeper held are removed, because a crash has made them unusable.
-// Devices that the keeper held are served by stand-in volumes until their volumes are reattached; devices.ts then resumes them. Invariant:
-// each device that the keeper held is either resumed once, with its own volume, or released; until then, its I/O waits.
+// Devices that the keeper held are served by stand-in volumes until the real volumes are reattached; devices.ts then resumes the devices.
+// Invariant: each device that the keeper held is either resumed once, with its own volume, or released; until then, its I/O waits as long
+// as the stall policy allows.
 
 import { closeSync } from 'node:fs';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
@@ -18,7 +19,7 @@ import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
   /**
-   * The start of the source field of the daemon's raw devices in the mount table. Daemons that use the same RUN folder have the same
+   * In the mount table, the source fields of the daemon's raw devices begin with this prefix. Daemons with the same RUN folder use the same
    * prefix.
    */
   readonly sourcePrefix: string;

@@ -1,8 +1,8 @@
-// Reads requests from the FUSE descriptor of one raw device, and writes the replies to the same descriptor. If a pipe handle of Node
-// accepts the descriptor, epoll reports when requests arrive. Node does not document this use of a pipe handle, so every step is checked.
-// Without epoll, one read is always pending, which occupies a thread of the thread pool. The descriptor may have been opened by another
-// process. Invariants: if the session keeps a buffer, the next read uses a new one; after `close`, no request is passed on and nothing is
-// written to the descriptor.
+// Reads requests from the FUSE descriptor of one raw device, and writes the replies to the same descriptor. If a Node pipe handle accepts
+// the descriptor, epoll reports when requests arrive. Node does not document this use of a pipe handle, so every step is checked. Without
+// epoll, one read is always pending, which occupies a thread of the thread pool. The descriptor may have been opened by another process.
+// Invariants: if the session keeps a buffer, the next read uses a new one; after `close`, no request is passed on and nothing is written to
+// the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';

@@ -1,8 +1,8 @@
 // Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
 // bytes that it has read. The volume checks the requests; the session checks only what is particular to a file: its end, its permissions
 // and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`. A buffer is given back only once, and
-// never while the volume uses it. A request that changes data is not answered before the volume has completed it. The only exception is
-// `stop`, because its caller also makes the volume abandon these requests.
+// never while the volume uses it. A request that changes data is not answered before the volume has completed it. The only exception:
+// `stop` answers such requests, and the volume must then abandon them.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -85,7 +85,7 @@ export interface FuseSessionOptions {
   readonly port: FusePort;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
-  /** Properties of the file that the previous process reported; null if the device is new. */
+  /** The file's properties as reported by the previous process; null if the device is new. */
   readonly file?: FuseFile | null;
   /** `file` has changed. */
   readonly fileChanged?: () => void;
@@ -128,8 +128,8 @@ export class FuseSession {
   }
 
   /**
-   * Takes one request that has been read into a large buffer. Returns true if the session keeps the buffer; the session then gives it back
-   * to the pool later.
+   * Takes one request that has been read into a large buffer. Returns true if the session keeps the buffer. In that case, the session gives
+   * the buffer back to the pool later.
    */
   receive(bytes: Buffer, lengthBytes: number): boolean {
     const { header } = this;
@@ -298,7 +298,7 @@ export class FuseSession {
     }
   }
 
-  /** A write that crosses the end of the volume is cut off there, and a write past the end fails, as with a block device. */
+  /** As on a block device, a write that crosses the end of the volume is shortened, and a write past the end fails. */
   private write(bytes: Buffer, header: FuseHeader): boolean {
     const { buffers } = this.options;
     const position = readOffset(bytes);
@@ -364,7 +364,7 @@ export class FuseSession {
   /**
    * Called when the program that made a request has been interrupted and may want to exit. A request that changes nothing is answered with
    * EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. No other request is answered early, because the
-   * volume could still execute it after the program has exited, and a write would then overwrite newer data.
+   * volume could still execute the request after the program has exited. A write would then overwrite newer data.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {

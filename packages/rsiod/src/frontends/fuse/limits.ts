@@ -21,7 +21,7 @@ export const FUSE_DRAIN_MAX = 32;
 /** Up to this size, rsiod copies the data of a WRITE out of the receive buffer; longer data stays in that buffer. */
 export const FUSE_COPY_MAX_BYTES = 64 * KIB;
 export const FUSE_POOLED_BYTES_MAX = 64 * MIB;
-/** If a program is interrupted while its read or seek is stalled, it gets EINTR after this time. */
+/** If a program is interrupted during a stalled read or seek, the call fails with EINTR after this time. */
 export const FUSE_INTERRUPT_MS = 1_000;
 /** When a raw device searches for data or holes, each of its requests asks for the extents of a range of up to this length. */
 export const FUSE_SEEK_BYTES = 1024 * MIB;

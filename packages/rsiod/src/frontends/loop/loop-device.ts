@@ -100,7 +100,7 @@ export class LoopDevice {
     for (const { mountPoint } of mounted) await runCommand(this.options.clock, 'sync', ['--file-system', mountPoint]);
   }
 
-  /** Detaches the loop device. Throws E_IN_USE if the device is open; the kernel then detaches it when its last user closes it. */
+  /** Detaches the loop device. Throws E_IN_USE if the device is open; the kernel then detaches the device when its last user closes it. */
   async remove(): Promise<void> {
     const { clock, node, nodes } = this.options;
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
@@ -113,7 +113,7 @@ export class LoopDevice {
     await removeLink(node);
   }
 
-  /** Removes the link and detaches the loop device. If the device is open, the kernel detaches it when its last user closes it. */
+  /** Removes the link and detaches the loop device. If the device is open, the kernel detaches the device when its last user closes it. */
   async abandon(): Promise<void> {
     const { clock, node, nodes } = this.options;
     await removeLink(node);
@@ -153,8 +153,8 @@ export function baseName(device: string): string {
 }
 
 /**
- * Removes a link that a crash has left behind. A link is left over if it leads to a loop device whose backing file is `rawFile`, or to a
- * loop device without a backing file. Throws E_IN_USE if anything else is at the path.
+ * Removes a link that a crash has left behind. A link counts as left behind if it leads to a loop device whose backing file is `rawFile`,
+ * or to a loop device without a backing file. Throws E_IN_USE if anything else is at the path.
  */
 async function clearPlace(node: string, rawFile: string): Promise<void> {
   const target = await readlink(node).catch(() => '');

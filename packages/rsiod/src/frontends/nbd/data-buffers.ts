@@ -1,7 +1,7 @@
 // Pools buffers for the data of requests, separately for each size class. A request allocates no memory while the pool has a buffer of the
-// right size. All connections share the pool. Each buffer has room for a reply header in front of the data, so that the reply to a READ is
-// sent from the memory into which the data was read. Idle memory is bounded, and is returned to the system when it has not been needed for
-// a while; memory-budget.ts bounds the memory in use.
+// right size. All connections share the pool. Each buffer has room for a reply header in front of the data. The reply to a READ is
+// therefore sent from the memory into which the data was read. Idle memory is bounded, and is returned to the system when it has not been
+// needed for a while; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { assert } from '@rsio/common/lib/assert';

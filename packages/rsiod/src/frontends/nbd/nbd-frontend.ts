@@ -147,7 +147,7 @@ export class NbdFrontend implements Frontend {
     await this.hide(volume, true);
   }
 
-  /** Does nothing, because an earlier process leaves no connections: they are closed when the process exits. */
+  /** Does nothing, because the connections of an earlier process were closed when that process exited. */
   release(): Promise<void> {
     return Promise.resolve();
   }

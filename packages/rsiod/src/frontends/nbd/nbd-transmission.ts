@@ -65,7 +65,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   /** The WRITE whose payload is being received. */
   private receiving: NbdRequest | null = null;
   private requestsOut = 0;
-  /** Number of requests that have been passed to the volume and that the volume has not completed yet. */
+  /** Number of requests that the volume has received but not completed yet. */
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
@@ -147,7 +147,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.drop(request);
   }
 
-  /** Called when the connection is gone. No request is answered any more; requests that the volume is executing complete later. */
+  /** Called when the connection is gone. No request is answered any more; the volume completes the remaining requests later. */
   die(): void {
     this.isDead = true;
     this.budget.forget(this);

@@ -1,4 +1,4 @@
-// The output of one connection. Small replies are gathered in a batch, and large replies are sent from their own buffers; as a rule, all
+// The output of one connection. Small replies are gathered in a batch, and large replies are sent from their own buffers. As a rule, all
 // replies of an event-loop turn are sent in one system call. Invariant: `left` counts each request exactly once, when its reply has been
 // sent or can no longer be sent.
 
@@ -20,8 +20,8 @@ export interface LargeReply {
 
 export interface ReplyOutputEvents {
   /**
-   * Called when the replies to `requests` requests, with `dataBytes` bytes of data in total, have been sent or when they can no
-   * longer be sent (`failed`).
+   * Called when replies have been sent, or when they can no longer be sent (`failed`). The replies answer `requests` requests with
+   * `dataBytes` bytes of data in total.
    */
   left(requests: number, dataBytes: number, failed: boolean): void;
   /** Called when an event handler of this class has thrown an exception. */

@@ -67,7 +67,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   return null;
 }
 
-/** True if a command is READ or WRITE. The length of these commands is limited, because it is the length of data that is transferred. */
+/** True if a command is READ or WRITE. The length of these commands is limited, because each of them transfers that much data. */
 export function hasData(type: number): boolean {
   return type === COMMAND.READ || type === COMMAND.WRITE;
 }

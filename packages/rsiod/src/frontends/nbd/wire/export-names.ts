@@ -25,8 +25,8 @@ export function exportDescription(volume: FrontendVolume): string {
 }
 
 /**
- * Returns the volume to which `name` refers. If the name refers to no volume or to several, returns a message with the problem and the
- * names that can be used.
+ * Returns the volume to which `name` refers. If the name refers to no volume or to several, returns a message that states the problem and
+ * lists the names that can be used.
  */
 export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
   const found = candidates(volumes, name);
