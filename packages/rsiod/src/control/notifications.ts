@@ -1,7 +1,7 @@
-// Reports each change in the daemon as an event, which `rsconfig events` shows, and as a line in the log. This file only reports changes;
-// other parts of the daemon react to them. The list of events is bounded: when it is full, a new event replaces the oldest one. Invariants:
-// each change is reported once, with the same text in the event and in the log. While attempts to open a path keep failing, only a failure
-// for a new reason is reported. Every other change in a path's state is reported.
+// Reports each change in the daemon as an event and as a line in the log. The command `rsconfig events` shows the events. This file only
+// reports changes; other parts of the daemon react to them. The list of events is bounded: when it is full, a new event replaces the oldest
+// one. Invariants: each change is reported once, with the same text in the event and in the log. While attempts to open a path keep
+// failing, only a failure for a new reason is reported. Every other change in a path's state is reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';

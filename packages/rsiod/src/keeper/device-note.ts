@@ -1,6 +1,6 @@
-// Encodes and decodes the note that the keeper stores with each device: one line of JSON with everything that the next process needs to
-// resume the device. Another version of rsiod may have written the note, so it is checked when it is read. Pure. Invariant: a note that is
-// not completely valid is refused.
+// Encodes and decodes the note that the keeper stores with each device. The note is one line of JSON with everything that the next process
+// needs to resume the device. Another version of rsiod may have written the note, so it is checked when it is read. Pure. Invariant: a note
+// that is not completely valid is refused.
 
 import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import type { FuseFile } from '../frontends/fuse/fuse-session.ts';

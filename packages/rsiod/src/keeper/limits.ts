@@ -16,8 +16,8 @@ export const KEEPER_SILENCE_SECONDS = 60;
 export const KEEPER_STARTS_MAX = 30;
 export const KEEPER_SETTLED_MS = 60_000;
 /**
- * Pauses before restarts while the working process keeps exiting within KEEPER_SETTLED_MS. The first restart is immediate. The pause before
- * the second restart is the minimum. The pause then doubles with each restart, up to the maximum.
+ * Bounds of the pause before a restart if the working process repeatedly exits within KEEPER_SETTLED_MS of its start. The first restart is
+ * immediate. The pause before the second restart is the minimum. The pause then doubles with each restart, up to the maximum.
  */
 export const KEEPER_PAUSE_MIN_MS = 200;
 export const KEEPER_PAUSE_MAX_MS = 5_000;

@@ -1,8 +1,8 @@
 // Lists the users of a volume's devices as readable texts. Users are mount points (also in other mount namespaces), stacked devices, swap
 // and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins share its
-// result, because many volumes may be detached at once. Even if /proc does not show a user of a device, the kernel refuses to remove the
-// device while it is in use. Invariants: a walk reads only files that the kernel keeps in memory, because it must not cause I/O on rsiod's
-// own devices. The result of a request is never older than the request.
+// result, because many volumes may be detached at once. Even if /proc does not show all users of a device, the kernel refuses to remove a
+// device that is in use. Invariants: a walk reads only files that the kernel keeps in memory, because it must not cause I/O on rsiod's own
+// devices. The result of a request is never older than the request.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';

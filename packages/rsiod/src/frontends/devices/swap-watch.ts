@@ -26,7 +26,7 @@ export interface SwapWatchPorts {
 }
 
 /**
- * Finds the swap spaces that are on volumes. These include swap space on a partition of a volume's device, and swap files on a file system
+ * Finds the swap spaces that are on volumes. Such a swap space may also be a partition of a volume's device, or a file on a file system
  * that is mounted from the device. `text` is the content of /proc/swaps.
  */
 export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: readonly MountEntry[]): { label: string; swap: string }[] {

@@ -295,7 +295,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
 
   private recycle(request: NbdRequest): void {
     const buffer = request.releaseBuffer();
-    // After a failure, the volume or the socket may still be using the buffer, so it is not given back.
+    // After a failure, the volume or the socket may still be using the buffer, so the buffer is not given back to the pool.
     if (this.hasFailed) return;
     if (buffer !== null) {
       const { length } = buffer.memory;

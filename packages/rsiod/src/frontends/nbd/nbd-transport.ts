@@ -16,9 +16,9 @@ export interface NbdTransport {
   /** Stops receiving until `resume`. */
   pause(): void;
   resume(): void;
-  /** Sends everything that has been written, then closes. */
+  /** Sends everything that has been written, then closes the connection. */
   end(): void;
-  /** Closes at once. */
+  /** Closes the connection at once. */
   destroy(): void;
 }
 

@@ -31,7 +31,7 @@ export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
  * while the next ones are still arriving.
  */
 export const NBD_RECEIVE_BYTES = 128 * KIB;
-/** Maximum size of a batch of copied replies, which the NBD frontend sends at once. A Unix socket accepts about 200 KiB at once. */
+/** Maximum size of a batch of copied replies, which the NBD frontend sends together. A Unix socket accepts about 200 KiB in one call. */
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
  * Limit on the total memory for the requests of all NBD connections. Once the limit is reached, each connection may have only one request
