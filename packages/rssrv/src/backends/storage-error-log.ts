@@ -15,7 +15,8 @@ export class StorageErrorLog {
   private readonly clock: Clock;
   private readonly log: Log;
   /**
-   * Number of failures that have not been logged yet, keyed by the kind of failure. A failure is logged at once if its kind has no entry.
+   * For each kind of failure that was logged recently: the number of failures since then. If a kind has no entry, its next failure is
+   * logged at once.
    */
   private readonly unreported = new Map<string, number>();
 

@@ -1,7 +1,7 @@
 // A backend wrapper that uses no more than its volume's share of the worker's threads (thread-shares.ts). Operations beyond that share wait
 // here, so that other volumes get threads even if the storage of this volume hangs. The inner backend executes the operations. The queue is
 // bounded by the number of slots in the sessions that use the backend. Invariant: the queue is empty when the backend is closed, because
-// the caller closes it only after all operations have been answered.
+// the caller closes the backend only after all operations have been answered.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './io/backend.ts';
@@ -49,8 +49,8 @@ export class ThreadShareBackend implements Backend {
   }
 
   /**
-   * Flushes do not wait for a thread here. Only one sync runs at a time (flush-gate.ts), and the flushes that wait for it must not occupy
-   * threads that reads need.
+   * Flushes bypass the share. Only one sync runs at a time (flush-gate.ts). If flushes used the share, those that wait for the running sync
+   * would occupy threads that reads need.
    */
   flush(done: IoDone): void {
     this.inner.flush(done);

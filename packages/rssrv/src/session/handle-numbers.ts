@@ -13,7 +13,7 @@ export class HandleNumbers {
     return HANDLE_MAX;
   }
 
-  /** True if so few numbers are left that the session should end soon. The next session can use all numbers again. */
+  /** True if so few numbers are left that the session should end soon. The client's next session can use all numbers again. */
   get areLow(): boolean {
     return (this.last - this.next) * HANDLE_NUMBERS_LOW_PART < this.last;
   }
@@ -28,7 +28,9 @@ export class HandleNumbers {
     return 'The handle numbers of the session are nearly used up: a new one has others';
   }
 
-  /** Returns true if a number will be left after each of the `promised` OPENs in progress has used one. */
+  /**
+   * Returns true if more than `promised` numbers are left. `promised`: the number of OPENs in progress, each of which will use one number.
+   */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;
   }

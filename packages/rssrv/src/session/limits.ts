@@ -27,8 +27,8 @@ export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 
 /**
- * Time for which the server waits for a client to retire a path after the path's interface was removed from the server's list. After this
- * time, the server closes the path.
+ * When an interface is removed from the server's list, clients must retire their paths to it. After this time, the server closes the paths
+ * that are left.
  */
 export const UNLISTED_PATH_MS = 5_000;
 

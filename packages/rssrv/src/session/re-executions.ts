@@ -1,7 +1,7 @@
 // Tracks finished requests that are executed again because a late copy has arrived (docs/PROTOCOL.md S1). Each tag (slot and seq) has at
 // most one such execution, with a list of the paths that wait for its answer. A request that is executed again stays *done* in the slot
-// table and does not count against the window, so this module limits these requests separately. Invariant: a copy that `begin` admits is on
-// the list of exactly one execution until that execution ends or the copy's path is removed.
+// table and does not count against the window. This module therefore limits these requests separately. Invariant: a copy that `begin`
+// admits is on the list of exactly one execution until that execution ends or the copy's path is removed.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import type { Header } from '@rsio/protocol/wire/header';

@@ -5,7 +5,7 @@ const MIB = 1024 * 1024;
 
 export const TEST_PAUSE_POLL_MS = 20;
 /**
- * Maximum number of unsynced bytes that a volume with the key test-lose-unsynced may have. A volume with this many unsynced bytes performs
- * a sync before it accepts the next write, like a kernel that has too many dirty pages.
+ * Limit for the unsynced bytes of a volume with the key test-lose-unsynced. Once this limit is reached, the volume is synced before the
+ * next write is accepted. The kernel does the same when it has too many dirty pages.
  */
 export const UNSYNCED_MAX_BYTES = 64 * MIB;

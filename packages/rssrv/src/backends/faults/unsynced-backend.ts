@@ -1,6 +1,7 @@
-// A backend wrapper that passes a write on to the storage only when the write has FUA or a flush follows it. All other writes stay in an
-// UnsyncedStore and are lost if the machine crashes (docs/HACKING.md, Faults of a volume). Invariants: a read returns the newest data. A
-// successful flush makes durable all writes that were answered before the flush began. Writes that are answered later stay unsynced.
+// A backend wrapper that forwards only two kinds of writes to the storage: FUA writes, and writes that are followed by a flush. All other
+// writes stay in an UnsyncedStore and are lost if the machine crashes (docs/HACKING.md, Faults of a volume). Invariants: a read returns the
+// newest data. Once a flush has succeeded, all writes that were answered before the flush began are durable. Writes that were answered
+// later stay unsynced.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -147,7 +148,7 @@ export class UnsyncedBackend implements Backend {
   }
 }
 
-/** Writes the pieces to the inner backend in order, then flushes it. */
+/** Writes the pieces to the inner backend in the order of their numbers, and then flushes the inner backend. */
 function bring(inner: Backend, pieces: readonly UnsyncedPiece[], index: number, done: IoDone): void {
   const piece = pieces[index];
   if (piece === undefined) {

@@ -27,7 +27,7 @@ export function readLog(file: string): readonly UnsyncedRecord[] {
 }
 
 export class UnsyncedLog {
-  /** The records that the file had when this process opened it. */
+  /** The records that the file contained when this process opened it. */
   readonly found: readonly UnsyncedRecord[];
   private readonly file: string;
   private readonly location: string;

@@ -33,7 +33,7 @@ export class UnsyncedStore {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** Number of the last piece that a flush must cover if it is requested now. */
+  /** Number of the last piece that a flush requested now must cover. */
   get upTo(): number {
     return this.writes.last;
   }
@@ -76,7 +76,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** Runs `task` as soon as no other task is running. */
+  /** Runs `task` once all tasks that were added earlier have ended. */
   takeTurn(task: (end: () => void) => void): void {
     this.waiting.push(task);
     if (!this.isBusy) this.next();

@@ -45,14 +45,14 @@ export class UnsyncedWrites {
     this.list = this.list.filter(({ number }) => number > upTo);
   }
 
-  /** Returns the pieces that overlap this range. A read must overwrite the data from the storage with them. */
+  /** Returns the pieces that overlap this range. A read must overwrite the data from the storage with these pieces. */
   overlapping(positionBytes: number, lengthBytes: number): readonly UnsyncedPiece[] {
     const endBytes = positionBytes + lengthBytes;
     return this.list.filter((piece) => piece.positionBytes < endBytes && piece.positionBytes + piece.lengthBytes > positionBytes);
   }
 }
 
-/** Overwrites data in `target` with the pieces. The data was read from the storage at `positionBytes`. */
+/** Overwrites the data in `target` with the pieces. `target` holds data that was read from the storage at `positionBytes`. */
 export function layOver(
   pieces: readonly UnsyncedPiece[],
   target: Buffer,

@@ -15,7 +15,7 @@ import { UnsyncedLog } from './unsynced-log.ts';
 import { UnsyncedStore } from './unsynced-store.ts';
 
 const RANDOM_STEPS = 2 ** 32;
-/** The stores in use and the number of users of each, keyed by the path of the log. */
+/** The stores in use, keyed by the path of the log. `users`: the number of backends that use the store. */
 const stores = new Map<string, { readonly store: UnsyncedStore; users: number }>();
 
 /** If wrapping fails, closes the backend and throws E_VOLUME. */

@@ -26,13 +26,13 @@ export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/bloc
 }
 
 function canZeroRanges(directory: string): boolean {
-  // A partition uses its disk's queue, which is found in the parent directory. Resolve the symbolic link first, so that `..` is the disk's
-  // directory.
+  // A partition has no queue directory of its own; it uses the queue of its disk, in the parent directory. Resolve the symbolic link first,
+  // so that `..` is the disk's directory.
   for (const queue of ['queue', '../queue']) {
     try {
       return Number(fs.readFileSync(`${fs.realpathSync(directory)}/${queue}/write_zeroes_max_bytes`, 'latin1')) > 0;
     } catch {
-      // The file is missing: try the next path. If neither file exists, the device is assumed to be unable to zero ranges.
+      // This file is missing: try the other path. If neither file exists, the device is assumed to be unable to zero ranges.
     }
   }
   return false;

@@ -1,7 +1,8 @@
 // The backend for all storage that is accessed through a file descriptor: regular files, block devices and files in memory. The storage is
 // opened by opened-file.ts; range-operations.ts punches holes, and file-end.ts detects truncation. Invariants: a read succeeds only if it
-// has read all requested data. A successful flush covers every write that ended before the flush was requested, and proves that the file
-// was not truncated at that time. Once `close` has resolved, no system call of this backend is running.
+// has read all requested data. A successful flush covers every write that ended before the flush was requested. A successful flush also
+// proves that the file was not truncated when the flush was requested. Once `close` has resolved, no system call of this backend is
+// running.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';
@@ -193,8 +194,8 @@ export class FileBackend implements Backend {
   }
 
   private leave(done: IoDone, status: Status): void {
-    // Answer before counting the operation as ended. The answer may start another operation, such as a flush after zeroing, and the backend
-    // must not close in between.
+    // Answer the operation before counting it as ended. The answer may start another operation, such as a flush after zeroing. The backend
+    // must not close before that operation starts.
     done(status);
     this.inFlight.end();
     this.parts.inline?.poolEnded();
@@ -212,8 +213,8 @@ export class CompletionGroup {
 
   add(end: () => void): void {
     this.ends.push(end);
-    // setImmediate calls its function after the callbacks of all operations that have already ended. One call of `callAll` therefore
-    // answers all of these operations.
+    // The function given to setImmediate runs after the callbacks of all operations that have already ended. One call of `callAll`
+    // therefore answers all of these operations.
     if (this.ends.length === 1) setImmediate(() => this.callAll());
   }
 

@@ -94,7 +94,7 @@ async function assertSame(name: string, path: string, first: number, second: num
   throw new RsError('E_VOLUME', `${path} of volume ${name} was replaced while it was being opened: try again`, { volume: name, path });
 }
 
-/** Returns the error for a path at which another file has replaced the volume's file. The new file has other content and is not locked. */
+/** Returns the error for a volume whose file was replaced by another file at `path`. The new file has other content and is not locked. */
 function replaced(name: string, path: string): RsError {
   return new RsError(
     'E_VOLUME',

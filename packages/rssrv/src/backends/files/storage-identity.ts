@@ -27,7 +27,10 @@ export function storageStamp(stats: BigIntStats, location: string, devicesDirect
   return [inode, birth].filter((part) => part !== null).join('.') || null;
 }
 
-/** Returns true if two stamps may belong to the same file or device. A part that only one of the stamps has is ignored. */
+/**
+ * Returns true if two stamps may belong to the same file or device. If only one of the stamps contains a birth time, the birth time is
+ * ignored.
+ */
 export function isSameStamp(one: string | null, other: string | null): boolean {
   if (one === null || other === null || one === other) return true;
   const [shorter, longer] = one.length < other.length ? [one, other] : [other, one];

@@ -1,6 +1,6 @@
 // The interface that every backend and every backend wrapper implements. The caller validates range, alignment and rights, so a backend
-// only executes requests. Reads and writes exist in two forms. `tryRead` and `tryWrite` run on the calling thread if the data is expected
-// to be cached. On WOULD_WAIT, the caller must use `read` or `write`, which run in the thread pool.
+// only executes requests. Reads and writes exist in two forms. `tryRead` and `tryWrite` run on the calling thread, and return WOULD_WAIT if
+// they might have to wait for the storage. The caller must then use `read` or `write`, which run in the thread pool.
 
 import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -11,8 +11,8 @@ export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
 /**
- * The extents are pairs (number of sectors, EXTENT state). The pairs begin at the requested sector and have no gaps. If the status is OK,
- * there is at least one pair.
+ * `extents`: a list of pairs (number of sectors, EXTENT state). The first pair describes the requested sector, and each further pair
+ * continues where the previous one ends. If the status is OK, the list has at least one pair.
  */
 export type ExtentsDone = (status: Status, extents: number[]) => void;
 export type ExtentState = (typeof EXTENT)[keyof typeof EXTENT];
@@ -35,14 +35,14 @@ export interface Backend {
    * operation returns VOLUME_UNAVAILABLE.
    */
   readonly end?: FileEnd | undefined;
-  /** Reads into `target` before it returns. On WOULD_WAIT, `target` is unchanged. Positions and lengths are in bytes. */
+  /** Reads into `target` synchronously. On WOULD_WAIT, `target` is unchanged. Positions and lengths are in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
-  /** Writes before it returns. Must not be used for FUA writes. On WOULD_WAIT, nothing has been written. */
+  /** Writes synchronously. Must not be used for FUA writes. On WOULD_WAIT, nothing has been written. */
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Reads in the thread pool. `target` belongs to the backend until `done` is called. `done` is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
-  /** Syncs all writes that ended before this call; they are durable if `done` gets OK. */
+  /** Syncs all writes that ended before this call. If `done` gets OK, these writes are durable. */
   flush(done: IoDone): void;
   /** Discards the range in short steps. Afterwards, the range contains undefined data or zeros. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;

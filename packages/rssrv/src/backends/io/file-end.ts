@@ -1,8 +1,8 @@
 // Detects that the file of a volume has been truncated. If a later write extended the file again, the lost part would read as zeros, and
 // the truncation could no longer be detected. Only a write to the last bytes of the volume could restore the full size, so the size is
-// checked before each such write. A truncated file therefore stays too short until the next check detects it. The result of a check is
-// handled in session-volumes.ts. Invariant: once a backend has found its file truncated, the file counts as truncated until a new backend
-// is opened on the restored file.
+// checked before each such write. A truncated file therefore stays too short until the next check detects the truncation. The result of a
+// check is handled in session-volumes.ts. Invariant: once a backend has found its file truncated, the file counts as truncated until a new
+// backend is opened on the restored file.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -10,7 +10,7 @@ import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 
 export class FileEnd {
   private readonly descriptor: number;
-  /** True if fstat returns a meaningful size for the descriptor, which it does not for a block device. */
+  /** True if fstat returns a meaningful size for the descriptor. For a block device, it does not. */
   private readonly hasSize: boolean;
   private endBytes: number;
   private wasCut = false;
@@ -32,14 +32,14 @@ export class FileEnd {
     this.endBytes = Math.max(this.endBytes, sizeBytes);
   }
 
-  /** Records that a read ended early, which means that the file has been truncated. */
+  /** Records that the file has been truncated. The caller has detected this because a read ended early. */
   cut(): void {
     this.wasCut = true;
   }
 
   /**
    * Returns true if a write of this range could restore the size of a truncated file. If it returns true, the caller must call `check`
-   * before the write. This method also records that the file is in use.
+   * before the write. This method also records that the file has been used.
    */
   touches(positionBytes: number, lengthBytes: number): boolean {
     this.isUsed = true;
@@ -52,8 +52,8 @@ export class FileEnd {
   }
 
   /**
-   * Checks the size of the file in the thread pool. `end` gets SHORT_READ if the file is too short or was found too short earlier. `end` is
-   * never called before `check` returns.
+   * Checks the size of the file in the thread pool. `end` gets SHORT_READ if the file is too short, or if an earlier check or read found it
+   * too short. `end` is never called before `check` returns.
    */
   check(end: IoEnd): void {
     this.isUsed = false;

@@ -1,6 +1,6 @@
 // Runs one sync at a time for all waiting flushes (group commit). A flush covers everything written before it, so a flush that arrives
 // during a sync waits for the next sync. After a failed sync, all later flushes of this backend fail, too. The kernel reports a lost write
-// only once per descriptor, so the next sync would wrongly succeed.
+// only once per descriptor, so the next sync would report success although data was lost.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
@@ -46,13 +46,13 @@ export class FlushGate {
       if (errno !== null) {
         this.failure = statusOf(errno);
         this.onError(errno);
-        // Fail the waiting flushes, too, because the lost writes may include some that these flushes must cover.
+        // Fail the waiting flushes, too: the failed sync may have lost writes that these flushes must cover.
         covered.push(...this.waiting);
         this.waiting = [];
       }
       const status = this.failure;
-      // Start the next sync before answering, because an answer may request another flush, and that flush must not start a second sync at
-      // the same time.
+      // Start the next sync before answering. An answer may request another flush, and that flush must find the sync running. Otherwise,
+      // the flush would start a second sync at the same time.
       if (this.waiting.length > 0) this.start();
       for (const done of covered) done(status);
     });

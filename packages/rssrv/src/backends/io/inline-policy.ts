@@ -1,8 +1,9 @@
-// Decides whether a read or write may be executed at once on the event loop or must use the thread pool. The kernel does not report whether
-// data is cached, so each call on the event loop is timed. A single slow call proves little, because on a busy machine the process may
-// simply not have been scheduled. But if a second call is slow and the process slept during it, that call has waited for the storage, so
-// the next requests use the thread pool. While calls in the thread pool hang, no call is made on the event loop, because a call that hangs
-// there would block the whole process. This module is pure: it gets the time and the number of sleeps through ports.
+// Decides whether a read or write may run on the event loop or must use the thread pool. The kernel does not report whether data is cached,
+// so each call on the event loop is timed. A single slow call proves little, because on a busy machine the process may simply not have been
+// scheduled. The calls after a slow call are therefore watched. If a watched call is slow and the process slept during it, the call has
+// waited for the storage. The next requests then use the thread pool. While calls in the thread pool hang, no call is made on the event
+// loop, because a hanging call there would block the whole process. This module is pure: it gets the time and the number of sleeps through
+// ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
@@ -19,8 +20,8 @@ export class InlinePolicy {
   private startedMs = 0;
   private sleptBefore = 0;
   /**
-   * Number of calls in the thread pool. `movedMs` is the time at which a call in the pool last ended or a call last entered the empty pool,
-   * whichever is later.
+   * Number of calls in the thread pool. `movedMs`: the time of the last event of these two kinds: a call in the pool ended, or a call
+   * entered the empty pool.
    */
   private pooled = 0;
   private movedMs = 0;

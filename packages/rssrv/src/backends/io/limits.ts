@@ -5,7 +5,7 @@ const MIB = 1024 * 1024;
 
 /** A call on the event loop that takes longer than this counts as slow. */
 export const SLOW_CALL_US = 120;
-/** Number of bytes whose transfer extends the limit SLOW_CALL_US by 1 µs, because copying cached data takes time. */
+/** Copying cached data takes time, so the limit SLOW_CALL_US is raised by 1 µs for every SLOW_CALL_BYTES_PER_US bytes of a call. */
 export const SLOW_CALL_BYTES_PER_US = 2_000;
 /**
  * Number of calls that are watched after a slow call. If a watched call waits for the storage, the next POOL_RUN_REQUESTS requests go to
@@ -14,8 +14,8 @@ export const SLOW_CALL_BYTES_PER_US = 2_000;
 export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
 /**
- * If calls are in the thread pool and none of them has ended for this long, the storage may be hanging. The event loop then makes no calls
- * on that volume.
+ * If calls are in the thread pool and none of them ends within this time, the storage may be hanging. No calls on that volume are then made
+ * on the event loop.
  */
 export const STORAGE_SILENT_MS = 500;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */

@@ -1,5 +1,5 @@
-// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. Short transfers are continued. If the file ends
-// before the range does, the read fails with SHORT_READ. This module knows descriptors and errno names, but not volumes.
+// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. Short transfers are continued. If a read extends
+// past the end of the file, it fails with SHORT_READ. This module knows descriptors and errno names, but not volumes.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -8,7 +8,7 @@ import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 /** Called with null after success, or with the errno name after a failure. */
 export type IoEnd = (errno: string | null) => void;
 
-/** Pseudo errno of a read that reached the end of the file too early, because the file has been truncated. */
+/** Pseudo errno of a read that extends past the end of the file, because the file has been truncated. */
 export const SHORT_READ = 'SHORT_READ';
 /** Converts the errno name of a failed operation to a status. */
 export function statusOf(errno: string): Status {

@@ -3,7 +3,7 @@
 
 import type { VolumeTests } from '@rsio/common/config/schema/types';
 
-/** A volume that has grown. A volume that has grown and whose storage has already been extended. */
+/** A volume that has grown. Its storage has already been extended. */
 export interface GrownVolume {
   readonly id: string;
   readonly sizeBytes: number;
@@ -22,8 +22,8 @@ export interface ServedVolume {
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
   /**
-   * Path of the file or device that stores the volume's content; null if there is none. With `type = memory`, the path is that of the file
-   * that the listener has created in memory.
+   * Path of the file or device that stores the volume's content; null if there is none. With `type = memory`, this is the path of a file in
+   * memory that the listener has created.
    */
   readonly path: string | null;
   /**
@@ -38,7 +38,7 @@ export interface ServedVolume {
   readonly shared: boolean;
   /** Names of the clients that may take the volume over; null means all clients. */
   readonly takeOver: readonly string[] | null;
-  /** True if a take-over is allowed even if it loses writes that were acknowledged to the holder. */
+  /** True if a take-over is allowed even when writes acknowledged to the holder are lost. */
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;

@@ -1,6 +1,7 @@
-// A child process that reads one line at a time and answers it with one line. A child that does not answer in time is killed. This module
-// does not interpret the lines. Invariant: a line is answered with `null` (no answer) only when the child can no longer be executing it. A
-// line that has been sent to the child is answered with `null` only after the child has exited, however long that takes.
+// A child process that reads lines one at a time and answers each with one line. A child that does not answer in time is killed. This
+// module does not interpret the lines. Invariant: once a line has been answered with `null` (no answer), the child is not executing that
+// line and never will. A line that was sent to the child is therefore answered with `null` only after the child has exited, however long
+// that takes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -39,7 +40,7 @@ export class LineProcess {
     this.child = this.start();
   }
 
-  /** False once the child has failed or has been told to exit. Every further line is then answered with null. */
+  /** False once the child has failed or has been told to exit. From then on, every new line is answered with null. */
   get isAlive(): boolean {
     return this.lostReason === null && !this.isEnding;
   }
@@ -75,7 +76,7 @@ export class LineProcess {
       });
       child.on('error', (error) => this.lose(error.message));
       child.on('close', (code, signal) => this.closed(`it ended with ${signal ?? `status ${code ?? 'unknown'}`}`));
-      // If the process has no free descriptors, the child has no pipes. Ignore a broken pipe, because a `close` event with the reason
+      // The child has no pipes if the process had no free descriptors. Ignore a broken pipe, because a `close` event with the reason
       // follows.
       child.stdin?.on('error', () => undefined);
       child.stdout?.setEncoding('latin1');

@@ -17,8 +17,8 @@ import util from 'node:util';
 export const LOST = 'LOST';
 
 /**
- * `found`: pairs (length in bytes; 0 for data or 1 for a hole). The pairs begin at the requested position and may cover less than the
- * requested range.
+ * `found`: a list of pairs (length in bytes; 0 for data or 1 for a hole). The first pair begins at the requested position. The list may
+ * cover less than the requested range.
  */
 export type RangeExtents = (errno: string | null, found: readonly number[]) => void;
 
@@ -36,7 +36,7 @@ export interface RangeHelperPorts {
   readonly architecture?: string;
 }
 
-/** The errno (EBADF) with which the helper answers for a file that it has not opened. */
+/** The errno (EBADF) in the helper's answer if the helper does not have the file open. */
 const UNKNOWN_FILE = 9;
 
 type Numbers = (errno: string | null, values: readonly number[]) => void;
@@ -44,7 +44,7 @@ type Numbers = (errno: string | null, values: readonly number[]) => void;
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** The words of the line that tells the helper to open a file, keyed by the number of the attached file. */
+  /** For each attached file, keyed by its number: the words of the line that makes the helper open the file. */
   private readonly files = new Map<number, readonly (string | number)[]>();
   private losses = 0;
   /** Time at which the current child was started. No new child is started before `notBeforeMs`. */
@@ -59,8 +59,8 @@ export class RangeHelper {
   }
 
   /**
-   * Makes the helper open the file to which the descriptor `fd` of this process refers. `canPunch`: whether holes can be punched, if this
-   * is known (block devices); otherwise `probe`. Resolves with null if the helper cannot be used.
+   * Makes the helper open the file to which the descriptor `fd` of this process refers. `canPunch`: for a block device, whether holes can
+   * be punched; `probe` if the helper must find out. Resolves with null if the helper cannot be used.
    */
   async attach(fd: number, writable: boolean, canPunch: boolean | 'probe'): Promise<RangeFile | null> {
     const id = ++this.lastId;
@@ -164,7 +164,7 @@ export class RangeHelper {
   }
 }
 
-/** One attached file. Positions and lengths are in bytes. No method calls its callback before it returns. */
+/** One attached file. Positions and lengths are in bytes. All callbacks are called asynchronously. */
 export class RangeFile {
   private readonly helper: RangeHelper;
   private readonly id: number;
@@ -182,7 +182,7 @@ export class RangeFile {
     return this.helper.nowMs;
   }
 
-  /** Punches a hole, which reads as zeros. */
+  /** Punches a hole. Reads of the hole return zeros. */
   punch(positionBytes: number, lengthBytes: number, end: IoEnd): void {
     this.helper.ask(['punch', this.id, positionBytes, lengthBytes], end);
   }
