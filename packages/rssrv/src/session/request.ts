@@ -18,7 +18,7 @@ export interface OpenVolume {
   readonly readonly: boolean;
   /** True if every write goes to stable storage before it is answered, because several clients may be writing. */
   readonly isWriteThrough: boolean;
-  /** Epoch of the handle's grant. A revocation names an epoch and covers all grants up to that epoch. */
+  /** Epoch of the grant that opened the handle. A revocation names an epoch and covers all grants up to that epoch. */
   readonly epoch: number;
   /** Incarnation of the storage when the handle was granted. */
   readonly incarnation: string;
@@ -32,7 +32,7 @@ export interface OpenVolume {
   readonly inFlight: InFlight;
 }
 
-/** The flags that the protocol defines for each op. A request with any other flag can only come from a newer client. */
+/** The flags that the protocol defines for each op. A request with any other flag comes from a newer client. */
 const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.READ]: 0,
   [OP.WRITE]: FLAG.FUA,

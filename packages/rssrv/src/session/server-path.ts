@@ -1,7 +1,7 @@
 // The server's end of one path of a session. A server path answers heartbeats, passes complete requests to the session, and holds READs
 // back while the client has too many unread answers. Each path logs its start and its end, within the bounds of rate-limited-log.ts. A READ
-// that is held back counts as not yet received: it is processed when there is room, and dropped if the path closes first. Invariant: log
-// lines about paths on one interface never suppress log lines about paths on another interface.
+// that is held back counts as not yet received. The path processes this READ when there is room, or drops it if the path closes first.
+// Invariant: log lines about paths on one interface never suppress log lines about paths on another interface.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
@@ -110,7 +110,7 @@ export class ServerPath implements ConnectionEvents {
       return;
     }
     // Do not close the path at once: if the new list has another interface, the client can connect there first, so that its I/O never
-    // waits. Close the path after a while, because a client that uses its own list of interfaces would keep it open.
+    // waits. Close the path after UNLISTED_PATH_MS, because a client that uses its own list of interfaces would never close it.
     if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
       this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was removed from the server's configuration`);
       return;
@@ -190,7 +190,7 @@ export class ServerPath implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** Makes the answers that are queued outside a receive event leave together, at the end of the current event. */
+  /** Sends the queued answers together at the end of the current event. Used for answers that are queued outside a receive event. */
   flushSoon(): void {
     if (this.isFlushScheduled) return;
     this.isFlushScheduled = true;
@@ -200,7 +200,7 @@ export class ServerPath implements ConnectionEvents {
     });
   }
 
-  /** Bytes of answers on this path that the client has not read, plus the bytes of READs in progress. */
+  /** Bytes of the answers on this path that the client has not read, plus the bytes that READs in progress will add. */
   get unreadBytes(): number {
     return this.connection.encoder.queuedBytes + this.owedBytes;
   }
@@ -212,12 +212,12 @@ export class ServerPath implements ConnectionEvents {
     this.owedBytes += bytes;
   }
 
-  /** Processes READs that were held back, because the session has room again. */
+  /** Called when the session has room again. Processes READs that were held back. */
   takeWaiting(): void {
     if (this.deferred === null && this.held.length > 0) this.takeHeld();
   }
 
-  /** Defers a READ that the session cannot execute again yet. The READ counts as not yet received, and no later READ overtakes it. */
+  /** Defers a READ whose re-execution must wait. The READ counts as not yet received, and no later READ overtakes it. */
   defer(header: Header): void {
     this.deferred = { ...header };
   }
@@ -227,7 +227,7 @@ export class ServerPath implements ConnectionEvents {
     this.flushSoon();
   }
 
-  /** Processes the deferred READ and the READs behind it, because the session has room again. */
+  /** Called when a re-execution has ended. Processes the deferred READ, and then the READs that were held back behind it. */
   takeDeferred(): void {
     const { deferred } = this;
     if (deferred === null) return;
@@ -236,7 +236,7 @@ export class ServerPath implements ConnectionEvents {
     if (this.deferred === null) this.takeHeld();
   }
 
-  /** Processes READs that were held back, as far as room and time allow. */
+  /** Processes READs that were held back, until there is no more room or time. */
   private takeHeld(): void {
     this.framesTaken = 0;
     while (this.held.length > 0 && !this.connection.isClosed) {
@@ -246,7 +246,9 @@ export class ServerPath implements ConnectionEvents {
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
-  /** Returns true if a READ must be held back to keep the READs in order, to yield to the event loop, or for lack of room. */
+  /**
+   * Returns true if a READ must be held back: because earlier READs are held back, because there is no room, or to yield to the event loop.
+   */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();
   }

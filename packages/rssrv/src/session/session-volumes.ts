@@ -1,7 +1,7 @@
-// Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. This module asks the listener, through a
-// port, whether the client may open a volume, but opens and revokes the handles itself. Invariants: a session uses a handle number only
-// once, and the size of a handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the
-// handle has released its backend. A hold is released only if no handle of its volume is open or being opened.
+// Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. Through a port, this module asks the
+// listener whether the client may open a volume. The module opens and revokes the handles itself. Invariants: a session uses a handle
+// number only once, and the size of a handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes
+// only after the handle has released its backend. A hold is released only if no handle of its volume is open or being opened.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -51,8 +51,9 @@ export interface VolumePorts {
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
-   * Releases the client's hold, because the client has closed the volume. A hold that began after the grant with this epoch stays. A hold
-   * outlives its session: only a CLOSE, a new instance of the client or a take-over ends it.
+   * Releases the client's hold, because the client has closed the volume. `epoch`: the epoch of the grant under which the client opened the
+   * volume. A hold that began after this grant stays. A hold outlives its session: only a CLOSE, a new instance of the client or a
+   * take-over ends it.
    */
   release(volumeId: string, epoch: number): Promise<void>;
   /** Reports that the client has recovered its earlier writes in this incarnation of the storage. */
@@ -75,7 +76,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** Epoch up to which grants were revoked while the OPEN was in progress, keyed by volume id. */
+  /** The revocations while the OPEN was in progress. For each volume id, the highest epoch up to which grants were revoked. */
   readonly revoked: Map<string, number>;
 }
 
@@ -143,7 +144,9 @@ export class SessionVolumes {
     }
   }
 
-  /** Answers a message request exactly once, now or later. `isExecuting` returns true if other requests on a handle are being executed. */
+  /**
+   * Answers a message request exactly once, now or later. `isExecuting` returns true if any other request on a handle is being executed.
+   */
   answer(header: Header, body: Buffer, isExecuting: (handle: number) => boolean, answered: Answered): void {
     this.run(header, body, isExecuting, answered).catch((thrown: unknown) => {
       const error = toRsError(thrown);
@@ -165,14 +168,14 @@ export class SessionVolumes {
   }
 
   /**
-   * Revokes one handle: new requests on it get STALE, and requests in progress are completed and answered. Resolves once the handle is
-   * closed, with the status of its last flush, or OK if the handle was not open. The hold stays: when the client opens the volume again,
-   * the OPEN succeeds or names the client that has taken the volume over.
+   * Revokes one handle: new requests on it get STALE, and requests in progress are completed and answered. Once the handle is closed,
+   * resolves with the status of the handle's last flush. Resolves with OK if the handle was not open. The hold stays. When the client opens
+   * the volume again, the OPEN either succeeds or names the client that has taken over the volume.
    */
   async revokeHandle(handle: number): Promise<Status> {
     const open = this.open.get(handle);
     if (open === undefined) return STATUS.OK;
-    // The client will not reopen a volume that it is closing.
+    // If the handle is already being closed, do not expect the client to open the volume again.
     if (!this.closings.has(open)) this.revoked.add(open.volume.id);
     return this.close(open);
   }
@@ -211,7 +214,7 @@ export class SessionVolumes {
 
   /**
    * Releases the client's hold if the session has no open handle of the volume. An OPEN in progress may already have been granted under
-   * that hold, so the release then waits until the OPEN has ended.
+   * that hold. In this case, the release waits until the OPEN has ended.
    */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
     if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
@@ -223,7 +226,7 @@ export class SessionVolumes {
     this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
   }
 
-  /** Called when an OPEN has ended. Performs the releases that were waiting for this OPEN, unless the OPEN has opened a handle. */
+  /** Called when an OPEN has ended. Performs any release that was waiting for this OPEN, unless the OPEN has opened a handle. */
   private async releasePostponed(request: OpenRequest): Promise<void> {
     for (const left of [...this.postponed.values()]) {
       if (!isFor(request, left.volume)) continue;
@@ -330,7 +333,7 @@ export class SessionVolumes {
     return () => answered(STATUS.OK, [body], 0);
   }
 
-  /** Closes a handle only once. Concurrent callers wait for the same close. */
+  /** Closes a handle. Concurrent calls for the same handle share a single close. */
   private close(open: OpenVolume): Promise<Status> {
     let closing = this.closings.get(open);
     if (closing === undefined) {
@@ -412,7 +415,7 @@ function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // Count the request as ended, because the error is its answer. Otherwise, closing the handle would wait forever for this request.
+    // Count the request as ended: the caller answers it with this error. Otherwise, closing the handle would wait forever for this request.
     open.inFlight.end();
     throw error;
   }

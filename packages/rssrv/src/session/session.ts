@@ -1,7 +1,7 @@
 // The server's side of one session: its paths, slot table and open volumes. The module performs no I/O itself: transports, clock, backends
 // and the listener's answers come in through ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): a request is
 // executed at most once, unless it is a READ, LIST or IOCTL. Every copy is answered on the path that delivered it. Once `end` has been
-// called, no request is started, and once `end` has resolved, no request is running.
+// called, no new request is started. Once `end` has resolved, no request is running.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -51,8 +51,8 @@ export class Session implements ServerPathEvents {
   private listGeneration: number;
   private nextPath = 0;
   /**
-   * READs and message requests that are being executed again for late copies. The slot table lists these requests as done, but the session
-   * does not end before their executions do.
+   * READs and message requests that are being executed again for late copies. The slot table lists these requests as done. The session
+   * nevertheless waits for their executions before it ends.
    */
   private readonly reexecutedReads = new ReExecutions(SLOTS, REREAD_MAX_BYTES);
   private readonly reexecutedMessages = new ReExecutions(SLOTS, 0);
@@ -106,9 +106,9 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Called when the server's interfaces or volumes have changed. The client is notified of the new generation, requests the list, and
-   * closes paths whose interfaces are not in it. The sizes in `grown` are applied first, so that the client can use a new size as soon as
-   * it reads the list.
+   * Called when the server's interfaces or volumes have changed. Notifies the client of the new generation. The client then requests the
+   * list, and closes paths whose interfaces are not in the list. The sizes in `grown` are applied first, so that the client can use a new
+   * size as soon as it reads the list.
    */
   listChanged(interfaces: readonly ServerInterface[], generation: number, grown: readonly GrownVolume[] = []): void {
     this.volumes.grow(grown);
@@ -346,7 +346,7 @@ export class Session implements ServerPathEvents {
 
   /**
    * Returns true if the caller must execute this copy of a finished READ. Returns false if an execution in progress will answer this copy,
-   * too. It also returns false if too much is being executed again: the copy is then deferred and counts as not yet received.
+   * too. Also returns false if too many bytes are being read again. The copy is then deferred and counts as not yet received.
    */
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
     const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);

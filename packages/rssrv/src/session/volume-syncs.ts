@@ -1,8 +1,8 @@
 // Syncs a session's open volumes when the client requests it (FLUSH), before a handle is closed, and at intervals. The syncs at intervals
-// detect write-back errors of the kernel early. After a failed sync, acknowledged writes may be lost, so this module notifies the listener,
-// which starts a new incarnation of the storage. The flush gate (flush-gate.ts) remembers the error, so that no later flush returns OK.
-// Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at most
-// SELF_SYNC_MS plus one tick after the write.
+// detect write-back errors of the kernel early. After a failed sync, acknowledged writes may be lost. This module then notifies the
+// listener, which starts a new incarnation of the storage. The flush gate (flush-gate.ts) remembers the error, so that no later flush
+// returns OK. Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at
+// most SELF_SYNC_MS plus one tick after the write.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -40,7 +40,7 @@ export class VolumeSyncs {
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
-    // The error may have been caused by an earlier write. Only a sync shows whether data is lost.
+    // An earlier write may have caused the error. Only a sync shows whether data is lost.
     else if (status !== STATUS.OK) this.sync(open);
   }
 
@@ -62,8 +62,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Starts a sync on the server's own initiative, unless the previous such sync of the handle is still running. A closing handle is
-   * skipped, because closing it includes a sync.
+   * Starts a sync on the server's own initiative. Does nothing if an earlier sync of this kind is still running on the handle, or if the
+   * handle is being closed. The close itself syncs the handle.
    */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);
@@ -80,7 +80,7 @@ export class VolumeSyncs {
 
   /**
    * Checks whether the storage of the handle has been truncated, one check at a time. Storage that has not been used since the last check
-   * is not checked again, because a check that hangs occupies one of the shared threads.
+   * is not checked again. A check may hang, and a hanging check occupies one of the shared threads.
    */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;

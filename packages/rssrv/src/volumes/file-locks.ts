@@ -1,6 +1,6 @@
 // Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Node.js has no flock, so
-// a short-lived perl child (helpers/locks.pl) inherits the descriptors and takes the locks. A flock belongs to the open file and not to the
-// process that took it, so this process holds the locks until it closes the descriptors or exits.
+// a short-lived perl child (helpers/locks.pl) inherits the descriptors and takes the locks. A flock belongs to the open file, not to the
+// process that took the lock. This process therefore holds the locks until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';

@@ -1,7 +1,7 @@
 // Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed ones. Until `commit`, everything
-// can be undone except the extension of files, which does no harm because no volume uses the added bytes. Storage is opened and locked
-// before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that a change that
-// fails saves no id.
+// can be undone except the extension of files. An extension does no harm, because no volume uses the added bytes. Storage is opened and
+// locked before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no id
+// is saved if the change fails.
 
 import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -199,7 +199,9 @@ export class VolumeChange {
     for (const warning of settled.warnings) this.ports.log.warn(warning);
   }
 
-  /** Returns the records with the generated ids under which kept volumes are being served, even if volumes.json now has other ids. */
+  /**
+   * Returns the records from volumes.json. If a kept volume is being served under a generated id, that id replaces the id in volumes.json.
+   */
   private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
     const kept = new Set(this.plan.kept.map(volumeKey));
     const known = new Map(this.records.ids);
@@ -312,7 +314,10 @@ export class VolumeChange {
     await this.ports.incarnationEnded(id);
   }
 
-  /** Throws if a held volume has been truncated since it was last served, so that the missing part is not filled with zeros. */
+  /**
+   * Throws if the storage of a held volume has been truncated since it was last served. Otherwise, the missing part would be filled with
+   * zeros.
+   */
   private async checkShrunk(storage: Storage): Promise<void> {
     const { volume, id, type, path } = storage;
     const servedBytes = this.records.sizes.get(id);
@@ -339,15 +344,16 @@ export class VolumeChange {
   }
 
   /**
-   * Returns the path of the file for a volume's unsynced writes. The file is in RUN, which a boot clears, so that a crash of the machine
-   * loses these writes, just as it would lose writes in the kernel's cache.
+   * Returns the path of the file for a volume's unsynced writes. The file is in RUN, and a boot clears RUN. A crash of the machine
+   * therefore loses these writes, just as it loses writes in the kernel's cache.
    */
   private unsyncedFileOf(id: string): string {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
 
   /**
-   * Throws if RUN still has unsynced writes of a volume whose key test-lose-unsynced was removed, so that no acknowledged write is lost.
+   * Throws if the key test-lose-unsynced was removed while RUN still has unsynced writes of the volume. Otherwise, these acknowledged
+   * writes would be lost.
    */
   private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
     const file = this.unsyncedFileOf(id);

@@ -1,7 +1,7 @@
 // Describes why a configured volume is not served, and which clients may know the reason. After a start or a reload, a held volume is
-// served only if it is unchanged. Its holder keeps acknowledged writes in memory and would send them to any storage that is served under
-// the volume's name (docs/PROTOCOL.md H5). Pure. Invariant: the truncated storage of a served or held volume is never extended to its
-// former size, because the lost data would then read as zeros.
+// served only if it is unchanged. The holder of a volume keeps acknowledged writes in memory, and would send them to any storage that is
+// served under the volume's name (docs/PROTOCOL.md H5). Pure. Invariant: the truncated storage of a served or held volume is never extended
+// to its former size, because the lost data would then read as zeros.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -15,7 +15,7 @@ import { volumeError } from './volume-storage.ts';
 export interface VolumeFailure {
   readonly name: string;
   readonly universe: number;
-  /** Clients that may know of the failure; null means all clients. */
+  /** Names of the clients that may know of the failure; null means all clients. */
   readonly clients: readonly string[] | null;
   readonly error: RsError;
 }
@@ -41,7 +41,7 @@ export function cutError(
   );
 }
 
-/** Returns the error for a held volume that has become smaller since it was last served. */
+/** Returns the error for a held volume that is now smaller than when it was last served. */
 export function shrunkError(volume: ServerVolumeConfig, location: string, presentBytes: number, servedBytes: number): RsError {
   if (presentBytes >= servedBytes) {
     const what = `size is less than the ${servedBytes} bytes served before, and a client holds it`;
@@ -76,7 +76,7 @@ export function isConfirmed(volume: ServerVolumeConfig, before: VolumeFacts, now
   return !isSameStamp(before.stamp, now.stamp) && volume.sameContent === now.stamp;
 }
 
-/** Returns the reason why a held volume may not be served on its present storage, or null if it may. */
+/** Returns the reason why a held volume must not be served on its present storage, or null if there is no such reason. */
 export function changedUnderHolders(
   volume: ServerVolumeConfig,
   before: VolumeFacts,

@@ -1,8 +1,8 @@
-// Manages the ids of volumes and the other content of volumes.json. An id is configured, or generated when the volume is first served. A
-// generated id is saved, so that the volume keeps its identity after a restart and after its section has been removed and added again.
-// Invariants: an id is saved before it is used. A volume that has moved to another location gets a new generated id, unless a client holds
-// the volume; rssrv warns in both cases. A volumes.json that cannot be parsed is never replaced, because volumes would then get new ids and
-// clients would take them for new volumes.
+// Manages the ids of volumes and the other content of volumes.json. An id is either configured, or generated when the volume is first
+// served. A generated id is saved, so that the volume keeps its identity after a restart. The volume also keeps its identity if its section
+// is removed and added again. Invariants: an id is saved before it is used. A volume with a generated id gets a new id when it moves to
+// another location, unless a client holds the volume. In both cases, rssrv logs a warning. A volumes.json that cannot be parsed is never
+// replaced, because the volumes would then get new ids, and clients would mistake them for new volumes.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -22,21 +22,21 @@ export function volumeKey(volume: { readonly name: string; readonly universe: nu
 
 /** The content of volumes.json. */
 export interface IdRecords {
-  /** The id of each volume, keyed by volumeKey, including volumes that are no longer configured. */
+  /** The generated ids, keyed by volumeKey. They include the ids of volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
   /**
-   * Location of the volume's content when the volume was last served, keyed by id. A volume with a generated id has no entry until it is
-   * served for the first time.
+   * For each generated id: the location of the volume's content when the volume was last served. A volume has no entry until it is first
+   * served.
    */
   readonly places: ReadonlyMap<string, string>;
   /**
-   * Size in bytes when the volume was last served, keyed by id (generated or configured). A volume has no entry if it is in memory or its
-   * size is unknown.
+   * For each id (generated or configured): the volume's size in bytes when the volume was last served. A volume has no entry if its type is
+   * memory or null, or if its size is unknown.
    */
   readonly sizes: ReadonlyMap<string, number>;
   /**
-   * Facts about the volume when it was last served, keyed by id (generated or configured). A volume that was last served by an earlier
-   * version of rssrv has no entry.
+   * For each id (generated or configured): facts about the volume when it was last served. A volume has no entry if its type is null, or if
+   * it was last served by an earlier version of rssrv.
    */
   readonly facts: ReadonlyMap<string, VolumeFacts>;
 }
@@ -47,8 +47,8 @@ export function locationOf({ type, path }: ServerVolumeConfig): string {
 }
 
 /**
- * Returns the ids (lower case), keyed by volumeKey, and generates the missing ones. Nothing is saved yet. `isHeld` returns true if a client
- * holds the volume with this id.
+ * Generates the missing ids, and returns all ids (lower case), keyed by volumeKey. Saves nothing. `isHeld` returns true if a client holds
+ * the volume with the given id.
  */
 export function settleIds(
   { ids, places }: IdRecords,
@@ -159,7 +159,7 @@ function damaged(file: string, what: string, cause?: unknown): RsError {
   );
 }
 
-/** Writes volumes.json, which is durable once the promise has resolved. Throws E_SYSTEM naming `file`. */
+/** Writes volumes.json. Once the promise has resolved, the file is durable. On failure, throws E_SYSTEM, naming `file`. */
 export async function writeIdRecords(file: string, { ids, places, sizes, facts }: IdRecords): Promise<void> {
   const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes), facts: sorted(facts) };
   const text = `${JSON.stringify(content, null, 2)}

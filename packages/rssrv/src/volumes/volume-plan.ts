@@ -1,6 +1,7 @@
-// Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep, or every reason why
-// nothing is applied. This module is pure; volume-change.ts handles storage and ids. Invariants: a held volume is never removed, shrunk or
-// moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that do).
+// Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep. If nothing may be
+// applied, the result lists every reason. This module is pure; volume-change.ts handles storage and ids. Invariants: a held volume is never
+// removed, shrunk or moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that
+// do).
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -20,8 +21,8 @@ export interface VolumePlan {
   /** Volumes to open. If any added volume cannot be opened, the whole configuration file is refused. */
   readonly added: readonly ServerVolumeConfig[];
   /**
-   * Unchanged volumes that could not be opened before. If any of these volumes still cannot be opened, the rest of the plan is applied
-   * nevertheless.
+   * Unchanged volumes that could not be opened before. If one of them cannot be opened this time either, the rest of the plan is still
+   * applied.
    */
   readonly retried: readonly ServerVolumeConfig[];
   /** Volumes that stay on their storage, with their new settings. */
@@ -58,7 +59,7 @@ const KEYS: Readonly<Record<Field, string>> = {
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
-/** Fields that may change while the volume is held, because they are checked separately or do not affect the holder. */
+/** Fields that may change while the volume is held. These fields are checked separately, or do not affect the holder. */
 const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent', 'takeOver', 'takeOverForce']);
 
 /** Compares the volumes in `old` and `next`. `standingOf` is called only for volumes in `old`. */
@@ -142,10 +143,13 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
   return [`${section(now)} changes ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
 }
 
-/** Returns true if a change to this field moves the volume to other storage, or requires its storage to be reopened. */
+/**
+ * Returns true if a change to this field moves the volume to other storage, or if the present storage must be reopened to apply the change.
+ */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
-  // The file of a memory volume is named after the volume's id, and reopening the volume would create an empty file.
+  // The file of a memory volume is named after the volume's id. For any other change, keep the file open, because reopening the volume
+  // would create an empty file.
   if (was.type === 'memory') return field === 'id';
   return was.type !== 'null' && (field === 'path' || field === 'readonly');
 }

@@ -1,5 +1,5 @@
-// The listener's data about its volumes between two configuration changes, and the ports that a change needs. This module has only plain
-// data; volume-change.ts makes the changes. Invariant: a state is replaced as a whole and never modified.
+// Types for the listener's data about its volumes between two configuration changes, and the ports that a change needs. The data is plain;
+// volume-change.ts makes the changes. Invariant: a state is replaced as a whole and never modified.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -13,13 +13,16 @@ import type { Storage, StoragePorts } from './volume-storage.ts';
 export interface VolumePorts extends StoragePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
-  /** The directory RUN, which has the unsynced writes of volumes with test-lose-unsynced. */
+  /** The directory RUN. It contains the unsynced writes of volumes with test-lose-unsynced. */
   readonly runDirectory: string;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** For tests: replaces the program that syncs descriptor 3 (storage-syncs.ts). */
   readonly syncCommand?: readonly string[] | undefined;
-  /** Called when a sync has failed after its caller had stopped waiting. Writes to the volume may then be lost. */
+  /**
+   * Called when a sync has failed after the time-out, when the caller was no longer waiting for the result. Writes to the volume may then
+   * be lost.
+   */
   syncFailedLate(id: string): void;
   /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
@@ -27,7 +30,7 @@ export interface VolumePorts extends StoragePorts {
   isHeld(id: string): boolean;
   /** Returns the clients that hold the volume with this id. */
   holdersOf(id: string): readonly Holder[];
-  /** Called when writes to the volume with this id may be lost. The holder then resends the writes that it has kept. */
+  /** Called when writes to the volume with this id may be lost. The holder then resends the writes in its replay log. */
   incarnationEnded(id: string): Promise<void>;
 }
 

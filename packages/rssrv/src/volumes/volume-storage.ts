@@ -1,7 +1,7 @@
-// Opens the storage of one configured volume for the listener: detects its type, creates and extends files, creates memory files, and
-// reports what is wrong. The listener keeps the descriptor open, so that the lock stays and no write-back error is lost between two
-// workers. Storage is opened and locked (volume-change.ts) before anything extends it, so that a file that another process serves is never
-// changed.
+// Opens the storage of one configured volume for the listener: detects the type, creates and extends files, creates memory files, and
+// reports what is wrong. The listener keeps the descriptor open. The lock therefore stays, and no write-back error is lost while no worker
+// has the storage open. Storage is opened and locked (volume-change.ts) before anything extends it, so that a file that another process
+// serves is never changed.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
@@ -28,8 +28,8 @@ export interface Storage {
 
 export interface StoragePorts {
   /**
-   * Directory for the files of memory volumes. The directory is on a memory file system and private to this user, and is created if it is
-   * missing.
+   * Directory for the files of memory volumes. The directory is on a memory file system, and only this user has access to it. If the
+   * directory is missing, it is created.
    */
   readonly memoryDirectory: string;
   /** Returns the kind of file system that contains an existing directory. */
@@ -77,8 +77,8 @@ export class StorageClaims {
 }
 
 /**
- * Opens the storage of a volume. A missing file is created, unless the volume has been served from it before (`wasThere`), because an empty
- * file must not replace lost content. Throws E_VOLUME.
+ * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before; the
+ * file is then not created, because an empty file must not replace lost content. Throws E_VOLUME.
  */
 export async function openStorage(
   volume: ServerVolumeConfig,
@@ -109,7 +109,7 @@ export async function openStorage(
 
 interface StorageLocation {
   readonly path: string;
-  /** `missing` means that there is no file yet but that one can be created. */
+  /** `missing`: no file exists there, but a file can be created. */
   readonly kind: 'missing' | 'file' | 'block';
   readonly stats: BigIntStats | null;
 }
@@ -142,7 +142,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
 }
 
 /**
- * Returns the identity of the storage, which is the same for all names of a file or device. Returns null if the storage is neither a file
+ * Returns the identity of the storage. All names of a file or device have the same identity. Returns null if the storage is neither a file
  * nor a device.
  */
 export async function storageIdentity(storage: Storage): Promise<string | null> {
@@ -159,8 +159,8 @@ export async function namedIdentity(volume: ServerVolumeConfig): Promise<string 
 /**
  * Returns the size in bytes with which the volume is served, a multiple of the block size. If a size is configured, a smaller file is
  * extended to that size, and only the beginning of a larger file is served. If no size is configured, the result is the size of the file or
- * device, rounded down to whole blocks. `isInUse`: true if clients may be writing to the volume. Throws E_VOLUME on failure, and also if
- * the path no longer names the open file.
+ * device, rounded down to whole blocks. `isInUse`: true if clients may be writing to the volume. Throws E_VOLUME on failure, or if the path
+ * now names another file.
  */
 export async function settleSize(
   storage: Storage,
@@ -173,8 +173,8 @@ export async function settleSize(
   try {
     // Extend the file by name, because a file that is open read-only cannot be extended through its descriptor.
     await truncate(storage.path, sizeBytes);
-    // Do not sync a file in use, because the kernel may have much of its data to write back. If a crash undoes the extension, the next
-    // start extends the file again, because the configuration has the size.
+    // Do not sync a file that is in use, because the kernel may have much data to write back. A crash may then undo the extension. The next
+    // start extends the file again, because the configuration contains the size.
     if (!isInUse) await handle.sync();
   } catch (thrown) {
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
@@ -215,7 +215,7 @@ export async function releaseStorage(storage: Storage): Promise<void> {
   await storage.handle?.close();
 }
 
-/** Closes storage that was never served, and removes a file that was created for it. */
+/** Closes storage that was never served. If a file was created for this storage, removes the file. */
 export async function discardStorage(storage: Storage): Promise<void> {
   if (storage.isCreated && storage.path !== null) await rm(storage.path, { force: true });
   await storage.handle?.close();
@@ -272,7 +272,7 @@ async function openExisting(volume: ServerVolumeConfig, id: string, file: string
 
 async function openDevice(volume: ServerVolumeConfig, id: string, device: string): Promise<Storage> {
   try {
-    // With O_EXCL, opening fails while the device is mounted or otherwise in use, and the device cannot be mounted while it is served.
+    // Because of O_EXCL, opening fails while the device is mounted or otherwise in use. While the device is open, it cannot be mounted.
     const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
     return { volume, id, type: 'block', path: device, handle, isCreated: false };
   } catch (thrown) {
@@ -305,8 +305,8 @@ async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory:
 }
 
 /**
- * Creates the directory, and checks its owner and mode. If all users may write to the parent directory, another user could already have
- * created a directory or a link with this name.
+ * Creates the directory if it is missing, and checks the owner and the mode. If all users may write to the parent directory, another user
+ * could already have created a directory or a link with this name.
  */
 async function makeOwnDirectory(volume: ServerVolumeConfig, directory: string): Promise<void> {
   try {

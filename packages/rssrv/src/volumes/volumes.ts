@@ -1,6 +1,6 @@
-// Manages the listener's volumes: those that are served, with their storage open and locked, and those that could not be opened. Workers
-// open the storage themselves (backends/open-backend.ts). The changes at the start and at each reload are made by volume-change.ts.
-// Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`.
+// Manages the listener's volumes. The storage of served volumes is open and locked. Volumes that could not be opened are recorded as
+// failures. Workers open the storage themselves (backends/open-backend.ts). The changes at the start and at each reload are made by
+// volume-change.ts. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -44,8 +44,8 @@ export class Volumes {
   }
 
   /**
-   * Performs all parts of a plan that can fail. The served volumes stay as they were until `commit`. `configured`: all volumes of the new
-   * configuration file. If the plan fails as a whole, everything is undone, and E_VOLUME or E_SYSTEM is thrown.
+   * Performs those parts of a plan that can fail. Until `commit`, the served volumes stay as they were. `configured`: all volumes of the
+   * new configuration file. If the plan fails as a whole, everything is undone, and E_VOLUME or E_SYSTEM is thrown.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
     return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.setState(state));
@@ -70,7 +70,7 @@ export class Volumes {
       this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
       return error;
     };
-    // Stop serving the volume before its storage is measured, because measuring takes time and only the message needs the size.
+    // Stop serving the volume before measuring its storage. Measuring takes time, and only the text of the error needs the size.
     mark(null);
     const size = await held.storage.handle?.stat().then(
       ({ size: bytes }) => bytes,
@@ -86,8 +86,8 @@ export class Volumes {
   }
 
   /**
-   * Resolves when all earlier writes to the volume, made by any process, are durable. Throws E_VOLUME if the storage reports an error, and
-   * E_TIMEOUT if the storage does not answer.
+   * Resolves when all earlier writes to the volume are durable, including writes by other processes. Throws E_VOLUME if the storage reports
+   * an error, and E_TIMEOUT if the storage does not answer.
    */
   async sync(id: string): Promise<void> {
     const held = this.heldBy(id);
@@ -103,10 +103,9 @@ export class Volumes {
   }
 
   /**
-   * Called after a worker has reported a write-back error, which has started a new incarnation. The kernel would report this error on the
-   * listener's descriptor, too. A sync clears the error on that descriptor, so that the error does not make a later take-over fail. No
-   * other error is missed, because clients resend all earlier writes, and the worker that opens the storage next gets the errors of later
-   * writes.
+   * Called after a worker has reported a write-back error and a new incarnation has started. The kernel would report the same error once
+   * more on the listener's descriptor, and a later take-over would then fail. This sync clears the error on that descriptor. No other error
+   * is missed: clients resend all earlier writes, and the next worker to open the storage gets the errors of later writes.
    */
   async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;
@@ -119,7 +118,7 @@ export class Volumes {
   }
 
   /**
-   * Closes the descriptors, which releases the locks, and removes the files of memory volumes. Must be called only after all workers have
+   * Closes the descriptors, and thereby releases the locks. Removes the files of memory volumes. Must be called only after all workers have
    * exited.
    */
   async close(): Promise<void> {

@@ -11,8 +11,8 @@ export class ThreadShares {
   private free: number;
   private readonly lanes = new Map<string, ThreadLane>();
   /**
-   * The lanes with waiting calls, in the order in which they are offered free threads. Each volume has one lane, its queue of waiting
-   * calls.
+   * The lanes with waiting calls. Free threads are offered to the lanes in this order. Each volume has one lane, which is its queue of
+   * waiting calls.
    */
   private readonly waiting = new Set<ThreadLane>();
 
@@ -35,7 +35,7 @@ export class ThreadShares {
     if (lane !== undefined && --lane.users === 0) this.lanes.delete(volumeId);
   }
 
-  /** Returns true if a lane that uses `held` threads may take another one. */
+  /** Returns true if a lane that already uses `held` threads may take one more. */
   mayTake(held: number): boolean {
     return held < this.free;
   }
