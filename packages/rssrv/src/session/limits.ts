@@ -27,8 +27,8 @@ export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 
 /**
- * When an interface is removed from the server's list, clients must retire their paths to it. After this time, the server closes the paths
- * that are left.
+ * When an interface is removed from the server's list, clients must retire their paths to that interface. After this time, the server
+ * closes the paths that remain.
  */
 export const UNLISTED_PATH_MS = 5_000;
 

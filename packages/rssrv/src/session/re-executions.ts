@@ -50,7 +50,10 @@ export class ReExecutions {
     return 'begun';
   }
 
-  /** Removes an execution that has ended, and returns the paths that are waiting for its answer, in order of arrival. */
+  /**
+   * Removes an execution that has ended, and returns the paths that are waiting for its answer. The paths are in the order in which their
+   * copies arrived.
+   */
   end({ slot, seq }: Header): readonly number[] {
     const tag = tagOf(slot, seq);
     const run = this.runs.get(tag);

@@ -1,4 +1,4 @@
-// Validates an I/O request from a client and starts its execution on the backend. Every request is validated here before it reaches a
+// Validates an I/O request from a client and starts its execution on the backend. Every I/O request is validated here before it reaches a
 // backend. The session sends the answers.
 
 import type { InFlight } from '@rsio/common/structures/in-flight';
@@ -20,11 +20,11 @@ export interface OpenVolume {
   readonly isWriteThrough: boolean;
   /** Epoch of the grant that opened the handle. A revocation names an epoch and covers all grants up to that epoch. */
   readonly epoch: number;
-  /** Incarnation of the storage when the handle was granted. */
+  /** Incarnation of the storage at the time of the grant. */
   readonly incarnation: string;
   /** The usable size in bytes, which grows when the volume grows. */
   sizeBytes: number;
-  /** True if the handle is being closed or has been revoked, so that no new request is started on it. */
+  /** True if the handle is being closed or has been revoked. No new request is then started on the handle. */
   isClosing: boolean;
   /** True if anything has been written since the last sync began. */
   hasUnsynced: boolean;
@@ -56,8 +56,8 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
 }
 
 /**
- * Starts a validated FLUSH, DISCARD or ZERO, or a WRITE that `tryWrite` did not execute. `body` belongs to the backend until `done` is
- * called. READs are started in session.ts, which has the buffers for their data.
+ * Starts a validated request: a FLUSH, DISCARD or ZERO, or a WRITE that `tryWrite` did not execute. `body` belongs to the backend until
+ * `done` is called. READs are started in session.ts, which has the buffers for their data.
  */
 export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
   const { backend } = open;

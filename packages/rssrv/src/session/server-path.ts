@@ -1,7 +1,7 @@
 // The server's end of one path of a session. A server path answers heartbeats, passes complete requests to the session, and holds READs
-// back while the client has too many unread answers. Each path logs its start and its end, within the bounds of rate-limited-log.ts. A READ
-// that is held back counts as not yet received. The path processes this READ when there is room, or drops it if the path closes first.
-// Invariant: log lines about paths on one interface never suppress log lines about paths on another interface.
+// back while the client has too many unread answers. Each path logs its start and its end; rate-limited-log.ts limits the number of these
+// lines. A READ that is held back counts as not yet received. The path processes this READ when there is room, or drops it if the path
+// closes first. Invariant: log lines about paths on one interface never suppress log lines about paths on another interface.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';

@@ -104,8 +104,8 @@ export class SessionVolumes {
   /** Handles for which this session has already reported truncated storage to the listener. */
   private readonly cutHandles = new Set<number>();
   /**
-   * New sizes of the volumes that have grown while an OPEN was in progress, keyed by volume id. The listener may have granted that OPEN
-   * with the old size.
+   * New sizes of the volumes that grew while an OPEN was in progress, keyed by volume id. The listener may have granted that OPEN with the
+   * old size.
    */
   private readonly grownMeanwhile = new Map<string, number>();
 
@@ -136,7 +136,7 @@ export class SessionVolumes {
     return this.numbers.wasGiven(handle);
   }
 
-  /** Updates the size of every handle, open or being opened, whose volume has grown. */
+  /** Updates the size of every handle whose volume has grown, including handles that are being opened. */
   grow(grown: readonly GrownVolume[]): void {
     for (const { id, sizeBytes } of grown) {
       if (this.opening.size > 0) this.grownMeanwhile.set(id, sizeBytes);

@@ -121,7 +121,7 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Called when another client is taking the volume over, or when the volume's storage has started a new incarnation. New requests on
+   * Called when another client is taking over the volume, or when the volume's storage has started a new incarnation. New requests on
    * handles granted up to this epoch get STALE. Requests in progress are completed and answered, and then the handles are flushed and
    * closed. Resolves once the handles are closed. The result is false if a flush has failed.
    */

@@ -1,7 +1,7 @@
-// Manages the backends of one session. All handles of a volume share a backend, so that the number of descriptors depends on the number of
-// volumes and not on the number of handles. Handles and holds are managed by session-volumes.ts. Invariant: handles share a backend only
-// under the same hold and in the same incarnation of the same storage. An event that revokes one of these handles therefore revokes all of
-// them.
+// Manages the backends of one session. All handles of a volume share a backend. The number of descriptors therefore depends on the number
+// of volumes, not on the number of handles. Handles and holds are managed by session-volumes.ts. Invariant: handles that share a backend
+// belong to the same hold, and to the same incarnation of the same storage. An event that revokes one of these handles therefore revokes
+// all of them.
 
 import type { Backend } from '../backends/io/backend.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';

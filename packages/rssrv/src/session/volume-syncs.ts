@@ -79,8 +79,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Checks whether the storage of the handle has been truncated, one check at a time. Storage that has not been used since the last check
-   * is not checked again. A check may hang, and a hanging check occupies one of the shared threads.
+   * Checks whether the storage of the handle has been truncated. Each handle has at most one check in progress. Storage that has not been
+   * used since the last check is not checked again. A check may hang, and a hanging check occupies one of the shared threads.
    */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;

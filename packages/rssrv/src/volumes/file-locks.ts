@@ -35,9 +35,9 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 }
 
 /**
- * For each file, returns true if the file supports locks, even if it is locked at present. A file that cannot be opened counts as lockable,
- * because that problem is reported elsewhere. The helper only tries to unlock the files, because a lock taken here could make another rssrv
- * fail to start.
+ * For each file, returns true if the file supports locks, even if the file is locked at present. A file that cannot be opened counts as
+ * lockable, because that problem is reported elsewhere. The helper only tries to unlock the files, because a lock taken here could make
+ * another rssrv fail to start.
  */
 export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
   const lockable: boolean[] = [];

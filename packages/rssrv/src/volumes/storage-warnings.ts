@@ -1,6 +1,6 @@
-// Warns about storage that is served but may not be what the administrator intended: storage that the next boot empties, and a file whose
-// last bytes are not served. The warnings are the same at a start, at a reload and with --check. Storage that cannot be served at all is
-// refused by volume-storage.ts.
+// Warns about storage that is served but may not be what the administrator intended. There are two cases: storage that the next boot
+// empties, and a file whose last bytes are not served. The warnings are the same at a start, at a reload and with --check.
+// volume-storage.ts refuses storage that cannot be served at all.
 
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';

@@ -142,8 +142,8 @@ export class VolumeChange {
   }
 
   /**
-   * Undoes a change that was prepared but not committed. If released storage cannot be reopened, for example because another process has
-   * opened it, its volume is recorded as a failure.
+   * Undoes a change that was prepared but not committed. If released storage cannot be reopened (for example, because another process has
+   * opened it), the volume is recorded as a failure.
    */
   async undo(): Promise<void> {
     for (const { storage } of this.opened.values()) await discardStorage(storage);

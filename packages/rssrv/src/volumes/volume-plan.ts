@@ -148,8 +148,8 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
  */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
-  // The file of a memory volume is named after the volume's id. For any other change, keep the file open, because reopening the volume
-  // would create an empty file.
+  // The file of a memory volume is named after the volume's id. If any other field changes, keep the file open, because reopening the
+  // volume would create an empty file.
   if (was.type === 'memory') return field === 'id';
   return was.type !== 'null' && (field === 'path' || field === 'readonly');
 }

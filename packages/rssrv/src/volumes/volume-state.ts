@@ -34,7 +34,7 @@ export interface VolumePorts extends StoragePorts {
   incarnationEnded(id: string): Promise<void>;
 }
 
-/** A volume that is open and locked, with its storage. */
+/** A volume whose storage is open and locked. */
 export interface HeldVolume {
   readonly storage: Storage;
   readonly served: ServedVolume;

@@ -160,7 +160,7 @@ export async function namedIdentity(volume: ServerVolumeConfig): Promise<string 
  * Returns the size in bytes with which the volume is served, a multiple of the block size. If a size is configured, a smaller file is
  * extended to that size, and only the beginning of a larger file is served. If no size is configured, the result is the size of the file or
  * device, rounded down to whole blocks. `isInUse`: true if clients may be writing to the volume. Throws E_VOLUME on failure, or if the path
- * now names another file.
+ * no longer leads to the open file.
  */
 export async function settleSize(
   storage: Storage,

@@ -23,7 +23,7 @@ export class UnsyncedBackend implements Backend {
   private readonly gate: FlushGate;
   private readonly inFlight = new InFlight();
 
-  /** `released` is called once the backend is closed and no longer uses the store. */
+  /** `released` is called when the backend has been closed and no longer uses the store. */
   constructor(inner: Backend, store: UnsyncedStore, onError: BackendPorts['onError'], released: () => void) {
     this.inner = inner;
     this.store = store;
@@ -58,7 +58,8 @@ export class UnsyncedBackend implements Backend {
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
-    // Collect the pieces of unsynced data before reading. If a flush moves them to the storage during the read, this list still has them.
+    // Collect the pieces of unsynced data before reading. If a flush moves some pieces to the storage during the read, this list still
+    // contains them.
     const pieces = this.store.overlapping(positionBytes, lengthBytes);
     const end = this.begin(done);
     this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {

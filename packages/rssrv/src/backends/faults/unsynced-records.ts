@@ -58,12 +58,13 @@ export interface CrashedSector {
   readonly data: Buffer;
 }
 
-/** The probabilities with which an unsynced sector may survive a crash. Each crash uses one of these probabilities. */
+/** Probabilities that an unsynced sector survives a crash. Each crash uses one of these probabilities for all sectors. */
 const SURVIVAL = [0, 0.1, 0.5, 0.9, 1];
 
 /**
- * Chooses at random which unsynced sectors survive a crash. Returns the surviving sectors, each with one of the contents that were written
- * to it. The unsynced writes to all other sectors are lost. `random` returns a random number, uniformly distributed in [0, 1).
+ * Chooses at random which unsynced sectors survive a crash. Returns the surviving sectors. The content of each is one of the contents that
+ * were written to the sector. The unsynced writes to all other sectors are lost. `random` returns a random number, uniformly distributed in
+ * [0, 1).
  */
 export function crashed(records: readonly UnsyncedRecord[], random: () => number): readonly CrashedSector[] {
   const contents = new Map<number, Buffer[]>();

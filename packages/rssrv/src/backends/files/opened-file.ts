@@ -85,8 +85,8 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
 }
 
 /**
- * Checks that two descriptors, opened by name one after the other, refer to the same file. If they referred to different files, FUA writes
- * would go to the wrong one.
+ * Checks that two descriptors refer to the same file. Both were opened by name, one after the other. If they referred to different files,
+ * FUA writes would go to the wrong one.
  */
 async function assertSame(name: string, path: string, first: number, second: number): Promise<void> {
   const [a, b] = await Promise.all([fstat(first), fstat(second)]);

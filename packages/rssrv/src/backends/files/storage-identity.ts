@@ -1,8 +1,8 @@
-// Identifies the file or device that stores a volume, by a name and by a stamp. While the file or device exists, every path to it gives the
-// same name. The name lets volume-change.ts detect that two volumes have the same storage, and lets opened-file.ts detect that a path now
-// leads to other storage. The stamp consists of facts that usually survive reboots and restarts, so that volume-failures.ts can detect that
-// storage was replaced. Device numbers are not part of a stamp, because each boot may change them. Neither the name nor the stamp reveals
-// that content was overwritten in place, or that a file system or disk was restored to an earlier state.
+// Computes a name and a stamp. Both identify the file or device on which a volume is stored. While the file or device exists, every path to
+// it gives the same name. The name lets volume-change.ts detect that two volumes have the same storage, and lets opened-file.ts detect that
+// a path now leads to other storage. The stamp consists of facts that usually survive reboots and restarts, so that volume-failures.ts can
+// detect that storage was replaced. Device numbers are not part of a stamp, because each boot may change them. Neither the name nor the
+// stamp reveals that content was overwritten in place, or that a file system or disk was restored to an earlier state.
 
 import type { BigIntStats } from 'node:fs';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';

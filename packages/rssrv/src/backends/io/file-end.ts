@@ -1,8 +1,8 @@
 // Detects that the file of a volume has been truncated. If a later write extended the file again, the lost part would read as zeros, and
 // the truncation could no longer be detected. Only a write to the last bytes of the volume could restore the full size, so the size is
-// checked before each such write. A truncated file therefore stays too short until the next check detects the truncation. The result of a
-// check is handled in session-volumes.ts. Invariant: once a backend has found its file truncated, the file counts as truncated until a new
-// backend is opened on the restored file.
+// checked before each such write. A truncated file therefore stays too short until the next check detects the truncation.
+// session-volumes.ts handles the result of a check. Invariant: once a backend has found its file truncated, the file counts as truncated
+// until a new backend is opened on the restored file.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -38,7 +38,7 @@ export class FileEnd {
   }
 
   /**
-   * Returns true if a write of this range could restore the size of a truncated file. If it returns true, the caller must call `check`
+   * Returns true if a write of this range could restore the size of a truncated file. If the result is true, the caller must call `check`
    * before the write. This method also records that the file has been used.
    */
   touches(positionBytes: number, lengthBytes: number): boolean {

@@ -51,8 +51,8 @@ export class FlushGate {
         this.waiting = [];
       }
       const status = this.failure;
-      // Start the next sync before answering. An answer may request another flush, and that flush must find the sync running. Otherwise,
-      // the flush would start a second sync at the same time.
+      // Start the next sync before answering. An answer may request another flush, which would otherwise start a second sync at the same
+      // time.
       if (this.waiting.length > 0) this.start();
       for (const done of covered) done(status);
     });

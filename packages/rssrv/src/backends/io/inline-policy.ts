@@ -2,8 +2,8 @@
 // so each call on the event loop is timed. A single slow call proves little, because on a busy machine the process may simply not have been
 // scheduled. The calls after a slow call are therefore watched. If a watched call is slow and the process slept during it, the call has
 // waited for the storage. The next requests then use the thread pool. While calls in the thread pool hang, no call is made on the event
-// loop, because a hanging call there would block the whole process. This module is pure: it gets the time and the number of sleeps through
-// ports.
+// loop, because a call that hangs on the event loop would block the whole process. This module is pure: it gets the time and the number of
+// sleeps through ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
@@ -20,8 +20,8 @@ export class InlinePolicy {
   private startedMs = 0;
   private sleptBefore = 0;
   /**
-   * Number of calls in the thread pool. `movedMs`: the time of the last event of these two kinds: a call in the pool ended, or a call
-   * entered the empty pool.
+   * Number of calls in the thread pool. `movedMs` is set to the present time when a call in the pool ends, and when a call enters the empty
+   * pool.
    */
   private pooled = 0;
   private movedMs = 0;
@@ -48,8 +48,8 @@ export class InlinePolicy {
   }
 
   /**
-   * Returns true if the caller may make the call on the event loop. If it returns true, the caller must call `inlineEnded` after the call.
-   * If it returns false, the call must use the thread pool. Calls do not nest.
+   * Returns true if the caller may make the call on the event loop. If the result is true, the caller must call `inlineEnded` after the
+   * call. If the result is false, the call must use the thread pool. Calls do not nest.
    */
   mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;

@@ -5,7 +5,7 @@ const MIB = 1024 * 1024;
 
 /** A call on the event loop that takes longer than this counts as slow. */
 export const SLOW_CALL_US = 120;
-/** Copying cached data takes time, so the limit SLOW_CALL_US is raised by 1 µs for every SLOW_CALL_BYTES_PER_US bytes of a call. */
+/** Copying cached data takes time, so the limit SLOW_CALL_US is raised by 1 µs for every SLOW_CALL_BYTES_PER_US bytes transferred. */
 export const SLOW_CALL_BYTES_PER_US = 2_000;
 /**
  * Number of calls that are watched after a slow call. If a watched call waits for the storage, the next POOL_RUN_REQUESTS requests go to

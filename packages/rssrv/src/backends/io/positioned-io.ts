@@ -8,7 +8,7 @@ import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 /** Called with null after success, or with the errno name after a failure. */
 export type IoEnd = (errno: string | null) => void;
 
-/** Pseudo errno of a read that extends past the end of the file, because the file has been truncated. */
+/** Pseudo errno of a read that extends past the end of a truncated file. */
 export const SHORT_READ = 'SHORT_READ';
 /** Converts the errno name of a failed operation to a status. */
 export function statusOf(errno: string): Status {

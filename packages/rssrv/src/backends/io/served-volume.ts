@@ -11,7 +11,7 @@ export interface GrownVolume {
 
 /** Faults that the volume's backend injects for tests. */
 export interface ServedTests extends VolumeTests {
-  /** Path of the log of the volume's unsynced writes; null if writes go directly to the storage. */
+  /** Path of the log with the volume's unsynced writes; null if writes go directly to the storage. */
   readonly unsyncedFile: string | null;
 }
 
@@ -36,7 +36,7 @@ export interface ServedVolume {
   readonly blockSizeBytes: 512 | 4096;
   readonly readonly: boolean;
   readonly shared: boolean;
-  /** Names of the clients that may take the volume over; null means all clients. */
+  /** Names of the clients that may take over the volume; null means all clients. */
   readonly takeOver: readonly string[] | null;
   /** True if a take-over is allowed even when writes acknowledged to the holder are lost. */
   readonly takeOverForce: boolean;

@@ -11,8 +11,8 @@ export class ThreadShares {
   private free: number;
   private readonly lanes = new Map<string, ThreadLane>();
   /**
-   * The lanes with waiting calls. Free threads are offered to the lanes in this order. Each volume has one lane, which is its queue of
-   * waiting calls.
+   * The lanes with waiting calls. A free thread is offered first to the first lane in this set. Each volume has one lane, which is its
+   * queue of waiting calls.
    */
   private readonly waiting = new Set<ThreadLane>();
 
@@ -21,7 +21,8 @@ export class ThreadShares {
   }
 
   /**
-   * Returns the volume's lane, which all sessions that have the volume open share. The caller must call `leave` when the backend is closed.
+   * Returns the volume's lane. All sessions that have the volume open share this lane. The caller must call `leave` when the backend is
+   * closed.
    */
   enter(volumeId: string): ThreadLane {
     const lane = this.lanes.get(volumeId) ?? new ThreadLane(this);
@@ -87,7 +88,7 @@ export class ThreadLane {
     return this.queue.length > 0;
   }
 
-  /** Starts the oldest waiting call if the volume may take another thread. Returns true if it has started a call. */
+  /** Starts the oldest waiting call if the volume may take another thread. Returns true if a call was started. */
   startNext(): boolean {
     const call = this.shares.mayTake(this.held) ? this.queue.shift() : undefined;
     if (call !== undefined) this.start(call);

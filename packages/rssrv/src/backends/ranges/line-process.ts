@@ -20,7 +20,7 @@ export interface LineProcessOptions {
   readonly args: readonly string[];
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Called once if the child fails, or exits without having been told to exit. */
+  /** Called once if the child fails or exits unexpectedly. */
   readonly onLost: (reason: string) => void;
 }
 
@@ -68,8 +68,8 @@ export class LineProcess {
 
   private start(): ChildProcess | null {
     try {
-      // The child inherits stderr on purpose, so that a reader of the worker's stderr gets end-of-file only after both processes have
-      // exited.
+      // The child inherits stderr on purpose, so that a reader of the worker's stderr gets end-of-file only after both the worker and the
+      // child have exited.
       const child = spawn(this.options.command, this.options.args, {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: { ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }), LC_ALL: 'C' },

@@ -1,8 +1,8 @@
 // Executes DISCARD, ZERO and extents queries on one descriptor through the range helper. Without the helper, ZERO writes zeros, DISCARD
 // does nothing, and an extents query reports the whole range as data. A long range is processed in steps, outside the event loop. The step
-// length adapts to the speed of the storage. Slow storage gets short steps, so that no step takes long; fast storage gets long steps, so
-// that few are needed. Invariants: the fallback for a range starts only after the helper's call for that range has ended. A sector counts
-// as a hole only if all of its bytes are in holes.
+// length adapts to the speed of the storage. Slow storage gets short steps, so that no step takes long. Fast storage gets long steps, so
+// that a range needs few steps. Invariants: the fallback for a range starts only after the helper's call for that range has ended. A sector
+// counts as a hole only if all of its bytes are in holes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -26,7 +26,7 @@ function zeros(): Buffer {
 
 type Step = (positionBytes: number, lengthBytes: number, end: IoEnd) => void;
 
-/** Like `inSteps`, but adapts the length of further steps to the duration of each completed step. */
+/** Like `inSteps`, but adapts the step length to the duration of each completed step. */
 function inMeasuredSteps(
   positionBytes: number,
   lengthBytes: number,
@@ -143,8 +143,8 @@ function append(pairs: number[], sectors: number, state: ExtentState): void {
 /**
  * Converts byte extents into sector extents. `found`: a list of pairs (length in bytes; 0 for data or 1 for a hole). The first pair begins
  * at `positionBytes`. The list may cover less or more than `lengthBytes`. Returns a list of pairs (number of sectors, EXTENT state). The
- * first pair begins at `positionBytes`. The last pair ends with the last sector that the byte extents cover completely, but never after
- * `lengthBytes`. The list has no gaps, no pair is empty, and two successive pairs never have the same state. If the byte extents cover no
+ * first pair begins at `positionBytes`. The list covers at most `lengthBytes`, and ends with the last sector that the byte extents cover
+ * completely. The list has no gaps, no pair is empty, and two successive pairs never have the same state. If the byte extents cover no
  * whole sector, the result is one DATA extent for the range. `positionBytes` and `lengthBytes` must be multiples of the sector size.
  */
 export function extentPairs(positionBytes: number, lengthBytes: number, found: readonly number[]): number[] {
