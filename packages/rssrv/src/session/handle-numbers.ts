@@ -20,8 +20,8 @@ export class HandleNumbers {
 
   /**
    * Returns the reason why the session should end now, or null if it should continue. `oldestMs`: the age of the session's oldest executing
-   * request. While the storage is slow, the session continues, because ending it would delay new requests until the oldest request is
-   * answered.
+   * request. While the storage is slow, the session continues, because ending the session would delay new requests until the oldest request
+   * is answered.
    */
   whyEnd(oldestMs: number): string | null {
     if (!this.areLow || oldestMs >= SESSION_QUIET_MS) return null;

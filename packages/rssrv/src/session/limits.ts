@@ -20,8 +20,8 @@ export const SESSION_QUIET_MS = 100;
  */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 /**
- * Maximum total size of the answers that a client has not read, over all paths of its session. The answers to READs that are being executed
- * count, too. Above this bound, READs wait on each path that has more than one segment of unread answers. A client that stays within its
+ * Maximum total size of the answers that a client has not read, over all paths of its session. The answers to READs in progress are
+ * included. Above this bound, READs wait on each path that has more than one segment of unread answers. A client that stays within its
  * window never exceeds this bound.
  */
 export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;

@@ -74,8 +74,8 @@ export class ServerPath implements ConnectionEvents {
   private readonly heartbeat: Heartbeat;
   private readonly held = new FixedQueue<Header>(SLOTS);
   /**
-   * A READ whose re-execution must wait, because too much is already being executed again. The deferred READ is processed before the READs
-   * that are held back.
+   * A READ whose re-execution must wait, because too many bytes are already being read again. The deferred READ is processed before the
+   * READs that are held back.
    */
   private deferred: Header | null = null;
   /** Bytes of READs in progress whose answers go to this path. */
@@ -247,7 +247,8 @@ export class ServerPath implements ConnectionEvents {
   }
 
   /**
-   * Returns true if a READ must be held back: because earlier READs are held back, because there is no room, or to yield to the event loop.
+   * Returns true if a READ must be held back. There are three reasons: earlier READs are held back, there is no room, or it is time to
+   * yield to the event loop.
    */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();

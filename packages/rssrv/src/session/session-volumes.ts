@@ -1,5 +1,5 @@
-// Manages a session's open volumes and answers its message requests: LIST, OPEN, CLOSE and IOCTL. Through a port, this module asks the
-// listener whether the client may open a volume. The module opens and revokes the handles itself. Invariants: a session uses a handle
+// Manages a session's open volumes and answers the client's message requests: LIST, OPEN, CLOSE and IOCTL. Through a port, this module asks
+// the listener whether the client may open a volume. The module opens and revokes the handles itself. Invariants: a session uses a handle
 // number only once, and the size of a handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes
 // only after the handle has released its backend. A hold is released only if no handle of its volume is open or being opened.
 
@@ -92,7 +92,7 @@ export class SessionVolumes {
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
   private readonly opening = new Set<Opening>();
-  /** Handles that are being closed, each with a promise of the status of its last flush. */
+  /** Handles that are being closed. Each promise resolves with the status of the handle's last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
   /** Holds whose release must wait until an OPEN of the volume has ended, keyed by volume id. */
   private readonly postponed = new Map<string, PostponedRelease>();

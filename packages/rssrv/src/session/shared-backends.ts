@@ -29,8 +29,8 @@ export class SharedBackends {
   }
 
   /**
-   * Opens a backend, or returns one that is already open, and counts the caller as a user of the backend. The caller must call `release`
-   * once when it no longer uses the backend. Rejects with the error if opening fails.
+   * Opens a backend, or returns one that is already open, and counts the caller as a user of the backend. When the caller no longer uses
+   * the backend, it must call `release` exactly once. Rejects with the error if opening fails.
    */
   async open(granted: Granted): Promise<Backend> {
     const key = keyOf(granted);

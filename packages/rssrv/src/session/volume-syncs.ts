@@ -1,5 +1,5 @@
 // Syncs a session's open volumes when the client requests it (FLUSH), before a handle is closed, and at intervals. The syncs at intervals
-// detect write-back errors of the kernel early. After a failed sync, acknowledged writes may be lost. This module then notifies the
+// reveal write-back errors of the kernel early. After a failed sync, acknowledged writes may be lost. This module then notifies the
 // listener, which starts a new incarnation of the storage. The flush gate (flush-gate.ts) remembers the error, so that no later flush
 // returns OK. Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at
 // most SELF_SYNC_MS plus one tick after the write.
@@ -44,7 +44,9 @@ export class VolumeSyncs {
     else if (status !== STATUS.OK) this.sync(open);
   }
 
-  /** Checks whether the storage of a handle has been truncated, and syncs the handle if it has had unsynced writes for SELF_SYNC_MS. */
+  /**
+   * Checks whether the storage of the handle has been truncated. If the handle has had unsynced writes for SELF_SYNC_MS, syncs the handle.
+   */
   tick(open: OpenVolume, nowMs: number): void {
     const syncing = this.of(open);
     this.checkEnd(open, syncing);

@@ -1,6 +1,6 @@
 // Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. The inherited
 // descriptor refers to the same open file in the kernel. The sync process therefore gets every write-back error that the kernel has not yet
-// reported for this open file. A sync that hangs blocks only its own process and no thread of the listener. Invariants: a volume has at
+// reported for this open file. A sync that hangs blocks only its own process, not a thread of the listener. Invariants: a volume has at
 // most one sync at a time. The caller of a sync gets the result. If a sync fails after the time-out, `failedLate` is called.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -71,7 +71,7 @@ export class StorageSyncs {
     });
   }
 
-  /** Kills the processes of all syncs in progress. A process that hangs in the kernel may not exit. */
+  /** Kills the processes of all syncs in progress. A process that hangs in the kernel might not exit. */
   stop(): void {
     for (const { child } of this.running.values()) child.kill('SIGKILL');
   }

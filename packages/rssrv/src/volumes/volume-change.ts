@@ -200,7 +200,8 @@ export class VolumeChange {
   }
 
   /**
-   * Returns the records from volumes.json. If a kept volume is being served under a generated id, that id replaces the id in volumes.json.
+   * Returns the records from volumes.json. If a kept volume is being served under a generated id, the result contains that id instead of
+   * the id in volumes.json.
    */
   private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
     const kept = new Set(this.plan.kept.map(volumeKey));

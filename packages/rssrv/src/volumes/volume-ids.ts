@@ -1,8 +1,8 @@
 // Manages the ids of volumes and the other content of volumes.json. An id is either configured, or generated when the volume is first
 // served. A generated id is saved, so that the volume keeps its identity after a restart. The volume also keeps its identity if its section
-// is removed and added again. Invariants: an id is saved before it is used. A volume with a generated id gets a new id when it moves to
-// another location, unless a client holds the volume. In both cases, rssrv logs a warning. A volumes.json that cannot be parsed is never
-// replaced, because the volumes would then get new ids, and clients would mistake them for new volumes.
+// is removed and added again. Invariants: an id is saved before it is used. A volume with a generated id gets a new id when the volume
+// moves to another location, unless a client holds the volume. In both cases, rssrv logs a warning. A volumes.json that cannot be parsed is
+// never replaced, because the volumes would then get new ids, and clients would mistake them for new volumes.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

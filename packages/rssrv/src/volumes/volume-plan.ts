@@ -129,7 +129,8 @@ function sizeRefusals(now: ServerVolumeConfig, sizeBytes: number): string[] {
 }
 
 /**
- * Refuses to remove a client that is using the volume, because applications on that client would get I/O errors without an apparent cause.
+ * Refuses a change that removes a client from the key `clients` while that client is using the volume. Otherwise, applications on that
+ * client would get I/O errors without an apparent cause.
  */
 function rightsRefusals(now: ServerVolumeConfig, users: readonly Holder[]): string[] {
   const { clients } = now;

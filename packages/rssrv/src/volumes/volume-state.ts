@@ -1,4 +1,4 @@
-// Types for the listener's data about its volumes between two configuration changes, and the ports that a change needs. The data is plain;
+// Defines the types of the listener's data about its volumes, and of the ports that a configuration change needs. The module
 // volume-change.ts makes the changes. Invariant: a state is replaced as a whole and never modified.
 
 import type { Clock } from '@rsio/common/lib/clock';

@@ -77,8 +77,8 @@ export class StorageClaims {
 }
 
 /**
- * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before; the
- * file is then not created, because an empty file must not replace lost content. Throws E_VOLUME.
+ * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before. A
+ * missing file is then an error, because an empty file must not replace lost content. Throws E_VOLUME.
  */
 export async function openStorage(
   volume: ServerVolumeConfig,

@@ -1,6 +1,6 @@
 // Manages the listener's volumes. The storage of served volumes is open and locked. Volumes that could not be opened are recorded as
-// failures. Workers open the storage themselves (backends/open-backend.ts). The changes at the start and at each reload are made by
-// volume-change.ts. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`.
+// failures. Workers open the storage themselves (backends/open-backend.ts). The module volume-change.ts makes the changes at the start and
+// at each reload. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -57,8 +57,8 @@ export class Volumes {
   }
 
   /**
-   * Stops serving a volume whose storage has been found truncated, until a reload finds the storage whole. Resolves with the text of the
-   * error, or with null if the truncation was already known or the volume is not open.
+   * Stops serving a volume whose storage has been found truncated. The volume is served again once a reload finds the storage whole.
+   * Resolves with the text of the error, or with null if the truncation was already known or the volume is not open.
    */
   async cut(id: string): Promise<string | null> {
     const held = this.heldBy(id);

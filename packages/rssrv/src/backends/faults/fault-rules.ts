@@ -1,7 +1,7 @@
 // Implements the faults that rssrv injects into a volume's operations for tests: delay, pause, throttle and failure. This module is pure:
-// it reaches the clock, the random numbers and the file system only through ports. faulty-backend.ts counts the operations in progress.
-// Invariant: a fault calls `passed` once for each operation. The argument of `passed` is null if the operation may proceed. If the
-// operation must fail, the argument is an errno.
+// it reaches the clock, the random numbers and the file system only through ports. The module faulty-backend.ts counts the operations in
+// progress. Invariant: a fault calls `passed` once for each operation. The argument of `passed` is null if the operation may proceed. If
+// the operation must fail, the argument is an errno.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -62,9 +62,8 @@ export interface CrashedSector {
 const SURVIVAL = [0, 0.1, 0.5, 0.9, 1];
 
 /**
- * Chooses at random which unsynced sectors survive a crash. Returns the surviving sectors. The content of each is one of the contents that
- * were written to the sector. The unsynced writes to all other sectors are lost. `random` returns a random number, uniformly distributed in
- * [0, 1).
+ * Chooses at random which unsynced sectors survive a crash. Returns the surviving sectors. Each surviving sector has the data of one of the
+ * writes to it. The unsynced writes to all other sectors are lost. `random` returns a random number, uniformly distributed in [0, 1).
  */
 export function crashed(records: readonly UnsyncedRecord[], random: () => number): readonly CrashedSector[] {
   const contents = new Map<number, Buffer[]>();

@@ -22,7 +22,8 @@ export interface FileKind {
   /** True if the storage needs no sync: no O_DSYNC descriptor is opened, and a flush does not call fdatasync. */
   readonly isVolatile: boolean;
   /**
-   * Returns the size of the open file in bytes, and whether holes can be punched in it. Throws an RsError if the file is of another kind.
+   * Returns the size of the open file in bytes, and whether holes can be punched in the file. Throws an RsError if the file is of another
+   * kind.
    */
   readonly inspect: (stats: BigIntStats) => { readonly sizeBytes: number; readonly canPunch: boolean | 'probe' };
 }

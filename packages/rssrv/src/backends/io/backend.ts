@@ -6,7 +6,10 @@ import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
 import type { FileEnd } from './file-end.ts';
 
-/** Result of a `tryRead` or `tryWrite` that has done nothing because it might have to wait. The caller must then call `read` or `write`. */
+/**
+ * Returned by a `tryRead` or `tryWrite` that has done nothing, because the call might have to wait. The caller must then call `read` or
+ * `write`.
+ */
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;

@@ -1,6 +1,6 @@
 // Detects that the file of a volume has been truncated. If a later write extended the file again, the lost part would read as zeros, and
 // the truncation could no longer be detected. Only a write to the last bytes of the volume could restore the full size, so the size is
-// checked before each such write. A truncated file therefore stays too short until the next check detects the truncation.
+// checked before each such write. A truncated file therefore stays too short until the next check detects the truncation. The module
 // session-volumes.ts handles the result of a check. Invariant: once a backend has found its file truncated, the file counts as truncated
 // until a new backend is opened on the restored file.
 
@@ -10,7 +10,7 @@ import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 
 export class FileEnd {
   private readonly descriptor: number;
-  /** True if fstat returns a meaningful size for the descriptor. For a block device, it does not. */
+  /** True if fstat returns a meaningful size for the descriptor; false for a block device. */
   private readonly hasSize: boolean;
   private endBytes: number;
   private wasCut = false;

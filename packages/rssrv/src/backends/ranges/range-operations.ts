@@ -132,7 +132,7 @@ export class RangeOperations {
   }
 }
 
-/** Appends an extent, or lengthens the last extent if its state is the same. */
+/** Appends an extent. If the last extent has the same state, lengthens that extent instead. */
 function append(pairs: number[], sectors: number, state: ExtentState): void {
   if (sectors <= 0) return;
   const last = pairs.length - 1;
