@@ -1,4 +1,5 @@
-// A complete, parsed `[volume]` section for tests. Each test changes only the settings under test.
+// A complete, parsed `[volume]` section for tests.
+// Each test changes only the settings under test.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 
