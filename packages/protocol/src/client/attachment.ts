@@ -53,18 +53,22 @@ export class Attachment {
   readonly take: Take;
   phase: AttachmentPhase = 'opening';
   /**
-   * The answer to the last OPEN, except that `sizeBytes` never decreases and `readonly` is never cleared; null until an OPEN is answered.
+   * The answer to the most recent OPEN that was granted; null before the first one. However, `sizeBytes` never decreases here, and
+   * `readonly` never becomes false again.
    */
   volume: OpenAnswer | null = null;
   /** Text that tells the user why the attachment is stalled or has failed. */
   reason = 'Not opened yet';
-  /** True while an OPEN is in flight or waits to be sent. */
+  /** True while an OPEN is waiting to be sent or is in flight. */
   isOpenRequested = false;
   /** Number of the attachment's requests in flight. */
   slotsHeld = 0;
-  /** Number of window bytes that the attachment's requests in flight use. */
+  /** Number of bytes of the window that are used by the attachment's requests in flight. */
   bytesHeld = 0;
-  /** True from `fence` until `unfence` or a new session, because the server may still execute abandoned I/O of the handle (S11). */
+  /**
+   * Set by `fence`, cleared by `unfence` or by a new session. While it is true, the server may still execute abandoned I/O of the handle
+   * (S11).
+   */
   private isFenced = false;
   events: AttachmentEvents | null = null;
   /**
@@ -102,7 +106,7 @@ export class Attachment {
     this.take = take;
   }
 
-  /** Only the first OPEN may take a hold from another client; each later OPEN continues under the client's own hold or fails. */
+  /** Only the first OPEN may take a hold from another client. Each later OPEN fails unless it can continue under this client's own hold. */
   get openRequest(): OpenRequest {
     const { name, universe, readonly, volume } = this;
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
@@ -217,7 +221,7 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /** Stops counting the attachment's requests in flight, because they will not be answered any more. */
+  /** Sets the counts of requests in flight to 0, because these requests will not be answered any more. */
   forgetInFlight(): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
@@ -227,7 +231,7 @@ export class Attachment {
   /**
    * Called when a request that `next` returned has been answered with STALE. Returns true if the attachment keeps the request and sends it
    * again on the next handle; meanwhile, the request blocks only requests that overlap it. Returns false if the attachment has failed or is
-   * closed, so that STALE is the final answer.
+   * closed; STALE is then the final answer.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
@@ -291,8 +295,8 @@ export class Attachment {
   }
 
   /**
-   * Called when the server has reported the size of the volume. Returns false and ignores the size unless it is larger than before, because
-   * applications must never see a volume shrink.
+   * Called when the server has reported the size of the volume. If the size is not larger than before, ignores it and returns false,
+   * because applications must never see a volume shrink.
    */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
@@ -302,8 +306,8 @@ export class Attachment {
   }
 
   /**
-   * Abandons the attachment's I/O: removes and returns all waiting requests. `sent`: the requests in flight; overlapping requests no longer
-   * wait for them.
+   * Abandons the attachment's I/O: removes and returns all waiting requests. `sent`: the requests in flight. After this call, no
+   * overlapping request waits for them any more.
    */
   abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
@@ -316,7 +320,8 @@ export class Attachment {
   }
 
   /**
-   * Called after requests in flight were abandoned. Until `unfence` or a new session, the attachment sends nothing and is not opened again.
+   * Called after requests in flight were abandoned. Until `unfence` is called or a new session begins, the attachment sends nothing and is
+   * not opened again.
    */
   fence(): void {
     this.isFenced = true;
@@ -385,7 +390,7 @@ export class Attachment {
     request.events?.requestDone(request, status);
   }
 
-  /** Queues the unanswered requests for sending again, with the changes first. */
+  /** Queues the unanswered requests to be sent again, changes before all others. */
   private recover(unanswered: readonly Request[]): void {
     const all = [...this.stale, ...unanswered];
     this.stale = [];

@@ -20,8 +20,8 @@ import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
 /**
- * Number of slots that a volume may hold for each free slot; the same ratio applies to bytes of the window. A volume therefore takes at
- * most VOLUME_SLOT_SHARE of what the other volumes leave free.
+ * For each slot that is free, a volume may hold this many slots. The same ratio applies to the bytes of the window. A volume therefore
+ * takes at most VOLUME_SLOT_SHARE of what the other volumes leave free.
  */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
@@ -52,9 +52,9 @@ export class Dispatcher {
   }
 
   /**
-   * Begins a new session: returns requests in flight to their attachments and sends LIST again. Every OPEN and CLOSE of the old session
-   * ends with STALE, whether it was sent or not, because the new session reuses the handle numbers of the old session. `again`: true if
-   * this client had an earlier session.
+   * Begins a new session: gives the requests in flight back to their attachments and sends LIST again. Every OPEN and CLOSE of the old
+   * session ends with STALE, whether it was sent or not, because the new session reuses the handle numbers of the old session. `again`:
+   * true if this client had an earlier session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -170,7 +170,7 @@ export class Dispatcher {
     }
   }
 
-  /** Lets the attachments take turns to send one request each, until the slots, the window or the paths have no more room. */
+  /** Lets the attachments send one request each, in turn, until the slots, the window or the paths have no more room. */
   private sendData(paths: readonly Path[]): void {
     const count = this.attachments.length;
     let idle = 0;
@@ -186,7 +186,7 @@ export class Dispatcher {
     if (!this.mayHold(attachment, request)) return false;
     const path = choose(paths, NONE, request);
     if (path === null) return false;
-    // The request waits for room in the replay log, but later requests may still be sent.
+    // If the request must wait for room in the replay log, later requests may still be sent.
     if (attachment.next() === null) return true;
     attachment.slotsHeld++;
     attachment.bytesHeld += request.bodyBytes;
@@ -228,7 +228,8 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // A PONG shows that the request has reached the server, so the answer would not come sooner on another path.
+    // If the server has answered a PING that was sent after the request, the request has reached the server. Another path would then not
+    // bring the answer sooner.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
@@ -250,7 +251,7 @@ export class Dispatcher {
     const sinceMs = this.nowMs - this.lateLookMs;
     if (paths.length < 2 || sinceMs < LATE_LOOK_MS) return;
     this.lateLookMs = this.nowMs;
-    // The event loop of this process was stalled, so first read the answers that have arrived in the meantime.
+    // If the event loop of this process was stalled, first read the answers that have arrived in the meantime.
     if (sinceMs > LATE_MS / 2) return;
     for (let slot = 0; slot < this.slots.size; slot++) {
       const request = this.slots.requestOf(slot);
@@ -267,7 +268,7 @@ export class Dispatcher {
       if (!from.load.isLate(slot, from.heartbeatMs, this.nowMs)) return;
       sentMs = Math.max(sentMs, from.load.sentAtMs(slot));
     }
-    // No reliable path owes an answer to this request, so `sendResends` sends it again.
+    // If no reliable path owes an answer to this request, `sendResends` sends it again.
     if (sentMs === Number.NEGATIVE_INFINITY) return;
     const to = choose(paths, copies, request);
     if (to === null || to.isSuspect || to.lastProofMs <= sentMs) return;
@@ -277,8 +278,8 @@ export class Dispatcher {
   }
 
   /**
-   * True if enough slots and window bytes are free and the volume stays within its share of what the other volumes leave free. The share
-   * applies even while no other volume is active, because the volume could hang, and other volumes must then still find room.
+   * True if enough slots and window bytes are free, and if the volume holds less than its share of what the other volumes leave free. The
+   * share applies even while no other volume is active, because the volume could hang, and other volumes must then still find room.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
@@ -343,8 +344,8 @@ export class Dispatcher {
   }
 
   /**
-   * Returns the request that this answer belongs to, or null if its result has already arrived. Closes the path if it does not owe this
-   * answer (S3).
+   * Returns the request that this answer belongs to, or null if that request already has its result. If the path does not owe this answer,
+   * closes the path and returns null (S3).
    */
   private expected(path: Path, header: Header): Request | null {
     if (!this.slots.owes(header.slot, header.seq, path.number)) {

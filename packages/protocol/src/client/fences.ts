@@ -1,22 +1,22 @@
-// Tracks the dead paths whose end the server has not confirmed yet (S5). For each dead path, the client sends FENCE on a live path; if the
-// live path dies or falls silent before FENCED arrives, the client sends FENCE on another path. A second instance of this class tracks
+// Tracks the dead paths that the server has not yet confirmed as ended (S5). For each dead path, the client sends FENCE on a live path; if
+// the live path dies or falls silent before FENCED arrives, the client sends FENCE on another path. A second instance of this class tracks
 // abandoned handles (S11) in the same way, with REVOKE and REVOKED (handle-fences.ts). Invariant: a path or handle is removed only when its
 // FENCED or REVOKED arrives, when WELCOME answers a PROOF that named the path, or when the session ends.
 
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 
 /**
- * Meaning of a FENCED (or REVOKED). `fenced`: the answer confirms the end of a dead path. `known`: the end of the path was already
- * confirmed in another way. `violation`: the client had not requested the answer on this path.
+ * What a received FENCED (or REVOKED) means. `fenced`: the answer confirms that a dead path has ended. `known`: this had already been
+ * confirmed in another way. `violation`: the path on which the answer arrived did not owe it.
  */
 export type FencedKind = 'fenced' | 'known' | 'violation';
 
 export class Fences {
-  /** Maps each dead path to the live path on which FENCE was sent; null if FENCE must be sent. */
+  /** Maps each dead path to the live path on which its FENCE was sent, or to null if a FENCE must be sent. */
   private readonly dead = new Map<number, number | null>();
   /**
-   * Maps each live path to the dead paths for which it owes a FENCED, even if the end of a dead path has since been confirmed in another
-   * way.
+   * Maps each live path to the dead paths for which it owes a FENCED. This includes dead paths that the server has since confirmed as ended
+   * in another way.
    */
   private readonly owed = new Map<number, Set<number>>();
 
@@ -33,25 +33,25 @@ export class Fences {
     this.pathGone(path);
   }
 
-  /** Adds a dead path (or an abandoned handle) whose end the server must confirm. */
+  /** Adds a dead path (or an abandoned handle) that the server must confirm as ended. */
   add(number: number): void {
     this.dead.set(number, null);
   }
 
-  /** Called when a path is gone, because a FENCE that was sent on it will then not be answered. */
+  /** Called when a path is gone: no FENCE that was sent on it will be answered any more. */
   pathGone(path: number): void {
     this.owed.delete(path);
     this.distrust(path);
   }
 
-  /** Called when a path is suspect, because a FENCE that was sent on it must then be sent again on another path. */
+  /** Called when a path becomes suspect: each unanswered FENCE that was sent on it must be sent again on another path. */
   distrust(path: number): void {
     for (const [number, askedOn] of this.dead) {
       if (askedOn === path) this.dead.set(number, null);
     }
   }
 
-  /** Dead paths for which FENCE must be sent, because it is not pending on any reliable path. */
+  /** Returns the dead paths for which FENCE must be sent, because no reliable path owes a FENCED for them. */
   unrequested(): number[] {
     return [...this.dead].filter(([, askedOn]) => askedOn === null).map(([number]) => number);
   }
@@ -75,7 +75,7 @@ export class Fences {
     return this.dead.delete(path) ? 'fenced' : 'known';
   }
 
-  /** Called when a WELCOME confirms the end of `path`. Returns false if the end had already been confirmed. */
+  /** Called when a WELCOME confirms that `path` has ended. Returns false if this had already been confirmed. */
   confirmed(path: number): boolean {
     return this.dead.delete(path);
   }

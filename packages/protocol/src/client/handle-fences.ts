@@ -1,7 +1,7 @@
 // Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path; if that path dies or
 // falls silent, the client sends REVOKE again on another path. The server answers REVOKED when it can no longer execute any request of the
 // handle. The dispatcher frees the slots of the abandoned requests. Invariants: each waiting caller is notified once, after REVOKED or when
-// a new session has begun; every REVOKE of a handle names the same tags.
+// a new session has begun; every REVOKE of a handle names the same requests.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
@@ -27,8 +27,8 @@ export class HandleFences {
   }
 
   /**
-   * Starts to revoke the handle of an attachment. `tags`: the abandoned requests, as pairs of slot and seq. Returns false if too many
-   * handles are being revoked or there are too many tags.
+   * Starts to revoke the handle of an attachment. `tags`: the abandoned requests, as pairs of slot and seq. Returns false if too many other
+   * handles are being revoked, or if there are too many tags.
    */
   begin(attachment: Attachment, tags: readonly number[]): boolean {
     if (this.byHandle.size >= REVOKES_MAX || tags.length > 2 * REVOKE_TAGS_MAX) return false;
@@ -82,7 +82,7 @@ export class HandleFences {
     for (const over of fenced.waiting) this.clock.soon(over);
   }
 
-  /** Called when a new session has begun, because the old session and all its handles have then ended (S9). */
+  /** Called when a new session has begun: the old session and all its handles have ended (S9). */
   restart(): void {
     const all = [...this.byHandle.values()];
     this.asks.restart();

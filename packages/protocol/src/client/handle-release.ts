@@ -1,6 +1,7 @@
 // Closes handles at the server, so that the hold on a detached volume ends. If the session is lost or the handle is revoked, the client
 // opens the volume again and repeats CLOSE. The opener decides which attachments to close. Invariants: a caller that waits for the end of a
-// hold is notified once, and success is reported only if the server has confirmed the end. A handle number is used only in its own session.
+// hold is notified once, and success is reported only if the server has confirmed that the hold has ended. A handle number is used only in
+// its own session.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -12,7 +13,7 @@ import type { Attachment } from './attachment.ts';
 import { callSession } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
-/** `problem`: text that tells the user why the hold may still exist or writes may have been lost; null on success. */
+/** `problem`: text that tells the user why the hold may still exist, or why writes may have been lost; null on success. */
 export type Released = (problem: string | null) => void;
 
 /** Statuses with which the server confirms that this client has no hold. */
@@ -48,7 +49,7 @@ export class HandleRelease {
     });
   }
 
-  /** Closes a handle that the client no longer needs for its hold, and ignores the answer. */
+  /** Closes a handle that the client no longer needs to keep its hold, and ignores the answer. */
   drop(handle: number): void {
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
   }
@@ -73,8 +74,8 @@ export class HandleRelease {
       released(null);
       return;
     }
-    // The server can answer HELD although this client resumes its own hold. This happens if another client's new hold may still fail, or if
-    // the server runs an old version.
+    // The server can answer HELD although this client resumes its own hold. This happens while another client's take-over of the volume may
+    // still fail, or if the server runs an old version.
     const isHeld = status === STATUS.HELD;
     if (isHeld && attachment.volume === null) {
       released(null);

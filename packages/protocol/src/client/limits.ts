@@ -18,22 +18,22 @@ export const VOLUME_SLOT_SHARE = 0.75;
 export const REVOKES_MAX = 64;
 
 /**
- * One request in RATE_PROBE_SHARE is also copied to an unused path, to measure the rate of that path. RATE_PROBE_SHARE is a prime number,
- * so that an application with a fixed access pattern does not always have the same request copied.
+ * One of every RATE_PROBE_SHARE requests is also copied to an unused path, to measure the rate of that path. RATE_PROBE_SHARE is a prime
+ * number: if an application repeats a pattern of requests, the copies are then not always of the same request in the pattern.
  */
 export const RATE_PROBE_SHARE = 31;
 export const HEDGE_LOOK_MS = 10;
-/** Maximum number of late READs that are copied to a second path at a time; fewer if the server grants fewer slots. */
+/** Maximum number of slots with a late READ that was copied to a second path. It is lower if the server grants fewer slots. */
 export const HEDGES_MAX = SLOTS / 16;
 
 /**
- * If a server has sent data within HEARD_HEARTBEATS heartbeat intervals, it counts as present, and the client rejects another process that
- * claims to be that server.
+ * If a server has sent data within the last HEARD_HEARTBEATS heartbeat intervals, it counts as present. The client then rejects any other
+ * process that claims to be that server.
  */
 export const HEARD_HEARTBEATS = 2;
-/** If a path has to wait because another path is making the first handshake of the trunk, it tries again after JOIN_RETRY_MS. */
+/** A path that must wait because another path is performing the first handshake of the trunk tries again after JOIN_RETRY_MS. */
 export const JOIN_RETRY_MS = 100;
-/** A path that was up for PATH_SETTLED_MS is considered working, so it reconnects within RECONNECT_FIRST_MS after a failure. */
+/** A path that was up for at least PATH_SETTLED_MS counts as working: after a failure, it reconnects within RECONNECT_FIRST_MS. */
 export const PATH_SETTLED_MS = 500;
 export const RECONNECT_FIRST_MS = 20;
 export const RECONNECT_MIN_MS = 100;
@@ -57,8 +57,8 @@ export const WRONG_KEY_RETRY_MAX_MS = 30_000;
 /** If the server refuses to open a volume that had been open before, the client waits for REOPEN_RETRY_MS and then retries OPEN. */
 export const REOPEN_RETRY_MS = 1_000;
 /**
- * If a volume has become read-only or shared or has a different block size, the client waits for UNFIT_RETRY_MS before it opens the volume
- * again. UNFIT_RETRY_MS is long, because each attempt uses up a handle number.
+ * If a volume has become read-only, has become shared or has a different block size, the client waits for UNFIT_RETRY_MS and then opens the
+ * volume again. UNFIT_RETRY_MS is long, because each attempt uses up a handle number.
  */
 export const UNFIT_RETRY_MS = 5_000;
 /**
@@ -68,8 +68,9 @@ export const UNFIT_RETRY_MS = 5_000;
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;
 /**
- * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server refuses CLOSE or answers STALE;
- * after STALE, the client opens a new handle and closes that one. After the last attempt, the client reports that the hold remains.
+ * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server refuses CLOSE or answers STALE.
+ * After STALE, the client opens the volume once more and sends CLOSE for the new handle. After the last attempt, the client reports that
+ * the hold remains.
  */
 export const CLOSE_TRIES_MAX = 10;
 export const PROBATION_DEATHS = 3;

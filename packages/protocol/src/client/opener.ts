@@ -1,9 +1,9 @@
-// Opens the attachments of a trunk, and opens them again in every new session and whenever their handle was revoked. If the first OPEN is
-// refused, the attachment fails. If a later OPEN is refused, the attachment's I/O stalls and the client retries OPEN, unless another client
-// has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one session, two OPENs of
-// an attachment are at least REOPEN_RETRY_MS apart. While the volume cannot take the pending requests, for example because it has become
-// read-only, one handle stays open to keep the hold. An attachment is not opened while an earlier attachment of the same volume is being
-// closed, because that CLOSE might end the hold of both.
+// Opens the attachments of a trunk. Opens each of them again in every new session, and whenever the server has revoked its handle. If the
+// first OPEN is refused, the attachment fails. If a later OPEN is refused, the attachment's I/O stalls and the client retries OPEN, unless
+// another client has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one
+// session, two OPENs of an attachment are at least REOPEN_RETRY_MS apart. While the volume cannot take the pending requests, for example
+// because it has become read-only, one handle stays open to keep the hold. An attachment is not opened while an earlier attachment of the
+// same volume is being closed, because the CLOSE of the earlier one might end the hold of both.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -40,18 +40,18 @@ class Opening {
   /** Monotonic time at which the last OPEN was sent. */
   askedMs = Number.NEGATIVE_INFINITY;
   retry: Timer | null = null;
-  /** Number of consecutive handles that were revoked within REOPEN_RETRY_MS after OPEN was sent. */
+  /** Number of consecutive handles that were revoked within REOPEN_RETRY_MS after their OPEN was sent. */
   revokedInARow = 0;
   /** Kinds of IOCTL (SETTLED, IDENTIFY) that are in flight; at most one IOCTL of each kind is in flight. */
   readonly ioctls = new Set<number>();
   /**
-   * True if `verify` was called while an IDENTIFY was in flight. Another IDENTIFY must then be sent, because the pending answer may be
-   * older than the reason for the call.
+   * True if `verify` was called while an IDENTIFY was in flight. Another IDENTIFY must then be sent, because the server may have answered
+   * the first one before the reason for the call arose.
    */
   mustVerifyAgain = false;
   /** A handle that stays open only to keep the hold, because the volume cannot take the pending requests at present. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
-  /** Last reported reason for waiting; it is stored so that retries do not report the same reason each time. */
+  /** Last reported reason why the attachment waits. It is stored so that retries do not report the same reason each time. */
   reportedReason: string | null = null;
 }
 
@@ -87,8 +87,8 @@ export class Opener {
   }
 
   /**
-   * Checks that the attachment's handle is still valid, because without I/O the client would not receive the STALE that reports a revoked
-   * handle.
+   * Checks that the attachment's handle is still valid. The server answers requests of a revoked handle with STALE; without I/O, the client
+   * would not receive such an answer.
    */
   verify(attachment: Attachment): void {
     if (attachment.phase !== 'ready') return;
@@ -234,7 +234,7 @@ export class Opener {
     this.events.waits(attachment, sentence);
   }
 
-  /** Removes and returns the spare handle, which only keeps the hold, if it belongs to the current session. The caller closes it. */
+  /** Forgets the spare handle, which only keeps the hold. Returns it if it belongs to the current session; the caller then closes it. */
   private takeSpare(attachment: Attachment): number | null {
     const opening = this.openings.get(attachment);
     const spare = opening?.spare ?? null;
@@ -243,9 +243,9 @@ export class Opener {
   }
 
   /**
-   * Called when the handle numbers of this session are used up: starts a new session, which recovers requests in flight. Returns false if
-   * the last new session was started less than SESSION_RENEW_MS ago, or if many handles are open, because a new session would not help
-   * then.
+   * Called when the handle numbers of this session are used up: starts a new session, which recovers requests in flight. Does nothing and
+   * returns false if this method started a session less than SESSION_RENEW_MS ago, or if so many handles are open that a new session would
+   * not help.
    */
   private renew(): boolean {
     const nowMs = this.clock.monotonicMs();
@@ -334,8 +334,8 @@ export class Opener {
   }
 
   /**
-   * Called when the hold of a closed attachment has ended or, if `problem` is not null, may still exist. By then, none of the attachment's
-   * requests is in flight.
+   * Called when the client has finished trying to end the hold of a closed attachment. If `problem` is not null, the hold may still exist.
+   * By then, none of the attachment's requests is in flight.
    */
   private left(attachment: Attachment, problem: string | null): void {
     const closed = this.leaving.get(attachment);

@@ -1,7 +1,7 @@
-// Keeps one path up between a client interface and a server interface: connects, authenticates, and hands the connection to the server's
-// trunk. When the path goes down, the supervisor reconnects, almost at once after a long connection and otherwise after increasing waits. A
-// path that fails too often is put on probation. Invariant: a path has at most one connection at a time, and every state except `retired`
-// has a timer or an event that ends it.
+// Keeps one path up between a client interface and a server interface: connects, authenticates, and passes the connection to the trunk for
+// that server. When the path goes down, the supervisor reconnects: almost at once if the connection was long, otherwise after waits of
+// increasing length. A path that fails too often is put on probation. Invariant: a path has at most one connection at a time, and every
+// state except `retired` has a timer or an event that ends it.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -67,7 +67,7 @@ export interface SupervisorPorts {
   readonly connector: Connector;
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
-  /** Returns the trunk to the server that sent this CHALLENGE. Throws an RsError if that server must not be used. */
+  /** Returns the trunk for the server that sent this CHALLENGE. Throws an RsError if that server must not be used. */
   trunkFor(supervisor: PathSupervisor, challenge: Challenge): Trunk;
   stateChanged(supervisor: PathSupervisor, from: PathState, to: PathState, reason: string): void;
 }
@@ -115,7 +115,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private presentation: Presentation | null = null;
   /**
    * Delay before the next attempt if the current one ends without an error, because another path authenticates first or the session to join
-   * no longer exists. In all other cases it is null, and the back-off determines the delay.
+   * no longer exists. In all other cases, `againMs` is null and the back-off determines the delay.
    */
   private againMs: number | null = null;
   /** Number of consecutive handshakes in which the server did not answer in time. */
@@ -156,7 +156,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   }
 
   /**
-   * State of both directions of the current connection; if there is none, the directions that had failed when the last connection ended.
+   * State of both directions of the current connection. If there is no connection, shows which directions had failed when the last one
+   * ended.
    */
   get directions(): Directions {
     return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
@@ -192,12 +193,12 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     else this.connect();
   }
 
-  /** Makes the path suspect if it is up, because another part of the client has detected a problem, such as a missing carrier. */
+  /** Called when another part of the client has detected a problem, such as a missing carrier: makes the path suspect if it is up. */
   distrust(reason: string): void {
     if (this.path !== null) this.trunk?.distrust(this.path, reason);
   }
 
-  /** Resets the connection if the path is up, because another part of the client has detected a failure, such as a removed address. */
+  /** Called when another part of the client has detected a failure, such as a removed address: resets the connection if the path is up. */
   cut(reason: string): void {
     this.path?.connection.close(reason, true);
   }
@@ -241,8 +242,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   }
 
   /**
-   * Time to wait for an answer that requires no work on the server. The time is short, because if the answer was lost, a new connection is
-   * faster than waiting.
+   * Time to wait for an answer that requires no work on the server. The time is short, because a new connection is faster than waiting for
+   * an answer that was lost.
    */
   private get patienceMs(): number {
     return Math.min(PROOF_TIMEOUT_MS, HANDSHAKE_PATIENCE_MS * 2 ** this.lateHandshakes);
@@ -342,8 +343,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   }
 
   /**
-   * Removes the last failure from the count if the session ended at the same time or shortly afterwards, because the path then did not
-   * cause the failure.
+   * If the session ended at the time of the last failure or shortly afterwards, removes that failure from the count, because the path did
+   * not cause it.
    */
   private forgiveSessionEnd(): void {
     const last = this.recentDeaths.at(-1);

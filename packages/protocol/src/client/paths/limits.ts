@@ -8,13 +8,13 @@ const MIB = 1024 * KIB;
 
 // --- a path of a session
 /**
- * If a request has provably reached the server (a later PING was answered) but is unanswered for HELD_BY_STORAGE_MS, the client assumes
- * that it waits for the server's storage. The request then no longer counts as load of its path.
+ * If a request has provably reached the server (a later PING was answered) but has no answer after HELD_BY_STORAGE_MS, the client assumes
+ * that the request is waiting for the server's storage. The request then no longer counts as load of its path.
  */
 export const HELD_BY_STORAGE_MS = 2_000;
 /**
- * Maximum number of bytes that one path stores for answers that consist of several frames, such as a list of all volumes, until they are
- * complete.
+ * Maximum number of bytes that one path stores for incomplete answers. Answers with several frames, such as a list of all volumes, are
+ * stored until they are complete.
  */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
 /** Each part of an answer counts as ANSWER_PART_COST_BYTES in addition to its length, so that the number of empty parts is bounded, too. */
@@ -32,9 +32,9 @@ export const RATE_SPELL_MS = 20;
  */
 export const RATE_FULL_TRIPS = 2;
 /**
- * Maximum weight of one spell in the estimated rate. The weight is proportionally lower for a spell that would raise the estimate but moved
- * fewer than RATE_RISE_FULL_BYTES, or that would lower the estimate but moved fewer than RATE_FALL_FULL_BYTES. The weight is also lower for
- * a spell that would lower the estimate but was shorter than RATE_SPELL_MS.
+ * Maximum weight of one spell in the estimated rate. If a spell would raise the estimate but moved fewer than RATE_RISE_FULL_BYTES, its
+ * weight is proportionally lower. The same applies if a spell would lower the estimate but moved fewer than RATE_FALL_FULL_BYTES or was
+ * shorter than RATE_SPELL_MS.
  */
 export const RATE_GAIN_MAX = 0.5;
 export const RATE_RISE_FULL_BYTES = 16 * KIB;
@@ -61,22 +61,22 @@ export const REQUEST_COST_MS = 0.005;
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
 /**
- * If a path needs longer than AHEAD_MAX_MS for the bytes in flight, it gets no more requests, unless fewer than AHEAD_MIN_BYTES are in
- * flight. Requests that wait in the trunk can still be sent over any path.
+ * If a path needs longer than AHEAD_MAX_MS to move the bytes in flight, it gets no more requests, unless fewer than AHEAD_MIN_BYTES are in
+ * flight. Further requests then wait in the trunk, where any path can still take them.
  */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
 /**
- * A path is overdue if it has been silent for longer than the next answer should take, plus OVERDUE_TRIPS round trips, plus
- * OVERDUE_GRACE_MS.
+ * A path is overdue if it has been silent for longer than this sum: the expected duration of the next answer, plus OVERDUE_TRIPS round
+ * trips, plus OVERDUE_GRACE_MS.
  */
 export const OVERDUE_GRACE_MS = 20;
 export const OVERDUE_TRIPS = 4;
 /**
  * If a path has been unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
- * request in RATE_PROBE_SHARE (client/limits.ts) is copied, and only if the copy takes at most RATE_PROBE_MAX_MS on the unused path. While
- * more than half of the slots are free, the copy may take longer: 1/RATE_PROBE_TIME_PARTS of the time for which the path has been unused,
- * but at most RATE_PROBE_LONGEST_MS.
+ * of every RATE_PROBE_SHARE (client/limits.ts) requests is copied, and only if the copy takes at most RATE_PROBE_MAX_MS on the unused path.
+ * While more than half of the slots are free, the copy may take longer: 1/RATE_PROBE_TIME_PARTS of the time for which the path has been
+ * unused, but at most RATE_PROBE_LONGEST_MS.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 export const RATE_PROBE_MAX_MS = 250;
@@ -96,9 +96,9 @@ export const HEDGE_FACTOR = 3;
 /** Weight of one READ in the mean and the deviation of READ durations. */
 export const READ_TIME_GAIN = 1 / 16;
 /**
- * The round trip of a path is compared with the shortest one of all paths. If it is longer by at most TRIP_SAME_MS, or at most twice as
- * long, only 1/TRIP_SAME_PART of the difference counts. On a LAN, small differences between round trips come mostly from processor
- * scheduling and must not cause a path to remain unused.
+ * The round trip of a path is compared with the shortest round trip of all paths. If the difference is at most TRIP_SAME_MS, or if the
+ * round trip is at most twice the shortest one, only 1/TRIP_SAME_PART of the difference counts. On a LAN, small differences between round
+ * trips come mostly from processor scheduling and must not cause a path to remain unused.
  */
 export const TRIP_SAME_MS = 20;
 export const TRIP_SAME_PART = 16;
@@ -127,7 +127,7 @@ export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 
 // --- a path that delivers very slowly
 /**
- * A request that is unanswered after LATE_MS is copied to another path, unless PONGs arrive in time and prove that it has reached the
- * server. The trunk looks for late requests every LATE_LOOK_MS (client/limits.ts).
+ * A request that is unanswered after LATE_MS is copied to another path, unless PONGs arrive in time and prove that the request has reached
+ * the server. The trunk looks for late requests every LATE_LOOK_MS (client/limits.ts).
  */
 export const LATE_MS = 1_000;

@@ -9,7 +9,7 @@ import type { Path } from './path.ts';
 export interface LivenessEvents {
   readonly paths: readonly Path[];
   distrust(path: Path, reason: string): void;
-  /** Called when all paths have become quiet, so that no path shows any longer that it works. */
+  /** Called when all paths have become quiet: no path shows any longer that it works. */
   allQuiet(): void;
   /** All paths were checked. */
   checked(): void;
@@ -75,9 +75,9 @@ export class Liveness {
   }
 
   /**
-   * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the answers may only be waiting for slow storage.
-   * A path becomes suspect only if another path delivers while the first one is silent. The other paths therefore get a PING, too, because
-   * an idle path delivers only PONGs. A suspect path gets PINGs until it answers or dies.
+   * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the path may be working while the answers wait for
+   * slow storage. A path becomes suspect only if another path delivers while the first one is silent. The other paths therefore get a PING,
+   * too, because an idle path delivers only PONGs. A suspect path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;

@@ -47,7 +47,7 @@ export class PathLoad {
   readonly receiving: RateMeter;
   readonly sending: RateMeter;
   requests = 0;
-  /** Round trip with nothing else in flight, in ms; null if unknown. */
+  /** Round trip in ms when nothing else is in flight; null if unknown. */
   tripMs: number | null = null;
   /** Send time of the newest PING that the server has answered with a PONG. Everything sent before that PING has reached the server. */
   pingedMs = Number.NEGATIVE_INFINITY;
@@ -92,7 +92,7 @@ export class PathLoad {
     this.kinds[slot] = OTHER;
     const isRead = kind === READS || kind === READS + HELD;
     const meter = isRead ? this.receiving : this.sending;
-    // A request may also wait for data in the opposite direction; for example, a READ waits behind written data.
+    // A request may also wait for data in the opposite direction. For example, a READ waits until earlier WRITE data has been sent.
     const otherMs = isRead ? this.sending.unansweredMs : this.receiving.unansweredMs;
     if (kind <= WRITES) meter.answered(this.bytes[slot]!, nowMs, (this.tripMs ?? 0) + otherMs);
     (isRead ? this.latencies.read : this.latencies.write).add((nowMs - this.sentMs[slot]!) * 1000);
@@ -123,8 +123,7 @@ export class PathLoad {
   }
 
   /**
-   * Removes from the load all requests that reached the server long ago, because they are waiting for the server's storage and do not
-   * occupy the link.
+   * Requests that reached the server long ago are waiting for its storage and do not occupy the link, so removes them from the load.
    */
   private setAsideHeld(nowMs: number): void {
     const beforeMs = Math.min(this.pingedMs, nowMs - HELD_BY_STORAGE_MS);

@@ -18,18 +18,20 @@ export interface LivenessPicture {
   readonly lastReceivedMs: number;
   /** Arrival time of the last proof that the server receives our frames, such as an answer or a PONG. */
   readonly lastProofMs: number;
-  /** Like `lastProofMs`, but a report from the server that it has received further PINGs also counts as proof. */
+  /**
+   * Like `lastProofMs`, except that one more thing counts as proof: a report in which the server says that it has received further PINGs.
+   */
   readonly lastHeardMs: number;
-  /** Time at which some of the queued output was last sent. */
+  /** Last time at which a part of the queued output was sent. */
   readonly lastMovedMs: number;
   readonly roundTripMs: number | null;
 }
 
 /**
  * A path becomes `suspect` if requests are in flight on it and it has delivered no answer and no PONG for the suspect time, while another
- * path has. The suspect time is the key `suspect` or 8 smoothed round trips, whichever is longer, but at most half of the time `dead`. A
- * path is `dead` if nothing has been received on it for the time `dead`. A path is `deaf` if bytes arrive on it, but during the time `dead`
- * our output has not moved and nothing has shown that the server receives our bytes.
+ * path has delivered one. The suspect time is the key `suspect` or 8 smoothed round trips, whichever is longer, but at most half of the
+ * time `dead`. A path is `dead` if nothing has been received on it for the time `dead`. A path is `deaf` if bytes arrive on it, but during
+ * the time `dead` our output has not moved and nothing has shown that the server receives our bytes.
  */
 export type Verdict = 'keep' | 'suspect' | 'dead' | 'deaf';
 

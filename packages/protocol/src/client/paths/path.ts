@@ -40,8 +40,8 @@ export class Path implements ConnectionEvents {
   readonly load: PathLoad;
   isSuspect = false;
   /**
-   * True if the end of the path does not count against it, for example after a BYE, at the end of the session, or if the server is slow on
-   * all paths.
+   * True if the end of the path does not count against it, for example after a BYE, at the end of the session, or when the server is slow
+   * on all paths.
    */
   isBlameless = false;
   waitingSinceMs: number | null = null;
@@ -65,7 +65,10 @@ export class Path implements ConnectionEvents {
   /** True if the frames of this event, or an answer that is still arriving, prove that the server receives our frames. */
   private isProof = false;
   private isAnswerComing = false;
-  /** Maps a slot to the parts received so far of its unfinished answer (flag MORE). `partsBytes` is the total size of all parts. */
+  /**
+   * Maps a slot to those parts of its unfinished answer (flag MORE) that have arrived so far. `partsBytes`: the total length of all parts,
+   * plus ANSWER_PART_COST_BYTES for each.
+   */
   private readonly parts = new Map<number, Buffer[]>();
   private partsBytes = 0;
   private readonly events: PathEvents;
@@ -107,7 +110,7 @@ export class Path implements ConnectionEvents {
   }
 
   /**
-   * Time at which some of the queued output was last sent. A PING that was queued behind that output cannot have been sent before this
+   * Last time at which a part of the queued output was sent. A PING that was queued behind that output cannot have been sent before this
    * time.
    */
   get lastMovedMs(): number {
@@ -232,7 +235,7 @@ export class Path implements ConnectionEvents {
       this.isProof = true;
       this.events.answer(this, header, body, offset);
     } catch (error) {
-      // E_PROTOCOL means that the body is malformed. Any other error is a bug of the client and must not be blamed on the server.
+      // E_PROTOCOL means that the body is malformed. Any other error is a bug in the client and must not be blamed on the server.
       if (!(error instanceof RsError) || error.code !== 'E_PROTOCOL') throw error;
       this.violation(error.message);
     }

@@ -1,7 +1,7 @@
 // Measures how fast bodies move in one direction of one path, over periods called spells. The rate is the number of bytes answered, divided
-// by the time during which any bytes were in flight. Pure, allocates nothing. Each direction has its own meter in path-load.ts, which also
-// measures round trips. Invariant: a spell in which the pipe was not full shows only a lower bound of the rate, so it may raise the
-// estimate but never lowers it.
+// by the time during which at least one byte was in flight. Pure, allocates nothing. Each direction has its own meter in path-load.ts; that
+// file also measures round trips. Invariant: a spell in which the pipe was not full shows only a lower bound of the rate, so it may raise
+// the estimate but never lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,
@@ -21,9 +21,9 @@ export class RateMeter {
   unansweredBytes = 0;
   /** True if the rate was measured recently while the pipe was full; if false, only `flightBytes` may be in flight at a time. */
   isMeasured = false;
-  /** Maximum bytes in flight while `isMeasured` is false. */
+  /** Maximum number of bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
-  /** True if the estimate is the capacity of the link; false if it reflects only the demand, so that the link may be faster. */
+  /** True if the estimate is the capacity of the link. False if it reflects only the demand; the link may then be faster. */
   isLimit = false;
   /** Time at which bytes were last sent or answered; initially, the time at which the meter was created. */
   lastUsedMs: number;
@@ -115,7 +115,7 @@ export class RateMeter {
     this.mostOutBytes = this.unansweredBytes;
   }
 
-  /** An old measurement is still the best guess, but too uncertain to send much at once. */
+  /** An old measurement is still the best guess, but it is so uncertain that only a little may be sent at once. */
   private age(): void {
     this.isMeasured = false;
     this.flightBytes = FLIGHT_FIRST_BYTES;

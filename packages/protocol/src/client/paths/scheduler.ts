@@ -3,7 +3,7 @@
 // path-load.ts, and the dispatcher decides when to send. Invariant: a path that already carries a copy of the request is never chosen, and
 // a suspect path is chosen only if all paths are suspect.
 //   The completion time is the delay, plus (unanswered bytes + bytes of this request) / rate in the slower of the two directions.
-//   The delay is the round trip, plus the time for which the path has been silent for longer than expected.
+//   The delay is the round trip, plus the time by which the path's silence exceeds the expected silence.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import {
@@ -84,7 +84,7 @@ export function choosePath<P extends PathPicture>(
   return paths.length > 1 && !hasFlight(best.load, receivingBytes, sendingBytes) ? null : best;
 }
 
-/** Like `choosePath`, but returns the best path even if the request should be held back. */
+/** Like `choosePath`, but returns the best path even if the request should wait. */
 export function leastBusy<P extends PathPicture>(
   paths: readonly P[],
   carried: readonly number[],
@@ -112,7 +112,7 @@ export function leastBusy<P extends PathPicture>(
   return best;
 }
 
-/** Value by which paths are compared: the completion time, which is reduced for idle paths without changing their order. */
+/** Value by which paths are compared: the completion time, reduced for idle paths. The reduction keeps the order of the idle paths. */
 function weight({ requests }: LoadPicture, ms: number): number {
   return requests === 0 ? Math.max(ms - IDLE_SAME_MS, ms / IDLE_SAME_PART) : ms;
 }
@@ -121,8 +121,8 @@ function weight({ requests }: LoadPicture, ms: number): number {
  * Returns the path that has been unused for the longest time in the direction of this request, so that a copy can measure it again. Returns
  * null if all paths have been used recently or the copy would take too long. If the paths were tried in a fixed order, rare requests would
  * probe only the first path. No estimate may exclude a path permanently, because a path can look a thousand times slower than it is, for
- * example if its first WRITE waits for address resolution. `longestMs`: a copy may take longer than RATE_PROBE_MAX_MS if the path has been
- * unused for a long time, but at most `longestMs`.
+ * example if its first WRITE waits for address resolution. The copy may take RATE_PROBE_MAX_MS or, if the path has been unused for a long
+ * time, up to `longestMs`.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],
@@ -147,7 +147,7 @@ export function pathToProbe<P extends PathPicture>(
   return longest;
 }
 
-/** Estimated time until a request of this size is answered, in ms. */
+/** Estimated time in ms until a request of this size is answered. */
 export function completionMs(load: LoadPicture, receivingBytes: number, sendingBytes: number): number {
   const receivingMs = (load.receiving.unansweredBytes + receivingBytes) * load.receivingMsPerByte;
   const sendingMs = (load.sending.unansweredBytes + sendingBytes) * load.sendingMsPerByte;
@@ -155,8 +155,8 @@ export function completionMs(load: LoadPicture, receivingBytes: number, sendingB
 }
 
 /**
- * Time in ms for which the path has been silent for longer than expected. The scheduler assumes that the silence will last for as long
- * again.
+ * Time in ms by which the path's silence exceeds the expected silence. The scheduler assumes that the path will remain silent for the same
+ * time again.
  */
 function overdueMs({ load, quietSinceMs }: PathPicture, nowMs: number): number {
   const receivingBytes = load.receiving.unansweredBytes;
