@@ -1,5 +1,5 @@
 // Sends one LIST, OPEN, CLOSE or IOCTL and passes the answer to a callback. These requests are rare, so it does not matter that an object
-// is allocated for each. The trunk sends the request again over other paths and in new sessions.
+// is allocated for each. If necessary, the trunk sends the request again over another path or in a new session.
 
 import { assert } from '@rsio/common/lib/assert';
 import { frameName } from '../wire/frames.ts';

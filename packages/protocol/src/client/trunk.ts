@@ -31,7 +31,7 @@ export interface TrunkEvents {
   allQuiet(): void;
   /** Called when the server has changed its list, which now has this generation. */
   listChanged(generation: number): void;
-  /** Called when the server has reported its interfaces, as of this generation of its list. */
+  /** Called when the server has reported its interfaces. `generation`: the generation of its list at that time. */
   interfacesReported(interfaces: readonly ServerInterface[], generation: number): void;
   /** Called when the server has reported, over an authenticated path, that another instance of this client has replaced this one. */
   replaced(sentence: string): void;
@@ -100,8 +100,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Changes the liveness times, also for existing paths. Silence is counted only from now on, because the old times may have permitted a
-   * longer silence.
+   * Changes the liveness times, also for existing paths. Silence before this call no longer counts, because the old times may have
+   * permitted a longer silence.
    */
   setTimes(times: LivenessTimes): void {
     if (isDeepStrictEqual(times, this.times)) return;
@@ -142,7 +142,9 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.paths.some((path) => path.lastReceivedMs > sinceMs);
   }
 
-  /** The server's newest report, on any live path, about the requests that it is executing for this session. */
+  /**
+   * The newest of the server's reports on the live paths. A report describes the requests that the server is executing for this session.
+   */
   get storageReport(): StorageReport | null {
     let newest: StorageReport | null = null;
     for (const { heartbeat } of this.paths) {
@@ -175,7 +177,9 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** True if a WELCOME may use this path number. A number is not free if a live path has it, or a dead path that is not fenced yet. */
+  /**
+   * True if a WELCOME may use this path number. A number is not free if it belongs to a live path or to a dead path that is not fenced yet.
+   */
   isNumberFree(number: number): boolean {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }
@@ -228,7 +232,7 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Accepts a request of an attachment or, if its attachment is null, of the session itself. `nowMs`: the current monotonic time, if the
+   * Accepts a request. If its attachment is null, the request belongs to the session itself. `nowMs`: the current monotonic time, if the
    * caller already knows it.
    */
   submit(request: Request, nowMs = this.clock.monotonicMs()): void {

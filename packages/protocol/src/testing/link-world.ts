@@ -112,8 +112,8 @@ class Lane {
 }
 
 /**
- * The thread of the program at one end of the links. The thread handles all waiting input of one path before it turns to the next path, and
- * each item takes time.
+ * The thread of the program at one end of the links. The thread handles all waiting input of one path before it turns to the next path.
+ * Each item of input takes time.
  */
 class Processor {
   /** Time in ms that the thread needs for one request. */
@@ -238,7 +238,7 @@ export class ModelPath {
   }
 }
 
-/** Keeps `depth` I/Os of `bytes` bytes in flight, split into segments as a volume would split them. */
+/** Keeps `depth` I/Os of `bytes` bytes in flight. Each I/O is split into segments in the same way as a volume splits it. */
 export class ModelUser implements RequestEvents {
   bytesDone = 0;
   tripsMs: number[] = [];

@@ -124,7 +124,7 @@ export class ScriptedServer {
   readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
   /** All connections, in order of arrival. */
   readonly connections: ScriptedPath[] = [];
-  /** The connections that got a WELCOME; the index is the path number. */
+  /** The connections that got a WELCOME; the index of each is its path number. */
   readonly paths: ScriptedPath[] = [];
   secret: Buffer | null = null;
   session = Buffer.alloc(16, 1);

@@ -62,8 +62,8 @@ export class LogAdmission implements RequestEvents {
   }
 
   /**
-   * Called when the FLUSH that the client itself sent to make room has ended. `answered` has been called already, unless the FLUSH was
-   * abandoned.
+   * Called when the FLUSH that the client itself sent to make room was answered or abandoned. If it was answered, `answered` has already
+   * been called.
    */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
@@ -107,8 +107,8 @@ export class LogAdmission implements RequestEvents {
   }
 
   /**
-   * Sends a FLUSH to make room in the log. If the log is empty, no FLUSH is needed, because requests in flight have reserved all the room,
-   * and their answers will make room.
+   * Sends a FLUSH to make room in the log. Sends none if the log is empty: requests in flight have then reserved the room, and their
+   * answers lead to the next attempt.
    */
   private makeRoom(log: ReplayLog, submittedMs: number): void {
     if (this.isFlushing || log.isEmpty) return;
@@ -119,7 +119,7 @@ export class LogAdmission implements RequestEvents {
   }
 
   /**
-   * Called when the FLUSH has failed and made no room: sends waiting changes with FUA as far as the log has room for them, and refuses the
+   * Called when the FLUSH has failed and made no room: sends those waiting changes with FUA for which the log has room, and refuses the
    * others.
    */
   private admitWithFua(log: ReplayLog, status: number): void {

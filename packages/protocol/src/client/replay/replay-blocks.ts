@@ -53,7 +53,7 @@ export class ReplayBlocks {
   sectors = 0;
   private readonly pool: SlabPool;
   private readonly slabs: (Slab | null)[] = [];
-  /** Index of the slab from which blocks are taken. */
+  /** Index of the slab from which new blocks are taken. */
   private current = 0;
   /** First block of each hash value. */
   private heads = new Int32Array(1 << HASH_FIRST_SHIFT).fill(NONE);
@@ -63,7 +63,7 @@ export class ReplayBlocks {
     this.pool = pool;
   }
 
-  /** Stores a copy of `sectors` sectors from `data` at `offset` as the volume's content from sector `lba` on. */
+  /** Copies `sectors` sectors from `data`, starting at `offset`, and stores them as the volume's content from sector `lba` on. */
   put(lba: number, sectors: number, data: Buffer, offset: number, age: number): void {
     const end = lba + sectors;
     // Blocks that are adjacent in memory, which is the usual case, are filled with a single copy.
@@ -112,7 +112,8 @@ export class ReplayBlocks {
 
   /** Removes sectors of this age or older. */
   trim(age: number): void {
-    // Usually almost all blocks are removed, and unlinking each of them separately would access memory that is not cached.
+    // Usually almost all blocks are removed. Unlinking each of them separately would then be slow, because it accesses memory that is not
+    // cached.
     const isRelinked = this.count > this.heads.length * RELINK_SHARE;
     this.eachBlock((slab, block) => {
       const { ages } = slab;
@@ -149,8 +150,8 @@ export class ReplayBlocks {
   }
 
   /**
-   * Searches the block at `position`, starting at `sector`, and returns the first live sector or, if `kept` is false, the first empty
-   * sector. Returns BLOCK_SECTORS if the block has no such sector.
+   * Searches the block at `position` from `sector` on. Returns the first live sector if `kept` is true, or the first empty sector if `kept`
+   * is false. Returns BLOCK_SECTORS if the block has no such sector.
    */
   seek(position: number, sector: number, kept: boolean): number {
     const block = this.find(position);

@@ -32,16 +32,16 @@ export class ReplayLog {
   /** Monotonic time in ms; every change in the log was submitted at this time or later. Null if the log is empty. */
   sinceMs: number | null = null;
   /**
-   * Submission time of the last FLUSH answered OK, in ms; null if there was none. Every change that was answered before that time is
-   * durable.
+   * Submission time in ms of the last FLUSH that was answered OK; null if there was none. Every change that was answered before that time
+   * is durable.
    */
   flushedMs: number | null = null;
   private readonly blocks: ReplayBlocks;
   private readonly ranges = new ReplayRanges();
   private reservedRanges = 0;
   /**
-   * Age of the changes that are being answered now; it increases with each FLUSH sent. A change that is answered after a FLUSH was sent
-   * therefore has a higher age than the changes that this FLUSH covers.
+   * Age given to changes when they are answered. It increases with each FLUSH that is sent. A change that is answered after a FLUSH was
+   * sent therefore has a higher age than the changes that this FLUSH covers.
    */
   private age = 1;
   /**
@@ -90,8 +90,8 @@ export class ReplayLog {
   }
 
   /**
-   * L1: reserves room for a WRITE, ZERO or DISCARD that is about to be sent; no overlapping request may be in flight. `answered` or
-   * `dropped` releases the room. A request that already has room keeps it.
+   * L1: reserves room for a WRITE, ZERO or DISCARD that is about to be sent. The caller ensures that no overlapping request is in flight.
+   * `answered` or `dropped` releases the room. A request that already has room keeps it.
    */
   reserve(request: Request): Room {
     if (request.hasLogRoom) return 'taken';
@@ -122,7 +122,7 @@ export class ReplayLog {
     this.reportToTotal();
   }
 
-  /** Called when a WRITE, ZERO or DISCARD was answered OK. The log copies the buffer of the request. */
+  /** Called when a WRITE, ZERO or DISCARD was answered OK. The log copies the data of a WRITE from the buffer of the request. */
   answered(request: Request): void {
     assert(request.hasLogRoom && this.replay === null, 'A change was answered for which the log has no room, or amid a replay');
     const { op, flags, lba } = request;
@@ -167,8 +167,8 @@ export class ReplayLog {
 
   /**
    * OPEN was answered. Returns null if nothing needs to be replayed, because the log is empty or belongs to this incarnation. Otherwise
-   * returns a replay of the whole log, even if an earlier replay has sent part of it. FLUSHes that were sent before this OPEN no longer
-   * count.
+   * returns a replay of the whole log, even if an earlier replay has sent part of it. From now on, answers to FLUSHes that were sent before
+   * this OPEN have no effect.
    */
   opened(life: string): Replay | null {
     this.marksFrom = this.age;
@@ -194,7 +194,7 @@ export class ReplayLog {
     return true;
   }
 
-  /** Called when the volume was replaced or closed, after which nothing in the log is ever sent again. */
+  /** Called when the volume was replaced or closed. Nothing in the log will ever be sent again. */
   clear(): void {
     this.replay = null;
     this.blocks.clear();

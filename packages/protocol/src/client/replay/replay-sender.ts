@@ -1,6 +1,6 @@
 // Sends the pieces of a replay (replay.ts) as requests of an attachment, a few at a time. Each request has its own buffer, so that a path
 // never refers to the log's memory. The attachment decides when a replay begins and what follows it. Invariant: an answer counts only for
-// the replay that created the answered request, and only until `drop`.
+// the replay that created the answered request, and only until `drop` is called.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { REPLAY_REQUESTS_OUT_MAX } from './limits.ts';
@@ -27,7 +27,7 @@ export class ReplaySender implements RequestEvents {
     return this.prepared !== null || (this.replay?.hasNext === true && this.out < REPLAY_REQUESTS_OUT_MAX);
   }
 
-  /** True if a piece has failed and no request is in flight, so that nothing can be sent until the replay begins again. */
+  /** True if a piece has failed and no request is in flight. Nothing can then be sent until the replay begins again. */
   get isHalted(): boolean {
     return this.failure !== null && this.out === 0;
   }

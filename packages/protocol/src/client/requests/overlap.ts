@@ -17,8 +17,8 @@ export class OverlapTracker {
   private readonly waiting: Request[] = [];
 
   /**
-   * Returns true if the request may be sent; it then counts as in flight until `leave`. Returns false if the request must wait until
-   * `leave` releases it.
+   * Returns true if the request may be sent; it then counts as in flight until `leave` is called for it. Returns false if the request must
+   * wait until `leave` releases it.
    */
   enter(request: Request): boolean {
     if (!changesContent(request.op)) return true;

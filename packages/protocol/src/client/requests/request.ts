@@ -1,11 +1,11 @@
 // One request on its way through a trunk, and the length of the segments into which the client cuts large I/O. A request belongs to the
-// trunk from `submit` until `requestDone`. At any other time it belongs to the code that created it and may reuse it. Invariant: the trunk
-// never touches `buffer` after `requestDone`, not even when answers arrive later.
+// trunk from `submit` until `requestDone`. At any other time, it belongs to the code that created it, and that code may reuse it.
+// Invariant: the trunk never touches `buffer` after `requestDone`, not even when answers arrive later.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { SEGMENT_MIN_BYTES } from './limits.ts';
 
-/** The part of an attachment (client/attachment.ts) that request handling needs. */
+/** The part of an attachment (client/attachment.ts) that is needed for handling requests. */
 export interface RequestAttachment {
   readonly phase: string;
   readonly handle: number;
@@ -32,7 +32,7 @@ const NOTHING = Buffer.alloc(0);
 export class Request {
   op = 0;
   flags = 0;
-  /** `lba`: first sector. `count`: number of sectors or, with the flag WIDE, of MiB. */
+  /** `lba`: first sector. `count`: number of sectors, or number of MiB if the flag WIDE is set. */
   lba = 0;
   count = 0;
   /**
@@ -62,13 +62,13 @@ export class Request {
   hasLogRoom = false;
   logBytes = 0;
   logRanges = 0;
-  /** For a FLUSH: the mark that the replay log gave it when it was sent. */
+  /** For a FLUSH: the mark that the replay log assigned when the FLUSH was sent. */
   logMark = 0;
 }
 
 /**
  * Length of the segments into which a large I/O is cut. Segments should be short enough for every path to get one, but long enough to be
- * worth a request each.
+ * worth the cost of a separate request.
  */
 export function segmentBytes(ioBytes: number, pathCount: number): number {
   return ioBytes < SEGMENT_BYTES * pathCount ? SEGMENT_MIN_BYTES : SEGMENT_BYTES;

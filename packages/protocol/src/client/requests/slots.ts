@@ -23,8 +23,8 @@ interface Slot {
   /** True if the request was copied to a second path because it was late on the first path. */
   isHedged: boolean;
   /**
-   * For an abandoned request: the handle that must be revoked before the slot becomes free, and the number of window bytes that the request
-   * uses. For other requests, the handle is NO_HANDLE.
+   * `fencedHandle`: for an abandoned request, the handle that must be revoked before the slot becomes free; otherwise NO_HANDLE.
+   * `fencedBytes`: number of window bytes that the abandoned request uses.
    */
   fencedHandle: number;
   fencedBytes: number;
@@ -59,7 +59,7 @@ export class Slots {
     return this.free.length;
   }
 
-  /** Number of slots whose result has arrived but whose copies are not all accounted for. */
+  /** Number of slots that are not free yet although their request has its result or was abandoned. */
   get quarantined(): number {
     return this.quarantinedCount;
   }
@@ -154,8 +154,8 @@ export class Slots {
 
   /**
    * Abandons and returns the requests for which `isOver` is true, all of which use `handle`. The slots of these requests stay quarantined
-   * until `revoked` or a new session. The reason is that if every copy of a request was lost with its path, the client does not know
-   * whether the server has seen the request's seq.
+   * until `revoked` is called or a new session begins. If every copy of such a request was lost with its path, the client does not know
+   * whether the server has seen the seq of the request.
    */
   abandon(handle: number, isOver: (request: Request) => boolean): Request[] {
     const given: Request[] = [];
@@ -202,7 +202,7 @@ export class Slots {
     }
   }
 
-  /** Number of quarantined slots that wait for this path. */
+  /** Number of quarantined slots with an unanswered copy on this path. */
   quarantinedOn(path: number): number {
     return this.slots.filter((slot) => slot.isTaken && slot.request === null && slot.copies.includes(path)).length;
   }
