@@ -1,8 +1,8 @@
 // A volume that this client has opened over one trunk. The attachment queues the volume's requests, and recovers them when a new session
-// begins or when the server has revoked the handle. Requests are recovered in this order (docs/PROTOCOL.md, R2): first the replay log, if
-// the storage has started a new incarnation; then unanswered WRITEs, ZEROs and DISCARDs; then all other requests. Invariants: before the
-// phase is `ready`, only recovered requests are sent; two overlapping changes (WRITE, ZERO, DISCARD) are never in flight at the same time
-// (O1).
+// begins or when the server has revoked the handle. Recovery sends requests in this order (docs/PROTOCOL.md, R2): first the content of the
+// replay log, if the storage has started a new incarnation; then unanswered WRITEs, ZEROs and DISCARDs; then all other requests.
+// Invariants: before the phase is `ready`, only requests that are being recovered are sent; two overlapping changes (WRITE, ZERO, DISCARD)
+// are never in flight at the same time (O1).
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -35,7 +35,7 @@ const PHASES: StateTable<AttachmentPhase> = {
 export interface AttachmentEvents {
   /** Called when `standing` may have changed. */
   standingChanged(): void;
-  /** Called when the server reports that it is slow; `sentence` is the text of the report. */
+  /** Called when a report says that the server is slow; `sentence` is the text of the report. */
   serverIsSlow(sentence: string): void;
 }
 
@@ -66,8 +66,8 @@ export class Attachment {
   /** Number of bytes of the window that are used by the attachment's requests in flight. */
   bytesHeld = 0;
   /**
-   * Set by `fence`, cleared by `unfence` or by a new session. While it is true, the server may still execute abandoned I/O of the handle
-   * (S11).
+   * Set by `fence`, cleared by `unfence` or by a new session. While this flag is set, the server may still execute abandoned I/O of the
+   * handle (S11).
    */
   private isFenced = false;
   events: AttachmentEvents | null = null;
@@ -178,8 +178,8 @@ export class Attachment {
   }
 
   /**
-   * Removes and returns the request that `peek` returned. Returns null if the log has no room for the request; the attachment then keeps
-   * the request until the log has room.
+   * Removes and returns the request that `peek` returned. But if the log has no room for the request, keeps it until there is room, and
+   * returns null.
    */
   next(): Request | null {
     if (this.phase === 'replaying') return this.replays.next();
@@ -261,7 +261,8 @@ export class Attachment {
   /**
    * Returns null if the pending requests may be sent to the volume described by this OPEN answer; otherwise returns the reason, as text for
    * the user. The block size must be unchanged. A writable attachment needs a volume that is still writable, so that writes can be sent
-   * again. The volume of a writable attachment must not have become shared, because another client could then have written in the meantime.
+   * again. The volume of a writable attachment must not have become shared, because another client could then have written to it in the
+   * meantime.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;
@@ -330,7 +331,7 @@ export class Attachment {
     else this.reason = reason;
   }
 
-  /** Called when the server has closed the fenced handle and will not execute any more of its requests. */
+  /** Called when the server has closed the fenced handle and can no longer execute any request of this handle. */
   unfence(): void {
     this.isFenced = false;
     this.leaveRevoked();
@@ -353,7 +354,7 @@ export class Attachment {
     this.overlaps.leave(request, () => {});
   }
 
-  /** R2 (i): if the storage's incarnation differs from that of the log, replays the whole log before any other request is sent. */
+  /** R2 (i): if the storage and the log have different incarnations, replays the whole log before any other request is sent. */
   private replay(incarnation: string): void {
     const replay = this.log?.opened(incarnation) ?? null;
     if (replay !== null) {

@@ -99,7 +99,7 @@ export class Dispatcher {
     return this.slots.tagsOf(handle);
   }
 
-  /** Called when the server will not execute any more abandoned requests of this handle (S11). */
+  /** Called when the server can no longer execute any abandoned request of this handle (S11). */
   revoked(handle: number): void {
     this.windowUsedBytes -= this.slots.revoked(handle);
   }
@@ -133,7 +133,7 @@ export class Dispatcher {
     this.resends = this.slots.unserved((path) => good.has(path));
   }
 
-  /** Called when the server will not execute any more requests from this path (S5). */
+  /** Called when the server can no longer execute any request from this path (S5). */
   fenced(path: number): void {
     this.slots.fenced(path);
   }
@@ -210,8 +210,8 @@ export class Dispatcher {
   }
 
   /**
-   * If a READ is late on its path, copies it to a path that is expected to answer soon. That path must have delivered an answer or a PONG
-   * since the READ was sent.
+   * If a READ is late on its path, copies it to a path that is expected to answer soon. This other path must have delivered an answer or a
+   * PONG since the READ was sent.
    */
   private sendHedges(paths: readonly Path[]): void {
     if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;

@@ -1,7 +1,7 @@
-// Tracks the dead paths that the server has not yet confirmed as ended (S5). For each dead path, the client sends FENCE on a live path; if
-// the live path dies or falls silent before FENCED arrives, the client sends FENCE on another path. A second instance of this class tracks
-// abandoned handles (S11) in the same way, with REVOKE and REVOKED (handle-fences.ts). Invariant: a path or handle is removed only when its
-// FENCED or REVOKED arrives, when WELCOME answers a PROOF that named the path, or when the session ends.
+// Tracks the dead paths that the server has not yet confirmed as ended (S5). For each dead path, the client sends FENCE on a live path. If
+// this live path dies or falls silent before FENCED arrives, the client sends FENCE again on another path. A second instance of this class
+// tracks abandoned handles (S11) in the same way, with REVOKE and REVOKED (handle-fences.ts). Invariant: a path or handle is removed only
+// when its FENCED or REVOKED arrives, when WELCOME answers a PROOF that named the path, or when the session ends.
 
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 

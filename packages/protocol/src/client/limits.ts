@@ -19,11 +19,11 @@ export const REVOKES_MAX = 64;
 
 /**
  * One of every RATE_PROBE_SHARE requests is also copied to an unused path, to measure the rate of that path. RATE_PROBE_SHARE is a prime
- * number: if an application repeats a pattern of requests, the copies are then not always of the same request in the pattern.
+ * number: if an application repeats a pattern of requests, the copied request is then not always the same one in the pattern.
  */
 export const RATE_PROBE_SHARE = 31;
 export const HEDGE_LOOK_MS = 10;
-/** Maximum number of slots with a late READ that was copied to a second path. It is lower if the server grants fewer slots. */
+/** Maximum number of slots with a late READ that was copied to a second path; lower if the server grants fewer slots. */
 export const HEDGES_MAX = SLOTS / 16;
 
 /**
@@ -31,7 +31,7 @@ export const HEDGES_MAX = SLOTS / 16;
  * process that claims to be that server.
  */
 export const HEARD_HEARTBEATS = 2;
-/** A path that must wait because another path is performing the first handshake of the trunk tries again after JOIN_RETRY_MS. */
+/** If a path finds that another path is performing the first handshake of the trunk, it waits for JOIN_RETRY_MS and then tries again. */
 export const JOIN_RETRY_MS = 100;
 /** A path that was up for at least PATH_SETTLED_MS counts as working: after a failure, it reconnects within RECONNECT_FIRST_MS. */
 export const PATH_SETTLED_MS = 500;
@@ -62,8 +62,8 @@ export const REOPEN_RETRY_MS = 1_000;
  */
 export const UNFIT_RETRY_MS = 5_000;
 /**
- * If a session has used up its handle numbers and at most HANDLES_FEW handles are open, the client starts a new session, but at most once
- * in SESSION_RENEW_MS.
+ * If a session has used up its handle numbers, and at most HANDLES_FEW handles are open, the client starts a new session. It does so at
+ * most once in SESSION_RENEW_MS.
  */
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;

@@ -120,7 +120,7 @@ export class Opener {
       return;
     }
     const left: Released = (problem) => this.left(attachment, problem);
-    // The server refuses CLOSE while it is executing requests of the handle, so wait until none is in flight. The hold must also last while
+    // The server refuses CLOSE while it is executing requests of the handle, so wait until none is in flight. Nor may the hold end while
     // the server may still execute an abandoned request.
     const release = (): void => {
       if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);

@@ -1,5 +1,5 @@
 // Keeps one path up between a client interface and a server interface: connects, authenticates, and passes the connection to the trunk for
-// that server. When the path goes down, the supervisor reconnects: almost at once if the connection was long, otherwise after waits of
+// that server. When the path goes down, the supervisor reconnects: almost at once if the connection lasted long, otherwise after waits of
 // increasing length. A path that fails too often is put on probation. Invariant: a path has at most one connection at a time, and every
 // state except `retired` has a timer or an event that ends it.
 
@@ -101,7 +101,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   /** Recent failures that may be the fault of the path, each with the session in which it happened. */
   private readonly recentDeaths: { readonly atMs: number; readonly session: Buffer | null }[] = [];
   private upSinceMs = 0;
-  /** Number of consecutive connections shorter than PATH_SETTLED_MS. */
+  /** Number of consecutive connections that lasted less than PATH_SETTLED_MS. */
   private shortConnections = 0;
   /** Monotonic time at which the next attempt would be due if the path were not on probation. */
   private retryAtMs = 0;

@@ -1,5 +1,5 @@
 // In-memory datagram sockets: a socket is bound to an address, and each datagram arrives after a delay. Several sockets may share an
-// address and port, for example a broadcast address; each of them then receives every datagram that is sent there. A test can lose
+// address and port, for example a broadcast address. Each of them then receives every datagram that is sent there. A test can lose
 // datagrams and make addresses unavailable. The test judges the outcome.
 
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,7 +1,7 @@
 // An in-memory connection that behaves like a network connection: bytes travel for some time, arrive in pieces, and may still arrive after
-// a close. Each direction can stall on its own. Like a socket, the connection reads the sender's buffer only some time after `send`, so
-// that a test detects a buffer that is reused too early. Received data is overwritten after the handler returns. Invariant: each direction
-// is a stream, so bytes arrive in order and only the last bytes can be lost.
+// a close. Each direction can stall independently of the other. Like a socket, the connection reads the sender's buffer only some time
+// after `send`, so that a test detects a buffer that is reused too early. Received data is overwritten after the handler returns.
+// Invariant: each direction is a stream, so bytes arrive in order and only the last bytes can be lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { PathTransport, TransportEvents } from '../link/path-transport.ts';

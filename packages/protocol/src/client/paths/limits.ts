@@ -50,8 +50,8 @@ export const RATE_SAME_SHARE = 0.7;
 /** Rate assumed before anything is measured: 1 Gbit/s. */
 export const RATE_GUESS_BYTES_PER_MS = 117_000;
 /**
- * Each request in flight adds REQUEST_COST_MS to the estimated time of its path, so that requests without a body are spread over the paths,
- * too.
+ * Each request in flight adds REQUEST_COST_MS to the estimated completion time of its path, so that requests without a body are spread over
+ * the paths, too.
  */
 export const REQUEST_COST_MS = 0.005;
 /**
@@ -110,7 +110,10 @@ export const TRIP_GAIN_UP = 1 / 8;
 export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
-/** A path becomes suspect only after it has given no answer for at least SUSPECT_SRTT_FACTOR smoothed round trips. */
+/**
+ * A path becomes suspect only after it has given no answer for SUSPECT_SRTT_FACTOR smoothed round trips or for half of `dead`, whichever is
+ * shorter.
+ */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**
  * A trunk checks its paths LIVENESS_TICKS_PER_SUSPECT times within the time `suspect`, but at intervals of at least LIVENESS_TICK_MIN_MS

@@ -123,7 +123,8 @@ export class PathLoad {
   }
 
   /**
-   * Requests that reached the server long ago are waiting for its storage and do not occupy the link, so removes them from the load.
+   * Removes from the load the requests that reached the server long ago. These requests are waiting for the server's storage and do not
+   * occupy the link.
    */
   private setAsideHeld(nowMs: number): void {
     const beforeMs = Math.min(this.pingedMs, nowMs - HELD_BY_STORAGE_MS);

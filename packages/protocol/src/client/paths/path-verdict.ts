@@ -16,10 +16,10 @@ export interface LivenessPicture {
   /** Start of the uninterrupted period in which at least one request has been in flight; null if none is in flight. */
   readonly waitingSinceMs: number | null;
   readonly lastReceivedMs: number;
-  /** Arrival time of the last proof that the server receives our frames, such as an answer or a PONG. */
+  /** Arrival time of the last answer, PONG or other frame that proves that the server receives our frames. */
   readonly lastProofMs: number;
   /**
-   * Like `lastProofMs`, except that one more thing counts as proof: a report in which the server says that it has received further PINGs.
+   * Like `lastProofMs`, but it is also proof if the server reports that it has received further PINGs.
    */
   readonly lastHeardMs: number;
   /** Last time at which a part of the queued output was sent. */
@@ -28,8 +28,8 @@ export interface LivenessPicture {
 }
 
 /**
- * A path becomes `suspect` if requests are in flight on it and it has delivered no answer and no PONG for the suspect time, while another
- * path has delivered one. The suspect time is the key `suspect` or 8 smoothed round trips, whichever is longer, but at most half of the
+ * A path becomes `suspect` if requests are in flight on it, but no answer and no PONG has arrived on it for the suspect time, while one has
+ * arrived on another path. The suspect time is the key `suspect` or 8 smoothed round trips, whichever is longer, but at most half of the
  * time `dead`. A path is `dead` if nothing has been received on it for the time `dead`. A path is `deaf` if bytes arrive on it, but during
  * the time `dead` our output has not moved and nothing has shown that the server receives our bytes.
  */

@@ -45,7 +45,7 @@ export class Path implements ConnectionEvents {
    */
   isBlameless = false;
   waitingSinceMs: number | null = null;
-  /** Slot whose READ data is being received into its request's buffer; -1 if there is none. */
+  /** Slot of the READ whose data is being received directly into the buffer of the request; -1 if there is none. */
   receivingSlot = -1;
   requests = 0;
   resent = 0;

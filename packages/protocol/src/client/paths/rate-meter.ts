@@ -1,7 +1,7 @@
-// Measures how fast bodies move in one direction of one path, over periods called spells. The rate is the number of bytes answered, divided
-// by the time during which at least one byte was in flight. Pure, allocates nothing. Each direction has its own meter in path-load.ts; that
-// file also measures round trips. Invariant: a spell in which the pipe was not full shows only a lower bound of the rate, so it may raise
-// the estimate but never lowers it.
+// Measures how fast frame bodies move in one direction of one path, over periods called spells. The rate is the number of bytes answered,
+// divided by the time during which at least one byte was in flight. Pure, allocates nothing. Each direction has its own meter in
+// path-load.ts; that file also measures round trips. Invariant: a spell in which the pipe was not full shows only a lower bound of the
+// rate, so it may raise the estimate but never lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,
@@ -60,7 +60,7 @@ export class RateMeter {
     if (this.unansweredBytes > this.mostOutBytes) this.mostOutBytes = this.unansweredBytes;
   }
 
-  /** `tripMs`: round trip of the path with nothing in flight in this direction. */
+  /** `tripMs`: round trip of the path when nothing else is in flight in this direction. */
   answered(bytes: number, nowMs: number, tripMs: number): void {
     this.spellBytes += bytes;
     this.answers++;
@@ -88,8 +88,8 @@ export class RateMeter {
     // Average time for which the bytes were in flight. The time far exceeds a round trip if the bytes waited for the link.
     const waitMs = this.outSumBytes / this.answers / moved;
     const isFull = waitMs > tripMs * RATE_FULL_TRIPS;
-    // If the pipe was not full, include the round trip in the time. A burst of answers after a wait for the processor would otherwise make
-    // the link seem too fast.
+    // If the pipe was not full, include the round trip in the time. Otherwise, the link would seem too fast if this process waited for the
+    // processor and then received many answers in one burst.
     const sample = isFull ? moved : this.spellBytes / spellMs;
     const old = this.bytesPerMs;
     if (old === 0) this.bytesPerMs = sample;

@@ -40,8 +40,8 @@ export class ReplayLog {
   private readonly ranges = new ReplayRanges();
   private reservedRanges = 0;
   /**
-   * Age given to changes when they are answered. It increases with each FLUSH that is sent. A change that is answered after a FLUSH was
-   * sent therefore has a higher age than the changes that this FLUSH covers.
+   * Age given to changes when they are answered. The age increases with each FLUSH that is sent. A change that is answered after a FLUSH
+   * was sent therefore has a higher age than the changes that this FLUSH covers.
    */
   private age = 1;
   /**
@@ -200,8 +200,8 @@ export class ReplayLog {
     this.blocks.clear();
     this.ranges.clear();
     this.sinceMs = null;
-    // Stop counting this log towards the limit for all logs now, because the outcome of requests in flight will not be reported to the log
-    // any more.
+    // From now on, this log does not count towards the limit for all logs, because the outcome of requests in flight will not be reported
+    // to the log any more.
     this.total?.leave(this.reportedBytes);
     this.total = null;
   }

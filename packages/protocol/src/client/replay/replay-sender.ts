@@ -10,7 +10,7 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestAttachment, type RequestEvents } from '../requests/request.ts';
 
 export class ReplaySender implements RequestEvents {
-  /** Status of the first piece that failed, which ends the replay; null if no piece has failed. */
+  /** Status of the first piece that failed; the failure ends the replay. Null if no piece has failed. */
   failure: number | null = null;
   private readonly attachment: RequestAttachment;
   private replay: Replay | null = null;

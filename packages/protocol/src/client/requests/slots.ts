@@ -179,7 +179,7 @@ export class Slots {
   }
 
   /**
-   * Called when the server will not execute any more requests of this handle and has recorded the seq of each slot that the abandoned
+   * Called when the server can no longer execute any request of this handle and has recorded the seq of each slot that the abandoned
    * requests use. Returns the number of window bytes that become free.
    */
   revoked(handle: number): number {
@@ -195,7 +195,7 @@ export class Slots {
     return freedBytes;
   }
 
-  /** Called when the server will not execute any more requests from this path (S5); the copies on the path then count as answered. */
+  /** Called when the server can no longer execute any request from this path (S5); the copies on the path then count as answered. */
   fenced(path: number): void {
     for (let index = 0; index < this.size; index++) {
       if (removeValue(this.at(index).copies, path)) this.settle(index);
