@@ -85,7 +85,7 @@ export class Attachment {
   /** Requests that can be sent as soon as the phase is `ready`. */
   private sendable: Request[] = [];
   private sendableHead = 0;
-  /** Unanswered changes of the previous session or handle, which are sent again before any request in `sendable`. */
+  /** Unanswered changes of the previous session or handle. The client sends them again before any request in `sendable`. */
   private resends: Request[] = [];
   private resendsInFlight = 0;
   /** Requests that the server did not execute but answered with STALE; the client sends them again on the next handle. */

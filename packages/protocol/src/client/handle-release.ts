@@ -49,7 +49,7 @@ export class HandleRelease {
     });
   }
 
-  /** Closes a handle that the client no longer needs to keep its hold, and ignores the answer. */
+  /** Closes a handle that is not needed any more, and ignores the answer. */
   drop(handle: number): void {
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
   }

@@ -44,8 +44,8 @@ export const RECONNECT_MAX_MS = 5_000;
  */
 export const RECONNECT_GROWTH = 1.5;
 /**
- * Growth factor of the wait before a reconnect while no server answers at all. RECONNECT_AWAY_GROWTH is small, because an attempt then
- * costs next to nothing and the client should find a returning server quickly.
+ * Growth factor of the wait before a reconnect while no server answers at all. RECONNECT_AWAY_GROWTH is small, because such an attempt
+ * costs next to nothing, and the client should quickly find a server that returns.
  */
 export const RECONNECT_AWAY_GROWTH = 1.05;
 /**

@@ -156,8 +156,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   }
 
   /**
-   * State of both directions of the current connection. If there is no connection, shows which directions had failed when the last one
-   * ended.
+   * State of both directions of the current connection. If there is no connection, shows which directions had failed when the last
+   * connection ended.
    */
   get directions(): Directions {
     return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());

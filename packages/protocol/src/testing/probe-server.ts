@@ -29,7 +29,7 @@ const NOTHING = Buffer.alloc(SEGMENT_BYTES);
 
 export class ProbeServer {
   readonly interfaces = [{ name: 'if1', address: '192.168.45.10', port: 5000 }];
-  /** Names of the frames received on all connections; consecutive equal names appear only once. */
+  /** Names of the frames received on all connections. If a name occurs several times in a row, it is listed once. */
   readonly heard: string[] = [];
   readonly nodes: string[] = [];
   openConnections = 0;

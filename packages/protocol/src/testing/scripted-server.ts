@@ -140,7 +140,7 @@ export class ScriptedServer {
   instance = 'a'.repeat(32);
   serverid = 1;
   name = 'server';
-  /** Decides how to answer a proven connection. By default, the connection gets a WELCOME at once. */
+  /** Decides how to answer a connection that has sent a valid PROOF. By default, the connection gets a WELCOME at once. */
   decide: (path: ScriptedPath, proven: Proven) => void = (path) => this.welcome(path);
   private readonly random: SeededRandom;
 

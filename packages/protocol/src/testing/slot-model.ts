@@ -1,8 +1,8 @@
 // Models both ends of the slot rules: Slots and Fences in the client, SlotTable in the server, and paths that deliver bytes when the test
-// requests it. Each direction is a FIFO, and either end may close a path at any time. The server may still read bytes sent before a path
-// was closed. Numbers select the moves. The model checks that a request is executed at most once, and never after its answer was delivered.
-// It checks that no correct peer is accused of a violation. It also checks that every request is answered and every slot is free once all
-// faults are over.
+// requests it. Each direction is a FIFO, and either end may close a path at any time. The server may still read bytes that were sent before
+// a path was closed. Numbers select the moves. The model checks that a request is executed at most once, and never after its answer was
+// delivered. It checks that no correct peer is accused of a violation. It also checks that every request is answered and every slot is free
+// once all faults are over.
 
 import { Fences } from '../client/fences.ts';
 import { Request } from '../client/requests/request.ts';

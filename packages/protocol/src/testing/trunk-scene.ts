@@ -48,7 +48,7 @@ export class TrunkScene implements RequestEvents {
   readonly replaced: string[] = [];
   /** Called when a session has begun. */
   whenSession: () => void = () => {};
-  /** Number of times that all paths became quiet. */
+  /** How often all paths have become quiet. */
   quietTimes = 0;
   /** Called when the trunk has ended. */
   whenEnded: (status: number, reason: string) => void = () => {};

@@ -1,5 +1,5 @@
 // Lets only one path at a time perform the handshake that begins a session. Meanwhile, the other paths wait to join that session
-// (docs/PROTOCOL.md, the handshake). If two paths began a session each, the second session would end the first one at the server. If the
+// (docs/PROTOCOL.md, the handshake). If two paths each began a session, the second session would end the first one at the server. If the
 // path that performs the handshake is slow, a path that has just received CHALLENGE takes over, so that a silent connection does not block
 // the other paths. Each take-over doubles the time that the next path may take, so that a slow server gets enough time. Invariant: at most
 // one path at a time performs the handshake, and a path that was overtaken closes its connection before the next handshake begins. If the

@@ -20,14 +20,15 @@ export interface PathTotals {
   readonly sentBytes: number;
   readonly receivedBytes: number;
   readonly unansweredBytes: number;
-  /** Requests sent again on this path after another path became silent or died. */
+  /** Number of requests sent again on this path after another path became silent or died. */
   readonly resent: number;
   /**
-   * `hedged`: requests copied to this path because they were late on another path. `probed`: copies sent to measure the rate of this path.
+   * `hedged`: number of requests copied to this path because they were late on another path. `probed`: number of copies sent to measure the
+   * rate of this path.
    */
   readonly hedged: number;
   readonly probed: number;
-  /** Answers dropped because another path had already delivered the result. */
+  /** Number of answers dropped because another path had already delivered the result. */
   readonly dropped: number;
   readonly deaths: number;
   readonly roundTripMs: number | null;
@@ -39,7 +40,7 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** Added to READS or WRITES when a request is assumed to be waiting for the server's storage. */
+/** Value that is added to READS or WRITES while the client assumes that the request is waiting for the server's storage. */
 const HELD = 2;
 
 export class PathLoad {

@@ -49,11 +49,11 @@ export class Path implements ConnectionEvents {
   receivingSlot = -1;
   requests = 0;
   resent = 0;
-  /** Requests copied to this path because they were late on another path. */
+  /** Number of requests copied to this path because they were late on another path. */
   hedged = 0;
-  /** Copies sent on this path to measure its rate. */
+  /** Number of copies sent on this path to measure its rate. */
   probed = 0;
-  /** Answers dropped because another path had already delivered the result. */
+  /** Number of answers dropped because another path had already delivered the result. */
   dropped = 0;
   /** True if nothing else was in flight when the last PING was sent. */
   private isPingAlone = false;

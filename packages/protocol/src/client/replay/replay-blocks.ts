@@ -110,7 +110,7 @@ export class ReplayBlocks {
     });
   }
 
-  /** Removes sectors of this age or older. */
+  /** Removes all sectors whose age is `age` or lower. */
   trim(age: number): void {
     // Usually almost all blocks are removed. Unlinking each of them separately would then be slow, because it accesses memory that is not
     // cached.

@@ -56,7 +56,7 @@ export class ReplayRanges {
     if (last > first) this.list.splice(first, last - first, ...left);
   }
 
-  /** Removes ranges of this age or older. */
+  /** Removes all ranges whose age is `age` or lower. */
   trim(age: number): void {
     if (this.list.length > 0) this.list = this.list.filter((range) => range.age > age);
   }

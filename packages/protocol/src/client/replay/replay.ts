@@ -44,8 +44,8 @@ export class Replay {
   }
 
   /**
-   * Turns `request` into the next piece. The buffer of the request must hold SEGMENT_BYTES and must not be reused before the answer. The
-   * caller has checked `hasNext`.
+   * Turns `request` into the next piece. The buffer of the request must have room for SEGMENT_BYTES, and must not be reused before the
+   * answer arrives. The caller has checked `hasNext`.
    */
   next(request: Request): void {
     this.out++;

@@ -33,8 +33,8 @@ interface Slot {
 const NO_HANDLE = -1;
 
 /**
- * Meaning of an answer. `result`: the answer brings the result. `extra`: the result had already arrived. `violation`: this path owes no
- * such answer, which is a protocol error of the server (S3).
+ * Meaning of an answer. `result`: this is the first answer to the request, so it gives the result. `extra`: the result had already arrived,
+ * or the request was abandoned. `violation`: this path owes no such answer, which is a protocol error of the server (S3).
  */
 export type AnswerKind = 'result' | 'extra' | 'violation';
 
