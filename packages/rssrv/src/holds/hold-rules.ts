@@ -1,6 +1,6 @@
 // Decides which client may have a volume (docs/PROTOCOL.md H1 to H4). Computes the result of an OPEN, and the holds after each change.
 // Pure. holds.ts makes the holds durable. Before it calls `withOpening`, the caller ensures that no request under a lost hold is running.
-// Invariants: A volume that is not shared has either one writer or only readers. The epoch of a volume grows with each change of its holds.
+// Invariants: A volume that is not shared has either one writer or only readers. The epoch of a volume grows whenever a hold begins or ends.
 // No two holds have the same identity.
 
 import { formatTime } from '@rsio/common/log/log-line';
