@@ -39,8 +39,8 @@ export function commandOf(values: OptionValues, positionals: readonly string[]):
 }
 
 /**
- * Returns the commands whose help was requested. The word `interface` alone selects all commands that begin with `interface`. If the
- * command line names no command, the returned list is empty. Throws E_USAGE.
+ * Returns the commands for which the user requested help. The word `interface` alone selects all commands that begin with `interface`. If
+ * the command line names no command, the returned list is empty. Throws E_USAGE.
  */
 export function commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command[] {
   if (positionals.length === 0 && !Object.keys(values).some((name) => modeOf(name) !== undefined)) return [];
@@ -50,7 +50,7 @@ export function commandsMeant(values: OptionValues, positionals: readonly string
 
 function chosenBy(values: OptionValues, positionals: readonly string[]): Chosen {
   const { monitor } = values;
-  // Object.keys lists the options in the order of the command line, so that the error names them in the order in which the user gave them.
+  // Object.keys lists the options in the order of the command line. The error below therefore names them in that order.
   const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (modeOf(name) ?? [])));
   if (second !== undefined) throw usageError(`${mode} and ${second} exclude each other: give one`);
   if (typeof monitor === 'string') return { command: monitorCommand(monitor), words: positionals };

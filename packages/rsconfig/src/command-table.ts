@@ -16,7 +16,7 @@ import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './doctor/doctor.ts';
 import { JOIN } from './join/join.ts';
 
-/** Groups of commands, each with its heading, as `rsconfig --help` lists them. */
+/** The groups of commands that `rsconfig --help` lists, each with its heading. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],

@@ -55,8 +55,8 @@ function indented(text: string, columns: number): string {
 }
 
 /**
- * Returns the overview's lines about options: the options that call a command, such as -q, and the further options of these commands.
- * Commands that are called by words describe their options in their own help.
+ * Returns the overview's lines about options: the options that call a command, such as -q, and the further options of these commands. If a
+ * command is called by words, its options are described only in the command's own help.
  */
 function optionLines(): string[] {
   const lines: string[] = [];

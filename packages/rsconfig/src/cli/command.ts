@@ -1,7 +1,7 @@
 // Defines the type of an rsconfig command (name, options, operands, help and action) and the context that its action receives. The table in
-// command-table.ts lists all commands; the parser (args.ts), the help (help.ts) and the bash completion work from it. A command calls the
-// daemon, reads stdin and prints only through functions of the context, so that tests can replace these functions. Invariant: a command
-// receives only the options that it declares, each with the type that belongs to the option's kind.
+// command-table.ts lists all commands; the parser (args.ts), the help (help.ts) and the bash completion use this table. To call the daemon,
+// to read stdin and to print, a command uses functions of the context, which tests can replace. Invariant: a command receives only the
+// options that it declares, and each value has the type that belongs to the option's kind.
 
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
@@ -32,14 +32,14 @@ interface GivenByKind {
   readonly count: number;
   readonly text: string | null;
   readonly list: readonly string[];
-  /** How long to wait, in milliseconds; null if the command must not wait. */
+  /** How long to wait, in milliseconds; null if the command line does not contain the option. */
   readonly wait: number | null;
 }
 
 type Given<S extends OptionSpec> = GivenByKind[S['kind']];
 export type GivenOptions<O extends OptionSpecs> = { readonly [K in keyof O]: Given<O[K]> };
 
-/** How the command line names a command: by an option such as `-q`, by a word after `-m`, or by words such as `interface add`. */
+/** How the user calls a command: with an option such as `-q`, with a word after `-m`, or with words such as `interface add`. */
 export type CommandCall =
   | { readonly by: 'option'; readonly option: string; readonly short: string; readonly help: string }
   | { readonly by: 'monitor'; readonly word: string }
@@ -54,23 +54,23 @@ export interface CommandSpec<O extends OptionSpecs> {
   /** Description that `rsconfig COMMAND --help` prints, in lines of at most 80 columns; blank lines separate paragraphs. */
   readonly details?: string;
   readonly options: O;
-  /** Shape of the JSON that the command prints with --json; absent if the command does not take that option. */
+  /** Shape of the JSON that the command prints with --json; absent if the command has no option --json. */
   readonly json?: Shape;
   /** Number of operands; absent if the command takes none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
    * Completions that bash offers for an operand: `files` stands for file names; any other text is a shell command that prints the
-   * completions. In that shell command, `"${ask[@]}"` runs rsconfig with the root from the command line, and `"$config"` is the
-   * configuration file.
+   * completions. In that shell command, `"${ask[@]}"` runs rsconfig with the root directory given on the command line, and `"$config"` is
+   * the configuration file.
    */
   readonly completes?: string;
   /** Returns the exit code; undefined means 0. */
   readonly run: (context: CommandContext, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
 }
 
-/** A command as the command table stores it, without the types of its options. */
+/** The form in which the command table stores a command. This form does not contain the types of the command's options. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
-  /** The parameter `values` has the option values that parseArgs returned. */
+  /** The parameter `values` contains the option values that parseArgs returned. */
   readonly run: (context: CommandContext, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
 };
 
@@ -134,7 +134,7 @@ export function shownCall(call: CommandCall): string {
   return call.by === 'monitor' ? `-m ${call.word}` : call.words;
 }
 
-/** Makes an E_USAGE error, with which the program exits with status 2. */
+/** Makes an E_USAGE error. If this error is thrown, the program exits with status 2. */
 export function usageError(sentence: string): RsError {
   return new RsError('E_USAGE', `${sentence}, see rsconfig --help`);
 }
@@ -155,7 +155,7 @@ export interface CommandContext {
   readonly waiting: WaitingPorts;
   /** Reads all of stdin. */
   readonly input: () => Promise<string>;
-  /** Paths of rsiod's files below the root directory from the command line. */
+  /** Names of rsiod's files, below the root directory given on the command line. */
   readonly paths: RsiodPaths;
   readonly configFile: string;
   readonly out: (text: string) => void;

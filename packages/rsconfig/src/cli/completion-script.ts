@@ -99,8 +99,8 @@ function firstOptions(commands: readonly Command[]): string[] {
 }
 
 /**
- * Returns the branches of a shell `case` that gives the words that may follow a word; for example, `add`, `list` and `remove` may follow
- * `interface`.
+ * Returns the branches of a shell `case`. Each branch lists the words that may follow one word: for example, `add`, `list` and `remove` may
+ * follow `interface`.
  */
 function nextCases(commands: readonly Command[]): string {
   const next = new Map<string, Set<string>>();

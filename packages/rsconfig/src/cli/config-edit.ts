@@ -1,7 +1,8 @@
 // Reads, edits and saves the client's configuration file on behalf of the commands. If another program saves the file between reading and
-// saving, the edit is repeated on the new content. After saving, rsconfig reports the errors that the configuration file already had. If
-// the file has no errors, rsconfig reloads rsiod or reports that rsiod still uses its old configuration. The edits themselves are made by
-// rscltcfg-edit.ts, and the file is read and written by config-file.ts. Each command words its own messages about the change.
+// saving, the edit is made again in the new content. After saving, rsconfig reports the errors that the file already contained before the
+// edit. If the file has no errors, rsconfig makes rsiod reload the file, or reports that rsiod still uses its old configuration. The edits
+// themselves are made by rscltcfg-edit.ts, and the file is read and written by config-file.ts. Each command words its own messages about
+// the change.
 
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
@@ -15,7 +16,8 @@ export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply t
 
 /**
  * Edits and saves the file; if the file is missing or empty, a [defaults] section is added first. Prints the text in `done` after saving.
- * Throws if editing or saving fails. With `isReload`, the function also throws the error of a running daemon that cannot reload.
+ * Throws if editing or saving fails. If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's
+ * error.
  */
 export async function changeConfig(
   context: CommandContext,

@@ -36,7 +36,7 @@ export async function givenKey(context: CommandContext, name: string, key: strin
 
 function readKeyFile(context: CommandContext, file: string): string {
   try {
-    // O_NONBLOCK has an effect only on a FIFO without a writer: the FIFO then reads as empty instead of blocking.
+    // Because of O_NONBLOCK, a FIFO without a writer is read as an empty file; otherwise, opening the FIFO would block.
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       if ((fstatSync(descriptor).mode & WORLD_READABLE) !== 0) context.note(`Everybody can read the key in ${file}: run chmod 600 ${file}`);

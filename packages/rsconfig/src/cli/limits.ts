@@ -36,9 +36,9 @@ export const DOCTOR_PATHS_MAX = 64;
 export const DEVICE_LAYERS_MAX = 8;
 /** How long doctor waits for each answer from rsiod; unless rsiod hangs, it answers immediately. */
 export const DOCTOR_ANSWER_TIMEOUT_MS = 5_000;
-/** How long doctor waits for `ip` or `ss`. */
+/** How long doctor waits for the command `ip` or `ss` to finish. */
 export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;
-/** If a limit of the system is below these values, doctor warns. */
+/** If the system's own limit is lower than one of these values, doctor warns. */
 export const DOCTOR_OPEN_FILES_MIN = 1_024;
 export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
 /** Number of the first routing table that doctor proposes in its remedies; tables that are in use are skipped. */

@@ -1,5 +1,5 @@
 // Gives the explorer and its probes access to this machine: sockets, clock, random bytes, interfaces and byte counters. The commands
-// explore, join and doctor share these ports; this file makes no decisions.
+// explore, join and doctor share this file, which makes no decisions.
 
 import { randomBytes } from 'node:crypto';
 import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';

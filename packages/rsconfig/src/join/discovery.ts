@@ -1,6 +1,6 @@
-// Finds the servers that `join` tries. If the given host answers exploration, `join` tries all servers in the host's namespace that answer.
-// If the host does not answer, `join` tries only the server that accepts a login at the host's address. Each path is proved later, in
-// trial.ts. Invariant: no content of a discovery datagram counts as proved.
+// Finds the servers that `join` tries. If the given host answers exploration, `join` tries every server of the host's namespace that
+// answers exploration. If the host does not answer, `join` tries only the server that accepts a login at the host's address. Each path is
+// proved later, in trial.ts. Invariant: no content of a discovery datagram counts as proved.
 
 import { isIPv6 } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
@@ -44,7 +44,10 @@ export interface Discovery {
   readonly findings: readonly Finding[];
 }
 
-/** Throws E_UNREACHABLE, E_NAMESPACE if the user must give the id of the namespace, and the error of a failed login to the host. */
+/**
+ * Throws E_UNREACHABLE if the host cannot be reached, E_NAMESPACE if the user must give the id of the namespace, and the error of a failed
+ * login to the host.
+ */
 export async function discover(target: JoinTarget, ports: MachinePorts): Promise<Discovery> {
   const { host, interfaces, namespacekey, namespaceid } = target;
   const { clock, sockets, random } = ports;

@@ -24,7 +24,7 @@ export interface UsablePath {
 
 export interface JoinIdentity {
   readonly namespaceid: number;
-  /** Name that the namespace gets if the file does not have it yet. */
+  /** Name for the namespace if the file does not contain the namespace yet. */
   readonly label: string;
   readonly nodename: string;
   readonly nodekey: string;
@@ -136,7 +136,7 @@ function addServers(
   const config = configOf(document, file);
   const home = config.namespaces.find(({ name }) => name === namespace);
   const taken = new Set(home?.servers.map(({ name }) => name));
-  // For each interface in the file, the port that a new [server] section uses if it has no `port` key.
+  // For each interface in the file: the port to which the interface connects if the new [server] section has no `port` key.
   const ports = config.interfaces.map((one) => targetPort(config, home ?? { port: null }, { port: null }, one));
   for (const { server, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
     const isThere = home?.servers.some(

@@ -1,6 +1,6 @@
 // Implements `interface add`, `interface remove` and `interface list`, which edit and list the interfaces in the client's configuration
-// file. Finding paths is the explorer's task, and connecting them is rsiod's. If this machine lacks an address, the command accepts the
-// address with a warning, because the network card may be added later.
+// file. The explorer finds paths, and rsiod connects them. If this machine does not have the given address, the command accepts the address
+// but warns, because the network card may be added later.
 
 import { loadRscltConfig } from '@rsio/common/config/load-config';
 import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';

@@ -1,5 +1,6 @@
 // Implements `namespace add` and `namespace remove`, which edit the namespaces in the client's configuration file. Removing a namespace
-// also removes its servers and volumes. The administrator must give the id of a new namespace, whereas `join` asks the servers for it.
+// also removes its servers and volumes. With `namespace add`, the administrator must give the id of the namespace, whereas `join` asks the
+// servers for the id.
 
 import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { defineCommand, usageError } from '../../cli/command.ts';

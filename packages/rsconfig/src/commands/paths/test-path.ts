@@ -44,8 +44,8 @@ async function testPaths(context: CommandContext, path: string | null, json: boo
 }
 
 /**
- * Resolves the PATH operand. A PATH that is a single address names an interface of this machine if the daemon lists the address as a local
- * one, and otherwise a server interface.
+ * Resolves the PATH operand. A PATH that is a single address names an interface of this machine if the daemon lists the address as local.
+ * Any other single address names a server interface.
  */
 async function resolvePath({ call }: CommandContext, text: string): Promise<PathName> {
   const name = parsePath(text);

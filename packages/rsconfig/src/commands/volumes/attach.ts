@@ -93,7 +93,7 @@ or final flush is in progress, or its server is unreachable.`,
 
 const NOT_FOUND: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_NO_PATH'];
 
-/** Reports the unreachable servers that may offer a missing volume; returns true if there are none. */
+/** Reports the unreachable servers that may offer a missing volume; returns true if there is no such server. */
 async function checkServers(
   context: CommandContext,
   { names, server }: { readonly names: readonly string[]; readonly server: string | null },

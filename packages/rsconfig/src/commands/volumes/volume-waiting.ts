@@ -113,7 +113,7 @@ export interface UnreachableServer {
   readonly why: string;
 }
 
-/** Returns the servers that cannot be reached. If `only` is not null, it names the one server to consider. */
+/** Returns the servers that cannot be reached. If `only` is not null, the function considers only the server of that name. */
 export async function unreachableServers({ call }: Pick<CommandContext, 'call'>, only: string | null): Promise<UnreachableServer[]> {
   const { namespaces } = await call('query', { refresh: false });
   const servers = namespaces.flatMap(({ name, servers: own }) => own.map((server) => ({ namespace: name, server })));
@@ -148,7 +148,7 @@ export async function withProgress<T>(
   let isDone = false;
   let timer: Timer;
   const show = async (): Promise<void> => {
-    // Errors of this call are ignored, because the daemon may still complete `work`; if it does not, `work` itself reports the time-out.
+    // An error of this call is ignored, because `work` may still succeed; if `work` fails, it reports its own error.
     const attached = await call('local', {}).then(
       ({ attachments }) => attachments.length,
       () => null,

@@ -19,7 +19,7 @@ import type { PathSample, WatchSample } from './watch-sample.ts';
 
 /** Number of seconds that a plot covers. */
 const PLOT_SAMPLES_MAX = 60;
-/** Lowest rate that a full bar may represent, so that heartbeats alone do not look like load. */
+/** A full bar represents at least this rate, so that heartbeats alone do not look like load. */
 const PLOT_FULL_MIN_BYTES_PER_SECOND = 1_000_000;
 const BYTES_PER_MB = 1e6;
 const STATE_WIDTH = 'connected'.length;

@@ -6,7 +6,7 @@ import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
 import { countersByPath, pathKey, perSecond } from '../../output/format-stats.ts';
 
-/** The answers that rsiod gave at one moment. */
+/** What rsiod answered to `status` and `stats` when both were requested at the same time. */
 export interface Snapshot {
   readonly atMs: number;
   readonly monotonicMs: number;

@@ -80,7 +80,8 @@ async function lookAt({ call, clock }: CommandContext): Promise<Snapshot> {
 }
 
 /**
- * Rethrows the error of a call to the daemon. If the daemon has exited since it last answered, the message is replaced by one that says so.
+ * Rethrows the error of a call to the daemon. If the daemon has exited since it last answered, the rethrown error has a message that says
+ * so.
  */
 function throwEnded(thrown: unknown): never {
   const { code, context } = toRsError(thrown);

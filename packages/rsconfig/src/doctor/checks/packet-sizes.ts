@@ -45,7 +45,7 @@ function packetSize(findings: FindingList, { machine }: DoctorFacts, path: PathF
 }
 
 /**
- * Reports the packet size that TCP agreed on for a path on which no discovery datagram was answered. A datagram may get no answer because
+ * For a path on which no discovery datagram was answered, reports the packet size that TCP negotiated. A datagram may get no answer because
  * exploration is off, the address is IPv6, or the datagram was too large.
  */
 function agreedSize(findings: FindingList, path: PathFacts, device: string, ownBytes: number): void {

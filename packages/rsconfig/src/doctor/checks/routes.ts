@@ -73,7 +73,7 @@ interface Fault {
   readonly where: string;
 }
 
-/** Reports a path to another subnet if its traffic bypasses the router of the path's own card. */
+/** Reports a path to another subnet whose traffic does not pass through the router of the path's own card. */
 function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, own }: Way, { object, what, where }: Fault): void {
   const router = path.local.includes(':') ? undefined : machine.routers[own.device];
   const ip = path.local.includes(':') ? 'ip -6' : 'ip';
@@ -121,8 +121,8 @@ function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): Machin
 
 /**
  * Returns commands that make each card answer ARP requests only for its own address. While traffic flows, the server keeps its old ARP
- * entry. The commands therefore also flush the neighbours of this machine: the right card then sends an ARP request, which corrects the
- * server's entry.
+ * entry. The commands therefore also flush the neighbours of this machine. The card that has the address then sends an ARP request, which
+ * corrects the server's entry.
  */
 function arpCommands(devices: readonly string[]): string[] {
   return [

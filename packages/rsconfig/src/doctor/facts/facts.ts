@@ -17,7 +17,7 @@ export interface DoctorFacts {
   readonly machine: MachineFacts;
   /** Addresses on devices that are down or have no carrier. */
   readonly silent: readonly SilentAddress[];
-  /** Every path that follows from the file or from the list of interfaces that a server sends; at most DOCTOR_PATHS_MAX paths. */
+  /** Every path that doctor derives from the file or from a server's list of interfaces; at most DOCTOR_PATHS_MAX paths. */
   readonly paths: readonly PathFacts[];
   /** Number of paths that were not tried because of DOCTOR_PATHS_MAX. */
   readonly pathsNotTried: number;
@@ -33,7 +33,7 @@ export interface DoctorFacts {
 
 export interface FileFacts {
   readonly path: string;
-  /** Null if the file could not be read; `trouble` then has the reason. */
+  /** Null if the file could not be read; `trouble` then contains the reason. */
   readonly document: IniDocument | null;
   readonly trouble: { readonly code: string; readonly message: string } | null;
   /** Faults that make the file unusable. Line 0 stands for the file as a whole. */
@@ -69,7 +69,7 @@ export interface SilentAddress {
 }
 
 export interface VolumesFacts {
-  /** Volumes whose storage, according to rsiod's events, has failed and not recovered. */
+  /** Volumes whose storage, according to rsiod's events, has failed and has not recovered. */
   readonly failing: readonly { readonly volume: string; readonly sinceMs: number; readonly reason: string }[];
   /** Mounted file systems on devices whose volume is no longer attached. */
   readonly deadMounts: readonly { readonly mountPoint: string; readonly device: string }[];
@@ -87,7 +87,7 @@ export interface PathFacts {
   readonly route: RouteFacts | null;
   /** Errno of the connection attempt (ETIMEDOUT if no answer came in time); null if it succeeded, or if this machine lacks `local`. */
   readonly unreached: string | null;
-  /** Largest packet size that TCP agreed on for rsiod's own connection on this path; null if unknown. */
+  /** Largest packet size that TCP negotiated for rsiod's own connection on this path; null if unknown. */
   readonly tcpMtuBytes: number | null;
   /** The probe's report; null if the path was not probed. */
   readonly report: ProbeReport | null;
@@ -118,7 +118,7 @@ export interface DaemonFacts {
   /** Permission bits of the control socket; null if there is no socket. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
-  /** Pid of the process that holds the pid file, even if this process does not answer; null if there is none. */
+  /** Pid of the process that holds the pid file, even if this process does not answer; null if no process holds the file. */
   readonly livePid: number | null;
   /** Soft limit on the daemon's open files; null if unlimited or unknown. */
   readonly openFilesMax: number | null;

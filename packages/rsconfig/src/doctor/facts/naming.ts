@@ -9,7 +9,7 @@ export function pathName(path: PathFacts): string {
   return `path ${path.interface} -> ${endPoint(path.address, path.port)}`;
 }
 
-/** Returns a name such as `server big-9`; if the server's name is unknown, the name of its section is used. */
+/** Returns a name such as `server big-9`. If the server's name is unknown, returns a name such as `server section big-9-1`. */
 export function serverName(path: PathFacts): string {
   return path.report?.server === null || path.report === null ? `server section ${path.section}` : `server ${path.report.server.server}`;
 }

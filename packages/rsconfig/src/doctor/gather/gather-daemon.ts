@@ -35,8 +35,8 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
 }
 
 /**
- * Gathers the facts about volumes; `daemon` has the facts about the daemon. If the daemon did not answer, the returned lists are empty,
- * because the attached volumes are unknown.
+ * Gathers the facts about volumes; `daemon` contains the facts about the daemon. If the daemon did not answer, the returned lists are
+ * empty, because the attached volumes are unknown.
  */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };

@@ -1,8 +1,8 @@
 // Tries every path: looks up the route, connects, and probes the path if the connection succeeded. The connections are made concurrently,
 // but the probes run one at a time, because simultaneous measurements would disturb one another. The paths in the file are tried first,
-// then the paths to further interfaces that the servers list; pairs.ts selects both. Invariants: the number of attempts and their time are
-// bounded. After one server has refused the key, the key is not sent on any other path of that namespace, so that no server reaches its
-// limit on failed proofs.
+// then the paths to further interfaces that the servers list; pairs.ts selects these paths. Invariants: the number of attempts is bounded,
+// and so is their duration. After one server has refused the key, the key is not sent on any other path of that namespace, so that no
+// server reaches its limit on failed proofs.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';

@@ -1,5 +1,5 @@
-// Gathers all facts for doctor: about the file and every problem in it, this machine, every tried path, the findings of exploration, and
-// the daemon. Nothing is judged here. Invariants: gathering takes a bounded time; each longer wait is announced; an unreadable file does
+// Gathers all facts that doctor needs about the file and its problems, this machine, every tried path and the daemon, and the findings of
+// exploration. Nothing is judged here. Invariants: gathering takes a bounded time; each longer wait is announced; an unreadable file does
 // not cause an exception.
 
 import { existsSync, statSync } from 'node:fs';

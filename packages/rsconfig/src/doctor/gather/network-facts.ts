@@ -85,8 +85,8 @@ function rowsIn(text: string): Rows | null {
 const HEADERS_MAX_BYTES = 120;
 
 /**
- * Resolves with the packet size of the TCP connections from `local` to a server's end point. `ownBytes` is the MTU of the device that has
- * the address `local`.
+ * Resolves with the largest packet size of the TCP connections from `local` to a server's end point. `ownBytes` is the MTU of the device
+ * that has the address `local`.
  */
 export function agreedPacketBytes(local: string, address: string, port: number, ownBytes: number): Promise<number | null> {
   const isSix = address.includes(':');

@@ -54,8 +54,8 @@ export function configuredPairs(config: RscltConfig, locals: readonly Local[]): 
 }
 
 /**
- * Returns the pairs for server interfaces that have not been tried yet. The servers listed these interfaces in their answers on the paths
- * in `tried`.
+ * Returns pairs that lead to server interfaces to which no path has been tried yet. The servers listed these interfaces when they answered
+ * on the paths in `tried`.
  */
 export function learnedPairs(config: RscltConfig, locals: readonly Local[], tried: readonly PathFacts[]): Pairs {
   const all = config.namespaces
