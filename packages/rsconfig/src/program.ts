@@ -59,7 +59,7 @@ export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Po
   );
 }
 
-/** Returns the help of the commands that the command line names, or the overview if it names none. */
+/** Returns the help of the commands that the command line names, or the overview if the command line names no command. */
 function help(values: OptionValues, positionals: readonly string[]): string {
   const meant = commandsMeant(values, positionals);
   return meant.length === 0 ? overview() : helpOf(meant);

@@ -61,8 +61,8 @@ export interface ClientDaemonOptions {
   /** Reports a warning to the process that started the daemon, and to the log. */
   readonly warn: (sentence: string) => void;
   /**
-   * The link to the keeper, which lets devices outlive this process, and the state that the previous process left; null if there is no
-   * keeper.
+   * The link to the keeper, and the state that the previous process left to this one; null if there is no keeper. The keeper lets devices
+   * outlive this process.
    */
   readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
@@ -224,8 +224,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Applies a configuration. If a namespace is also in the new configuration with the same login, it is changed in place, so that its
-   * paths, sessions and volumes stay.
+   * Applies a configuration. A namespace whose login is the same in the new configuration is changed in place, so that its paths, sessions
+   * and volumes stay.
    */
   private take(next: RscltConfig): void {
     const { identity, log } = this.options;
@@ -253,7 +253,7 @@ export class ClientDaemon {
   }
 
   /**
-   * Reattaches the volumes that were attached before the daemon started, in the same mode, and then attaches the volumes that the
+   * Reattaches, in their previous mode, the volumes that were attached before the daemon started. Then attaches the volumes that the
    * configuration wants attached.
    */
   private async attachAgain(isVerbose = false): Promise<void> {
@@ -335,8 +335,8 @@ export class ClientDaemon {
       socketPath: paths.nbdSocket,
       group: config.nbdGroup,
       attached: () => this.attachments.list,
-      // If the configuration changes to `device = none` while a volume has devices, the volume stays exported over NBD as long as it has
-      // the devices.
+      // If the configuration changes to `device = none` while a volume has devices, the volume stays exported over NBD until its devices
+      // are removed.
       mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
       log,
       clock,
@@ -422,7 +422,7 @@ export class ClientDaemon {
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
   private restart(): void {
-    // One restart serves all requests, because the next process has yet to read the program and the configuration.
+    // A restart in progress also serves this request, because the next process has not yet read the program and the configuration.
     if (this.state === 'restarting') return;
     if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
     if (this.options.keeper === null)

@@ -82,7 +82,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     paths,
     identity,
     clock: systemClock,
-    // The monotonic clock is 0 when the process starts, so the difference is the start time of the process.
+    // The monotonic clock is 0 when the process starts. The difference between the two clocks is therefore the start time of the process.
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     log,
     warn,
@@ -131,7 +131,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // The variable is removed from the environment, so that a child process does not take this process's keeper for its own.
+    // The variable is removed from the environment, so that no child process mistakes this process's keeper for its own.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

@@ -26,7 +26,7 @@ export function formatStats(before: StatsView, now: StatsView, elapsedMs: number
   return toText([...paths, ...volumes].flat());
 }
 
-/** Returns the counters of each path by its `pathKey`. */
+/** Returns a map from the `pathKey` of each path to the path's counters. */
 export function countersByPath({ paths }: StatsView): Map<string, PathStats> {
   return new Map(paths.map((path) => [pathKey(path.interface, path), path]));
 }

@@ -15,7 +15,7 @@ import { endPoint } from './format.ts';
 /** Maximum number of reasons shown per server; rsconfig -m status -v shows all of them. */
 const REASONS_SHOWN_MAX = 4;
 const CODE_AT_END = / \[(E_[A-Z_]+)\]$/;
-/** Error codes of a server that does not answer. */
+/** Error codes which mean that a server does not answer. */
 const NO_ANSWER_CODES: ReadonlySet<string> = new Set<ErrorCode>(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
 export function queryWarnings(namespaces: readonly NamespaceView[], configFile: string): string[] {

@@ -9,7 +9,7 @@ export interface AttachRequest {
   readonly readOnly: boolean;
   readonly take: Take;
   /**
-   * `name`: the administrator named this volume. `any`: the request is for all offered volumes, so a volume that is already attached may
+   * `name`: the administrator named this volume. `any`: the request asks for all offered volumes, so a volume that is already attached may
    * keep its mode. `before`: the volume is reattached in the mode that it had before, whatever the configuration now says, because it may
    * be mounted.
    */
@@ -26,8 +26,8 @@ export function wantsReadonly({ readOnly, by }: AttachRequest, isConfigured: boo
 }
 
 /**
- * Throws E_IN_USE if the volume is already attached in a mode that does not satisfy the request. `isReadonly` is the mode in which it was
- * attached.
+ * Throws E_IN_USE if the volume is already attached in a mode that does not satisfy the request. `isReadonly` is true if that volume was
+ * requested read-only.
  */
 export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, isConfigured: boolean): void {
   const wanted = wantsReadonly(ask, isConfigured);

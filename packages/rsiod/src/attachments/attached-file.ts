@@ -15,7 +15,7 @@ export interface KeptVolume {
   readonly id: string;
   /** The mode in which the volume was requested, even if the server currently offers the volume only read-only. */
   readonly readonly: boolean;
-  /** The server from which the volume was attached, and which may still be executing requests to the volume. */
+  /** The server from which the volume was attached. This server may still be executing requests on the volume. */
   readonly serverid: number;
   readonly server: string;
 }

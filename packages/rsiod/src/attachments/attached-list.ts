@@ -45,7 +45,7 @@ export interface AttachedListPorts<V extends Attached> {
   /** Returns the volume's server; null if the configuration no longer has this server. */
   serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
   /**
-   * Removes the devices that an earlier process has left for a volume that will not be reattached. Without `force`, this function throws
+   * Removes the devices that an earlier process made for a volume that will not be reattached. Without `force`, this function throws
    * E_IN_USE if the devices are in use.
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
@@ -60,7 +60,7 @@ interface Awaited extends KeptVolume {
   underWay: Promise<void> | null;
 }
 
-/** After one of these errors, another client may have written to the volume, so rsiod no longer reattaches it by itself. */
+/** After one of these errors, another client may have written to the volume, so rsiod no longer reattaches the volume automatically. */
 const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
 
 export class AttachedList<V extends Attached> {
@@ -127,7 +127,7 @@ export class AttachedList<V extends Attached> {
   /** If a volume is still awaited, detaching it means that it will not be reattached. */
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
-    // Several names may mean the same volume, and each name must get its outcome.
+    // Given names are handled one at a time, because several names may mean the same volume and each name must get its own outcome.
     const outcomes = await severalAtOnce(names.length > 0 ? names : all(), names.length > 0 ? 1 : VOLUMES_AT_ONCE, (name) =>
       this.detachOne(name, force),
     );
@@ -194,7 +194,10 @@ export class AttachedList<V extends Attached> {
     this.wait(one, error.message);
   }
 
-  /** Reports a reason only if it is new. An unreachable server is not reported here, because its paths already report it. */
+  /**
+   * Reports a reason only if it differs from the previous one. That the server is unreachable is not reported here, because its paths
+   * already report it.
+   */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;

@@ -1,6 +1,6 @@
 // Attaches and detaches volumes, and makes the frontends show them. Volumes that wait for their server after a restart are handled by
-// attached-list.ts. Invariant: a volume enters the list when the server has opened it. It leaves the list when it is lost, or after the
-// final flush before a detach; with force, this flush may have failed.
+// attached-list.ts. Invariant: a volume enters the list when the server has opened the volume. A volume leaves the list when it is lost, or
+// after the final flush of a detach; if the detach is forced, this flush may have failed.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -79,7 +79,7 @@ export class Attachments {
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
   private readonly offerList = new OfferList();
-  /** The running detach of each volume that is being detached. A volume never has two of them. */
+  /** The detach in progress for each volume that is being detached. A volume never has two detaches in progress. */
   private readonly leaving = new Map<Volume, Promise<void>>();
   private readonly opening = new Map<string, Opening>();
   private readonly pendingOpens = new Map<Attachment, PendingOpen>();
@@ -109,8 +109,8 @@ export class Attachments {
   }
 
   /**
-   * Attaches the named volumes, or all offered volumes if no name is given. Returns one outcome for each volume, in order. A take-over
-   * requires names.
+   * Attaches the named volumes, or all offered volumes if no name is given. Returns one outcome for each volume, in the same order. A
+   * take-over requires names.
    */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
@@ -134,8 +134,8 @@ export class Attachments {
 
   /**
    * Attaches the volumes that the configuration wants attached. Called at startup, on a reload and whenever a session with a server begins.
-   * Skips volumes that the administrator has detached or another client has taken; with `isVerbose`, it logs each of them. Volumes that no
-   * server offers yet are skipped silently.
+   * Skips volumes that the administrator has detached or another client has taken; if `isVerbose` is true, each skipped volume is logged. A
+   * volume that no server offers yet is skipped but never logged.
    */
   async attachWanted(isVerbose = false): Promise<void> {
     const missing = distinctVolumes(this.offers).filter((choice) => {
@@ -182,7 +182,10 @@ export class Attachments {
     }
   }
 
-  /** Detaches as many volumes as possible within STOP_WAIT_MS plus STOP_VOLUME_MS for each volume. */
+  /**
+   * Detaches as many volumes as possible within the permitted time: STOP_WAIT_MS plus STOP_VOLUME_MS for each volume, at most
+   * STOP_WAIT_MAX_MS.
+   */
   async stop(): Promise<void> {
     const { clock, log } = this.ports;
     // The list is copied, because detaching removes volumes from it.
@@ -209,7 +212,7 @@ export class Attachments {
     this.pendingOpens.delete(attachment);
     if (pending !== undefined) pending.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
     const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
-    // Another client may have written to the volume, so rsiod no longer attaches the volume by itself.
+    // Another client may have written to the volume, so rsiod no longer attaches the volume automatically.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       this.detached.add(`${labelOf(volume)} ${volume.id}`);
       void this.ports.frontends.drop(volume);
@@ -246,8 +249,8 @@ export class Attachments {
   }
 
   /**
-   * If an equal request is already opening the volume, this request shares its result. If a different request is opening it, this request
-   * first waits for that one to end.
+   * If an equal request is already opening the volume, this request shares its result. If a different request is opening the volume, this
+   * request first waits until that one has ended.
    */
   private async openOnce(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const key = keyOf(choice);
@@ -309,7 +312,7 @@ export class Attachments {
     return volume;
   }
 
-  /** Makes all frontends show the volume. If the volume's devices cannot be made, the volume is detached. */
+  /** Makes all frontends show the volume. If a frontend cannot make the volume's device, the volume is detached. */
   private async show(volume: Volume, label: string): Promise<void> {
     try {
       await this.ports.frontends.show(volume);
@@ -334,7 +337,7 @@ export class Attachments {
       return { volume: label, done: true, already: !isDetached, device: null, error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
-      // If a volume is offered but not attached, it counts as already detached.
+      // A volume that is offered but not attached counts as already detached.
       if (
         error.code === 'E_UNKNOWN_VOLUME' &&
         distinctVolumes(this.offers.filter((offer) => labelOf(offer) === name || offer.name === name)).length > 0
@@ -346,8 +349,9 @@ export class Attachments {
   }
 
   /**
-   * Detaches a volume. If another request is detaching the volume, this request first waits for that one to end, because that one may fail.
-   * Returns false if the volume is no longer attached. The configuration key `attach` continues to apply to the volume unless `isAsked`.
+   * Detaches a volume. If another request is already detaching the volume, this request first waits until that one has ended, because that
+   * one may fail. Returns false if the volume is then no longer attached. The configuration key `attach` continues to apply to the volume
+   * unless `isAsked` is true.
    */
   private async leave(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<boolean> {
     for (let other = this.leaving.get(volume); other !== undefined; other = this.leaving.get(volume)) await other.catch(() => undefined);
@@ -387,7 +391,8 @@ export class Attachments {
     }
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // Requests in flight must be abandoned; otherwise the server could execute them later and overwrite data from the next attachment.
+    // Requests in flight must be abandoned; otherwise the server could execute them later and overwrite data that the next attachment has
+    // written.
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
@@ -401,7 +406,8 @@ export class Attachments {
   }
 
   /**
-   * Sends CLOSE to the server. If the server is unreachable, CLOSE is sent when a path is up again, and the detach does not wait for that.
+   * Sends CLOSE to the server. If the server is unreachable, CLOSE is sent when a path is up again, and the detach does not wait until
+   * then.
    */
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);

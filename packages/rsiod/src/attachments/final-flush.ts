@@ -14,7 +14,10 @@ import type { Volume } from '../volumes/volume.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-/** Waits for a volume's I/O to complete, then flushes the volume. Throws E_TIMEOUT, or E_VOLUME if the flush fails. */
+/**
+ * Waits for a volume's I/O to complete, then flushes the volume. Throws E_TIMEOUT if one of the two steps takes too long, and E_VOLUME if
+ * the flush fails.
+ */
 export async function flushForLast(volume: Volume, label: string, clock: Clock): Promise<void> {
   await withinDetachWait(`finish the I/O of ${label}`, clock, (done) => volume.onIdle(done));
   if (volume.readonly) return;
@@ -60,8 +63,8 @@ export function lossByForce(users: readonly string[], unflushedBytes: number, se
 }
 
 /**
- * Resolves with the reason why the daemon does not stop without force: it names the volumes in use and their users. Resolves with null if
- * no volume is in use.
+ * Resolves with the reason why the daemon does not stop without force: a text that names the volumes in use and their users. Resolves with
+ * null if no volume is in use.
  */
 export async function whyInUse(attached: readonly FrontendVolume[], frontends: Frontends): Promise<string | null> {
   const volumes = [...attached, ...frontends.leftVolumes];

@@ -1,7 +1,7 @@
-// Bounds of rsiod's attachments/ folder. Units are in the names. The relations of these bounds to those of other folders are asserted in
+// Bounds of rsiod's attachments/ folder. Units are in the names. How these bounds relate to the bounds of other folders is asserted in
 // src/limits.ts.
 
-/** How long the client waits for the server when it attaches a volume, and in each step when it detaches one. */
+/** How long the client waits for the server during an attach, and during each step of a detach. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
 /** Time for flushing and closing all volumes when the daemon stops; STOP_VOLUME_MS is added for each volume. */
@@ -24,7 +24,7 @@ export const RESTORE_RETRY_MS = 5_000;
 export const DETACHED_KEPT_MAX = 16_384;
 
 /**
- * If a replay log has data older than LOG_FLUSH_AGE_MS, rsiod flushes it; rsiod checks the age every LOG_LOOK_MS. The sum of
+ * If a replay log contains data older than LOG_FLUSH_AGE_MS, rsiod flushes that log. The age is checked every LOG_LOOK_MS. The sum of
  * LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.
  */
 export const LOG_FLUSH_AGE_MS = 4_000;
@@ -33,7 +33,7 @@ export const LOG_LOOK_MS = 500;
 export const REPLAY_SLABS_POOLED_MAX = 128;
 
 /**
- * Before a restart that keeps the devices, rsiod waits this long for I/O in flight and for the last flush. Requests that do not complete
- * within this time are executed again by the next process.
+ * Before a restart that keeps the devices, rsiod waits at most this long for I/O in flight and for the last flush. Requests that do not
+ * complete within this time are executed again by the next process.
  */
 export const HAND_OVER_WAIT_MS = 3_000;

@@ -24,7 +24,7 @@ export interface Offer {
 /** An offer with the facts that decide from which server the volume is attached. */
 export interface HeldOffer extends Offer {
   readonly serverid: number;
-  /** True if the server offers the volume read-only, so that it cannot conflict with other servers. */
+  /** True if the server offers the volume read-only. Such an offer cannot conflict with the offers of other servers. */
   readonly readonly: boolean;
   readonly holders: readonly Holder[];
 }
@@ -82,8 +82,9 @@ export function partsOf(name: string): { readonly namespace: string | null; read
 }
 
 /**
- * Returns the volume that a name such as `oracle`, `osl:oracle` or `osl:oracle@0` means, among the volumes of `server` or, if `server` is
- * null, of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME, and E_AMBIGUOUS with the candidates.
+ * Returns the volume that is meant by a name such as `oracle`, `osl:oracle` or `osl:oracle@0`. Only volumes of `server` are considered; if
+ * `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME if no volume fits the name,
+ * and E_AMBIGUOUS, with a list of candidates, if several volumes fit.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
@@ -125,10 +126,10 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
 
 /**
  * Chooses, among the servers in `choice`, the server from which a volume is attached. If a client holds the volume at one server, that
- * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. If no client holds the volume,
- * the connected server with the lowest serverid is chosen, so that all clients choose the same one. `all` holds every offer, including
- * those from servers that are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is unreachable
- * or not in `choice`, and E_NO_PATH if no server is reachable.
+ * server is chosen, because no other server sees the holder's unsynced writes or decides about the hold. If no client holds the volume, the
+ * connected server with the lowest serverid is chosen, so that all clients choose the same one. `all` contains every offer, including those
+ * from servers that are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is unreachable or not
+ * in `choice`, and E_NO_PATH if no server is reachable.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;

@@ -72,7 +72,10 @@ const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBy
   logTotalBytes: ['log-total', size],
 };
 
-/** Returns all differences in the order of the file. A new or removed section counts as one difference. */
+/**
+ * Returns all differences in the order of the file, except that removed sections come after the other sections of the same type. A new or
+ * removed section counts as one difference.
+ */
 export function configChanges(before: RscltConfig, after: RscltConfig): ConfigChange[] {
   return [
     ...valueChanges('defaults', DEFAULTS, before, after),
@@ -91,10 +94,7 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
   ];
 }
 
-/**
- * True if a namespace can keep its sessions under the new configuration, because both configurations log in as the same node to the same
- * namespace.
- */
+/** True if the namespace, its id and the node name are the same in both configurations. The namespace can then keep its sessions. */
 export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
   return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;
 }

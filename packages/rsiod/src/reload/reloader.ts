@@ -1,6 +1,6 @@
-// Reloads the configuration while the daemon is running, either completely or not at all. A reload and a refusal both produce events and
-// log lines. The differences that cannot be applied at runtime are identified by config-changes.ts; the daemon applies the others.
-// Invariant: if `reloadConfig` throws, the configuration is unchanged.
+// Reloads the configuration while the daemon is running. A new configuration is applied either completely or not at all. A reload and a
+// refusal both produce events and log lines. The differences that cannot be applied at runtime are identified by config-changes.ts; the
+// daemon applies the others. Invariant: if `reloadConfig` throws, the configuration is unchanged.
 
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -16,7 +16,7 @@ export interface ReloaderPorts {
   readonly config: () => RscltConfig;
   /** Returns the labels of the attached volumes in a namespace. */
   readonly inUse: (namespace: string) => readonly string[];
-  /** Returns the servers whose volumes are attached but that the client could no longer reach with the next configuration. */
+  /** Returns the servers that have attached volumes and that the client could no longer reach with the next configuration. */
   readonly lostBy: (next: RscltConfig) => readonly { readonly namespace: string; readonly server: string }[];
   /** Returns other reasons to refuse the next configuration, each with a remedy. */
   readonly obstacles: (next: RscltConfig) => readonly string[];
@@ -26,8 +26,8 @@ export interface ReloaderPorts {
 }
 
 /**
- * Reloads the configuration and returns a text for each change. Throws the errors of reading the file, such as E_CONFIG, and E_IN_USE if a
- * change is not possible now.
+ * Reloads the configuration and returns a text for each change. Throws E_IN_USE if a change is not possible now, and the errors of reading
+ * the file, such as E_CONFIG.
  */
 export function reloadConfig(ports: ReloaderPorts): string[] {
   const { file, log, note } = ports;

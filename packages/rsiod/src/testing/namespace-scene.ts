@@ -78,7 +78,9 @@ export class NamespaceScene {
     return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
   }
 
-  /** Makes the server change its list and announce the change on one path. The client then requests the list on a path that it chooses. */
+  /**
+   * Makes the server change its list and announce the change on one path. The client then requests the list on a path of its own choice.
+   */
   list(names: readonly string[]): void {
     this.server.interfaces = named(names);
     this.server.generation++;
