@@ -1,6 +1,6 @@
-// Finds the command that an rsconfig command line calls, and checks that the options and operands fit this command. The parser does not
-// call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing is silently
-// ignored.
+// Finds the command that the user has called, and checks that the options and operands on the command line fit this command. The parser
+// does not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing is
+// silently ignored.
 
 import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
 import { assert } from '@rsio/common/lib/assert';
@@ -30,7 +30,7 @@ export interface Chosen {
 /** Throws E_USAGE. */
 export function commandOf(values: OptionValues, positionals: readonly string[]): Chosen {
   const { command, words } = chosenBy(values, positionals);
-  // Options that are not in the table, such as --root, are common to all programs and are not checked here.
+  // Options that are not in OPTIONS, such as --root, are common to all programs and are not checked here.
   for (const name of Object.keys(OPTIONS)) {
     if (values[name] !== undefined && modeOf(name) === undefined && !Object.hasOwn(command.options, name)) throw strayOption(name);
   }

@@ -157,7 +157,7 @@ export class ClientDaemon {
 
   /**
    * Called before another process replaces this one. Stops taking requests, completes the requests under way, and flushes as many volumes
-   * as possible within HAND_OVER_WAIT_MS. The next process executes the remaining requests again. Nothing is detached.
+   * as possible within HAND_OVER_WAIT_MS. Requests that are still incomplete are executed again by the next process. Nothing is detached.
    */
   async handOver(): Promise<void> {
     const { clock, log } = this.options;
@@ -344,7 +344,10 @@ export class ClientDaemon {
     return new Frontends([devices, nbd]);
   }
 
-  /** Waits until every path has been tried and every connected server has sent its list, but at most FIRST_CONTACT_WAIT_MS. */
+  /**
+   * Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list of volumes and
+   * interfaces.
+   */
   private async firstContact(): Promise<void> {
     const { clock } = this.options;
     const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;

@@ -1,7 +1,7 @@
 // Defines the type of an rsconfig command (name, options, operands, help and action) and the context that its action receives. The table in
 // command-table.ts lists all commands; the parser (args.ts), the help (help.ts) and the bash completion use this table. To call the daemon,
-// to read stdin and to print, a command uses functions of the context, which tests can replace. Invariant: a command receives only the
-// options that it declares, and each value has the type that belongs to the option's kind.
+// to read stdin and to print, a command uses functions of the context. Tests can replace these functions. Invariant: a command receives
+// only the options that it declares, and each value has the type that belongs to the option's kind.
 
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
@@ -14,8 +14,8 @@ import type { WaitingPorts } from './waiting.ts';
 
 export interface OptionSpec {
   /**
-   * `flag`: present or absent; `count`: the number of occurrences; `text`: one value; `list`: one value for each occurrence; `wait`: an
-   * optional duration (`--wait` or `--wait=5m`).
+   * `flag`: present or absent; `count`: the number of occurrences; `text`: one value; `list`: one value for each occurrence; `wait`: a
+   * duration that may be omitted (`--wait` or `--wait=5m`).
    */
   readonly kind: 'flag' | 'count' | 'text' | 'list' | 'wait';
   readonly short?: string;
@@ -145,7 +145,7 @@ export function listed(words: readonly string[], last: 'and' | 'or'): string {
 }
 
 export interface CommandContext {
-  /** Calls the daemon. The default time-out is long enough for a measurement; a command that must not wait that long sets `timeoutMs`. */
+  /** Calls the daemon. The default time-out is long enough for measuring paths; a command that must not wait that long sets `timeoutMs`. */
   readonly call: <M extends ControlMethodName>(
     method: M,
     params: ControlMethods[M]['params'],

@@ -4,7 +4,7 @@
 import { type Command, type CommandCall, type OptionSpec, shownCall } from './command.ts';
 
 const FRAME_OPTIONS = ['--root', '--help', '--version'];
-/** Shell filter that passes only names whose characters are valid in the configuration file and in volume names. */
+/** Shell filter that passes a name only if each of its characters is permitted in names of the configuration file or in volume names. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
 export function bashCompletion(commands: readonly Command[]): string {

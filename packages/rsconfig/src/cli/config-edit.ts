@@ -1,8 +1,8 @@
 // Reads, edits and saves the client's configuration file on behalf of the commands. If another program saves the file between reading and
 // saving, the edit is made again in the new content. After saving, rsconfig reports the errors that the file already contained before the
-// edit. If the file has no errors, rsconfig makes rsiod reload the file, or reports that rsiod still uses its old configuration. The edits
-// themselves are made by rscltcfg-edit.ts, and the file is read and written by config-file.ts. Each command words its own messages about
-// the change.
+// edit. If the file has no errors and --reload is given, rsconfig makes rsiod reload the file. Without --reload, rsconfig reports that
+// rsiod still uses its old configuration. The edits themselves are made by rscltcfg-edit.ts, and the file is read and written by
+// config-file.ts. Each command supplies the text that reports its own change.
 
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
@@ -35,14 +35,14 @@ export async function changeConfig(
 }
 
 /**
- * Converts configuration keys to the format that the functions of rscltcfg-edit.ts expect. A null value means that the command line does
- * not give the key, so the key is omitted.
+ * Converts configuration keys to the format that the functions of rscltcfg-edit.ts expect. A null value means that the command line
+ * contains no value for the key, so the key is omitted.
  */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
 }
 
-/** Makes the daemon reload its file; prints a line for each change that it applied. */
+/** Makes the daemon reload its file; prints a line for each change that the daemon has applied. */
 export async function reloadDaemon(context: CommandContext): Promise<void> {
   const { applied } = await context.call('reload', {});
   for (const sentence of applied) context.out(`${escapeControls(sentence)}\n`);

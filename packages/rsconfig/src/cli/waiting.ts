@@ -17,7 +17,7 @@ export interface WaitingPorts {
 
 export interface Poll<T> {
   readonly value: T;
-  /** One message for each thing that the command still waits for; empty when nothing is left. */
+  /** One message for each thing that the command still waits for; an empty list ends the wait. */
   readonly waitsFor: readonly string[];
 }
 
@@ -77,7 +77,7 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
 
 /**
  * Returns the message for stderr after a wait that timed out or was interrupted. `kept` is the part of the message that says what remains
- * unchanged.
+ * in effect, such as `rsiod keeps trying`.
  */
 export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'

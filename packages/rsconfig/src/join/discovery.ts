@@ -1,6 +1,6 @@
-// Finds the servers that `join` tries. If the given host answers exploration, `join` tries every server of the host's namespace that
-// answers exploration. If the host does not answer, `join` tries only the server that accepts a login at the host's address. Each path is
-// proved later, in trial.ts. Invariant: no content of a discovery datagram counts as proved.
+// Finds the servers that `join` tries. If the given host answers exploration, `join` tries the server on that host and every other server
+// of the same namespace that answers. If the host does not answer, `join` tries only the server that accepts a login at the host's address.
+// Each path is proved later, in trial.ts. Invariant: no content of a discovery datagram counts as proved.
 
 import { isIPv6 } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';

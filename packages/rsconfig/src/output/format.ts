@@ -212,7 +212,10 @@ function threeDigits(position: number): string {
 const GAP = '  ';
 const RIGHT = '>';
 
-/** Returns the heading, then a line for each row. A heading that starts with `>` (which is not printed) aligns its column to the right. */
+/**
+ * Returns the heading, then a line for each row. If a heading starts with `>`, its column is aligned to the right; the `>` itself is not
+ * printed.
+ */
 export function alignColumns(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const isRight = headings.map((heading) => heading.startsWith(RIGHT));
   const shown = headings.map((heading, column) => (isRight[column] === true ? heading.slice(RIGHT.length) : heading));

@@ -106,7 +106,7 @@ export class AttachedList<V extends Attached> {
     this.timer = null;
     const nowMs = this.ports.clock.monotonicMs();
     await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
-      // Skip a volume that is already being attached, or that is no longer awaited.
+      // A volume is skipped if it is already being attached, or if it is no longer awaited.
       if (one.underWay !== null || !this.waiting.includes(one)) return;
       const { server, reason } = this.look(one);
       if (reason !== null) this.wait(one, reason);
@@ -179,7 +179,7 @@ export class AttachedList<V extends Attached> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server);
-    // During this attempt, the administrator has detached the volume; that command is waiting for the attempt to end.
+    // During this attempt, the administrator has detached the volume; the detach command is waiting for the attempt to end.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
@@ -195,8 +195,8 @@ export class AttachedList<V extends Attached> {
   }
 
   /**
-   * Reports a reason only if it differs from the previous one. That the server is unreachable is not reported here, because its paths
-   * already report it.
+   * Reports a reason only if it differs from the previous one. Nothing is reported here about an unreachable server, because the paths to
+   * that server already report it.
    */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;

@@ -161,7 +161,7 @@ export class Attachments {
     return await severalAtOnce(wanted, VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
   }
 
-  /** Returns the labels of the volumes in a namespace that are attached or are being attached or detached. */
+  /** Returns the labels of the volumes in a namespace that are attached, being attached or being detached. */
   inUse(namespace: string): string[] {
     const opening = [...this.opening.keys()].map((key) => key.slice(0, key.lastIndexOf(' ')));
     const labels = [...this.volumes.filter((volume) => volume.namespace === namespace).map(labelOf), ...opening];
@@ -219,7 +219,7 @@ export class Attachments {
     }
   }
 
-  /** Resolves with the reason why a server has the volume but cannot offer it; null if no server reports such a reason. */
+  /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports such a reason. */
   private async whyMissing(name: string, server: string | null): Promise<string | null> {
     const parts = partsOf(name);
     if (parts === null) return null;
@@ -350,8 +350,8 @@ export class Attachments {
 
   /**
    * Detaches a volume. If another request is already detaching the volume, this request first waits until that one has ended, because that
-   * one may fail. Returns false if the volume is then no longer attached. The configuration key `attach` continues to apply to the volume
-   * unless `isAsked` is true.
+   * one may fail. Returns false if the volume is no longer attached after this wait. The configuration key `attach` continues to apply to
+   * the volume unless `isAsked` is true.
    */
   private async leave(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<boolean> {
     for (let other = this.leaving.get(volume); other !== undefined; other = this.leaving.get(volume)) await other.catch(() => undefined);

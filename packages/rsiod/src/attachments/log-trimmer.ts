@@ -41,7 +41,7 @@ export class LogTrimmer {
   private wake(): void {
     if (this.isWoken) return;
     this.isWoken = true;
-    // The flush is deferred, because it must not begin while the answer that triggered it is still being handled.
+    // The flush is deferred, because it must not begin while the answer that triggered the flush is still being handled.
     this.clock.soon(() => {
       this.isWoken = false;
       this.flushLargest();
@@ -56,8 +56,8 @@ export class LogTrimmer {
   }
 
   private lookLater(): void {
-    // A running timer is kept even after everything has been flushed, because starting a new timer for each write after a FUA or a FLUSH
-    // would slow I/O down.
+    // A running timer is kept even after everything has been flushed, because starting a new timer for the first write after every FUA or
+    // FLUSH would slow I/O down.
     if (this.looking !== null) return;
     this.looking = this.clock.after(LOG_LOOK_MS, () => {
       this.looking = null;

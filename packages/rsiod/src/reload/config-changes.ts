@@ -1,5 +1,5 @@
-// Describes the differences between the current configuration and a new one, and the reasons why some of them cannot be applied at runtime.
-// The other differences are applied by the daemon. Invariant: no text contains a secret key.
+// Describes the differences between the current configuration and a new one, and gives the reasons why a difference cannot be applied at
+// runtime. The daemon itself applies the differences. Invariant: no text contains a secret key.
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
@@ -19,7 +19,10 @@ export interface ConfigChange {
   readonly to: string;
 }
 
-/** For each key in one kind of section: its displayed name, and a function that prints its value, or null if the value is secret. */
+/**
+ * For each key in one kind of section: the key's displayed name, and a function that prints the key's value, or null if the value is
+ * secret.
+ */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
@@ -94,7 +97,9 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
   ];
 }
 
-/** True if the namespace, its id and the node name are the same in both configurations. The namespace can then keep its sessions. */
+/**
+ * True if both configurations have the same name and id of the namespace, and the same node name. The namespace can then keep its sessions.
+ */
 export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
   return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;
 }

@@ -32,7 +32,7 @@ path is not up in time.`,
   },
 });
 
-/** Returns true if every path is up within `limitMs`. */
+/** Returns true if every path comes up within `limitMs`. */
 export async function pathsUp(context: CommandContext, limitMs: number): Promise<boolean> {
   const poll = async (): Promise<Poll<null>> => ({ value: null, waitsFor: pathsMissing(await context.call('status', {})) });
   const { how, last } = await waitUntil(context, limitMs, poll);
@@ -74,7 +74,7 @@ code is 1 if a path is not up in time.`,
         return { value: pid, waitsFor: [`process ${pid} to end`] };
       } catch (thrown) {
         const { code, message } = toRsError(thrown);
-        // After one process has exited and before the next is ready, nothing answers, but the keeper still holds the pid file.
+        // After the old process has exited and before the new one is ready, nothing answers, but the keeper still holds the pid file.
         hasGap ||= code === 'E_RESET' || (code === 'E_NOT_RUNNING' && pidFileHolder(context.paths.pidFile) !== null);
         if (askedPid === null && !hasGap) throw thrown;
         return { value: 0, waitsFor: [`rsiod to answer (${message})`] };

@@ -41,7 +41,7 @@ answer.`,
 interface ExploreHereOptions {
   readonly hosts: readonly string[];
   readonly port: number;
-  /** Addresses of the interfaces from which the command explores; if the list is empty, it uses all interfaces. */
+  /** Addresses of the interfaces from which the command explores; an empty list means all interfaces. */
   readonly addresses: readonly string[];
   readonly namespacekey: string | null;
   readonly json: boolean;

@@ -95,7 +95,7 @@ export function stderrColumns(): (() => number) | null {
   return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
-/** The first of LC_ALL, LC_CTYPE and LANG that is set and not empty names the locale; the C library follows the same rule. */
+/** The locale is named by the first of LC_ALL, LC_CTYPE and LANG that is set and not empty; the C library follows the same rule. */
 export function isUnicodeLocale(env: Readonly<Record<string, string | undefined>>): boolean {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '');
   return /utf-?8/i.test(locale ?? '');

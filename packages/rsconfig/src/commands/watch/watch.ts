@@ -1,6 +1,6 @@
-// Implements `watch`: takes a snapshot of the daemon each second and shows what has changed, until the user stops it or --count is reached.
-// The rates are computed by watch-sample.ts, the lines are made by watch-picture.ts, and watch-screen.ts writes them. Invariant: however
-// `watch` ends, the screen is closed before anything else is printed.
+// Implements `watch`: takes a snapshot of the daemon each second and shows what has changed, until the user stops the command or --count is
+// reached. The rates are computed by watch-sample.ts, the lines are made by watch-picture.ts, and watch-screen.ts writes them. Invariant:
+// however `watch` ends, the screen is closed before anything else is printed.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type CommandContext, defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';

@@ -1,6 +1,6 @@
 // Checks that the server at the end of each path is an RSIO server of this namespace, accepts this node's key, and has a serverid that no
-// other server has. Paths on which nothing answers are reported by reach.ts. Invariant: a failure is reported once per server, not once per
-// path, if the server has identified itself or has refused the namespace.
+// other server has. Paths on which nothing answers are reported by reach.ts. Invariant: if a server has identified itself or has refused
+// the namespace, each of its failures is reported once, not once per path.
 
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
@@ -12,8 +12,8 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A server that refuses the namespace has not identified itself, so its instance is unknown. The refusal message replaces the instance
-    // here, so that the failure is reported only once.
+    // A server that refuses the namespace has not identified itself, so its instance is unknown. Here, the message of the refusal stands in
+    // for the instance, so that the failure is reported only once.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!reported.has(key)) failed(findings, facts, path);

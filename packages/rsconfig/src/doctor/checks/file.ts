@@ -1,5 +1,5 @@
-// Checks the configuration file: it exists, is readable and has no faults, and other users can neither read nor change it. Other checks
-// examine whether the content of the file fits this machine.
+// Checks the configuration file. The file must exist, be readable and have no faults, and other users must not be able to read or change
+// it. Other checks examine whether the content of the file fits this machine.
 
 import { plural } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../facts/facts.ts';

@@ -1,7 +1,7 @@
 // Checks which network cards send and receive the traffic of each path, using the kernel's routes and the cards' byte counters during a
 // short burst of data. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer ARP requests for
-// either address; the remedy binds each address to its card. Invariant: if a path was measured, the check uses the measured card and not
-// the card in the routing table.
+// either address; the remedy binds each address to its card. Invariant: if a path was measured, the check uses the card that the
+// measurement has found, not the card in the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';

@@ -1,5 +1,5 @@
 // Types of the facts about the file, the machine, each tried path and the daemon. The facts are collected by gather.ts and judged by the
-// files in checks/. Invariant: facts are plain data; an unknown fact is null, and checks ignore it.
+// files in checks/. Invariant: facts are plain data; an unknown fact is null, and checks ignore unknown facts.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
@@ -125,7 +125,7 @@ export interface DaemonFacts {
 }
 
 export interface SystemFacts {
-  /** The installed NBD programs, among those that doctor looks for. */
+  /** Those of the usual NBD programs that are installed. */
   readonly programs: readonly string[];
   /** True if the kernel has NBD block devices. */
   readonly hasKernelNbd: boolean;

@@ -92,7 +92,7 @@ function rightsOf(path: string): Pick<FileFacts, 'mode' | 'modifiedMs'> {
   }
 }
 
-/** Returns the problems in the file, which the configuration reader lists in the context of its error. */
+/** Returns the problems in the file. The configuration reader puts a list of them into the context of the error that it throws. */
 function problemsIn({ problems }: Readonly<Record<string, unknown>>): Problems | null {
   return Array.isArray(problems) ? (problems as Problems) : null;
 }

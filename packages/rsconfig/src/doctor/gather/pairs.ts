@@ -54,8 +54,8 @@ export function configuredPairs(config: RscltConfig, locals: readonly Local[]): 
 }
 
 /**
- * Returns pairs that lead to server interfaces to which no path has been tried yet. The servers listed these interfaces when they answered
- * on the paths in `tried`.
+ * Returns the pairs whose server interface is on none of the paths in `tried`. The servers listed these interfaces when they answered on
+ * those paths.
  */
 export function learnedPairs(config: RscltConfig, locals: readonly Local[], tried: readonly PathFacts[]): Pairs {
   const all = config.namespaces
