@@ -71,8 +71,8 @@ export class AttachedList<V extends Attached> {
   /** True if a volume has left the list of awaited volumes since the file was last written. */
   private hasChanged = false;
   /**
-   * Content of the file when the daemon began to stop. Volumes that the daemon detaches while it stops must not count as detached by the
-   * administrator.
+   * Content of the file from the moment when the daemon begins to stop; null before that moment. Volumes that the daemon detaches while it
+   * stops must not count as detached by the administrator.
    */
   private atEnd: AttachedContent | null = null;
 
@@ -127,7 +127,8 @@ export class AttachedList<V extends Attached> {
   /** If a volume is still awaited, detaching it means that it will not be reattached. */
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
-    // Given names are handled one at a time, because several names may mean the same volume and each name must get its own outcome.
+    // The names in `names` are handled one at a time, because several names may mean the same volume and each name must get its own
+    // outcome.
     const outcomes = await severalAtOnce(names.length > 0 ? names : all(), names.length > 0 ? 1 : VOLUMES_AT_ONCE, (name) =>
       this.detachOne(name, force),
     );

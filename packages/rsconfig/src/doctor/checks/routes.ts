@@ -1,7 +1,7 @@
-// Checks which network cards send and receive the traffic of each path, using the kernel's routes and the cards' byte counters during a
-// short burst of data. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer ARP requests for
-// either address; the remedy binds each address to its card. Invariant: if a path was measured, the check uses the card that the
-// measurement has found, not the card in the routing table.
+// Checks which network cards send and receive the traffic of each path. The check uses the kernel's routes and, during a short burst of
+// data, the byte counters of the cards. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer
+// ARP requests for either address; the remedy binds each address to its card. Invariant: if a path was measured, the check uses the card
+// that the measurement has found, not the card in the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
@@ -107,7 +107,8 @@ function arrivalFinding(findings: FindingList, { path, own }: Way): void {
 }
 
 /**
- * Returns the configured addresses in the subnet of the path's local address if they are on at least two cards; otherwise an empty list.
+ * Returns the configured addresses in the subnet of the path's local address if these addresses are on at least two cards; otherwise an
+ * empty list.
  */
 function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): MachineInterface[] {
   const near = (file.config?.interfaces ?? []).flatMap(({ address }) => {

@@ -138,8 +138,8 @@ export function deadMounts({ file, devDir, attached }: DeadMountPorts): DeadMoun
     const loop = LOOP.exec(device)?.[1];
     const backing = loop === undefined ? null : file(`/sys/block/${loop}/loop/backing_file`);
     if (backing === null) return false;
-    // After a raw device has been removed, the kernel shows `/` as the backing file of its loop device, because that file is then the root
-    // of a separate file system.
+    // After a raw device has been removed, the kernel shows `/` as the backing file of the loop device above it, because the raw device is
+    // then the root of a separate file system.
     if (backing === '/') return true;
     const place = backing.replace(/ \(deleted\)$/, '');
     return place.startsWith(`${devDir}/av`) && (place !== backing || !attached.includes(place));
