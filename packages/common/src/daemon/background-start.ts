@@ -28,7 +28,7 @@ export interface BackgroundStart {
   readonly program: string;
   /** Path of the program, followed by its arguments. The program inherits the channel to this process as file descriptor STARTER_FD. */
   readonly command: readonly string[];
-  /** Called with each warning from the child. A warning is a sentence. */
+  /** Called with each warning from the child. */
   readonly note: (sentence: string) => void;
 }
 

@@ -17,7 +17,7 @@ export interface Daemon {
   /** Reports that the daemon is ready, so that the shell prompt returns. Further calls do nothing. */
   ready(): void;
   /**
-   * Writes a sentence to the terminal from which the daemon was started. After `ready`, a daemon in the background has no terminal and must
+   * Writes a message to the terminal from which the daemon was started. After `ready`, a daemon in the background has no terminal and must
    * use the log.
    */
   warn(sentence: string): void;

@@ -43,7 +43,7 @@ export interface LogOptions {
   readonly level?: LogLevel;
   /** Called with each formatted line, without a line end. Used in the foreground. */
   readonly copy?: ((line: string) => void) | undefined;
-  /** Called once, with a sentence, if the log file cannot be written. By default, the sentence is written to stderr. */
+  /** Called once, with a message, if the log file cannot be written. By default, the message is written to stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
 }

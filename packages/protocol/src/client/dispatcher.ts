@@ -170,7 +170,7 @@ export class Dispatcher {
     }
   }
 
-  /** Lets the attachments send one request each, in turn, until the slots, the window or the paths have no more room. */
+  /** Lets the attachments take turns, with one request per turn, until no slot is free, the window is full, or no path has room. */
   private sendData(paths: readonly Path[]): void {
     const count = this.attachments.length;
     let idle = 0;

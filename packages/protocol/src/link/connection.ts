@@ -13,7 +13,7 @@ export interface ConnectionEvents {
   frame(header: Header, body: Buffer, offset: number): void;
   /** Called after all frames of one receive event have been passed on; the owner should then flush its output. */
   received(): void;
-  /** Called when a send has completed, so that there may be room for more output. */
+  /** Called when a send has completed; there may now be room for more output. */
   drained(): void;
   /** Called once, whichever side ended the connection. */
   closed(reason: string): void;

@@ -8,7 +8,7 @@ export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' |
 export interface InterfaceEvent {
   readonly address: string;
   readonly change: InterfaceChange;
-  /** Human-readable sentence that describes the change. */
+  /** Text that describes the change for people. */
   readonly sentence: string;
 }
 

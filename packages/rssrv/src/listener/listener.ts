@@ -50,7 +50,7 @@ export interface ListenerOptions {
   readonly foreground: boolean;
   /** True if rssrv was started with --test, so that volumes may have `test-...` keys. */
   readonly mayInjectFaults: boolean;
-  /** Shows a sentence to the administrator who started the daemon. */
+  /** Shows a message to the administrator who started the daemon. */
   readonly warn: (sentence: string) => void;
 }
 

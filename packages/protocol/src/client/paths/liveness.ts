@@ -76,8 +76,8 @@ export class Liveness {
 
   /**
    * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the path may be working while the answers wait for
-   * slow storage. A path becomes suspect only if another path delivers while the first one is silent. The other paths therefore get a PING,
-   * too, because an idle path delivers only PONGs. A suspect path gets PINGs until it answers or dies.
+   * slow storage. A path becomes suspect only if another path delivers while the first one is silent. The other paths therefore get PINGs
+   * as well: an idle path without PINGs delivers nothing. A suspect path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;

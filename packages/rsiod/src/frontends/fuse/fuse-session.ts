@@ -362,9 +362,9 @@ export class FuseSession {
   }
 
   /**
-   * Called when the program that made a request has been interrupted and may want to exit. A request that changes nothing is answered with
-   * EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. No other request is answered early, because the
-   * volume could still execute the request after the program has exited. A write would then overwrite newer data.
+   * Called when the program that made a request has been interrupted and may want to exit. An interrupted request that does not modify the
+   * volume is answered with EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. No other request is answered
+   * early, because the volume could still execute the request after the program has exited. A write would then overwrite newer data.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {

@@ -181,7 +181,7 @@ export class FileBackend implements Backend {
     });
   }
 
-  /** Counts an operation as in progress. The returned function answers the operation and then counts it as ended. */
+  /** Counts an operation as in progress. The returned function reports the result of the operation, and then counts it no longer. */
   private begin(operation: BackendOperation, done: IoDone): IoEnd {
     this.enter();
     return (errno) => this.ended.add(() => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno)));

@@ -1,7 +1,7 @@
 // Detects that the file of a volume has been truncated. If a later write extended the file again, the lost part would read as zeros, and
-// the truncation could no longer be detected. Only a write to the last bytes of the volume could restore the full size, so the size is
-// checked before each such write. A truncated file therefore stays too short until the next check detects the truncation. The module
-// session-volumes.ts handles the result of a check. Invariant: once a backend has found its file truncated, the file counts as truncated
+// the truncation could no longer be detected. Only a write to the last bytes of the volume could extend a truncated file to its full size
+// and so hide the truncation. The size is therefore checked before each such write, and a truncated file stays too short until a check
+// detects the truncation. The module session-volumes.ts handles the result of a check. Invariant: once a backend has found its file truncated, the file counts as truncated
 // until a new backend is opened on the restored file.
 
 import fs from 'node:fs';
