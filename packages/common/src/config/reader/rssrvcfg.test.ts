@@ -205,9 +205,9 @@ describe('wrong keys and values', () => {
     ],
     [
       '[volume v]\npath = /v\nsize = 15gb',
-      /^9 Wrong value "15gb" for size: allowed is a whole number of bytes, optionally followed by k, m, g, t or p/,
+      /^9 Wrong value "15gb" for size: allowed is a size from 512 to 8589934591m: a whole number of bytes, or a whole number with the unit k, m, g, t or p/,
     ],
-    ['[volume v]\npath = /v\nsize = 0', /^9 Wrong value "0" for size: .* from 512 to /],
+    ['[volume v]\npath = /v\nsize = 0', /^9 Wrong value "0" for size: allowed is a size from 512 to /],
     ['[volume v]\npath = v.img', '8 Wrong value "v.img" for path: allowed is an absolute path of at most 4095 bytes'],
     ['[volume v]\npath = /v\nreadonly = true', '9 Wrong value "true" for readonly: allowed is yes or no'],
     ['[volume v]\npath = /v\nblocksize = 1024', '9 Wrong value "1024" for blocksize: allowed is 512 or 4096'],

@@ -45,7 +45,7 @@ export function integer(min: number, max: number): ValueType<number> {
 export const port = integer(1, PORT_MAX);
 
 export function size(minBytes: number, maxBytes: number): ValueType<number> {
-  const allowed = `${SIZE_ALLOWED}, from ${printSize(minBytes)} to ${printSize(maxBytes)}`;
+  const allowed = `a size from ${printSize(minBytes)} to ${printSize(maxBytes)}: ${SIZE_ALLOWED}`;
   return plain('size', allowed, (text) => {
     const sizeBytes = parseSize(text);
     return sizeBytes < minBytes || sizeBytes > maxBytes ? refuse('size', text, allowed) : sizeBytes;
@@ -53,7 +53,7 @@ export function size(minBytes: number, maxBytes: number): ValueType<number> {
 }
 
 export function duration(minMs: number, maxMs: number): ValueType<number> {
-  const allowed = `${DURATION_ALLOWED}, from ${printDuration(minMs)} to ${printDuration(maxMs)}`;
+  const allowed = `a time from ${printDuration(minMs)} to ${printDuration(maxMs)}: ${DURATION_ALLOWED}`;
   return plain('duration', allowed, (text) => {
     const durationMs = parseDuration(text);
     return durationMs < minMs || durationMs > maxMs ? refuse('duration', text, allowed) : durationMs;
