@@ -30,7 +30,7 @@ export const JOIN = defineCommand({
 [--serverkey-file F] [--label L] [--no-start]`,
   summary: 'makes this machine a client of the servers at HOST',
   details: `Asks HOST for its namespace and interfaces, and logs in over every matching pair
-of interfaces. Writes the pairs that work to rscltcfg, starts rsiod or makes a
+of interfaces. Writes the working pairs to rscltcfg, starts rsiod or makes a
 running rsiod reload rscltcfg, and shows the paths. For each address that cannot
 be used, shows the reason. Keeps the existing entries of rscltcfg. If rscltcfg
 already has the namespace, the command adds only the missing entries. If HOST

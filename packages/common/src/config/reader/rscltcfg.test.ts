@@ -210,7 +210,7 @@ describe('wrong keys and values', () => {
     ['protocol = sctp', '5 Wrong value "sctp" for protocol: allowed is tcp'],
     [
       '[server s]\naddress = 10.0.0.1/24',
-      '6 Wrong value "10.0.0.1/24" for address: allowed is the IPv4 address, or the IPv6 address without a zone, of a single host',
+      '6 Wrong value "10.0.0.1/24" for address: allowed is the IPv4 address or the IPv6 address (no zone) of a single host',
     ],
     ['[server s]\naddress = big-9', /^6 Wrong value "big-9" for address/],
     ['[server s]\nport = 1', /^5 No address in \[server s\]/],

@@ -201,7 +201,7 @@ describe('wrong keys and values', () => {
     ],
     [
       '[interface x]\nport = 1',
-      '7 No address in [interface x]: add "address = ..." (the IPv4 address, or the IPv6 address without a zone, of a single host, optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128))',
+      '7 No address in [interface x]: add "address = ..." (the IPv4 address or the IPv6 address (no zone) of a single host, optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128))',
     ],
     [
       '[volume v]\npath = /v\nsize = 15gb',

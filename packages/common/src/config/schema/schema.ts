@@ -105,7 +105,7 @@ const HELP = {
   suspect: 'How long a path may be silent before its requests are sent again on other paths; must be less than heartbeat',
   dead: 'How long a path may be silent before rsiod closes and reconnects it; must be more than twice the heartbeat',
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
-  logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: every write is written through)',
+  logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: writes go straight to storage)',
 } as const;
 
 const OF_DEFAULTS = 'Inherited from [defaults]';
@@ -122,7 +122,7 @@ export const SCHEMA = {
       keys: {
         namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients have the same number'),
         protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set their own; tcp is the only possible value'),
-        port: withDefault(types.port, String(PORT_DEFAULT), 'Port of the interfaces that do not set their own'),
+        port: withDefault(types.port, String(PORT_DEFAULT), 'Default port of the interfaces'),
         namespacekey: optional(types.keyText, 'Key that signs exploration; clients that sign their requests set the same key'),
         explore: withDefault(
           explore,
@@ -182,14 +182,14 @@ export const SCHEMA = {
           'Universe of the volume; the name of the volume is unique within its universe',
         ),
         clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach the volume'),
-        shared: withDefault(types.yesNo, 'no', 'Whether several clients may write at the same time; if so, every write is written through'),
+        shared: withDefault(types.yesNo, 'no', 'Whether several clients may write at the same time; if so, writes go straight to storage'),
         unlocked: withDefault(
           types.yesNo,
           'no',
           'Whether rssrv serves a file that it cannot lock, because Perl is missing or the file system has no locks',
         ),
         id: optional(types.uuid, 'Identity of the volume; if unset, rssrv generates one at the first start and keeps it'),
-        'take-over': withDefault(types.mayChoice, 'yes', 'Clients that may take the volume over from another client (yes: all; no: none)'),
+        'take-over': withDefault(types.mayChoice, 'yes', 'Clients that may take over the volume from its holder (yes: all; no: none)'),
         'take-over-force': withDefault(
           types.yesNo,
           'no',
@@ -233,7 +233,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: null,
-      help: 'Default values for the namespaces and interfaces that do not set their own',
+      help: 'Default values for namespaces and interfaces without their own',
       keys: {
         protocol: withDefault(protocol, 'tcp', 'Protocol of paths'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of servers'),
@@ -249,7 +249,7 @@ export const SCHEMA = {
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
-          'Total memory for unflushed writes. When it is half full, rsiod flushes the volume that uses the most; when it is full, rsiod writes data through',
+          'Total memory for unflushed writes. When half is used, rsiod flushes the volume that uses most; when all is used, writes go straight to storage',
         ),
         'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
       },

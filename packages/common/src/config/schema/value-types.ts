@@ -94,7 +94,7 @@ export const offOn: ValueType<boolean> = words('boolean', { off: false, on: true
 
 export const name: ValueType<string> = plain('name', NAME_ALLOWED, (text) => parseName(text));
 
-const HOST_ADDRESS_ALLOWED = 'the IPv4 address, or the IPv6 address without a zone, of a single host';
+const HOST_ADDRESS_ALLOWED = 'the IPv4 address or the IPv6 address (no zone) of a single host';
 const HOST_PREFIXED_ALLOWED = `${HOST_ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 
 /** Address to which a client connects. The address must belong to a single host. */

@@ -105,7 +105,7 @@ processes.`,
   options: {
     force: {
       kind: 'flag',
-      help: 'stop even if devices are in use; data that a file system\nhas not yet written is lost, and a warning reports it',
+      help: 'stop even if devices are in use; data that a file system\nhas not yet written is lost, and a warning says so',
     },
   },
   operands: { min: 0, max: 0 },

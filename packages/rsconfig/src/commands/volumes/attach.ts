@@ -39,7 +39,7 @@ unreachable, no server offers the volume, or another client holds it. With
   options: {
     'read-only': { kind: 'flag', help: 'with -a: attach read-only; several clients can do this' },
     server: { kind: 'text', value: 'S', help: 'with -a: if several servers offer NAME, use server S' },
-    'take-over': { kind: 'flag', help: 'with -a NAME: take the volume over from its holder' },
+    'take-over': { kind: 'flag', help: 'with -a NAME: take over the volume from its holder' },
     force: { kind: 'flag', help: 'with -a --take-over: take over even if\nacknowledged writes are lost' },
     wait: WAIT_OPTION,
     json: JSON_OPTION,
