@@ -1,12 +1,11 @@
-// Limits the number of lines that are logged when many volumes report the same change at once, for example when a server with a thousand
-// volumes becomes unreachable. The file notifications.ts contains the texts of reports about individual volumes. Invariant: each report is
-// either written at once, or included in a summary that follows within BATCHED_LINES_MS.
+// Limits the number of log lines when many volumes report the same change at once, for example when a server becomes unreachable.
+// Invariant: each report is either written at once, or included in a summary that follows within BATCHED_LINES_MS.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {
-  /** `written` counts the lines written, at most BATCHED_LINES_NAMED_MAX. `counted` counts the further lines, which are not written. */
+  /** `counted` is the number of further lines, which are not written. */
   written: number;
   counted: number;
   readonly writeCounted: (count: number) => void;
@@ -14,7 +13,7 @@ interface Kind {
 
 export class BatchedLines {
   private readonly clock: Clock;
-  /** Key: the text that the lines of one kind have in common. An entry is removed after BATCHED_LINES_MS. */
+  /** Key: a text that identifies the kind of line. An entry is removed after BATCHED_LINES_MS. */
   private readonly kinds = new Map<string, Kind>();
 
   constructor(clock: Clock) {
@@ -22,8 +21,8 @@ export class BatchedLines {
   }
 
   /**
-   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of each kind. Counts all further lines of that kind, and later calls
-   * `writeCounted` once with their number.
+   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of each kind. Counts further lines of that kind, and later passes
+   * their number to `writeCounted`.
    */
   add(kind: string, write: () => void, writeCounted: (count: number) => void): void {
     let known = this.kinds.get(kind);
@@ -48,7 +47,7 @@ export class BatchedLines {
 export class IncarnationEvents {
   private readonly clock: Clock;
   private readonly report: (server: string, message: string) => void;
-  /** Key: server. Value: labels of the affected volumes, which the next report covers. */
+  /** Key: server. Value: labels of the volumes that the next report names or counts. */
   private readonly volumes = new Map<string, string[]>();
   private timer: Timer | null = null;
 

@@ -1,6 +1,5 @@
 // The methods of rsiod's control socket. Each method passes the request to the module that executes it, or answers with a view from
-// views.ts. The file control-server.ts owns the socket. Invariant: this file decides nothing; each module decides how its own state
-// changes.
+// views.ts. Invariant: this file decides nothing; each module decides how its own state changes.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
@@ -31,7 +30,7 @@ export interface ControlHandlersPorts {
   readonly namespaces: () => readonly Namespace[];
   readonly frontends: Frontends;
   /**
-   * Reloads the configuration and returns one sentence for each change. If the reload fails, this throws an error and leaves the daemon
+   * Reloads the configuration and returns one sentence for each change. If the reload fails, `reload` throws an error and leaves the daemon
    * unchanged.
    */
   readonly reload: () => string[];

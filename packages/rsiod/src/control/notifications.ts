@@ -1,7 +1,6 @@
-// Reports each change in the daemon as an event and as a line in the log. The command `rsconfig events` shows the events. This file only
-// reports changes; other parts of the daemon react to them. The list of events is bounded: when it is full, a new event replaces the oldest
-// one. Invariants: each change is reported once, with the same text in the event and in the log. While attempts to open a path keep
-// failing, only a failure for a new reason is reported. Every other change in a path's state is reported.
+// Reports each change in the daemon as an event and as a line in the log. This file only reports changes; other parts of the daemon react
+// to them. The list of events is bounded: when it is full, a new event replaces the oldest one. Invariants: each change is reported once.
+// While attempts to open a path keep failing, only a failure for a new reason is reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
@@ -37,7 +36,6 @@ export class Notifications {
     });
   }
 
-  /** The last `count` events, oldest first. */
   last(count: number): EventView[] {
     return this.events.last(count);
   }
@@ -47,7 +45,7 @@ export class Notifications {
     this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
   }
 
-  /** Adds an event for a change in a path's state. The file namespace.ts logs the errors of the path. */
+  /** The file namespace.ts logs the errors of paths. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
     const path = `path ${local.name} ${remote.address}/${port}`;
     if (this.pathEvents.isEvent(path, from, to, reason)) this.add(path, from, to, reason);
@@ -60,7 +58,7 @@ export class Notifications {
     this.log.warn(sentence);
   }
 
-  /** Reports a change in a volume's I/O (waiting, abandoned or resumed) or in the volume's storage (failing or working again). */
+  /** Reports that a volume's I/O waits, is abandoned or resumes, or that the volume's storage fails or works again. */
   stalled(volume: Volume, event: VolumeEvent): void {
     const { from, to, sentence } = stallNotification(volume, event, this.clock);
     if (from !== to) this.add(`volume ${labelOf(volume)}`, from, to, sentence);
@@ -133,10 +131,7 @@ function volumeOf({ namespace }: Server, { name, universe }: Attachment): string
   return `volume ${labelOf({ namespace, name, universe })}`;
 }
 
-/**
- * Describes what the client does with writes that the server acknowledged before the new incarnation started. Returns null if all these
- * writes had been flushed.
- */
+/** Describes the writes that the client replays to the new incarnation. Returns null if nothing is replayed. */
 function sentAgain({ phase, log }: Attachment): string | null {
   if (phase !== 'replaying' || log === null) return null;
   const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
@@ -159,8 +154,8 @@ export class EventList {
 
 export class PathEvents {
   /**
-   * Key: a path. Value: the reason why the last attempt to open the path failed. The first failure adds an entry, which is removed when the
-   * path comes up.
+   * Key: a path. Value: the reason why the last attempt to open the path failed. An entry exists from the first failure until the path
+   * comes up.
    */
   private readonly failures = new Map<string, string>();
 

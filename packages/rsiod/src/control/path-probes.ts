@@ -1,7 +1,6 @@
-// The control method `probe` measures the daemon's paths one after the other, on separate connections. The explorer's probe.ts measures a
-// single path. Invariants: probes do not use the daemon's own connections. Only one request is executed at a time, and it is answered
-// before rsconfig stops waiting. Once a server has refused the client's login to a namespace, the remaining probes of that namespace do not
-// log in.
+// The control method `probe` measures the daemon's paths one after the other. Invariants: probes do not use the daemon's own connections.
+// Only one `probe` request is executed at a time. A `probe` request is answered before rsconfig stops waiting. Once a server has refused
+// the client's login to a namespace, the remaining probes of that namespace do not log in.
 
 import { isIP } from 'node:net';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
@@ -18,7 +17,7 @@ import type { Server } from '../network/server.ts';
 type Request = ControlMethods['probe']['params'];
 type Answer = ControlMethods['probe']['result'];
 
-/** Measures one candidate path. The explorer implements this function, and tests replace it. */
+/** Measures one candidate path. */
 export type Probe = (
   candidate: ProbeCandidate,
   login: ProbeLogin | null,

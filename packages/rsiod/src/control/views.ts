@@ -1,6 +1,5 @@
 // Converts the daemon's state to the views that the control methods return, and writes the texts about stalls. The types of the views are
-// defined in common's control/methods.ts. The program rsconfig arranges the views on the screen. Invariant: views only read the daemon's
-// state; they never change it.
+// defined in common's control/methods.ts. Invariant: the functions in this file never change the daemon's state.
 
 import {
   type AttachmentView,
@@ -137,7 +136,7 @@ export function attachmentView(volume: Volume, shown: ShownAs | null, servers: n
   };
 }
 
-/** Returns the reason why the volume's I/O cannot be sent now, or null if it can. */
+/** Returns the reason why the volume's I/O cannot be sent now, or null if I/O can be sent. */
 function waitsFor(volume: Volume): string | null {
   const { attachment, trunk, stall } = volume;
   if (trunk.paths.length === 0) {
@@ -246,7 +245,7 @@ function logView(volume: Volume, clock: Clock): LogView[] {
 
 /**
  * Assigns a number to the remote end of each route. An address from a [server] section gets that section's position in the file. Addresses
- * that servers have reported get the next numbers, in the order of the namespaces and of the routes within each.
+ * that servers have reported get the next numbers.
  */
 function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, number> {
   const positions = new Map<Route, number>();
@@ -266,7 +265,7 @@ function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
-  // While the server reports that it is slow, I/O waits regardless of the stall policy, so there is no deadline to show.
+  // While the server reports that it is slow, I/O has no deadline, because the stall policy does not apply.
   const untilMs = volume.stall.serverMessage === null ? volume.stall.untilMs : null;
   return [
     {

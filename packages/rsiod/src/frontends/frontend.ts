@@ -1,14 +1,12 @@
 // The interface that the daemon needs from every frontend. A frontend gives programs on this machine access to volumes, either through the
-// NBD socket or through devices. The file volumes/frontend-volume.ts defines what a frontend needs from a volume. Invariants: programs can
-// use a volume through a frontend from the call to `show` until `hide` or `drop`; a volume that is in use is never taken away without
-// force.
+// NBD socket or through devices. Invariants: programs can use a volume from the call to `show` until `hide` or `drop`; a volume in use is
+// never taken away without force.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
 
 /** Where programs find a volume. A field is null if the volume is not available in that form. */
 export interface ShownAs {
-  /** The path of the raw device. */
   readonly raw: string | null;
   /** The path of the block device, or an NBD URI. */
   readonly block: string | null;
@@ -35,7 +33,6 @@ export interface Frontend {
   show(volume: FrontendVolume): Promise<void>;
   /** Where programs find the volume; null if this frontend does not show it. */
   shownAs(volume: FrontendVolume): ShownAs | null;
-  /** Called when the volume has grown. */
   grown(volume: FrontendVolume): Promise<void>;
   /** Called when the server's storage has started a new incarnation. */
   incarnationChanged(volume: FrontendVolume): void;
@@ -60,13 +57,13 @@ export interface Frontend {
    * `hide`.
    */
   close(): Promise<void>;
-  /** Called when another process is about to replace this one: the frontend stops taking requests, but removes nothing. */
+  /** Stops taking requests but removes nothing, because another process is about to replace the daemon's process. */
   handOver(): Promise<void>;
   /** Called after all volumes have been hidden. */
   stop(): Promise<void>;
 }
 
-/** Returns the error that is thrown if a volume cannot be taken away because it is in use. */
+/** Returns the error for a volume that cannot be taken away because programs use the volume. */
 export function inUse(users: readonly string[]): RsError {
   return new RsError('E_IN_USE', `It is in use by ${users.join(', ')}: end that first, or use --force`);
 }

@@ -1,6 +1,6 @@
-// Combines all frontends of the daemon into one. The first frontend in the list is the preferred one. It starts first and stops last, and
-// its device is the one that is reported for a volume. Invariant: the daemon shows a volume in all frontends or in none of them, and starts
-// to show it in all of them at the same time.
+// Combines all frontends of the daemon into one. The first frontend in the list starts first and stops last. The daemon reports the device
+// of the first frontend that shows the volume. Invariant: the daemon starts to show a volume in all frontends at the same time, or shows
+// the volume in none.
 
 import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { Frontend, ShownAs } from './frontend.ts';
@@ -64,7 +64,7 @@ export class Frontends implements Frontend {
     );
   }
 
-  /** If this throws, the caller must call `show` again, because some frontends may already have hidden the volume. */
+  /** If `hide` throws, the caller must call `show` again, because some frontends may already have hidden the volume. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     for (const frontend of this.backwards) await frontend.hide(volume, force);
   }

@@ -1,8 +1,7 @@
 // Lists the users of a volume's devices as readable texts. Users are mount points (also in other mount namespaces), stacked devices, swap
-// and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins share its
-// result, because many volumes may be detached at once. Even if /proc does not show all users of a device, the kernel refuses to remove a
-// device that is in use. Invariants: a walk reads only files that the kernel keeps in memory, because it must not cause I/O on rsiod's own
-// devices. The result of a request is never older than the request.
+// and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins share the result
+// of that walk. The list may be incomplete, but the kernel refuses to remove a device that is in use. Invariant: a walk reads only files
+// that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -14,7 +13,7 @@ import { DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
 
 export interface UsedDevices {
   readonly rawFile: string;
-  /** Path such as `/dev/loop3`; null if there is no block device. */
+  /** Path of the loop device, such as `/dev/loop3`; null if there is no block device. */
   readonly loop: string | null;
 }
 
@@ -72,8 +71,7 @@ async function look(): Promise<MachineUse> {
     }
     // The search skips rsiod's own process, because rsiod never opens its own devices.
     if (looked > DEVICE_USERS_LOOKED_MAX || pid === String(process.pid)) continue;
-    // Each event-loop turn examines one process with synchronous calls, because asynchronous calls for each file would cost ten times as
-    // much.
+    // Each event-loop turn examines one process with synchronous calls, because asynchronous calls would cost ten times as much.
     const descriptors = numbersIn(`/proc/${pid}/fd`);
     looked += descriptors.length;
     const files = new Set(descriptors.map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)).filter((target) => target.startsWith('/')));

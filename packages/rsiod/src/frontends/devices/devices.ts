@@ -1,7 +1,7 @@
 // The device frontend shows attached volumes as raw devices (FUSE files) and block devices (loop devices). This file decides which devices
-// a volume gets, and when the devices are created and removed. The file volume-devices.ts creates and removes the devices of one volume,
-// and inherited-devices.ts handles devices that the previous process left behind. Invariants: operations on one volume run one at a time;
-// no two volumes have a device at the same path; a device that is in use is removed only with force.
+// a volume gets, and when the devices are created and removed. The file volume-devices.ts creates and removes the devices. The file
+// inherited-devices.ts handles devices of the previous process. Invariants: operations on one volume run one at a time; no two volumes have
+// a device at the same path; a device that is in use is removed only with force.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -24,14 +24,10 @@ export interface DeviceFrontendPorts {
   readonly log: Log;
   readonly root: string;
   readonly devDir: string;
-  /**
-   * The RUN folder. The source field of each mount contains the path of this folder, so that the daemon can tell its own mounts from those
-   * of other daemons.
-   */
+  /** The RUN folder. The mount table contains this path for each of the daemon's own mounts. */
   readonly runDir: string;
   /** Returns the facts about this machine that determine which devices can be created now. */
   readonly facts: () => DeviceFacts;
-  /** Returns the settings that a volume has in the current configuration. */
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
@@ -48,7 +44,7 @@ export class DeviceFrontend implements Frontend {
   private readonly swaps: SwapWatch;
   private readonly left: InheritedDevices;
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
-  /** Paths that are used by existing devices or by devices that are being created. */
+  /** Paths of the devices that exist or are being created. */
   private readonly claims = new Map<FrontendVolume, DevicePlaces>();
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
@@ -78,7 +74,7 @@ export class DeviceFrontend implements Frontend {
     return this.made.get(volume)?.shown ?? null;
   }
 
-  /** Removes the devices that remain from a crash and that no keeper holds. Starts to serve the devices that the keeper holds. */
+  /** Removes devices that a crash has left behind and no keeper holds. Starts to serve the devices that the keeper holds. */
   async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
@@ -121,10 +117,7 @@ export class DeviceFrontend implements Frontend {
     await this.nodes.settle();
   }
 
-  /**
-   * Creates the devices that the configuration requests for a volume. With `device = auto`, an error while creating the devices is logged
-   * but not thrown, because the NBD socket still exports the volume.
-   */
+  /** With `device = auto`, an error is only logged, because the NBD socket still exports the volume. */
   async show(volume: FrontendVolume): Promise<void> {
     await this.inTurn(volume, async () => {
       const { log, settingsOf, facts, label } = this.ports;
@@ -166,10 +159,7 @@ export class DeviceFrontend implements Frontend {
     });
   }
 
-  /**
-   * Removes the devices of a volume. Without `force`, throws E_IN_USE if the devices are in use. With `force`, programs that use the
-   * devices get I/O errors and lose their unwritten data.
-   */
+  /** With `force`, programs that use the devices get I/O errors and lose their unwritten data. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     await this.inTurn(volume, async () => {
       const devices = this.made.get(volume);
@@ -224,7 +214,7 @@ export class DeviceFrontend implements Frontend {
       log.error(
         `${label(volume)}: the server's storage has started a new incarnation while rsiod was not running, so that unflushed writes may be lost: check the data`,
       );
-    // `resume` is not awaited, because it may take long, and other volumes must be attached meanwhile.
+    // `resume` is not awaited, because `resume` may take long and would delay other volumes.
     void devices.resume(volume, () => this.made.get(volume) === devices);
     return true;
   }

@@ -1,7 +1,7 @@
 // Handles the devices that an earlier process left behind. Devices that no keeper held are removed, because a crash has made them unusable.
-// Devices that the keeper held are served by stand-in volumes until the real volumes are reattached; devices.ts then resumes the devices.
-// Invariant: each device that the keeper held is either resumed once, with its own volume, or released; until then, its I/O waits as long
-// as the stall policy allows.
+// Stand-in volumes serve the devices that the keeper held until the real volumes are reattached. Invariant: each device that the keeper
+// held is either resumed once, with its own volume, or released. Until then, the I/O of the device waits as long as the stall policy
+// allows.
 
 import { closeSync } from 'node:fs';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
@@ -29,7 +29,7 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
 
 export class InheritedDevices {
   private readonly ports: LeftDevicesPorts;
-  /** Devices that are served although their volumes have not been reattached yet. */
+  /** Devices whose volumes have not been reattached yet. */
   private readonly waiting = new Map<LeftDevice, VolumeDevices>();
 
   constructor(ports: LeftDevicesPorts) {
@@ -70,8 +70,8 @@ export class InheritedDevices {
   }
 
   /**
-   * Takes a device out of the list of waiting devices, so that the caller can resume or release it. Returns null if the device has already
-   * been taken.
+   * Removes a device from the waiting devices; the caller then resumes or releases the device. Returns null if the device has already been
+   * taken.
    */
   take(device: LeftDevice): VolumeDevices | null {
     const devices = this.waiting.get(device) ?? null;
@@ -96,10 +96,7 @@ export class InheritedDevices {
     else this.ports.log.warn(sentence);
   }
 
-  /**
-   * Checks the devices that the keeper holds. Drops those that are no longer mounted and those with unreadable notes, and serves the
-   * others.
-   */
+  /** Drops devices that are no longer mounted or have an unreadable note, and serves the remaining devices. */
   private async dropStale(ours: readonly MountEntry[]): Promise<void> {
     const { kept, log } = this.ports;
     for (const { id, fd } of kept.unreadable.splice(0)) {

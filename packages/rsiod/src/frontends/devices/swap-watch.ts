@@ -1,7 +1,6 @@
-// Reports swap space that is on a volume. To write to this swap space, the kernel needs rsiod, but rsiod itself may be waiting for the
-// memory that the kernel wants to free. The machine can then hang forever. Swapping to a device cannot be prevented, so rsiod reports each
-// swap space once. Invariant: the search reads only files that the kernel keeps in memory, because it must not cause I/O on rsiod's own
-// devices.
+// Reports swap space that is on a volume. The machine can then hang forever, because the kernel needs rsiod to swap out while rsiod may be
+// waiting for memory. Swapping to a device cannot be prevented, so rsiod reports each swap space once. Invariant: the search reads only
+// files that the kernel keeps in memory, because it must not cause I/O on rsiod's own devices.
 
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -11,7 +10,6 @@ import { type MountEntry, mountTable, unescaped } from '../system/mount-table.ts
 
 /** A volume whose block device may be used as swap space. */
 export interface SwapTarget {
-  /** The label of the volume, such as `osl:oracle@0`. */
   readonly label: string;
   /** Path of the block device, such as `/dev/loop3`. */
   readonly device: string;
@@ -26,8 +24,8 @@ export interface SwapWatchPorts {
 }
 
 /**
- * Finds the swap spaces that are on volumes. Such a swap space may also be a partition of a volume's device, or a file on a file system
- * that is mounted from the device. `text` is the content of /proc/swaps.
+ * Finds the swap spaces that are on volumes. A swap space can be the volume's device, a partition of the device, or a file on a mounted
+ * file system. `text` is the content of /proc/swaps.
  */
 export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: readonly MountEntry[]): { label: string; swap: string }[] {
   const files = text

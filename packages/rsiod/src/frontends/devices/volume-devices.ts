@@ -1,7 +1,6 @@
-// Creates and removes the devices of one volume, and lets the keeper hold them. These devices are a raw device and possibly a block device
-// on top of it. The file devices.ts decides which devices a volume gets and whether they may be removed. Invariants: if creating the
-// devices fails partway, those already created are removed; the keeper's note describes the devices that exist; the keeper holds no device
-// that has been removed.
+// Creates and removes the devices of one volume, and lets the keeper hold them. A volume has a raw device and possibly a block device on
+// top of the raw device. Invariants: if creating the devices fails partway, those already created are removed; the keeper's note describes
+// the devices that exist; the keeper holds no device that has been removed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -129,7 +128,7 @@ export class VolumeDevices {
   }
 
   /**
-   * Lets the keeper hold the devices if the kernel can resend unanswered requests. On a kernel that cannot resend requests, holding the
+   * Lets the keeper hold the devices if the kernel can resend unanswered requests. If the kernel cannot resend requests, holding the
    * devices would make unanswered requests hang forever after a crash.
    */
   async hold(): Promise<void> {
@@ -155,14 +154,12 @@ export class VolumeDevices {
     this.rawDevice.fail();
   }
 
-  /** Grows the devices to the new size of the volume. */
   async grow(): Promise<void> {
     if (this.isUnmounted) return;
     await this.rawDevice.grow();
     await this.loop?.grow();
   }
 
-  /** Human-readable list of the devices' users. */
   async users(): Promise<string[]> {
     if (this.isUnmounted) return [];
     const loop = this.loop !== null && (await this.loop.isOurs()) ? this.loop.device : null;
@@ -189,8 +186,8 @@ export class VolumeDevices {
       if (isSame) this.note();
       log.info(`${label(volume)} is resumed, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
       await this.repairLoop();
-      // The devices are grown only if the size has changed, because growing runs two programs, which would take seconds for a thousand
-      // volumes. The note keeps the old size until the devices have been grown, so that after a crash the next process grows them.
+      // The devices are grown only if the size has changed, because growing runs two programs. The note keeps the old size until the
+      // devices have been grown, so that after a crash the next process grows them.
       if (isSame) return;
       await this.grow();
       this.note();
@@ -200,8 +197,8 @@ export class VolumeDevices {
   }
 
   /**
-   * Removes the block device, then the raw device. With `force`, stalled I/O fails after DEVICE_FORCE_MS. If the removal fails despite
-   * `force`, this returns false instead of throwing, and the caller must then call `abandon`.
+   * With `force`, stalled I/O fails after DEVICE_FORCE_MS. If the removal fails despite `force`, `removed` returns false. The caller must
+   * then call `abandon`.
    */
   async removed(force: boolean): Promise<boolean> {
     const timer = force ? this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail()) : null;
@@ -227,7 +224,7 @@ export class VolumeDevices {
     timer.cancel();
   }
 
-  /** Removes the devices even while they are in use. Programs that use the devices get I/O errors. */
+  /** Removes the devices even while they are in use. */
   async abandon(): Promise<void> {
     this.rawDevice.fail();
     this.standIn?.giveUp();
@@ -267,7 +264,7 @@ export class VolumeDevices {
       buffers,
       clock,
       warn: (sentence) => log.warn(sentence),
-      // There is no note while the device is being created, so changes made meanwhile become part of the first note.
+      // Does nothing until the keeper holds the device; the first note then includes earlier changes.
       fileChanged: () => this.note(),
       gone: (reason) => {
         this.isUnmounted = true;

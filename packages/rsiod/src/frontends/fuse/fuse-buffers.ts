@@ -1,15 +1,15 @@
 // Pools the buffers that all raw devices use for requests and data. Large buffers are for reads from the descriptor and for long data;
-// small ones are for everything else. In every buffer, the data starts at the offset that it has in a WRITE request. The data of a WRITE
-// can therefore be sent from the buffer that received it, and the reply header of a READ fits in front of the data. Invariant: idle buffers
-// occupy at most FUSE_POOLED_BYTES_MAX; each session bounds its buffers in use.
+// small buffers are for everything else. In every buffer, the data starts at DATA_OFFSET, as in a WRITE request. The data of a WRITE can
+// therefore be sent from the receive buffer. The header of a READ reply fits in front of the data. Invariant: idle buffers occupy at most
+// FUSE_POOLED_BYTES_MAX; each session bounds its buffers in use.
 
 import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from './limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
 
 export const DATA_OFFSET = WRITE_PREFIX_BYTES;
 /**
- * The buffer must hold the largest WRITE, because the kernel refuses a read(2) with a smaller buffer. The additional 8 KiB are more than
- * enough for the header of the request.
+ * A large buffer must hold the largest WRITE, because the kernel refuses a read(2) with a smaller buffer. The additional 8 KiB are more
+ * than enough for the header of the request.
  */
 const LARGE_BYTES = FUSE_DATA_MAX_BYTES + 8192;
 const SMALL_BYTES = DATA_OFFSET + FUSE_COPY_MAX_BYTES;
@@ -38,7 +38,6 @@ export class FuseBuffers {
     return this.pop(this.large, LARGE_BYTES);
   }
 
-  /** Gives a buffer back to the pool. */
   giveBack(buffer: Buffer): void {
     this.taken--;
     if (this.idleBytes + buffer.length > FUSE_POOLED_BYTES_MAX) return;

@@ -1,5 +1,5 @@
-// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Requests are checked, although they come from
-// the kernel, so that decoding has a defined result for any bytes. fuse-session.ts decides what a request means.
+// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Requests from the kernel are checked too, so
+// that decoding has a defined result for any bytes.
 //
 //   request   | length 4 | opcode 4 | unique 8 | inode 8 | uid 4 | gid 4 | pid 4 | extensions 2 | 0 2 | body, data of a WRITE
 //   reply     | length 4 | error 4  | unique 8 | body, data of a READ
@@ -33,7 +33,7 @@ export class FuseHeader {
 
 /**
  * `good` means that the header has been decoded and that the body is long enough for the opcode. An unknown opcode needs no body. `short`
- * means that the request can be answered, but its body cannot be decoded. `bad` means that the request cannot even be answered.
+ * means that the header can be decoded, so the request can be answered with an error. `bad` means that the request cannot even be answered.
  */
 export type HeaderVerdict = 'good' | 'short' | 'bad';
 
@@ -51,9 +51,7 @@ export function readHeader(bytes: Buffer, lengthBytes: number, into: FuseHeader)
   return 'good';
 }
 
-/**
- * The offset in a READ, WRITE, FALLOCATE or LSEEK. Offsets above 2^53 are returned inexactly, but they are past the end of every volume.
- */
+/** The offset in a READ, WRITE, FALLOCATE or LSEEK. Offsets above 2^53 are inexact, but lie past the end of every volume. */
 export function readOffset(bytes: Buffer): number {
   return readUint64(bytes, REQUEST_HEADER_BYTES + 8);
 }
@@ -148,7 +146,7 @@ export function writeReplyHeader(into: Buffer, at: number, to: FuseHeader, errno
   return at + REPLY_HEADER_BYTES;
 }
 
-/** Writes, at the start of `into`, the notification that makes the kernel resend each unanswered request. */
+/** Writes the notification that makes the kernel resend each unanswered request. */
 export function writeResend(into: Buffer): number {
   into.fill(0, 0, REPLY_HEADER_BYTES);
   into.writeUInt32LE(REPLY_HEADER_BYTES, 0);

@@ -1,6 +1,5 @@
 // The constants that raw devices use from the kernel's FUSE protocol, version 7.28 and later. The names are those of the kernel's header
-// file. All fields are little-endian, because all supported machines are little-endian. This file contains only numbers; fuse-session.ts
-// decides what a request means for a volume.
+// file. All fields are little-endian, because all supported machines are little-endian.
 
 export const OPCODE = {
   FORGET: 2,
@@ -43,8 +42,8 @@ export const BODY_BYTES: Readonly<Partial<Record<number, number>>> = {
 
 export const MAJOR = 7;
 /**
- * The oldest (Linux 4.20) and the newest supported minor version. The kernel and rsiod use MINOR_MAX, or the kernel's version if that is
- * older.
+ * The oldest (Linux 4.20) and the newest supported minor version. The kernel and rsiod use MINOR_MAX, or the kernel's minor version if the
+ * kernel is older.
  */
 export const MINOR_MIN = 28;
 export const MINOR_MAX = 40;
@@ -84,7 +83,7 @@ export const WRITE_PREFIX_BYTES = REQUEST_HEADER_BYTES + 40;
 /** Length of the longest reply other than the reply to a READ. */
 export const ATTR_REPLY_BYTES = REPLY_HEADER_BYTES + 104;
 
-/** The bits of a file mode that mean "regular file"; the permission bits are added to these. */
+/** File mode of a regular file without permission bits. */
 export const MODE_REGULAR = 0o100000;
 export const MODE_PERMISSIONS = 0o7777;
 /** The raw device's file is itself the root of the FUSE file system. */

@@ -1,8 +1,8 @@
 // Reads requests from the FUSE descriptor of one raw device, and writes the replies to the same descriptor. If a Node pipe handle accepts
-// the descriptor, epoll reports when requests arrive. Node does not document this use of a pipe handle, so every step is checked. Without
-// epoll, one read is always pending, which occupies a thread of the thread pool. The descriptor may have been opened by another process.
-// Invariants: if the session keeps a buffer, the next read uses a new one; after `close`, no request is passed on and nothing is written to
-// the descriptor.
+// the descriptor, epoll reports when requests arrive. Node does not document pipe handles for such descriptors, so every step is checked.
+// Without epoll, one read is always pending, which occupies a thread of the thread pool. Another process may have opened the descriptor.
+// Invariants: if the session keeps a buffer, the next read uses a new buffer; after `close`, no request is passed on and nothing is written
+// to the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
@@ -49,14 +49,14 @@ export class FuseDevice implements FusePort {
   private isPaused = false;
   private isClosed = false;
 
-  /** `fd` is the descriptor of /dev/fuse with which the raw device was mounted. This object owns the descriptor from now on. */
+  /** `fd` is the descriptor of /dev/fuse with which the raw device was mounted. The FuseDevice owns the descriptor from now on. */
   constructor(fd: number, options: FuseDeviceOptions) {
     this.fd = fd;
     this.options = options;
     this.buffer = options.buffers.takeLarge();
   }
 
-  /** Starts to receive. Call this after the mount, because the kernel refuses earlier reads. */
+  /** Starts to receive. Call `start` after the mount, because the kernel refuses earlier reads. */
   start(): void {
     this.socket = this.options.usesPoll === false ? null : this.polled();
     if (this.socket === null) this.readOn();
@@ -100,8 +100,7 @@ export class FuseDevice implements FusePort {
     if (this.isClosed) return;
     this.isClosed = true;
     if (this.socket !== null) this.socket.destroy();
-    // A pending read still uses the buffer and the descriptor until the device is unmounted. After that, the method `haveRead` releases the
-    // buffer and the descriptor.
+    // A pending read uses the buffer and the descriptor until the device is unmounted; `haveRead` then releases both.
     else if (!this.isReading) closeSync(this.fd);
     if (this.socket !== null || !this.isReading) this.options.buffers.giveBack(this.buffer);
   }
@@ -135,9 +134,8 @@ export class FuseDevice implements FusePort {
   }
 
   /**
-   * Reads further requests that have arrived. Without this, each event-loop turn would take only the one request that epoll reports. The
-   * trunk would then send requests one at a time instead of together. The last read finds no request and throws an exception. Stack traces
-   * are switched off to make that exception cheap.
+   * Reads further requests that have arrived. Otherwise, each event-loop turn would take only one request, and the trunk would send
+   * requests one at a time. The last read throws an exception, which is cheap because stack traces are switched off.
    */
   private drain(): void {
     const { stackTraceLimit } = Error;
@@ -149,7 +147,7 @@ export class FuseDevice implements FusePort {
         this.received(lengthBytes);
       }
     } catch (thrown) {
-      // EAGAIN: no more requests. Any other error occurs again in the next regular read, which reports it.
+      // EAGAIN: no more requests. The next regular read reports any other error.
       if (errnoName(thrown) === undefined) throw thrown;
     } finally {
       Error.stackTraceLimit = stackTraceLimit;

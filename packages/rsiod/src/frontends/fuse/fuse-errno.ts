@@ -4,7 +4,7 @@
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { ERRNO } from './fuse-constants.ts';
 
-/** Statuses that are not listed here become EIO. So do statuses of newer servers that this version does not know. */
+/** Statuses that are not listed here become EIO, as do unknown statuses of newer servers. */
 export function fuseErrno(status: Status): number {
   switch (status) {
     case STATUS.OK:

@@ -21,11 +21,9 @@ export class FuseRequest implements VolumeIo {
   readonly header = new FuseHeader();
   /** What an LSEEK searches for; null for all other requests. */
   seeks: 'data' | 'hole' | null = null;
-  /** True once the kernel has the answer, which may be before the volume has completed the request. */
+  /** True once the kernel has the answer, possibly before the volume has completed the request. */
   isAnswered = false;
-  /**
-   * Timer that answers the request early after the requesting program has been interrupted; null if the program has not been interrupted.
-   */
+  /** Timer that answers the request early; null unless the requesting program has been interrupted. */
   interrupted: Timer | null = null;
   private readonly completed: (request: FuseRequest, status: Status) => void;
 
@@ -37,7 +35,7 @@ export class FuseRequest implements VolumeIo {
     this.completed(this, status);
   }
 
-  /** True if the request changes nothing, so that it may be answered before the volume has completed it. */
+  /** True if the request changes nothing. Such a request may be answered before the volume has completed it. */
   get isQuery(): boolean {
     return this.seeks !== null || this.op === 'read';
   }

@@ -1,8 +1,8 @@
 // Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
 // bytes that it has read. The volume checks the requests; the session checks only what is particular to a file: its end, its permissions
 // and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`. A buffer is given back only once, and
-// never while the volume uses it. A request that changes data is not answered before the volume has completed it. The only exception:
-// `stop` answers such requests, and the volume must then abandon them.
+// never while the volume uses it. Only `stop` answers a request that changes data before the volume has completed it. After `stop`, the
+// volume must abandon such requests.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -58,9 +58,9 @@ import { fuseErrno } from './fuse-errno.ts';
 import { FuseRequest } from './fuse-request.ts';
 import { type Sought, seek } from './fuse-seek.ts';
 
-/** The owner of the descriptor implements this interface for the session: it sends replies, and stops and resumes reading requests. */
+/** The owner of the descriptor sends replies, and stops or resumes reading requests. */
 export interface FusePort {
-  /** Sends one complete reply; the caller may re-use the bytes when this returns. */
+  /** Sends one complete reply; the caller may re-use `bytes` when `reply` returns. */
   reply(bytes: Buffer, start: number, end: number): void;
   pause(): void;
   resume(): void;
@@ -89,7 +89,7 @@ export interface FuseSessionOptions {
   readonly file?: FuseFile | null;
   /** `file` has changed. */
   readonly fileChanged?: () => void;
-  /** INIT has been answered. `refusal` says why this kernel cannot be used; it is null if the kernel can be used. */
+  /** INIT has been answered. `refusal` is the reason why rsiod cannot use the kernel; null if rsiod can use the kernel. */
   readonly agreed?: (refusal: string | null) => void;
   /** Called when a request cannot be decoded or has caused an exception. */
   readonly broken: (reason: string) => void;
@@ -128,8 +128,8 @@ export class FuseSession {
   }
 
   /**
-   * Takes one request that has been read into a large buffer. Returns true if the session keeps the buffer. In that case, the session gives
-   * the buffer back to the pool later.
+   * Takes one request that has been read into a large buffer. Returns true if the session keeps the buffer; the caller must then use a new
+   * buffer.
    */
   receive(bytes: Buffer, lengthBytes: number): boolean {
     const { header } = this;
@@ -149,7 +149,7 @@ export class FuseSession {
     return false;
   }
 
-  /** Answers all unanswered requests with EIO. From now on, new requests that need the volume get the same answer. */
+  /** Answers all unanswered requests with EIO, and later all new requests that need the volume. */
   stop(): void {
     this.isStopped = true;
     for (const request of this.active) this.abandon(request, ERRNO.EIO);
@@ -257,8 +257,8 @@ export class FuseSession {
   }
 
   /**
-   * A program cannot change the size. As on a block device, O_TRUNC has no effect. Setting any size other than the current one is refused.
-   * A changed owner or mode lasts as long as the device exists.
+   * A program cannot change the size of the file: O_TRUNC has no effect, and any size other than the current one is refused. A changed
+   * owner or mode lasts as long as the device exists.
    */
   private setAttr(bytes: Buffer, header: FuseHeader): void {
     const { valid, sizeBytes, mode, uid, gid } = readSetAttr(bytes);
@@ -321,10 +321,7 @@ export class FuseSession {
     return isKept;
   }
 
-  /**
-   * A hole must read as zeros, which a DISCARD does not promise. To punch a hole, the session therefore sends a ZERO that may deallocate
-   * the range.
-   */
+  /** A hole must read as zeros, so the session sends a ZERO that may deallocate the range, not a DISCARD. */
   private fallocate(bytes: Buffer, header: FuseHeader): void {
     const { lengthBytes, mode } = readFallocate(bytes);
     const isHole = mode === (FALLOCATE.PUNCH_HOLE | FALLOCATE.KEEP_SIZE);
@@ -362,9 +359,8 @@ export class FuseSession {
   }
 
   /**
-   * Called when the program that made a request has been interrupted and may want to exit. An interrupted request that does not modify the
-   * volume is answered with EINTR after FUSE_INTERRUPT_MS, so that the program can exit while I/O is stalled. No other request is answered
-   * early, because the volume could still execute the request after the program has exited. A write would then overwrite newer data.
+   * Called when the program that made a request has been interrupted. After FUSE_INTERRUPT_MS, a request that does not modify the volume is
+   * answered with EINTR, so that the program can exit. No other request is answered early, because a late write could overwrite newer data.
    */
   private interrupt(bytes: Buffer): void {
     for (const request of this.active) {
@@ -425,7 +421,6 @@ export class FuseSession {
     request.isAnswered = true;
   }
 
-  /** Called when the volume has completed the request. */
   private finish(request: FuseRequest, errno: number): void {
     if (!request.isAnswered) this.fail(request.header, errno);
     this.active.delete(request);

@@ -16,14 +16,14 @@ export const FUSE_BACKGROUND_MAX = 256;
  */
 export const FUSE_REQUESTS_OUT_MAX = 1_024;
 export const FUSE_BYTES_OUT_MAX = 64 * MIB;
-/** Maximum number of requests read in one event-loop turn in addition to the first. */
+/** Maximum number of further requests that are read in one event-loop turn after the first. */
 export const FUSE_DRAIN_MAX = 32;
-/** Up to this size, rsiod copies the data of a WRITE out of the receive buffer; longer data stays in that buffer. */
+/** rsiod copies WRITE data up to this size out of the receive buffer; longer data stays in the receive buffer. */
 export const FUSE_COPY_MAX_BYTES = 64 * KIB;
 export const FUSE_POOLED_BYTES_MAX = 64 * MIB;
 /** If a program is interrupted during a stalled read or seek, the call fails with EINTR after this time. */
 export const FUSE_INTERRUPT_MS = 1_000;
-/** When a raw device searches for data or holes, each of its requests asks for the extents of a range of up to this length. */
+/** Maximum length of the range whose extents rsiod requests at once in a search for data or holes. */
 export const FUSE_SEEK_BYTES = 1024 * MIB;
 
 assert(FUSE_DATA_MAX_BYTES % 4096 === 0 && FUSE_COPY_MAX_BYTES < FUSE_DATA_MAX_BYTES, 'Data of a raw device is whole pages');

@@ -1,6 +1,6 @@
-// One raw device: a FUSE file system that consists of one file, mounted on a regular file. fuse-session.ts answers requests; fuse-device.ts
-// owns the descriptor. Invariants: while the file is mounted, only child processes access it, because an access by this process would make
-// the process wait for itself; if creating the device fails, neither the mount nor the file remains.
+// One raw device: a FUSE file system that consists of one file, mounted on a regular file. Invariants: this process never accesses the
+// mounted file, because the process would wait for itself; child processes access the file. If creating the device fails, neither the mount
+// nor the file remains.
 
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
@@ -91,7 +91,7 @@ export class RawDevice {
       }
       const made = new RawDevice(options, fd, null);
       made.device.start();
-      // The kernel's first request (INIT) states its version and features.
+      // INIT, the kernel's first request, states the kernel's version and features.
       const refusal = await within(clock, DEVICE_COMMAND_TIMEOUT_MS, made.agreement);
       if (refusal === null) return made;
       await made.abandon();
@@ -103,8 +103,8 @@ export class RawDevice {
   }
 
   /**
-   * Adopts the device of an earlier process. `fd` is the descriptor of the device, and `before` contains the properties of the file from
-   * the keeper's note. Call `serveOn` next.
+   * Adopts the device of an earlier process. `fd` is the descriptor of the device; `before` contains the file's properties from the
+   * keeper's note. Call `serveOn` next.
    */
   static adopt(options: RawDeviceOptions, fd: number, before: FuseFile): RawDevice {
     return new RawDevice(options, fd, before);
@@ -131,8 +131,8 @@ export class RawDevice {
   }
 
   /**
-   * Tells the kernel the current size of the volume. If the volume is writable, a child process sets the size instead of querying it. If a
-   * write ended during a query, the kernel would discard the answer, and reads beyond the old size would return nothing.
+   * Tells the kernel the current size of the volume. If the volume is writable, a child process sets the size instead of querying the size.
+   * A query would be unreliable, because the kernel discards the answer if a write ends meanwhile.
    */
   async grow(): Promise<void> {
     const { clock, file, volume } = this.options;

@@ -5,8 +5,8 @@ export const DEVICE_GONE_WAIT_MS = 5_000;
 export const DEVICE_GONE_POLL_MS = 20;
 
 /**
- * When no loop device has been released for LOOP_NODES_QUIET_MS, rsiod removes unused nodes from /dev, at most LOOP_NODES_AT_ONCE at a
- * time. The removal of a node is tried up to LOOP_NODES_TRIES times.
+ * rsiod removes unused nodes from /dev once no loop device has been released for LOOP_NODES_QUIET_MS. At most LOOP_NODES_AT_ONCE nodes are
+ * removed at a time. rsiod tries up to LOOP_NODES_TRIES times to remove a node.
  */
 export const LOOP_NODES_QUIET_MS = 500;
 export const LOOP_NODES_AT_ONCE = 1_024;

@@ -30,7 +30,7 @@ export class LoopDevice {
   private readonly options: LoopDeviceOptions;
   /** The sequence number (diskseq) that the kernel assigned when the loop device was set up; null before Linux 5.15. */
   readonly sequence: string | null;
-  /** True if the node in /dev was created together with this device, and must therefore be removed after the device. */
+  /** True if the node in /dev was created for this loop device and must be removed after the loop device. */
   readonly isNew: boolean;
 
   private constructor(options: LoopDeviceOptions, { device, sequence, isNew = false }: LoopNote) {
@@ -57,7 +57,7 @@ export class LoopDevice {
     const loop = new LoopDevice(options, { device, sequence: await ofBlock(device, 'diskseq'), isNew });
     try {
       if (!LOOP_FORM.test(device)) throw new RsError('E_SYSTEM', `losetup made ${device}, which is no loop device`);
-      // Without direct I/O, the kernel would cache written pages and would need this process to write them back when memory is short.
+      // Without direct I/O, the kernel would cache written pages, and writing them back would need this process when memory is short.
       if ((await ofLoop(device, 'dio')) !== '1')
         throw new RsError('E_SYSTEM', `Loop device ${device} cannot do direct I/O on ${rawFile}: use device = raw, or nbd-socket`);
       await symlink(device, node);
@@ -83,7 +83,7 @@ export class LoopDevice {
     );
   }
 
-  /** Makes a new device after this one has been removed. Throws the same errors as `make`. */
+  /** Makes a new loop device to replace a removed one. Throws the same errors as `make`. */
   async again(): Promise<LoopDevice> {
     return await LoopDevice.make(this.options);
   }
@@ -113,7 +113,7 @@ export class LoopDevice {
     await removeLink(node);
   }
 
-  /** Removes the link and detaches the loop device. If the device is open, the kernel detaches the device when its last user closes it. */
+  /** If the loop device is open, the kernel detaches the loop device when its last user closes it. */
   async abandon(): Promise<void> {
     const { clock, node, nodes } = this.options;
     await removeLink(node);
@@ -153,8 +153,8 @@ export function baseName(device: string): string {
 }
 
 /**
- * Removes a link that a crash has left behind. A link counts as left behind if it leads to a loop device whose backing file is `rawFile`,
- * or to a loop device without a backing file. Throws E_IN_USE if anything else is at the path.
+ * Removes a link that a crash has left behind. Such a link leads to a loop device that has no backing file or has `rawFile` as its backing
+ * file. Throws E_IN_USE if anything else is at the path.
  */
 async function clearPlace(node: string, rawFile: string): Promise<void> {
   const target = await readlink(node).catch(() => '');

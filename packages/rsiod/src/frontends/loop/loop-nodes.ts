@@ -1,8 +1,7 @@
-// Removes the nodes of unused loop devices from /dev. The program losetup creates a node when none is free, but no program removes it, and
-// a thousand nodes slow down every later losetup. When nodes that were created for rsiod's devices are no longer used,
-// helpers/loop-nodes.pl removes them; without Perl they stay. Invariants: no node is removed while rsiod is making a device, because
-// losetup may have chosen that node. Nodes that losetup did not create for rsiod, and nodes in use, are never removed. The number of
-// attempts and the time of each wait are bounded.
+// Removes the nodes of unused loop devices from /dev. The program losetup creates a node when none is free, but no program removes the
+// node. A thousand nodes slow down every later losetup. The program helpers/loop-nodes.pl removes unused nodes; without Perl, the nodes
+// stay. Invariants: no node is removed while rsiod is making a device, because losetup may have chosen that node. Only nodes that losetup
+// created for rsiod and that are unused are removed.
 
 import { readdir } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -18,7 +17,7 @@ export interface LoopNodesPorts {
   readonly log: Pick<Log, 'warn'>;
   /** Returns the names of the loop devices that have a node, such as `loop3`. */
   readonly there: () => Promise<ReadonlySet<string>>;
-  /** Tries to remove the nodes with these numbers, and resolves with the numbers of those that are gone. */
+  /** Tries to remove the nodes with the given numbers, and resolves with the numbers of the nodes that no longer exist. */
   readonly remove: (numbers: readonly number[]) => Promise<readonly number[]>;
 }
 
@@ -51,8 +50,8 @@ export class LoopNodes {
   }
 
   /**
-   * Runs `make`, which returns the path of the device that it has made, such as `/dev/loop3`. `isNew` is true if the node was created
-   * together with the device.
+   * Runs `make`, which makes a loop device and returns the path, such as `/dev/loop3`. `isNew` is true if the node was created together
+   * with the device.
    */
   async watch(make: () => Promise<string>): Promise<{ readonly device: string; readonly isNew: boolean }> {
     while (this.removing !== null) await this.removing;

@@ -1,6 +1,6 @@
 // Decides in which form a volume is shown, based on the configuration and on what this machine supports. The support is checked each time,
-// because kernel modules can be loaded and unloaded. Invariant: `auto` always finds a form, and gives the reason if that form is not a
-// block device; any other form is refused if this machine cannot provide it.
+// because kernel modules can be loaded and unloaded. Invariants: `auto` always finds a form, and gives the reason if the form is not a
+// block device. Any other setting is refused if this machine cannot provide the form.
 
 import { existsSync } from 'node:fs';
 import type { DeviceChoice } from '@rsio/common/config/schema/types';
@@ -39,8 +39,8 @@ export function chooseDevice(wanted: DeviceChoice, { hasOwnRoot, isRoot, hasFuse
         throw new RsError('E_SYSTEM', `device = block is not possible, because ${NO_LOOP}: load it, or use raw`);
       return { kind: wanted, why: null };
     case 'auto':
-      // If rsiod has its own root, `auto` makes no device. Several such daemons, for example in tests, would otherwise share the machine's
-      // loop devices.
+      // If rsiod has its own root, `auto` makes no device. Several daemons with their own roots, for example in tests, would otherwise
+      // share the machine's loop devices.
       if (hasOwnRoot)
         return {
           kind: 'nbd-socket',

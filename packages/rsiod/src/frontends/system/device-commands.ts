@@ -1,5 +1,5 @@
 // Runs mount, umount and losetup as child processes, because these programs access devices whose requests this process must answer.
-// Invariant: each call is bounded in time, and rsiod does not wait for a program that hangs, even one that hangs in the kernel.
+// Invariant: each call is bounded in time, even if the program hangs in the kernel.
 
 import { spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -40,7 +40,7 @@ function kept(before: string, bytes: Buffer): string {
   return (before + bytes.toString('utf8')).slice(0, DEVICE_COMMAND_OUTPUT_MAX_BYTES);
 }
 
-/** Returns the text's last line, from which the leading program name (`mount: FILE: ...`) has been removed. */
+/** Returns the text's last line without the leading program name (`mount: FILE: ...`). */
 function lastLine(text: string): string | null {
   const lines = text.split('\n').filter((line) => line.trim() !== '' && !line.includes('dmesg(1)'));
   return (

@@ -5,5 +5,5 @@ const KIB = 1024;
 
 /** Timeout for each run of a program such as mount, umount or losetup, and for the kernel's first request after a mount. */
 export const DEVICE_COMMAND_TIMEOUT_MS = 10_000;
-/** Maximum number of bytes that rsiod keeps from the output of such a program. */
+/** Maximum number of bytes that rsiod keeps from the output of a program such as mount. */
 export const DEVICE_COMMAND_OUTPUT_MAX_BYTES = 64 * KIB;

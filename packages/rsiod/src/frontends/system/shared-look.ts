@@ -1,5 +1,5 @@
-// Examines the state of the machine. Each examination (a look) serves all requests that arrive before it begins. Invariant: the result of a
-// request is never older than the request, so a request that arrives during a look waits for the next look.
+// Examines the state of the machine. Each examination (a look) serves all requests that arrive before the look begins. Invariant: the
+// result of a request is never older than the request, so a request that arrives during a look waits for the next look.
 
 export class SharedLook<T> {
   private readonly look: () => Promise<T>;

@@ -44,7 +44,7 @@ export class Kernel implements FusePort {
     return unique;
   }
 
-  /** Passes the bytes to the session, as if one read from the descriptor had returned them. */
+  /** Passes the bytes to the session as the result of one read from the descriptor. */
   feed(session: FuseSession, bytes: Buffer): void {
     const buffer = this.buffers.takeLarge();
     bytes.copy(buffer);
