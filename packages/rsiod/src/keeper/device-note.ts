@@ -1,6 +1,6 @@
 // Encodes and decodes the note that the keeper stores with each device. The note is one line of JSON with everything that the next process
-// needs to resume the device. Another version of rsiod may have written the note, so it is checked when it is read. Pure. Invariant: a note
-// that is not completely valid is refused.
+// needs to resume the device. Another version of rsiod may have written the note, so the note is checked when it is read. Pure. Invariant:
+// a note that is not completely valid is refused.
 
 import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import type { FuseFile } from '../frontends/fuse/fuse-session.ts';
@@ -21,7 +21,7 @@ export interface DeviceNote {
   readonly file: FuseFile;
   /**
    * Incarnation of the server's storage when the note was written. If the incarnation has changed since then, unflushed writes may be lost,
-   * because the process that had them in its replay log no longer exists.
+   * because the previous process's replay log is gone.
    */
   readonly life: string;
 }
@@ -31,7 +31,7 @@ export interface LoopNote {
   readonly device: string;
   /** The sequence number (diskseq) that the kernel assigned when the loop device was set up; null if unknown. */
   readonly sequence: string | null;
-  /** True if the node in /dev was created together with the loop device. Notes from older releases lack this field. */
+  /** True if the node in /dev was created for the loop device. Notes from older releases lack this field. */
   readonly isNew?: boolean;
 }
 

@@ -1,6 +1,6 @@
 // Releases the devices that the previous process left behind and whose volumes will not be reattached. Several devices are released at a
-// time, and the caller waits at most STOP_WAIT_MAX_MS for all of them. The file inherited-devices.ts releases a single device. Invariant: a
-// device that cannot be released is reported in the log and does not delay the others; the next start of rsiod removes it.
+// time, and the caller waits at most STOP_WAIT_MAX_MS for all of them. Invariant: a device that cannot be released does not delay the other
+// devices. The log reports such a device, and the next start of rsiod removes the device.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -12,7 +12,7 @@ import type { LeftDevice } from './kept-devices.ts';
 export interface ReleasePorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Forcibly releases one device. Programs that use the device get I/O errors. */
+  /** Forcibly releases one device. */
   readonly release: (device: LeftDevice) => Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 // Decides whether rsiod gets a keeper, and how the keeper is started. There is a keeper if rsiod may ever have devices, because devices
-// must outlive rsiod's working process. The program helpers/keeper.pl is the keeper. Invariants: without a keeper, rsiod works in the same
-// way, except that its devices stop working when rsiod exits; the keeper gets all its settings as arguments and reads no configuration.
+// must outlive rsiod's working process. The program helpers/keeper.pl is the keeper. Invariants: rsiod works in the same way without a
+// keeper, except that devices stop working when rsiod exits. The keeper gets all settings as arguments and reads no configuration.
 
 import { accessSync, constants } from 'node:fs';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
@@ -20,7 +20,7 @@ import {
 
 import path from 'node:path';
 
-/** True if, with this configuration and the machine's current device support, volumes may be shown as devices. */
+/** True if volumes may be shown as devices with this configuration and the machine's current device support. */
 export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean {
   return facts.isRoot && (devicesOf(config).some(isDevice) || (facts.hasFuse && !facts.hasOwnRoot && devicesOf(config).includes('auto')));
 }
@@ -28,7 +28,7 @@ export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean
 /**
  * True if rsiod must be started under a keeper. A keeper is needed even if devices can be created only later, after a reload or after a
  * kernel module has been loaded. If rsiod has its own root folder (--root), only `device = block` and `device = raw` create devices. If
- * neither is configured when rsiod starts, there is no keeper, and a reload that adds one of them is refused.
+ * neither setting is configured when rsiod starts, there is no keeper. A reload that adds one of these settings is then refused.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
   return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));
@@ -71,7 +71,7 @@ export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: numb
 }
 
 export interface KeeperSetup {
-  /** The number of this process; 0 if there is no keeper yet. The keeper numbers its children from 1. */
+  /** The number of this process; 0 if there is no keeper yet. */
   readonly life: number;
   readonly root: string;
   readonly logFile: string;

@@ -10,8 +10,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limits.ts';
 
 /**
- * Environment variable with the number of the link's descriptor and the number of this child. The keeper sets the variable for its child,
- * and the child removes it.
+ * Environment variable with two numbers: the descriptor of the link and the number of this child. The keeper sets the variable for its
+ * child, and the child removes it.
  */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';
 
@@ -24,9 +24,9 @@ export interface Kept {
 
 export interface Inheritance {
   readonly kept: readonly Kept[];
-  /** Number of this process. The keeper numbers its children from 1. */
+  /** Number of this process. */
   readonly life: number;
-  /** The way in which the previous process ended, for example `signal 9`. */
+  /** How the previous process ended, for example `signal 9`. */
   readonly why: string;
 }
 
@@ -68,7 +68,7 @@ export class KeeperLink {
     return new Promise((resolve) => (this.inheritance = resolve));
   }
 
-  /** After this call, the keeper treats this process as crashed if it exits without a farewell or if its event loop hangs. */
+  /** After `ready`, the keeper treats an unannounced exit or a hanging event loop as a crash of this process. */
   ready(): void {
     // The link alone must not prevent this process from exiting.
     this.socket.unref();
@@ -97,7 +97,7 @@ export class KeeperLink {
     this.held.delete(id);
   }
 
-  /** Tells the keeper that this process is about to exit and that another one must be started at once. */
+  /** Tells the keeper that this process is about to exit and that the keeper must start another process at once. */
   again(): void {
     this.send('again');
   }

@@ -1,7 +1,6 @@
-// Keeps track of the devices that the keeper holds. Some belong to this process; the others were left behind by the previous process, and
-// their volumes have not been reattached yet. The file devices.ts operates the devices. Invariants: each device that the previous process
-// left behind is either taken once, by its own volume, or released. No process holds a released device. Without a keeper, everything works,
-// but no device outlives this process.
+// Keeps track of the devices that the keeper holds. Some devices belong to this process. The previous process has left the remaining
+// devices, whose volumes have not been reattached yet. Invariants: each device that the previous process left behind is either taken once,
+// by its own volume, or released. No process holds a released device. Without a keeper, no device outlives this process.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -20,7 +19,7 @@ export class KeptDevices {
   private readonly link: KeeperLink | null;
   private readonly log: Log;
   private readonly devices: LeftDevice[] = [];
-  /** Devices of another version of rsiod, whose notes this version cannot read. */
+  /** Devices whose notes this version of rsiod cannot read. */
   readonly unreadable: Kept[] = [];
 
   constructor(link: KeeperLink | null, inheritance: Inheritance | null, log: Log) {
@@ -51,8 +50,8 @@ export class KeptDevices {
   }
 
   /**
-   * Lets the keeper hold a device, and returns the keeper's id for the device. Returns null if the keeper does not hold the device, which
-   * then stops working when this process exits. If there is a keeper, the reason is logged.
+   * Lets the keeper hold a device, and returns the keeper's id for the device. Returns null if the keeper does not hold the device; the
+   * device then stops working when this process exits. If there is a keeper, the reason is logged.
    */
   async keep(fd: number, note: DeviceNote): Promise<number | null> {
     if (this.link === null) return null;

@@ -1,7 +1,6 @@
 // A device that the previous process left behind uses this stand-in until its volume is reattached. The stand-in has the properties of the
-// volume and queues the device's I/O. The device can therefore answer requests that need no server, and waiting I/O can be interrupted. The
-// file path-stall.ts decides how long I/O waits. Invariant: each I/O either is passed to the volume once, in order of arrival, or fails
-// with an error.
+// volume and queues the device's I/O. The device can therefore answer requests that need no server, and waiting I/O can be interrupted.
+// Invariant: each I/O is either passed to the volume once, in order of arrival, or fails with an error.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -4,10 +4,7 @@
 
 import { fileURLToPath } from 'node:url';
 
-/**
- * Returns the path of a program in helpers/. The relative path is always right, because this file and the bundled program are equally deep
- * below the folder that contains helpers/.
- */
+/** Returns the path of a program in helpers/. */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));
 }

@@ -1,7 +1,7 @@
 // Keeps the state of the interfaces that have the client's addresses, and finds changes to that state. Pure; interface-watcher.ts provides
 // the facts. Parses the lines that iproute2 prints with -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines
-// and unknown fields. Invariants: each change in an address or a carrier is reported once; an address that was absent at the first look is
-// reported as "back" when it first appears.
+// and unknown fields. Invariants: each change in an address or a carrier is reported once; an address that first appears after the first
+// look is reported as "back".
 
 export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back';
 
@@ -18,8 +18,7 @@ interface Known {
 }
 
 /**
- * True if the address is watched. Loopback addresses are not watched, because they work even if no interface lists them, and because they
- * have no carrier to lose.
+ * True if the address is watched. Loopback addresses are not watched, because they work without an interface and have no carrier to lose.
  */
 export function isWatched(address: string): boolean {
   return !address.startsWith('127.') && address !== '::1';
@@ -30,8 +29,8 @@ export class InterfaceTable {
   private readonly known = new Map<string, Known>();
   private readonly carriers = new Map<string, boolean>();
   /**
-   * True once there has been a complete look at the machine's interfaces. An address that is unknown after that look was absent when the
-   * look was taken.
+   * True once there has been a look at the machine's interfaces. An address that is unknown after the first look counts as having been
+   * absent.
    */
   private hasLooked = false;
 
@@ -55,7 +54,6 @@ export class InterfaceTable {
     return events;
   }
 
-  /** Takes one fact and returns the changes. */
   take(fact: IpFact): InterfaceEvent[] {
     return fact.kind === 'link' ? this.takeLink(fact.device, fact.hasCarrier) : this.takeAddress(fact.device, fact.address, fact.isThere);
   }
@@ -81,7 +79,7 @@ export class InterfaceTable {
 
   private takeAddress(device: string, address: string, isThere: boolean): InterfaceEvent[] {
     const before = this.known.get(address);
-    // If the address has moved to another device, this removal is ignored. The kernel may report the removal from the old device after the
+    // A removal is ignored if the address has moved to another device. The kernel may report the removal from the old device after the
     // addition to the new one.
     if (!isThere && before !== undefined && before.device !== device) return [];
     // Existing addresses are stored even if they are not watched, because they may be watched later.

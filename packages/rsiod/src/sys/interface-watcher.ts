@@ -1,7 +1,6 @@
 // Watches the interfaces that have the client's addresses. A child process `ip monitor` reports changes, and is restarted with growing
-// pauses when it exits. Without iproute2, this file polls the addresses and carriers instead. The file interface-table.ts interprets the
-// facts, and the owner of the watcher reacts to changes. Invariant: after each start of the monitor, all addresses and links are listed
-// once, so that no change is missed.
+// pauses when it exits. Without iproute2, this file polls the addresses and carriers instead. Invariant: after each start of the monitor,
+// all addresses and links are listed once, so that no change is missed.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -9,15 +8,13 @@ import type { Log } from '@rsio/common/log/log';
 import { type InterfaceEvent, InterfaceTable, type IpFact, readIpLine } from './interface-table.ts';
 import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
 
-/** The watcher gets facts about the machine through this interface. The real implementation is in sys/machine-interfaces.ts. */
+/** Provides facts about the machine to the watcher. The real implementation is in sys/machine-interfaces.ts. */
 export interface InterfaceSource {
   /** Starts `ip monitor`. Calls `ended` once, when the monitor has exited; `isAbsent` is true if there is no program `ip`. */
   monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void };
   /** Returns the lines of `ip address` and `ip link`. Throws when `ip` fails. */
   list(): Promise<string[]>;
-  /**
-   * Returns facts that do not come from `ip` but from /sys and the C library: the addresses of interfaces that are up, and all carriers.
-   */
+  /** Returns facts from /sys and the C library, not from `ip`: the addresses of interfaces that are up, and all carriers. */
   look(): IpFact[];
 }
 

@@ -1,6 +1,5 @@
-// Reads the state of the machine's interfaces for interface-watcher.ts: from iproute2, which runs as a child process, or else from /sys and
-// the C library. The file interface-table.ts parses the lines of iproute2. Invariant: the monitor exits when rsiod exits, for whatever
-// reason.
+// Reads the state of the machine's interfaces from the programs of iproute2, or else from /sys and the C library. Invariant: the monitor
+// exits when rsiod exits, for whatever reason.
 
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -15,8 +14,8 @@ import { IP_LIST_TIMEOUT_MS } from './limits.ts';
 import path from 'node:path';
 
 /**
- * `ip monitor` does not notice when rsiod exits. The shell therefore waits for the end of its own standard input, which comes when rsiod
- * exits. The shell then stops the monitor.
+ * `ip monitor` does not notice when rsiod exits. The shell therefore waits for the end of its standard input when rsiod exits, and then
+ * stops the monitor.
  */
 const MONITOR_SCRIPT = `command -v ip >/dev/null || exit 127
 exec 3<&0
@@ -73,7 +72,7 @@ export const machineInterfaces: InterfaceSource = {
       const links = readdirSync(NET_DIR).map((device): IpFact => ({ kind: 'link', device, hasCarrier: hasCarrier(device) }));
       return [...addresses, ...links];
     } catch {
-      // Reading fails if no descriptor is free. The next look then finds what this one has missed.
+      // Reading fails if no descriptor is free. The next look then finds what this look has missed.
       return [];
     }
   },

@@ -1,7 +1,6 @@
-// Pools buffers for the data of requests, separately for each size class. A request allocates no memory while the pool has a buffer of the
-// right size. All connections share the pool. Each buffer has room for a reply header in front of the data. The reply to a READ is
-// therefore sent from the memory into which the data was read. Idle memory is bounded, and is returned to the system when it has not been
-// needed for a while; memory-budget.ts bounds the memory in use.
+// Pools buffers for the data of requests, separately for each size class. All connections share the pool. Each buffer has room for a reply
+// header in front of the data. The reply to a READ is therefore sent from the memory into which the data was read. Idle memory is bounded
+// and returned to the system after a while; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { assert } from '@rsio/common/lib/assert';
@@ -36,7 +35,7 @@ export class DataBuffers {
   private taken = 0;
   private readonly clock: Clock | null;
   private looking: Timer | null = null;
-  /** The smallest amount of idle memory since the last check. At least this much was not needed in that time. */
+  /** The smallest amount of idle memory since the last check; requests have not needed this memory. */
   private unneededBytes = 0;
 
   /** If `clock` is null, idle memory is never returned to the system. */
@@ -73,7 +72,6 @@ export class DataBuffers {
     return pooled;
   }
 
-  /** Gives a buffer obtained from `take` back to the pool. */
   giveBack(buffer: DataBuffer): void {
     this.taken--;
     if (this.idleBytes + buffer.memory.length > NBD_POOLED_BYTES_MAX) {
@@ -122,9 +120,9 @@ function classBits(lengthBytes: number): number {
 }
 
 /**
- * Makes the garbage collector return the memory of a buffer to the system soon. If the buffer were merely unreferenced, its memory would
- * stay until the garbage collector collects old objects, which may take hours in an idle process. The memory is therefore moved to a new,
- * unreferenced object, which the next collection of young objects frees.
+ * Makes the garbage collector return the memory of a buffer to the system soon. The memory of a merely unreferenced buffer would stay until
+ * old objects are collected, possibly for hours in an idle process. The memory is therefore moved to a new, unreferenced object, which the
+ * next collection of young objects frees.
  */
 function freeMemory({ memory }: DataBuffer): void {
   const { buffer } = memory;

@@ -1,29 +1,28 @@
 // Bounds the total memory that the requests of the NBD frontend use. When the bound is reached, connections take turns: first come, first
-// served, one request per turn. Pure. A connection that holds no memory always gets room for one small request, and for a large one as long
-// as the reserve lasts. Connections that never give their memory back, because a volume hangs or a client does not read, therefore cannot
-// starve the others. Invariants: the memory that is taken never exceeds the sum of the limit, the reserve and one small request for each
-// connection. Each byte that is taken is given back once. Waiting users are called when there may be room.
+// served, one request per turn. Pure. A connection that holds no memory always gets room for a small request. A large request gets room as
+// long as the reserve lasts. A connection that never gives its memory back therefore cannot starve the other connections. Invariants: the
+// memory taken never exceeds the limit plus the reserve plus one small request for each connection. Each byte that is taken is given back
+// once.
 
 export interface BudgetUser {
-  /** Called when there may be room. The user calls `take` again if it still needs memory. */
+  /** Called when there may now be room; the user calls `take` again if the user still needs memory. */
   roomAgain(): void;
 }
 
 export interface BudgetBounds {
   readonly limitBytes: number;
-  /** Additional bytes beyond the limit. Only a large request of a user that holds no memory may take them. */
+  /** Additional bytes beyond the limit. These bytes are reserved for large requests of users that hold no memory. */
   readonly reserveBytes: number;
   /** Maximum size of a small request. */
   readonly smallBytes: number;
 }
 
 export class MemoryBudget {
-  /** Bytes that are currently taken. */
   usedBytes = 0;
   private readonly bounds: BudgetBounds;
   private readonly schedule: (fire: () => void) => void;
   private readonly waiting: BudgetUser[] = [];
-  /** The user that has been called because there may be room, and that has not called `take` yet. */
+  /** The user whose `roomAgain` is running and who has not called `take` yet. */
   private turn: BudgetUser | null = null;
   private isScheduled = false;
 
@@ -39,7 +38,7 @@ export class MemoryBudget {
 
   /**
    * Takes memory for a user. `isAlone` is true if the user holds no memory. Returns false if there is no room; the user's `roomAgain` is
-   * called later, when there may be room.
+   * called later.
    */
   take(user: BudgetUser, bytes: number, isAlone: boolean): boolean {
     const isTurn = this.waiting.length === 0 || this.turn === user;
@@ -80,8 +79,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Calls the waiting users in order until one of them gets no room. Users that wait behind that one are not called, so that small requests
-   * do not overtake a large request.
+   * Calls the waiting users in order until one of them gets no room. Users behind a user without room are not called, so that small
+   * requests do not overtake a large request.
    */
   private wake(): void {
     for (let called = this.waiting.length; called > 0; called--) {

@@ -1,7 +1,7 @@
 // Converts a volume's extents to (length, flags) pairs, which are the descriptors of base:allocation. Returns as many pairs as fit in one
 // reply. Pure. Volumes report whole blocks only, but a client's range may start at any byte. The first `headBytes` bytes of the extents may
-// therefore lie before the range. Invariants: the list is never empty, and its lengths add up to at most the length of the range; adjacent
-// extents of the same kind are merged. A hole in a volume reads as zeros.
+// therefore lie before the client's range. Invariants: the list of pairs is never empty; the lengths add up to at most the length of the
+// range; adjacent extents of the same kind are merged. A hole in a volume reads as zeros.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import type { Extent } from '../../volumes/frontend-volume.ts';
@@ -33,11 +33,11 @@ export function allocationDescriptors(extents: readonly Extent[], headBytes: num
     else break;
     left -= bytes;
   }
-  // If there are no extents, the whole range is reported as allocated, which is always a correct answer.
+  // Without extents, the whole range is reported as allocated, which is always a correct answer.
   return pairs.length > 0 ? pairs : [lengthBytes, 0];
 }
 
-/** Writes the chunk and returns the position after it. */
+/** Writes a BLOCK_STATUS chunk and returns the position after the chunk. */
 export function writeBlockStatus(into: Buffer, at: number, to: ReplyAddress, descriptors: readonly number[]): number {
   let behind = writeChunkHeader(into, at, to, CHUNK.BLOCK_STATUS, 4 + descriptors.length * 4);
   behind = into.writeUInt32BE(ALLOCATION_CONTEXT_ID, behind);

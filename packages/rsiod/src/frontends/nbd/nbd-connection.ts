@@ -21,7 +21,7 @@ export interface ConnectionEvents {
   broken(reason: string): void;
   /** Called once, when the connection is closed because of a bug in rsiod. */
   failed(thrown: unknown): void;
-  /** Called once, when the connection is closed and its requests and buffers are no longer used by the volume or the socket. */
+  /** Called once, when the connection is closed and neither the volume nor the socket uses its requests and buffers any more. */
   finished(): void;
 }
 
@@ -47,8 +47,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   private isEnded = false;
   private hasFailed = false;
   /**
-   * True while an answer of the handshake is being sent. No further option is taken while an answer is being sent, so that a client cannot
-   * make answers pile up.
+   * True while an answer of the handshake is being sent. No option is taken while an answer is being sent, so that answers cannot pile up.
    */
   private isAnswering = false;
 
@@ -63,7 +62,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.transport.write(greeting(), () => {});
   }
 
-  /** Takes bytes from the client. The caller may re-use `bytes` when this returns. */
+  /** The caller may re-use `bytes` when `receive` returns. */
   receive(bytes: Buffer, start: number, end: number): void {
     try {
       const at = this.take(bytes, start, end);
@@ -76,7 +75,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Called when the client has closed its sending side. Requests that it has already sent are still executed and answered. */
+  /** Called when the client has closed its sending side. Requests that the client has already sent are still executed and answered. */
   inputEnd(): void {
     this.hasInputEnded = true;
     try {
@@ -153,7 +152,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   roomAgain(): void {
     if (this.rest === null || !this.isAccepting()) return;
-    // The decoder already has all bytes of a held header. It offers the header again when it is fed an empty range.
+    // The decoder already has all bytes of a held header, and offers the header again when fed an empty range.
     if (this.running?.decoder.isHolding === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
     this.restAt = this.take(this.rest, this.restAt, this.rest.length);
     if (!this.isAccepting() || this.restAt < this.rest.length || this.isBlocked()) return;

@@ -1,7 +1,5 @@
-// The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. The file
-// nbd-connection.ts implements the protocol, daemon/unix-socket.ts creates the socket, and socket-group.ts sets its group. Invariant: even
-// a closed connection counts against NBD_CONNECTIONS_MAX and as a user of the volume until the volume has completed all requests from the
-// connection.
+// The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. Invariant: a closed
+// connection counts as open until the volume has completed all requests from the connection.
 
 import { createServer, type Server, Socket } from 'node:net';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -200,7 +198,7 @@ export class NbdFrontend implements Frontend {
     } else this.refuse(socket);
   }
 
-  /** Sends the client a message before the connection is closed, because the client would otherwise conclude that the socket is broken. */
+  /** Sends the client a message before closing the connection; otherwise, the client would conclude that the socket is broken. */
   private refuse(socket: Socket): void {
     const sentence = `${this.clients.size} NBD connections are open, which is the limit: close one of them`;
     this.reportRefusal(sentence);
@@ -286,7 +284,7 @@ function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): 
   const options = { handle, allowHalfOpen: true, manualStart: true, onread: { buffer, callback } };
   const moved = new Socket(options);
   if (Reflect.get(moved, '_handle') !== handle) return undefined;
-  // The old socket has no handle any more, so destroying it closes nothing. The socket is destroyed so that the server no longer counts it.
+  // The accepted socket is destroyed only so that the server no longer counts the socket. The handle stays open.
   Reflect.set(accepted, '_handle', null);
   accepted.destroy();
   return moved;
@@ -304,7 +302,7 @@ function transportOf(socket: Socket): NbdTransport {
     uncork: () => socket.uncork(),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    // Closes both directions. Otherwise, a client could keep the connection open by not closing its own side.
+    // Closes both directions. If only one direction were closed, a client could keep the connection open.
     end: () => void socket.end(() => socket.destroy()),
     destroy: () => void socket.destroy(),
   };

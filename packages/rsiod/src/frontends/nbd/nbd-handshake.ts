@@ -25,7 +25,7 @@ export interface Transmission {
 
 export interface HandshakeStep {
   readonly reply: Buffer | null;
-  /** Tells the connection what to do next: read another option, close after the reply has been sent, or start the transmission. */
+  /** The connection's next step: read another option, close after the reply has been sent, or start the transmission. */
   readonly next: 'option' | 'close' | Transmission;
 }
 
@@ -127,7 +127,7 @@ export class NbdHandshake {
   }
 
   private setContexts(option: number, data: Buffer): HandshakeStep {
-    // SET_META_CONTEXT cancels an earlier selection, even if it fails itself.
+    // SET_META_CONTEXT cancels an earlier selection, even if SET_META_CONTEXT fails.
     this.allocationOf = null;
     if (!this.isStructured)
       return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');

@@ -1,5 +1,5 @@
-// One request of an NBD client while it is being executed. The volume sees the object as a VolumeIo. The object also has the fields that
-// are needed to answer the client. A connection re-uses its request objects, and each object creates its callbacks only once.
+// One request of an NBD client while it is being executed. The volume sees the object as a VolumeIo. A connection re-uses its request
+// objects, and each object creates its callbacks only once.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
@@ -34,7 +34,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   offsetHigh = 0;
   offsetLow = 0;
   isFirstExtentOnly = false;
-  /** Number of bytes from the start of the volume's range to the start of the client's range, for BLOCK_STATUS. */
+  /** For BLOCK_STATUS: number of bytes from the start of the volume's range to the start of the client's range. */
   headBytes = 0;
   /** Number of data bytes that count against the limit of the connection. */
   dataBytes = 0;
@@ -59,7 +59,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.events.completed(this, status);
   }
 
-  /** True if the request stores data, in which case an access past the end fails with ENOSPC. */
+  /** True if the request stores data; an access past the end then fails with ENOSPC. */
   get needsRoom(): boolean {
     return this.type === COMMAND.WRITE || this.type === COMMAND.WRITE_ZEROES;
   }
@@ -95,9 +95,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   }
 }
 
-/**
- * Returns the volume's operation for a command. BLOCK_STATUS has no such operation, because it uses the volume's method `extents` instead.
- */
+/** Returns the volume's operation for a command. The result has no meaning for BLOCK_STATUS, which uses the volume's method `extents`. */
 function opOf(type: number): VolumeOp {
   switch (type) {
     case COMMAND.WRITE:

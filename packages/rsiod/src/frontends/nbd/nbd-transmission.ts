@@ -1,8 +1,7 @@
-// The transmission phase of one connection: passes decoded requests to the volume, and sends the results as replies. The file nbd-codec.ts
-// decodes and encodes bytes. Requests are checked by request-rules.ts and by the volume. The file reply-output.ts sends replies, and
-// nbd-connection.ts keeps the connection's state. Invariants: a request counts as in flight from the arrival of its header until its reply
-// has been sent or can no longer be sent. The data buffer of a request is given back to the pool only once, and never while the volume or
-// the socket uses it, even if the connection ends earlier. An exception in a callback is passed to `events.failed` and nowhere else.
+// The transmission phase of one connection: passes decoded requests to the volume, and sends the results as replies. Requests are checked
+// by request-rules.ts and by the volume. Invariants: a request counts as in flight from the arrival of its header until its reply has been
+// sent or can no longer be sent. The data buffer of a request is given back to the pool only once, and never while the volume or the socket
+// uses the buffer. An exception in a callback is passed to `events.failed` and nowhere else.
 
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -32,7 +31,7 @@ export interface TransmissionEvents {
   /** Called when the client has asked to disconnect. The owner must answer the requests under way, then close the connection. */
   disconnectRequested(): void;
   badRequest(magic: number): void;
-  /** Called when a reply has been sent, so that a held request may be taken now. */
+  /** Called when a reply has been sent; a held request may now be taken. */
   roomAgain(): void;
   /** Called when no request is in flight any more. */
   settled(): void;
@@ -58,7 +57,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private readonly events: TransmissionEvents;
   private readonly data: DataBuffers;
   private readonly budget: MemoryBudget;
-  /** Bytes that have been taken from the budget and not given back yet. */
+  /** Bytes taken from the budget and not yet given back. */
   private heldBytes = 0;
   private readonly output: ReplyOutput;
   private readonly idle: NbdRequest[] = [];
@@ -69,7 +68,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
-  /** True after `fail` has been called. After `fail`, `underWay` counts only the requests that the volume has not completed. */
+  /** After `fail`, `underWay` counts only the requests that the volume has not completed. */
   private hasFailed = false;
 
   constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
@@ -129,7 +128,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.events.badRequest(magic);
   }
 
-  /** Called when the budget may have enough memory for a held request. */
+  /** Called when the budget may now have enough memory for a held request. */
   roomAgain(): void {
     try {
       if (!this.isDead) this.events.roomAgain();
@@ -182,7 +181,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.inVolume--;
     try {
       if (this.isDead) this.drop(request);
-      // If the server cannot report holes, the whole range counts as allocated, so that a program that copies the volume does not fail.
+      // If the server cannot report holes, the whole range counts as allocated, so that copying programs do not fail.
       else if (status === STATUS.OK || status === STATUS.UNSUPPORTED) this.answerExtents(request, status === STATUS.OK ? extents : []);
       else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
     } catch (thrown) {
@@ -203,8 +202,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   left(requests: number, dataBytes: number, failed: boolean): void {
     this.requestsOut -= requests;
     this.bytesOut -= dataBytes;
-    // Only a reply that has actually been sent admits further requests. A failed reply admits none. Otherwise, requests that a
-    // vanished client has left in the socket could be executed after newer requests on another connection.
+    // Only a reply that has actually been sent admits further requests. A vanished client may have left requests in the socket, which must
+    // not be executed after newer requests on another connection.
     if (!failed && !this.isDead) this.events.roomAgain();
     if (this.underWay === 0) this.events.settled();
   }

@@ -6,8 +6,8 @@ import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 
 export interface NbdTransport {
   /**
-   * Calls `sent` once, in a later event, when the bytes have been written or when they can no longer be written (`failed`). The caller
-   * may re-use the bytes only after that call.
+   * Calls `sent` once, in a later event, when the bytes have been written or when they can no longer be written (`failed`). The caller may
+   * re-use `bytes` only after `sent` has been called.
    */
   write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
   /** Writes between `cork` and `uncork` are sent in one system call. */
@@ -23,8 +23,8 @@ export interface NbdTransport {
 }
 
 /**
- * A buffer of small replies. The batch also counts its replies and the data bytes of their requests. These counts are reported to the
- * connection when the batch has been sent.
+ * A buffer of small replies. The batch also counts its replies and the data bytes of their requests. The connection gets both counts when
+ * the batch has been sent.
  */
 export class ReplyBatch {
   readonly bytes = Buffer.allocUnsafeSlow(NBD_BATCH_BYTES);

@@ -1,12 +1,12 @@
 // The output of one connection. Small replies are gathered in a batch, and large replies are sent from their own buffers. As a rule, all
-// replies of an event-loop turn are sent in one system call. Invariant: `left` counts each request exactly once, when its reply has been
+// replies of an event-loop turn are sent in one system call. Invariant: `left` counts each request exactly once, when the reply has been
 // sent or can no longer be sent.
 
-// Replies are sent at the end of an event-loop turn, because completions arrive in bursts. One event on a path brings several completions,
-// and one event-loop turn may have an event for each of several paths. A microtask would run between two such events. setImmediate runs
-// once after all of them, in the same turn, so it adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent,
-// further replies stay in the open batch. A client that reads slowly therefore gets fuller batches, and a client that reads nothing holds
-// no more memory than its requests allow.
+// Replies are sent at the end of an event-loop turn, because completions arrive in bursts. One event-loop turn may have an event for each
+// of several paths, and each event brings several completions. A microtask would run between two such events. The function setImmediate
+// runs once after all events of the turn, and adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent,
+// further replies stay in the open batch. A client that reads slowly therefore gets fuller batches. A client that reads nothing holds no
+// more memory than its requests allow.
 
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
@@ -78,7 +78,7 @@ export class ReplyOutput {
   }
 
   /**
-   * Called when the connection is gone: drops the replies that have not been passed to the transport, and reports that they cannot be sent.
+   * Called when the connection is gone. Drops the replies that have not been passed to the transport, and reports that they cannot be sent.
    */
   close(): void {
     this.isClosed = true;

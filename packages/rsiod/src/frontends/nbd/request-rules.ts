@@ -1,5 +1,5 @@
-// Decides which requests of an NBD client reach the volume: checks their form, flags and size, and whether the negotiation permits them.
-// Pure. The volume checks range, alignment and rights. Invariant: a request that is refused here is answered without touching the volume.
+// Checks the form, flags and size of an NBD client's requests, and whether the negotiation permits the requests. Pure. The volume checks
+// range, alignment and rights. Invariant: a request that is refused here is answered without touching the volume.
 
 import { NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
@@ -45,7 +45,7 @@ function legalFlags(type: number, agreed: Transmission): number | undefined {
   }
 }
 
-/** Returns the reason why a request is not passed to the volume, or null if it is passed. */
+/** Returns the reason why a request is not passed to the volume, or null if the request is passed. */
 export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refusal | null {
   const { type, flags, lengthBytes } = header;
   const legal = legalFlags(type, agreed);
@@ -54,10 +54,10 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   if (type === COMMAND.FLUSH) return lengthBytes === 0 && header.offsetHigh === 0 && header.offsetLow === 0 ? null : REFUSAL.FLUSH;
   if (lengthBytes === 0) return REFUSAL.EMPTY;
   const { canDiscard, readonly, sizeBytes } = agreed.volume;
-  // If the volume is read-only, the request is passed on, because the volume's answer READ_ONLY tells the client more than a refusal would.
+  // Requests to a read-only volume are passed on, because the volume's answer READ_ONLY tells the client more than a refusal.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
-  // Zeroing a range by making a hole is fast, but rsiod does not know whether the storage has any other fast way to zero a range.
+  // Zeroing a range by making a hole is fast, but rsiod does not know whether the storage has any other fast way.
   const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
   if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
   if (type === COMMAND.BLOCK_STATUS && !agreed.hasAllocation) return REFUSAL.STATUS;
@@ -67,7 +67,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   return null;
 }
 
-/** True if a command is READ or WRITE. The length of these commands is limited, because each of them transfers that much data. */
+/** True if a command is READ or WRITE. Only READ and WRITE have a limited length, because only READ and WRITE transfer that much data. */
 export function hasData(type: number): boolean {
   return type === COMMAND.READ || type === COMMAND.WRITE;
 }

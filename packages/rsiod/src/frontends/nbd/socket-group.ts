@@ -1,5 +1,5 @@
-// Controls who may use the NBD socket: its owner and, if the key nbd-group is set, one group. The file daemon/unix-socket.ts creates the
-// socket. Invariant: the socket is never open to a group other than the configured one, not even for a moment.
+// Controls who may use the NBD socket: its owner and, if the key nbd-group is set, one group. Invariant: the socket is never open to a
+// group other than the configured one, not even for a moment.
 
 import { chmodSync, chownSync, readFileSync } from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// An NbdTransport in memory. Written bytes are not copied until the test calls `deliver`, which reveals buffers that are re-used too early.
-// Input does not go through this transport: the test passes it directly to the connection.
+// An NbdTransport in memory. Written bytes are not copied until the test calls `deliver`, so that tests detect buffers that are re-used too
+// early. Tests pass input directly to the connection.
 
 import type { NbdTransport } from '../nbd-transport.ts';
 
@@ -55,7 +55,7 @@ export class MemoryTransport implements NbdTransport {
     this.destroyed = true;
   }
 
-  /** Sends up to `most` writes with the content that their buffers have now, as a socket would. */
+  /** Sends up to `most` writes with the current content of their buffers, as a socket would. */
   deliver(most = Number.POSITIVE_INFINITY): void {
     for (let i = 0; i < most; i++) {
       const pending = this.waiting.shift();

@@ -32,7 +32,7 @@ export class MemoryVolume implements FrontendVolume {
   /** Operations in order of arrival, with their flags. */
   readonly seen: string[] = [];
   underWay = 0;
-  /** If this is not OK, all further requests complete with this status instead of being executed. */
+  /** If `fail` is not OK, all further requests complete with the status `fail` instead of being executed. */
   fail: Status = STATUS.OK;
   private readonly schedule: (fire: () => void) => void;
   private readonly allocated: Uint8Array;

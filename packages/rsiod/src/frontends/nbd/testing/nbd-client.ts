@@ -1,5 +1,5 @@
-// The client's side of the NBD protocol for tests, written independently of the server's codec, so that a mistake in one is unlikely in the
-// other. Pure. Invariant: bytes that the NBD protocol does not allow cause an exception; they are never skipped.
+// The client's side of the NBD protocol for tests. The code is independent of the server's codec, so that the two do not share a mistake.
+// Pure. Invariant: bytes that the NBD protocol does not allow always cause an exception.
 
 export const REQUEST_MAGIC = 0x25609513;
 
@@ -84,7 +84,7 @@ export interface Reply {
   readonly data: Buffer;
 }
 
-/** Splits bytes into replies. `readBytes` maps the cookie of a READ to the length of the data that follows its simple reply. */
+/** Splits bytes into replies. `readBytes` maps the cookie of a READ to the length of the data in the simple reply. */
 export function replies(bytes: Buffer, readBytes: ReadonlyMap<number, number> = new Map()): Reply[] {
   const found: Reply[] = [];
   for (let at = 0; at < bytes.length; ) {

@@ -18,15 +18,14 @@ export function exportName(volume: FrontendVolume): string {
 /** Volumes with `device = none` are attached but not exported. */
 const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export';
 
-/** Human-readable description of the volume. */
 export function exportDescription(volume: FrontendVolume): string {
   const rights = volume.readonly ? ', read-only' : '';
   return `Volume ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
 }
 
 /**
- * Returns the volume to which `name` refers. If the name refers to no volume or to several, returns a message that states the problem and
- * lists the names that can be used.
+ * Returns the volume to which `name` refers. If no volume or several volumes match, returns a message that states the problem and lists the
+ * usable names.
  */
 export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
   const found = candidates(volumes, name);

@@ -22,13 +22,13 @@ export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
  */
 export const NBD_REQUESTS_OUT_MAX = 256;
 export const NBD_BYTES_OUT_MAX = 64 * MIB;
-/** Maximum length of the data of one NBD option. If the data is longer, rsiod discards it and refuses the option. */
+/** Maximum length of the data of one NBD option. Longer data is discarded, and the option is refused. */
 export const NBD_OPTION_MAX_BYTES = 16 * KIB;
 /** A READ reply with less data than this is copied into the batch; a longer reply is sent from its own buffer. */
 export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
 /**
- * Maximum number of bytes received from an NBD client at once. The maximum is small enough that rsiod sends the first WRITEs of a burst
- * while the next ones are still arriving.
+ * Maximum number of bytes received from an NBD client at once. The maximum is small, so that rsiod sends the first WRITEs of a burst while
+ * later WRITEs are still arriving.
  */
 export const NBD_RECEIVE_BYTES = 128 * KIB;
 /** Maximum size of a batch of copied replies, which the NBD frontend sends together. A Unix socket accepts about 200 KiB in one call. */

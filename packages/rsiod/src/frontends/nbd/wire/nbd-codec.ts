@@ -10,10 +10,7 @@ import { CHUNK, CHUNK_FLAG_DONE, CHUNK_HEADER_BYTES, MAGIC, REQUEST_HEADER_BYTES
 
 const U32 = 2 ** 32;
 
-/**
- * 64-bit values are stored as two halves, because a cookie is only sent back unchanged, and an offset may be too large to be an exact
- * number.
- */
+/** 64-bit values are stored as two halves, because an offset may be too large to be an exact number. */
 export interface NbdRequestHeader {
   readonly flags: number;
   readonly type: number;
@@ -36,9 +33,9 @@ export interface RequestSink {
   header(header: NbdRequestHeader): HeaderVerdict;
   payloadTarget: Buffer;
   payloadOffset: number;
-  /** Called when the sink has answered a header with `payload` and the whole payload has been copied. */
+  /** Called when the whole payload of the last header has been copied. */
   payload(): void;
-  /** Called when the bytes are not a request, so that nothing after them can be decoded. */
+  /** Called when the bytes are not a request; nothing after these bytes can be decoded. */
   badRequest(magic: number): void;
 }
 
@@ -156,8 +153,8 @@ export class NbdRequestDecoder {
 }
 
 /**
- * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. This value is
- * block-aligned, so a request with such an offset is refused because it is past the end, not because it is unaligned.
+ * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. VOLUME_MAX_BYTES is
+ * block-aligned, so the request is refused because it is past the end, not because it is unaligned.
  */
 export function offsetBytes(high: number, low: number): number {
   const bytes = high * U32 + low;

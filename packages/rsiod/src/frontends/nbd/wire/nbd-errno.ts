@@ -37,8 +37,8 @@ const BY_STATUS = {
 } as const satisfies Record<Status, number>;
 
 /**
- * Returns the NBD error number for a status. For a range past the end of the volume, WRITE and WRITE_ZEROES (`needsRoom`) get ENOSPC, and
- * all other commands, including TRIM, get EINVAL. Statuses of newer servers that this version does not know become EIO.
+ * Returns the NBD error number for a status. Past the end of the volume, WRITE and WRITE_ZEROES (`needsRoom`) get ENOSPC; all other
+ * commands get EINVAL. Unknown statuses of newer servers become EIO.
  */
 export function nbdErrno(status: Status, needsRoom: boolean): number {
   if (status === STATUS.PAST_END && needsRoom) return NBD_ERRNO.ENOSPC;

@@ -1,6 +1,5 @@
-// Decodes the bytes of the handshake: first the client's flags, then options. Sans-I/O; takes bytes in pieces of any length. The file
-// nbd-handshake.ts handles the options. Invariant: at most NBD_OPTION_MAX_BYTES of one option are stored; longer data is dropped as it
-// arrives, and the sink gets null instead.
+// Decodes the bytes of the handshake: first the client's flags, then options. Sans-I/O; takes bytes in pieces of any length. Invariant: at
+// most NBD_OPTION_MAX_BYTES of one option are stored. Longer data is dropped as it arrives, and the sink gets null instead.
 //
 //   flags (u32), then for each option:   "IHAVEOPT" | option (u32) | length (u32) | data
 
@@ -9,9 +8,9 @@ import { CLIENT_FLAGS_BYTES, MAGIC, OPTION_HEADER_BYTES } from './nbd-constants.
 
 export interface OptionSink {
   clientFlags(flags: number): void;
-  /** `data` is null if the option was too long; otherwise it is valid only during the call. */
+  /** `data` is null if the option is too long, and is valid only during the call. */
   option(option: number, data: Buffer | null): void;
-  /** Called when the bytes are not an option, so that nothing after them can be decoded. */
+  /** Called when the bytes are not an option; nothing after these bytes can be decoded. */
   badOption(): void;
 }
 
@@ -31,8 +30,8 @@ export class NbdOptionDecoder {
   }
 
   /**
-   * Calls the sink at most once. The caller can then send the answer before it passes in more bytes, or it can pass the rest to another
-   * decoder. Returns the position after the bytes that were taken.
+   * Calls the sink at most once. The caller can then send the answer first, or pass the remaining bytes to another decoder. Returns the
+   * position after the bytes that were taken.
    */
   feed(bytes: Buffer, start: number, end: number): number {
     switch (this.state) {

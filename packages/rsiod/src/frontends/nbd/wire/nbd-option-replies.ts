@@ -1,5 +1,4 @@
-// Encodes the server's answers in the handshake. Pure; allocates freely, because a connection needs each answer only once. This file
-// defines layouts only; nbd-handshake.ts decides which answer is right.
+// Encodes the server's answers in the handshake. Pure; allocates freely, because a connection needs each answer only once.
 //
 //   reply:   0x0003e889045565a9 | option (u32) | type (u32) | length (u32) | data
 
@@ -57,8 +56,8 @@ export function metaContextReply(option: number, id: number): Buffer {
 }
 
 /**
- * Returns the transmission flags, which tell the client what this frontend can do with a volume. DF is offered only with structured
- * replies.
+ * Returns the transmission flags, which tell the client what this frontend can do with a volume. The flag DF is offered only with
+ * structured replies.
  */
 export function transmissionFlags(volume: FrontendVolume, structured: boolean): number {
   const flag = TRANSMISSION_FLAG;
@@ -70,8 +69,8 @@ export function transmissionFlags(volume: FrontendVolume, structured: boolean): 
 }
 
 /**
- * Returns the answers to INFO and GO, without the final ACK. Size, flags and block sizes are always sent, because a client that does not
- * know them may send requests that are refused as too long. Name and description are sent on request.
+ * Returns the answers to INFO and GO, without the final ACK. Size, flags and block sizes are always sent; otherwise, a client may send
+ * requests that are refused as too long. Name and description are sent on request.
  */
 export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, kinds: ReadonlySet<number>): Buffer[] {
   const info = (type: number, payload: Buffer): Buffer => {
