@@ -5,7 +5,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {
-  /** `counted` is the number of further lines, which are not written. */
+  /** `counted` is the number of lines that were counted instead of written. */
   written: number;
   counted: number;
   readonly writeCounted: (count: number) => void;
@@ -21,8 +21,8 @@ export class BatchedLines {
   }
 
   /**
-   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of each kind. Counts further lines of that kind, and later passes
-   * their number to `writeCounted`.
+   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of each kind. Only counts all further lines of a kind, and later
+   * passes their number to `writeCounted`.
    */
   add(kind: string, write: () => void, writeCounted: (count: number) => void): void {
     let known = this.kinds.get(kind);

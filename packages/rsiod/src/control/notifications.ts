@@ -1,6 +1,6 @@
-// Reports each change in the daemon as an event and as a line in the log. This file only reports changes; other parts of the daemon react
-// to them. The list of events is bounded: when it is full, a new event replaces the oldest one. Invariants: each change is reported once.
-// While attempts to open a path keep failing, only a failure for a new reason is reported.
+// Reports each change in the daemon as an event and as a line in the log. The list of events is bounded: when it is full, a new event
+// replaces the oldest one. Invariants: each change is reported once. While attempts to open a path keep failing, only a failure for a new
+// reason is reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
@@ -45,7 +45,7 @@ export class Notifications {
     this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
   }
 
-  /** The file namespace.ts logs the errors of paths. */
+  /** The file namespace.ts logs the errors of paths, so this method does not. */
   pathChanged({ local, remote, port, supervisor }: Route, from: PathState, to: PathState, reason: string): void {
     const path = `path ${local.name} ${remote.address}/${port}`;
     if (this.pathEvents.isEvent(path, from, to, reason)) this.add(path, from, to, reason);

@@ -27,7 +27,6 @@ export type Probe = (
 
 type ProbedRoute = Pick<Route, 'local' | 'remote' | 'port'> & { readonly server: Pick<Server, 'serverid'> | null };
 
-/** The part of a namespace that a probe needs. */
 export interface ProbedNamespace {
   readonly config: Pick<ClientNamespaceConfig, 'namespaceid' | 'nodename' | 'nodekey' | 'namespacekey'>;
   readonly routes: readonly ProbedRoute[];

@@ -1,5 +1,5 @@
-// Converts the daemon's state to the views that the control methods return, and writes the texts about stalls. The types of the views are
-// defined in common's control/methods.ts. Invariant: the functions in this file never change the daemon's state.
+// Converts the daemon's state to the views that the control methods return, and writes the texts about stalls. Invariant: the functions in
+// this file never change the daemon's state.
 
 import {
   type AttachmentView,

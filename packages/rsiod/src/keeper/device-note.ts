@@ -27,7 +27,6 @@ export interface DeviceNote {
 }
 
 export interface LoopNote {
-  /** Path of the loop device, such as `/dev/loop3`. */
   readonly device: string;
   /** The sequence number (diskseq) that the kernel assigned when the loop device was set up; null if unknown. */
   readonly sequence: string | null;

@@ -45,7 +45,7 @@ function isDevice(choice: DeviceChoice): boolean {
 
 /** The consequences of a configuration for a daemon that has no keeper. */
 export interface WithoutKeeper {
-  /** Reason why a reload of this configuration is refused; null if it is accepted. */
+  /** Reason why a reload of this configuration is refused; null if the reload is accepted. */
   readonly obstacle: string | null;
   /** Warning for the administrator; null if there is none. */
   readonly warning: string | null;

@@ -67,7 +67,6 @@ export class KeptDevices {
     this.link?.note(id, writeDeviceNote(note));
   }
 
-  /** Resolves when the keeper has closed its copy of the descriptor. */
   async drop(id: number): Promise<void> {
     await this.link?.drop(id);
   }

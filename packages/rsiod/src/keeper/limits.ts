@@ -14,7 +14,7 @@ export const KEEPER_STARTS_MAX = 30;
 export const KEEPER_SETTLED_MS = 60_000;
 /**
  * Bounds of the pause before a restart if the working process repeatedly exits within KEEPER_SETTLED_MS of its start. The first restart is
- * immediate. The pause before the second restart is the minimum. The pause then doubles with each restart, up to the maximum.
+ * immediate, and the second restart follows after the minimum. The pause then doubles with each restart, up to the maximum.
  */
 export const KEEPER_PAUSE_MIN_MS = 200;
 export const KEEPER_PAUSE_MAX_MS = 5_000;
@@ -22,5 +22,4 @@ export const KEEPER_PAUSE_MAX_MS = 5_000;
 export const KEEPER_ANSWER_MS = 5_000;
 /** Maximum number of descriptors that the keeper holds. Each device needs one. */
 export const KEPT_DEVICES_MAX = 4_096;
-/** Maximum size of the note about one device. */
 export const KEPT_NOTE_MAX_BYTES = 16 * KIB;

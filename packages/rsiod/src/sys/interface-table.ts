@@ -8,7 +8,6 @@ export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' |
 export interface InterfaceEvent {
   readonly address: string;
   readonly change: InterfaceChange;
-  /** Text that describes the change for people. */
   readonly sentence: string;
 }
 
@@ -106,7 +105,7 @@ const LINE = /^(?:\[[A-Z]+\])?(Deleted )?\d+: ([^\s:@]+)(?:@[^\s:]+)?(:?)\s+(.*)
 const FLAGS = /^<([A-Z0-9_,-]*)>/;
 const ADDRESS = /^inet6? ([0-9a-fA-F.:]+)/;
 
-/** Extracts the fact from a line of iproute2. Returns null if the line contains none. */
+/** Extracts the fact from a line of iproute2. Returns null if the line contains no fact. */
 export function readIpLine(line: string): IpFact | null {
   const [, deleted, device, colon, rest] = LINE.exec(line) ?? [];
   if (device === undefined || rest === undefined) return null;

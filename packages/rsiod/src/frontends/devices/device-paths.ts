@@ -36,9 +36,7 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
   return { block: `${folder}/${name}`, raw: `${folder}/r${name}` };
 }
 
-/**
- * True if two volumes would have a device at the same path. The raw device of one volume may collide with the block device of the other.
- */
+/** True if two volumes would have a device at the same path. */
 export function overlaps(one: DevicePlaces, other: DevicePlaces): boolean {
   return [one.raw, one.block].some((place) => place === other.raw || place === other.block);
 }

@@ -24,7 +24,7 @@ export interface DeviceFrontendPorts {
   readonly log: Log;
   readonly root: string;
   readonly devDir: string;
-  /** The RUN folder. The mount table contains this path for each of the daemon's own mounts. */
+  /** The RUN folder. The mount table contains the path of the RUN folder for each of the daemon's own mounts. */
   readonly runDir: string;
   /** Returns the facts about this machine that determine which devices can be created now. */
   readonly facts: () => DeviceFacts;
@@ -101,7 +101,7 @@ export class DeviceFrontend implements Frontend {
     this.made.get(volume)?.note();
   }
 
-  /** Does nothing: each device is served until it is removed, so that file systems on it can still write their data. */
+  /** Does nothing, because file systems on the devices may still have to write their data. */
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -1,7 +1,7 @@
 // Handles the devices that an earlier process left behind. Devices that no keeper held are removed, because a crash has made them unusable.
 // Stand-in volumes serve the devices that the keeper held until the real volumes are reattached. Invariant: each device that the keeper
-// held is either resumed once, with its own volume, or released. Until then, the I/O of the device waits as long as the stall policy
-// allows.
+// held is either resumed once, with its own volume, or released. Until the device is resumed or released, the I/O of the device waits as
+// long as the stall policy allows.
 
 import { closeSync } from 'node:fs';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
@@ -41,8 +41,8 @@ export class InheritedDevices {
   }
 
   /**
-   * Removes the devices left behind by a crashed daemon that used the same RUN folder. A file system that is mounted from such a device no
-   * longer works, and the administrator must unmount it.
+   * Removes the devices left behind by a crashed daemon that used the same RUN folder. File systems on these devices no longer work, and
+   * the administrator must unmount these file systems.
    */
   async clean(): Promise<void> {
     const { clock, log, kept, sourcePrefix, events } = this.ports;
@@ -79,10 +79,7 @@ export class InheritedDevices {
     return this.ports.kept.take(device) ? devices : null;
   }
 
-  /**
-   * Releases the device of a volume that will not be reattached. Programs that use the device get I/O errors. Without `force`, throws
-   * E_IN_USE if the device is in use.
-   */
+  /** Releases the device of a volume that will not be reattached. Without `force`, throws E_IN_USE if the device is in use. */
   async release(device: LeftDevice, why: string, force: boolean): Promise<void> {
     const { note } = device;
     const users = await deviceUsers({ rawFile: note.raw, loop: note.loop?.device ?? null });

@@ -1,6 +1,6 @@
 // Reports swap space that is on a volume. The machine can then hang forever, because the kernel needs rsiod to swap out while rsiod may be
 // waiting for memory. Swapping to a device cannot be prevented, so rsiod reports each swap space once. Invariant: the search reads only
-// files that the kernel keeps in memory, because it must not cause I/O on rsiod's own devices.
+// files that the kernel keeps in memory, because the search must not cause I/O on rsiod's own devices.
 
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -11,7 +11,6 @@ import { type MountEntry, mountTable, unescaped } from '../system/mount-table.ts
 /** A volume whose block device may be used as swap space. */
 export interface SwapTarget {
   readonly label: string;
-  /** Path of the block device, such as `/dev/loop3`. */
   readonly device: string;
   /** The device number, such as `7:3`; null if the device is gone. */
   readonly number: string | null;

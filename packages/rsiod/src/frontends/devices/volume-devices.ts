@@ -1,6 +1,6 @@
 // Creates and removes the devices of one volume, and lets the keeper hold them. A volume has a raw device and possibly a block device on
-// top of the raw device. Invariants: if creating the devices fails partway, those already created are removed; the keeper's note describes
-// the devices that exist; the keeper holds no device that has been removed.
+// top of the raw device. Invariants: if creating a device fails, the devices already created are removed. The keeper's note describes the
+// devices that exist. The keeper holds no device that has been removed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -21,7 +21,6 @@ import { RawDevice, type RawDeviceOptions } from '../fuse/raw-device.ts';
 export interface VolumeDevicesPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
   /** Returns the source field of a volume's raw device in the mount table. */
   readonly sourceOf: (volume: FrontendVolume) => string;
@@ -32,7 +31,6 @@ export interface VolumeDevicesPorts {
   readonly nodes: LoopNodes;
 }
 
-/** Paths of a volume's existing devices. */
 export interface ShownDevices {
   readonly raw: string;
   readonly block: string | null;
@@ -59,7 +57,7 @@ export class VolumeDevices {
     this.ports = ports;
   }
 
-  /** Creates the devices. If this throws, none of the devices exists afterwards. */
+  /** Creates the devices. If `make` throws, none of the devices exists afterwards. */
   static async make(
     volume: FrontendVolume,
     kind: 'block' | 'raw',
@@ -81,7 +79,7 @@ export class VolumeDevices {
     return made;
   }
 
-  /** Adopts the devices that the previous process left for a volume. The volume itself is reattached later. Call `serveOn` next. */
+  /** Adopts the devices that the previous process left for a volume. Call `serveOn` next. */
   static adopt({ note, fd, id }: LeftDevice, standIn: StandInVolume, ports: VolumeDevicesPorts): VolumeDevices {
     const made = new VolumeDevices(standIn, standIn, { raw: note.raw, block: note.block }, ports);
     made.rawDevice = RawDevice.adopt(made.rawOptions(), fd, note.file);
@@ -116,7 +114,7 @@ export class VolumeDevices {
 
   /**
    * Starts to serve adopted devices. The kernel then resends the requests that the previous process did not answer. Requests that need no
-   * server are answered at once; all others wait until the volume is reattached.
+   * server are answered at once; all other requests wait until the volume is reattached.
    */
   serveOn(): void {
     try {
@@ -149,7 +147,6 @@ export class VolumeDevices {
     this.rawDevice.pause();
   }
 
-  /** Makes all I/O on the devices fail from now on. */
   fail(): void {
     this.rawDevice.fail();
   }
@@ -197,8 +194,8 @@ export class VolumeDevices {
   }
 
   /**
-   * With `force`, stalled I/O fails after DEVICE_FORCE_MS. If the removal fails despite `force`, `removed` returns false. The caller must
-   * then call `abandon`.
+   * With `force`, stalled I/O fails after DEVICE_FORCE_MS. If the removal fails despite `force`, `removed` returns false, and the caller
+   * must then call `abandon`.
    */
   async removed(force: boolean): Promise<boolean> {
     const timer = force ? this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail()) : null;
@@ -209,7 +206,7 @@ export class VolumeDevices {
       return true;
     } catch (thrown) {
       if (force) return false;
-      // A device is still in use, so both devices stay. If the block device has already been removed, it is recreated.
+      // A device is still in use, so a block device that has already been removed is recreated.
       await this.repairLoop();
       throw thrown;
     } finally {

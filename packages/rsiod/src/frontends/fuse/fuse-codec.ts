@@ -37,7 +37,7 @@ export class FuseHeader {
  */
 export type HeaderVerdict = 'good' | 'short' | 'bad';
 
-/** Decodes the header of the request in the first `lengthBytes` bytes of `bytes`, and stores it in `into`. */
+/** Decodes the header of the request in the first `lengthBytes` bytes of `bytes`, and stores the header in `into`. */
 export function readHeader(bytes: Buffer, lengthBytes: number, into: FuseHeader): HeaderVerdict {
   if (lengthBytes < REQUEST_HEADER_BYTES) return 'bad';
   into.lengthBytes = bytes.readUInt32LE(0);

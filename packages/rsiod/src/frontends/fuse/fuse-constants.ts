@@ -49,9 +49,8 @@ export const MINOR_MIN = 28;
 export const MINOR_MAX = 40;
 
 export const INIT_FLAG = { ASYNC_READ: 1 << 0, BIG_WRITES: 1 << 5, ASYNC_DIO: 1 << 15, MAX_PAGES: 1 << 22, EXTENDED: 1 << 30 } as const;
-/** Flags in the second flags field of INIT. */
 export const INIT_FLAG2 = { HAS_RESEND: 1 << 7 } as const;
-/** Codes of notifications to the kernel. A notification carries its code in the error field. */
+/** A notification carries its code in the error field. */
 export const NOTIFY = { RESEND: 7 } as const;
 export const OPEN_FLAG = { DIRECT_IO: 1 << 0, KEEP_CACHE: 1 << 1, NOFLUSH: 1 << 5, PARALLEL_DIRECT_WRITES: 1 << 6 } as const;
 /** Flags in SETATTR that say which fields are valid. */

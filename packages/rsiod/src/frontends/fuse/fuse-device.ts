@@ -68,7 +68,7 @@ export class FuseDevice implements FusePort {
     try {
       writeSync(this.fd, bytes, start, end - start);
     } catch (thrown) {
-      // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted, which the next read reports as well.
+      // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted; the next read reports the unmount as well.
       const errno = errnoName(thrown);
       if (errno !== 'ENOENT' && errno !== 'ENODEV') this.end(`a reply was refused: ${errno ?? String(thrown)}`);
     }
@@ -134,8 +134,8 @@ export class FuseDevice implements FusePort {
   }
 
   /**
-   * Reads further requests that have arrived. Otherwise, each event-loop turn would take only one request, and the trunk would send
-   * requests one at a time. The last read throws an exception, which is cheap because stack traces are switched off.
+   * Reads further requests that have arrived. Without `drain`, each event-loop turn would take only one request, and the trunk would send
+   * requests one at a time. The last read finds no request and throws an exception; without a stack trace, the exception is cheap.
    */
   private drain(): void {
     const { stackTraceLimit } = Error;

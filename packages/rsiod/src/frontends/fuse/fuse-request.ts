@@ -40,7 +40,7 @@ export class FuseRequest implements VolumeIo {
     return this.seeks !== null || this.op === 'read';
   }
 
-  /** Resets the object and returns its data buffer, or null if it had none. */
+  /** Resets the request and returns its data buffer, or null if there is none. */
   clear(): Buffer | null {
     const { buffer } = this;
     this.interrupted?.cancel();

@@ -11,7 +11,7 @@ export interface Sought {
   readonly positionBytes: number | null;
 }
 
-/** `fromBytes` must be within the volume. A hole is always found, because the end of the volume counts as one. */
+/** `fromBytes` must be within the volume. A hole is always found, because the end of the volume counts as a hole. */
 export function seek(volume: FrontendVolume, fromBytes: number, what: 'data' | 'hole', done: (sought: Sought) => void): void {
   const endBytes = volume.sizeBytes;
   const request = (at: number): void => {

@@ -1,8 +1,8 @@
 // Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
 // bytes that it has read. The volume checks the requests; the session checks only what is particular to a file: its end, its permissions
 // and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`. A buffer is given back only once, and
-// never while the volume uses it. Only `stop` answers a request that changes data before the volume has completed it. After `stop`, the
-// volume must abandon such requests.
+// never while the volume uses the buffer. Only `stop` answers a request that changes data before the volume has completed it. After `stop`,
+// the volume must abandon such requests.
 
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -58,7 +58,7 @@ import { fuseErrno } from './fuse-errno.ts';
 import { FuseRequest } from './fuse-request.ts';
 import { type Sought, seek } from './fuse-seek.ts';
 
-/** The owner of the descriptor sends replies, and stops or resumes reading requests. */
+/** Through this interface, the session sends replies and stops or resumes the reading of requests. */
 export interface FusePort {
   /** Sends one complete reply; the caller may re-use `bytes` when `reply` returns. */
   reply(bytes: Buffer, start: number, end: number): void;
@@ -140,7 +140,7 @@ export class FuseSession {
       } catch (thrown) {
         this.mistaken(thrown);
         if (needsReply(header.opcode)) this.fail(header, ERRNO.EIO);
-        // The volume may still be using the buffer, so the caller must not re-use it.
+        // The volume may still be using the buffer, so the caller must not re-use the buffer.
         return true;
       }
     }
@@ -185,7 +185,6 @@ export class FuseSession {
     }
   }
 
-  /** Answers requests that do not need the volume. */
   private answerAtOnce(bytes: Buffer, header: FuseHeader): void {
     switch (header.opcode) {
       case OPCODE.INIT:

@@ -22,7 +22,6 @@ export const RAW_TYPE = 'fuse.rsio';
 export interface RawDeviceOptions {
   readonly volume: FrontendVolume;
   readonly file: string;
-  /** The source field of the raw device in the mount table. */
   readonly source: string;
   readonly buffers: FuseBuffers;
   readonly clock: Clock;
@@ -189,7 +188,7 @@ function within(clock: Clock, ms: number, agreement: Promise<string | null>): Pr
   });
 }
 
-/** Unmounts the file lazily: no program can open it any more, and the mount disappears when the last program has closed it. */
+/** Unmounts the file lazily: programs can no longer open the file, and the mount ends when the last program closes the file. */
 export async function unmountLazily(clock: Clock, file: string): Promise<void> {
   if (await isMounted(file)) await runCommand(clock, 'umount', ['-i', '-l', file]);
 }
@@ -206,7 +205,7 @@ async function isMounted(file: string): Promise<boolean> {
   return (await mountTable()).some(({ mountPoint }) => mountPoint === file);
 }
 
-/** Creates the mount point. Accepts an existing empty file, because an earlier crash may have left it. */
+/** Creates the mount point. Accepts an existing empty file, because an earlier crash may have left the file. */
 async function makeMountPoint(file: string): Promise<void> {
   if (await isMounted(file)) throw new RsError('E_IN_USE', `Something is mounted on ${file}: unmount it, or set path = for this volume`);
   try {

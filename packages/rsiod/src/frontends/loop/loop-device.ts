@@ -1,5 +1,5 @@
 // One block device: a loop device that uses direct I/O on a raw device. A symbolic link at the volume's path leads to the loop device. The
-// kernel does the I/O. Invariant: rsiod changes a loop device only while its backing file is rsiod's raw device. After a detach, another
+// kernel does the I/O. Invariant: rsiod changes a loop device only while the backing file is rsiod's raw device. After a detach, another
 // program may already be using the loop device.
 
 import { lstat, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
@@ -13,7 +13,6 @@ import type { LoopNodes } from './loop-nodes.ts';
 
 export interface LoopDeviceOptions {
   readonly clock: Clock;
-  /** The file that backs the loop device. */
   readonly rawFile: string;
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
@@ -25,7 +24,6 @@ export interface LoopDeviceOptions {
 const LOOP_FORM = /^\/dev\/loop\d+$/;
 
 export class LoopDevice {
-  /** Path of the loop device, such as `/dev/loop3`. */
   readonly device: string;
   private readonly options: LoopDeviceOptions;
   /** The sequence number (diskseq) that the kernel assigned when the loop device was set up; null before Linux 5.15. */
@@ -130,7 +128,7 @@ export function noLoopDevice(rawFile: string, { message, context }: RsError): Rs
   return new RsError('E_SYSTEM', `No free loop device for ${rawFile} (${cause}): see losetup --list, or use device = raw`);
 }
 
-/** Lists the loop devices that have a backing file, each with the path of that file. The paths are those that the kernel reports. */
+/** Lists the loop devices that have a backing file, each with the path of that file. */
 export async function loopDevices(): Promise<(readonly [file: string, device: string])[]> {
   const names = (await readdir('/sys/block').catch(() => [])).filter((name) => name.startsWith('loop'));
   const found = await Promise.all(names.map(async (name) => [await ofLoop(`/dev/${name}`, 'backing_file'), `/dev/${name}`] as const));

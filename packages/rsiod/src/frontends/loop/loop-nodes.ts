@@ -29,7 +29,6 @@ export class LoopNodes {
   private making = 0;
   private removing: Promise<void> | null = null;
   private timer: Timer | null = null;
-  /** True if a failure to remove nodes has been reported. */
   private isReported = false;
 
   constructor(ports: LoopNodesPorts) {
@@ -106,7 +105,7 @@ export class LoopNodes {
     const gone = new Set(await this.ports.remove(numbers).catch((thrown: unknown) => this.abandon(thrown, numbers)));
     for (const number of numbers) {
       const tries = (this.free.get(number) ?? 0) - 1;
-      // The node moves to the end of the list, so that the other nodes are tried first.
+      // The node moves to the end of the list, so that other nodes are tried first.
       this.free.delete(number);
       if (tries > 0 && !gone.has(number)) this.free.set(number, tries);
     }

@@ -11,9 +11,8 @@ export interface BudgetUser {
 
 export interface BudgetBounds {
   readonly limitBytes: number;
-  /** Additional bytes beyond the limit. These bytes are reserved for large requests of users that hold no memory. */
+  /** Additional bytes beyond the limit for large requests of users that hold no memory. */
   readonly reserveBytes: number;
-  /** Maximum size of a small request. */
   readonly smallBytes: number;
 }
 
@@ -60,7 +59,6 @@ export class MemoryBudget {
     this.wakeLater();
   }
 
-  /** Removes the user from the waiting users. */
   forget(user: BudgetUser): void {
     if (this.waiting.length === 0) return;
     const at = this.waiting.indexOf(user);

@@ -21,7 +21,9 @@ export interface ConnectionEvents {
   broken(reason: string): void;
   /** Called once, when the connection is closed because of a bug in rsiod. */
   failed(thrown: unknown): void;
-  /** Called once, when the connection is closed and neither the volume nor the socket uses its requests and buffers any more. */
+  /**
+   * Called once, when the connection is closed and neither the volume nor the socket uses the connection's requests and buffers any more.
+   */
   finished(): void;
 }
 
@@ -116,7 +118,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   /**
    * Ends the connection after an event handler has thrown an exception. Requests that have been passed to the volume still complete, but
-   * only after this call has returned.
+   * only after `failed` has returned.
    */
   failed(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;

@@ -9,11 +9,10 @@ import { exportNameReply, infoReplies, metaContextReply, optionError, optionRepl
 /** The exported volumes. A volume that is being detached is not in the list, so that no new client can open it. */
 export interface NbdVolumes {
   list(): readonly FrontendVolume[];
-  /** Reason why this connection gets no export; undefined if it may get one. */
+  /** Reason why this connection gets no export; undefined if the connection may get one. */
   readonly refusal?: string;
 }
 
-/** The result of the negotiation. */
 export interface Transmission {
   readonly volume: FrontendVolume;
   readonly isStructured: boolean;
@@ -127,7 +126,7 @@ export class NbdHandshake {
   }
 
   private setContexts(option: number, data: Buffer): HandshakeStep {
-    // SET_META_CONTEXT cancels an earlier selection, even if SET_META_CONTEXT fails.
+    // Even a SET_META_CONTEXT that fails cancels an earlier selection.
     this.allocationOf = null;
     if (!this.isStructured)
       return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');

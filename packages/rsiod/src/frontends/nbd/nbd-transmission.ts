@@ -128,7 +128,6 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.events.badRequest(magic);
   }
 
-  /** Called when the budget may now have enough memory for a held request. */
   roomAgain(): void {
     try {
       if (!this.isDead) this.events.roomAgain();

@@ -18,7 +18,6 @@ export interface NbdTransport {
   resume(): void;
   /** Sends everything that has been written, then closes the connection. */
   end(): void;
-  /** Closes the connection at once. */
   destroy(): void;
 }
 

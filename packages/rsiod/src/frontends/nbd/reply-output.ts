@@ -3,10 +3,10 @@
 // sent or can no longer be sent.
 
 // Replies are sent at the end of an event-loop turn, because completions arrive in bursts. One event-loop turn may have an event for each
-// of several paths, and each event brings several completions. A microtask would run between two such events. The function setImmediate
-// runs once after all events of the turn, and adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are being sent,
-// further replies stay in the open batch. A client that reads slowly therefore gets fuller batches. A client that reads nothing holds no
-// more memory than its requests allow.
+// of several paths, and each event brings several completions. A microtask would run between two events of the same turn. The function
+// setImmediate runs once after all events of the turn, and adds no latency at queue depth 1. While NBD_BATCHES_SENDING_MAX batches are
+// being sent, further replies stay in the open batch. A client that reads slowly therefore gets fuller batches. A client that reads nothing
+// holds no more memory than its requests allow.
 
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';

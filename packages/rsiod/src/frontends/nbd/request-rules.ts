@@ -57,7 +57,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   // Requests to a read-only volume are passed on, because the volume's answer READ_ONLY tells the client more than a refusal.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
-  // Zeroing a range by making a hole is fast, but rsiod does not know whether the storage has any other fast way.
+  // Zeroing a range by making a hole is fast; rsiod does not know whether other ways are fast.
   const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
   if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
   if (type === COMMAND.BLOCK_STATUS && !agreed.hasAllocation) return REFUSAL.STATUS;
@@ -67,7 +67,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   return null;
 }
 
-/** True if a command is READ or WRITE. Only READ and WRITE have a limited length, because only READ and WRITE transfer that much data. */
+/** True if a command is READ or WRITE. The length of READ and WRITE is limited, because READ and WRITE transfer that much data. */
 export function hasData(type: number): boolean {
   return type === COMMAND.READ || type === COMMAND.WRITE;
 }

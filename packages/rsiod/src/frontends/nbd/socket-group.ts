@@ -27,7 +27,7 @@ export function openToGroup(path: string, group: string, groupFile = GROUP_FILE)
   }
 }
 
-/** Looks up a group's number by name. The file has the format of group(5). Returns undefined if there is no such group. */
+/** Looks up a group's number by name. The group file has the format of group(5). Returns undefined if there is no such group. */
 export function groupId(group: string, groupFile: string): number | undefined {
   for (const line of readFileSync(groupFile, 'utf8').split('\n')) {
     const [name, , gid] = line.split(':');

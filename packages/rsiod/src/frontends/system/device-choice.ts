@@ -16,7 +16,7 @@ export interface DeviceFacts {
 
 export interface ChosenDevice {
   readonly kind: 'block' | 'raw' | 'nbd-socket' | 'none';
-  /** Reason why the volume gets no block device; null if it gets one or if the configuration requests another form. */
+  /** Reason why `auto` has not chosen a block device; otherwise null. */
   readonly why: string | null;
 }
 

@@ -7,7 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from './limits.ts';
 
 /**
- * Runs a program and returns its output. The program gets `fd`, if given, as its descriptor 3. Throws E_SYSTEM with the last line of the
+ * Runs a program and returns its output. If `fd` is given, the program gets `fd` as descriptor 3. Throws E_SYSTEM with the last line of the
  * program's error output. The context of the error contains `isLate` if the program took too long.
  */
 export function runCommand(clock: Clock, program: string, args: readonly string[], fd?: number): Promise<string> {

@@ -21,7 +21,7 @@ export async function mountTable(process = 'self'): Promise<MountEntry[]> {
 export function parseMountTable(text: string): MountEntry[] {
   return text.split('\n').flatMap((line) => {
     const fields = line.split(' ');
-    // A field that consists of a dash ends the optional fields.
+    // In a line of mountinfo, a single dash ends the optional fields.
     const dash = fields.indexOf('-', 6);
     const [, , device, , mountPoint] = fields;
     const [type, source] = dash < 0 ? [] : fields.slice(dash + 1);

@@ -70,7 +70,7 @@ export class MemoryTransport implements NbdTransport {
     for (const { sent } of this.waiting.splice(0)) sent(new Error('EPIPE'));
   }
 
-  /** Returns the data that has been sent, and removes it from `left`. */
+  /** Returns the data that has been sent, and empties `left`. */
   takeLeft(): Buffer {
     return Buffer.concat(this.left.splice(0));
   }

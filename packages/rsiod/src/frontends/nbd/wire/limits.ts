@@ -51,7 +51,7 @@ export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */
 export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
-/** When the NBD frontend stops, it waits up to this time for requests in flight. */
+/** Maximum time that the stopping NBD frontend waits for requests in flight. */
 export const NBD_STOP_TIMEOUT_MS = 5_000;
 
 /**

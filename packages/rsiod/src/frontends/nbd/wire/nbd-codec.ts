@@ -154,7 +154,7 @@ export class NbdRequestDecoder {
 
 /**
  * Returns an offset as a number of bytes. An offset beyond the end of every possible volume becomes VOLUME_MAX_BYTES. VOLUME_MAX_BYTES is
- * block-aligned, so the request is refused because it is past the end, not because it is unaligned.
+ * block-aligned, so the request is refused as past the end and not as unaligned.
  */
 export function offsetBytes(high: number, low: number): number {
   const bytes = high * U32 + low;

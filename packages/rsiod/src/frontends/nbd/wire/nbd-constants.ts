@@ -1,5 +1,5 @@
 // The constants that this frontend uses from the NBD protocol (fixed newstyle). The names are those of the protocol specification. This
-// file contains only constants; nbd-handshake.ts and nbd-connection.ts decide what they mean for a volume.
+// file contains only constants; nbd-handshake.ts and nbd-connection.ts decide what the constants mean for a volume.
 
 /** The 64-bit magic numbers are stored as buffers, so that no bigint is needed. */
 export const MAGIC = {
@@ -69,7 +69,7 @@ export const SIMPLE_REPLY_BYTES = 16;
 export const CHUNK_HEADER_BYTES = 20;
 /** Length of the header and the offset before the data in an OFFSET_DATA chunk. The data of a READ never has a longer prefix. */
 export const DATA_CHUNK_PREFIX_BYTES = CHUNK_HEADER_BYTES + 8;
-/** Number of zero bytes at the end of the answer to EXPORT_NAME, unless the client has declined them. */
+/** Number of zero bytes at the end of the answer to EXPORT_NAME, unless the client has declined these bytes. */
 export const EXPORT_NAME_PADDING_BYTES = 124;
 
 export const PREFERRED_BLOCK_BYTES = 4096;
