@@ -1,8 +1,7 @@
 // A volume that this client has opened over one trunk. The attachment queues the volume's requests, and recovers them when a new session
-// begins or when the server has revoked the handle. Recovery sends requests in this order (docs/PROTOCOL.md, R2): first the content of the
-// replay log, if the storage has started a new incarnation; then unanswered WRITEs, ZEROs and DISCARDs; then all other requests.
-// Invariants: before the phase is `ready`, only requests that are being recovered are sent; two overlapping changes (WRITE, ZERO, DISCARD)
-// are never in flight at the same time (O1).
+// begins or when the server has revoked the handle. Recovery sends, in this order (docs/PROTOCOL.md, R2): the replay log, but only to a new
+// incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all other requests. Invariants: before the phase is `ready`, only
+// recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD) are never in flight at the same time (O1).
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -31,17 +30,16 @@ const PHASES: StateTable<AttachmentPhase> = {
   closed: [],
 };
 
-/** Handlers for an attachment's events. While a handler is running, it must not call methods that change the attachment. */
+/** Event handlers must not call methods that change the attachment. */
 export interface AttachmentEvents {
-  /** Called when `standing` may have changed. */
   standingChanged(): void;
-  /** Called when a report says that the server is slow; `sentence` is the text of the report. */
+  /** Called when the server reports (E_DRAINING) that it is alive but slow. `sentence`: message of the server. */
   serverIsSlow(sentence: string): void;
 }
 
 /**
- * `halted`: the attachment cannot send any request. `recovering`: the attachment sends only requests that are being recovered, or waits
- * because the server still has requests of a revoked handle. `over`: the attachment has failed or is closed, or its trunk has ended.
+ * `halted`: the attachment cannot send any request. `recovering`: the attachment sends only recovered requests, or waits because the server
+ * still has requests of a revoked handle. `over`: the attachment has failed or is closed, or its trunk has ended.
  */
 export type Standing = 'ready' | 'recovering' | 'halted' | 'over';
 
@@ -53,30 +51,25 @@ export class Attachment {
   readonly take: Take;
   phase: AttachmentPhase = 'opening';
   /**
-   * The answer to the most recent OPEN that was granted; null before the first one. However, `sizeBytes` never decreases here, and
-   * `readonly` never becomes false again.
+   * The answer to the last OPEN that was granted; null before the first one. In this field, `sizeBytes` never decreases, and `readonly`
+   * never returns to false.
    */
   volume: OpenAnswer | null = null;
   /** Text that tells the user why the attachment is stalled or has failed. */
   reason = 'Not opened yet';
   /** True while an OPEN is waiting to be sent or is in flight. */
   isOpenRequested = false;
-  /** Number of the attachment's requests in flight. */
   slotsHeld = 0;
-  /** Number of bytes of the window that are used by the attachment's requests in flight. */
   bytesHeld = 0;
-  /**
-   * Set by `fence`, cleared by `unfence` or by a new session. While this flag is set, the server may still execute abandoned I/O of the
-   * handle (S11).
-   */
+  /** True while the server may still execute abandoned I/O of the handle (S11). */
   private isFenced = false;
   events: AttachmentEvents | null = null;
   /**
-   * Called when the handle has been revoked and nothing is in flight. While the callee is running, it must not call methods that change the
+   * Called when the handle has been revoked and none of its requests is in flight. The callee must not call methods that change the
    * attachment.
    */
   whenRevoked: (() => void) | null = null;
-  /** Called when a replayed request has failed and nothing is in flight. The callee calls `replayAgain` after a delay. */
+  /** Called when a replayed request has failed and no request is in flight. The callee calls `replayAgain` after a delay. */
   whenReplayFailed: (() => void) | null = null;
   private nothingInFlight: (() => void) | null = null;
   private isReachable = false;
@@ -88,12 +81,12 @@ export class Attachment {
   /** Unanswered changes of the previous session or handle. The client sends them again before any request in `sendable`. */
   private resends: Request[] = [];
   private resendsInFlight = 0;
-  /** Requests that the server did not execute but answered with STALE; the client sends them again on the next handle. */
+  /** Requests that the server answered with STALE instead of executing them. They are sent again on the next handle. */
   private stale: Request[] = [];
   private readonly admission: LogAdmission;
   private readonly replays = new ReplaySender(this);
 
-  /** `log`: the replay log; if it is null, every change is sent with FUA. */
+  /** `log`: the replay log; if it is null, every change is sent with FUA and is durable when it is answered. */
   constructor(name: string, universe: number, readonly: boolean, take: Take = TAKE.NO, log: ReplayLog | null = null) {
     this.admission = new LogAdmission(log, {
       admitted: (request) => this.sendable.push(request),
@@ -112,7 +105,6 @@ export class Attachment {
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
   }
 
-  /** The replay log; null if there is none. Without a log, every change is sent with FUA and is durable when it is answered. */
   get log(): ReplayLog | null {
     return this.admission.log;
   }
@@ -165,7 +157,6 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** Accepts a new request and keeps it until `next` returns it. */
   add(request: Request): void {
     if (this.overlaps.enter(request)) this.sendable.push(request);
   }
@@ -178,8 +169,8 @@ export class Attachment {
   }
 
   /**
-   * Removes and returns the request that `peek` returned. But if the log has no room for the request, keeps it until there is room, and
-   * returns null.
+   * Removes and returns the request that `peek` returned. If the log has no room for the request, returns null and keeps the request until
+   * there is room.
    */
   next(): Request | null {
     if (this.phase === 'replaying') return this.replays.next();
@@ -213,9 +204,7 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /**
-   * The attachment is closed. Calls `then` as soon as none of the attachment's requests is in flight, possibly before this method returns.
-   */
+  /** Calls `then` as soon as none of the closed attachment's requests is in flight, possibly before this method returns. */
   whenNothingInFlight(then: () => void): void {
     this.nothingInFlight = then;
     this.reportNothingInFlight();
@@ -229,9 +218,9 @@ export class Attachment {
   }
 
   /**
-   * Called when a request that `next` returned has been answered with STALE. Returns true if the attachment keeps the request and sends it
-   * again on the next handle; meanwhile, the request blocks only requests that overlap it. Returns false if the attachment has failed or is
-   * closed; STALE is then the final answer.
+   * Called when a request that `next` returned has been answered with STALE. If the attachment keeps the request, returns true and sends
+   * the request again on the next handle. Meanwhile, the request blocks only overlapping requests. Returns false if the attachment has
+   * failed or is closed; STALE is then the final answer.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
@@ -259,10 +248,9 @@ export class Attachment {
   }
 
   /**
-   * Returns null if the pending requests may be sent to the volume described by this OPEN answer; otherwise returns the reason, as text for
-   * the user. The block size must be unchanged. A writable attachment needs a volume that is still writable, so that writes can be sent
-   * again. The volume of a writable attachment must not have become shared, because another client could then have written to it in the
-   * meantime.
+   * Returns null if the pending requests may be sent to the reopened volume; otherwise returns the reason, as text for the user. The block
+   * size must be unchanged. A writable attachment needs a volume that is still writable, so that writes can be sent again. The volume of a
+   * writable attachment must not have become shared, because another client may then have written to it.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;
@@ -288,17 +276,13 @@ export class Attachment {
     this.replay(volume.life);
   }
 
-  /** Replays the whole log again after a replay has failed (see `whenReplayFailed`). */
   replayAgain(): void {
     if (this.phase !== 'replaying' || this.replays.failure === null || this.volume === null) return;
     this.replay(this.volume.life);
     this.events?.standingChanged();
   }
 
-  /**
-   * Called when the server has reported the size of the volume. If the size is not larger than before, ignores it and returns false,
-   * because applications must never see a volume shrink.
-   */
+  /** Ignores a size that is not larger and returns false, because applications must never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;
@@ -307,8 +291,8 @@ export class Attachment {
   }
 
   /**
-   * Abandons the attachment's I/O: removes and returns all waiting requests. `sent`: the requests in flight. After this call, no
-   * overlapping request waits for them any more.
+   * Abandons the attachment's I/O: removes and returns all waiting requests. `sent`: the requests in flight. After this call, no other
+   * request waits for the abandoned requests.
    */
   abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
@@ -385,7 +369,6 @@ export class Attachment {
     this.sendable.splice(this.sendableHead, 0, request);
   }
 
-  /** Fails a change that cannot be sent because the log has no room for it. */
   private refuse(request: Request, status: number): void {
     this.overlaps.leave(request, (released) => this.sendable.push(released));
     request.events?.requestDone(request, status);
@@ -402,8 +385,8 @@ export class Attachment {
   }
 
   /**
-   * Leaves the phase `revoked` only when the server has no more requests for the revoked handle, because an answer could otherwise be
-   * attributed to the wrong handle.
+   * The phase `revoked` lasts until the server has no more requests for the revoked handle. Otherwise, an answer could be attributed to the
+   * wrong handle.
    */
   private leaveRevoked(): void {
     if (this.phase !== 'revoked' || this.slotsHeld > 0 || this.isFenced) return;

@@ -1,7 +1,7 @@
-// Dispatches the requests of one session: decides when and over which path each request is sent, sends requests again when a path becomes
-// silent or dies, and handles the answers. The trunk, not the dispatcher, decides which paths are alive. Invariants (the client's part of
-// S1 to S4 and O1 in docs/PROTOCOL.md): each request gets one result. No slot is reused before every copy of its request is accounted for.
-// No buffer is touched after the result.
+// Decides when and over which path each request of a session is sent, and handles the answers. Sends requests again when a path becomes
+// silent or dies. The trunk, not the dispatcher, decides which paths are alive. Invariants (the client's part of S1 to S4 and O1 in
+// docs/PROTOCOL.md): each request gets one result. No slot is reused before every copy of its request is answered or fenced. The buffer of
+// a request is not touched after the result.
 
 import { assert } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
@@ -20,8 +20,8 @@ import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
 /**
- * For each slot that is free, a volume may hold this many slots. The same ratio applies to the bytes of the window. A volume therefore
- * takes at most VOLUME_SLOT_SHARE of what the other volumes leave free.
+ * Number of slots that a volume may hold for each free slot. The same ratio applies to the bytes of the window. A volume therefore takes at
+ * most the share VOLUME_SLOT_SHARE of what the other volumes leave free.
  */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
@@ -32,14 +32,13 @@ export class Dispatcher {
   private windowUsedBytes = 0;
   /** LIST, OPEN and CLOSE requests, which are sent before data requests and may use the reserved slots. */
   private control: Request[] = [];
-  /** Slots whose requests must be sent again, because no reliable path (one that is not suspect) owes an answer to them. */
+  /** Slots whose requests must be sent again, because every path that owed an answer is suspect or dead. */
   private resends: number[] = [];
   private turn = 0;
   private nowMs = 0;
   private readonly readTimes = new ReadTimes();
   private hedgeLookMs = 0;
   private lateLookMs = 0;
-  /** Number of data requests since the last attempt to probe a path. */
   private sinceProbe = 0;
 
   /** True if too many slots are quarantined (S6). The fewer slots the server grants, the fewer may be quarantined. */
@@ -52,9 +51,9 @@ export class Dispatcher {
   }
 
   /**
-   * Begins a new session: gives the requests in flight back to their attachments and sends LIST again. Every OPEN and CLOSE of the old
-   * session ends with STALE, whether it was sent or not, because the new session reuses the handle numbers of the old session. `again`:
-   * true if this client had an earlier session.
+   * Begins a new session: gives the requests in flight back to their attachments and sends LIST again. Ends every OPEN and CLOSE of the old
+   * session, sent or not, with STALE, because the new session reuses the handle numbers. `again`: true if this client had an earlier
+   * session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -86,7 +85,7 @@ export class Dispatcher {
     return all;
   }
 
-  /** Removes every request of an attachment. If `sent` is not empty, the caller must revoke the handle or leave the session. */
+  /** If the returned list `sent` is not empty, the caller must revoke the handle or leave the session. */
   abandon(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
     const sent = this.slots.abandon(attachment.handle, (request) => request.attachment === attachment);
     const tags = this.fencedTags(attachment.handle);
@@ -94,17 +93,14 @@ export class Dispatcher {
     return { sent, waiting: attachment.abandon(sent) };
   }
 
-  /** Returns the abandoned requests of a handle as pairs of slot and seq. */
   fencedTags(handle: number): number[] {
     return this.slots.tagsOf(handle);
   }
 
-  /** Called when the server can no longer execute any abandoned request of this handle (S11). */
   revoked(handle: number): void {
     this.windowUsedBytes -= this.slots.revoked(handle);
   }
 
-  /** Called when the trunk has gained its first path or lost its last one. */
   setReachable(isReachable: boolean): void {
     for (const attachment of this.attachments) attachment.setReachable(isReachable);
   }
@@ -127,20 +123,19 @@ export class Dispatcher {
     if (areResent) this.sendData(paths);
   }
 
-  /** Finds the requests for which no reliable path owes an answer. Called when a path comes up, becomes suspect, recovers or dies. */
+  /** Called when a path comes up, becomes suspect, recovers or dies. */
   findResends(paths: readonly Path[]): void {
     const good = new Set(paths.filter((path) => !path.isSuspect).map((path) => path.number));
     this.resends = this.slots.unserved((path) => good.has(path));
   }
 
-  /** Called when the server can no longer execute any request from this path (S5). */
   fenced(path: number): void {
     this.slots.fenced(path);
   }
 
   /**
-   * Sends the requests in `resends` again. Returns false if one of these requests must wait for room on a reliable path; new requests must
-   * then wait, too, so that they do not take that room.
+   * Returns false if a request in `resends` must wait for room on a reliable path. New requests then wait as well, so that they do not take
+   * the room.
    */
   private sendResends(paths: readonly Path[]): boolean {
     if (this.resends.length === 0) return true;
@@ -170,7 +165,7 @@ export class Dispatcher {
     }
   }
 
-  /** Lets the attachments take turns, with one request per turn, until no slot is free, the window is full, or no path has room. */
+  /** Takes requests from the attachments in turn, one at a time, while a slot is free and the window and the paths have room. */
   private sendData(paths: readonly Path[]): void {
     const count = this.attachments.length;
     let idle = 0;
@@ -195,9 +190,7 @@ export class Dispatcher {
     return true;
   }
 
-  /**
-   * Measures the rate of an idle path by sending it a copy of a request. The original request does not wait for the answer to this copy.
-   */
+  /** Measures the rate of an idle path by sending a copy of a request over it. */
   private probe(request: Request, paths: readonly Path[]): void {
     if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
     this.sinceProbe = 0;
@@ -210,8 +203,8 @@ export class Dispatcher {
   }
 
   /**
-   * If a READ is late on its path, copies it to a path that is expected to answer soon. This other path must have delivered an answer or a
-   * PONG since the READ was sent.
+   * Copies each late READ to a path that is expected to answer soon. The second path must have delivered an answer or a PONG since the READ
+   * was sent.
    */
   private sendHedges(paths: readonly Path[]): void {
     if (paths.length < 2 || this.nowMs - this.hedgeLookMs < HEDGE_LOOK_MS) return;
@@ -228,8 +221,7 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // If the server has answered a PING that was sent after the request, the request has reached the server. Another path would then not
-    // bring the answer sooner.
+    // A PONG to a later PING proves that the request has reached the server. A second path would then not bring the answer sooner.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
@@ -243,15 +235,14 @@ export class Dispatcher {
   }
 
   /**
-   * If a request is late on every path that carries it, copies it to a path that delivers answers. Without this copy, a request could wait
-   * for hours in the queue of a path that answers just often enough not to become suspect. A path still carries at most one copy of a
-   * request.
+   * Copies a request that is late on all its paths to a path that delivers answers. Without this copy, a request could wait for hours in
+   * the queue of a path that answers just often enough not to become suspect.
    */
   private sendLate(paths: readonly Path[]): void {
     const sinceMs = this.nowMs - this.lateLookMs;
     if (paths.length < 2 || sinceMs < LATE_LOOK_MS) return;
     this.lateLookMs = this.nowMs;
-    // If the event loop of this process was stalled, first read the answers that have arrived in the meantime.
+    // After a stall of this process's event loop, wait until the answers that have arrived in the meantime are read.
     if (sinceMs > LATE_MS / 2) return;
     for (let slot = 0; slot < this.slots.size; slot++) {
       const request = this.slots.requestOf(slot);
@@ -278,8 +269,8 @@ export class Dispatcher {
   }
 
   /**
-   * True if enough slots and window bytes are free, and if the volume holds less than its share of what the other volumes leave free. The
-   * share applies even while no other volume is active, because the volume could hang, and other volumes must then still find room.
+   * True if the request fits into the free slots and the window, and the volume holds less than its share of what is free. The share also
+   * applies while no other volume is active: if the volume hangs, other volumes must still find room.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
@@ -315,7 +306,6 @@ export class Dispatcher {
     path.connection.decoder.receiveInto(request.buffer, request.bufferOffset);
   }
 
-  /** Called when a whole answer frame was received on `path`. */
   answer(path: Path, header: Header, body: Buffer, offset: number, paths: readonly Path[]): void {
     const slot = header.slot;
     const received = path.receivingSlot === slot;
@@ -398,8 +388,8 @@ function pathOf(paths: readonly Path[], number: number): Path | null {
 }
 
 /**
- * If a path is still receiving an answer for this slot, discards the rest of the answer, so that it is not written to the request's buffer.
- * Called when the request has its result or was abandoned.
+ * Discards the rest of every answer that is still arriving for the slot, so that it does not overwrite the request's buffer. Called when
+ * the request has its result or was abandoned.
  */
 function forgetReceivers(slot: number, paths: readonly Path[]): void {
   for (let index = 0; index < paths.length; index++) {

@@ -1,13 +1,13 @@
-// Tracks the dead paths that the server has not yet confirmed as ended (S5). For each dead path, the client sends FENCE on a live path. If
-// this live path dies or falls silent before FENCED arrives, the client sends FENCE again on another path. A second instance of this class
-// tracks abandoned handles (S11) in the same way, with REVOKE and REVOKED (handle-fences.ts). Invariant: a path or handle is removed only
-// when its FENCED or REVOKED arrives, when WELCOME answers a PROOF that named the path, or when the session ends.
+// Tracks dead paths until the server confirms that it will not execute any more requests from them (S5). For each dead path, the client
+// sends FENCE on a live path. If the live path dies or falls silent before FENCED arrives, the client sends FENCE again on another path. A
+// second instance of this class tracks abandoned handles (S11), with REVOKE and REVOKED (handle-fences.ts). Invariant: an entry is removed
+// only by FENCED, by REVOKED, by the end of the session, or by a WELCOME after a PROOF that named the path.
 
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 
 /**
- * What a received FENCED (or REVOKED) means. `fenced`: the answer confirms that a dead path has ended. `known`: this had already been
- * confirmed in another way. `violation`: the path on which the answer arrived did not owe it.
+ * What a received FENCED (or REVOKED) means. `fenced`: the answer confirms that a dead path has ended. `known`: an earlier answer or a
+ * WELCOME had already confirmed the end of the path. `violation`: the path that delivered the answer did not owe it.
  */
 export type FencedKind = 'fenced' | 'known' | 'violation';
 
@@ -15,8 +15,8 @@ export class Fences {
   /** Maps each dead path to the live path on which its FENCE was sent, or to null if a FENCE must be sent. */
   private readonly dead = new Map<number, number | null>();
   /**
-   * Maps each live path to the dead paths for which it owes a FENCED. This includes dead paths that the server has since confirmed as ended
-   * in another way.
+   * Maps each live path to the dead paths for which it owes a FENCED. The set keeps a dead path even if another answer has already
+   * confirmed its end.
    */
   private readonly owed = new Map<number, Set<number>>();
 
@@ -33,25 +33,24 @@ export class Fences {
     this.pathGone(path);
   }
 
-  /** Adds a dead path (or an abandoned handle) that the server must confirm as ended. */
   add(number: number): void {
     this.dead.set(number, null);
   }
 
-  /** Called when a path is gone: no FENCE that was sent on it will be answered any more. */
+  /** Called when a path is gone and will not answer any FENCE. */
   pathGone(path: number): void {
     this.owed.delete(path);
     this.distrust(path);
   }
 
-  /** Called when a path becomes suspect: each unanswered FENCE that was sent on it must be sent again on another path. */
+  /** Called when a path becomes suspect: its unanswered FENCEs must be sent again on another path. */
   distrust(path: number): void {
     for (const [number, askedOn] of this.dead) {
       if (askedOn === path) this.dead.set(number, null);
     }
   }
 
-  /** Returns the dead paths for which FENCE must be sent, because no reliable path owes a FENCED for them. */
+  /** Returns the dead paths for which FENCE must be sent now. */
   unrequested(): number[] {
     return [...this.dead].filter(([, askedOn]) => askedOn === null).map(([number]) => number);
   }
@@ -75,12 +74,12 @@ export class Fences {
     return this.dead.delete(path) ? 'fenced' : 'known';
   }
 
-  /** Called when a WELCOME confirms that `path` has ended. Returns false if this had already been confirmed. */
+  /** Called when a WELCOME confirms that `path` has ended. Returns false if the end of the path had already been confirmed. */
   confirmed(path: number): boolean {
     return this.dead.delete(path);
   }
 
-  /** Returns the dead paths that a PROOF names: at most DEAD_PATHS_NAMED_MAX, beginning with those that died first. */
+  /** Returns the dead paths to name in a PROOF: those that died first, at most DEAD_PATHS_NAMED_MAX. */
   named(): number[] {
     return [...this.dead.keys()].slice(0, DEAD_PATHS_NAMED_MAX);
   }

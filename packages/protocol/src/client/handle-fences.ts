@@ -1,7 +1,7 @@
-// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). The client sends REVOKE on a live path; if that path dies or
-// falls silent, the client sends REVOKE again on another path. The server answers REVOKED when it can no longer execute any request of the
-// handle. The dispatcher frees the slots of the abandoned requests. Invariants: each waiting caller is notified once, after REVOKED or when
-// a new session has begun; every REVOKE of a handle names the same requests.
+// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). If the path that carries REVOKE dies or falls silent, the
+// client sends REVOKE again on another path. The server answers REVOKED when it can no longer execute any request of the handle.
+// Invariants: each waiting caller is notified once, after REVOKED or when a new session has begun. Every REVOKE of a handle names the same
+// requests.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
@@ -38,9 +38,6 @@ export class HandleFences {
     return true;
   }
 
-  /**
-   * Calls `over` as soon as the server can no longer execute any abandoned request of the attachment, possibly before this method returns.
-   */
   whenOver(attachment: Attachment, over: () => void): void {
     for (const fenced of this.byHandle.values()) {
       if (fenced.attachment !== attachment) continue;
@@ -50,7 +47,6 @@ export class HandleFences {
     over();
   }
 
-  /** Number of handles that are being revoked. */
   get count(): number {
     return this.asks.count;
   }

@@ -1,7 +1,6 @@
 // Closes handles at the server, so that the hold on a detached volume ends. If the session is lost or the handle is revoked, the client
-// opens the volume again and repeats CLOSE. The opener decides which attachments to close. Invariants: a caller that waits for the end of a
-// hold is notified once, and success is reported only if the server has confirmed that the hold has ended. A handle number is used only in
-// its own session.
+// opens the volume again and repeats CLOSE. Invariants: each waiting caller is notified once. Success is reported only after the server has
+// confirmed the end of the hold. A handle number is used only in its own session.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -22,7 +21,6 @@ const NOT_OURS: readonly number[] = [STATUS.TAKEN, STATUS.UNKNOWN_VOLUME, STATUS
 export class HandleRelease {
   private readonly trunk: Trunk;
   private readonly clock: Clock;
-  /** Called when the session has used up its handle numbers. */
   private readonly handlesUsedUp: () => void;
 
   constructor(trunk: Trunk, clock: Clock, usedUp: () => void) {
@@ -31,7 +29,6 @@ export class HandleRelease {
     this.handlesUsedUp = usedUp;
   }
 
-  /** Closes a handle of the current session. */
   release(attachment: Attachment, handle: number, released: Released, tries = 1): void {
     const { session } = this.trunk;
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status, sentence }) => {
@@ -56,7 +53,7 @@ export class HandleRelease {
 
   /**
    * Ends a closed attachment's hold. The hold may still exist if the session was lost before CLOSE or OPEN was answered, or if the handle
-   * was revoked. Only OPEN names a volume, so the client opens the volume once more, under its own hold, and then closes the new handle.
+   * was revoked. CLOSE names only a handle, so the client opens the volume once more, under its own hold, and closes the new handle.
    */
   reopenAndRelease(attachment: Attachment, released: Released, tries = 1): void {
     const { session } = this.trunk;
@@ -74,8 +71,8 @@ export class HandleRelease {
       released(null);
       return;
     }
-    // The server can answer HELD although this client resumes its own hold. This happens while another client's take-over of the volume may
-    // still fail, or if the server runs an old version.
+    // The server can answer HELD although this client resumes its own hold. Old servers do so, and every server does while another client's
+    // take-over of the volume may still fail.
     const isHeld = status === STATUS.HELD;
     if (isHeld && attachment.volume === null) {
       released(null);

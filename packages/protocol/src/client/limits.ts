@@ -5,42 +5,42 @@ import { assert } from '@rsio/common/lib/assert';
 import { SLOTS } from '../wire/limits.ts';
 
 /**
- * If more than SLOTS_QUARANTINE_MAX slots are quarantined, the client closes the suspect path that holds most of them, without waiting
- * until that path is dead (S6).
+ * Maximum number of quarantined slots. If there are more, the client closes the suspect path that holds the largest number of them, even
+ * before that path is dead (S6).
  */
 export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
 /**
- * One volume may hold at most VOLUME_SLOT_SHARE of the unreserved slots that the other volumes leave free. The same limit applies to the
- * bytes of the window. Two volumes that hang therefore leave about 2 MiB of the window; a third can take the rest.
+ * Largest share that one volume may hold of the unreserved slots that the other volumes leave free. The same share applies to the bytes of
+ * the window. Two hanging volumes therefore leave about 2 MiB of the window, which a third volume can take.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
 /** Maximum number of handles that are being revoked at the same time. If one more handle must be revoked, the client leaves the session. */
 export const REVOKES_MAX = 64;
 
 /**
- * One of every RATE_PROBE_SHARE requests is also copied to an unused path, to measure the rate of that path. RATE_PROBE_SHARE is a prime
- * number: if an application repeats a pattern of requests, the copied request is then not always the same one in the pattern.
+ * One of every RATE_PROBE_SHARE requests is also copied to an unused path, to measure the rate of that path. RATE_PROBE_SHARE is prime, so
+ * that an application's repeating pattern does not always have the same request copied.
  */
 export const RATE_PROBE_SHARE = 31;
 export const HEDGE_LOOK_MS = 10;
-/** Maximum number of slots with a late READ that was copied to a second path; lower if the server grants fewer slots. */
+/** Maximum number of late READs that are copied to a second path at a time; lower if the server grants fewer slots. */
 export const HEDGES_MAX = SLOTS / 16;
 
 /**
- * If a server has sent data within the last HEARD_HEARTBEATS heartbeat intervals, it counts as present. The client then rejects any other
- * process that claims to be that server.
+ * A server counts as present if it has sent data within the last HEARD_HEARTBEATS heartbeat intervals. While a server is present, the
+ * client rejects any other process that claims to be that server.
  */
 export const HEARD_HEARTBEATS = 2;
-/** If a path finds that another path is performing the first handshake of the trunk, it waits for JOIN_RETRY_MS and then tries again. */
+/** While another path performs the first handshake of the trunk, a path tries again every JOIN_RETRY_MS. */
 export const JOIN_RETRY_MS = 100;
-/** A path that was up for at least PATH_SETTLED_MS counts as working: after a failure, it reconnects within RECONNECT_FIRST_MS. */
+/** If a path was up for at least PATH_SETTLED_MS, it reconnects within RECONNECT_FIRST_MS after a failure. */
 export const PATH_SETTLED_MS = 500;
 export const RECONNECT_FIRST_MS = 20;
 export const RECONNECT_MIN_MS = 100;
 export const RECONNECT_MAX_MS = 5_000;
 /**
- * Growth factor of the wait before a reconnect. With a factor of 1.5, the delay until the client notices the end of an outage is at most
- * about half the length of the outage.
+ * Growth factor of the wait before a reconnect. With a factor of 1.5, the client notices the end of an outage after at most about half the
+ * length of the outage.
  */
 export const RECONNECT_GROWTH = 1.5;
 /**
@@ -54,23 +54,22 @@ export const RECONNECT_AWAY_GROWTH = 1.05;
  */
 export const WRONG_KEY_RETRY_MIN_MS = 5_000;
 export const WRONG_KEY_RETRY_MAX_MS = 30_000;
-/** If the server refuses to open a volume that had been open before, the client waits for REOPEN_RETRY_MS and then retries OPEN. */
+/** If the server refuses to reopen a volume, the client retries OPEN after REOPEN_RETRY_MS. */
 export const REOPEN_RETRY_MS = 1_000;
 /**
- * If a volume has become read-only, has become shared or has a different block size, the client waits for UNFIT_RETRY_MS and then opens the
- * volume again. UNFIT_RETRY_MS is long, because each attempt uses up a handle number.
+ * If a volume has become read-only or shared, or its block size has changed, the client opens the volume again after UNFIT_RETRY_MS.
+ * UNFIT_RETRY_MS is long, because each attempt uses up a handle number.
  */
 export const UNFIT_RETRY_MS = 5_000;
 /**
- * If a session has used up its handle numbers, and at most HANDLES_FEW handles are open, the client starts a new session. It does so at
- * most once in SESSION_RENEW_MS.
+ * If a session has used up its handle numbers, and at most HANDLES_FEW handles are open, the client starts a new session. The client does
+ * so at most once in SESSION_RENEW_MS.
  */
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;
 /**
  * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server refuses CLOSE or answers STALE.
- * After STALE, the client opens the volume once more and sends CLOSE for the new handle. After the last attempt, the client reports that
- * the hold remains.
+ * After the last attempt, the client reports that the hold remains.
  */
 export const CLOSE_TRIES_MAX = 10;
 export const PROBATION_DEATHS = 3;

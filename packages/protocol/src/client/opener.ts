@@ -1,9 +1,9 @@
-// Opens the attachments of a trunk. Opens each of them again in every new session, and whenever the server has revoked its handle. If the
-// first OPEN is refused, the attachment fails. If a later OPEN is refused, the attachment's I/O stalls and the client retries OPEN, unless
-// another client has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one
+// Opens the attachments of a trunk. Opens each attachment again in every new session, and whenever the server has revoked the handle. If
+// the first OPEN is refused, the attachment fails. If a later OPEN is refused, the attachment's I/O stalls and the client retries OPEN,
+// unless another client has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one
 // session, two OPENs of an attachment are at least REOPEN_RETRY_MS apart. While the volume cannot take the pending requests, for example
-// because it has become read-only, one handle stays open to keep the hold. An attachment is not opened while an earlier attachment of the
-// same volume is being closed, because the CLOSE of the earlier one might end the hold of both.
+// because it has become read-only, one handle stays open to keep the hold. An attachment is opened only after an earlier attachment of the
+// same volume has been closed, because the earlier CLOSE might end both holds.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -24,14 +24,11 @@ export interface OpenerEvents {
    */
   opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
   /**
-   * Called when an attachment has failed, for example because its first OPEN was refused, another client has taken the volume, or the
-   * volume was replaced by another one. The opener has removed the attachment from the trunk and has answered its requests.
+   * Called when an attachment has failed, for example because its first OPEN was refused or another client has taken the volume. The opener
+   * has removed the attachment from the trunk and has answered its requests.
    */
   failed(attachment: Attachment, status: number, sentence: string): void;
-  /**
-   * Called when the I/O of an attachment stalls after its first OPEN was granted; `sentence` tells the user why. The I/O continues as soon
-   * as the opener has recovered the attachment.
-   */
+  /** Called when the I/O of an attachment stalls after its first OPEN was granted; `sentence` tells the user why. */
   waits(attachment: Attachment, sentence: string): void;
 }
 
@@ -42,16 +39,16 @@ class Opening {
   retry: Timer | null = null;
   /** Number of consecutive handles that were revoked within REOPEN_RETRY_MS after their OPEN was sent. */
   revokedInARow = 0;
-  /** Kinds of IOCTL (SETTLED, IDENTIFY) that are in flight; at most one IOCTL of each kind is in flight. */
+  /** Kinds of IOCTL (SETTLED, IDENTIFY) that are in flight, at most one of each kind. */
   readonly ioctls = new Set<number>();
   /**
-   * True if `verify` was called while an IDENTIFY was in flight. Another IDENTIFY must then be sent, because the server may have answered
+   * True if `verify` was called while an IDENTIFY was in flight. A second IDENTIFY must then follow, because the server may have answered
    * the first one before the reason for the call arose.
    */
   mustVerifyAgain = false;
   /** A handle that stays open only to keep the hold, because the volume cannot take the pending requests at present. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
-  /** Last reported reason why the attachment waits. It is stored so that retries do not report the same reason each time. */
+  /** Last reported reason why the attachment waits. Retries do not report the same reason again. */
   reportedReason: string | null = null;
 }
 
@@ -60,7 +57,7 @@ export class Opener {
   private readonly clock: Clock;
   private readonly events: OpenerEvents;
   private readonly openings = new Map<Attachment, Opening>();
-  /** Maps each closed attachment that may still have a hold to the callback that is called when the hold has ended. */
+  /** Maps each closed attachment that may still have a hold to the callback for the end of the hold. */
   private readonly leaving = new Map<Attachment, Released>();
   private readonly handles: HandleRelease;
   private renewedMs = Number.NEGATIVE_INFINITY;
@@ -72,7 +69,6 @@ export class Opener {
     this.handles = new HandleRelease(trunk, clock, () => void this.renew());
   }
 
-  /** Adds a new attachment to the trunk and opens it. */
   add(attachment: Attachment): void {
     this.openings.set(attachment, new Opening());
     attachment.whenRevoked = () => this.revoked(attachment);
@@ -87,8 +83,8 @@ export class Opener {
   }
 
   /**
-   * Checks that the attachment's handle is still valid. The server answers requests of a revoked handle with STALE; without I/O, the client
-   * would not receive such an answer.
+   * Checks that the attachment's handle is still valid. Only answers with the status STALE reveal a revoked handle, so without I/O the
+   * client would not notice.
    */
   verify(attachment: Attachment): void {
     if (attachment.phase !== 'ready') return;
@@ -110,7 +106,7 @@ export class Opener {
     for (const request of requests) request.events?.requestDone(request, STATUS.IO_ERROR);
     const isAsked = phase === 'opening' && attachment.isOpenRequested;
     const hasNoHold = phase === 'failed' || (phase === 'opening' && volume === null && !isAsked);
-    // If the first OPEN is in flight, the handle is closed as soon as the answer arrives; no caller waits for this, because the volume was
+    // If the first OPEN is in flight, the handle is closed when the answer arrives. No caller waits for the CLOSE, because the volume was
     // never used.
     const waits = volume !== null && !hasNoHold;
     if (!hasNoHold) this.leaving.set(attachment, waits ? closed : () => undefined);
@@ -120,8 +116,8 @@ export class Opener {
       return;
     }
     const left: Released = (problem) => this.left(attachment, problem);
-    // The server refuses CLOSE while it is executing requests of the handle, so wait until none is in flight. Nor may the hold end while
-    // the server may still execute an abandoned request.
+    // The server refuses CLOSE while it is executing requests of the handle, so wait until none is in flight. The hold must also not end
+    // while the server may still execute an abandoned request.
     const release = (): void => {
       if (spare !== null && this.trunk.session === session) this.handles.release(attachment, spare, left);
       else if (phase === 'opening' || phase === 'revoked' || this.trunk.session !== session)
@@ -218,7 +214,6 @@ export class Opener {
     if (isNewIncarnation || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewIncarnation);
   }
 
-  /** Opens the volume every UNFIT_RETRY_MS until the pending requests may be sent to it. */
   private waitUntilFit(attachment: Attachment, handle: number, sentence: string): void {
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.spare = { session: this.trunk.session, handle };
@@ -234,7 +229,7 @@ export class Opener {
     this.events.waits(attachment, sentence);
   }
 
-  /** Forgets the spare handle, which only keeps the hold. Returns it if it belongs to the current session; the caller then closes it. */
+  /** Forgets the spare handle. Returns the handle if it belongs to the current session; the caller then closes the handle. */
   private takeSpare(attachment: Attachment): number | null {
     const opening = this.openings.get(attachment);
     const spare = opening?.spare ?? null;
@@ -243,9 +238,8 @@ export class Opener {
   }
 
   /**
-   * Called when the handle numbers of this session are used up: starts a new session, which recovers requests in flight. Does nothing and
-   * returns false if this method started a session less than SESSION_RENEW_MS ago, or if so many handles are open that a new session would
-   * not help.
+   * Called when the handle numbers of this session are used up: starts a new session, which recovers requests in flight. Returns false if
+   * this method started a session less than SESSION_RENEW_MS ago, or if more than HANDLES_FEW handles are open.
    */
   private renew(): boolean {
     const nowMs = this.clock.monotonicMs();
@@ -285,10 +279,7 @@ export class Opener {
     this.openAfter(attachment, Math.max(0, REOPEN_RETRY_MS - sinceMs));
   }
 
-  /**
-   * Called when the replay of acknowledged writes has failed. The client retries the replay, because no other request may be sent before
-   * the replayed writes.
-   */
+  /** The client retries the replay, because no other request may be sent before the replayed writes. */
   private replayFailed(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;
@@ -306,7 +297,6 @@ export class Opener {
 
   private refused(attachment: Attachment, status: number, sentence: string): void {
     if (status === STATUS.TOO_MANY_HANDLES && this.renew()) {
-      // `openAll` opens the attachment again when the new session begins.
       attachment.reason = 'The handle numbers of the session are used up: starting a new session';
       return;
     }
@@ -327,7 +317,6 @@ export class Opener {
     this.events.failed(attachment, status, sentence);
   }
 
-  /** True if an earlier attachment of the same volume is still being closed. */
   private isBehind(attachment: Attachment): boolean {
     for (const other of this.leaving.keys()) if (isSameVolume(other, attachment)) return true;
     return false;
@@ -335,7 +324,6 @@ export class Opener {
 
   /**
    * Called when the client has finished trying to end the hold of a closed attachment. If `problem` is not null, the hold may still exist.
-   * By then, none of the attachment's requests is in flight.
    */
   private left(attachment: Attachment, problem: string | null): void {
     const closed = this.leaving.get(attachment);
@@ -344,7 +332,6 @@ export class Opener {
     closed?.(problem);
   }
 
-  /** Removes the attachment from the trunk and returns its waiting requests. */
   private leave(attachment: Attachment): Request[] {
     this.openings.get(attachment)?.retry?.cancel();
     this.openings.delete(attachment);

@@ -1,7 +1,7 @@
 // Keeps one path up between a client interface and a server interface: connects, authenticates, and passes the connection to the trunk for
 // that server. When the path goes down, the supervisor reconnects: almost at once if the connection lasted long, otherwise after waits of
-// increasing length. A path that fails too often is put on probation. Invariant: a path has at most one connection at a time, and every
-// state except `retired` has a timer or an event that ends it.
+// increasing length. A path that fails too often is put on probation. Invariant: a path has at most one connection at a time. Every state
+// except `retired` is ended by a timer or an event.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -79,7 +79,6 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   path: Path | null = null;
   trunk: Trunk | null = null;
   lastError: RsError | null = null;
-  /** Text of the last error, as the user sees it. */
   lastErrorSentence: string | null = null;
   lastErrorMs: number | null = null;
   deaths = 0;
@@ -105,7 +104,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private shortConnections = 0;
   /** Monotonic time at which the next attempt would be due if the path were not on probation. */
   private retryAtMs = 0;
-  /** State of both directions of the path at the time when the last connection ended. */
+  /** State of both directions of the path when the last connection ended. */
   private lastDirections: Directions = UNKNOWN_DIRECTIONS;
   private timer: Timer | null = null;
   private connecting: { cancel(): void } | null = null;
@@ -114,8 +113,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private challenge: Challenge | null = null;
   private presentation: Presentation | null = null;
   /**
-   * Delay before the next attempt if the current one ends without an error, because another path authenticates first or the session to join
-   * no longer exists. In all other cases, `againMs` is null and the back-off determines the delay.
+   * Delay before the next attempt if the current attempt ends without an error; null if the back-off determines the delay. An attempt ends
+   * without an error if another path authenticates first or the session to join no longer exists.
    */
   private againMs: number | null = null;
   /** Number of consecutive handshakes in which the server did not answer in time. */
@@ -131,7 +130,6 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.keyBackoff = new Backoff(WRONG_KEY_RETRY_MIN_MS, WRONG_KEY_RETRY_MAX_MS, this.unit);
   }
 
-  /** Totals over all connections of this path. */
   get totals(): PathTotals {
     const { path, past } = this;
     return {
@@ -163,10 +161,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     return this.path === null ? this.lastDirections : this.path.heartbeat.directions(this.ports.clock.monotonicMs());
   }
 
-  /**
-   * Starts the supervisor. If the supervisor is already waiting for the next attempt, connects at once instead, whatever the reason for the
-   * wait.
-   */
+  /** Starts the supervisor. If the supervisor is already waiting for the next attempt, ends the wait and connects at once. */
   start(): void {
     if (this.state !== 'down' && this.state !== 'probation') return;
     this.timer?.cancel();
@@ -342,10 +337,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.forgiveSessionEnd();
   }
 
-  /**
-   * If the session ended at the time of the last failure or shortly afterwards, removes that failure from the count, because the path did
-   * not cause it.
-   */
+  /** Does not count the last failure if the session has changed since then, because the end of the session caused the failure. */
   private forgiveSessionEnd(): void {
     const last = this.recentDeaths.at(-1);
     const session = this.trunk?.session?.id;
@@ -388,7 +380,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     if (this.state === 'down' || this.state === 'probation') this.retryIn(flaps ? PROBATION_MS : delayMs);
   }
 
-  /** Counts a failure of the path. Returns true if the path has failed too often recently. */
+  /** Returns true if the path has failed too often recently. */
   private countDeath(path: Path, nowMs: number): boolean {
     const deaths = this.recentDeaths;
     if (!path.isBlameless) deaths.push({ atMs: nowMs, session: this.trunk?.session?.id ?? null });
@@ -423,7 +415,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
 
   private delayAfter(code: ErrorCode, isLimited: boolean): number {
     if (code === 'E_AUTH' || isLimited) return this.keyBackoff.nextMs();
-    // E_DRAINING shows that the server is alive but busy, so try again before this information is outdated.
+    // E_DRAINING proves for a short time that the server is alive, so try again before the proof expires.
     if (code === 'E_DRAINING') return Math.min(DRAINING_RETRY_MS, this.backoff.nextMs());
     return this.backoff.nextMs(code === 'E_UNREACHABLE' ? RECONNECT_AWAY_GROWTH : RECONNECT_GROWTH);
   }

@@ -1,15 +1,15 @@
 // Lets only one path at a time perform the handshake that begins a session. Meanwhile, the other paths wait to join that session
 // (docs/PROTOCOL.md, the handshake). If two paths each began a session, the second session would end the first one at the server. If the
-// path that performs the handshake is slow, a path that has just received CHALLENGE takes over, so that a silent connection does not block
-// the other paths. Each take-over doubles the time that the next path may take, so that a slow server gets enough time. Invariant: at most
-// one path at a time performs the handshake, and a path that was overtaken closes its connection before the next handshake begins. If the
-// PROOF of the overtaken path has already begun a session, that session carries no request and can be replaced safely.
+// handshake is slow, a path that has just received CHALLENGE takes over, so that a silent connection does not block the other paths. Each
+// take-over doubles the time that the next path may take, so that a slow server gets enough time. Invariant: a path that was overtaken
+// closes its connection before the next handshake begins. If the PROOF of the overtaken path has already begun a session, that session
+// carries no request and can be replaced safely.
 
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
 
 export interface FirstHandshakeEvents {
-  /** Called on the slow path when another path takes over the first handshake. The slow path then closes its connection at once. */
+  /** Called on the slow path when another path takes over the first handshake. The slow path must then close its connection at once. */
   overtaken(afterMs: number): void;
 }
 
@@ -18,7 +18,7 @@ export class FirstHandshake {
   private sinceMs = 0;
   private patienceMs = FIRST_HANDSHAKE_PATIENCE_MS;
 
-  /** Lets `holder` perform the first handshake. Returns false if another path is still performing it; the caller then tries again later. */
+  /** Lets `holder` perform the first handshake. Returns false if another path is still performing the handshake. */
   take(holder: FirstHandshakeEvents, nowMs: number): boolean {
     const slow = this.holder;
     if (slow !== null) {

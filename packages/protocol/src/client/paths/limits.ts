@@ -8,8 +8,8 @@ const MIB = 1024 * KIB;
 
 // --- a path of a session
 /**
- * If a request has provably reached the server (a later PING was answered) but has no answer after HELD_BY_STORAGE_MS, the client assumes
- * that the request is waiting for the server's storage. The request then no longer counts as load of its path.
+ * Time after which an unanswered request is assumed to wait for the server's storage, if a later PING was answered. A request that waits
+ * for storage does not count as load of its path.
  */
 export const HELD_BY_STORAGE_MS = 2_000;
 /**
@@ -22,13 +22,13 @@ export const ANSWER_PART_COST_BYTES = 256;
 
 // --- choosing a path
 /**
- * The rate of a path is measured over periods, called spells. A spell lasts for RATE_SPELL_MS, or for one round trip if that is longer, but
- * ends earlier if nothing is in flight any more.
+ * The rate of a path is measured over periods, called spells. A spell lasts for RATE_SPELL_MS or one round trip, whichever is longer. A
+ * spell ends earlier if nothing is in flight any more.
  */
 export const RATE_SPELL_MS = 20;
 /**
- * If bytes stay in flight for longer than RATE_FULL_TRIPS round trips, they are waiting for the link, so the spell measures the rate of the
- * path. Otherwise, the spell gives only a lower bound of the rate.
+ * If bytes stay in flight for longer than RATE_FULL_TRIPS round trips, they wait for the link, and the spell measures the rate of the path.
+ * Otherwise, the spell gives only a lower bound of the rate.
  */
 export const RATE_FULL_TRIPS = 2;
 /**
