@@ -55,14 +55,14 @@ export const RATE_GUESS_BYTES_PER_MS = 117_000;
  */
 export const REQUEST_COST_MS = 0.005;
 /**
- * An idle path is preferred to a busy one: its estimated completion time is reduced by IDLE_SAME_MS, but to no less than 1/IDLE_SAME_PART
- * of the original estimate. Differences of less than IDLE_SAME_MS between completion times are mostly chance.
+ * The estimated completion time of an idle path is reduced by IDLE_SAME_MS, but to no less than 1/IDLE_SAME_PART of the original estimate.
+ * Differences of less than IDLE_SAME_MS between completion times are mostly chance.
  */
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
 /**
- * If a path needs longer than AHEAD_MAX_MS to move the bytes in flight, it gets no more requests, unless fewer than AHEAD_MIN_BYTES are in
- * flight. Further requests then wait in the trunk, where any path can still take them.
+ * A path gets no more requests while its bytes in flight take longer than AHEAD_MAX_MS and are at least AHEAD_MIN_BYTES. Further requests
+ * then wait in the trunk, where any path can still take them.
  */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
@@ -74,9 +74,9 @@ export const OVERDUE_GRACE_MS = 20;
 export const OVERDUE_TRIPS = 4;
 /**
  * If a path has been unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
- * of every RATE_PROBE_SHARE (client/limits.ts) requests is copied, and only if the copy takes at most RATE_PROBE_MAX_MS on the unused path.
- * While more than half of the slots are free, the copy may take longer: 1/RATE_PROBE_TIME_PARTS of the time for which the path has been
- * unused, but at most RATE_PROBE_LONGEST_MS.
+ * of every RATE_PROBE_SHARE (client/limits.ts) requests is copied. The copy must take at most RATE_PROBE_MAX_MS on the unused path. While
+ * more than half of the slots are free, the maximum rises to 1/RATE_PROBE_TIME_PARTS of the path's unused time, but not above
+ * RATE_PROBE_LONGEST_MS.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 export const RATE_PROBE_MAX_MS = 250;
@@ -87,10 +87,7 @@ export const RATE_PROBE_TIME_PARTS = 8;
  * path can be probed again.
  */
 export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.75);
-/**
- * A READ is late after HEDGE_FACTOR times the usual duration of READs (mean plus four deviations), but not before HEDGE_MIN_MS. The trunk
- * looks for late READs every HEDGE_LOOK_MS (client/limits.ts).
- */
+/** A READ is late after HEDGE_FACTOR times the usual duration of READs (mean plus four deviations), but not before HEDGE_MIN_MS. */
 export const HEDGE_MIN_MS = 30;
 export const HEDGE_FACTOR = 3;
 /** Weight of one READ in the mean and the deviation of READ durations. */
@@ -111,26 +108,23 @@ export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
 /**
- * A path becomes suspect only after it has given no answer for SUSPECT_SRTT_FACTOR smoothed round trips or for half of `dead`, whichever is
- * shorter.
+ * A path becomes suspect only after SUSPECT_SRTT_FACTOR smoothed round trips without an answer, or after half of the configured time `dead`
+ * if that is shorter.
  */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**
- * A trunk checks its paths LIVENESS_TICKS_PER_SUSPECT times within the time `suspect`, but at intervals of at least LIVENESS_TICK_MIN_MS
- * and at most LIVENESS_TICK_MAX_MS.
+ * A trunk checks its paths LIVENESS_TICKS_PER_SUSPECT times within the configured time `suspect`. The interval is at least
+ * LIVENESS_TICK_MIN_MS and at most LIVENESS_TICK_MAX_MS.
  */
 export const LIVENESS_TICKS_PER_SUSPECT = 4;
 export const LIVENESS_TICK_MIN_MS = 5;
 export const LIVENESS_TICK_MAX_MS = 50;
-/**
- * If the first handshake of a session takes longer than FIRST_HANDSHAKE_PATIENCE_MS, a waiting path takes over. Each take-over doubles the
- * time that the next handshake may take.
- */
+/** If the first handshake of a session takes longer than FIRST_HANDSHAKE_PATIENCE_MS, a waiting path takes over. */
 export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
 
 // --- a path that delivers very slowly
 /**
  * A request that is unanswered after LATE_MS is copied to another path, unless PONGs arrive in time and prove that the request has reached
- * the server. The trunk looks for late requests every LATE_LOOK_MS (client/limits.ts).
+ * the server.
  */
 export const LATE_MS = 1_000;

@@ -1,6 +1,5 @@
-// Checks a trunk's paths periodically: sends PINGs, measures stalls of this process's event loop, reports suspect paths and closes dead
-// ones. The verdict on each path comes from path-verdict.ts, and the trunk decides what happens to requests and fences. Invariant: time
-// during which this process did not run does not count as silence of a path.
+// Checks a trunk's paths periodically: sends PINGs, detects stalls of this process's event loop, reports suspect paths and closes dead
+// paths. Invariant: time during which this process did not run does not count as silence of a path.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './path-verdict.ts';
@@ -9,7 +8,6 @@ import type { Path } from './path.ts';
 export interface LivenessEvents {
   readonly paths: readonly Path[];
   distrust(path: Path, reason: string): void;
-  /** Called when all paths have become quiet: no path shows any longer that it works. */
   allQuiet(): void;
   /** All paths were checked. */
   checked(): void;
@@ -31,7 +29,7 @@ export class Liveness {
     this.events = owner;
   }
 
-  /** Changes the liveness times. The new times apply from the next check on. */
+  /** Changes the liveness times. */
   setTimes(times: LivenessTimes): void {
     const isRunning = this.timer !== null;
     this.stop();
@@ -76,8 +74,8 @@ export class Liveness {
 
   /**
    * Sends PINGs. A path that owes answers gets a PING before it becomes suspect, because the path may be working while the answers wait for
-   * slow storage. A path becomes suspect only if another path delivers while the first one is silent. The other paths therefore get PINGs
-   * as well: an idle path without PINGs delivers nothing. A suspect path gets PINGs until it answers or dies.
+   * slow storage. A path becomes suspect only if another path delivers in the meantime. Idle paths therefore get PINGs as well, because
+   * they would otherwise deliver nothing. A suspect path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;
@@ -91,7 +89,7 @@ export class Liveness {
 
   private judge(paths: readonly Path[], nowMs: number): void {
     const verdicts = paths.map((path) => judgePath(path, paths, this.times, nowMs));
-    // If every path is failing, blame the server: as soon as one path is dead, close all paths, so that all of them reconnect.
+    // If one path is dead and all other paths are failing, blame the server: close all paths, so that all of them reconnect.
     const isPeer = verdicts.some(isEnd) && paths.every(({ heartbeat }) => heartbeat.tx(nowMs) !== 'ok');
     for (const [index, path] of paths.entries()) {
       const verdict = verdicts[index] ?? 'keep';

@@ -1,6 +1,5 @@
 // Tracks the load and the performance of one path: unanswered bytes and rate in each direction, round trip, and the send time of each
-// request. Also holds the estimates that the scheduler makes at each pump of the trunk. The choice of a path is made in scheduler.ts.
-// Invariant: `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates no memory.
+// request. Invariant: `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates no memory.
 
 import type { Histogram } from '@rsio/common/structures/histogram';
 import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from './limits.ts';
@@ -40,7 +39,7 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** Value that is added to READS or WRITES while the client assumes that the request is waiting for the server's storage. */
+/** Added to READS or WRITES when the request is assumed to wait for the server's storage. */
 const HELD = 2;
 
 export class PathLoad {
@@ -105,8 +104,8 @@ export class PathLoad {
   }
 
   /**
-   * True if the request in this slot has been in flight for LATE_MS and the storage cannot be the only cause of the delay. The storage is
-   * not the only cause if nothing proves that the request has reached the server, or if PONGs are late, too.
+   * True if the request in this slot has been in flight for LATE_MS, and slow storage alone does not explain the delay. Slow storage is not
+   * enough if no PONG proves that the request has reached the server, or if PONGs are late, too.
    */
   isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
     const sentMs = this.sentMs[slot]!;
@@ -114,7 +113,7 @@ export class PathLoad {
     return this.pingedMs < sentMs || nowMs - this.pingedMs - heartbeatMs - 2 * (this.tripMs ?? 0) > LATE_MS;
   }
 
-  /** A PONG arrived. `isAlone`: true if nothing else was in flight when the PING was sent; if false, the true round trip may be shorter. */
+  /** A PONG arrived. `isAlone`: true if no request was in flight when the PING was sent. Otherwise, `tripMs` may include waiting time. */
   ponged(tripMs: number, isAlone: boolean, nowMs: number): void {
     this.pingedMs = nowMs - tripMs;
     if (this.requests > 0) this.setAsideHeld(nowMs);
@@ -123,10 +122,7 @@ export class PathLoad {
       this.tripMs = old + (tripMs - old) * (tripMs > old ? TRIP_GAIN_UP : TRIP_GAIN_DOWN);
   }
 
-  /**
-   * Removes from the load the requests that reached the server long ago. These requests are waiting for the server's storage and do not
-   * occupy the link.
-   */
+  /** Removes from the load the requests that reached the server long ago. */
   private setAsideHeld(nowMs: number): void {
     const beforeMs = Math.min(this.pingedMs, nowMs - HELD_BY_STORAGE_MS);
     for (let slot = 0; slot < this.kinds.length; slot++) {

@@ -1,10 +1,10 @@
 // Decides whether a path becomes suspect, dead or deaf, as a pure function of a snapshot of the trunk. A suspect path needs no verdict to
-// recover, because the next answer or PONG on the path clears the suspicion. The verdicts are carried out in liveness.ts. If all paths are
-// equally silent, the server is considered slow: no path becomes suspect, and after the time `dead` all paths reconnect.
+// recover, because the next answer or PONG on the path clears the suspicion. If all paths are silent, the server is considered slow: no
+// path becomes suspect, and all paths reconnect after the configured time `dead`.
 
 import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from './limits.ts';
 
-/** Liveness times from the configuration of a namespace. All other liveness times derive from `heartbeatMs`, `suspectMs` and `deadMs`. */
+/** Liveness times from the configuration of a namespace. */
 export interface LivenessTimes {
   readonly heartbeatMs: number;
   readonly suspectMs: number;
@@ -18,9 +18,7 @@ export interface LivenessPicture {
   readonly lastReceivedMs: number;
   /** Arrival time of the last answer, PONG or other frame that proves that the server receives our frames. */
   readonly lastProofMs: number;
-  /**
-   * Like `lastProofMs`, but it is also proof if the server reports that it has received further PINGs.
-   */
+  /** Like `lastProofMs`, but a report that the server has received further PINGs counts as proof, too. */
   readonly lastHeardMs: number;
   /** Last time at which a part of the queued output was sent. */
   readonly lastMovedMs: number;
@@ -28,10 +26,10 @@ export interface LivenessPicture {
 }
 
 /**
- * A path becomes `suspect` if requests are in flight on it, but no answer and no PONG has arrived on it for the suspect time, while one has
- * arrived on another path. The suspect time is the key `suspect` or 8 smoothed round trips, whichever is longer, but at most half of the
- * time `dead`. A path is `dead` if nothing has been received on it for the time `dead`. A path is `deaf` if bytes arrive on it, but during
- * the time `dead` our output has not moved and nothing has shown that the server receives our bytes.
+ * `suspect`: requests are in flight, and the path has been silent for the suspect time, while another path has delivered an answer or a
+ * PONG. The suspect time is the configured time `suspect` or 8 smoothed round trips, whichever is longer, but at most half of the
+ * configured time `dead`. `dead`: nothing has been received on the path for the configured time `dead`. `deaf`: bytes arrive, but for the
+ * configured time `dead`, no output was sent and nothing has shown that the server receives our bytes.
  */
 export type Verdict = 'keep' | 'suspect' | 'dead' | 'deaf';
 
@@ -59,8 +57,8 @@ export function judgePath(path: LivenessPicture, others: readonly LivenessPictur
 }
 
 /**
- * Time without an answer after which a path is quiet. The time is at most half of `dead`, because a long round trip that was measured
- * during an outage would otherwise hide the next outage.
+ * Time without an answer after which a path is quiet. The time is at most half of the configured time `dead`. Otherwise, a long round trip
+ * that was measured during an outage would hide the next outage.
  */
 function patienceMs(roundTripMs: number | null, { suspectMs, deadMs }: LivenessTimes): number {
   return Math.min(Math.max(suspectMs, (roundTripMs ?? 0) * SUSPECT_SRTT_FACTOR), deadMs / 2);

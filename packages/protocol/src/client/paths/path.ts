@@ -1,5 +1,5 @@
 // The client's end of one live path: encodes requests, tracks the requests in flight, answers heartbeats, and passes answers to its trunk.
-// The dispatcher manages the slots. Invariant: a path begins after WELCOME and ends once; each new connection is a new path.
+// Invariant: a path begins after WELCOME and ends once; each new connection is a new path.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -18,7 +18,6 @@ export interface PathEvents {
   answer(path: Path, header: Header, body: Buffer, offset: number): void;
   fenced(path: Path, number: number): void;
   revoked(path: Path, handle: number): void;
-  /** Called when the server reports that another instance of this client has replaced this one. */
   replaced(path: Path, sentence: string): void;
   generationSeen(generation: number): void;
   /**
@@ -39,21 +38,15 @@ export class Path implements ConnectionEvents {
   readonly heartbeat: Heartbeat;
   readonly load: PathLoad;
   isSuspect = false;
-  /**
-   * True if the end of the path does not count against it, for example after a BYE, at the end of the session, or when the server is slow
-   * on all paths.
-   */
+  /** True if the end of the path does not count as a failure of the path, for example after a BYE. */
   isBlameless = false;
   waitingSinceMs: number | null = null;
   /** Slot of the READ whose data is being received directly into the buffer of the request; -1 if there is none. */
   receivingSlot = -1;
   requests = 0;
   resent = 0;
-  /** Number of requests copied to this path because they were late on another path. */
   hedged = 0;
-  /** Number of copies sent on this path to measure its rate. */
   probed = 0;
-  /** Number of answers dropped because another path had already delivered the result. */
   dropped = 0;
   /** True if nothing else was in flight when the last PING was sent. */
   private isPingAlone = false;
@@ -62,7 +55,7 @@ export class Path implements ConnectionEvents {
   private movedMs: number;
   /** True if output was still queued when the last send completed. */
   private hasWaited = false;
-  /** True if the frames of this event, or an answer that is still arriving, prove that the server receives our frames. */
+  /** True if a frame of this event proves that the server receives our frames. */
   private isProof = false;
   private isAnswerComing = false;
   /**
@@ -109,10 +102,7 @@ export class Path implements ConnectionEvents {
     return this.heartbeat.lastHeardMs;
   }
 
-  /**
-   * Last time at which a part of the queued output was sent. A PING that was queued behind that output cannot have been sent before this
-   * time.
-   */
+  /** Last time at which a part of the queued output was sent. A PING that was queued behind this output cannot have been sent earlier. */
   get lastMovedMs(): number {
     return this.movedMs;
   }
@@ -184,7 +174,6 @@ export class Path implements ConnectionEvents {
     return (header.flags & FLAG.MORE) === 0;
   }
 
-  /** Removes and returns the stored parts of a slot's answer. */
   takeParts(slot: number): Buffer[] {
     const parts = this.parts.get(slot) ?? [];
     for (const part of parts) this.partsBytes -= part.length + ANSWER_PART_COST_BYTES;
@@ -263,7 +252,6 @@ export class Path implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** Closes the path because the server violated the protocol. */
   violation(what: string): void {
     this.connection.close(`Protocol error of the server: ${what}`, true);
   }

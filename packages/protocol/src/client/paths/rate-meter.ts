@@ -1,7 +1,6 @@
 // Measures how fast frame bodies move in one direction of one path, over periods called spells. The rate is the number of bytes answered,
-// divided by the time during which at least one byte was in flight. Pure, allocates nothing. Each direction has its own meter in
-// path-load.ts; that file also measures round trips. Invariant: a spell in which the pipe was not full shows only a lower bound of the
-// rate, so it may raise the estimate but never lowers it.
+// divided by the time during which at least one byte was in flight. Pure, allocates nothing. Invariant: a spell in which the pipe was not
+// full may raise the estimate but never lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,
@@ -17,13 +16,12 @@ import {
 export class RateMeter {
   /** Estimated rate in bytes per ms; 0 if unknown. */
   bytesPerMs = 0;
-  /** Number of body bytes that are in flight, that is, not yet answered. */
   unansweredBytes = 0;
-  /** True if the rate was measured recently while the pipe was full; if false, only `flightBytes` may be in flight at a time. */
+  /** True if the rate was measured recently while the pipe was full. */
   isMeasured = false;
   /** Maximum number of bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
-  /** True if the estimate is the capacity of the link. False if it reflects only the demand; the link may then be faster. */
+  /** True if the estimate is the capacity of the link. If false, the estimate reflects only the demand, and the link may be faster. */
   isLimit = false;
   /** Time at which bytes were last sent or answered; initially, the time at which the meter was created. */
   lastUsedMs: number;
@@ -40,7 +38,6 @@ export class RateMeter {
     this.lastUsedMs = nowMs;
   }
 
-  /** Rate for display, in bytes per second; null if unknown. */
   get bytesPerSecond(): number | null {
     return this.bytesPerMs === 0 ? null : Math.round(this.bytesPerMs * 1000);
   }
@@ -88,8 +85,8 @@ export class RateMeter {
     // Average time for which the bytes were in flight. The time far exceeds a round trip if the bytes waited for the link.
     const waitMs = this.outSumBytes / this.answers / moved;
     const isFull = waitMs > tripMs * RATE_FULL_TRIPS;
-    // If the pipe was not full, include the round trip in the time. Otherwise, the link would seem too fast if this process waited for the
-    // processor and then received many answers in one burst.
+    // If the pipe was not full, include the round trip in the time. Otherwise, answers that pile up while this process waits for the
+    // processor would make the link seem too fast.
     const sample = isFull ? moved : this.spellBytes / spellMs;
     const old = this.bytesPerMs;
     if (old === 0) this.bytesPerMs = sample;

@@ -47,7 +47,6 @@ export interface PathPicture {
   readonly number: number;
   readonly isSuspect: boolean;
   readonly queuedBytes: number;
-  /** Start of the path's silence while requests are in flight; infinity if no request is in flight. */
   readonly quietSinceMs: number;
   readonly load: LoadPicture;
 }
@@ -69,8 +68,8 @@ export function prepare(paths: readonly PathPicture[], nowMs: number): void {
 }
 
 /**
- * Returns the path to use. Returns null if no path may take the request, or if waiting for the best path is better than using another path.
- * `carried`: numbers of the paths that already have a copy of the request.
+ * Returns the path to use. Returns null if no path may take the request, or if the request should wait for the best path. `carried`:
+ * numbers of the paths that already have a copy of the request.
  */
 export function choosePath<P extends PathPicture>(
   paths: readonly P[],
@@ -96,8 +95,8 @@ export function leastBusy<P extends PathPicture>(
   let isSuspect = true;
   for (let index = 0; index < paths.length; index++) {
     const path = paths[index]!;
-    // Skip suspect paths if any other path is good, even if the good path is full or already has a copy. On a suspect path, the request
-    // would wait until that path dies.
+    // Skip suspect paths if any other path is good, even if that path is full or already has a copy. On a suspect path, the request would
+    // wait until that path dies.
     if (path.isSuspect && !isSuspect) continue;
     if (!path.isSuspect && isSuspect) {
       isSuspect = false;
@@ -112,7 +111,7 @@ export function leastBusy<P extends PathPicture>(
   return best;
 }
 
-/** Value by which paths are compared: the completion time, reduced for idle paths. The reduction keeps the order of the idle paths. */
+/** Value by which paths are compared: the completion time, reduced for idle paths. */
 function weight({ requests }: LoadPicture, ms: number): number {
   return requests === 0 ? Math.max(ms - IDLE_SAME_MS, ms / IDLE_SAME_PART) : ms;
 }
@@ -120,9 +119,9 @@ function weight({ requests }: LoadPicture, ms: number): number {
 /**
  * Returns the path that has been unused for the longest time in the direction of this request, so that a copy can measure it again. Returns
  * null if all paths have been used recently or the copy would take too long. If the paths were tried in a fixed order, rare requests would
- * probe only the first path. No estimate may exclude a path permanently, because a path can look a thousand times slower than it is, for
- * example if its first WRITE waits for address resolution. The copy may take RATE_PROBE_MAX_MS or, if the path has been unused for a long
- * time, up to `longestMs`.
+ * probe only the first path. A path can look a thousand times slower than it is, for example if its first WRITE waits for address
+ * resolution. No estimate may therefore exclude a path permanently. The copy may take RATE_PROBE_MAX_MS or, if the path has been unused for
+ * a long time, up to `longestMs`.
  */
 export function pathToProbe<P extends PathPicture>(
   paths: readonly P[],
@@ -193,8 +192,8 @@ function assumedTripMs(tripMs: number, best: number): number {
 }
 
 /**
- * Paths that are nearly as fast as the fastest path, or whose capacity is unknown, count as equally fast, so that they share a common
- * bottleneck equally. Otherwise, a path that has a low estimate only because it carried few requests would continue to get few requests.
+ * Paths of unknown capacity, and paths that are nearly as fast as the fastest path, count as equally fast. Such paths then share a common
+ * bottleneck equally. Otherwise, a path whose estimate is low because it carried few requests would continue to get few requests.
  */
 function assumedRate({ bytesPerMs, isLimit }: MeterPicture, best: number): number {
   return !isLimit || bytesPerMs >= best * RATE_SAME_SHARE ? best : bytesPerMs;
@@ -209,7 +208,7 @@ function mayFly(meter: MeterPicture, bytes: number): boolean {
   return bytes === 0 || meter.isMeasured || meter.unansweredBytes === 0 || meter.unansweredBytes + bytes <= meter.flightBytes;
 }
 
-/** True if so much is in flight on the path that further requests should wait in the trunk, where any path can still take them. */
+/** True if further requests should wait in the trunk, because too much is in flight on the path. */
 function isAhead({ receiving, sending, receivingMsPerByte, sendingMsPerByte }: LoadPicture): boolean {
   return isFarAhead(receiving.unansweredBytes, receivingMsPerByte) || isFarAhead(sending.unansweredBytes, sendingMsPerByte);
 }

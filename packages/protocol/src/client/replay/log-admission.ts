@@ -1,9 +1,9 @@
 // Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). If the log has no
-// room for a change, the change waits here, in order of arrival, until a FLUSH that the client itself sends has made room. The client
-// already flushes the log when it is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log or if the
-// change is too large for the log. If all logs together have used up `log-total`, a change is sent with FUA only if its own log cannot free
-// any memory. A volume therefore never waits for another volume. Invariants: if there is a log, a change is sent only after room for it was
-// reserved; at most one FLUSH that the client itself sends is in flight.
+// room, changes wait here in order of arrival until a FLUSH sent by the client itself has made room. The client already flushes the log
+// when it is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log or if the change is too large for
+// the log. If all logs together have used up the configured size `log-total`, a change is sent with FUA only if its own log cannot free any
+// memory. A volume therefore never waits for another volume. Invariants: if there is a log, room is reserved before a change is sent. At
+// most one FLUSH sent by the client itself is in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -12,7 +12,6 @@ import type { ReplayLog } from './replay-log.ts';
 import { Request, type RequestEvents } from '../requests/request.ts';
 
 export interface LogAdmissionEvents {
-  /** Called when room has been reserved for this change, which may now be sent. */
   admitted(request: Request): void;
   /** Called to send this FLUSH before the waiting requests. */
   flush(request: Request): void;
@@ -21,7 +20,6 @@ export interface LogAdmissionEvents {
 }
 
 export class LogAdmission implements RequestEvents {
-  /** The replay log; null if there is none. */
   log: ReplayLog | null;
   private readonly events: LogAdmissionEvents;
   private waiting: Request[] = [];
@@ -35,7 +33,7 @@ export class LogAdmission implements RequestEvents {
     this.flush.events = this;
   }
 
-  /** Called when a request is about to be sent. Returns false if the request must wait until `admitted` is called for it. */
+  /** Returns false if the request must wait until `admitted` is called for it. */
   admits(request: Request): boolean {
     const { log } = this;
     if (request.op === OP.FLUSH && log !== null) request.logMark = log.flushSent();
@@ -62,8 +60,8 @@ export class LogAdmission implements RequestEvents {
   }
 
   /**
-   * Called when the FLUSH that the client itself sent to make room was answered or abandoned. If it was answered, `answered` has already
-   * been called.
+   * Called when the FLUSH that the client itself sent to make room was answered or abandoned. If the FLUSH was answered, `answered` was
+   * called before.
    */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
@@ -73,7 +71,6 @@ export class LogAdmission implements RequestEvents {
     this.retry(log);
   }
 
-  /** True if a FLUSH sent now would make room. */
   get canFlush(): boolean {
     return this.log !== null && !this.log.isEmpty && !this.isFlushing;
   }
@@ -83,7 +80,6 @@ export class LogAdmission implements RequestEvents {
     if (this.log !== null) this.makeRoom(this.log, nowMs);
   }
 
-  /** Removes and returns the waiting requests. */
   takeWaiting(): Request[] {
     return this.waiting.splice(0);
   }
@@ -107,8 +103,8 @@ export class LogAdmission implements RequestEvents {
   }
 
   /**
-   * Sends a FLUSH to make room in the log. Sends none if the log is empty: requests in flight have then reserved the room, and their
-   * answers lead to the next attempt.
+   * Sends no FLUSH if the log is empty. In this case, requests in flight have reserved the room, and their answers lead to the next
+   * attempt.
    */
   private makeRoom(log: ReplayLog, submittedMs: number): void {
     if (this.isFlushing || log.isEmpty) return;
@@ -119,8 +115,8 @@ export class LogAdmission implements RequestEvents {
   }
 
   /**
-   * Called when the FLUSH has failed and made no room: sends those waiting changes with FUA for which the log has room, and refuses the
-   * others.
+   * Called when the FLUSH has failed and made no room: sends each waiting change with FUA, or refuses the change if the log has no room
+   * even so.
    */
   private admitWithFua(log: ReplayLog, status: number): void {
     for (const request of this.waiting.splice(0)) {

@@ -1,7 +1,7 @@
 // Limits the memory that all replay logs of a client may use together (`log-total`). Each log reports the bytes that it uses and has
 // reserved. If a change would exceed the limit, it waits while its own log can still free memory, and is otherwise sent with FUA
-// (log-admission.ts). A volume therefore never waits for another volume. The owner of the LogTotal decides which log to flush. Invariant:
-// only requests with FUA reserve memory beyond the limit; lowering the limit removes nothing from the logs.
+// (log-admission.ts). The owner of the LogTotal decides which log to flush. Invariant: only requests with FUA reserve memory beyond the
+// limit; lowering the limit removes nothing from the logs.
 
 import { LOG_TOTAL_STEPS } from './limits.ts';
 
@@ -9,8 +9,8 @@ export class LogTotal {
   /** Number of bytes that all logs together use or have reserved. */
   bytes = 0;
   /**
-   * Called when more than half of the limit is used, and again after each further step (LOG_TOTAL_STEPS). The callee must expect that the
-   * trunk is in the middle of sending or answering a request.
+   * Called when more than half of the limit is used, and again after each further step (LOG_TOTAL_STEPS). The trunk may be in the middle of
+   * sending or answering a request.
    */
   whenHigh: (() => void) | null = null;
   /** Called whenever the memory that the logs use rises from zero. */
@@ -37,13 +37,12 @@ export class LogTotal {
     return this.bytes + bytes <= this.limit;
   }
 
-  /** Called when a log that used this many bytes has ended. */
   leave(bytes: number): void {
     this.change(-bytes);
     if (this.bytes === 0) this.whenOver?.();
   }
 
-  /** Adds `bytes` to the memory that the logs use. `bytes` is negative if a log shrinks. */
+  /** `bytes`: change of the memory that the logs use; negative if a log shrinks. */
   change(bytes: number): void {
     const before = this.bytes;
     this.bytes += bytes;

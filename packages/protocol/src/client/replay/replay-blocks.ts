@@ -1,7 +1,6 @@
 // Stores the written sectors of the replay log in blocks of 4 KiB at aligned positions of the volume, together with the age of each sector.
-// A newer write overwrites an older write in place, so that data is never split, moved or fragmented, and memory is used in whole blocks.
-// Blocks come from slabs. The meaning of an age and the maximum number of blocks are defined in replay-log.ts. Invariant: every block in
-// use has at least one live sector.
+// A newer write overwrites an older write in place, so that data is never split, moved or fragmented. Blocks come from slabs. The file
+// replay-log.ts defines the meaning of an age and limits the number of blocks. Invariant: every block in use has at least one live sector.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -15,8 +14,8 @@ const HASH_FIRST_SHIFT = 8;
 const NEIGHBOUR_BITS = 2;
 const NEIGHBOUR_MASK = (1 << NEIGHBOUR_BITS) - 1;
 /**
- * If there are more than RELINK_SHARE blocks for each hash value, `trim` relinks all remaining blocks; otherwise it unlinks the removed
- * blocks one by one.
+ * If there are more than RELINK_SHARE blocks for each hash value, `trim` relinks the remaining blocks instead of unlinking the removed
+ * blocks.
  */
 const RELINK_SHARE = 1 / 16;
 const NONE = -1;
@@ -53,9 +52,7 @@ export class ReplayBlocks {
   sectors = 0;
   private readonly pool: SlabPool;
   private readonly slabs: (Slab | null)[] = [];
-  /** Index of the slab from which new blocks are taken. */
   private current = 0;
-  /** First block of each hash value. */
   private heads = new Int32Array(1 << HASH_FIRST_SHIFT).fill(NONE);
   private hashShift = 32 - HASH_FIRST_SHIFT + NEIGHBOUR_BITS;
 
@@ -63,7 +60,7 @@ export class ReplayBlocks {
     this.pool = pool;
   }
 
-  /** Copies `sectors` sectors from `data`, starting at `offset`, and stores them as the volume's content from sector `lba` on. */
+  /** Stores `sectors` sectors of `data`, starting at `offset`, as the volume's content from sector `lba` on. */
   put(lba: number, sectors: number, data: Buffer, offset: number, age: number): void {
     const end = lba + sectors;
     // Blocks that are adjacent in memory, which is the usual case, are filled with a single copy.
@@ -97,7 +94,7 @@ export class ReplayBlocks {
     const end = lba + sectors;
     const first = Math.floor(lba / BLOCK_SECTORS);
     const last = Math.floor((end - 1) / BLOCK_SECTORS);
-    // If the range has more positions than there are blocks, it costs less to visit every block than to look up every position.
+    // If the range has more positions than there are blocks, visiting every block costs less than looking up every position.
     if (last - first <= this.count) {
       for (let position = first; position <= last && this.count > 0; position++) {
         const block = this.find(position);
@@ -112,7 +109,7 @@ export class ReplayBlocks {
 
   /** Removes all sectors whose age is `age` or lower. */
   trim(age: number): void {
-    // Usually almost all blocks are removed. Unlinking each of them separately would then be slow, because it accesses memory that is not
+    // Usually almost all blocks are removed. Unlinking many blocks one by one would be slow, because each step accesses memory that is not
     // cached.
     const isRelinked = this.count > this.heads.length * RELINK_SHARE;
     this.eachBlock((slab, block) => {

@@ -1,7 +1,7 @@
 // The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): every WRITE, ZERO and DISCARD that was answered but is not yet covered by
-// a successful FLUSH. The client sends these changes again when the storage starts a new incarnation. The attachment queues and sends the
-// requests. Invariants: memory is reserved before a request is sent. The memory used and reserved stays within the log's size, apart from
-// the rounding up to whole slabs. The log's incarnation changes only after everything in the log was replayed to the new incarnation.
+// a successful FLUSH. The client sends these changes again when the storage starts a new incarnation. Invariants: memory is reserved before
+// a request is sent. The memory used and reserved stays within the log's size, apart from the rounding up to whole slabs. The log's
+// incarnation changes only after everything in the log was replayed to the new incarnation.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -29,7 +29,7 @@ export class ReplayLog {
   /** Incarnation of the storage that answered everything in this log; null if the volume has not been opened yet. */
   incarnation: string | null = null;
   reservedBytes = 0;
-  /** Monotonic time in ms; every change in the log was submitted at this time or later. Null if the log is empty. */
+  /** Monotonic time in ms before which no change in the log was submitted. Null if the log is empty. */
   sinceMs: number | null = null;
   /**
    * Submission time in ms of the last FLUSH that was answered OK; null if there was none. Every change that was answered before that time
@@ -45,8 +45,8 @@ export class ReplayLog {
    */
   private age = 1;
   /**
-   * Lowest valid mark. The answer to a FLUSH whose mark is smaller than `marksFrom` covers nothing, because the session or the incarnation
-   * was lost, or because a later FLUSH was answered first.
+   * Lowest valid mark. A FLUSH with a lower mark covers nothing, because the session or incarnation was lost, or because a later FLUSH was
+   * answered first.
    */
   private marksFrom = 1;
   private replay: Replay | null = null;
@@ -65,7 +65,7 @@ export class ReplayLog {
     return this.blocks.count === 0 && this.ranges.count === 0;
   }
 
-  /** True if the log is empty and nothing in flight will enter it, so that neither a FLUSH nor an answer can make room. */
+  /** True if the log is empty and nothing in flight will enter it. Neither a FLUSH nor an answer can then make room. */
   get isIdle(): boolean {
     return this.isEmpty && this.reservedBytes === 0;
   }
@@ -91,7 +91,7 @@ export class ReplayLog {
 
   /**
    * L1: reserves room for a WRITE, ZERO or DISCARD that is about to be sent. The caller ensures that no overlapping request is in flight.
-   * `answered` or `dropped` releases the room. A request that already has room keeps it.
+   * `answered` or `dropped` releases the room.
    */
   reserve(request: Request): Room {
     if (request.hasLogRoom) return 'taken';
@@ -150,10 +150,7 @@ export class ReplayLog {
     return this.age++;
   }
 
-  /**
-   * Called when the FLUSH with this mark was answered OK. Every change that was answered before the FLUSH was sent is durable.
-   * `submittedMs`: submission time of the FLUSH.
-   */
+  /** Called when the FLUSH with this mark was answered OK. */
   flushed(mark: number, submittedMs: number): void {
     assert(this.replay === null, 'A FLUSH was answered amid a replay');
     if (mark < this.marksFrom) return;
@@ -166,9 +163,8 @@ export class ReplayLog {
   }
 
   /**
-   * OPEN was answered. Returns null if nothing needs to be replayed, because the log is empty or belongs to this incarnation. Otherwise
-   * returns a replay of the whole log, even if an earlier replay has sent part of it. From now on, answers to FLUSHes that were sent before
-   * this OPEN have no effect.
+   * OPEN was answered. Returns null if the log is empty or belongs to this incarnation. Otherwise returns a replay of the whole log, even
+   * if an earlier replay has sent part of it. From now on, answers to FLUSHes that were sent before this OPEN have no effect.
    */
   opened(life: string): Replay | null {
     this.marksFrom = this.age;
@@ -200,8 +196,7 @@ export class ReplayLog {
     this.blocks.clear();
     this.ranges.clear();
     this.sinceMs = null;
-    // From now on, this log does not count towards the limit for all logs, because the outcome of requests in flight will not be reported
-    // to the log any more.
+    // Leave the total now, because nobody reports the outcome of requests in flight to this log any more.
     this.total?.leave(this.reportedBytes);
     this.total = null;
   }
@@ -221,7 +216,6 @@ export class ReplayLog {
   }
 }
 
-/** Number of blocks that a WRITE touches. */
 function blocksOf({ op, lba, count }: Request): number {
   if (op !== OP.WRITE) return 0;
   return Math.floor((lba + count - 1) / BLOCK_SECTORS) - Math.floor(lba / BLOCK_SECTORS) + 1;

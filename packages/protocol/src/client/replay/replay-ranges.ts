@@ -1,6 +1,5 @@
-// The zeroed and discarded ranges of the replay log, sorted by first sector. A range has no data, so it needs memory only for its record. A
-// newer change cuts or splits the older ranges that it overlaps. The number of ranges is limited in replay-log.ts. Invariant: no two ranges
-// share a sector.
+// The zeroed and discarded ranges of the replay log, sorted by first sector. A newer change cuts or splits the older ranges that it
+// overlaps. Invariant: no two ranges share a sector.
 
 export interface ReplayRange {
   readonly begin: number;
@@ -56,7 +55,6 @@ export class ReplayRanges {
     if (last > first) this.list.splice(first, last - first, ...left);
   }
 
-  /** Removes all ranges whose age is `age` or lower. */
   trim(age: number): void {
     if (this.list.length > 0) this.list = this.list.filter((range) => range.age > age);
   }

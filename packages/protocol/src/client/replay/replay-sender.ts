@@ -1,6 +1,6 @@
 // Sends the pieces of a replay (replay.ts) as requests of an attachment, a few at a time. Each request has its own buffer, so that a path
-// never refers to the log's memory. The attachment decides when a replay begins and what follows it. Invariant: an answer counts only for
-// the replay that created the answered request, and only until `drop` is called.
+// never refers to the log's memory. Invariant: an answer counts only for the replay that created the answered request, and only until
+// `drop` is called.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { REPLAY_REQUESTS_OUT_MAX } from './limits.ts';
