@@ -21,7 +21,6 @@ export interface SessionCall {
 
 export interface SessionAnswer {
   readonly status: number;
-  /** Bodies of the frames that make up the answer. */
   readonly bodies: readonly Buffer[];
   /** Message for the user if the status is not OK; otherwise ''. */
   readonly sentence: string;

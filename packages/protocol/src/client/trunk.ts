@@ -29,9 +29,9 @@ export interface TrunkEvents {
   sessionBegan(again: boolean): void;
   /** Called when requests are in flight but no path shows that it works; the callee may then try to connect further paths. */
   allQuiet(): void;
-  /** Called when the server has changed its list, which now has this generation. */
+  /** Called when the server's list has changed. `generation`: the new generation of the list. */
   listChanged(generation: number): void;
-  /** Called when the server has reported its interfaces. `generation`: the generation of its list at that time. */
+  /** `generation`: the current generation of the server's list. */
   interfacesReported(interfaces: readonly ServerInterface[], generation: number): void;
   /** Called when the server has reported, over an authenticated path, that another instance of this client has replaced this one. */
   replaced(sentence: string): void;
@@ -41,7 +41,6 @@ export interface TrunkEvents {
 
 /** The part of a path's supervisor that receives the path's events. */
 export interface PathStatusEvents {
-  /** Latencies over all connections of the path. */
   readonly latencies: PathLatencies;
   pathSuspect(path: Path, suspect: boolean, reason: string): void;
   pathDown(path: Path, reason: string): void;
@@ -53,7 +52,6 @@ interface Session {
   readonly serverInstance: string;
   readonly slots: number;
   readonly windowBytes: number;
-  /** True if the server supports REVOKE. */
   readonly canRevoke: boolean;
 }
 
@@ -127,8 +125,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Called when the server reports that it no longer knows the session; the next handshake then begins a new session. Returns false and
-   * ignores the report if the report is not authenticated and a path of the session is live.
+   * Called when the server reports that it no longer knows the session; the next handshake then begins a new session. While a path of the
+   * session is live, ignores a report that is not authenticated and returns false.
    */
   sessionRefused(sessionId: Buffer, isProved: boolean): boolean {
     if (!isProved && this.paths.length > 0) return false;
@@ -136,14 +134,15 @@ export class Trunk implements PathEvents, LivenessEvents {
     return true;
   }
 
-  /** True if a path of the session has received data recently, which proves that the server is alive, whatever other connections report. */
+  /** True if a path of the session has received data recently, which proves that the server is alive. */
   get isHeard(): boolean {
     const sinceMs = this.clock.monotonicMs() - HEARD_HEARTBEATS * this.times.heartbeatMs;
     return this.paths.some((path) => path.lastReceivedMs > sinceMs);
   }
 
   /**
-   * The newest of the server's reports on the live paths. A report describes the requests that the server is executing for this session.
+   * The newest storage report that arrived on a live path; null if there is none. A report describes the requests that the server is
+   * executing for this session.
    */
   get storageReport(): StorageReport | null {
     let newest: StorageReport | null = null;
@@ -155,8 +154,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Called when the first path of a new session has been authenticated. The requests in flight of the old session are recovered, which is
-   * safe because of S9.
+   * Called when the first path of a new session has been authenticated. Recovers the requests in flight of the old session, which is safe
+   * because of S9.
    */
   begin(connection: Connection, welcome: Welcome, secret: Buffer, challenge: Challenge, observer: PathStatusEvents): Path {
     const again = this.hasHadSession;
@@ -177,9 +176,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /**
-   * True if a WELCOME may use this path number. A number is not free if it belongs to a live path or to a dead path that is not fenced yet.
-   */
+  /** False if the number belongs to a live path or to a dead path that is not fenced yet. */
   isNumberFree(number: number): boolean {
     return !this.paths.some((path) => path.number === number) && !this.fences.isDead(number);
   }
@@ -207,10 +204,9 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Abandons all requests of an attachment and returns them unanswered. The client cannot know whether the server has executed or will
-   * execute the requests that were sent, nor which seq each slot has at the server. The client therefore revokes the handle (S11) while
-   * other volumes continue. If the handle cannot be revoked, the client leaves the session, because only a new session (S9) gives
-   * certainty.
+   * Abandons all requests of an attachment and returns them unanswered. The client cannot know whether the server executes the requests
+   * that were sent, nor which seq each slot has at the server. The client therefore revokes the handle (S11) while other volumes continue.
+   * If the handle cannot be revoked, the client leaves the session, because only a new session (S9) gives certainty.
    */
   abandon(attachment: Attachment): Request[] {
     const { sent, waiting } = this.dispatcher.abandon(attachment, this.paths);
@@ -231,10 +227,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.handleFences.whenOver(attachment, unfenced);
   }
 
-  /**
-   * Accepts a request. If its attachment is null, the request belongs to the session itself. `nowMs`: the current monotonic time, if the
-   * caller already knows it.
-   */
+  /** Accepts a request. `nowMs`: the current monotonic time, if the caller already knows it. */
   submit(request: Request, nowMs = this.clock.monotonicMs()): void {
     request.submittedMs = nowMs;
     const phase = request.attachment?.phase;
@@ -326,10 +319,7 @@ export class Trunk implements PathEvents, LivenessEvents {
 
   // --- LivenessEvents
 
-  /**
-   * Makes a path suspect: new requests prefer other paths, and requests in flight are sent again on other paths. The next answer or PONG on
-   * the path clears the suspicion.
-   */
+  /** Makes a path suspect: new requests prefer other paths, and requests in flight are sent again on other paths. */
   distrust(path: Path, reason: string): void {
     if (path.isSuspect || !this.paths.includes(path)) return;
     path.isSuspect = true;
@@ -361,7 +351,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return path;
   }
 
-  /** Starts to revoke the attachment's handle. Returns false if the server does not support REVOKE or a limit is reached. */
+  /** Returns false if the server does not support REVOKE or a limit is reached. */
   private fence(attachment: Attachment): boolean {
     if (this.session?.canRevoke !== true) return false;
     if (!this.handleFences.begin(attachment, this.dispatcher.fencedTags(attachment.handle))) return false;

@@ -1,7 +1,6 @@
 // Measures the effect of path selection: runs a dispatcher in virtual time over links with given rates. Simulated users keep a fixed number
 // of requests in flight. The simulation encodes no frames and copies no data. Each direction of a link serves its requests one after
-// another, and a link can be stalled. The test judges the outcome. Invariant: all results depend only on the given numbers, never on real
-// time.
+// another, and a link can be stalled. Invariant: all results depend only on the given numbers, never on real time.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -111,10 +110,7 @@ class Lane {
   }
 }
 
-/**
- * The thread of the program at one end of the links. The thread handles all waiting input of one path before it turns to the next path.
- * Each item of input takes time.
- */
+/** The thread of the program at one end of the links. The thread handles all waiting input of one path before it turns to the next path. */
 class Processor {
   /** Time in ms that the thread needs for one request. */
   requestMs = 0;
@@ -238,7 +234,7 @@ export class ModelPath {
   }
 }
 
-/** Keeps `depth` I/Os of `bytes` bytes in flight. Each I/O is split into segments in the same way as a volume splits it. */
+/** Keeps `depth` I/Os of `bytes` bytes in flight. Splits each I/O into segments in the same way as a volume. */
 export class ModelUser implements RequestEvents {
   bytesDone = 0;
   tripsMs: number[] = [];

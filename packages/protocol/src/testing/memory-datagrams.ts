@@ -1,6 +1,6 @@
 // In-memory datagram sockets: a socket is bound to an address, and each datagram arrives after a delay. Several sockets may share an
-// address and port, for example a broadcast address. Each of them then receives every datagram that is sent there. A test can lose
-// datagrams and make addresses unavailable. The test judges the outcome.
+// address and port, for example a broadcast address; every such socket receives each datagram. A test can lose datagrams and make addresses
+// unavailable.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';

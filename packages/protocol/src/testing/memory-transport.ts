@@ -234,7 +234,7 @@ export class MemoryLink {
     return this.client.isClosed && this.server.isClosed;
   }
 
-  /** Stalls a direction, or resumes it. Bytes sent during the stall arrive late. */
+  /** Stalls a direction, or resumes it. */
   stand(direction: 'there' | 'back', isStanding: boolean): void {
     this[direction].stand(isStanding);
   }

@@ -1,5 +1,4 @@
-// Complete figures for a path, as a daemon reports them. Tests of displayed output use these figures, and each test changes those that it
-// examines.
+// Complete figures for a path, as a daemon reports them. Each test of displayed output changes those figures that it examines.
 
 import type { PathStats } from '@rsio/common/control/methods';
 

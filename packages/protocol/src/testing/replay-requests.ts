@@ -1,5 +1,5 @@
 // Requests for the tests of the replay log. Every sector of a WRITE contains its own position and the number of the write, so that a test
-// can later tell which write was executed. The tests supply the log and the server.
+// can later tell which write was executed.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -29,7 +29,7 @@ export function change(op: number, lba: number, count: number, { flags = 0, id =
   return request;
 }
 
-/** Returns the content that each sector of a request has after the request is executed. */
+/** Returns the content of each sector of a request after the request has been executed. */
 export function contents(request: Request): [sector: number, value: number][] {
   const found: [number, number][] = [];
   for (let at = 0; at < sectorsOf(request.op, request.flags, request.count); at++) {

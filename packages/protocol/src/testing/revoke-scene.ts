@@ -1,5 +1,5 @@
-// A trunk with an opener, an open attachment, and a server that revokes handles, refuses OPENs and loses sessions when the test requests
-// it. `waiting` lists the requests that the server has received but not answered. The tests judge the outcome.
+// A trunk with an opener, an open attachment and a server. When the test requests it, the server revokes handles, refuses OPENs or loses
+// sessions.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Attachment } from '../client/attachment.ts';
@@ -22,7 +22,6 @@ const NAMES: Readonly<Record<number, string>> = {
   [OP.FLUSH]: 'FLUSH',
 };
 
-/** The text that the opener reports for a revoked handle. */
 export const REVOKED = 'waits: The server has revoked the handle: the client opens the volume again';
 
 export class RevokeScene {
@@ -49,7 +48,7 @@ export class RevokeScene {
     this.settle();
   }
 
-  /** Returns a scene whose attachment is open under handle 7. Events that occurred while the attachment was being opened are discarded. */
+  /** Returns a scene whose attachment is open under handle 7. Discards the events that occurred while the attachment was being opened. */
   static opened(paths = 1): RevokeScene {
     const world = new RevokeScene(paths);
     world.answerOpen({ handle: 7 });

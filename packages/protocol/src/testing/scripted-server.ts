@@ -48,7 +48,6 @@ export class ScriptedPath {
     });
   }
 
-  /** Received frames with this op, in order of arrival. */
   requests(op: number): HeardFrame[] {
     return this.heard.filter(({ header }) => header.op === op);
   }
@@ -122,7 +121,6 @@ export class ScriptedPath {
 export class ScriptedServer {
   readonly nodekey = '0123456789abcdef';
   readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
-  /** All connections, in order of arrival. */
   readonly connections: ScriptedPath[] = [];
   /** The connections that got a WELCOME; the index of each is its path number. */
   readonly paths: ScriptedPath[] = [];
@@ -132,7 +130,6 @@ export class ScriptedServer {
   digest = true;
   /** True if the server supports REVOKE. The test decides when the server answers with REVOKED. */
   revokes = false;
-  /** The list of interfaces in WELCOME. */
   interfaces: readonly ServerInterface[] = [];
   generation = 1;
   /** True if every PING is answered at once; otherwise, the test calls `pong`. */

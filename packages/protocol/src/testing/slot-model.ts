@@ -1,8 +1,8 @@
-// Models both ends of the slot rules: Slots and Fences in the client, SlotTable in the server, and paths that deliver bytes when the test
+// Models both ends of the slot rules: Slots and Fences in the client, SlotTable in the server. The paths deliver bytes when the test
 // requests it. Each direction is a FIFO, and either end may close a path at any time. The server may still read bytes that were sent before
 // a path was closed. Numbers select the moves. The model checks that a request is executed at most once, and never after its answer was
-// delivered. It checks that no correct peer is accused of a violation. It also checks that every request is answered and every slot is free
-// once all faults are over.
+// delivered. The model also checks that no correct peer is accused of a violation. After all faults are over, every request must be
+// answered and every slot must be free.
 
 import { Fences } from '../client/fences.ts';
 import { Request } from '../client/requests/request.ts';
@@ -57,7 +57,6 @@ export class SlotModel {
     this.broken = broken;
   }
 
-  /** Makes one of the moves that are currently possible. */
   move(choice: number): void {
     const { often, faults } = this.moves();
     const oftenCount = FAULT_RARITY * often.length;
@@ -95,7 +94,7 @@ export class SlotModel {
     return this.paths.filter(({ isLiving }) => isLiving);
   }
 
-  /** The moves that are currently possible. Each move in `often` is as likely as FAULT_RARITY faults together. */
+  /** Each move in `often` is as likely as FAULT_RARITY faults together. */
   private moves(): { readonly often: readonly (() => void)[]; readonly faults: readonly (() => void)[] } {
     const { living, paths } = this;
     const often: (() => void)[] = [];

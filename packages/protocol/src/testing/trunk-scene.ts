@@ -1,5 +1,5 @@
 // A trunk with its supervisors over an in-memory network. The test plays the server: it decides when the server answers and what the answer
-// is. The scene records the events from the trunk and its supervisors, and the test judges them.
+// is. The scene records the events from the trunk and its supervisors.
 
 import type { RsError } from '@rsio/common/lib/errors';
 import type { PathState } from '@rsio/common/lib/path-states';
@@ -46,11 +46,8 @@ export class TrunkScene implements RequestEvents {
   readonly attachment = new Attachment('oracle', 0, false);
   listChanges = 0;
   readonly replaced: string[] = [];
-  /** Called when a session has begun. */
   whenSession: () => void = () => {};
-  /** How often all paths have become quiet. */
   quietTimes = 0;
-  /** Called when the trunk has ended. */
   whenEnded: (status: number, reason: string) => void = () => {};
 
   constructor(paths: number, shape: LinkShape = IDEAL_LINK) {

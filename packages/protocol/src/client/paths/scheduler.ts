@@ -1,7 +1,6 @@
 // Chooses the path for a request by estimated completion time, as a pure function of a snapshot of the trunk. `prepare` makes the estimates
-// once for each pump, and `choosePath` compares them for each request; neither allocates memory. Rates and round trips are measured in
-// path-load.ts, and the dispatcher decides when to send. Invariant: a path that already carries a copy of the request is never chosen, and
-// a suspect path is chosen only if all paths are suspect.
+// once for each pump, and `choosePath` compares them for each request; neither allocates memory. Invariant: a path that already carries a
+// copy of the request is never chosen, and a suspect path is chosen only if all paths are suspect.
 //   The completion time is the delay, plus (unanswered bytes + bytes of this request) / rate in the slower of the two directions.
 //   The delay is the round trip, plus the time by which the path's silence exceeds the expected silence.
 

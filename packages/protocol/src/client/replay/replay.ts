@@ -1,6 +1,6 @@
 // One replay of a log (docs/PROTOCOL.md, R2 i): turns the log into requests within the protocol's limits. The order of these requests does
-// not matter, because no two of them share a sector. The requests are sent by replay-sender.ts. Invariant: the log does not change during a
-// replay. An interrupted replay is discarded, and the next one begins with the first piece.
+// not matter, because no two of them share a sector. Invariant: the log does not change during a replay. An interrupted replay is
+// discarded, and the next one begins with the first piece.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
@@ -11,7 +11,6 @@ import type { ReplayRanges } from './replay-ranges.ts';
 import type { Request } from '../requests/request.ts';
 
 export class Replay {
-  /** The incarnation of the storage to which the log is replayed. */
   readonly incarnation: string;
   /** Number of bytes of WRITE data in the pieces produced so far. */
   sentBytes = 0;
@@ -33,12 +32,10 @@ export class Replay {
     this.skip();
   }
 
-  /** True if pieces remain to be produced. */
   get hasNext(): boolean {
     return this.rangeAt < this.ranges.count || this.positionAt < this.positions.length;
   }
 
-  /** True if every piece was produced and answered. */
   get isOver(): boolean {
     return this.out === 0 && !this.hasNext;
   }

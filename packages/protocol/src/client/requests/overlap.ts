@@ -17,8 +17,8 @@ export class OverlapTracker {
   private readonly waiting: Request[] = [];
 
   /**
-   * Returns true if the request may be sent; it then counts as in flight until `leave` is called for it. Returns false if the request must
-   * wait until `leave` releases it.
+   * Returns true if the request may be sent; the request then counts as in flight until `leave` is called for it. Returns false if the
+   * request must wait until `leave` releases it.
    */
   enter(request: Request): boolean {
     if (!changesContent(request.op)) return true;
@@ -43,7 +43,6 @@ export class OverlapTracker {
     if (this.waiting.length > 0) this.releaseWaiting(release);
   }
 
-  /** Removes and returns all waiting requests. */
   takeWaiting(): Request[] {
     for (const request of this.waiting) request.rangeEnd = 0;
     return this.waiting.splice(0);

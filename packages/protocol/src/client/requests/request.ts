@@ -1,6 +1,6 @@
 // One request on its way through a trunk, and the length of the segments into which the client cuts large I/O. A request belongs to the
-// trunk from `submit` until `requestDone`. At any other time, it belongs to the code that created it, and that code may reuse it.
-// Invariant: the trunk never touches `buffer` after `requestDone`, not even when answers arrive later.
+// trunk from `submit` until `requestDone`. At any other time, the request belongs to the code that created it and may be reused by that
+// code. Invariant: the trunk never touches `buffer` after `requestDone`, not even when answers arrive later.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { SEGMENT_MIN_BYTES } from './limits.ts';
@@ -14,10 +14,6 @@ export interface RequestAttachment {
   bytesHeld: number;
   add(request: Request): void;
   answered(request: Request, status: number): void;
-  /**
-   * Keeps a request that the server answered with STALE, so that it is sent again on the next handle. Returns false if STALE is the final
-   * answer.
-   */
   keepStale(request: Request): boolean;
   forgetInFlight(): void;
 }

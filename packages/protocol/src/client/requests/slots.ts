@@ -1,6 +1,6 @@
 // Implements the client's side of the slot rules (docs/PROTOCOL.md, S1 to S6). A slot holds one request and records every path that still
-// owes an answer to a copy of the request. The choice of a path is made in scheduler.ts. Invariant: a slot becomes free only after its
-// result has arrived and every copy was answered on its own path or fenced (S4).
+// owes an answer to a copy of the request. Invariant: a slot becomes free only after its result has arrived and every copy was answered on
+// its own path or fenced (S4).
 
 import { assert } from '@rsio/common/lib/assert';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
@@ -9,9 +9,9 @@ import { SLOTS_RESERVED } from '../../wire/limits.ts';
 import type { Request } from './request.ts';
 
 /**
- * `take` assigns a free slot to a request. The first complete answer to the request in a slot puts the slot into quarantine, or frees it if
- * no other copy is unanswered. A quarantined slot becomes free when the last copy of its request is answered or fenced. The slot of an
- * abandoned request stays quarantined until REVOKED arrives, even if all copies are answered earlier (S11).
+ * The first complete answer frees the slot, or puts the slot into quarantine if another copy is unanswered. A quarantined slot becomes free
+ * when the last copy of its request is answered or fenced. The slot of an abandoned request stays quarantined until REVOKED arrives, even
+ * if all copies are answered earlier (S11).
  */
 interface Slot {
   seq: number;
@@ -33,8 +33,8 @@ interface Slot {
 const NO_HANDLE = -1;
 
 /**
- * Meaning of an answer. `result`: this is the first answer to the request, so it gives the result. `extra`: the result had already arrived,
- * or the request was abandoned. `violation`: this path owes no such answer, which is a protocol error of the server (S3).
+ * Meaning of an answer. `result`: this is the first answer to the request. `extra`: the result had already arrived, or the request was
+ * abandoned. `violation`: this path owes no such answer, which is a protocol error of the server (S3).
  */
 export type AnswerKind = 'result' | 'extra' | 'violation';
 
@@ -101,14 +101,12 @@ export class Slots {
     return this.at(index).copies;
   }
 
-  /** Records that a copy is about to be sent on a path. */
   addCopy(index: number, path: number): void {
     const slot = this.at(index);
     if (!slot.isTaken || slot.copies.includes(path)) assert(false, `Slot ${index}: a second copy on path ${path}`);
     slot.copies.push(path);
   }
 
-  /** Records that the slot's request is being copied to a second path because it is late on the first path. */
   hedge(index: number): void {
     const slot = this.at(index);
     if (slot.isHedged) return;
@@ -153,9 +151,8 @@ export class Slots {
   }
 
   /**
-   * Abandons and returns the requests for which `isOver` is true, all of which use `handle`. The slots of these requests stay quarantined
-   * until `revoked` is called or a new session begins. If every copy of such a request was lost with its path, the client does not know
-   * whether the server has seen the seq of the request.
+   * Abandons and returns the requests for which `isOver` is true; all of them must use `handle`. The client cannot know whether the server
+   * has seen the seq of a request whose copies were all lost with their paths.
    */
   abandon(handle: number, isOver: (request: Request) => boolean): Request[] {
     const given: Request[] = [];
@@ -179,8 +176,8 @@ export class Slots {
   }
 
   /**
-   * Called when the server can no longer execute any request of this handle and has recorded the seq of each slot that the abandoned
-   * requests use. Returns the number of window bytes that become free.
+   * Called when the server can no longer execute any request of this handle and has recorded the seqs of the abandoned requests. Returns
+   * the number of window bytes that become free.
    */
   revoked(handle: number): number {
     let freedBytes = 0;
@@ -202,12 +199,11 @@ export class Slots {
     }
   }
 
-  /** Number of quarantined slots with an unanswered copy on this path. */
   quarantinedOn(path: number): number {
     return this.slots.filter((slot) => slot.isTaken && slot.request === null && slot.copies.includes(path)).length;
   }
 
-  /** Returns the slots whose request is unanswered and has no unanswered copy on any path for which `serves` is true. */
+  /** Returns the slots with an unanswered request of which no path accepted by `serves` carries a copy. */
   unserved(serves: (path: number) => boolean): number[] {
     const found: number[] = [];
     for (let index = 0; index < this.size; index++) {
