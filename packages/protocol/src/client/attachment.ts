@@ -78,10 +78,10 @@ export class Attachment {
   /** Requests that can be sent as soon as the phase is `ready`. */
   private sendable: Request[] = [];
   private sendableHead = 0;
-  /** Unanswered changes of the previous session or handle. The client sends them again before any request in `sendable`. */
+  /** Unanswered changes of the previous session or handle, which are sent again before any request in `sendable`. */
   private resends: Request[] = [];
   private resendsInFlight = 0;
-  /** Requests that the server answered with STALE instead of executing them. They are sent again on the next handle. */
+  /** Requests that the server answered with STALE and that are sent again on the next handle. */
   private stale: Request[] = [];
   private readonly admission: LogAdmission;
   private readonly replays = new ReplaySender(this);
@@ -99,7 +99,7 @@ export class Attachment {
     this.take = take;
   }
 
-  /** Only the first OPEN may take a hold from another client. Each later OPEN fails unless it can continue under this client's own hold. */
+  /** Only the first OPEN may take a hold from another client. Each later OPEN succeeds only under this client's own hold. */
   get openRequest(): OpenRequest {
     const { name, universe, readonly, volume } = this;
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
@@ -210,7 +210,7 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /** Sets the counts of requests in flight to 0, because these requests will not be answered any more. */
+  /** Sets the counts of requests in flight to 0, because no answer will arrive any more. */
   forgetInFlight(): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
@@ -219,8 +219,8 @@ export class Attachment {
 
   /**
    * Called when a request that `next` returned has been answered with STALE. If the attachment keeps the request, returns true and sends
-   * the request again on the next handle. Meanwhile, the request blocks only overlapping requests. Returns false if the attachment has
-   * failed or is closed; STALE is then the final answer.
+   * the request again on the next handle. Until then, the kept request blocks only overlapping requests. Returns false if the attachment
+   * has failed or is closed; STALE is then the final answer.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
@@ -282,7 +282,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** Ignores a size that is not larger and returns false, because applications must never see a volume shrink. */
+  /** Ignores a size that is not larger than before and returns false, because applications must never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;
@@ -315,7 +315,7 @@ export class Attachment {
     else this.reason = reason;
   }
 
-  /** Called when the server has closed the fenced handle and can no longer execute any request of this handle. */
+  /** Called when the server can no longer execute any request of the fenced handle. */
   unfence(): void {
     this.isFenced = false;
     this.leaveRevoked();

@@ -344,7 +344,7 @@ export class Dispatcher {
     }
     const request = this.slots.requestOf(header.slot);
     if (request === null) return null;
-    // `count` is compared only in I/O frames, because a message frame uses these bytes of the header for something else.
+    // Compare `count` only in I/O frames, because message frames use these bytes of the header for something else.
     const sameSize = frameEntry(request.op)?.shape === 'message' || header.count === request.count;
     if ((header.op & ~ANSWER) === request.op && sameSize) return request;
     path.violation(

@@ -6,8 +6,8 @@
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';
 
 /**
- * What a received FENCED (or REVOKED) means. `fenced`: the answer confirms that a dead path has ended. `known`: an earlier answer or a
- * WELCOME had already confirmed the end of the path. `violation`: the path that delivered the answer did not owe it.
+ * `fenced`: the answer confirms that a dead path has ended. `known`: an earlier answer or a WELCOME had already confirmed the end of the
+ * path. `violation`: the path that delivered the answer did not owe it.
  */
 export type FencedKind = 'fenced' | 'known' | 'violation';
 
@@ -43,7 +43,7 @@ export class Fences {
     this.distrust(path);
   }
 
-  /** Called when a path becomes suspect: its unanswered FENCEs must be sent again on another path. */
+  /** Called when a path becomes suspect: FENCEs that the path has not answered must be sent again on another path. */
   distrust(path: number): void {
     for (const [number, askedOn] of this.dead) {
       if (askedOn === path) this.dead.set(number, null);
@@ -68,7 +68,6 @@ export class Fences {
     return true;
   }
 
-  /** Called when FENCED for `path` was received on the path `on`. */
   answered(path: number, on: number): FencedKind {
     if (this.owed.get(on)?.delete(path) !== true) return 'violation';
     return this.dead.delete(path) ? 'fenced' : 'known';

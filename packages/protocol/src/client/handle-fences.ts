@@ -65,7 +65,7 @@ export class HandleFences {
     this.asks.distrust(path);
   }
 
-  /** Called when REVOKED for `handle` was received on the path `on`. The caller must free the slots and then call `over`. */
+  /** If the result is `fenced`, the caller must free the slots and then call `over`. */
   answered(handle: number, on: number): FencedKind {
     return this.asks.answered(handle, on);
   }

@@ -1,17 +1,17 @@
 // Bounds of a trunk: reconnecting, recovery, and copies of requests. Units are in the names. Relations between these bounds are asserted at
-// the end of this file; relations to bounds of other folders are asserted in src/limits.ts.
+// the end of this file, and relations to other folders in src/limits.ts.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SLOTS } from '../wire/limits.ts';
 
 /**
- * Maximum number of quarantined slots. If there are more, the client closes the suspect path that holds the largest number of them, even
- * before that path is dead (S6).
+ * Maximum number of quarantined slots. If more slots are quarantined, the client closes the suspect path that holds the largest number of
+ * them (S6).
  */
 export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
 /**
- * Largest share that one volume may hold of the unreserved slots that the other volumes leave free. The same share applies to the bytes of
- * the window. Two hanging volumes therefore leave about 2 MiB of the window, which a third volume can take.
+ * Maximum share of one volume in the unreserved slots that the other volumes leave free. The same share applies to the bytes of the window.
+ * Two hanging volumes therefore leave about 2 MiB of the window, which a third volume can take.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
 /** Maximum number of handles that are being revoked at the same time. If one more handle must be revoked, the client leaves the session. */
@@ -19,7 +19,7 @@ export const REVOKES_MAX = 64;
 
 /**
  * One of every RATE_PROBE_SHARE requests is also copied to an unused path, to measure the rate of that path. RATE_PROBE_SHARE is prime, so
- * that an application's repeating pattern does not always have the same request copied.
+ * that the copies do not keep step with a repeating pattern of requests.
  */
 export const RATE_PROBE_SHARE = 31;
 export const HEDGE_LOOK_MS = 10;
@@ -44,8 +44,8 @@ export const RECONNECT_MAX_MS = 5_000;
  */
 export const RECONNECT_GROWTH = 1.5;
 /**
- * Growth factor of the wait before a reconnect while no server answers at all. RECONNECT_AWAY_GROWTH is small, because such an attempt
- * costs next to nothing, and the client should quickly find a server that returns.
+ * Growth factor of the wait before a reconnect while no server answers at all. RECONNECT_AWAY_GROWTH is small, because such attempts are
+ * cheap, and the client should quickly find a server that returns.
  */
 export const RECONNECT_AWAY_GROWTH = 1.05;
 /**
@@ -62,8 +62,8 @@ export const REOPEN_RETRY_MS = 1_000;
  */
 export const UNFIT_RETRY_MS = 5_000;
 /**
- * If a session has used up its handle numbers, and at most HANDLES_FEW handles are open, the client starts a new session. The client does
- * so at most once in SESSION_RENEW_MS.
+ * If a session has used up its handle numbers, and at most HANDLES_FEW handles are open, the client starts a new session. The client renews
+ * the session at most once in SESSION_RENEW_MS.
  */
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;

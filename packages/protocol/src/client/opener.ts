@@ -32,7 +32,6 @@ export interface OpenerEvents {
   waits(attachment: Attachment, sentence: string): void;
 }
 
-/** The opener's state for one attachment of the trunk. */
 class Opening {
   /** Monotonic time at which the last OPEN was sent. */
   askedMs = Number.NEGATIVE_INFINITY;
@@ -42,11 +41,11 @@ class Opening {
   /** Kinds of IOCTL (SETTLED, IDENTIFY) that are in flight, at most one of each kind. */
   readonly ioctls = new Set<number>();
   /**
-   * True if `verify` was called while an IDENTIFY was in flight. A second IDENTIFY must then follow, because the server may have answered
-   * the first one before the reason for the call arose.
+   * True if `verify` was called while an IDENTIFY was in flight. A second IDENTIFY then follows, because the server may have answered the
+   * first one before the reason for the call arose.
    */
   mustVerifyAgain = false;
-  /** A handle that stays open only to keep the hold, because the volume cannot take the pending requests at present. */
+  /** A handle that stays open only to keep the hold, while the volume cannot take the pending requests. */
   spare: { readonly session: object | null; readonly handle: number } | null = null;
   /** Last reported reason why the attachment waits. Retries do not report the same reason again. */
   reportedReason: string | null = null;
@@ -83,8 +82,8 @@ export class Opener {
   }
 
   /**
-   * Checks that the attachment's handle is still valid. Only answers with the status STALE reveal a revoked handle, so without I/O the
-   * client would not notice.
+   * Checks that the attachment's handle is still valid. Without I/O, the client would not notice that the handle was revoked, because no
+   * request would be answered with STALE.
    */
   verify(attachment: Attachment): void {
     if (attachment.phase !== 'ready') return;
@@ -249,10 +248,7 @@ export class Opener {
     return true;
   }
 
-  /**
-   * Sends an IOCTL (SETTLED or IDENTIFY) on the attachment's handle and ignores the result, because an old server may not support the
-   * IOCTL.
-   */
+  /** Sends an IOCTL (SETTLED or IDENTIFY) and ignores the result, because an old server may not support the IOCTL. */
   private ioctl(attachment: Attachment, number: number): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined || opening.ioctls.has(number)) return;

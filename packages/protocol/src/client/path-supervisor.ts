@@ -1,5 +1,5 @@
-// Keeps one path up between a client interface and a server interface: connects, authenticates, and passes the connection to the trunk for
-// that server. When the path goes down, the supervisor reconnects: almost at once if the connection lasted long, otherwise after waits of
+// Keeps one path up between a client interface and a server interface: connects, authenticates, and passes each connection to the server's
+// trunk. When the path goes down, the supervisor reconnects: almost at once if the connection lasted long, otherwise after waits of
 // increasing length. A path that fails too often is put on probation. Invariant: a path has at most one connection at a time. Every state
 // except `retired` is ended by a timer or an event.
 
@@ -85,7 +85,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   /** Path number of the last connection, for the log. */
   lastNumber = 0;
   readonly latencies: PathLatencies = { read: new Histogram(), write: new Histogram() };
-  /** Totals over all earlier connections, without the current one. */
+  /** Totals over all earlier connections. */
   private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
   /** Identity of this client; a change takes effect with the next connection. */
@@ -238,7 +238,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
 
   /**
    * Time to wait for an answer that requires no work on the server. The time is short, because a new connection is faster than waiting for
-   * an answer that was lost.
+   * a lost answer.
    */
   private get patienceMs(): number {
     return Math.min(PROOF_TIMEOUT_MS, HANDSHAKE_PATIENCE_MS * 2 ** this.lateHandshakes);
@@ -376,7 +376,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.recordError(new RsError('E_RESET', reason), reason);
     const flaps = this.countDeath(path, nowMs) && this.trunk !== null && this.trunk.paths.length > 0;
     this.move(flaps ? 'probation' : 'down', reason);
-    // The handler of `stateChanged` may have started the next attempt already.
+    // The handler of `stateChanged` may already have started the next attempt.
     if (this.state === 'down' || this.state === 'probation') this.retryIn(flaps ? PROBATION_MS : delayMs);
   }
 
@@ -409,7 +409,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     const delayMs = againMs ?? this.delayAfter(error.code, isLimited);
     this.move('down', isWaiting ? '' : reason);
     connection?.close(error.message, false);
-    // The handler of `stateChanged` may have started the next attempt already, or may have retired the path.
+    // The handler of `stateChanged` may already have started the next attempt or retired the path.
     if (this.state === 'down') this.retryIn(delayMs);
   }
 

@@ -227,7 +227,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.handleFences.whenOver(attachment, unfenced);
   }
 
-  /** Accepts a request. `nowMs`: the current monotonic time, if the caller already knows it. */
+  /** Accepts a request. */
   submit(request: Request, nowMs = this.clock.monotonicMs()): void {
     request.submittedMs = nowMs;
     const phase = request.attachment?.phase;

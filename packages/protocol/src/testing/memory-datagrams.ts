@@ -16,7 +16,6 @@ const FIRST_FREE_PORT = 40_000;
 export class MemoryDatagrams implements DatagramSockets {
   /** Every datagram sent. */
   readonly sent: { datagram: Buffer; from: DatagramPeer; to: DatagramPeer }[] = [];
-  /** Addresses that cannot be bound. */
   readonly missing = new Set<string>();
   /** Set by the test: returns true if this datagram must be lost. */
   loses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => boolean = () => false;

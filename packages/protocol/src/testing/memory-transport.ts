@@ -1,6 +1,6 @@
 // An in-memory connection that behaves like a network connection: bytes travel for some time, arrive in pieces, and may still arrive after
 // a close. Each direction can stall independently of the other. Like a socket, the connection reads the sender's buffer only some time
-// after `send`, so that a test detects a buffer that is reused too early. Received data is overwritten after the handler returns.
+// after `send`. A test therefore detects a buffer that is reused too early. Received data is overwritten after the handler returns.
 // Invariant: each direction is a stream, so bytes arrive in order and only the last bytes can be lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -76,7 +76,6 @@ class Direction {
     this.pump();
   }
 
-  /** Discards the bytes in transit and completes all pending sends. */
   clear(): void {
     this.arrivals.length = 0;
     for (const send of this.sends.splice(0)) this.clock.soon(send.done);
@@ -239,10 +238,7 @@ export class MemoryLink {
     this[direction].stand(isStanding);
   }
 
-  /**
-   * Simulates a reset of the connection by the network. Each end notices the reset only after it has received the bytes in transit towards
-   * it.
-   */
+  /** Simulates a reset of the connection by the network. Each end first receives the bytes in transit and only then notices the reset. */
   reset(): void {
     this.there.close('ECONNRESET: the connection was reset', true);
     this.back.close('ECONNRESET: the connection was reset', true);

@@ -1,4 +1,5 @@
-// Complete figures for a path, as a daemon reports them. Each test of displayed output changes those figures that it examines.
+// Complete figures for a path, as a daemon reports them. Tests of displayed output start from these figures, and each test changes those
+// figures that it examines.
 
 import type { PathStats } from '@rsio/common/control/methods';
 

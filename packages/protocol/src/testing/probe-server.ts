@@ -1,5 +1,5 @@
-// The server's end of probe connections, scripted by a test: it proves its identity, answers PINGs, WRITEs and READs, and records the
-// frames that it receives.
+// The server's end of probe connections, scripted by a test. The server proves its identity, answers PINGs, WRITEs and READs, and records
+// the frames that it receives.
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';

@@ -1,5 +1,5 @@
 // Requests for the tests of the replay log. Every sector of a WRITE contains its own position and the number of the write, so that a test
-// can later tell which write was executed.
+// can tell which write was executed.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

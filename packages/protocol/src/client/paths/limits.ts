@@ -17,7 +17,7 @@ export const HELD_BY_STORAGE_MS = 2_000;
  * stored until they are complete.
  */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
-/** Each part of an answer counts as ANSWER_PART_COST_BYTES in addition to its length, so that the number of empty parts is bounded, too. */
+/** Each part also counts as ANSWER_PART_COST_BYTES, so that the number of empty parts is bounded, too. */
 export const ANSWER_PART_COST_BYTES = 256;
 
 // --- choosing a path
@@ -50,8 +50,8 @@ export const RATE_SAME_SHARE = 0.7;
 /** Rate assumed before anything is measured: 1 Gbit/s. */
 export const RATE_GUESS_BYTES_PER_MS = 117_000;
 /**
- * Each request in flight adds REQUEST_COST_MS to the estimated completion time of its path, so that requests without a body are spread over
- * the paths, too.
+ * Each request in flight adds REQUEST_COST_MS to the estimated completion time of its path. Requests without a body are therefore spread
+ * over the paths, too.
  */
 export const REQUEST_COST_MS = 0.005;
 /**
@@ -61,14 +61,13 @@ export const REQUEST_COST_MS = 0.005;
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
 /**
- * A path gets no more requests while its bytes in flight take longer than AHEAD_MAX_MS and are at least AHEAD_MIN_BYTES. Further requests
+ * A path gets no more requests while at least AHEAD_MIN_BYTES are in flight on it and would take longer than AHEAD_MAX_MS. Further requests
  * then wait in the trunk, where any path can still take them.
  */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
 /**
- * A path is overdue if it has been silent for longer than this sum: the expected duration of the next answer, plus OVERDUE_TRIPS round
- * trips, plus OVERDUE_GRACE_MS.
+ * A path is overdue if its silence exceeds the expected duration of the next answer, plus OVERDUE_TRIPS round trips, plus OVERDUE_GRACE_MS.
  */
 export const OVERDUE_GRACE_MS = 20;
 export const OVERDUE_TRIPS = 4;
@@ -83,7 +82,7 @@ export const RATE_PROBE_MAX_MS = 250;
 export const RATE_PROBE_LONGEST_MS = 2000;
 export const RATE_PROBE_TIME_PARTS = 8;
 /**
- * Lowest estimate of a rate: 1.4 Mbit/s. At this rate, a segment takes three quarters of RATE_PROBE_LONGEST_MS, so that even the slowest
+ * Lowest estimate of a rate: 1.4 Mbit/s. At 1.4 Mbit/s, a segment takes three quarters of RATE_PROBE_LONGEST_MS, so that even the slowest
  * path can be probed again.
  */
 export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.75);
@@ -93,9 +92,9 @@ export const HEDGE_FACTOR = 3;
 /** Weight of one READ in the mean and the deviation of READ durations. */
 export const READ_TIME_GAIN = 1 / 16;
 /**
- * The round trip of a path is compared with the shortest round trip of all paths. If the difference is at most TRIP_SAME_MS, or if the
- * round trip is at most twice the shortest one, only 1/TRIP_SAME_PART of the difference counts. On a LAN, small differences between round
- * trips come mostly from processor scheduling and must not cause a path to remain unused.
+ * The round trip of a path is compared with the shortest round trip of all paths. If the difference is at most TRIP_SAME_MS or at most the
+ * shortest round trip, only 1/TRIP_SAME_PART of the difference counts. On a LAN, small differences between round trips come mostly from
+ * processor scheduling and must not leave a path unused.
  */
 export const TRIP_SAME_MS = 20;
 export const TRIP_SAME_PART = 16;
@@ -108,13 +107,12 @@ export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
 /**
- * A path becomes suspect only after SUSPECT_SRTT_FACTOR smoothed round trips without an answer, or after half of the configured time `dead`
- * if that is shorter.
+ * Minimum number of smoothed round trips without an answer before a path becomes suspect, but at most half of the configured time `dead`.
  */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**
- * A trunk checks its paths LIVENESS_TICKS_PER_SUSPECT times within the configured time `suspect`. The interval is at least
- * LIVENESS_TICK_MIN_MS and at most LIVENESS_TICK_MAX_MS.
+ * A trunk checks its paths LIVENESS_TICKS_PER_SUSPECT times within the configured time `suspect`. The interval between two checks is at
+ * least LIVENESS_TICK_MIN_MS and at most LIVENESS_TICK_MAX_MS.
  */
 export const LIVENESS_TICKS_PER_SUSPECT = 4;
 export const LIVENESS_TICK_MIN_MS = 5;

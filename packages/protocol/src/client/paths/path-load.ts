@@ -104,8 +104,8 @@ export class PathLoad {
   }
 
   /**
-   * True if the request in this slot has been in flight for LATE_MS, and slow storage alone does not explain the delay. Slow storage is not
-   * enough if no PONG proves that the request has reached the server, or if PONGs are late, too.
+   * True if the request in this slot has been in flight for LATE_MS, and slow storage alone does not explain the delay. Slow storage does
+   * not explain the delay if no PONG proves that the request has reached the server, or if PONGs are late, too.
    */
   isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
     const sentMs = this.sentMs[slot]!;

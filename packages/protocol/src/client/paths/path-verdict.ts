@@ -38,7 +38,10 @@ export function tickMs({ suspectMs }: LivenessTimes): number {
   return Math.min(LIVENESS_TICK_MAX_MS, Math.max(LIVENESS_TICK_MIN_MS, suspectMs / LIVENESS_TICKS_PER_SUSPECT));
 }
 
-/** Start of a path's silence while requests are in flight; infinity if no request is in flight. A path whose output moves is not silent. */
+/**
+ * Start of a path's silence while requests are in flight; infinity if no request is in flight. A path is not silent while its output is
+ * being sent.
+ */
 export function quietSinceMs({ lastProofMs, lastMovedMs, waitingSinceMs }: LivenessPicture): number {
   return Math.max(lastProofMs, lastMovedMs, waitingSinceMs ?? Number.POSITIVE_INFINITY);
 }

@@ -59,8 +59,8 @@ export class Path implements ConnectionEvents {
   private isProof = false;
   private isAnswerComing = false;
   /**
-   * Maps a slot to those parts of its unfinished answer (flag MORE) that have arrived so far. `partsBytes`: the total length of all parts,
-   * plus ANSWER_PART_COST_BYTES for each.
+   * Maps each slot to the parts of its unfinished answer (flag MORE) that have arrived. `partsBytes`: the total length of all parts, plus
+   * ANSWER_PART_COST_BYTES for each.
    */
   private readonly parts = new Map<number, Buffer[]>();
   private partsBytes = 0;
@@ -102,7 +102,7 @@ export class Path implements ConnectionEvents {
     return this.heartbeat.lastHeardMs;
   }
 
-  /** Last time at which a part of the queued output was sent. A PING that was queued behind this output cannot have been sent earlier. */
+  /** Last time at which a part of the queued output was sent. A PING that was queued behind this output is sent after this time. */
   get lastMovedMs(): number {
     return this.movedMs;
   }
@@ -127,7 +127,7 @@ export class Path implements ConnectionEvents {
     return this.heartbeat.intervalMs;
   }
 
-  /** Adds a request frame, with a copy of its WRITE data, to the output of the path. The next flush sends the frame. */
+  /** Adds a request frame, with a copy of its WRITE data, to the output of the path. */
   send(request: Request, slot: number, seq: number, handle: number, nowMs: number): void {
     const encoder = this.connection.encoder;
     if (this.load.requests === 0) this.waitingSinceMs = nowMs;
@@ -151,7 +151,7 @@ export class Path implements ConnectionEvents {
     }
   }
 
-  /** Called when the copy in this slot was answered on this path, in the current receive event. Returns the latency of the copy in ms. */
+  /** Called when this path has answered the copy in this slot. Returns the latency of the copy in ms. */
   answered(slot: number): number {
     if (this.eventMs < 0) this.eventMs = this.clock.monotonicMs();
     this.load.answered(slot, this.eventMs);

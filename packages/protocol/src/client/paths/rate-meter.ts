@@ -23,7 +23,7 @@ export class RateMeter {
   flightBytes = FLIGHT_FIRST_BYTES;
   /** True if the estimate is the capacity of the link. If false, the estimate reflects only the demand, and the link may be faster. */
   isLimit = false;
-  /** Time at which bytes were last sent or answered; initially, the time at which the meter was created. */
+  /** Time at which bytes were last sent or answered; initially the creation time of the meter. */
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
@@ -112,7 +112,7 @@ export class RateMeter {
     this.mostOutBytes = this.unansweredBytes;
   }
 
-  /** An old measurement is still the best guess, but it is so uncertain that only a little may be sent at once. */
+  /** An old measurement is still the best guess, but it is too uncertain to send much at once. */
   private age(): void {
     this.isMeasured = false;
     this.flightBytes = FLIGHT_FIRST_BYTES;

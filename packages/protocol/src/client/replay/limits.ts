@@ -4,8 +4,8 @@
 const KIB = 1024;
 
 /**
- * `log-total` is divided into LOG_TOTAL_STEPS steps. When more than half of `log-total` is used, the client flushes the log that is then
- * the largest. The client flushes again after each further step.
+ * The configured limit `log-total` is divided into LOG_TOTAL_STEPS steps. When more than half of the limit is used, the client flushes the
+ * log that is then the largest. The client flushes again after each further step.
  */
 export const LOG_TOTAL_STEPS = 16;
 /** A replay log stores data in aligned blocks of REPLAY_BLOCK_BYTES and allocates the blocks in slabs of REPLAY_SLAB_BLOCKS. */

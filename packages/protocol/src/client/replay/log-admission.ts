@@ -1,9 +1,9 @@
 // Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). If the log has no
 // room, changes wait here in order of arrival until a FLUSH sent by the client itself has made room. The client already flushes the log
 // when it is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log or if the change is too large for
-// the log. If all logs together have used up the configured size `log-total`, a change is sent with FUA only if its own log cannot free any
-// memory. A volume therefore never waits for another volume. Invariants: if there is a log, room is reserved before a change is sent. At
-// most one FLUSH sent by the client itself is in flight.
+// the log. If all logs together have used up the configured limit `log-total`, a change is sent with FUA only if its own log cannot free
+// any memory. A volume therefore never waits for another volume. Invariants: if there is a log, room is reserved before a change is sent.
+// At most one FLUSH sent by the client itself is in flight.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -59,10 +59,7 @@ export class LogAdmission implements RequestEvents {
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
   }
 
-  /**
-   * Called when the FLUSH that the client itself sent to make room was answered or abandoned. If the FLUSH was answered, `answered` was
-   * called before.
-   */
+  /** Called when the FLUSH sent by the client itself was answered or abandoned. If the FLUSH was answered, `answered` was called before. */
   requestDone(_request: Request, status: number): void {
     this.isFlushing = false;
     const { log } = this;
@@ -102,10 +99,7 @@ export class LogAdmission implements RequestEvents {
     if (first !== undefined) this.makeRoom(log, first.submittedMs);
   }
 
-  /**
-   * Sends no FLUSH if the log is empty. In this case, requests in flight have reserved the room, and their answers lead to the next
-   * attempt.
-   */
+  /** Sends no FLUSH if the log is empty. Requests in flight then hold the reserved room, and their answers lead to the next attempt. */
   private makeRoom(log: ReplayLog, submittedMs: number): void {
     if (this.isFlushing || log.isEmpty) return;
     this.isFlushing = true;
@@ -114,10 +108,7 @@ export class LogAdmission implements RequestEvents {
     this.events.flush(this.flush);
   }
 
-  /**
-   * Called when the FLUSH has failed and made no room: sends each waiting change with FUA, or refuses the change if the log has no room
-   * even so.
-   */
+  /** Called when the FLUSH has failed: sends each waiting change with FUA, or refuses the change if it does not fit into the log. */
   private admitWithFua(log: ReplayLog, status: number): void {
     for (const request of this.waiting.splice(0)) {
       request.flags |= FLAG.FUA;

@@ -1,12 +1,11 @@
 // Limits the memory that all replay logs of a client may use together (`log-total`). Each log reports the bytes that it uses and has
 // reserved. If a change would exceed the limit, it waits while its own log can still free memory, and is otherwise sent with FUA
 // (log-admission.ts). The owner of the LogTotal decides which log to flush. Invariant: only requests with FUA reserve memory beyond the
-// limit; lowering the limit removes nothing from the logs.
+// limit. Lowering the limit removes nothing from the logs.
 
 import { LOG_TOTAL_STEPS } from './limits.ts';
 
 export class LogTotal {
-  /** Number of bytes that all logs together use or have reserved. */
   bytes = 0;
   /**
    * Called when more than half of the limit is used, and again after each further step (LOG_TOTAL_STEPS). The trunk may be in the middle of

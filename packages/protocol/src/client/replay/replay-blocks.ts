@@ -1,5 +1,5 @@
-// Stores the written sectors of the replay log in blocks of 4 KiB at aligned positions of the volume, together with the age of each sector.
-// A newer write overwrites an older write in place, so that data is never split, moved or fragmented. Blocks come from slabs. The file
+// Stores the written sectors of the replay log, with the age of each sector, in blocks of 4 KiB at aligned positions of the volume. A newer
+// write overwrites an older write in place, so that data is never split, moved or fragmented. Blocks come from slabs. The file
 // replay-log.ts defines the meaning of an age and limits the number of blocks. Invariant: every block in use has at least one live sector.
 
 import { assert } from '@rsio/common/lib/assert';

@@ -1,6 +1,6 @@
-// The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): every WRITE, ZERO and DISCARD that was answered but is not yet covered by
-// a successful FLUSH. The client sends these changes again when the storage starts a new incarnation. Invariants: memory is reserved before
-// a request is sent. The memory used and reserved stays within the log's size, apart from the rounding up to whole slabs. The log's
+// The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): all WRITEs, ZEROs and DISCARDs that were answered but are not yet covered
+// by a successful FLUSH. The client sends these changes again when the storage starts a new incarnation. Invariants: memory is reserved
+// before a request is sent. The memory used and reserved stays within the log's size, apart from the rounding up to whole slabs. The log's
 // incarnation changes only after everything in the log was replayed to the new incarnation.
 
 import { assert } from '@rsio/common/lib/assert';
@@ -15,7 +15,7 @@ import { ReplayRanges } from './replay-ranges.ts';
 import type { LogTotal } from './log-total.ts';
 import type { Request } from '../requests/request.ts';
 
-/** Number of ranges reserved for requests with FUA, so that a request in every slot can split a range even if the log is full. */
+/** Number of ranges reserved for requests with FUA. A request in every slot can therefore split a range even if the log is full. */
 const FUA_RANGES = SLOTS;
 
 /**
@@ -32,7 +32,7 @@ export class ReplayLog {
   /** Monotonic time in ms before which no change in the log was submitted. Null if the log is empty. */
   sinceMs: number | null = null;
   /**
-   * Submission time in ms of the last FLUSH that was answered OK; null if there was none. Every change that was answered before that time
+   * Submission time in ms of the last FLUSH that was answered OK; null if there was none. Every change that was answered before `flushedMs`
    * is durable.
    */
   flushedMs: number | null = null;
@@ -41,7 +41,7 @@ export class ReplayLog {
   private reservedRanges = 0;
   /**
    * Age given to changes when they are answered. The age increases with each FLUSH that is sent. A change that is answered after a FLUSH
-   * was sent therefore has a higher age than the changes that this FLUSH covers.
+   * was sent has a higher age than the changes that the FLUSH covers.
    */
   private age = 1;
   /**
@@ -51,7 +51,6 @@ export class ReplayLog {
   private marksFrom = 1;
   private replay: Replay | null = null;
   private total: LogTotal | null;
-  /** Number of bytes of this log that are included in `total`. */
   private reportedBytes = 0;
 
   /** `total`: limit for this log and other logs together; null if there is no such limit. */
@@ -150,7 +149,6 @@ export class ReplayLog {
     return this.age++;
   }
 
-  /** Called when the FLUSH with this mark was answered OK. */
   flushed(mark: number, submittedMs: number): void {
     assert(this.replay === null, 'A FLUSH was answered amid a replay');
     if (mark < this.marksFrom) return;
@@ -164,7 +162,7 @@ export class ReplayLog {
 
   /**
    * OPEN was answered. Returns null if the log is empty or belongs to this incarnation. Otherwise returns a replay of the whole log, even
-   * if an earlier replay has sent part of it. From now on, answers to FLUSHes that were sent before this OPEN have no effect.
+   * if an earlier replay has sent part of it. After this call, answers to earlier FLUSHes have no effect.
    */
   opened(life: string): Replay | null {
     this.marksFrom = this.age;
@@ -178,9 +176,7 @@ export class ReplayLog {
     return this.replay;
   }
 
-  /**
-   * Called when a piece of this replay was answered OK. Returns true if it was the last piece; the log then belongs to the new incarnation.
-   */
+  /** Called when a piece of this replay was answered OK. Returns true for the last piece; the log then belongs to the new incarnation. */
   replayed(replay: Replay): boolean {
     if (replay !== this.replay) return false;
     replay.answered();
@@ -196,7 +192,7 @@ export class ReplayLog {
     this.blocks.clear();
     this.ranges.clear();
     this.sinceMs = null;
-    // Leave the total now, because nobody reports the outcome of requests in flight to this log any more.
+    // Stop counting this log in the total, because nobody reports the outcome of requests in flight to the log any more.
     this.total?.leave(this.reportedBytes);
     this.total = null;
   }

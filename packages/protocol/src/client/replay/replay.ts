@@ -12,7 +12,6 @@ import type { Request } from '../requests/request.ts';
 
 export class Replay {
   readonly incarnation: string;
-  /** Number of bytes of WRITE data in the pieces produced so far. */
   sentBytes = 0;
   private readonly blocks: ReplayBlocks;
   private readonly ranges: ReplayRanges;

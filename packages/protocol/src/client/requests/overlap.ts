@@ -11,7 +11,7 @@ export function changesContent(op: number): boolean {
 }
 
 export class OverlapTracker {
-  /** This array never shrinks, because an array that alternates between few and many entries would be reallocated each time. */
+  /** This array never shrinks, because repeated shrinking and growing would reallocate the array each time. */
   private readonly inFlight: Request[] = [];
   private count = 0;
   private readonly waiting: Request[] = [];

@@ -19,7 +19,7 @@ export interface RequestAttachment {
 }
 
 export interface RequestEvents {
-  /** Called exactly once for each `submit`, never before `submit` has returned. `status` is one of the statuses in wire/status.ts. */
+  /** Called exactly once for each `submit`, never before `submit` has returned. */
   requestDone(request: Request, status: number): void;
 }
 
@@ -64,7 +64,7 @@ export class Request {
 
 /**
  * Length of the segments into which a large I/O is cut. Segments should be short enough for every path to get one, but long enough to be
- * worth the cost of a separate request.
+ * worth a separate request.
  */
 export function segmentBytes(ioBytes: number, pathCount: number): number {
   return ioBytes < SEGMENT_BYTES * pathCount ? SEGMENT_MIN_BYTES : SEGMENT_BYTES;

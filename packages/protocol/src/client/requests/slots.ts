@@ -59,12 +59,11 @@ export class Slots {
     return this.free.length;
   }
 
-  /** Number of slots that are not free yet although their request has its result or was abandoned. */
+  /** Number of occupied slots whose request has its result or was abandoned. */
   get quarantined(): number {
     return this.quarantinedCount;
   }
 
-  /** Number of slots marked by `hedge` that are not free yet. */
   get hedged(): number {
     return this.hedgedCount;
   }
@@ -203,7 +202,7 @@ export class Slots {
     return this.slots.filter((slot) => slot.isTaken && slot.request === null && slot.copies.includes(path)).length;
   }
 
-  /** Returns the slots with an unanswered request of which no path accepted by `serves` carries a copy. */
+  /** Returns the slots with unanswered requests that are not in flight on any path accepted by `serves`. */
   unserved(serves: (path: number) => boolean): number[] {
     const found: number[] = [];
     for (let index = 0; index < this.size; index++) {
