@@ -1,6 +1,6 @@
-// Executes the effects that the model requests, and reports each result to the model as an action. Files, sockets and rsiod are passed in
-// as ports, so that tests can supply their own. Invariant: every effect except `end` produces a final action, and no exception reaches the
-// event loop.
+// Executes the effects that the model requests, and reports each result to the model as an action. The ports give access to files, sockets
+// and rsiod, so that tests can supply their own ports. Invariant: every effect except `end` produces a final action, and no exception
+// reaches the event loop.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -26,15 +26,14 @@ export interface Ports {
   readonly clock: Clock;
   /** Throws E_RIGHTS, E_CONFIG, E_SYSTEM. */
   readFile(): StoredFile;
-  /** Throws E_CHANGED if the file has changed, or any of the errors of readFile(). */
+  /** Throws E_CHANGED if another program has changed the file. Also throws the errors of readFile(). */
   saveFile(text: string, before: FileFingerprint | null): StoredFile;
   machine(): readonly MachineInterface[];
   explore(config: RscltConfig, request: ExploreRequest, onFound: (server: FoundServer) => void): Promise<Exploration>;
-  /** Explores the network for all servers of a namespace, which must be in the file. */
+  /** Explores the network for the servers of `namespace`, which must be in the configuration file. */
   exploreNamespace(config: RscltConfig, namespace: string, addresses: readonly string[]): Promise<Exploration>;
-  /** Identifies the server at one address over TCP. */
   identify(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
-  /** Probes a server over every candidate pair. A pair is a client interface and an interface of the server. */
+  /** Probes every candidate pair of a client interface and a server interface. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
   /** Throws E_SYSTEM if rsiod does not start. */
@@ -136,8 +135,7 @@ async function search(
 ): Promise<Action> {
   const explored = await ports.exploreNamespace(config, namespace, addresses);
   const servers = [...explored.servers];
-  // An address that did not answer may still belong to a server, because a firewall may drop UDP, or exploration may be turned off on the
-  // server.
+  // Try silent addresses over TCP: a firewall may drop UDP, or the server may not answer explorations.
   const silent: Finding[] = [];
   for (const address of addresses) {
     if (servers.some(({ interfaces }) => interfaces.some((each) => addressKey(each.address) === addressKey(address)))) continue;
@@ -155,7 +153,7 @@ async function search(
     });
     done.push({ server, examination });
   }
-  // Drop the findings about addresses that did not answer over UDP, because these addresses have been tried over TCP since.
+  // Drop the findings about addresses that are silent over UDP, because all of them have been tried over TCP.
   const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
   const onTheWay = done.flatMap(({ examination }) => [
     ...examination.findings,

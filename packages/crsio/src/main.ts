@@ -6,6 +6,6 @@ import { crsio, crsioSpec } from './program.ts';
 
 runProgram(crsioSpec, async (invocation) => {
   const code = await crsio(invocation);
-  // Exit without waiting for pending requests to rsiod or over the network, because their answers are no longer needed.
+  // Exit without waiting for pending requests, because their answers are no longer needed.
   process.exit(code);
 });

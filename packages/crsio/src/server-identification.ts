@@ -10,7 +10,6 @@ import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { addressKey } from '@rsio/common/lib/subnet';
 
-/** The server at an address, or a finding that says why the server could not be identified. */
 export type IdentifiedServer = { readonly server: FoundServer } | { readonly finding: Finding };
 
 export interface IdentificationRequest {
@@ -42,7 +41,7 @@ export async function identifyServer(
   return { finding: { kind: 'no-answer', object: address, count: 1, sentence, remedy: 'check address, port, login data and cables' } };
 }
 
-/** Returns the serverkey that the file sets for a server at one of these addresses; null if it sets none. */
+/** Returns the serverkey in the file for a server at one of the addresses; null if there is none. */
 export function serverkeyAt({ servers }: ClientNamespaceConfig, addresses: readonly string[]): string | null {
   const keys = new Set(addresses.map(addressKey));
   return servers.find(({ address, serverkey }) => serverkey !== null && keys.has(addressKey(address)))?.serverkey ?? null;

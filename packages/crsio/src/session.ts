@@ -28,7 +28,6 @@ export class Session {
     return this.#state;
   }
 
-  /** Draws the first screen and starts the first effects. */
   start(...effects: readonly Effect[]): void {
     this.#draw();
     for (const effect of effects) this.#run(effect);

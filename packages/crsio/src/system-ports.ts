@@ -45,7 +45,7 @@ export function mayWrite(configFile: string): boolean {
   }
 }
 
-/** Returns the ports of the real program. They call `end` when the user leaves. */
+/** Returns the ports of the real program. The port `end` is called when the user leaves. */
 export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end: () => void): Ports {
   return {
     clock: systemClock,
@@ -73,8 +73,8 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey },
-        // If a discovery answer named the address, the server itself must also list it. An address that only the user named need not be
-        // listed, because NAT may translate it.
+        // The server must list an address that a discovery answer named. The server need not list an address that only the user named,
+        // because NAT may translate that address.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,

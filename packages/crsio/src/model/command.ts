@@ -1,5 +1,5 @@
-// Represents the user's commands as data. The user chooses a list line, an action (F7) or an answer to a question, and perform.ts executes
-// the corresponding command. Invariant: a command refers to objects by their names in the file, never by a position on the screen.
+// Represents the user's commands as data. List lines, actions (F7) and answers to questions carry commands; perform.ts executes the chosen
+// command. Invariant: a command refers to objects by their names in the file, never by a position on the screen.
 
 /** The purpose of a form. A form whose `name` is null creates a new section. */
 export type FormPurpose =
@@ -9,7 +9,7 @@ export type FormPurpose =
   | { readonly kind: 'defaults' }
   | { readonly kind: 'explore' };
 
-/** Parameters of an exploration. If `address` is not null, the exploration asks this address directly, in addition to the broadcasts. */
+/** Parameters of an exploration. If `address` is not null, the exploration also sends requests directly to `address`. */
 export interface ExploreRequest {
   readonly address: string | null;
   /** UDP port to explore; if null, the port in [defaults] is used. */
@@ -17,7 +17,6 @@ export interface ExploreRequest {
   readonly namespacekey: string | null;
 }
 
-/** A section of the file that the user can remove. */
 export type Removable =
   | { readonly kind: 'interface' | 'namespace'; readonly name: string }
   | { readonly kind: 'server'; readonly namespace: string; readonly name: string };

@@ -26,7 +26,7 @@ function linesOf(text: string): string[] {
   return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }
 
-// A changed key still shows as a change, because the old and the new line both appear, each with `(hidden)`.
+// If a secret key changes, the old and the new line both appear, each with `(hidden)`.
 function withoutKey(line: string): string {
   return line.replace(/^(\s*(?:nodekey|namespacekey|serverkey)\s*=\s*)\S.*$/, '$1(hidden)');
 }

@@ -1,5 +1,5 @@
 // Applies a form to the document, removes a section, or adds all interfaces of this machine at once. The configuration reader checks the
-// whole document after each edit. If it finds an error, the form shows this error as its problem. Invariants: the configuration reader
+// whole document after each edit. The form shows any error that the configuration reader finds. Invariants: the configuration reader
 // accepts the resulting document; an edit is applied completely or not at all.
 
 import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
@@ -23,7 +23,7 @@ import { sectionRefOf } from './forms.ts';
 import { configOf, type FormScreen, notice, pushPopup, type State } from './state.ts';
 import { type Step, step } from './step.ts';
 
-/** The new document; or, if the form was not accepted, the form with the reason. */
+/** The changed document, or the refused form with the reason for the refusal. */
 export type Accepted = { readonly document: IniDocument } | { readonly form: Form };
 
 export function acceptForm(state: State, { purpose, form }: FormScreen): Accepted {
@@ -55,7 +55,7 @@ export function tryEdit(
   }
 }
 
-// Removes the line numbers from an error message, because these numbers refer to a text that has not been written to the file yet.
+// Removes line numbers from an error message, because the numbers refer to unsaved text.
 function withoutLocation(message: string, file: string): string {
   const rest = message.startsWith(`${file}:`) ? message.slice(file.length + 1) : message;
   return rest.replace(/^\d+: /, '').replace(/ \(first in line \d+\)/, '');
@@ -93,7 +93,7 @@ function valuesOf(form: Form): KeyValues {
 
 /**
  * Returns the interfaces of this machine that can be added to the file. Omits the loopback and the interfaces that are already in the file.
- * If the file cannot hold all the rest (INTERFACES_MAX), returns only the first of them.
+ * Returns no more interfaces than the file can still hold (the constant INTERFACES_MAX).
  */
 export function missingInterfaces(state: State): readonly MachineInterface[] {
   const { interfaces } = configOf(state);

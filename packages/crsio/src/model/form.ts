@@ -10,7 +10,6 @@ import type { Input, KeyName } from '../widgets/keys.ts';
 /** A value that is suggested for a field. */
 export interface Offer {
   readonly text: string;
-  /** Explanation shown beside the value. */
   readonly detail: string;
 }
 
@@ -20,7 +19,7 @@ export interface Field {
   readonly entry: KeyEntry<unknown>;
   readonly edit: LineEdit;
   readonly offers: readonly Offer[];
-  /** True for a field that is rarely set. Such fields are hidden at first unless one of them is set. */
+  /** True for a rarely set field. The form hides all rarely set fields at first, unless one of them has a value. */
   readonly isMore: boolean;
 }
 
@@ -33,9 +32,9 @@ export interface Form {
   readonly isOpen: boolean;
   /** True while secret values are shown in plain text. */
   readonly isShown: boolean;
-  /** Text of all fields at the time when the form was opened. */
+  /** Text of all fields when the form was opened. */
   readonly initial: string;
-  /** Reason why the form was not accepted; cleared by the next change of a field or of the focus. */
+  /** Reason why the form was refused; cleared when a field or the focus changes. */
   readonly problem: string | null;
 }
 
@@ -138,7 +137,6 @@ export function pressForm(form: Form, input: Input): FormStep {
 
 function pressButton(form: Form, button: Button): FormStep {
   if (button !== 'more') return { kind: button };
-  // Focus the first of the fields that have just appeared.
   const first = form.fields.find(({ isMore }) => isMore);
   const opened = { ...form, isOpen: true };
   return stay(first === undefined ? opened : focusOn(opened, first.key));

@@ -13,7 +13,7 @@ import { configOf, type FormScreen, type State } from './state.ts';
 const schema = SCHEMA.rscltcfg;
 type NamedSection = 'interface' | 'namespace' | 'server';
 
-/** Keys whose fields are always shown. The other fields are hidden at first unless one of them is set; "More settings" shows them. */
+/** Keys whose fields are always shown. The button "More settings" shows the other fields. */
 const FIRST_KEYS: Readonly<Record<NamedSection, readonly string[]>> = {
   interface: ['address'],
   namespace: ['namespaceid', 'nodename', 'nodekey', 'namespacekey'],
@@ -24,7 +24,7 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
   return { kind: 'form', purpose, form: formFor(state, purpose) };
 }
 
-/** Returns the section that a form changes. Returns null if the form creates a new section, or if it has no section (`explore`). */
+/** Returns the section that a form changes. Returns null if the form creates a section or has the purpose `explore`. */
 export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':
@@ -103,7 +103,7 @@ function specsOf(keys: KeyTable, section: IniSection | null, first: readonly str
   }));
 }
 
-/** Finds a section in the document; returns null if the document does not have the section. */
+/** Returns a section of the document, or null if the document does not have the section. */
 export function sectionAt(document: IniDocument, place: SectionRef): IniSection | null {
   let namespace: string | null = null;
   for (const section of document.sections) {

@@ -1,6 +1,6 @@
 // The whole state of crsio as one value, including the edited document, the stack of screens, and the popups above the top screen.
 // update.ts computes the next state; pages/ and view/ show it. Invariants: the configuration reader always accepts the document, so that
-// the user can save at any time; the initial content of a new file does not count as an unsaved change.
+// the user can save at any time. The initial content of a new file does not count as an unsaved change.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
@@ -16,7 +16,6 @@ import type { Size } from '../widgets/canvas.ts';
 import type { Command, ExploreRequest, FormPurpose } from './command.ts';
 import { type Form, isTouched } from './form.ts';
 
-/** An error from an effect, as shown to the user. */
 export interface Failure {
   readonly code: string;
   readonly message: string;
@@ -29,7 +28,7 @@ export interface StoredFile {
   readonly fingerprint: FileFingerprint | null;
 }
 
-/** A sample of rsiod's state: its answers to requests that were sent together. */
+/** rsiod's answers to requests that crsio sent together. */
 export interface Sample {
   readonly atMs: number;
   readonly status: StatusView;
@@ -54,7 +53,6 @@ export interface FoundScreen {
   readonly findings: readonly Finding[];
 }
 
-/** A server of the namespace, and the result of probing its interfaces. */
 export interface SearchedServer {
   readonly server: FoundServer;
   readonly examination: Examination;
@@ -67,21 +65,20 @@ export interface SearchScreen {
   readonly namespace: string;
   /** The current step of the search; null once the search has ended. */
   readonly doing: string | null;
-  /** Reports on the pairs of interfaces that have been tried so far; empty once the search has ended. */
+  /** Reports on the interface pairs tried so far; empty once the search has ended. */
   readonly reports: readonly ProbeReport[];
   /** One outcome for every interface of every server; empty until the search has ended. */
   readonly outcomes: readonly ServerOutcome[];
   readonly findings: readonly Finding[];
 }
 
-/** What a search found out about one interface of a server. */
 export interface ServerOutcome {
   readonly server: string;
   readonly address: string;
   /** Name of the new or existing section for this interface; null if the interface gets no section. */
   readonly section: string | null;
   readonly isNew: boolean;
-  /** Results of probing this interface, or the reason why it was not probed. */
+  /** Results of the probes, or the reason why the interface was not probed. */
   readonly sentences: readonly string[];
 }
 
@@ -91,7 +88,6 @@ export interface StatusScreen {
   readonly run: number;
   readonly before: Sample | null;
   readonly now: Sample | null;
-  /** Reason why the last sample failed; null if it succeeded. */
   readonly failure: Failure | null;
 }
 
@@ -120,7 +116,6 @@ export type ListScreen =
 
 export type Screen = FormScreen | ListScreen;
 
-/** One line of a popup's list, with the command that the line executes. */
 export interface Choice {
   readonly label: string;
   readonly command: Command;
@@ -136,15 +131,13 @@ export interface Popup {
 }
 
 export interface State {
-  /** Path of the file, for display. */
   readonly configFile: string;
-  /** False if the user has no permission to write the file, so that the document cannot be changed. */
+  /** False if the user may not write the file; the document then cannot be changed. */
   readonly isWritable: boolean;
-  /** The command line that starts rsiod, for display. */
   readonly startCommand: string;
   readonly size: Size;
   readonly document: IniDocument;
-  /** The document's text without the unsaved changes: what was last read or saved or, for a new file, the initial content. */
+  /** Text of the document as last read or saved; for a new file, the initial content. */
   readonly clean: string;
   readonly stored: StoredFile;
   readonly machine: readonly MachineInterface[];
@@ -156,8 +149,8 @@ export interface State {
   /** Not null while the file is being written or rsiod is reloading it. */
   readonly saving: { readonly isLeaving: boolean } | null;
   /**
-   * Addresses of the servers that the user chose to log in to, by namespaceid. In addition to broadcasting, a search for the servers of a
-   * namespace asks these addresses directly.
+   * Addresses of the servers that the user chose to log in to, by namespaceid. A search for servers also asks the known addresses in its
+   * namespace directly.
    */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
   /**
@@ -210,8 +203,8 @@ export function isFormTouched(state: State): boolean {
 }
 
 /**
- * Returns the initial state of a session; its only screen is the menu. `stored` is either a file that the configuration reader accepts, or
- * a file that does not exist.
+ * Returns the initial state of a session; its only screen is the menu. The configuration reader must accept `stored`, unless the file does
+ * not exist.
  */
 export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'startCommand' | 'stored' | 'size'>): State {
   const document = documentIn(given.stored);
@@ -229,7 +222,7 @@ export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'sta
   };
 }
 
-/** The popup that reports a read-only file. It is shown at the start, and whenever the user tries to change something. */
+/** The popup that reports a read-only file. The popup appears at the start and at every attempt to change something. */
 export function readOnlyNotice(file: string): Popup {
   return notice(
     'Read-only',

@@ -1,6 +1,6 @@
-// Input and output of an update: the model receives an action, and returns the next state with the effects that effects.ts must execute.
-// Invariants: an action says what happened, never what to do next; an effect contains everything that it needs; effects are started in
-// order. `run` is the number of the run that an action belongs to.
+// Input and output of an update: the model takes an action, and returns the next state and the effects to execute. Invariants: an action
+// says what happened, never what to do next; an effect contains everything that it needs; effects are started in order. A run is an
+// exploration, a search, a path test or a series of samples; `run` is the number of a run.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -40,7 +40,6 @@ export type Effect =
   | { readonly kind: 'attach' | 'detach'; readonly volume: string }
   | { readonly kind: 'end' };
 
-/** The result of asking rsiod to reload the file. */
 export type ReloadOutcome =
   | { readonly kind: 'applied'; readonly changes: readonly string[] }
   | { readonly kind: 'not-running' }
@@ -51,7 +50,7 @@ export type Action =
   | { readonly kind: 'resized'; readonly size: Size }
   | { readonly kind: 'machine'; readonly interfaces: readonly MachineInterface[] }
   | { readonly kind: 'saved'; readonly stored: StoredFile }
-  /** `theirs` is the current file if another program has changed it since crsio last read or wrote it; otherwise null. */
+  /** If another program has changed the file, `theirs` is the current file; otherwise null. */
   | { readonly kind: 'not-saved'; readonly failure: Failure; readonly theirs: StoredFile | null }
   | { readonly kind: 'reloaded'; readonly outcome: ReloadOutcome }
   | { readonly kind: 'file-read'; readonly stored: StoredFile }

@@ -1,8 +1,7 @@
-// Builds the pages of the two kinds of search. The page of a search for namespaces lists the servers with their addresses. Below them it
-// lists findings, such as rejected answers. The page of a search for servers shows which pairs of interfaces have been tried. Once the
-// search has ended, it shows the outcome for every interface. Invariants: for every interface of every server, the page shows the section
-// or the reason why there is none; names from peers contain no control characters, because the guards of the protocol (wire/guards.ts)
-// reject such names.
+// Builds the pages of the two kinds of search. The page of a search for namespaces lists the servers with their addresses, and then the
+// findings, such as rejected answers. The page of a search for servers shows which pairs of interfaces have been tried. Once the search has
+// ended, the page shows the outcome for every interface. Invariants: for every interface, the page shows the section or the reason why
+// there is none. Names from peers contain no control characters, because the guards of the protocol (wire/guards.ts) reject such names.
 
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';

@@ -1,5 +1,5 @@
-// Builds the first page, which summarizes the file and leads to every other page. The hint on this page names the next step, so that a user
-// who starts with a new file ends up with a working client.
+// Builds the first page, which summarizes the file and leads to every other page. The hint names the next step, and so leads a new user to
+// a working client.
 
 import { plural } from '@rsio/common/lib/units';
 import { configOf, type State } from '../model/state.ts';

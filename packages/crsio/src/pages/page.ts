@@ -12,7 +12,7 @@ export interface Row {
   /** The command that F8 and Delete execute; null if the row cannot be removed. */
   readonly remove: Command | null;
   readonly isHeading?: boolean;
-  /** True if the row shows a problem. The text of the row must itself state the problem, because the terminal may not show colours. */
+  /** The row's text must state the problem, because the terminal may not show colours. */
   readonly isProblem?: boolean;
 }
 
@@ -24,7 +24,6 @@ export interface HelpText {
 export interface Page {
   readonly title: string;
   readonly rows: readonly Row[];
-  /** The actions that F7 offers. */
   readonly actions: readonly Choice[];
   /** A suggestion for the next step; shown below the page. */
   readonly hint: string;
@@ -68,7 +67,7 @@ export function columnsOf(table: readonly (readonly string[])[], widthsMin: read
   );
 }
 
-/** Returns the text if it fits into `width` columns. Otherwise, returns its end, with ~ in place of the beginning. */
+/** Returns the text, or its end after a `~` if the text is wider than `width` columns. */
 function endOf(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
   const kept = graphemesOf(text);

@@ -1,5 +1,5 @@
-// Returns the page of the current screen. Each kind of list screen has its own function. For a form, the page supplies the title, the
-// actions and the help, but no rows. frame.ts draws the page.
+// Returns the page of the current screen. For a form, the page supplies the title, the actions and the help, but no rows. frame.ts draws
+// the page.
 
 import { type State, topScreen } from '../model/state.ts';
 import { differencePage } from './difference-page.ts';

@@ -1,5 +1,5 @@
-// The terminal, driven by blessed: draws canvases, delivers keys and the size, and restores the terminal. This module does not interpret
-// the content of a canvas. Invariant: close() may be called at any time and more than once, and always restores the terminal.
+// The terminal, driven by blessed: draws canvases, delivers keys and the size, and restores the terminal. Invariant: close() may be called
+// at any time and more than once, and always restores the terminal.
 
 import blessed from 'blessed';
 import type { Input } from '../widgets/keys.ts';

@@ -35,8 +35,8 @@ export function isColoured(env: TerminalFacts['env']): boolean {
 }
 
 /**
- * Returns `unicode` if the locale uses UTF-8 and `forceAscii` is false, otherwise `ascii`. The locale is the value of the first of LC_ALL,
- * LC_CTYPE and LANG that is set, as POSIX requires.
+ * Returns `unicode` if the locale uses UTF-8 and `forceAscii` is false, otherwise `ascii`. The first variable that is set among LC_ALL,
+ * LC_CTYPE and LANG gives the locale, as POSIX requires.
  */
 export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';

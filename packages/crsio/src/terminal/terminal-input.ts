@@ -3,7 +3,6 @@
 
 import type { Input, KeyName } from '../widgets/keys.ts';
 
-/** The fields of blessed's key event that crsio uses. */
 export interface KeyEvent {
   readonly name?: string | undefined;
   readonly sequence?: string | undefined;
@@ -66,9 +65,7 @@ export class TerminalInput {
   #pasted: string | null = null;
   #half = '';
 
-  /**
-   * Returns the inputs that are complete with this event: none, one or two. There are two if Escape and another key arrived in one read.
-   */
+  /** Returns the inputs that the event completes: none, one or two. Returns two inputs if Escape and another key arrived in one read. */
   take(character: string | undefined, event: KeyEvent | undefined): readonly Input[] {
     const input = this.#take(character, event);
     if (input === null) return [];
@@ -110,8 +107,8 @@ function fullName({ name = '', ctrl, meta, shift }: KeyEvent): string {
 }
 
 /**
- * True if an Escape key press came before this key in the same read. Arrow keys are excluded, because some terminals send an Escape before
- * them while Alt is held.
+ * True if an Escape key press came before the given key in the same read. Arrow keys are excluded, because some terminals send an Escape
+ * before them while Alt is held.
  */
 function isBehindEscape(event: KeyEvent | undefined): boolean {
   const { name = '', sequence = '' } = event ?? {};

@@ -6,7 +6,7 @@ import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/pro
 
 const PORT = 5000;
 
-/** Returns server big-9 of namespace osl with these addresses, as if it had answered on each of them. */
+/** Returns the server big-9 of namespace osl, as if it had answered from each of the addresses. */
 export function foundServer(...addresses: readonly string[]): FoundServer {
   return {
     namespaceid: 200,
@@ -20,7 +20,7 @@ export function foundServer(...addresses: readonly string[]): FoundServer {
   };
 }
 
-/** Returns a report on a pair of interfaces. The pair works or, if `failure` is not null, fails for the reason in `failure`. */
+/** Returns a report on a pair of interfaces. If `failure` is not null, the report says that the pair failed for this reason. */
 export function probeReport(local: string, remote: string, failure: string | null = null): ProbeReport {
   return {
     candidate: {

@@ -20,17 +20,14 @@ const FILE = '/etc/rscltcfg';
 
 /** The file, answers and errors that crsio encounters in a test; the test may change them at any time. */
 export interface World {
-  /** The text of the configuration file; null if there is no file. */
   file: string | null;
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
-  /** Returns the result of identifying the server over TCP; called for addresses that did not answer the exploration. */
+  /** Identifies a server over TCP, at an address that did not answer the exploration. */
   ask: (address: string) => IdentifiedServer;
-  /** The error that saving throws; null if saving succeeds. */
   saveError: RsError | null;
   isWritable: boolean;
-  /** The error that starting rsiod throws; null if starting succeeds. */
   startError: RsError | null;
   /** The answers from rsiod, by method; null if rsiod is not running. */
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
@@ -120,7 +117,6 @@ export class Walker {
       .join('\n');
   }
 
-  /** Text of the top popup; null if no popup is open. */
   question(): string | null {
     return this.state.popups.at(-1)?.text ?? null;
   }

@@ -1,5 +1,5 @@
-// Updates three kinds of screens: the search for namespaces, the search for the servers of one namespace, and the path test. Each screen
-// shows results as they arrive. Invariant: a screen that the user has left receives no more results.
+// Updates three kinds of screens: the search for namespaces, the search for the servers of one namespace, and the path test. Invariant: a
+// screen that the user has left receives no more results.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';

@@ -75,7 +75,7 @@ const EDITS: readonly Command['do'][] = [
   'overwrite',
 ];
 
-/** True if the command can change the document or the file. Such a command is refused while the file is read-only. */
+/** True if the command can change the document or the file. */
 function isEdit(command: Command): boolean {
   return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
 }
@@ -131,7 +131,7 @@ function performOnFile(state: State, command: FileCommand): Step {
   }
 }
 
-/** Applies the form to the document. After the form for a new namespace, opens the screen of that namespace. */
+/** Applies the form to the document. If the form is for a new namespace, then opens the screen of that namespace. */
 export function accept(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form') return step(state);
@@ -161,7 +161,7 @@ function explore(state: State, { form }: FormScreen): Step {
   });
 }
 
-/** If a form for a section is open, accepts it first; then saves the document. If the form is not accepted, nothing is saved. */
+/** Saves the document; an open form for a section is accepted first. If the form is not accepted, nothing is saved. */
 function saveAll(state: State, isLeaving: boolean): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, isLeaving);

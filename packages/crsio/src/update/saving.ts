@@ -28,7 +28,7 @@ export function save(state: State, isLeaving: boolean, before = state.stored.fin
 
 export function saved(state: State, stored: StoredFile): Step {
   const next: State = { ...state, stored, clean: stored.text, note: `Saved ${state.configFile}` };
-  // Close the screen that compares the file with the document, because the two are now equal.
+  // Close the difference screen, because the file and the document are now equal.
   const screens = next.screens.filter(({ kind }) => kind !== 'difference');
   const [first = next.screens[0], ...others] = screens;
   return step({ ...next, screens: [first, ...others] }, { kind: 'reload-daemon' });
@@ -53,8 +53,8 @@ export function notSaved(state: State, failure: Failure, theirs: StoredFile | nu
 }
 
 /**
- * Continues after the file has been written and rsiod has answered the request to reload it. After "Save and leave", crsio exits at this
- * point unless the reload failed.
+ * Continues after the file has been written and rsiod has answered the request to reload it. If the user chose "Save and leave", crsio
+ * exits unless the reload failed.
  */
 export function reloaded(before: State, outcome: ReloadOutcome): Step {
   const saved = `Saved ${before.configFile}`;

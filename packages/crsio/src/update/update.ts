@@ -1,6 +1,5 @@
 // Computes the next state and the effects from the current state and an action. Pure, so that whole sessions can be tested without a
-// terminal. This module also marks the line of the menu that the user needs next. Invariant: while the terminal is too small, only the key
-// that leaves crsio works, and only if there are no unsaved changes.
+// terminal. Invariant: while the terminal is too small, only the key that leaves crsio works, and only if there are no unsaved changes.
 
 import type { Command } from '../model/command.ts';
 import { focused, pressForm } from '../model/form.ts';
@@ -29,7 +28,6 @@ import { accept, dropForm, perform } from './perform.ts';
 import { fileRead, leave, notSaved, saved, reloaded } from './saving.ts';
 import { done, failed, sampled, sampleDue } from './watching.ts';
 
-/** Number of lines by which PageUp and PageDown move. */
 const PAGE_LINES = 10;
 
 export function update(state: State, action: Action): Step {
@@ -198,10 +196,9 @@ function scrolled(top: number, last: number, key: KeyName): number {
   return Math.max(0, Math.min(last, top + (steps[key] ?? 0)));
 }
 
-/** Positions of the lines in the menu. */
 export const MENU = { interfaces: 0, namespaces: 1, newNamespace: 2, defaults: 3, status: 4, save: 5, leave: 6 } as const;
 
-/** Marks the line of the next step if the menu is shown, and leaves any other screen unchanged. */
+/** Marks the line of the next step in the menu; leaves any other screen unchanged. */
 export function atNextStep(state: State): State {
   const screen = topScreen(state);
   return screen.kind === 'menu' ? withTop(state, { ...screen, focus: nextLine(state) }) : state;

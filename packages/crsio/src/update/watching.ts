@@ -56,7 +56,7 @@ export function failed(state: State, what: string, failure: Failure): Step {
   return step(pushPopup({ ...state, note: null }, notice(what, `${failure.message} [${failure.code}]`)));
 }
 
-/** Finds the status page of this run anywhere in the stack; returns null if the user has left the page. */
+/** Returns the status page of the given run; null if the user has left the page. */
 function statusOf(state: State, run: number) {
   const screen = state.screens.find(({ kind }) => kind === 'status');
   return screen?.kind === 'status' && screen.run === run ? screen : null;

@@ -1,5 +1,5 @@
-// Draws a form: labels, fields with their value or default, and the buttons. Also provides the hint about the focused field, which is shown
-// below the form.
+// Draws a form: labels, fields with their
+// value or default, and the buttons.
 
 import { fieldProblem, fieldText, type Field, focusable, focused, type Form } from '../model/form.ts';
 import type { Signs } from '../widgets/border.ts';
@@ -12,7 +12,7 @@ const LABEL_COLUMNS = 16;
 const FIELD_COLUMNS = 40;
 const BUTTONS = { ok: '[ OK ]', cancel: '[ Cancel ]', more: '[ More settings ]' } as const;
 
-/** Returns the position of the cursor; null if a button has the focus. */
+/** Draws the form. Returns the position of the cursor, or null if a button has the focus. */
 export function drawForm(canvas: Canvas, area: Area, form: Form, signs: Signs): { row: number; column: number } | null {
   const all = focusable(form);
   const height = area.size.rows;
@@ -40,7 +40,7 @@ interface FieldPosition {
   readonly isFocused: boolean;
 }
 
-/** Returns the column of the cursor. */
+/** Draws one field and returns the column of the cursor. */
 function drawField(canvas: Canvas, { row, column, isFocused }: FieldPosition, form: Form, field: Field, signs: Signs): number {
   const isHidden = field.entry.type.isSecret && !form.isShown;
   const { text, cursorColumn } = editWindow(field.edit, FIELD_COLUMNS, isHidden ? signs.secret : null);
@@ -61,7 +61,8 @@ function noteOf(field: Field): string {
 }
 
 /**
- * Returns the error in the form or in the focused field. If there is no error, returns the description and the allowed values of the field.
+ * Returns the error in the form or in the focused field. If there is no error, returns the description and the allowed values of the
+ * focused field.
  */
 export function formHint(form: Form): { readonly style: 'plain' | 'problem'; readonly text: string } {
   if (form.problem !== null) return { style: 'problem', text: `! ${form.problem}` };

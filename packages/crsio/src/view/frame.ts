@@ -49,7 +49,7 @@ export function drawState(state: State, signs: Signs): Drawn {
 function drawHint(canvas: Canvas, row: number, words: { readonly style: 'plain' | 'bold' | 'problem'; readonly text: string }): void {
   const width = canvas.size.columns - 2;
   const lines = wrap(words.text, width);
-  // A hint that is too long is cut, and a mark shows where; F1 shows the whole text.
+  // Cut a hint that is too long and mark the cut; F1 shows the whole text.
   const cut = lines.length > HINT_ROWS ? [...lines.slice(0, HINT_ROWS - 1), lines.slice(HINT_ROWS - 1).join(' ')] : lines;
   for (const [index, line] of cut.entries()) canvas.put(row + index, 1, fit(line, width), words.style);
 }

@@ -45,13 +45,12 @@ function linesOf(row: Row, isMarked: boolean, columns: number, signs: Signs): Li
   });
 }
 
-/** A line that starts with the problem sign is drawn as a problem, whatever kind of row it belongs to. */
+/** A line that starts with the problem sign `!` is drawn as a problem in every kind of row. */
 function styleOf({ isHeading, isProblem }: Row, line: string): Line['style'] {
   if (isProblem === true || /^ *! /.test(line)) return 'problem';
   return isHeading === true ? 'bold' : 'plain';
 }
 
-/** Wraps text-only rows, and cuts rows that can be chosen. */
 function textsOf({ lines, command }: Row, columns: number): readonly string[] {
   const width = columns - MARK_COLUMNS;
   return command === null ? lines.flatMap((line) => wrapIndented(line, width)) : lines;

@@ -7,9 +7,8 @@ import type { Canvas, Size } from '../widgets/canvas.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
 
 const WIDTH_MAX = 66;
-/** Number of columns that the frame and one space take on the left and right sides together. */
+/** Number of columns for the frame and one space, on both sides together. */
 const SIDES = 4;
-/** A popup starts below the title line. */
 const FIRST_ROW = 1;
 
 export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {

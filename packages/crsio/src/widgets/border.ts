@@ -51,17 +51,16 @@ export function drawBorder(canvas: Canvas, row: number, column: number, size: Si
   canvas.put(row + size.rows - 1, column, bottomLeft + signs.horizontal.repeat(inner) + bottomRight);
 }
 
-/** Number of lines that are reserved for the hint below the frame. */
 export const HINT_ROWS = 3;
 /** Number of lines outside the page: title, keys, two lines of the frame, and the hint. */
 const OTHER_ROWS = 4 + HINT_ROWS;
 
-/** Number of columns that the frame and one space take on the left and right sides together. */
+/** Number of columns for the frame and one space, on both sides together. */
 const SIDE_COLUMNS = 4;
 /** Number of columns for the `> ` in front of the marked row. */
 export const MARK_COLUMNS = 2;
 
-/** Returns the size of the area that a page can use on a terminal of this size. */
+/** Returns the size of the area that a page can use on a terminal of the given size. */
 export function pageSize({ columns, rows }: Size): Size {
   return { columns: columns - SIDE_COLUMNS, rows: rows - OTHER_ROWS };
 }

@@ -5,10 +5,7 @@
 import { escapeControls } from '@rsio/common/lib/printable';
 import { graphemesOf, graphemeWidth } from './text-width.ts';
 
-/**
- * Colour alone never carries information: each style also differs in brightness, reverse video or underlining, or its text includes a word
- * or symbol.
- */
+/** Colour alone never carries information: each style also changes another attribute, or its text has a word or symbol. */
 export type Style = 'plain' | 'bold' | 'inverse' | 'underline' | 'problem';
 
 export interface Size {
@@ -55,12 +52,10 @@ export class Canvas {
     }
   }
 
-  /** Fills a rectangle with spaces. */
   clear(row: number, column: number, size: Size, style: Style = 'plain'): void {
     for (let offset = 0; offset < size.rows; offset++) this.put(row + offset, column, ' '.repeat(size.columns), style);
   }
 
-  /** Returns the rows, each as a list of runs. */
   rows(): readonly (readonly Run[])[] {
     return this.#cells.map((cells) => {
       const runs: { style: Style; text: string }[] = [];

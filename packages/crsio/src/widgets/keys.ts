@@ -27,5 +27,4 @@ export type KeyName =
   | 'remove'
   | 'leave';
 
-/** A key, or typed or pasted text. */
 export type Input = { readonly kind: 'key'; readonly key: KeyName } | { readonly kind: 'text'; readonly text: string };

@@ -1,6 +1,6 @@
-// A line of text that is being edited, as an immutable value: every key press yields a new value. Nothing here depends on the screen;
-// editWindow() returns the visible part and the cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no
-// control characters and at most FIELD_TEXT_MAX_CHARS.
+// A line of text that is being edited, as an immutable value: every key press yields a new value. editWindow() returns the visible part and
+// the cursor's column. Invariant: the cursor is between grapheme clusters, and the text has no control characters and at most
+// FIELD_TEXT_MAX_CHARS.
 
 import { FIELD_TEXT_MAX_CHARS } from './limits.ts';
 import type { KeyName } from './keys.ts';
@@ -12,7 +12,7 @@ export interface LineEdit {
   readonly cursor: number;
 }
 
-/** Returns an edit with this text and the cursor at its end. */
+/** Returns an edit of `text` with the cursor at the end. */
 export function editOf(text: string): LineEdit {
   const graphemes = graphemesOf(clean(text)).slice(0, FIELD_TEXT_MAX_CHARS);
   return { graphemes, cursor: graphemes.length };
@@ -65,7 +65,6 @@ export function pressEdit(edit: LineEdit, key: KeyName): LineEdit | null {
 
 export interface EditWindow {
   readonly text: string;
-  /** Column of the cursor within the window. */
   readonly cursorColumn: number;
 }
 
