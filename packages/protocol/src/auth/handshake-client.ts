@@ -19,7 +19,6 @@ export interface ClientIdentity {
   readonly hello: Omit<Hello, 'nonce'>;
 }
 
-/** The session to join: its id, and the secret from its first handshake. */
 export interface SessionToJoin {
   readonly session: Uint8Array;
   readonly secret: Buffer;
@@ -80,7 +79,7 @@ export class ClientHandshake {
   /**
    * Takes the frame that answers HELLO. The client does not check the namespaceid, because a server of another namespace has a different K
    * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, and E_PROTOCOL if the frame is otherwise
-   * invalid. If the frame is a REFUSE, throws the error given in it.
+   * invalid. If the frame is a REFUSE, throws the error in the REFUSE.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
@@ -122,7 +121,7 @@ export class ClientHandshake {
 
   /**
    * Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, and E_PROTOCOL if the frame is invalid. If the
-   * frame is a REFUSE, throws the error given in it.
+   * frame is a REFUSE, throws the error in the REFUSE.
    */
   onWelcome(frame: Buffer): Welcome {
     this.leave('proved');
@@ -152,9 +151,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Throws if the frame is a REFUSE or a BYE. The caller may report the error and try again later. If `proved` in the error's context is
-   * false, the frame may come from an attacker instead of the server. If a session accepts no further path, the server sends BYE instead of
-   * WELCOME.
+   * Throws if the frame is a REFUSE or a BYE. If `proved` in the error's context is false, the frame may come from an attacker instead of
+   * the server. If a session accepts no further path, the server sends BYE instead of WELCOME.
    */
   private throwIfRefused(frame: Buffer, isBehindProof: boolean): void {
     const op = frame[0];
@@ -170,7 +168,7 @@ export class ClientHandshake {
     throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode, proved });
   }
 
-  /** Called at the start of each step. Marks the handshake as over until the step succeeds, so that no step can follow one that threw. */
+  /** Each step first marks the handshake as over, so that no step can follow a step that threw. */
   private leave(expected: Stage): void {
     assert(this.stage === expected, `Client handshake: step of stage ${expected} in stage ${this.stage}`);
     this.stage = 'over';

@@ -9,8 +9,8 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 
-// After a valid PROOF, the field `mac` of REFUSE is the mac "refuse" under K. This mac covers T and the code. Any other mac covers T and
-// everything before the mac in the body.
+// After a valid PROOF, the field `mac` of REFUSE is the mac "refuse" under K. The mac "refuse" covers T and the code. Any other mac covers
+// T and everything before the mac in the body.
 //
 //   HELLO, CHALLENGE, REFUSE   MessagePack
 //   PROOF                      MessagePack | [mac "join" under J, only in a join] | mac "client" under K
@@ -28,7 +28,7 @@ export function handshakeFrame(op: number, ...bodyParts: readonly Buffer[]): Buf
   return frame;
 }
 
-/** Returns the body of a complete frame whose op must be `op`. The result is a view of the frame, not a copy. Throws E_PROTOCOL. */
+/** Returns the body of a complete frame whose op must be `op`. The body is a view of the frame, not a copy. Throws E_PROTOCOL. */
 export function handshakeBody(frame: Buffer, op: number): Buffer {
   const expected = frameName(op);
   if (frame.length < HEADER_BYTES) throw new RsError('E_PROTOCOL', `${expected} expected, got ${frame.length} bytes without a header`);
@@ -49,7 +49,7 @@ export function handshakeBody(frame: Buffer, op: number): Buffer {
  * Reassembles a decoded frame, byte for byte as it was received. Copies the body. Throws E_PROTOCOL if the frame is not a message frame.
  */
 export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
-  // In an I/O frame, the bytes at the position of `length` are part of the lba, so that the decoder has not checked them as a length.
+  // In an I/O frame, the field `length` has bytes of the lba, so the decoder has not checked its value.
   if (frameEntry(header.op)?.shape !== 'message')
     throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
   const frame = Buffer.alloc(HEADER_BYTES + header.length);

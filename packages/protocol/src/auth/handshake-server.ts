@@ -33,7 +33,6 @@ export type NodeLookup = (node: string) => string | null;
  */
 export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
-/** Limit that applies to a node that has sent too many wrong proofs. */
 export interface ProofLimit {
   readonly waitMs: number;
   /** Secret of the node's current session; null if the node has none. */
@@ -55,7 +54,6 @@ export interface Refusal {
   readonly isFailedProof: boolean;
 }
 
-/** The part of a refusal that the REFUSE frame carries. */
 export type RefusalText = Pick<Refusal, 'code' | 'sentence'> & Partial<Pick<Refusal, 'mac'>>;
 
 export interface Challenged {
@@ -77,8 +75,8 @@ interface ProvenBase {
 }
 
 /**
- * A client that has proved itself. The client either joins the session in `proof.session`, or begins a new session. The listener keeps the
- * secret of a new session for later joins.
+ * The client either joins the session in `proof.session`, or begins a new session. The listener keeps the secret of a new session for later
+ * joins.
  */
 export type Proven =
   | (ProvenBase & { readonly kind: 'new'; readonly sessionSecret: Buffer })
@@ -158,15 +156,15 @@ export class ServerHandshake {
       : this.joinSession(agreed, proof, proof.session, joinMac, proven, secretOf);
   }
 
-  /** Returns K of a node. For an unknown node, derives K from a random key, so that known and unknown nodes take the same steps. */
+  /** Returns K of a node. For an unknown node, derives K from a random key, so that the steps are the same for known and unknown nodes. */
   private keyOf(nodekey: string | null): { key: Buffer; isNodeKnown: boolean } {
     const nobodysKey = this.random(NONCE_BYTES).toString('hex');
     return { key: baseKey(nodekey ?? nobodysKey, this.identity.serverkey, this.identity.namespaceid), isNodeKnown: nodekey !== null };
   }
 
   // A join carries two macs, under J and under K. The key J depends on the session's secret, which the server forgets when the session is
-  // lost. If a join carried only the mac under J, the server could not verify a PROOF for a lost session. It would have to send
-  // E_NO_SESSION to any peer that asks. Every PROOF therefore ends in a mac under K that covers everything before it. The server sends
+  // lost. If a join carried only the mac under J, the server could not verify a PROOF for a lost session. The server would then have to
+  // send E_NO_SESSION to any peer that asks. Every PROOF therefore ends in a mac under K that covers everything before it. The server sends
   // E_NO_SESSION only to a node whose mac under K is valid. The mac under J then distinguishes the process that began the session from
   // another process with the same nodekey. A failure of either mac counts towards the attempt limit.
   private joinSession(
@@ -197,7 +195,7 @@ export class ServerHandshake {
 
   /**
    * True if the PROOF joins the node's current session. The result reveals nothing about K, because a guess of K does not yield J. If the
-   * node has no session, a random secret takes its place, so that the server takes the same steps with and without a session.
+   * node has no session, the check uses a random secret and takes the same steps.
    */
   private isLivingJoin({ key, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
     const messageBytes = Math.max(proven.length - MAC_BYTES, 0);
@@ -205,10 +203,7 @@ export class ServerHandshake {
     return isValidMac(mac(joinKey(key, secret), 'join', transcript, proven.subarray(0, messageBytes)), proven.subarray(messageBytes));
   }
 
-  /**
-   * Refuses a client while a limit applies. The sentence that the client receives does not reveal whether the name is known or the proof is
-   * right.
-   */
+  /** The message to the client does not reveal whether the node name is known or the proof is right. */
   private refuseLimited({ hello }: Agreed, waitMs: number): Refusal {
     const { node } = hello;
     const seconds = Math.ceil(waitMs / 1000);
@@ -216,7 +211,7 @@ export class ServerHandshake {
     return refuse('E_LIMIT', sentence, `node ${node} has failed to prove itself too often, and waits ${seconds} s`);
   }
 
-  /** Refuses a wrong proof. The client receives the same sentence for an unknown name, a wrong key and a wrong secret. */
+  /** The client receives the same message for an unknown name, a wrong key and a wrong secret. */
   private refuseProof(logReason: string): Refusal {
     const sentence = `Server ${this.identity.server} does not accept this node's proof: check nodename, nodekey and serverkey on both sides`;
     return refuse('E_AUTH', sentence, logReason, true);
@@ -235,7 +230,7 @@ function provenBase(agreed: Agreed, proof: Proof, welcomeKey: Buffer): ProvenBas
   return { hello, proof, version, features, ...hex, refuseKey: key };
 }
 
-/** Returns the REFUSE frame for a refusal, or for any other reason to reject a client before WELCOME. */
+/** Returns the REFUSE frame that rejects a client before WELCOME. */
 export function refuseFrame({ code, sentence, mac: proof = null }: RefusalText): Buffer {
   return handshakeFrame(OP.REFUSE, encodeRefuse({ code, sentence, mac: proof }));
 }

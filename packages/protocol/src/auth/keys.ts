@@ -5,14 +5,13 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { MAC_BYTES } from '../wire/limits.ts';
 
-// All keys are derived with HKDF-SHA-256. The formulas are in docs/PROTOCOL.md: "Keys and macs" has those for K, S and J, and "Exploration"
-// has the one for B.
+// All keys are derived with HKDF-SHA-256. docs/PROTOCOL.md has the formulas: for K, S and J in "Keys and macs", and for B in "Exploration".
 
 const KEY_BYTES = 32;
 
 /**
- * Says in which frame a mac is used: `client` in every PROOF, `join` in a PROOF that joins a session, `server` in WELCOME, and `refuse` in
- * a REFUSE after a valid PROOF.
+ * Frame that has the mac: `client` is for every PROOF, `join` for a PROOF that joins a session, `server` for WELCOME, and `refuse` for a
+ * REFUSE after a valid PROOF.
  */
 export type MacLabel = 'client' | 'join' | 'server' | 'refuse';
 
@@ -67,10 +66,7 @@ export function mac(key: Buffer, label: MacLabel, transcript: Buffer, bodyBefore
   return createHmac('sha256', key).update(label).update(transcript).update(bodyBefore).digest();
 }
 
-/**
- * Computes the mac of a REFUSE. The code is the only field of the body that the mac covers, because the client acts only on the code; the
- * sentence is for people.
- */
+/** Computes the mac of a REFUSE. The mac covers only the code, because the client acts on the code alone. */
 export function refuseMac(key: Buffer, transcript: Buffer, code: string): Buffer {
   return mac(key, 'refuse', transcript, Buffer.from(code, 'utf8'));
 }

@@ -3,33 +3,30 @@
 
 const KIB = 1024;
 
-/** Largest body of a message that is accepted before the proof. */
+/** Largest message body that is accepted before the proof. */
 export const HANDSHAKE_MESSAGE_MAX_BYTES = 2 * KIB;
 
 /**
- * Time that the server allows from accepting the connection to PROOF. The client allows the same time from the PROOF of a new session to
- * WELCOME.
+ * Time limit of the server, from accepting a connection to receiving PROOF. The client has the same limit, from sending the PROOF of a new
+ * session to receiving WELCOME.
  */
 export const PROOF_TIMEOUT_MS = 5_000;
 /**
- * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session. It is short, because the server sends both without any
- * work in between. The client doubles the time after each timeout.
+ * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session. The time is short, because the server sends both frames
+ * without any work in between. The client doubles the time after each timeout.
  */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
 /**
- * Number of wrong proofs that one node may send from one address in a burst; after the burst, one more is allowed every
- * FAILED_PROOF_EACH_MS. A machine that has proved itself before is counted separately.
+ * Burst of wrong proofs that a node may send from one address; then one more is allowed every FAILED_PROOF_EACH_MS. A machine that has
+ * proved itself before is counted separately.
  */
 export const FAILED_PROOFS_AT_ONCE = 10;
 export const FAILED_PROOF_EACH_MS = 3_000;
 /**
- * Number of wrong proofs that one node may send from all addresses together in a burst; after the burst, one more is allowed every
- * FAILED_PROOF_OF_NODE_EACH_MS. This limit neither counts nor delays machines that have proved themselves before.
+ * Burst of wrong proofs that a node may send from all addresses together; then one more is allowed every FAILED_PROOF_OF_NODE_EACH_MS. This
+ * limit neither counts nor delays machines that have proved themselves before.
  */
 export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;
-/**
- * Maximum number of entries in the table of each limit on wrong proofs. When a table is full, a new entry replaces the one that is closest
- * to its full allowance. The new entry starts with the remaining allowance of the replaced one.
- */
+/** Maximum number of entries in each table of wrong proofs. */
 export const FAILED_PROOFS_REMEMBERED_MAX = 4096;

@@ -1,7 +1,7 @@
 // Limits how many wrong proofs a node may send before its next proof must wait. Failures are counted by node name and address, never by
-// address alone, so that the failures of one node never block another. The listener decides what happens to a connection that must wait.
-// Invariants: memory is bounded. Removing an entry never allows a client more guesses. A new entry in a full table replaces the one that is
-// closest to its full allowance. The new entry starts with the remaining allowance of the replaced one.
+// address alone, so that the failures of one node never block another. Invariants: memory is bounded. Removing an entry never allows a
+// client more guesses. A new entry in a full table replaces the entry that is closest to its full allowance. The new entry starts with the
+// remaining allowance of the replaced entry.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { sourceKey } from '@rsio/common/lib/subnet';
@@ -19,7 +19,7 @@ export class AttemptLimit {
   private readonly allowance: BucketSize;
   private readonly buckets = new Map<string, TokenBucket>();
 
-  /** `allowance` says how many failures are allowed in a burst, and after which interval one more is allowed. */
+  /** `allowance` sets the burst of failures, and the interval after which one more is allowed. */
   constructor(clock: Clock, allowance: BucketSize) {
     this.clock = clock;
     this.allowance = allowance;
@@ -34,17 +34,16 @@ export class AttemptLimit {
     this.buckets.set(key, bucket);
   }
 
-  /** Time in ms until this key is allowed another attempt; 0 if one is allowed now. */
+  /** Time in ms until the next attempt with `key` is allowed; 0 if an attempt is allowed now. */
   waitMs(key: string): number {
     return this.bucketOf(key).waitMs(this.clock.monotonicMs());
   }
 
-  /** Number of keys in the table. */
   get size(): number {
     return this.buckets.size;
   }
 
-  /** Returns the bucket of a key. For an unknown key, returns a new bucket that is not in the table yet. */
+  /** For a key that is not in the table, returns a new bucket without adding the bucket. */
   private bucketOf(key: string): TokenBucket {
     const own = this.buckets.get(key);
     if (own !== undefined) return own;
@@ -75,8 +74,8 @@ export interface Claim {
 }
 
 /**
- * Applies the limits on wrong proofs. A machine that has proved itself before is counted separately by its machine id, which works like a
- * secret. Other machines at the same address therefore cannot use up the attempts of that machine.
+ * Applies the limits on wrong proofs. A machine that has proved itself before is counted separately, under its secret machine id. Other
+ * machines at the same address therefore cannot use up the attempts of a proven machine.
  */
 export class ProofLimits {
   private readonly isKnown: (claim: Claim) => boolean;
@@ -84,7 +83,7 @@ export class ProofLimits {
   private readonly unknown: AttemptLimit;
   private readonly nodes: AttemptLimit;
 
-  /** `isKnown` returns true if this machine has already proved that it is this node. */
+  /** `isKnown` returns true if the given machine has already proved its identity as the given node. */
   constructor(clock: Clock, isKnown: (claim: Claim) => boolean) {
     const ofOne = { atOnce: FAILED_PROOFS_AT_ONCE, eachMs: FAILED_PROOF_EACH_MS };
     this.isKnown = isKnown;

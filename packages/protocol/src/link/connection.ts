@@ -57,7 +57,6 @@ export class Connection {
     return this.hasClosed;
   }
 
-  /** Sends a batch of encoded frames. */
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
     if (this.hasClosed) {
       done();

@@ -1,7 +1,7 @@
 // Heartbeats of one path, as one end sees them: decides when a PING is due, measures the round trip, and judges each direction by what the
 // peer sends. This module reads no clock; the caller passes the time to each method. A PING carries the number of PINGs that its sender has
 // received, so that each side can distinguish its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the
-// peer; only an answer or a PONG proves that it hears us.
+// peer; only an answer or a PONG proves that the peer hears us.
 
 import type { Direction } from '@rsio/common/lib/path-states';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
@@ -14,16 +14,13 @@ export interface Directions {
 
 export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 
-/**
- * A round trip above the average changes the average only slightly, and one below the average changes it strongly, so that delays caused by
- * an outage soon lose their effect.
- */
+/** Shorter round trips change the average more than longer ones, so that delays from an outage soon lose their effect. */
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
 /** The peer's report about the requests that it is executing. */
 export interface StorageReport {
-  /** Age of the oldest request that was being executed at the time of the report, in ms; 0 if there was none. */
+  /** Age in ms of the oldest request that was being executed when the peer sent the report; 0 if there was none. */
   readonly oldestMs: number;
   /** When the report was received. */
   readonly atMs: number;
@@ -62,22 +59,21 @@ export class Heartbeat {
     return this.smoothedMs;
   }
 
-  /** When the last byte was received. */
   get lastReceivedMs(): number {
     return this.receivedMs;
   }
 
-  /** Time of the last answer or PONG. Each of them proves that the peer hears us. */
+  /** Time of the last answer or PONG, which proves that the peer hears us. */
   get lastProofMs(): number {
     return this.proofMs;
   }
 
-  /** When the peer last showed that it hears us, by an answer, by a PONG, or by reporting that it has received more of our PINGs. */
+  /** Time when the peer last showed that it hears us: by an answer, by a PONG, or by a higher count of our PINGs. */
   get lastHeardMs(): number {
     return Math.max(this.proofMs, this.peerHeardMs);
   }
 
-  /** Records that something was received. Any byte shows that the peer is alive. */
+  /** Records that at least one byte was received, which shows that the peer is alive. */
   received(nowMs: number): void {
     this.receivedMs = nowMs;
   }
@@ -99,7 +95,6 @@ export class Heartbeat {
     return nowMs - this.sentAtMs >= this.intervalMs;
   }
 
-  /** Time since the last PING was sent, in ms. */
   sinceSentMs(nowMs: number): number {
     return nowMs - this.sentAtMs;
   }

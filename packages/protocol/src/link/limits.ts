@@ -11,25 +11,23 @@ export const SEQ_MODULUS = 0x10000;
 export const WINDOW_BYTES = 32 * MIB;
 export const HANDLES_PER_SESSION_MAX = 1024;
 export const PATHS_PER_TRUNK_MAX = 64;
-/**
- * Length of the segments into which the client cuts large I/O. If there would be fewer segments than paths, the client cuts shorter ones.
- */
+/** Length of the segments into which the client cuts large I/O. If there are more paths than segments, the client cuts shorter segments. */
 export const SEGMENT_BYTES = 256 * KIB;
 /**
- * Amount of queued output on one path above which the client sends no further requests over that path. The same amount limits a probe: the
- * server closes the probe if its queued output exceeds this amount.
+ * Amount of queued output on one path above which the client sends no further requests over that path. The server also closes a probe whose
+ * queued output exceeds this amount.
  */
 export const OUTPUT_QUEUED_MAX_BYTES = 4 * MIB;
 /**
- * Amount of queued output above which a path is closed, because the peer does not read it. The client counts the output of each path, and
- * the server counts the output of all paths of a session together.
+ * Amount of queued output above which a path is closed, because its peer does not read. The client counts the output of each path, and the
+ * server counts the output of all paths of a session together.
  */
 export const OUTPUT_HARD_MAX_BYTES = 64 * MIB;
 export const RECEIVE_BUFFER_BYTES = 256 * KIB;
 
 /**
- * Number of heartbeat intervals without a sign of life after which one direction of a path is displayed as failed. This time is shorter
- * than the key `dead`, so that the failure is displayed before the path ends.
+ * After this number of silent heartbeat intervals, one direction of a path is displayed as failed. The resulting time is shorter than the
+ * configured time `dead`, so that the failure is displayed before the path ends.
  */
 export const DIRECTION_FAIL_HEARTBEATS = 2;
 export const CONNECT_TIMEOUT_MS = 3_000;
@@ -38,10 +36,10 @@ export const LAST_WORDS_TIMEOUT_MS = 1_000;
 /** The server closes a path from which it has received nothing for this long. */
 export const SERVER_DEAD_AFTER_MS = 15_000;
 
-/** The server syncs writes by itself after this time, so that errors of the kernel's write-back are noticed. */
+/** The server syncs writes by itself after this time, so that write-back errors of the kernel are noticed. */
 export const SELF_SYNC_MS = 5_000;
 /**
- * Time limit for an attach that takes over the volume. The server syncs the volume, and may first have to end the process that serves the
- * previous holder.
+ * Time limit for an attach that takes over the volume. The server may first have to end the process that serves the previous holder, and
+ * syncs the volume.
  */
 export const TAKE_OVER_WAIT_MS = 45_000;

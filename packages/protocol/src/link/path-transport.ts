@@ -6,8 +6,8 @@ import type { BatchSender } from '../wire/encoder.ts';
 export interface TransportEvents {
   onBytes(buffer: Buffer, offset: number, lengthBytes: number): void;
   /**
-   * Called when the peer has closed the stream, or when the stream has failed. It is called at most once, never during a call to the
-   * transport, and never after `destroy` or `end`.
+   * Called when the peer has closed the stream, or when the stream has failed. Called at most once, never during a call to the transport,
+   * and never after `destroy` or `end`.
    */
   onClosed(reason: string): void;
 }
@@ -20,7 +20,6 @@ export interface PathTransport extends BatchSender {
   readonly remotePort: number;
   /** Closes at once. If `reset` is true, unsent bytes are dropped and the peer sees a reset. */
   destroy(reset: boolean): void;
-  /** Sends all output, then closes. */
   end(): void;
 }
 
@@ -28,7 +27,7 @@ export interface PathTransport extends BatchSender {
 export interface Connector {
   /**
    * Connects from `localAddress`. Calls either `opened` or `failed`, exactly once and after `connect` has returned. After `cancel`, calls
-   * neither. The reason for a failure consists of an errno name and a sentence for people.
+   * neither. The reason for a failure consists of an errno name and a message for people.
    */
   connect(
     localAddress: string,

@@ -15,7 +15,7 @@ import { STATUS } from '../wire/status.ts';
 export type Receipt = 'new' | 'executing' | 'done' | 'stale' | 'violation';
 
 /**
- * The states of a slot. A request with the same seq as the last one is a copy, and one with any other seq is stale.
+ * The states of a slot. A request with the last seq of the slot is a copy. A request with neither the last nor the next seq is stale.
  *
  *     idle or done --next seq--> executing --finish--> done
  *     idle or done --next seq, abandoned before it arrived--> done with status STALE, never executed
@@ -39,8 +39,8 @@ interface Entry {
   startedMs: number;
   bodyBytes: number;
   /**
-   * The first path that is owed the answer, or NOBODY. The first path has a field of its own, because further paths are rare, and emptying
-   * an array for each request would cost an allocation.
+   * The first path that is owed the answer, or NOBODY. Further paths are rare, and emptying an array for each request would cost an
+   * allocation.
    */
   owedFirst: number;
   readonly owedMore: number[];
@@ -108,7 +108,7 @@ export class SlotTable {
         entry.count === header.count);
     if (!isSame) return 'violation';
     if (entry.state === 'done') return 'done';
-    // S2 forbids two unanswered copies of one tag on one path.
+    // Rule S2 forbids two unanswered copies of one tag on one path.
     if (entry.owedFirst === path || entry.owedMore.includes(path)) return 'violation';
     entry.owedMore.push(path);
     return 'executing';
@@ -163,7 +163,7 @@ export class SlotTable {
     return true;
   }
 
-  /** Removes a closed path, on which no answer is owed any more. */
+  /** Removes a closed path; no answer is owed on this path any more. */
   forget(path: number): void {
     for (const entry of this.entries) {
       if (entry.owedFirst === path) entry.owedFirst = NOBODY;

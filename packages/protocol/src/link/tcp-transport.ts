@@ -45,8 +45,8 @@ class TcpTransport implements PathTransport {
 
   end(): void {
     this.isFinished = true;
-    // Use a separate timer. The socket's own timeout starts again at every byte, so that it would never expire while the peer keeps
-    // sending.
+    // Use a separate timer. The socket's own timeout would never expire while the peer keeps sending, because every byte restarts the
+    // timeout.
     const deadline = systemClock.after(LAST_WORDS_TIMEOUT_MS, () => this.socket.destroy());
     this.socket.once('close', () => deadline.cancel());
     this.socket.end(() => this.socket.destroy());
@@ -96,15 +96,15 @@ interface HandleSocketOptions {
 const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
 
 /**
- * Takes over a connected socket. Either this process has not read from the socket yet, or the socket has been paused, for example with
- * `stopReading`. The caller must not use the socket any more. Reading begins in the next event-loop turn.
+ * Takes over a connected socket. The socket must be paused (for example, by `stopReading`), or the current process must not have read from
+ * the socket. The caller must not use the socket any more. Reading begins in the next event-loop turn.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
   const owned = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
   const handle = owned._handle;
   if (handle === null || socket.readableLength > 0) return dataTransport(socket);
   owned._handle = null;
-  // Stop reading regardless of `reading`, because a socket from another process is already being read, and starting twice fails (EALREADY).
+  // Always stop reading first: a socket from another process is already being read, and a second start would fail (EALREADY).
   handle.readStop?.();
   handle.reading = false;
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
@@ -126,14 +126,15 @@ export function adoptSocket(socket: net.Socket): PathTransport {
 
 /**
  * Stops reading permanently, so that the socket can be sent to another process. If the socket were only paused, Node would continue to read
- * into its own buffer, and those bytes would be lost. Returns false if bytes have already been received, because the socket then cannot be
- * handed over.
+ * into its own buffer, and those bytes would be lost. Returns false if the socket cannot be handed over, because bytes have already been
+ * received.
  */
 export function stopReading(socket: net.Socket): boolean {
   socket.pause();
   const { _handle: handle } = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
   handle?.readStop?.();
-  // Mark the handle as reading. Otherwise, Node would start the handle again after a chunk, because even a paused stream fills its buffer.
+  // Mark the handle as reading. Without this mark, Node would start the handle again after a chunk, because even a paused stream fills its
+  // buffer.
   if (handle !== null) handle.reading = true;
   return socket.readableLength === 0;
 }
