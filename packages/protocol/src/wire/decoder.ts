@@ -1,7 +1,7 @@
-// Decodes a stream of bytes into frames. The decoder can resume at every byte, so that it does not matter how the stream is cut. A frame
-// that is complete in the received bytes is passed on from there without a copy. A body that arrives in parts is received into a buffer
-// that the owner chooses, such as the buffer of a READ request, or else into a pooled buffer. Invariants: `frame` receives a whole frame,
-// which is valid only during the call; the length of a frame is checked before memory is allocated.
+// Decodes a stream of bytes into frames. The decoder can resume at every byte of the stream. A frame that is complete in the received bytes
+// is passed on without a copy. A body that arrives in parts is received into a buffer that the owner chooses, or else into a pooled buffer.
+// Invariants: `frame` receives a whole frame, which is valid only during the call; the length of a frame is checked before memory is
+// allocated.
 
 import { crc32 } from 'node:zlib';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -93,7 +93,7 @@ export class Decoder {
     return this.digest ? HEADER_BYTES + DIGEST_BYTES : HEADER_BYTES;
   }
 
-  /** The fast path for a frame that is complete in the chunk. `at` is the first byte of a frame. */
+  /** The fast path for a frame that is complete in the chunk. */
   private whole(chunk: Buffer, at: number, end: number): number {
     const headerBytes = this.headerBytes;
     if (end - at < headerBytes) return this.continueHeader(chunk, at, end);
@@ -127,7 +127,7 @@ export class Decoder {
     return this.beginBody(at + take);
   }
 
-  /** Reads and checks a header. If the header is accepted, returns true and sets `bodyBytes` and `trailerBytes`. */
+  /** If the header is accepted, returns true and sets `bodyBytes` and `trailerBytes`. */
   private acceptHeader(buffer: Buffer, at: number): boolean {
     if (this.digest && crc32(buffer.subarray(at, at + HEADER_BYTES)) !== buffer.readUInt32BE(at + HEADER_BYTES)) {
       this.fail("A header's CRC-32 does not match");
@@ -151,7 +151,6 @@ export class Decoder {
     return true;
   }
 
-  /** True if the op is known and only the count is too large. */
   private isTooLong(): boolean {
     return frameEntry(this.header.op)?.shape === 'io' && this.header.count > IO_MAX_SECTORS;
   }
@@ -190,8 +189,7 @@ export class Decoder {
       this.fail(`${frameName(this.header.op)}: the body's CRC-32 does not match`);
       return;
     }
-    // Clear `pooled` before the call, because the owner may call stop(), which would otherwise give back the buffer that the owner is still
-    // reading.
+    // Clear `pooled` first, because the owner may call stop(), which would give back the buffer that the owner is still reading.
     const pooled = this.pooled;
     this.pooled = null;
     this.bodyBytes = -1;

@@ -1,5 +1,5 @@
 // Encodes frames and sends them in batches: the frames of one event are collected in a preallocated output buffer and sent together. READ
-// data is written directly behind its header, between `beginIo` and `endIo`. Everything else is copied, so that the caller may reuse its
+// data is written directly behind its header, between `beginIo` and `endIo`. All other bytes are copied, so that the caller may reuse the
 // memory at once. Invariant: bytes of an output buffer are not overwritten while they are being sent.
 
 import { crc32 } from 'node:zlib';
@@ -16,8 +16,8 @@ import {
 import { writeIoHeader, writeMessageHeader } from './header.ts';
 
 /**
- * Sends batches. `done` is called once, when the bytes have been written or the connection is closed. Only then may their memory be
- * overwritten.
+ * `done` is called once, when the bytes have been written or the connection is closed. The caller must not overwrite the bytes before
+ * `done` is called.
  */
 export interface BatchSender {
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void;

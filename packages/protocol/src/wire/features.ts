@@ -6,9 +6,9 @@ export const PROTOCOL_VERSIONS: readonly number[] = [1];
 export const FEATURE = {
   /** The header and the body of every frame after the handshake are each followed by a CRC-32. */
   DIGEST: 'digest',
-  /** The connection measures a path and never becomes one; the listener serves the connection. */
+  /** The connection is a probe: it measures a path, never becomes a path, and is served by the listener. */
   PROBE: 'probe',
-  /** One handle of a session can be fenced (REVOKE) while the others continue. */
+  /** REVOKE can fence one handle of a session while the other handles continue. */
   REVOKE: 'revoke',
 } as const;
 

@@ -3,7 +3,7 @@
 
 /** `io`: the 16-byte header has lba and count. `message`: a MessagePack body of `length` bytes follows the header. */
 export type FrameShape = 'io' | 'message';
-/** Body of an I/O frame: none, or count x 512 bytes in the request, or count x 512 bytes in an OK answer. */
+/** Which frame has a body of count x 512 bytes: none, the request, or an OK answer. */
 export type IoBody = 'none' | 'request' | 'answer';
 
 export interface FrameEntry {

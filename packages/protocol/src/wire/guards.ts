@@ -1,6 +1,6 @@
-// A guard checks a value of unknown origin. It returns the checked value, or throws E_PROTOCOL with the name of the field and the form
-// required. message-codec.ts defines the fields of each message. Invariants: the result is bounded, has no control characters, and shares
-// no memory with the received object or the receive buffer; an error never repeats received data.
+// A guard checks a value of unknown origin. A guard returns the checked value, or throws E_PROTOCOL with the field's name and the required
+// form. message-codec.ts defines the fields of each message. Invariants: the result is bounded, has no control characters, and shares no
+// memory with the received object or the receive buffer; an error never repeats received data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -13,8 +13,8 @@ export type Guard<T> = (value: unknown, field: string) => T;
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
 /**
- * True if a guard accepts a value from elsewhere, such as a state file. If a value is checked when it is read from a file, it cannot be
- * refused later when it is sent.
+ * True if a guard accepts a value from elsewhere, such as a state file. A value that passes when it is read from a file cannot be refused
+ * later when it is sent.
  */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   try {
@@ -108,16 +108,16 @@ const PLAIN = /^[ -~]*$/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
 
 /**
- * Makes text from a peer safe for screens and logs. The result is one line of at most `maxChars`, without control or direction characters.
+ * Makes text from a peer safe for screens and logs. The result is one line of at most `maxChars`, without control characters and direction
+ * marks.
  */
 export function cleanText(text: string, maxChars: number): string {
   const cut = text.slice(0, maxChars);
-  // Most text is plain ASCII, so test for that first, because the Unicode classes cost far more than all other guards of a message
-  // together.
+  // Test for plain ASCII first, because the Unicode classes cost far more than all other guards of a message together.
   return (PLAIN.test(cut) ? cut : cut.replace(UNPRINTABLE, ' ')).trim();
 }
 
-/** Text for people. A string from a peer is cleaned and cut, but never refused, because an odd sentence is better than none. */
+/** Text for people. A string from a peer is cleaned and cut, but never refused, because an odd message is better than none. */
 export function text(maxChars: number): Guard<string> {
   return (value, field) => (typeof value === 'string' ? cleanText(value, maxChars) : wrong(field, 'text'));
 }
@@ -129,7 +129,7 @@ export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: s
   };
 }
 
-/** A list that is cut to its first `max` items. Sender and receiver both drop the rest of a longer list. */
+/** A list that is cut to its first `max` items. */
 export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guard<T[]> {
   const bounded = listOf(guard, 0, max, expected);
   return (value, field) => bounded(Array.isArray(value) ? value.slice(0, max) : value, field);

@@ -1,5 +1,5 @@
-// Reads and writes the 16-byte header of a frame. Numbers are big-endian. The function readHeader() overwrites the Header object that it is
-// given, so a receiver must copy the fields that it needs after the call.
+// Reads and writes the 16-byte header of a frame. Numbers are big-endian. The function readHeader() overwrites its Header argument, so a
+// receiver must copy fields that it needs later.
 //
 //   byte 0    1      2, 3           4, 5   6, 7   8 to 13          14, 15
 //        op   flags  handle/status  slot   seq    lba              count       I/O frame

@@ -1,5 +1,5 @@
-// Bounds of frames and messages; each name includes the unit. Invariant: the assertion at the end of this file holds. The assertions in
-// src/limits.ts check these bounds against the bounds of other folders.
+// Bounds of frames and messages; each name includes the unit. The assertions in src/limits.ts check these bounds against the bounds of
+// other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -41,7 +41,7 @@ export const INTERFACES_NAMED_MAX = 64;
 export const VOLUMES_PER_FRAME_MAX = 1024;
 /** Maximum number of holders that a message names for one volume; the volume may have more. */
 export const HOLDERS_NAMED_MAX = 32;
-/** Maximum length of a feature's name. A HELLO that offers all features must not exceed the size limit before the proof. */
+/** A HELLO that offers all features must not exceed the size limit before the proof. */
 export const FEATURE_NAME_MAX_CHARS = 32;
 /** Maximum length of error codes and addresses. */
 export const SHORT_TEXT_MAX_CHARS = 64;
@@ -57,8 +57,8 @@ export const SESSION_ID_BYTES = 16;
 
 // --- processes
 /**
- * Largest instance number of a client. To mark an instance as replaced, the server stores the next higher number. That number, too, must be
- * exactly representable as a double.
+ * Largest instance number of a client. To mark an instance as replaced, the server stores the next higher number. The next higher number
+ * must also be exactly representable as a double.
  */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
 

@@ -1,6 +1,6 @@
 // Encodes and decodes the bodies of message frames. Each message has a schema, and the order of its fields is their order on the wire. The
-// module encoder.ts writes the headers of frames. Invariants: encoding and decoding use the same guards, so that nothing is sent that a
-// peer would refuse, and received values have the required form. An error names the field and never repeats its content.
+// module encoder.ts writes the headers of frames. Invariants: encoding and decoding use the same guards, so that a peer never refuses a
+// message that was sent. Received values have the required form. An error names the field and never repeats its content.
 
 import { Packr } from 'msgpackr';
 import { assert } from '@rsio/common/lib/assert';
@@ -80,7 +80,7 @@ const U32_MAX = 0xffffffff;
 const msgpack = new Packr({ useRecords: false, mapsAsObjects: false, variableMapSize: true, int64AsType: 'number' });
 
 interface Codec<T> {
-  /** Returns the bytes of the body. Throws E_INTERNAL if the message does not have the required form. */
+  /** Throws E_INTERNAL if the message does not have the required form. */
   readonly encode: (message: T) => Buffer;
   /** Reads a body of `length` bytes at `offset`. The message shares no memory with `bytes`. Throws E_PROTOCOL. */
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
@@ -217,7 +217,7 @@ export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   const bodies: Buffer[] = [];
   let part: ListAnswer = { ...answer, volumes: [] };
   let volumes: VolumeEntry[] = [];
-  // Add two bytes: the number of volumes is encoded in one byte here, but in three bytes if there are more than 15 volumes.
+  // Add two bytes: the number of volumes takes one byte here, but three bytes if there are more than 15 volumes.
   let filledBytes = listAnswer.encode(part).length + 2;
   for (const entry of answer.volumes) {
     const entryBytes = pack(volume, 'LIST answer: volume', entry).length;

@@ -1,7 +1,7 @@
-// Scans the MessagePack of a received body before it is decoded. Returns the offset at which the first value ends, or -1 if the value is
-// invalid. After the scan, the guards check the fields of the decoded body. Invariant: an accepted body has only maps with text keys,
-// arrays, text, bytes, numbers, booleans and nil. It is at most MESSAGE_DEPTH_MAX deep, and every value ends within the body. Extension
-// types are refused, because a general decoder would build errors, patterns and record readers from a peer's bytes.
+// Scans the MessagePack of a received body before it is decoded. After the scan, the guards check the fields of the decoded body.
+// Invariant: an accepted body has only maps with text keys, arrays, text, bytes, numbers, booleans and nil. An accepted body is at most
+// MESSAGE_DEPTH_MAX deep, and every value ends within the body. Extension types are refused, because a general decoder would build errors,
+// patterns and record readers from a peer's bytes.
 
 import { MESSAGE_DEPTH_MAX } from './limits.ts';
 

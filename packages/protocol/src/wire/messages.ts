@@ -8,11 +8,11 @@ export interface Hello {
   readonly features: readonly string[];
   readonly namespaceid: number;
   readonly node: string;
-  /** Number that is kept in the client's state directory and increases at every start of the client. */
+  /** Number in the client's state directory that increases at every start of the client. */
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Random id of the client process; null if the client is one of the first builds, which do not send it. */
+  /** Random id of the client process; null if the client's build is too old to send an id. */
   readonly process: string | null;
   readonly interface: string;
   readonly nonce: Uint8Array;
@@ -53,10 +53,7 @@ export interface Welcome {
   readonly generation: number;
 }
 
-/**
- * BYE, and the fields that REFUSE has in common with it. `code` is a code of lib/errors.ts, or a code of a newer peer, which is displayed
- * unchanged.
- */
+/** Fields of BYE, which REFUSE has as well. `code` is a code of lib/errors.ts, or a code of a newer peer, which is displayed unchanged. */
 export interface Farewell {
   readonly code: string;
   readonly sentence: string;
@@ -127,7 +124,7 @@ export interface OpenRequest {
   readonly readonly: boolean;
   readonly take: Take;
   /**
-   * Identity under which this client had the volume open; null if the client did not have it open. If another hold has replaced the
+   * Identity under which this client had the volume open; null if the client did not have the volume open. If another hold has replaced the
    * client's hold, the answer is TAKEN.
    */
   readonly resume: string | null;

@@ -1,5 +1,5 @@
 // Status numbers of answers, each with one errno and one sentence. Numbers are never reused. Each frontend maps the statuses to its own
-// error numbers (NBD has fewer of them). A more specific sentence comes from code that knows the failed object.
+// error numbers (NBD has fewer of them). Code that knows the failed object supplies a more specific message.
 
 export const STATUS = {
   OK: 0,
@@ -62,7 +62,7 @@ export const STATUSES: readonly StatusEntry[] = [
   },
 ];
 
-/** Returns the entry of a status number. An unknown number, which comes from a newer peer, counts as an I/O error and keeps its number. */
+/** Returns the entry of a status number. An unknown number from a newer peer counts as an I/O error, but keeps its number. */
 export function statusEntry(status: number): StatusEntry {
   return (
     STATUSES[status] ?? {

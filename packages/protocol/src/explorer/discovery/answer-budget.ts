@@ -1,7 +1,7 @@
-// Rate limits for a server's answers to discovery requests: one for each source, one shared by all unknown sources, and a reserve that
-// unknown sources cannot use. Pure. The caller decides which datagrams are requests and which sources are known. Invariants: memory is
-// bounded. While answers are scarce, a source that was answered recently must wait, so that sources that ask constantly cannot starve a
-// source that asks once.
+// Rate limits for a server's answers to discovery requests: one for each source, one for all unknown sources together, and a reserve for
+// known sources. Pure. The caller decides which datagrams are requests and which sources are known. Invariants: memory is bounded. While
+// answers are scarce, a source that was answered recently must wait, so that sources that ask constantly cannot starve a source that asks
+// once.
 
 import { TokenBucket } from '@rsio/common/structures/token-bucket';
 import {
@@ -26,18 +26,16 @@ interface Source {
 export class AnswerBudget {
   private readonly unknown = new TokenBucket({ atOnce: DISCOVERY_BURST, eachMs: SECOND_MS / DISCOVERY_RATE });
   private readonly known = new TokenBucket({ atOnce: DISCOVERY_BURST_KNOWN, eachMs: SECOND_MS / DISCOVERY_RATE_KNOWN });
-  /** Sources, ordered by the time of their last request; the source that has been silent longest comes first. */
+  /** Sources in the order of their last request; the source that has been silent longest comes first. */
   private readonly sources = new Map<string, Source>();
 
-  /** Number of sources remembered. */
   get size(): number {
     return this.sources.size;
   }
 
   /** Takes one answer from the budget. Returns false if the budget does not permit an answer. `nowMs` comes from a monotonic clock. */
   mayAnswer(address: string, isKnown: boolean, nowMs: number): boolean {
-    // A peer that forges the address of a known source uses up only the budget for unsigned requests from that address; signed requests
-    // have a budget of their own.
+    // A peer that forges a known source's address uses up only the budget for unsigned requests from that address.
     const source = this.sourceOf(isKnown ? `known ${address}` : address);
     if (source.own.level(nowMs) === 0) return false;
     const pool = [...(isKnown ? [this.known] : []), this.unknown].find((one) => isTurn(source, one.level(nowMs), nowMs));
@@ -57,10 +55,7 @@ export class AnswerBudget {
   }
 }
 
-/**
- * While less than half of the burst is left, a source gets an answer only if it has received none for a certain time, which grows as the
- * budget shrinks.
- */
+/** While less than half of the burst is left, a source must wait between answers; the wait grows as the budget shrinks. */
 function isTurn({ answeredMs }: Source, level: number, nowMs: number): boolean {
   return level > 0 && nowMs - answeredMs >= DISCOVERY_SCARCE_MS * (1 - 2 * level);
 }

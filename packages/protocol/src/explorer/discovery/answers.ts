@@ -1,6 +1,6 @@
 // Decides which answers to an exploration are accepted: takes datagrams with their origins, and returns servers and findings. Pure.
-// Invariant: an accepted answer arrived at the socket from which its nonce was sent, and came from an address that the server lists. It
-// belongs to the requested namespace and, if a key is set, has a valid signature. Every other answer becomes a finding.
+// Invariant: an accepted answer arrived at the socket from which its nonce was sent, and came from an address that the server lists. An
+// accepted answer belongs to the requested namespace and, if a key is set, has a valid signature. Every other answer becomes a finding.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -40,12 +40,10 @@ export class Answers {
     this.onFound = onFound;
   }
 
-  /** Records that a request with this nonce is being sent from a local interface. */
   sent(nonce: Buffer, local: ExploreLocal, nowMs: number): void {
     this.asked.set(nonce.toString('hex'), { local, atMs: nowMs });
   }
 
-  /** Handles a datagram that arrived at the socket of a local interface. */
   take(datagram: Buffer, from: DatagramPeer, local: ExploreLocal, nowMs: number): void {
     const received = decodeDiscovery(datagram, this.key);
     if (received.kind === 'drop') {
@@ -77,7 +75,6 @@ export class Answers {
     }
   }
 
-  /** True if an accepted answer came from this address and port. */
   hasAnswered(peer: DatagramPeer): boolean {
     return this.answering.has(peerKey(peer));
   }

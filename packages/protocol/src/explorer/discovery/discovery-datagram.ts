@@ -16,7 +16,6 @@ import { codec } from '../../wire/message-codec.ts';
 //        "RSIO"   kind   version   length   message | zeros | [mac]
 
 export interface Discover {
-  /** Protocol versions that the client supports. */
   readonly versions: readonly number[];
   /** Unique for every request. The answer repeats it. */
   readonly nonce: Uint8Array;
@@ -30,7 +29,6 @@ export interface OfferedInterface {
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  /** Speed of the link; null if unknown. */
   readonly linkMbps: number | null;
   readonly mtuBytes: number | null;
 }
@@ -48,14 +46,12 @@ export interface Offer {
   readonly interfaces: readonly OfferedInterface[];
 }
 
-/** Reasons to drop a datagram. `version`: the datagram has the format of a newer peer. */
+/** `version`: the datagram has the format of a newer peer. */
 export type DiscoveryDrop = 'foreign' | 'truncated' | 'oversized' | 'version' | 'malformed';
 
 export type Signature = 'none' | 'right' | 'wrong';
 
-/**
- * A decoded datagram. `signature` is `wrong` if the check of the mac fails, or if the datagram is signed but there is no key for the check.
- */
+/** A decoded datagram. `signature` is `wrong` if the mac is wrong, or if there is no key to check the mac. */
 export type DiscoveryDatagram =
   | { readonly kind: 'discover'; readonly message: Discover; readonly signature: Signature }
   | { readonly kind: 'offer'; readonly message: Offer; readonly signature: Signature }
@@ -115,8 +111,8 @@ const offerCodec = codec<OfferOnWire>('OFFER', {
 });
 
 /**
- * Encodes a request of `sizeBytes`, which must be between DISCOVERY_REQUEST_BYTES and DATAGRAM_MAX_BYTES. The request is signed if `key`,
- * the result of discoveryKey() in auth/keys.ts, is not null.
+ * Encodes a request of `sizeBytes`, which must be between DISCOVERY_REQUEST_BYTES and DATAGRAM_MAX_BYTES. If `key` is not null, the request
+ * is signed; discoveryKey() in auth/keys.ts derives this key.
  */
 export function encodeDiscover(message: Discover, key: Buffer | null, sizeBytes: number): Buffer {
   assert(sizeBytes >= DISCOVERY_REQUEST_BYTES && sizeBytes <= DATAGRAM_MAX_BYTES, `A request of ${sizeBytes} bytes is out of bounds`);
@@ -158,8 +154,7 @@ export function decodeDiscovery(bytes: Buffer, key: Buffer | null): DiscoveryDat
   if (bodyEnd - PREFIX_BYTES > DISCOVERY_MESSAGE_MAX_BYTES) return { kind: 'drop', reason: 'oversized' };
   if (bodyEnd > paddedEnd) return { kind: 'drop', reason: 'truncated' };
   if (kind === KIND.DISCOVER && bytes.length < DISCOVERY_REQUEST_BYTES) return { kind: 'drop', reason: 'truncated' };
-  // Compare the padding in one call instead of byte by byte, because a storm of large datagrams must not monopolize the server's event
-  // loop.
+  // Compare the padding in one call, because a storm of large datagrams must not monopolize the server's event loop.
   if (!bytes.subarray(bodyEnd, paddedEnd).equals(ZEROS.subarray(0, paddedEnd - bodyEnd))) return { kind: 'drop', reason: 'malformed' };
   const signature = isSigned ? signatureOf(bytes, key) : 'none';
   try {

@@ -19,11 +19,10 @@ export interface DiscoveryIdentity {
   readonly namespacekey: string | null;
 }
 
-/** Outcomes of datagrams. `signature` means that the server has `explore = signed`, and that the request was unsigned or wrongly signed. */
+/** Outcomes of datagrams. `signature`: the server requires signed requests, and the request has no valid mac. */
 export type DiscoveryOutcome = 'answered' | DiscoveryDrop | 'not-a-request' | 'signature' | 'namespace' | 'answer-too-large' | 'rate';
 
 export class DiscoveryResponder {
-  /** Number of datagrams for each outcome. */
   readonly counts: Record<DiscoveryOutcome, number> = {
     answered: 0,
     foreign: 0,
@@ -42,7 +41,7 @@ export class DiscoveryResponder {
   private readonly budget = new AnswerBudget();
   private readonly isKnown: (address: string) => boolean;
 
-  /** `isKnown` returns true if a client has authenticated from this address. */
+  /** `isKnown` returns true if a client has authenticated from the given address. */
   constructor(identity: DiscoveryIdentity, isKnown: (address: string) => boolean = () => false) {
     this.isKnown = isKnown;
     this.identity = identity;
@@ -55,7 +54,6 @@ export class DiscoveryResponder {
     this.key = keyOf(identity);
   }
 
-  /** Number of addresses remembered. */
   get sourcesKept(): number {
     return this.budget.size;
   }
@@ -77,8 +75,7 @@ export class DiscoveryResponder {
     if (explore === 'signed' && received.signature !== 'right') return 'signature';
     if (namespaceid !== null && namespaceid !== offered.namespaceid) return 'namespace';
     if (answerBytes > datagram.length) return 'answer-too-large';
-    // A correct signature makes a source known. Signed requests have a budget of their own, so that unsigned requests from the same address
-    // cannot use it up.
+    // A correct signature makes a source known. Unsigned requests from the same address cannot use up the budget for signed requests.
     const isSigned = received.signature === 'right';
     const source = isSigned ? `signed ${from}` : from;
     if (!this.budget.mayAnswer(source, isSigned || this.isKnown(from), nowMs)) return 'rate';

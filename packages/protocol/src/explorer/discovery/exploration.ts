@@ -7,11 +7,10 @@ import type { OfferedInterface } from './discovery-datagram.ts';
 import type { DatagramPeer, DatagramSockets } from '../network/datagram-sockets.ts';
 import type { Finding } from './finding.ts';
 
-/** A local interface that sends requests and receives answers. */
 export interface ExploreLocal {
   readonly name: string;
   readonly address: string;
-  /** Broadcast address of the interface's subnet (interfaces.ts); null if this interface asks only the `targets`. */
+  /** Broadcast address of the interface's subnet (interfaces.ts); null if the interface sends requests only to the `targets`. */
   readonly broadcast: string | null;
 }
 
@@ -19,7 +18,10 @@ export interface ExploreOptions {
   readonly locals: readonly ExploreLocal[];
   /** UDP port of the namespace, used for broadcasts. */
   readonly port: number;
-  /** Addresses to which requests are sent in addition to the broadcasts. Each is asked from every local address of the same family. */
+  /**
+   * Addresses to which requests are sent in addition to the broadcasts. Requests to a target are sent from every local address of the same
+   * family.
+   */
   readonly targets: readonly DatagramPeer[];
   /** Key that signs requests and answers; null if requests are unsigned and unsigned answers are accepted. */
   readonly namespacekey: string | null;
@@ -36,7 +38,6 @@ export interface ExploreOptions {
 
 /** A pair of addresses over which a server answered. */
 export interface Heard {
-  /** Name and address of the local interface. */
   readonly local: string;
   readonly localAddress: string;
   /** Address of the server's interface that answered. */

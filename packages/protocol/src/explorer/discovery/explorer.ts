@@ -1,6 +1,6 @@
 // Runs one exploration: sends several rounds of requests from every local interface, and listens for a bounded time. Each round consists of
-// broadcasts and requests to given addresses. The result of an exploration contains the servers found and the answers rejected. The module
-// answers.ts decides which answers are accepted. Invariant: an exploration ends in bounded time and leaves no socket and no timer behind.
+// broadcasts and requests to given addresses. The module answers.ts decides which answers are accepted. Invariant: an exploration ends in
+// bounded time and leaves no socket and no timer behind.
 
 import { isIPv4 } from 'node:net';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -18,10 +18,7 @@ interface LocalSocket {
   readonly socket: DatagramSocket;
 }
 
-/**
- * Completes after `durationMs`. The promise never rejects because of a problem of the machine or the network; such problems become
- * findings.
- */
+/** Completes after `durationMs`. Problems of the machine or the network become findings and never reject the promise. */
 export async function explore(options: ExploreOptions): Promise<Exploration> {
   const { clock, durationMs = DISCOVERY_WAIT_MS } = options;
   const findings = new Findings();
@@ -68,10 +65,7 @@ async function openSockets({ locals, sockets, clock }: ExploreOptions, answers: 
   return ears;
 }
 
-/**
- * Sends one round of requests from one interface. Each round has its own nonce, so that every answer is matched with the round that caused
- * it.
- */
+/** Each round has its own nonce, which matches every answer with the round that caused the answer. */
 function ask(
   { local, socket }: LocalSocket,
   targets: readonly DatagramPeer[],

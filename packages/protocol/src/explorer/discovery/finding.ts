@@ -1,6 +1,6 @@
-// A finding is an observation that an exploration or a probe reports besides its result, so that nothing is dropped silently. The programs
-// display the findings. Invariants: texts contain no control characters, because the names from peers have passed the guards of the
-// protocol (wire/guards.ts); lists of findings are bounded.
+// A finding is an observation that an exploration or a probe reports besides its result, so that nothing is dropped silently. Invariants:
+// lists of findings are bounded, and texts contain no control characters, because the guards of the protocol (wire/guards.ts) reject
+// names with control characters.
 
 import { FINDINGS_PER_KIND_MAX } from './limits.ts';
 
@@ -37,8 +37,8 @@ export interface Finding {
 }
 
 /**
- * Collects findings, one for each kind and object. After FINDINGS_PER_KIND_MAX findings of a kind, those about further objects are only
- * counted.
+ * Collects findings, one for each kind and object. After FINDINGS_PER_KIND_MAX findings of a kind, findings of this kind about further
+ * objects are only counted.
  */
 export class Findings {
   private readonly byKey = new Map<string, Finding>();

@@ -3,10 +3,7 @@
 
 /** Largest datagram that UDP can carry over IPv4. */
 export const DATAGRAM_MAX_BYTES = 65_507;
-/**
- * Minimum size of a request; every answer fits in this size. No answer is therefore larger than its request, so that an attacker cannot use
- * a server to amplify a flood.
- */
+/** Minimum size of a request; every answer fits in this size. An attacker therefore cannot use a server to amplify a flood. */
 export const DISCOVERY_REQUEST_BYTES = 1_360;
 export const DISCOVERY_MESSAGE_MAX_BYTES = 1_300;
 export const DISCOVERY_NONCE_BYTES = 16;
@@ -31,10 +28,10 @@ export const DISCOVERY_RATE = 256;
  */
 export const DISCOVERY_BURST_KNOWN = 256;
 export const DISCOVERY_RATE_KNOWN = 64;
-/** While answers are scarce, a source that received an answer within this time may have to wait for the next one. */
+/** While answers are scarce, a source may have to wait up to this long after its last answer. */
 export const DISCOVERY_SCARCE_MS = 10_000;
 /**
- * Maximum number of addresses for which a server counts answers. When more addresses ask, the server forgets the one that asked least
- * recently.
+ * Maximum number of addresses for which a server counts answers. When more addresses ask, the server forgets the address that has been
+ * silent longest.
  */
 export const DISCOVERY_SOURCES_MAX = 4_096;

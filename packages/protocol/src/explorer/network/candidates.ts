@@ -7,7 +7,6 @@ import { isSameSubnet } from '@rsio/common/lib/subnet';
 
 export interface LocalInterface {
   readonly address: string;
-  /** Prefix length of the address's subnet; null if unknown. */
   readonly prefixLength: number | null;
 }
 

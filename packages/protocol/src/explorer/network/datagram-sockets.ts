@@ -1,5 +1,5 @@
-// An abstraction of UDP sockets: the programs use node:dgram, and tests use a network in memory. The callers define the contents of the
-// datagrams. Invariant: a socket that is closed or has failed no longer calls its handler.
+// An abstraction of UDP sockets: the programs use node:dgram, and tests use a network in memory. Invariant: a socket that is closed or has
+// failed no longer calls its handler.
 
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';
@@ -12,10 +12,7 @@ export interface DatagramPeer {
 }
 
 export interface DatagramSocket {
-  /**
-   * Calls `failed` if the kernel did not send the datagram, for example because it is too large. A datagram that was sent may still get
-   * lost.
-   */
+  /** Calls `failed` if the kernel did not send the datagram, for example because it is too large. */
   send(datagram: Buffer, to: DatagramPeer, failed: (reason: string) => void): void;
   close(): void;
 }
@@ -23,7 +20,6 @@ export interface DatagramSocket {
 export interface DatagramEvents {
   /** The handler may keep `datagram`, and may change it. */
   onDatagram(datagram: Buffer, from: DatagramPeer): void;
-  /** Called when the socket has failed and can no longer be used. */
   onFailed(reason: string): void;
 }
 

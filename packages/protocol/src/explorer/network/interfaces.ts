@@ -1,6 +1,5 @@
-// Describes the interfaces of this machine, with addresses from the C library and link properties from /sys. Deciding whether an interface
-// suits a purpose is the callers' job. Invariant: an unknown property is null, never a guess. Every address in 127/8 counts as an address
-// of lo with prefix length 24.
+// Describes the interfaces of this machine, with addresses from the C library and link properties from /sys. Invariant: an unknown property
+// is null, never a guess. Every address in 127/8 counts as an address of lo with prefix length 24.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
@@ -15,7 +14,7 @@ export interface MachineInterface {
   /** Broadcast address of the subnet; null for IPv6 and for a subnet of one or two addresses. */
   readonly broadcast: string | null;
   readonly mtuBytes: number | null;
-  /** Speed of the link; null if the device, such as lo or a virtual device, does not report it. */
+  /** Speed of the link; null if the device, such as lo or a virtual device, does not report a speed. */
   readonly linkMbps: number | null;
   readonly hasCarrier: boolean;
   readonly isLoopback: boolean;
@@ -70,8 +69,8 @@ export const systemFacts: InterfaceFacts = {
 };
 
 /**
- * Returns the interfaces that the kernel reports, or none if the query fails. The query needs a file descriptor, and a daemon that has run
- * out of descriptors must not exit because of that.
+ * Returns the interfaces that the kernel reports, or none if the query fails. The query needs a file descriptor; a daemon without free
+ * descriptors must not exit because of a failed query.
  */
 function interfaces(): ReturnType<typeof os.networkInterfaces> {
   try {
@@ -89,7 +88,7 @@ export function machineInterfaces(facts: InterfaceFacts): MachineInterface[] {
   return [...all.filter(({ isLoopback }) => !isLoopback), ...all.filter(({ isLoopback }) => isLoopback)];
 }
 
-/** Returns the interface that has `address`, or null if this machine does not have the address. Every address in 127/8 belongs to lo. */
+/** Returns the interface that has `address`, or null if this machine does not have the address. */
 export function interfaceOf(address: string, machine: readonly MachineInterface[]): MachineInterface | null {
   const known = machine.find((candidate) => candidate.address === address);
   if (known !== undefined) return known;
@@ -97,7 +96,7 @@ export function interfaceOf(address: string, machine: readonly MachineInterface[
   return loopback === undefined ? null : { ...loopback, address };
 }
 
-/** Bytes that a device has moved since it was created; null if the device does not report them. */
+/** Bytes that a device has received and sent since its creation; null if the device does not report them. */
 export function readCounters(device: string, facts: InterfaceFacts): ByteCounters | null {
   const receivedBytes = numberIn(facts, device, 'statistics/rx_bytes');
   const sentBytes = numberIn(facts, device, 'statistics/tx_bytes');
@@ -130,10 +129,7 @@ function describe(facts: InterfaceFacts, { device, address, prefixLength }: Inte
   };
 }
 
-/**
- * If /sys does not list an interface, it is assumed to have a carrier while it is running, because /sys may belong to another network
- * namespace.
- */
+/** A running interface that /sys does not list is assumed to have a carrier, because /sys may belong to another network namespace. */
 function hasCarrier(facts: InterfaceFacts, device: string, isRunning: boolean): boolean {
   const carrier = facts.file(`${NET_DIR}/${device}/carrier`);
   if (carrier === null) return isRunning;

@@ -9,7 +9,6 @@ import type { Examination, ProbeExpectation, ProbeLocal, ProbeLogin, ProbePorts,
 
 export interface ExamineOptions {
   readonly locals: readonly ProbeLocal[];
-  /** The interfaces of one server. */
   readonly remotes: readonly ProbeRemote[];
   readonly choice: 'auto' | 'all';
   readonly login: ProbeLogin | null;
@@ -35,8 +34,8 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
 }
 
 /**
- * Copies a server's refusal of the key into the report on another path to the same server. A key that was refused once is not tried again,
- * because a server delays a node after too many wrong proofs.
+ * Copies a server's refusal of the key into the report on another path to the same server. A refused key is not tried again, because a
+ * server delays a node after too many wrong proofs.
  */
 function refusedToo(report: ProbeReport, { failure, failureCode, server }: ProbeReport): ProbeReport {
   const isSame = report.failure === null && report.server?.instance === server?.instance;

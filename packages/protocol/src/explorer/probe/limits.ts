@@ -1,5 +1,5 @@
-// Bounds of probes, which client and server must observe; each name includes the unit. Invariant: the assertion at the end of this file
-// holds. The assertions in src/limits.ts check these bounds against the bounds of other folders.
+// Bounds of probes, which client and server must observe; each name includes the unit. The assertions in src/limits.ts check these bounds
+// against the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SEGMENT_BYTES } from '../../link/limits.ts';
@@ -24,16 +24,14 @@ export const PROBE_PINGS = 8;
 /** Duration of a burst; a probe sends one burst in each direction. */
 export const PROBE_BURST_MS = 200;
 /**
- * A burst keeps a certain number of bytes in flight: what the path can move in this time plus one round trip, at the rate measured so far.
- * The minimum is PROBE_AHEAD_MIN_BYTES, or the window if that is smaller.
+ * A burst keeps as many bytes in flight as the path can move in this time plus one round trip, at the rate measured so far. A burst keeps
+ * at least PROBE_AHEAD_MIN_BYTES in flight, or the whole window if the window is smaller.
  */
 export const PROBE_AHEAD_MS = 50;
 export const PROBE_AHEAD_MIN_BYTES = 64 * KIB;
 export const PROBE_BURST_MAX_BYTES = PROBE_BYTES_MAX / 4;
-/** Maximum time that a probe waits for a single answer. */
 export const PROBE_ANSWER_TIMEOUT_MS = 3_000;
 export const PROBE_DATAGRAM_TIMEOUT_MS = 300;
-/** Maximum number of attempts to get a datagram of one size through. */
 export const PROBE_DATAGRAM_TRIES = 3;
 
 assert(

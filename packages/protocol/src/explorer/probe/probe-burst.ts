@@ -34,15 +34,12 @@ export interface BurstSetting {
   readonly roundTripMs: number;
 }
 
-/**
- * Number of requests among which the bytes in flight are divided, so that the first answer arrives while other requests are still in
- * flight.
- */
+/** Number of requests that share the bytes in flight, so that the path stays busy after the first answer. */
 const REQUESTS_AHEAD = 4;
 const DURATION_MIN_MS = 0.01;
 /**
- * The transfer time is taken to be at least this share of the elapsed time. Round trips vary, so that subtracting a round trip could leave
- * almost nothing.
+ * Minimum share of the elapsed time that counts as transfer time. Without this minimum, subtracting a long round trip could leave almost no
+ * transfer time.
  */
 const MOVING_SHARE_MIN = 0.1;
 

@@ -23,7 +23,6 @@ import type { ProbeCandidate, ProbeLogin, ProbePorts } from './probe-report.ts';
 /** Receives the frames that arrive during a wait. An exception from the receiver ends the wait. */
 export interface FrameReceiver {
   frame(header: Header, body: Buffer, offset: number): void;
-  /** Called after all frames of one receive event have been passed on. */
   received(): void;
 }
 
@@ -32,14 +31,14 @@ interface Waiting {
   readonly fail: (error: RsError) => void;
 }
 
-/** Number of random bytes in a node name that no server knows. A server sends CHALLENGE even if it does not know the name. */
+/** Number of random bytes in the node name of a probe without login data. A server sends CHALLENGE even if it does not know the name. */
 const ANONYMOUS_NAME_BYTES = 6;
 const ANONYMOUS = { nodekey: '', serverkey: null };
 
 export class ProbeLink implements ConnectionEvents {
   readonly connection: Connection;
   private readonly clock: Clock;
-  /** Time limit for the whole probe. Without this limit, a server could prolong the probe although each single wait is bounded. */
+  /** Time limit for the whole probe. Each single wait is bounded, but many waits could prolong the probe. */
   private readonly deadline: Timer;
   private waiting: Waiting | null = null;
   private closedBy: RsError | null = null;
@@ -100,8 +99,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Performs the handshake from PROOF to WELCOME. May be called only after `greet`, which must have been given login data. Rejects with the
-   * codes of `greet`, or with E_AUTH.
+   * Performs the handshake from PROOF to WELCOME. May be called only after `greet` with login data. Rejects with the codes of `greet`, or
+   * with E_AUTH.
    */
   async prove(): Promise<Welcome> {
     const handshake = this.handshake;

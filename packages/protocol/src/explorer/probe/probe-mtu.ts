@@ -1,7 +1,7 @@
 // Measures the MTU of a path with discovery datagrams of growing size, whose answers have the same size. The kernel forbids fragmentation
 // of the datagrams until a router reports a smaller MTU for the path. Invariants: a size counts only if an answer of exactly that size
-// arrived. Across routers, each size is tried only once. If every size gets an answer, the result is unknown, because the kernel may have
-// fragmented the datagrams.
+// arrived. Across routers, each size is tried only once. If every size gets an answer across a router, the result is unknown, because the
+// kernel may have fragmented the datagrams.
 
 import { discoveryKey } from '../../auth/keys.ts';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -19,12 +19,11 @@ export interface MtuResult {
    * routers.
    */
   readonly bytes: number | null;
-  /** First tried MTU that did not get through, at most the interface's own MTU; null if all got through or the result is unknown. */
+  /** First MTU that did not get through; null if every MTU did, or if the result is unknown. */
   readonly failedBytes: number | null;
 }
 
 const UNKNOWN: MtuResult = { bytes: null, failedBytes: null };
-/** MTUs of common links and tunnels. */
 const COMMON_MTUS: readonly number[] = [1400, 1420, 1450, 1492, 1500, 4000, 9000];
 const SMALLEST_MTU = DISCOVERY_REQUEST_BYTES + DATAGRAM_HEADERS_BYTES;
 

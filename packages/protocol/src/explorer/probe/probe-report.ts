@@ -14,7 +14,6 @@ import type { ByteCounters, MachineInterface } from '../network/interfaces.ts';
 export interface ProbeLocal {
   readonly name: string;
   readonly address: string;
-  /** Prefix length of the address's subnet; null if unknown. */
   readonly prefixLength: number | null;
 }
 
@@ -30,7 +29,7 @@ export interface ProbeCandidate {
   readonly remote: ProbeRemote;
 }
 
-/** Credentials for a complete handshake. `serverkey` is null if none is set. */
+/** Credentials for a complete handshake. */
 export interface ProbeLogin {
   readonly nodename: string;
   readonly nodekey: string;
@@ -43,8 +42,7 @@ export interface ProbeExpectation {
   readonly serverid: number | null;
   /**
    * True if the address is known only from a discovery datagram. If `isNamed` is true, the authenticated server must itself list the
-   * address. Without this check, a machine that relays all traffic could pass as the server, and could read and modify the data on that
-   * path.
+   * address. Without this check, a machine that relays all traffic could pass as the server, and could read and modify the data.
    */
   readonly isNamed?: boolean;
 }
@@ -55,9 +53,8 @@ export interface ProbePorts {
   readonly random: RandomBytes;
   /** Sockets for measuring the MTU; null if the MTU is not measured. */
   readonly sockets: DatagramSockets | null;
-  /** The namespacekey for the discovery datagrams that measure the MTU. */
   readonly namespacekey: string | null;
-  /** The interfaces of this machine. `counters` returns the byte counters of every device, by device name. */
+  /** `counters` returns the byte counters of every device, by device name. */
   readonly machine: readonly MachineInterface[];
   readonly counters: () => ReadonlyMap<string, ByteCounters>;
 }
@@ -77,14 +74,13 @@ export interface ProbeReport {
   /** Reason why the candidate cannot be a path; null if every check has passed. */
   readonly failure: string | null;
   /**
-   * Kind of the failure, which selects a remedy: E_UNREACHABLE (TCP did not connect), E_TIMEOUT (connected, no answer), E_RESET, the code
-   * from a REFUSE or the handshake (E_AUTH, E_NAMESPACE, E_VERSION, E_LIMIT, ...), or E_PROTOCOL. The code is null exactly when `failure`
-   * is null.
+   * Kind of the failure, which selects a remedy: E_UNREACHABLE (TCP did not connect), E_TIMEOUT (no answer), E_RESET, E_PROTOCOL, or the
+   * code from a REFUSE or the handshake. The code is null exactly when `failure` is null.
    */
   readonly failureCode: ErrorCode | null;
-  /** Time until the TCP connection was established; null if it was not. */
+  /** Time until the TCP connection was established; null if TCP did not connect. */
   readonly connectMs: number | null;
-  /** Time from the TCP connection to WELCOME, or to CHALLENGE if WELCOME was not received; null if CHALLENGE was not received either. */
+  /** Time from the TCP connection to WELCOME or, without WELCOME, to CHALLENGE; null if the server sent neither frame. */
   readonly handshakeMs: number | null;
   readonly server: ProbedServer | null;
   /** Shortest of several round trips. */
@@ -96,8 +92,8 @@ export interface ProbeReport {
   /** Device that has the local address; null if this machine does not have the address. */
   readonly device: string | null;
   /**
-   * Devices through which the data really left and arrived; null if there was no login data, if the server is this machine, or if the
-   * counters are inconclusive.
+   * Devices through which the data really left and arrived. Null without login data, for a server on this machine, or if the counters are
+   * inconclusive.
    */
   readonly leavesBy: string | null;
   readonly arrivesBy: string | null;
@@ -106,7 +102,6 @@ export interface ProbeReport {
 
 export interface Examination {
   readonly reports: readonly ProbeReport[];
-  /** Interfaces that are in no candidate, each with the reason. */
   readonly leftOut: readonly LeftOut<ProbeLocal, ProbeRemote>[];
   readonly findings: readonly Finding[];
 }

@@ -1,7 +1,7 @@
 // Probes one candidate path: reachability, handshake, round trip, rate in both directions, MTU, and the device that really carries the
 // data. Linux's routing chooses the device that carries the data, and the byte counters show which one it is. The module examine.ts pairs
 // the interfaces. Invariants: a probe never becomes a path or a session, and ends in bounded time. The report includes the measurements and
-// every failure. It names a device only if the counters show that the device carried the data.
+// every failure. The report names a device only if the counters show that the device carried the data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -18,9 +18,9 @@ import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeRep
 type Measured = { -readonly [K in keyof ProbeReport]: ProbeReport[K] };
 
 /**
- * The promise never rejects because of the network or the server; such an error becomes the report's `failure`. Without login data, only
- * reachability, CHALLENGE and MTU are checked. If `expected.namespaceid` is null, the probe asks for namespaceid 0, which most servers
- * refuse with a sentence that names their own namespaceid.
+ * Errors of the network or the server become the report's `failure` and never reject the promise. Without login data, only reachability,
+ * CHALLENGE and MTU are checked. If `expected.namespaceid` is null, the probe asks for namespaceid 0; most servers refuse with a message
+ * that names their own namespaceid.
  */
 export async function probeCandidate(
   candidate: ProbeCandidate,
@@ -179,14 +179,14 @@ class Probe {
 type Counters = ReadonlyMap<string, ByteCounters>;
 
 /**
- * A device is accepted as the carrier of a burst if its byte counter grew by at least this share of the burst. A smaller share proves
- * nothing, because it may come from other traffic or from a counter that is updated late.
+ * A device is accepted as the carrier of a burst if its byte counter grew by at least this share of the burst. A smaller growth may come
+ * from other traffic or from a late update of the counter.
  */
 const CARRIED_SHARE = 0.5;
 
 /**
- * Returns the device that carried the burst of `bytes`, according to its byte counter. Several counters may show the burst, such as those
- * of a bridge and its card. The result is then `expected` if it is among these devices, otherwise the device whose counter grew most.
+ * Returns the device that carried the burst of `bytes`, according to its byte counter. Several counters may show the burst, for example
+ * those of a bridge and its card. Among several devices, returns `expected` if possible, otherwise the device whose counter grew most.
  * Returns null if no counter shows the burst.
  */
 export function carrierOf(
