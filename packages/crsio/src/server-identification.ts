@@ -19,7 +19,7 @@ export interface IdentificationRequest {
   readonly ports: ProbePorts;
 }
 
-/** Tries the client's interfaces one after another until one connects, starting with those on the subnet of the address. */
+/** Tries the client's interfaces one after another until one connects; interfaces on the subnet of the address come first. */
 export async function identifyServer(
   { config, namespace, locals, ports }: IdentificationRequest,
   address: string,

@@ -1,5 +1,5 @@
-// Implements the ports of effects.ts for the real program: the configuration file below the root directory, this machine's interfaces and
-// sockets, and rsiod's control socket. Each port is one library call; effects.ts decides the order of the calls.
+// Implements the ports of effects.ts for the real program: configuration file, interfaces, sockets, and rsiod's control socket. Each port
+// is one library call; effects.ts decides the order of the calls.
 
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';

@@ -154,8 +154,8 @@ export interface State {
    */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
   /**
-   * Number of the newest run. A run is an exploration, a search, a path test or a series of samples. An action is ignored if no screen
-   * belongs to its run.
+   * Number of the newest run. A run is an exploration, a search, a path test or a series of samples. Actions of a run are ignored if no
+   * screen belongs to the run.
    */
   readonly runs: number;
 }
@@ -222,7 +222,7 @@ export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'sta
   };
 }
 
-/** The popup that reports a read-only file. The popup appears at the start and at every attempt to change something. */
+/** Returns the popup that reports a read-only file. The popup appears at the start and at every attempt to change something. */
 export function readOnlyNotice(file: string): Popup {
   return notice(
     'Read-only',

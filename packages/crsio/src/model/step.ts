@@ -27,7 +27,6 @@ export type Effect =
   | { readonly kind: 'save'; readonly text: string; readonly before: FileFingerprint | null }
   | { readonly kind: 'read-file' | 'reload-daemon' | 'look-at-machine' | 'start-daemon' }
   | { readonly kind: 'explore'; readonly run: number; readonly config: RscltConfig; readonly request: ExploreRequest }
-  /** Explores one namespace and probes every candidate pair of interfaces. */
   | {
       readonly kind: 'search';
       readonly run: number;

@@ -51,7 +51,7 @@ export const EMPTY_ROW: Row = textRow('');
 
 /**
  * Arranges texts in columns two spaces apart. Each column is as wide as its longest cell, and at least as wide as `widthsMin` requires. If
- * a line is wider than `room`, its last cell is shortened at the beginning, because names differ at their ends. Only the last cell of a row
+ * a line is wider than `room`, the beginning of its last cell is cut off, because names differ at their ends. Only the last cell of a row
  * may contain characters other than ASCII.
  */
 export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[], room = Number.POSITIVE_INFINITY): string[] {

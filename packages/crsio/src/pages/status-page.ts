@@ -1,6 +1,6 @@
-// Builds the status page, which shows the paths with the state and rate of each direction, and the volumes with their commands. Also builds
-// the page with the results of a path test. Rates are computed from the difference of two samples. report-text.ts formats measurements.
-// Invariant: symbols and numbers carry all information; the bars only help to compare.
+// Builds the status page: paths with the state and rate of each direction, and volumes with their commands. Also builds the page with the
+// results of a path test. Rates are computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols
+// and numbers carry all information; the bars only help to compare.
 
 import { type PathStats, type RepView, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';

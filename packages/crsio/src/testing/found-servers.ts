@@ -6,7 +6,7 @@ import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/pro
 
 const PORT = 5000;
 
-/** Returns the server big-9 of namespace osl, as if it had answered from each of the addresses. */
+/** Returns the server big-9 of namespace osl, which has answered from each of the addresses. */
 export function foundServer(...addresses: readonly string[]): FoundServer {
   return {
     namespaceid: 200,

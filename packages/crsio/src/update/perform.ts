@@ -169,7 +169,7 @@ function saveAll(state: State, isLeaving: boolean): Step {
   return topScreen(accepted.state).kind === 'form' ? accepted : save(accepted.state, isLeaving);
 }
 
-/** Finds the servers of the current namespace. If a login form is open, it is accepted first. */
+/** Accepts an open login form before the search for servers. */
 function findServersHere(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind === 'form') {

@@ -13,7 +13,6 @@ export interface Size {
   readonly rows: number;
 }
 
-/** Neighbouring cells that have the same style. */
 export interface Run {
   readonly style: Style;
   readonly text: string;

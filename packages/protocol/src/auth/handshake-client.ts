@@ -151,8 +151,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Throws if the frame is a REFUSE or a BYE. If `proved` in the error's context is false, the frame may come from an attacker instead of
-   * the server. If a session accepts no further path, the server sends BYE instead of WELCOME.
+   * Throws if the frame is a REFUSE or a BYE. If `proved` in the error's context is false, an attacker may have sent the frame. If a
+   * session accepts no further path, the server sends BYE instead of WELCOME.
    */
   private throwIfRefused(frame: Buffer, isBehindProof: boolean): void {
     const op = frame[0];

@@ -47,7 +47,7 @@ export interface Refusal {
   readonly kind: 'refuse';
   readonly code: ErrorCode;
   readonly sentence: string;
-  /** Lets the client verify the origin of the refusal; null unless the client has sent a valid PROOF. */
+  /** Mac with which the client verifies the refusal; null unless the client has sent a valid PROOF. */
   readonly mac: Buffer | null;
   readonly logReason: string;
   /** True if this refusal counts towards the attempt limit. */
@@ -75,8 +75,8 @@ interface ProvenBase {
 }
 
 /**
- * The client either joins the session in `proof.session`, or begins a new session. The listener keeps the secret of a new session for later
- * joins.
+ * A proven client either joins the session in `proof.session`, or begins a new session. The listener keeps the secret of a new session for
+ * later joins.
  */
 export type Proven =
   | (ProvenBase & { readonly kind: 'new'; readonly sessionSecret: Buffer })
@@ -235,7 +235,7 @@ export function refuseFrame({ code, sentence, mac: proof = null }: RefusalText):
   return handshakeFrame(OP.REFUSE, encodeRefuse({ code, sentence, mac: proof }));
 }
 
-/** A refusal of an authenticated client, with a mac that the client can verify. */
+/** Refuses an authenticated client, with a mac that the client can verify. */
 export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode, sentence: string): RefusalText {
   return { code, sentence, mac: refuseMac(refuseKey, Buffer.from(transcript, 'hex'), code) };
 }

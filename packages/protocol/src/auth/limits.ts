@@ -12,8 +12,8 @@ export const HANDSHAKE_MESSAGE_MAX_BYTES = 2 * KIB;
  */
 export const PROOF_TIMEOUT_MS = 5_000;
 /**
- * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session. The time is short, because the server sends both frames
- * without any work in between. The client doubles the time after each timeout.
+ * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session. The time is short, because the server sends CHALLENGE
+ * and such a WELCOME at once. The client doubles the time after each timeout.
  */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
 /**
@@ -23,8 +23,8 @@ export const HANDSHAKE_PATIENCE_MS = 1_000;
 export const FAILED_PROOFS_AT_ONCE = 10;
 export const FAILED_PROOF_EACH_MS = 3_000;
 /**
- * Burst of wrong proofs that a node may send from all addresses together; then one more is allowed every FAILED_PROOF_OF_NODE_EACH_MS. This
- * limit neither counts nor delays machines that have proved themselves before.
+ * Burst of wrong proofs that a node may send from all addresses together; then one more is allowed every FAILED_PROOF_OF_NODE_EACH_MS. The
+ * limit for all addresses neither counts nor delays machines that have proved themselves before.
  */
 export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;

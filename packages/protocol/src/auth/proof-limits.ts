@@ -1,5 +1,5 @@
 // Limits how many wrong proofs a node may send before its next proof must wait. Failures are counted by node name and address, never by
-// address alone, so that the failures of one node never block another. Invariants: memory is bounded. Removing an entry never allows a
+// address alone, so that the failures of one node never block another node. Invariants: memory is bounded. Removing an entry never allows a
 // client more guesses. A new entry in a full table replaces the entry that is closest to its full allowance. The new entry starts with the
 // remaining allowance of the replaced entry.
 
@@ -66,7 +66,6 @@ export class AttemptLimit {
   }
 }
 
-/** The identity that a connection claims in HELLO, and its source address. */
 export interface Claim {
   readonly address: string;
   readonly node: string;

@@ -106,7 +106,6 @@ export class Heartbeat {
     return { number: this.sent, clockMs: nowMs, heard: this.heard, oldestMs, generation };
   }
 
-  /** Records a received PING, and returns the PONG that answers it. */
   onPing(ping: HeartbeatMessage, nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
     this.heard++;
     this.storageReport = { oldestMs: ping.oldestMs, atMs: nowMs };

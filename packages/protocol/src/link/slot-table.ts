@@ -47,7 +47,7 @@ interface Entry {
 }
 
 const NOBODY = -1;
-/** Stands for the unknown op of a request that the client abandoned before the request arrived here. */
+/** Op of a request that was abandoned before it arrived; the real op is unknown. */
 const ANY_OP = 0;
 
 export class SlotTable {

@@ -96,8 +96,8 @@ interface HandleSocketOptions {
 const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
 
 /**
- * Takes over a connected socket. The socket must be paused (for example, by `stopReading`), or the current process must not have read from
- * the socket. The caller must not use the socket any more. Reading begins in the next event-loop turn.
+ * Takes over a connected socket. The socket must be paused (for example, by `stopReading`), or never read by the current process. The
+ * caller must not use the socket any more. Reading begins in the next event-loop turn.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
   const owned = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };

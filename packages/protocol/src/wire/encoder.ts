@@ -165,7 +165,6 @@ export class Encoder {
     if (full !== null && full.sendsUnderWay === 0) this.pool.giveBack(full);
   }
 
-  /** Completes the frame whose header is at `position`: adds the digests, advances, and sends the batch if it is full. */
   private finish(bodyBytes: number): void {
     const buffer = this.buffer;
     const at = this.position;

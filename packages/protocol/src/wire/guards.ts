@@ -129,7 +129,7 @@ export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: s
   };
 }
 
-/** A list that is cut to its first `max` items. */
+/** Cuts a list to its first `max` items. */
 export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guard<T[]> {
   const bounded = listOf(guard, 0, max, expected);
   return (value, field) => bounded(Array.isArray(value) ? value.slice(0, max) : value, field);

@@ -1,6 +1,6 @@
-// Encodes and decodes the bodies of message frames. Each message has a schema, and the order of its fields is their order on the wire. The
-// module encoder.ts writes the headers of frames. Invariants: encoding and decoding use the same guards, so that a peer never refuses a
-// message that was sent. Received values have the required form. An error names the field and never repeats its content.
+// Encodes and decodes the bodies of message frames. Each message has a schema, and the order of its fields is their order on the wire.
+// Invariants: encoding and decoding use the same guards, so that a peer never refuses a message that was sent. Received values have the
+// required form. An error names the field and never repeats its content.
 
 import { Packr } from 'msgpackr';
 import { assert } from '@rsio/common/lib/assert';

@@ -19,7 +19,7 @@ export interface Discover {
   readonly versions: readonly number[];
   /** Unique for every request. The answer repeats it. */
   readonly nonce: Uint8Array;
-  /** Namespaceid of the servers that should answer; null to ask the servers of every namespace. */
+  /** Namespaceid of the servers that should answer; null for all servers. */
   readonly namespaceid: number | null;
   /** Size to which the answer is padded, at most the size of the request; 0 for no padding. */
   readonly answerBytes: number;

@@ -32,7 +32,7 @@ export interface ExploreOptions {
   readonly random: RandomBytes;
   /** Duration of the exploration; DISCOVERY_WAIT_MS by default. */
   readonly durationMs?: number;
-  /** Called when a server is found, and again for each further pair of addresses over which it answers. */
+  /** Called when a server is found, and again whenever the server answers over a further pair of addresses. */
   readonly onFound?: (server: FoundServer) => void;
 }
 

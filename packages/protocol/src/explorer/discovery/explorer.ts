@@ -92,7 +92,7 @@ function ask(
   }
 }
 
-/** True if `local` can send to `target`. The kernel sends nothing to other machines from a loopback address. */
+/** The kernel sends nothing to other machines from a loopback address. */
 function canAsk(local: string, target: string): boolean {
   return isIPv4(local) === isIPv4(target) && (!isLoopback(local) || isLoopback(target));
 }

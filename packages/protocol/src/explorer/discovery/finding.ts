@@ -1,6 +1,5 @@
 // A finding is an observation that an exploration or a probe reports besides its result, so that nothing is dropped silently. Invariants:
-// lists of findings are bounded, and texts contain no control characters, because the guards of the protocol (wire/guards.ts) reject
-// names with control characters.
+// lists of findings are bounded; texts contain no control characters, because wire/guards.ts checks the names from peers.
 
 import { FINDINGS_PER_KIND_MAX } from './limits.ts';
 

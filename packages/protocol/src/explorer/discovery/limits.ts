@@ -14,7 +14,6 @@ export const DISCOVERY_ROUNDS = 3;
 export const DISCOVERY_TARGETS_MAX = 256;
 /** Maximum number of answers that an exploration keeps; later answers are only counted. */
 export const DISCOVERY_ANSWERS_MAX = 1_024;
-/** Maximum number of findings that are kept for each kind; further findings of the kind are only counted. */
 export const FINDINGS_PER_KIND_MAX = 16;
 /** Limit on the answers to one address: a burst of DISCOVERY_BURST_PER_SOURCE, then DISCOVERY_RATE_PER_SOURCE per second. */
 export const DISCOVERY_BURST_PER_SOURCE = 64;

@@ -23,7 +23,7 @@ export interface Candidate<L, R> {
 export interface LeftOut<L, R> {
   readonly local: L | null;
   readonly remote: R | null;
-  /** Text for people, which is printed after the interface's name and a colon. */
+  /** Text for people; printed after the interface's name and a colon. */
   readonly reason: string;
 }
 

@@ -96,7 +96,7 @@ export function interfaceOf(address: string, machine: readonly MachineInterface[
   return loopback === undefined ? null : { ...loopback, address };
 }
 
-/** Bytes that a device has received and sent since its creation; null if the device does not report them. */
+/** Bytes that a device has received and sent since its creation; null if the device has no counters. */
 export function readCounters(device: string, facts: InterfaceFacts): ByteCounters | null {
   const receivedBytes = numberIn(facts, device, 'statistics/rx_bytes');
   const sentBytes = numberIn(facts, device, 'statistics/tx_bytes');
@@ -156,8 +156,8 @@ function textOf(address: number): string {
 }
 
 /**
- * Finds IPv4 addresses on interfaces that are up but have no carrier. The C library does not list these addresses, but the kernel does:
- * /proc/net/fib_trie has the addresses, and /proc/net/route has their subnets and devices.
+ * Finds IPv4 addresses on interfaces that are up but have no carrier. The C library does not list these addresses. /proc/net/fib_trie has
+ * the addresses, and /proc/net/route has their subnets and devices.
  */
 function silentAddresses(facts: InterfaceFacts): InterfaceAddress[] {
   const subnets = connectedSubnets(facts);

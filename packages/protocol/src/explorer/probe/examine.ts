@@ -1,6 +1,5 @@
 // Finds out which paths to a server work. Pairs the interfaces and probes the candidates one after another, because simultaneous probes
-// would distort the measured rates. The module probe.ts probes a single candidate. Invariant: every interface of both sides is in a report
-// or is left out with a reason.
+// would distort the measured rates. Invariant: every interface of both sides is in a report or is left out with a reason.
 
 import { considerCandidates } from '../network/candidates.ts';
 import type { Finding } from '../discovery/finding.ts';
@@ -43,7 +42,7 @@ function refusedToo(report: ProbeReport, { failure, failureCode, server }: Probe
 }
 
 /**
- * Returns a finding if all paths leave through one device although their addresses are on several devices. In this case, a single fault
+ * Returns a finding if all paths leave through one device although their addresses are on several devices. A single fault of this device
  * would break all paths.
  */
 function oneDevice(reports: readonly ProbeReport[]): Finding[] {

@@ -28,7 +28,7 @@ export interface BurstResult {
 
 export interface BurstSetting {
   readonly welcome: Welcome;
-  /** Last seq of each slot on this link. Each burst continues where the previous one stopped. */
+  /** Last seq of each slot on this link. Each burst continues after the last seqs of the previous burst. */
   readonly seqs: number[];
   readonly clock: Clock;
   readonly roundTripMs: number;

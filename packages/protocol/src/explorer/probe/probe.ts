@@ -1,7 +1,7 @@
 // Probes one candidate path: reachability, handshake, round trip, rate in both directions, MTU, and the device that really carries the
-// data. Linux's routing chooses the device that carries the data, and the byte counters show which one it is. The module examine.ts pairs
-// the interfaces. Invariants: a probe never becomes a path or a session, and ends in bounded time. The report includes the measurements and
-// every failure. The report names a device only if the counters show that the device carried the data.
+// data. Linux's routing chooses the device that carries the data; the byte counters show the chosen device. Invariants: a probe never
+// becomes a path or a session, and ends in bounded time. The report includes the measurements and every failure. The report names a device
+// only if the counters show that the device carried the data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
