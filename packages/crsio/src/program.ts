@@ -88,9 +88,7 @@ function reportBug(error: Error, report: (code: string, message: string) => void
   report(code, `crsio failed: ${message}: ${(error.stack ?? '').split('\n').slice(1, 4).join(' ').trim()}`);
 }
 
-/**
- * Throws if the configuration reader refuses the file. The first problem becomes the error, and the other problems are printed as notes.
- */
+/** Throws if the configuration reader refuses the file. The error is the first problem; the other problems are printed as notes. */
 function checkFile({ text, fingerprint }: StoredFile, file: string, note: (sentence: string) => void): void {
   if (fingerprint === null) return;
   try {

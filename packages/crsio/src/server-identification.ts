@@ -1,5 +1,5 @@
 // Identifies the server at one address over TCP, with the login data of its namespace, and lists its interfaces. TCP also finds servers
-// that do not answer an exploration, for example because the network drops UDP. Afterwards, effects.ts probes all interfaces of the server.
+// that do not answer an exploration, for example because the network drops UDP.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';

@@ -102,7 +102,7 @@ export function fieldProblem(field: Field, mustBeThere: boolean): string | null 
   }
 }
 
-/** Moves the focus to the first invalid field and sets `problem` to the reason. If all fields are valid, only clears `problem`. */
+/** Moves the focus to the first invalid field and sets `problem` to the reason. */
 export function checkForm(form: Form): Form {
   const wrong = form.fields.find((field) => fieldProblem(field, true) !== null);
   if (wrong === undefined) return { ...form, problem: null };

@@ -123,7 +123,7 @@ function freeName(state: State, prefix: string): string {
   return `${prefix}${number}`;
 }
 
-/** Suggests addresses of this machine that are not yet in the file. Loopback addresses are never suggested. */
+/** Suggests addresses of this machine that are not yet in the file. */
 export function addressOffers(state: State): readonly Offer[] {
   const taken = new Set(configOf(state).interfaces.map((each) => each.address));
   return state.machine

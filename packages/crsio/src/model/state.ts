@@ -121,7 +121,7 @@ export interface Choice {
   readonly command: Command;
 }
 
-/** A popup, which covers part of the screen until the user answers or closes it. A popup without choices only shows text. */
+/** A popup, which covers part of the screen until the user answers or closes it. */
 export interface Popup {
   readonly title: string;
   readonly text: string;

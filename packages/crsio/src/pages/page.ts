@@ -52,7 +52,7 @@ export const EMPTY_ROW: Row = textRow('');
 /**
  * Arranges texts in columns two spaces apart. Each column is as wide as its longest cell, and at least as wide as `widthsMin` requires. If
  * a line is wider than `room`, the beginning of its last cell is cut off, because names differ at their ends. Only the last cell of a row
- * may contain characters other than ASCII.
+ * may contain characters outside ASCII.
  */
 export function columnsOf(table: readonly (readonly string[])[], widthsMin: readonly number[], room = Number.POSITIVE_INFINITY): string[] {
   const widths = widthsMin.map((least, index) => Math.max(least, ...table.map((cells) => cells[index]?.length ?? 0)));
@@ -75,5 +75,4 @@ function endOf(text: string, width: number): string {
   return `~${kept.join('')}`;
 }
 
-/** Number of columns that an IPv4 address needs. */
 export const ADDRESS_COLUMNS = 15;

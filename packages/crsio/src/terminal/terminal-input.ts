@@ -107,8 +107,8 @@ function fullName({ name = '', ctrl, meta, shift }: KeyEvent): string {
 }
 
 /**
- * True if an Escape key press came before the given key in the same read. Arrow keys are excluded, because some terminals send an Escape
- * before them while Alt is held.
+ * True if Escape came before the given key in the same read. Arrow keys are excluded, because some terminals send an Escape before them
+ * while Alt is held.
  */
 function isBehindEscape(event: KeyEvent | undefined): boolean {
   const { name = '', sequence = '' } = event ?? {};

@@ -126,7 +126,6 @@ export class Walker {
     return this.screen().replaceAll(/[|\s]+/g, ' ');
   }
 
-  /** The marked line of the top popup, or of the screen if no popup is open. */
   #marked(): string {
     const popup = this.state.popups.at(-1);
     if (popup !== undefined) return popup.choices[popup.focus]?.label ?? '';

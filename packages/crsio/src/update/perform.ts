@@ -75,7 +75,6 @@ const EDITS: readonly Command['do'][] = [
   'overwrite',
 ];
 
-/** True if the command can change the document or the file. */
 function isEdit(command: Command): boolean {
   return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
 }
@@ -161,7 +160,7 @@ function explore(state: State, { form }: FormScreen): Step {
   });
 }
 
-/** Saves the document; an open form for a section is accepted first. If the form is not accepted, nothing is saved. */
+/** Saves the document after accepting an open form for a section. If the form is not accepted, nothing is saved. */
 function saveAll(state: State, isLeaving: boolean): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, isLeaving);

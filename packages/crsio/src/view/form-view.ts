@@ -40,7 +40,6 @@ interface FieldPosition {
   readonly isFocused: boolean;
 }
 
-/** Draws one field and returns the column of the cursor. */
 function drawField(canvas: Canvas, { row, column, isFocused }: FieldPosition, form: Form, field: Field, signs: Signs): number {
   const isHidden = field.entry.type.isSecret && !form.isShown;
   const { text, cursorColumn } = editWindow(field.edit, FIELD_COLUMNS, isHidden ? signs.secret : null);

@@ -56,7 +56,6 @@ function textsOf({ lines, command }: Row, columns: number): readonly string[] {
   return command === null ? lines.flatMap((line) => wrapIndented(line, width)) : lines;
 }
 
-/** Continuation lines are indented by two more columns. */
 function wrapIndented(line: string, width: number): string[] {
   if (textWidth(line) <= width) return [line];
   const indent = /^ */.exec(line)?.[0] ?? '';

@@ -42,10 +42,7 @@ export function lastPopupTop(popup: Popup, size: Size): number {
   return Math.max(0, wrap(popup.text, innerWidth(popup)).length - bodyRows(size));
 }
 
-/**
- * Returns the largest number of lines that a popup's body may have. The popup stays within the page's frame, so that the hint and the key
- * line remain visible.
- */
+/** The popup stays within the page's frame, so that the hint and the key line remain visible. */
 function bodyRows(size: Size): number {
   return pageSize(size).rows;
 }

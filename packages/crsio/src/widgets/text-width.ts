@@ -53,7 +53,7 @@ export function fit(text: string, width: number): string {
   return cut + ' '.repeat(Math.max(0, width - textWidth(cut)));
 }
 
-/** Breaks the text into lines of at most `width` columns, at spaces if possible. Line breaks in the text are kept. */
+/** Breaks the text into lines of at most `width` columns, at spaces if possible. */
 export function wrap(text: string, width: number): string[] {
   return text.split('\n').flatMap((line) => wrapLine(line, width));
 }

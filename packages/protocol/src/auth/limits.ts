@@ -16,10 +16,7 @@ export const PROOF_TIMEOUT_MS = 5_000;
  * and such a WELCOME at once. The client doubles the time after each timeout.
  */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
-/**
- * Burst of wrong proofs that a node may send from one address; then one more is allowed every FAILED_PROOF_EACH_MS. A machine that has
- * proved itself before is counted separately.
- */
+/** Burst of wrong proofs that a node may send from one address; then one more is allowed every FAILED_PROOF_EACH_MS. */
 export const FAILED_PROOFS_AT_ONCE = 10;
 export const FAILED_PROOF_EACH_MS = 3_000;
 /**

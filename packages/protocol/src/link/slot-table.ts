@@ -79,7 +79,6 @@ export class SlotTable {
     }
   }
 
-  /** Number of requests that were returned as `new` and are still being executed. */
   get executing(): number {
     return this.executingSlots;
   }

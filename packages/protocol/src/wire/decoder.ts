@@ -55,7 +55,6 @@ export class Decoder {
     return this.hasStopped;
   }
 
-  /** False while only a part of a frame has been received. */
   get isBetweenFrames(): boolean {
     return this.stashed === 0 && this.bodyBytes < 0;
   }

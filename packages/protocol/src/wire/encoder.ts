@@ -93,7 +93,6 @@ export class Encoder {
     this.finish(bodyBytes);
   }
 
-  /** Encodes an I/O frame without a body. */
   io(op: number, flags: number, handleOrStatus: number, slot: number, seq: number, lba: number, count: number): void {
     this.reserve(HEADER_BYTES + 2 * DIGEST_BYTES);
     writeIoHeader(this.buffer, this.position, op, flags, handleOrStatus, slot, seq, lba, count);

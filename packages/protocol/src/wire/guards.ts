@@ -9,7 +9,6 @@ import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_C
 /** `field` names the value in an error, for example `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;
 
-/** One guard for each field, in the order of the fields on the wire. */
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
 /**

@@ -1,6 +1,5 @@
 // Runs one exploration: sends several rounds of requests from every local interface, and listens for a bounded time. Each round consists of
-// broadcasts and requests to given addresses. The module answers.ts decides which answers are accepted. Invariant: an exploration ends in
-// bounded time and leaves no socket and no timer behind.
+// broadcasts and requests to given addresses. Invariant: an exploration ends in bounded time and leaves no socket and no timer behind.
 
 import { isIPv4 } from 'node:net';
 import { toRsError } from '@rsio/common/lib/errors';

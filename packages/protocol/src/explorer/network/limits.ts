@@ -3,10 +3,7 @@
 
 const MIB = 1024 * 1024;
 
-/**
- * Size of the receive buffer that is requested for each UDP socket. The buffer is large because a broadcast can cause many simultaneous
- * answers.
- */
+/** Size of a UDP receive buffer; a broadcast can cause many simultaneous answers. */
 export const DATAGRAM_BUFFER_BYTES = MIB;
 
 export const IP_LIST_MAX_BYTES = 4 * MIB;

@@ -29,7 +29,6 @@ export interface ProbeCandidate {
   readonly remote: ProbeRemote;
 }
 
-/** Credentials for a complete handshake. */
 export interface ProbeLogin {
   readonly nodename: string;
   readonly nodekey: string;
