@@ -1,6 +1,6 @@
-// Reads and saves the client's configuration file for rsconfig and crsio. A fingerprint of the text prevents a tool from overwriting a file
-// that has changed since the tool read it. Invariant: an edit that adds a problem to the file is never saved. The file's existing problems
-// do not prevent saving, so that an administrator can repair a broken file step by step.
+// Reads and saves the client's configuration file for rsconfig and crsio. A fingerprint shows whether another program has changed the file
+// since it was read. Invariant: an edit that adds a problem to the file is never saved. A file with existing problems can be saved, so that
+// an administrator can repair the file step by step.
 
 import { createHash } from 'node:crypto';
 import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
@@ -11,14 +11,13 @@ import type { ConfigProblem } from './reader/findings.ts';
 import { examineRscltConfig } from './reader/rscltcfg.ts';
 import type { ConfigWarning } from './schema/types.ts';
 
-/** Identifies the content of a file at one point in time. */
 export interface FileFingerprint {
   readonly digest: string;
 }
 
 export interface ConfigSource {
   readonly document: IniDocument;
-  /** Fingerprint of the file. If the file does not exist, the fingerprint is null and the document is empty. */
+  /** Null if the file does not exist; the document is then empty. */
   readonly fingerprint: FileFingerprint | null;
   /** Warnings about the permissions of the file. */
   readonly warnings: readonly ConfigWarning[];
@@ -42,10 +41,9 @@ export interface SavedConfig extends EditFindings {
 }
 
 /**
- * Replaces the file with `document`, provided that the file still has the fingerprint `before`. If `before` is null, the file must not
- * exist. Throws E_RIGHTS or E_SYSTEM. Throws E_CHANGED if another program has changed the file. Throws E_CONFIG with the `context` {file,
- * problems} if the document adds problems. After an error the file is unchanged, unless the rename succeeded and only the fsync of the
- * folder failed.
+ * Writes `document` to the file if the file still has the fingerprint `before`. If `before` is null, the file must not exist. Throws
+ * E_RIGHTS or E_SYSTEM. Throws E_CHANGED if another program has changed the file. Throws E_CONFIG with the `context` {file, problems} if
+ * the document adds problems. After an error, the file is unchanged, unless only the final fsync of the folder failed.
  */
 export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
   const old = openUnchanged(path, before);
@@ -71,16 +69,16 @@ function fingerprintOf(text: string): FileFingerprint {
 }
 
 export interface EditFindings {
-  /** Problems that the edit adds. If the edit adds any problem, the document must not be saved. */
+  /** If the edit adds any problem, the document must not be saved. */
   readonly added: readonly ConfigProblem[];
-  /** Problems that the file had before the edit and still has. The daemons refuse the file until these problems are fixed. */
+  /** Problems that the file had before the edit and still has. */
   readonly kept: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
 }
 
 /**
- * Determines which problems of the edited document (`after`) are new, and which already existed in the original document (`before`). Line
- * numbers in the result refer to `after`. `file` is the file name to show in messages.
+ * Divides the problems of `after` into new problems and problems that `before` already had. Line numbers in the result refer to `after`.
+ * `file` is used only in messages.
  */
 export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
   const { problems, warnings } = examineRscltConfig(printIni(after), file);
@@ -99,8 +97,8 @@ export function checkEdit(before: IniDocument, after: IniDocument, file: string)
 }
 
 /**
- * Returns the message without line numbers and without a count at its beginning. A problem thus keeps its identity when an edit moves its
- * line, or when "9 interfaces" becomes "10 interfaces".
+ * Returns the message without line numbers and without a leading count. An edit that only moves a problem's line, or turns "9 interfaces"
+ * into "10 interfaces", thus adds no new problem.
  */
 function identityOf({ message }: ConfigProblem): string {
   return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');

@@ -1,6 +1,6 @@
 // Determines the settings that apply to one volume on a client. A setting that is missing from the [volume] section comes from the
-// [namespace] section. The reader has already completed that section with values from [defaults]. No other file combines settings from
-// different sections. The functions are pure. Invariant: a setting in the [volume] section always wins.
+// [namespace] section. The reader has already copied values from [defaults] to the [namespace] section. The functions are pure. Invariant:
+// a setting in the [volume] section always wins.
 
 import type { ClientNamespaceConfig, DeviceChoice, RscltConfig, StallPolicy } from './schema/types.ts';
 

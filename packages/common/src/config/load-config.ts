@@ -1,6 +1,5 @@
-// Reads a configuration file, warns about unsafe permissions, and passes the text to the parser. No other part of the configuration code
-// reads files. Invariant: the text, encoded as UTF-8, is exactly the content of the file. A file that is not UTF-8 is refused, because it
-// could not be written back unchanged.
+// Reads a configuration file, warns about unsafe permissions, and passes the text to the parser. Invariant: the returned text, encoded as
+// UTF-8, equals the file byte for byte. A file that is not UTF-8 is refused, because an edit could not write such a file back unchanged.
 
 import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
@@ -14,10 +13,7 @@ import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts'
 const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
 const WRITABLE = { everybody: 0o002, group: 0o020 };
-/**
- * Matches the text of a file that contains secret keys. A file without secret keys may be readable by every user. An example is an
- * unrelated file that the administrator named by mistake.
- */
+/** Matches text that contains secret keys. A file without secret keys may be readable by every user. */
 const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
 
 export interface ConfigText {
@@ -70,7 +66,7 @@ export function loadRscltConfig(path: string): RscltConfig {
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** Returns one text per warning. The file and the line precede the message, unless the warning concerns the whole file. */
+/** Returns one text per warning, as `FILE:LINE: message`; a warning about the whole file is only the message. */
 export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
   return warnings.map(({ file, line, message }) => (line === 0 ? message : `${file}:${line}: ${message}`));
 }
@@ -78,7 +74,7 @@ export function warningSentences(warnings: readonly ConfigWarning[]): string[] {
 function readOpened(path: string): { bytes: Buffer; stats: Stats } {
   let descriptor: number | undefined;
   try {
-    // O_NONBLOCK prevents openSync from blocking on a FIFO. The isFile check below then refuses the FIFO.
+    // O_NONBLOCK prevents openSync from blocking on a FIFO.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     if (!stats.isFile())

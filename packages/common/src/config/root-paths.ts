@@ -1,6 +1,6 @@
 // Defines the paths of the files, folders and sockets that the daemons use. All paths except the folder for memory volumes are below a root
-// prefix, so that several simulated hosts can run on one machine. The functions do not access the disk. A relative root is resolved against
-// the current directory, so a program must call these functions before it changes the current directory.
+// prefix, so that several simulated hosts can run on one machine. The functions do not access the disk. A relative root depends on the
+// current directory, so a program must call these functions before it changes the current directory.
 
 import { posix } from 'node:path';
 

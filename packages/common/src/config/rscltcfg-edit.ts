@@ -1,7 +1,6 @@
-// Contains the edits that rsconfig and crsio make in /etc/rscltcfg. Each edit takes a document and returns a new document, in which only
-// the necessary lines are different. The position and style of new sections follow the manual's sample: interfaces above the first
-// namespace, servers below their namespace. Each edit checks its names and values against the schema and throws E_CONFIG if one of them is
-// wrong. Combinations of values are checked by config-file.ts before the file is saved.
+// Contains the edits that rsconfig and crsio make in /etc/rscltcfg. The position and style of new sections follow the manual's sample:
+// interfaces above the first namespace, servers below their namespace. An edit throws E_CONFIG if the schema does not allow a name or
+// value. The module config-file.ts checks combinations of values before saving.
 
 import { INTERFACES_MAX } from '../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
@@ -11,7 +10,7 @@ import { type IniDocument, type IniSection, parseIni } from './ini/ini-document.
 import { appendSection, removeEntry, removeSection, renameSection, setValue } from './ini/ini-edit.ts';
 import { type KeyEntry, type KeyTable, SCHEMA } from './schema/schema.ts';
 
-/** Identifies one section of the file. A [server] or [volume] section is identified by its namespace and its own name. */
+/** A [server] or [volume] section is identified by its namespace and its own name. */
 export type SectionRef =
   | { readonly type: 'defaults' }
   | { readonly type: 'interface' | 'namespace'; readonly name: string }
@@ -37,8 +36,8 @@ export function newRscltcfg(): IniDocument {
 }
 
 /**
- * Adds an interface below the existing interfaces. If the file has no interfaces, adds the interface below [defaults]. If the file has no
- * [defaults] either, adds the interface above all sections.
+ * Adds an interface below the last interface. If there is none, adds the interface below [defaults] or, without [defaults], above all
+ * sections.
  */
 export function addInterface(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   const { sections } = document;
@@ -54,21 +53,21 @@ export function addNamespace(document: IniDocument, name: string, keys: KeyValue
   return addSection(document, { type: 'namespace', name }, keys, undefined);
 }
 
-/** Adds a server below the other servers of the namespace, or directly below the [namespace] section if the namespace has no servers. */
+/** Adds a server below the namespace's last server; without servers, directly below the [namespace] section. */
 export function addServer(document: IniDocument, namespace: string, name: string, keys: KeyValues): IniDocument {
   const home = indexOf(document, { type: 'namespace', name: namespace });
   const last = belongings(document, home).findLast((index) => document.sections[index]?.type === 'server');
   return addSection(document, { type: 'server', namespace, name }, keys, last ?? home);
 }
 
-/** Sets and removes keys in a section. Setting a key in [defaults] creates this section if it is missing. */
+/** Sets and removes keys in a section. Creates the section [defaults] if a change needs this section. */
 export function changeSection(document: IniDocument, place: SectionRef, changes: KeyChanges): IniDocument {
   let changed = document;
   for (const [key, value] of inSchemaOrder(place, changes)) changed = setKey(changed, place, key, value);
   return changed;
 }
 
-/** Sets a key, or removes the key if `value` is null. Setting a key in [defaults] creates this section if it is missing. */
+/** Sets a key, or removes the key if `value` is null. */
 export function setKey(document: IniDocument, place: SectionRef, key: string, value: string | null): IniDocument {
   const entry = keyEntry(place, key);
   if (value !== null) checkValue(key, entry, value);
@@ -95,10 +94,7 @@ export function removeConfigSection(document: IniDocument, place: NamedSectionRe
   return doomed.toReversed().reduce(removeSection, document);
 }
 
-/**
- * Returns the names of the namespaces that have a [server] section named `server`. If `server` is null, returns the names of all
- * namespaces. Omits namespaces without a name.
- */
+/** Returns the names of the namespaces that contain the server `server`; null stands for any server. Omits namespaces without a name. */
 export function namespacesWith(document: IniDocument, server: string | null): readonly string[] {
   return document.sections.flatMap(({ type, name }, index) => {
     const isMeant = server === null || belongings(document, index).some((each) => isSection(document, each, 'server', server));
@@ -121,7 +117,7 @@ function addSection(document: IniDocument, place: NamedSectionRef, keys: KeyValu
   return appendSection(document, place.type, place.name, entries, { ...where, keyColumns: KEY_COLUMNS });
 }
 
-/** Returns the index of the section that `place` identifies. Throws E_CONFIG if `place` identifies no section or several sections. */
+/** Throws E_CONFIG if `place` identifies no section or several sections. */
 function indexOf(document: IniDocument, place: SectionRef): number {
   const [index, second] = indexesOf(document, place);
   if (index === undefined) throw new RsError('E_CONFIG', `No section ${shown(place)} in the file: ${presentNames(document, place)}`);
@@ -190,7 +186,7 @@ function checkValue(key: string, { type }: KeyEntry<unknown>, value: string): vo
   }
 }
 
-/** Sorts keys in the order of the schema. Unknown keys come last; keyEntry refuses them later. */
+/** Unknown keys come last; keyEntry refuses them later. */
 function inSchemaOrder<V>(place: SectionRef, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
   const order = Object.keys(keysOf(place));
   const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);

@@ -1,6 +1,5 @@
-// Represents an ini file as a document that keeps every line. Any text can be parsed, and printing the resulting document gives the same
-// text, byte for byte. The readers (rssrvcfg.ts and rscltcfg.ts) interpret the lines. Sections that have the same header are not merged. A
-// document is immutable; the functions in ini-edit.ts create new documents.
+// Represents an ini file as a document that keeps every line. Any text can be parsed, and the document prints as the same text, byte for
+// byte. Sections that have the same header are not merged. A document is immutable; the functions in ini-edit.ts create new documents.
 
 export type LineEnd = '' | '\n' | '\r\n';
 
@@ -32,10 +31,7 @@ export interface IniSection {
   readonly name: string | null;
   /** Line number of the header, counted from 1. */
   readonly line: number;
-  /**
-   * Fault that was found in the header; null if the header is valid. A faulty header still begins a section, so that the lines below the
-   * header are not assigned to the section above.
-   */
+  /** Null if the header is valid. A faulty header still begins a section; otherwise the lines below would belong to the section above. */
   readonly fault: HeaderFault | null;
   readonly contents: readonly IniContent[];
 }
@@ -55,7 +51,7 @@ export function printIni(document: IniDocument): string {
   return document.lines.map(({ raw, end }) => raw + end).join('');
 }
 
-/** Returns the document that consists of these lines, and finds its sections. */
+/** Makes a document from these lines and finds the document's sections. */
 export function documentOf(lines: readonly IniLine[]): IniDocument {
   const preamble: IniContent[] = [];
   const sections: IniSection[] = [];

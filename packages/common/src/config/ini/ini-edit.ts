@@ -1,22 +1,17 @@
-// Edits an ini document. Each edit changes only the lines that it must change. All other lines stay the same, byte for byte, and in the
-// same order. If the file has no final newline, an edit does not add one. The indent and the spacing of a new entry are copied from a
-// neighbouring entry. Keys and values are checked elsewhere, against the schema. An edit refuses only text that would break the structure
-// of the file (E_CONFIG).
+// Edits an ini document. Each edit changes as few lines as possible and keeps all other lines, byte for byte. If the file has no final
+// newline, an edit does not add one. The indent and the spacing of a new entry are copied from a neighbouring entry. An edit refuses only
+// text that would break the structure of the file (E_CONFIG).
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
 import { quoteText } from '../../lib/units.ts';
 import { documentOf, type IniDocument, type IniLine, type IniSection, isComment, type LineEnd } from './ini-document.ts';
 
-/** Style of a new `key = value` line. */
 interface EntryStyle {
   readonly indent: string;
   /** Number of columns from the indent to the `=`. */
   readonly width: number;
-  /**
-   * White space between the key and the `=`, used if the key has at least `width` characters. The field `after` is the white space that
-   * follows the `=`.
-   */
+  /** White space between the key and the `=` if the key has at least `width` characters. */
   readonly before: string;
   readonly after: string;
 }
@@ -24,8 +19,8 @@ interface EntryStyle {
 const PLAIN_STYLE: EntryStyle = { indent: '', width: 0, before: ' ', after: ' ' };
 
 /**
- * Sets `key` in the section `document.sections[sectionIndex]`. If a line of the section already sets the key, changes that line; otherwise,
- * adds a line at the end of the section.
+ * Sets `key` in the section `document.sections[sectionIndex]`. Changes the line that sets the key; if no line sets the key, adds a line at
+ * the end of the section.
  */
 export function setValue(document: IniDocument, sectionIndex: number, key: string, value: string): IniDocument {
   checkEntry(key, value);
@@ -60,14 +55,11 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/** Where to insert a new section. `keyColumns` applies only if the document has no entry whose style can be copied. */
+/** `keyColumns` applies only if the document has no entry whose style can be copied. */
 export interface SectionPosition {
-  /**
-   * Index of the section below which the new section is inserted. The value -1 means above all other sections; undefined means the end of
-   * the file.
-   */
+  /** Index of the section above the new section; -1 for the top of the file; undefined for the end of the file. */
   readonly after?: number;
-  /** Number of columns before the `=`. The default is one more than the length of the longest key. */
+  /** Number of columns before the `=`. Default: the length of the longest key plus 1. */
   readonly keyColumns?: number;
 }
 
@@ -106,16 +98,16 @@ export function renameSection(document: IniDocument, sectionIndex: number, name:
 }
 
 /**
- * Removes a section, the comments directly above its header, and the comments directly below its last entry. Other comments stay. If other
- * lines precede and follow the section, only the longer run of blank lines around the section stays.
+ * Removes a section, the comments directly above its header, and the comments directly below its last entry. Other comments stay. If lines
+ * remain above and below, only the longer of the two runs of blank lines stays.
  */
 export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
   let first = firstAttachedLine(document, sectionIndex);
   let last = lastAttachedLine(document, sectionIndex);
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
-  // If the section is at the beginning of the file, remove the blank lines below the section; if the section is at the end, remove the
-  // blank lines above it. In all other cases, keep the longer run of blank lines.
+  // At the top of the file, remove the blank lines below the section. At the end of the file, remove the blank lines above the section.
+  // Elsewhere, keep the longer run.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);
@@ -164,7 +156,7 @@ function isBlank(document: IniDocument, index: number): boolean {
   return lineAt(document, index).raw.trim() === '';
 }
 
-/** Counts the consecutive blank lines from line `index` upwards (if `step` is -1) or downwards (if `step` is 1). */
+/** Counts consecutive blank lines from line `index` upwards (`step` -1) or downwards (`step` 1). */
 function blanksFrom(document: IniDocument, index: number, step: 1 | -1): number {
   let count = 0;
   while (document.lines[index + count * step]?.raw.trim() === '') count += 1;
@@ -176,10 +168,7 @@ function isCommentLine(document: IniDocument, index: number): boolean {
   return line !== undefined && isComment(line.raw.trim());
 }
 
-/**
- * Zero-based index of the section's first line. This is the first of the comment lines directly above the header, or the header if no
- * comment line is directly above it.
- */
+/** Zero-based index of the first comment line directly above the header; without such a comment, index of the header. */
 function firstAttachedLine(document: IniDocument, sectionIndex: number): number {
   let first = sectionAt(document, sectionIndex).line - 1;
   while (isCommentLine(document, first - 1)) first -= 1;
@@ -187,8 +176,8 @@ function firstAttachedLine(document: IniDocument, sectionIndex: number): number 
 }
 
 /**
- * Zero-based index of the section's last line. Comments directly below the section's content belong to the section if they are followed by
- * a blank line or by the end of the file.
+ * Zero-based index of the section's last line. Comments directly below the content belong to the section if a blank line or the end of the
+ * file follows.
  */
 function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   const own = lastLineOf(sectionAt(document, sectionIndex));
@@ -197,15 +186,12 @@ function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
 }
 
-/** Zero-based index of the last line above the first section and the comments that belong to it; -1 if there is no such line. */
+/** Zero-based index of the last line above the first section and its comments; -1 if there is none. */
 function topLine(document: IniDocument): number {
   return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
 }
 
-/**
- * Inserts lines below line `index` (-1: at the top of the file), with the line ending that the file uses. If the file has no final newline,
- * the result has none either.
- */
+/** Inserts lines below line `index` (-1: at the top of the file), with the file's line ending. */
 function insertAfter(document: IniDocument, index: number, texts: readonly string[]): IniDocument {
   const newline: LineEnd = document.lines.find(({ end }) => end !== '')?.end ?? '\n';
   const before = document.lines.slice(0, index + 1);
@@ -220,9 +206,6 @@ function insertAfter(document: IniDocument, index: number, texts: readonly strin
   return documentOf([...before, ...inserted, ...document.lines.slice(index + 1)]);
 }
 
-/**
- * Returns the document without the lines for which `isDoomed` returns true. If the file has no final newline, the result has none either.
- */
 function withoutLines(document: IniDocument, isDoomed: (index: number) => boolean): IniDocument {
   const rest = document.lines.filter((_, index) => !isDoomed(index));
   const last = rest.at(-1);
@@ -239,12 +222,11 @@ function replaceValue(raw: string, value: string): string {
   return head + (gap === '' && raw.length === head.length ? ' ' : gap) + value + tail;
 }
 
-/** Returns the style of the last entry in `section` or, if no section is given, in the whole document. */
+/** Returns the style of the section's last entry, or of the document's last entry if no section is given. */
 function styleOf(document: IniDocument, section?: IniSection): EntryStyle | undefined {
   const contents = section === undefined ? document.sections.flatMap((each) => each.contents) : section.contents;
   const entry = contents.findLast(({ key }) => key !== null && /^[a-z-]+$/.test(key));
   if (entry === undefined) return undefined;
-  // Copy only spaces and tabs, not other white space.
   const match = /^([ \t]*)([a-z-]+)([ \t]*)=([ \t]*)/.exec(lineAt(document, entry.line - 1).raw);
   if (match === null) return undefined;
   const [, indent = '', key = '', before = '', after = ''] = match;

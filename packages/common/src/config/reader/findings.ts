@@ -1,6 +1,6 @@
-// Collects the problems and warnings that are found in a configuration file. The file is refused only after all problems have been
-// collected, so that the administrator can correct them all at once. Invariant: a file with a problem never yields a configuration.
-// Messages never show keys.
+// Collects the problems and warnings that are found in a configuration file. All problems are collected before the file is refused, so that
+// the administrator can correct them all at once. Invariant: a file with a problem never yields a configuration. Messages never show secret
+// keys.
 
 import { RsError } from '../../lib/errors.ts';
 import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
@@ -30,7 +30,7 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** Warns if `key` is short. `what` is the name that the warning uses for the key. Does nothing if `key` is null. */
+  /** Warns if `key` is short. `what` names the key in the warning. */
   warnOfShortKey(line: number, what: string, key: string | null): void {
     if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
     this.warn(
@@ -43,7 +43,7 @@ export class Findings {
     return this.#warnings.toSorted((left, right) => left.line - right.line);
   }
 
-  /** First the problems that concern one line, sorted by line number, then the problems that concern the whole file. */
+  /** Sorted by line number; problems that concern the whole file come last. */
   get problems(): readonly ConfigProblem[] {
     const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
     return this.#problems.toSorted((left, right) => position(left) - position(right));
@@ -55,7 +55,7 @@ export class Findings {
   }
 }
 
-/** Throws E_CONFIG with `context` {file, problems} unless the list of problems is empty. */
+/** Throws E_CONFIG with `context` {file, problems} if `problems` is not empty. */
 export function throwProblems(file: string, problems: readonly ConfigProblem[]): void {
   const first = problems[0];
   if (first === undefined) return;
@@ -66,10 +66,7 @@ function placeOf(file: string, line: number): string {
   return line === 0 ? file : `${file}:${line}`;
 }
 
-/**
- * For an error that lists the problems of a configuration file, returns one text per problem, with file and line. For any other error,
- * returns only the error's message.
- */
+/** Returns one text per problem that the error lists, with file and line. If the error lists no problems, returns the error's message. */
 export function problemTexts({ message, context }: RsError): string[] {
   const { file, problems } = context;
   if (!Array.isArray(problems)) return [message];
@@ -78,10 +75,7 @@ export function problemTexts({ message, context }: RsError): string[] {
   );
 }
 
-/**
- * Reports values that must be unique (such as names and addresses) but occur more than once. Each report names the line in which the value
- * first occurred.
- */
+/** Reports values that must be unique (such as names and addresses) but occur more than once. */
 export class Uniques {
   readonly #findings: Findings;
   readonly #lines = new Map<string, number>();
@@ -90,7 +84,7 @@ export class Uniques {
     this.#findings = findings;
   }
 
-  /** If `key` has been claimed before, adds the problem `Duplicate WHAT (first in line N): REMEDY`, made from `what` and `remedy`. */
+  /** If `key` is already claimed, adds the problem `Duplicate WHAT (first in line N): REMEDY`. */
   claim(key: string, line: number, what: string, remedy: string): void {
     const first = this.#lines.get(key);
     if (first === undefined) this.#lines.set(key, line);

@@ -1,7 +1,6 @@
 // Parses the text of /etc/rscltcfg into an RscltConfig, or throws one E_CONFIG that lists every problem. The parser does not access the
-// network; the explorer finds out which addresses exist and which paths are possible. The schema checks single values; this file checks
-// combinations of values. The order of sections matters, because a [server] or [volume] section belongs to the nearest [namespace] section
-// above it.
+// network. The schema checks single values; this file checks combinations of values. A [server] or [volume] section belongs to the nearest
+// [namespace] section above.
 
 import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
 import { assert } from '../../lib/assert.ts';
@@ -36,7 +35,7 @@ interface Group {
 const TIMING_KEYS = ['heartbeat', 'suspect', 'dead'] as const;
 type TimingKey = (typeof TIMING_KEYS)[number];
 
-/** The methods of the section reader that checkTiming uses. The readers for [defaults] and [namespace] both have these methods. */
+/** The methods that checkTiming needs from a section reader. */
 interface TimingReader {
   value(key: TimingKey): number | null;
   isSet(key: TimingKey): boolean;
@@ -49,21 +48,21 @@ type PortsOfServer = Pick<ClientServerConfig, 'port'>;
 type PortsOfInterface = Pick<ClientInterfaceConfig, 'portGiven'>;
 
 /**
- * Returns the port to which a path from `iface` to `server` connects. The first of these that sets a port decides: the server, the
- * interface, the namespace, [defaults]. If none of them sets a port, returns PORT_DEFAULT.
+ * Returns the port to which a path from `iface` to `server` connects. The first port that is set applies, in the order server, interface,
+ * namespace, [defaults], PORT_DEFAULT.
  */
 export function targetPort(config: PortsOfConfig, namespace: PortsOfNamespace, server: PortsOfServer, iface: PortsOfInterface): number {
   return server.port ?? iface.portGiven ?? namespace.port ?? config.defaultPort ?? PORT_DEFAULT;
 }
 
-/** Result of examining a file. The field `config` is null if the file has a problem. */
+/** The field `config` is null if the file has a problem. */
 export interface RscltExamination {
   readonly config: RscltConfig | null;
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** `file` is the file name to show in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
+/** `file` is used only in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
 export function parseRscltConfig(text: string, file: string): RscltConfig {
   const { config, problems } = examineRscltConfig(text, file);
   throwProblems(file, problems);
@@ -71,7 +70,7 @@ export function parseRscltConfig(text: string, file: string): RscltConfig {
   return config;
 }
 
-/** Never throws. `file` is the file name to show in messages. */
+/** Never throws. `file` is used only in messages. */
 export function examineRscltConfig(text: string, file: string): RscltExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);
@@ -129,8 +128,8 @@ function readInterfaces(
 }
 
 /**
- * Assigns the [server] and [volume] sections to their namespaces. The wrong position of sections above the first namespace has already been
- * reported. These sections are read only to find further problems in them.
+ * Assigns the [server] and [volume] sections to their namespaces. Sections above the first namespace have already been reported as
+ * misplaced. Such sections are read only to find further problems.
  */
 function groupByNamespace(sections: readonly IniSection[], findings: Findings): readonly Group[] {
   const groups: Group[] = [];
@@ -181,8 +180,8 @@ function checkNamespaces(groups: readonly Group[], findings: Findings): void {
 
 function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<'defaults'>, findings: Findings): ClientNamespaceConfig {
   checkTiming(namespace, defaults, findings);
-  // A required value that is wrong or missing is replaced here. The reader has already reported the problem, so the caller will discard
-  // this object.
+  // The object may contain placeholders for wrong or missing values. These values have already been reported, so the caller discards the
+  // object.
   return {
     name: namespace.name,
     namespaceid: namespace.value('namespaceid') ?? 0,
@@ -223,8 +222,8 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
 }
 
 /**
- * Checks the names and keys of servers. Reports every [server] section that would make an interface connect a second time to the same
- * address and port.
+ * Checks the names and keys of servers. Reports every [server] section that would connect an interface a second time to the same address
+ * and port.
  */
 function checkServers(
   { servers, namespace: reader }: Group,
@@ -258,8 +257,8 @@ function checkServers(
 }
 
 /**
- * If the section sets heartbeat, suspect or dead, checks that suspect < heartbeat < dead / 2. A key that the section does not set is
- * checked with its inherited value.
+ * If the section sets heartbeat, suspect or dead, checks that suspect < heartbeat < dead / 2. A key that the section does not set has its
+ * inherited value.
  */
 function checkTiming(reader: TimingReader, defaults: Reader<'defaults'>, findings: Findings): void {
   const line = Math.max(...TIMING_KEYS.map((key) => (reader.isSet(key) ? reader.lineOf(key) : 0)));

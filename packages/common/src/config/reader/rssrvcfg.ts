@@ -1,6 +1,5 @@
 // Parses the text of /etc/dvsc/rssrvcfg into an RssrvConfig, or throws one E_CONFIG that lists every problem. The parser accesses no files
-// or devices; the server finds out which paths and addresses exist. The schema checks single values; this file checks combinations of
-// values.
+// or devices. The schema checks single values; this file checks combinations of values.
 
 import { availableParallelism } from 'node:os';
 import { posix } from 'node:path';
@@ -22,8 +21,8 @@ type Sections = typeof schema;
 type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
 /**
- * `file` is the file name to show in messages. `takesTests` is true if rssrv was started with --test. Throws E_CONFIG with `context` {file,
- * problems: [{line, message}]}.
+ * `file` is used only in messages. `takesTests` is true if rssrv was started with --test. Throws E_CONFIG with `context` {file, problems:
+ * [{line, message}]}.
  */
 export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
   const findings = new Findings(file);
@@ -70,10 +69,7 @@ export function parseRssrvConfig(text: string, file: string, takesTests = false)
   };
 }
 
-/**
- * Default of `processes`. More processes than this would only compete for the CPU cores, and each additional process costs memory and
- * start-up time.
- */
+/** Default of the key `processes`. More processes would only compete for the CPU cores. */
 export function processesDefault(): number {
   return PROCESSES_PER_CORE * availableParallelism();
 }
@@ -149,7 +145,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
   };
 }
 
-/** Returns the faults that the volume's `test-...` keys define; null if the keys define no faults. */
+/** Returns the faults that the volume's `test-...` keys define; null if the volume has no such keys. */
 function readTests(reader: Reader<'volume'>): VolumeTests | null {
   const tests = {
     delays: reader.value('test-delay') ?? [],
@@ -191,7 +187,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   const about = `Volume ${quoteText(reader.name)}`;
   const pathless = type === 'memory' || type === 'null';
   const isTypeWrong = reader.isSet('type') && reader.given('type') === null;
-  // Even a wrong value of `path` counts here, because the section reader has already reported the wrong value.
+  // A wrong value of the key `path` is not a missing path; the section reader has already reported the wrong value.
   if (!pathless && !isTypeWrong && !reader.isSet('path'))
     findings.problem(reader.line, `${about} has no path: add "path = ..." (type memory and null need none)`);
   if (pathless && !reader.isSet('size'))
@@ -224,8 +220,8 @@ function checkVolumeNames(volumes: readonly ServerVolumeConfig[], findings: Find
 }
 
 /**
- * Reports volumes that share an id or a path. Two volumes with the same path are safe only if both are read-only, because different clients
- * can hold them at the same time.
+ * Reports volumes that share an id or a path. Different clients can hold two volumes with the same path; this is safe only if both volumes
+ * are read-only.
  */
 function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Findings): void {
   const firsts = new Map<string, Reader<'volume'>>();

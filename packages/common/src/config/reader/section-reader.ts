@@ -1,6 +1,5 @@
-// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys are reported as findings, and so are wrong
-// values. A correct value can be read by its key and has the right type. The readers in rssrvcfg.ts and rscltcfg.ts check combinations of
-// keys and sections.
+// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys and wrong values become findings.
+// Combinations of keys are checked in rssrvcfg.ts and rscltcfg.ts.
 
 import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
@@ -10,10 +9,7 @@ import type { IniContent, IniSection } from '../ini/ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
 import type { FileSchema, KeyEntry, KeyTable } from '../schema/schema.ts';
 
-/**
- * Type of a key's value. A key with a default always has a value. The value of any other key is null if the key is not set or if its value
- * is wrong.
- */
+/** A key with a default always has a value. Any other key has the value null if the key is missing or its value is wrong. */
 export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }
   ? E extends { readonly default: string }
     ? T
@@ -31,8 +27,8 @@ export class SectionReader<K extends KeyTable> {
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
   /**
-   * Keys that the administrator probably meant in faulty lines. The faulty lines themselves are reported, so these keys are not reported a
-   * second time as missing.
+   * Keys that the administrator probably meant in faulty lines. These keys are not reported as missing, because the faulty lines are
+   * reported.
    */
   readonly #meant = new Set<string>();
 
@@ -59,7 +55,7 @@ export class SectionReader<K extends KeyTable> {
     return (this.#values.has(key) ? this.#values.get(key) : fallback) as ValueOf<K[N]>;
   }
 
-  /** Like `value`, but returns null instead of the default if the file sets no correct value. */
+  /** Like `value`, but returns null instead of the default. */
   given<N extends keyof K & string>(key: N): ValueOf<K[N]> | null {
     return this.#values.has(key) ? this.value(key) : null;
   }

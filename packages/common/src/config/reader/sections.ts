@@ -1,6 +1,5 @@
-// Checks the section headers of a file against the schema: their type and name, and how often they occur. Also checks that a section which
-// belongs to another section is below that section. SectionReader reads the contents. An unknown section is reported once, not once per
-// line, and is then ignored.
+// Checks the type, name, number and position of a file's sections against the schema. SectionReader reads the contents. An unknown section
+// is reported once, and its lines are ignored.
 
 import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
@@ -15,7 +14,7 @@ const FAULTS: Readonly<Record<HeaderFault, string>> = {
   empty: 'is empty',
 };
 
-/** Checks all section headers of the document and returns the usable sections in the order of the document. */
+/** Checks all section headers and returns the usable sections in the order of the document. */
 export function knownSections(document: IniDocument, schema: FileSchema, findings: Findings): readonly IniSection[] {
   const stray = document.preamble[0];
   if (stray !== undefined) findings.problem(stray.line, `Text above the first section: allowed are comments, then ${formsOf(schema)}`);

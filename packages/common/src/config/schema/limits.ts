@@ -1,6 +1,5 @@
-// Defines bounds and defaults for the values in configuration files. Units are in the names. The assertions at the end of the file check
-// the relations between these bounds. A package that depends on this one asserts, in its own src/limits.ts, that its bounds agree with the
-// bounds in this file.
+// Defines bounds and defaults for the values in configuration files. Units are in the names. Every dependent package asserts in its
+// src/limits.ts that its bounds fit the bounds defined here.
 
 import { assert } from '../../lib/assert.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
@@ -19,21 +18,16 @@ export const DEAD_AFTER_MS = 3 * HEARTBEAT_INTERVAL_MS;
 
 /** Default number of worker processes per CPU core of the server. Each worker uses about 12 MiB of memory. */
 export const PROCESSES_PER_CORE = 8;
-/** Maximum length of a storage stamp. A stamp is a text that identifies the file or device of a volume. */
+/** A storage stamp is a text that identifies the file or device of a volume. */
 export const STORAGE_STAMP_MAX_CHARS = 128;
 
 export const PORT_DEFAULT = 5_000;
 export const KEY_MAX_CHARS = 256;
-/**
- * Length of a key that `rsconfig key new` generates. Each character is chosen from 30 characters, so the key has more than 150 bits of
- * randomness.
- */
+/** Each character is one of 30 possible characters, so a generated key has more than 150 random bits. */
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
-/**
- * Maximum number of `[server]` sections in a client's configuration file. The file has one such section for each interface of each server.
- */
+/** A client's configuration file has one [server] section for each interface of each server. */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;
@@ -46,12 +40,12 @@ export const STALL_MIN_MS = 100;
 export const STALL_MAX_MS = 604_800_000;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
-/** Default of `log-total`, the limit on the total size of a client's replay logs. This default allows eight logs of the default size. */
+/** Default of the key `log-total`, which limits the total size of a client's replay logs. */
 export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;
 
-/** Limits on the values of a volume's `test-...` keys: the maximum number of rules, and the longest delay. */
+/** Limits for the values of a volume's `test-...` keys. */
 export const TEST_RULES_MAX = 32;
 export const TEST_DELAY_MAX_MS = 600_000;
 

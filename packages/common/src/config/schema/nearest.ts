@@ -1,7 +1,7 @@
 // Finds the known word that is closest to a mistyped word, by edit distance. The functions are pure. Even the closest word may be very
-// different from the mistyped word, so the caller decides whether to suggest the closest word.
+// different, so the caller decides whether to suggest the closest word.
 
-/** Words are cut to this length before they are compared; the names of all keys and sections are shorter. */
+/** Longer words are cut before they are compared; the names of all keys and sections are shorter. */
 const COMPARED_MAX_CHARS = 40;
 
 /**

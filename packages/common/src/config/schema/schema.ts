@@ -1,6 +1,6 @@
-// Contains the only table of all sections and keys of both configuration files, with the type, range, default and help text of each key. A
-// key exists only if this table lists it. The readers, their error messages, the help line of crsio and the man pages are derived from the
-// table. The readers in rssrvcfg.ts and rscltcfg.ts check combinations of keys.
+// Table of all sections and keys of both configuration files, with the type, range, default and help text of each key. The readers, their
+// error messages, the help line of crsio and the man pages are derived from the table. Combinations of keys are checked in rssrvcfg.ts and
+// rscltcfg.ts.
 
 import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import {
@@ -31,10 +31,7 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /**
-   * The default, in the notation of the file. Null if the key has no default or inherits its value from another section; the help text says
-   * which of these is the case.
-   */
+  /** In the notation of the file; null if the key has no default or inherits the value of another section. */
   readonly default: string | null;
   /** Help text of one or two sentences, without a full stop at the end. */
   readonly help: string;
@@ -48,10 +45,7 @@ export interface SectionEntry {
   /** True if the header has a name, for example `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /**
-   * Type of the section to which this section belongs; null if there is no such section. This section must be below the section to which it
-   * belongs.
-   */
+  /** Type of the section below which the described section must stand; null if the position is free. */
   readonly below: string | null;
   /** Form of the section's lines; null if the lines are `key = value` entries. */
   readonly lines: string | null;
@@ -92,10 +86,7 @@ const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal'
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
-/**
- * Help texts for keys that occur in several sections. In a section that inherits the value, the help text also says where the value comes
- * from.
- */
+/** Help texts for keys that occur in several sections. */
 const HELP = {
   stall: 'How long I/O waits for a path before it fails (forever: it never fails; fail: it fails within 1s)',
   attach: 'Volumes to attach at start, at reload and when rsiod connects, unless rsconfig -d has detached them since boot',

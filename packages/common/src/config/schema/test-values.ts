@@ -1,6 +1,5 @@
 // Parses the values of a volume's `test-...` keys, which inject faults into the volume's storage for tests. The server accepts these keys
-// only with --test. This file defines only the grammar of the values; the server injects the faults (backends/faults). Each `allowed` text
-// describes the grammar in words.
+// only with --test. The server injects the faults (backends/faults).
 
 import { TEST_DELAY_MAX_MS, TEST_RULES_MAX } from './limits.ts';
 import { parseDuration, parseWhole, printDuration, refuse } from '../../lib/units.ts';

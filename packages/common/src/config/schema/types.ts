@@ -1,13 +1,9 @@
-// Types for the content of the two configuration files. The content has been checked, and defaults have been filled in. Durations are in
-// milliseconds, and sizes are in bytes. The table in schema.ts defines how the files are written; rssrvcfg.ts and rscltcfg.ts read the
-// files.
+// Types for the content of the two configuration files, checked and with defaults filled in. Durations are in milliseconds, and sizes are
+// in bytes.
 
 export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
-/**
- * The choice `configured` is like `auto`, but paths connect only to those server interfaces that the file lists, even if a server reports
- * further interfaces.
- */
+/** The value `configured` means `auto`, restricted to the server interfaces that the file lists. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
 export type AttachChoice = 'none' | 'all' | readonly string[];
 
@@ -41,12 +37,11 @@ export interface ServerVolumeConfig {
   /** Clients that may take over the volume from another client; null for all clients that may attach the volume. */
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-  /** True if rssrv may serve the volume even when its file cannot be locked; undefined means false. */
+  /** True if rssrv may serve the volume even when its file cannot be locked. */
   readonly unlocked?: boolean;
   readonly id: string | null;
-  /** Mark with which the administrator confirms that the content of the file or device is the same as before; null if no mark is set. */
+  /** Mark by which the administrator confirms that the content of the storage is unchanged; null if the key is not set. */
   readonly sameContent: string | null;
-  /** Faults to inject into the volume's storage; undefined if there are none. */
   readonly test?: VolumeTests;
   readonly line: number;
 }
@@ -63,9 +58,9 @@ export interface TestDelay {
 
 export interface TestError {
   readonly operation: TestOperation;
-  /** First and last 512-byte sector of the range to which the rule applies; null if the rule applies to the whole volume. */
+  /** First and last 512-byte sector to which the rule applies; null for the whole volume. */
   readonly sectors: readonly [number, number] | null;
-  /** If this number is N, every Nth operation that matches the rule fails. */
+  /** With the value N, every Nth matching operation fails. */
   readonly every: number;
   readonly errno: string;
   readonly whileFile: string | null;
@@ -101,7 +96,7 @@ export interface RssrvConfig {
     readonly serverid: number;
     readonly serverkey: string | null;
     readonly logLevel: string;
-    /** Maximum number of worker processes. If there are more sessions than workers, several sessions share a worker. */
+    /** Maximum number of worker processes. If sessions outnumber workers, several sessions share a worker. */
     readonly processes: number;
   };
   readonly interfaces: readonly ServerInterfaceConfig[];
@@ -114,7 +109,7 @@ export interface ClientInterfaceConfig {
   readonly name: string;
   readonly address: string;
   readonly prefixLength: number | null;
-  /** For display only, because the function targetPort determines the port to which a path connects. */
+  /** For display only; the function targetPort determines the port to which a path connects. */
   readonly port: number;
   /** Port that the [interface] section itself sets; null if the section does not set a port. */
   readonly portGiven: number | null;
@@ -124,9 +119,7 @@ export interface ClientInterfaceConfig {
 export interface ClientServerConfig {
   readonly name: string;
   readonly address: string;
-  /**
-   * Port that the [server] section itself sets; null if the port of the interface, the namespace or [defaults] applies (see targetPort).
-   */
+  /** Port that the [server] section itself sets; null if the section does not set a port (see targetPort). */
   readonly port: number | null;
   readonly serverkey: string | null;
   /** Zero-based position of the section among all `[server]` sections in the file. */

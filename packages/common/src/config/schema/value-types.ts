@@ -1,6 +1,5 @@
-// Defines the types of configuration values. Each type has a parser and a text that says what is allowed. The schema gives every key a
-// type. The readers, the screens of crsio and the man pages use the types. If a value is wrong, the parser throws E_USAGE, and
-// `context.allowed` says what is allowed. The error never shows the text of a secret.
+// Defines the types of configuration values. Each type has a parser and a text that says what is allowed. If a value is wrong, the parser
+// throws E_USAGE, and `context.allowed` says what is allowed. Errors never show a secret.
 
 import { PORT_MAX } from '../../lib/limits.ts';
 import { KEY_MAX_CHARS, PATH_MAX_BYTES, STORAGE_STAMP_MAX_CHARS } from './limits.ts';
@@ -26,10 +25,10 @@ import type { AttachChoice, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {
   readonly kind: string;
-  /** Describes the form and range of a value. This text completes a sentence that begins with "allowed is". */
+  /** Completes a sentence that begins with "allowed is". */
   readonly allowed: string;
   readonly isSecret: boolean;
-  /** All allowed words, so that crsio can offer them; absent if the type has no fixed list of words. */
+  /** All allowed words, so that crsio can offer them; absent if other values are allowed too. */
   readonly words?: readonly string[];
   parse(text: string): T;
 }
@@ -60,7 +59,7 @@ export function duration(minMs: number, maxMs: number): ValueType<number> {
   });
 }
 
-/** Type of a value that is either a duration or one of the words `forever` and `fail`. */
+/** A duration, or one of the words `forever` and `fail`. */
 export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   const wait = duration(minMs, maxMs);
   const allowed = `forever, fail, or ${wait.allowed}`;
@@ -70,19 +69,19 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   });
 }
 
-/** Type of a value that is written as a word; the table assigns a value to each word. */
+/** A word from `table`; the table contains the value of each word. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
   const all = Object.keys(table);
   const allowed = orList(all);
   const parse = (text: string): T[keyof T] => {
-    // Accept only own properties of the table, because an inherited property such as `constructor` is not an allowed word.
+    // An inherited property such as `constructor` is not an allowed word.
     if (!Object.hasOwn(table, text)) refuse('word', text, allowed);
     return table[text as keyof T];
   };
   return { ...plain(kind, allowed, parse), words: all };
 }
 
-/** Type of a value that is one word from a list; the word itself is the value. */
+/** One of the given words; the word itself is the value. */
 export function choice<const W extends string>(...allowedWords: readonly W[]): ValueType<W> {
   const allowed = orList(allowedWords);
   const parse = (text: string): W => allowedWords.find((word) => word === text) ?? refuse('word', text, allowed);
@@ -132,7 +131,7 @@ export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);
 });
 
-/** Mark of a file or device. The characters of a mark have no special meaning in the configuration file. */
+/** Mark of a file or device. */
 export const stamp: ValueType<string> = plain('mark', 'a mark from the log of rssrv, such as i131074.b1795257182000000000', (text) => {
   return text.length <= STORAGE_STAMP_MAX_CHARS && /^[\w.:@/+-]+$/.test(text) ? text : refuse('mark', text, stamp.allowed);
 });
@@ -162,7 +161,7 @@ function plain<T>(kind: string, allowed: string, parse: (text: string) => T): Va
   return { kind, allowed, isSecret: false, parse };
 }
 
-/** Lets a type use the parser of another type. If that parser fails, the error contains the `allowed` text of the calling type. */
+/** Calls `parse`. If `parse` fails, throws an error that contains the text `allowed`. */
 function orElse<T>(parse: () => T, text: string, allowed: string): T {
   try {
     return parse();
