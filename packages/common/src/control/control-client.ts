@@ -1,6 +1,5 @@
-// Sends one request to a daemon's control socket and returns the answer. The programs rsconfig and crsio use this client, and so do the
-// tests. Invariants: the promise settles within the time-out; every error says what the user can do; an answer whose version or form does
-// not match methods.ts causes an error and is never misinterpreted.
+// Sends one request to a daemon's control socket and returns the answer. Invariants: the promise settles within the time-out; every error
+// says what the user can do; an answer whose version or form does not match methods.ts causes an error.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
@@ -19,16 +18,13 @@ export interface CallOptions {
 }
 
 const REQUEST_ID = 1;
-/**
- * Id of the greeting. Before a request that may take long, the client sends a greeting in order to find out soon whether the daemon answers
- * at all.
- */
+/** Before a long request, the client sends a greeting to find out soon whether the daemon answers at all. */
 const GREETING_ID = 0;
 
 /**
- * Sends a request to the daemon that listens on `socketPath`. Throws the error that the daemon reports. If there is no usable answer,
- * throws E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT, E_RESET (the daemon closed the connection), E_VERSION (client and daemon belong to
- * incompatible releases), E_PROTOCOL (the answer is invalid) or E_SOCKET_PATH.
+ * Sends a request to the daemon that listens on `socketPath`. Throws the error that the daemon reports, or E_NOT_RUNNING, E_RIGHTS,
+ * E_TIMEOUT or E_SOCKET_PATH. Throws E_RESET if the daemon closes the connection, E_PROTOCOL if the answer is invalid, and E_VERSION if
+ * client and daemon belong to incompatible releases.
  */
 export async function callControl<M extends ControlMethodName>(
   socketPath: string,
@@ -58,7 +54,7 @@ export async function callControl<M extends ControlMethodName>(
   }
 }
 
-/** Sets a time-out for the whole request and, if the request may take long, a shorter time-out for the answer to the greeting. */
+/** Sets a time-out for the request. For a long request, also sets a shorter time-out for the greeting. */
 class Patience {
   endedAfterMs: number | null = null;
   isHeard = false;
@@ -95,7 +91,7 @@ interface Daemon {
   readonly start: string;
 }
 
-// The path of the socket is ROOT/run/rsio/NAME/control. ROOT and NAME determine the command that starts the daemon.
+// The socket's path contains the root directory and the daemon's name: ROOT/run/rsio/NAME/control.
 function daemonOf(socketPath: string): Daemon {
   const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control$/.exec(socketPath) ?? [];
   if (name === undefined) return { name: 'The daemon', start: 'start it' };
@@ -137,7 +133,7 @@ function resultOf(answer: Answer, method: ControlMethodName, daemon: Daemon): un
   const { id, version, result, error } = answer;
   const release = typeof answer['release'] === 'string' ? answer['release'] : null;
   if (id !== REQUEST_ID && !(id === null && error !== undefined)) throw nonsense(daemon);
-  // The client accepts the result of the method `daemon` in any version, so that it can find out the release of any daemon.
+  // The client accepts a result of the method `daemon` in any version, in order to learn the daemon's release.
   if (version !== CONTROL_VERSION && (method !== 'daemon' || error !== undefined)) throw otherVersion(daemon, version, release);
   if (error !== undefined) throw errorOf(error, daemon, release);
   const trouble = misfit(CONTROL_METHODS[method].result, result);
@@ -173,8 +169,7 @@ function errorOf(value: unknown, daemon: Daemon, release: string | null): RsErro
   const known: ErrorCode = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_INTERNAL';
   const facts = typeof context === 'object' && context !== null ? (context as Record<string, unknown>) : {};
   const sentence = typeof message === 'string' ? message : 'The daemon failed without a reason: check its log';
-  // The client sends only methods and parameters from its own table, so a daemon that does not know a method or parameter belongs to
-  // another release.
+  // A daemon that does not know a method or parameter from the client's table belongs to another release.
   if (known === 'E_USAGE' && 'unknown' in facts && release !== programVersion()) return notUnderstood(daemon, release, sentence);
   return new RsError(known, sentence, facts);
 }

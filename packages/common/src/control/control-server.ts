@@ -1,7 +1,6 @@
-// Serves a daemon's control socket. The server receives JSON requests, one per line, calls the daemon's handlers, and sends each answer as
-// soon as the answer is complete. The shapes of parameters and results are defined in methods.ts. When CONTROL_REQUESTS_OUT_MAX requests of
-// a connection are in progress, further requests wait, and the server stops reading from the connection. Requests to a slow daemon thus
-// cannot pile up. Invariants: every complete request is answered exactly once unless its connection is closed first; handlers receive only
+// Serves a daemon's control socket. The server receives one JSON request per line, calls the daemon's handlers, and sends each answer when
+// the answer is complete. Requests cannot pile up: while CONTROL_REQUESTS_OUT_MAX requests are in progress, the server stops reading from
+// the connection. Invariants: every complete request is answered exactly once unless its connection closes first; handlers receive only
 // parameters of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
@@ -66,7 +65,7 @@ class ControlConnection {
   private readonly handlers: Partial<ControlHandlers>;
   private readonly log: Log;
   private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
-  /** Request lines that have been received but must wait, because the maximum number of requests is in progress. */
+  /** Received requests that wait because the maximum number of requests is in progress. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
   private hasEnded = false;
@@ -147,7 +146,7 @@ async function handleLine(handlers: Partial<ControlHandlers>, line: string, log:
 interface Request {
   readonly id: RequestId;
   readonly method: string;
-  /** Version of the control interface that the client uses. If a request has no version, the daemon answers in its own version. */
+  /** Version of the client's control interface. A request without a version is accepted. */
   readonly version: unknown;
   readonly params: unknown;
 }
@@ -186,7 +185,7 @@ function dispatch(handlers: Partial<ControlHandlers>, method: string, params: un
     const known = Object.keys(handlers).join(', ');
     throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
   }
-  // The method is known only at run time, so the function controlParams, not TypeScript, checks that the parameters match the handler.
+  // TypeScript cannot check that the parameters match the handler; the function controlParams checks this at run time.
   const handler = handlers[method] as (params: unknown) => unknown;
   return handler(controlParams(method, params));
 }

@@ -1,5 +1,5 @@
-// Splits the bytes that arrive on a control connection into lines, for the client and for the server. If a line exceeds the limit, the
-// splitter does not store the rest of the line and reports the error. The caller then closes the connection.
+// Splits the bytes from a control connection into lines. The splitter does not store the rest of a line that exceeds the limit; the caller
+// then closes the connection.
 
 const LINE_END = 0x0a;
 

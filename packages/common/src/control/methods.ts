@@ -1,20 +1,19 @@
-// Contains the only table of the control interface: the requests that daemons accept on the control socket, how long each request may take,
-// and the shapes of the results. Requests and answers are JSON objects, one per line. A request has the form {id, method, version, params}.
-// An answer has the form {id, version, release, result}; if the request failed, `error: {code, message, context}` replaces `result`. The
-// rules for changing the interface are in docs/CONTROL.md. Points in time are in wall-clock milliseconds since 1970 (suffix Ms). Durations
-// are in milliseconds (suffix Ms) or microseconds (suffix Us).
+// Table of the control interface: the requests, their time-outs, and the shapes of the results. Requests and answers are JSON objects, one
+// per line. A request has the form {id, method, version, params}. An answer has the form {id, version, release, result}; if the request
+// failed, `error: {code, message, context}` replaces `result`. The rules for changing the interface are in docs/CONTROL.md. Points in time
+// are in wall-clock milliseconds since 1970 (suffix Ms). Durations are in milliseconds (suffix Ms) or microseconds (suffix Us).
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from './limits.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, type Shape, text, whole, word } from './shape.ts';
 
 /**
- * Version of the control interface. The version increases only if a program that knows the old version would misinterpret messages of the
- * new version. Additions do not increase the version.
+ * Version of the control interface. The version increases only if a program for the old version would misinterpret new messages. Additions
+ * do not increase the version.
  */
 export const CONTROL_VERSION = 1;
 
-/** The state given in an event when a volume was detached by force while in use. The event's reason says what has been lost. */
+/** An event has this state if a volume was detached by force while in use. The event's reason says what has been lost. */
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {
@@ -215,10 +214,7 @@ const LEFT_OUT = object(
   'A pair of endpoints that is not a path, with the reason',
 );
 
-/**
- * Result of the method `daemon`. A daemon returns this result to clients of any version, so no field may ever be removed or change its
- * meaning.
- */
+/** Clients of any version receive this result, so no field may ever be removed or change its meaning. */
 const DAEMON = object({
   program: text(),
   version: text('Version of the release'),
@@ -253,7 +249,7 @@ export type DaemonView = Of<typeof DAEMON>;
 
 export interface Param<T = unknown> {
   readonly shape: Shape<T>;
-  /** Describes the expected value. The error message about a wrong value contains this description. */
+  /** Describes the expected value in error messages. */
   readonly what: string;
   /** Value that is used if the request omits the parameter; undefined if the parameter is required. */
   readonly default?: T;
@@ -263,7 +259,7 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
   readonly help: string;
   readonly params: P;
   readonly result: Shape<R>;
-  /** If the daemon has not answered within this time, the call fails with E_TIMEOUT. */
+  /** A call without an answer within this time fails with E_TIMEOUT. */
   readonly waitMs: number;
 }
 
@@ -271,8 +267,8 @@ const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a li
 const yesNo: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
 /**
- * Says what attaching does if another client holds the volume: `no` does not take the volume; `over` takes the volume; `force` takes the
- * volume even if that client's writes are lost.
+ * Effect if another client holds the volume: `no` does not take the volume over; `over` takes the volume over; `force` does so even if that
+ * client's writes are lost.
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const eventCount: Param<number> = {

@@ -1,9 +1,7 @@
-// A shape is an object that describes the form of a value. The value can be, for example, an answer on the control socket or the output of
-// rsconfig --json. The TypeScript types, the check of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. The
-// shapes are defined in methods.ts and in rsconfig. Invariant: the check of an answer accepts unknown fields and words, because a later
-// release may have added them, but accepts no other deviation.
+// A shape describes the form of a value, such as an answer on the control socket or the output of rsconfig --json. The TypeScript types,
+// the check of an answer (`misfit`) and the JSON schemas in docs/json are derived from shapes. Invariant: the check accepts unknown fields
+// and words, which a later release may have added, but no other deviation.
 
-/** Shape of values that have the type `T`. */
 export interface Shape<T = unknown> {
   readonly form: Form;
   /** Description that the JSON schema shows. */
@@ -76,8 +74,8 @@ export interface ObjectShape<F extends Fields> extends Shape<ValuesOf<F>> {
 }
 
 /**
- * Returns a text that says in what way `value` differs from the shape, for example `paths[2].state is not text`; null if `value` has the
- * shape. Unless `strictness` is `exactly`, accepts unknown fields and words, because a later release may have added them.
+ * Returns how `value` differs from the shape, for example `paths[2].state is not text`; null if there is no difference. Accepts unknown
+ * fields and words unless `strictness` is `exactly`.
  */
 export function misfit(shape: Shape, value: unknown, strictness: 'open' | 'exactly' = 'open', place = ''): string | null {
   const { form } = shape;

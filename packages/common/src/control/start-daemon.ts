@@ -1,7 +1,6 @@
 // Starts rsiod as an administrator would: with systemctl if the systemd unit of rsiod is installed, else with the launcher of rsiod. A
-// launcher in the folder of the running launcher is preferred, so that both belong to the same installation. Waits until rsiod is ready; if
-// rsiod does not start, throws an error. Invariants: the attempt to start rsiod ends within bounded time; every message from rsiod is
-// passed to `note`.
+// launcher in the running program's own folder is preferred, so that both belong to the same installation. Invariant: an attempt to start
+// rsiod ends within a bounded time.
 
 import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
@@ -9,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../daemon/limits.ts';
 
-/** Time-out for the start command. This time-out must be longer than the daemon's own time-out for starting. */
+/** Longer than the daemon's own time-out for starting. */
 const TIMEOUT_MS = DAEMON_START_TIMEOUT_MS + 2 * DAEMON_END_GRACE_MS;
 /** This folder exists only if systemd manages this machine. */
 const SYSTEMD = '/run/systemd/system';
@@ -18,11 +17,11 @@ const UNITS = ['/etc/systemd/system/rsiod.service', '/usr/lib/systemd/system/rsi
 interface StartCommand {
   readonly program: string;
   readonly args: readonly string[];
-  /** Hint to show to the administrator after a successful start; null if there is no hint. */
+  /** Hint for the administrator after a successful start; null if there is no hint. */
   readonly remark: string | null;
 }
 
-/** Starts rsiod and passes each of its messages to `note`. Throws E_SYSTEM if rsiod does not start. */
+/** Starts rsiod, passes every message from rsiod to `note`, and returns when rsiod is ready. Throws E_SYSTEM if rsiod does not start. */
 export async function startDaemon(root: string, note: (sentence: string) => void): Promise<void> {
   const { program, args, remark } = startCommand(root, process.argv[1], existsSync);
   const failure = await new Promise<Error | null>((resolve) => {
@@ -47,6 +46,5 @@ export function startCommand(root: string, own: string | undefined, isThere: (pa
     return { program: 'systemctl', args: ['start', 'rsiod'], remark: 'To start rsiod at each boot: systemctl enable rsiod' };
   }
   const beside = own === undefined ? '' : join(dirname(realpathSync(own)), 'rsiod');
-  // If the folder of the running launcher contains no rsiod, use the rsiod found in PATH.
   return { program: isThere(beside) ? beside : 'rsiod', args: root === '' ? [] : ['--root', root], remark: null };
 }

@@ -1,6 +1,6 @@
 // Handles the command line for all programs: options, --root, --help, --version, and exit codes (0 success, 1 failure, 2 wrong usage). An
-// error is one line on stderr: `program: what happened: what to do [E_CODE]`. Each program does its own work in `main`. Invariant: an error
-// line contains no control characters, even if a part of the text comes from a file, a peer or a person.
+// error is one line on stderr: `program: what happened: what to do [E_CODE]`. Invariant: an error line contains no control characters, even
+// in text from a file, a peer or a person.
 
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
@@ -18,8 +18,8 @@ type Values<O extends Options> = {
 export interface ProgramSpec<O extends Options> {
   readonly name: string;
   /**
-   * Text that --help prints: the synopsis and the program's own options, with a newline at the end. The description of the common options
-   * is appended to this text. If `help` is a function, the function receives the other command-line arguments and may throw E_USAGE.
+   * The synopsis and the program's own options for --help, with a newline at the end. The common options are appended to this text. If
+   * `help` is a function, the function receives the other command-line arguments and may throw E_USAGE.
    */
   readonly help: string | ((values: Values<O>, words: readonly string[]) => string);
   /** Options in the form that `parseArgs` from node:util expects. */
@@ -29,7 +29,6 @@ export interface ProgramSpec<O extends Options> {
    * is refused.
    */
   readonly bare?: readonly string[];
-  /** True if the program accepts arguments that are not options. */
   readonly takesPositionals: boolean;
 }
 
@@ -46,13 +45,10 @@ export interface Invocation<O extends Options> {
   readonly report: (code: string, message: string) => void;
 }
 
-/**
- * Does the program's work and returns the exit code; undefined means 0. If the function throws an error, the error is reported, and the
- * exit code is 2 for E_USAGE and 1 for any other error.
- */
+/** Returns the exit code; undefined means 0. A thrown error is reported, and the exit code is 2 for E_USAGE and 1 for any other error. */
 export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
 
-/** What a program needs from its environment. In production, these values come from the process; in tests, they come from the test. */
+/** A program's environment: the process itself or, in a test, replacements. */
 export interface ProgramPorts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -68,12 +64,11 @@ const FRAME_HELP = `  --root DIR        prefix of every path (or RSIO_ROOT; defa
 `;
 
 /**
- * Runs `main` as the program of this process and sets the exit code. If `main` succeeds, the process exits as soon as it has no open timers
- * or sockets.
+ * Runs `main` as the program of this process and sets the exit code. If `main` succeeds, the process exits when no timer or socket is open.
  */
 export function runProgram<O extends Options>(spec: ProgramSpec<O>, main: ProgramMain<O>): void {
-  // EPIPE on stdout means only that the reader has closed the pipe, as `head` does, so exit without an error message. Ignore errors on
-  // stderr, because a daemon must keep running after its terminal has closed.
+  // EPIPE on stdout means only that the reader has closed the pipe, as `head` does. Ignore errors on stderr, because a daemon must keep
+  // running after its terminal has closed.
   process.stdout.on('error', (error) => {
     const errno = errnoName(error);
     if (errno === 'EPIPE') process.exit(process.exitCode ?? 0);
@@ -142,8 +137,8 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
 }
 
 /**
- * Matches a number or a duration. If such an argument follows an option whose value needs a `=`, the user probably meant the argument to be
- * the value. However, parseArgs would return the argument as a positional argument.
+ * Matches a number or a duration. After a `bare` option, such an argument is probably meant as the option's value. The function parseArgs
+ * would accept such an argument as a positional argument.
  */
 const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
 
@@ -160,17 +155,14 @@ function refuseLooseValue(program: string, argv: readonly string[], bare: readon
   }
 }
 
-/** Appends `=` (an empty value) to each `bare` option that is given without a value, because parseArgs does not support optional values. */
+/** Appends `=` to each `bare` option without a value, because parseArgs does not support optional values. */
 function withBareValues(argv: readonly string[], bare: readonly string[]): string[] {
   const end = argv.indexOf('--');
   const isBare = (word: string, at: number): boolean => (end < 0 || at < end) && bare.some((name) => word === `--${name}`);
   return argv.map((word, at) => (isBare(word, at) ? `${word}=` : word));
 }
 
-/**
- * Patterns that match Node's messages about wrong command lines, each with the text that replaces the message. The replacements name
- * options in the usual notation, such as `-n, --lines`.
- */
+/** Patterns for Node's messages about wrong command lines, with our replacements. */
 const USAGE_SENTENCES: readonly (readonly [nodes: RegExp, ours: string])[] = [
   [/^Unknown option '([^']*)'/, 'Unknown option $1'],
   [/^Unexpected argument '([^]*)'\. This command/, 'Unexpected argument $1'],
@@ -185,8 +177,7 @@ function usageSentence(thrown: unknown): string {
     const [found] = nodes.exec(text) ?? [];
     if (found !== undefined) return found.replace(nodes, ours);
   }
-  // Other versions of Node may have other messages. Use only the first sentence of such a message, which says what is wrong. The other
-  // sentences give advice that does not apply here.
+  // Use only the first sentence of an unknown message from Node; the other sentences give advice that does not apply here.
   const [sentence = text] = text.split(/\.\s/, 1);
   return sentence.replace(/\.$/, '').replaceAll("'", '');
 }

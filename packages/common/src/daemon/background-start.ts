@@ -1,7 +1,6 @@
-// Starts a daemon in the background. The starting process stays attached to the terminal, starts the same program as a detached child, and
-// waits until the child is ready. The child sends its warnings to the starting process. The child's code is in daemon-process.ts. Finally,
-// the child reports either that it is ready or why it has failed. Invariant: once the returned promise has settled, either the child is
-// ready or its whole process group has exited.
+// Starts a daemon in the background. The starting process stays attached to the terminal, starts the same program as a detached child
+// (daemon-process.ts), and waits. The child sends warnings, and finally reports success or an error. Invariant: when the returned promise
+// settles, the child is ready or the child's whole process group has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { assert } from '../lib/assert.ts';
@@ -10,8 +9,8 @@ import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 
 /**
- * Environment variable that marks a process as a background child. The child unsets the variable, because programs started by the child
- * must not act as background children.
+ * Environment variable that marks a process as a background child. The child unsets the variable, because the programs that the child
+ * starts are not background children.
  */
 export const BACKGROUND_VARIABLE = 'RSIO_BACKGROUND';
 
@@ -24,25 +23,23 @@ export type StartMessage =
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };
 
 export interface BackgroundStart {
-  /** Name of the program for error messages. */
   readonly program: string;
-  /** Path of the program, followed by its arguments. The program inherits the channel to this process as file descriptor STARTER_FD. */
+  /** Path and arguments of the program. The program inherits the channel to the starting process as file descriptor STARTER_FD. */
   readonly command: readonly string[];
   /** Called with each warning from the child. */
   readonly note: (sentence: string) => void;
 }
 
 /**
- * Resolves when the child is ready. Rejects with the error that the child reported, with E_SYSTEM if the child could not be started, or
- * with E_INTERNAL if the child exited without reporting an error. If the child is not ready after DAEMON_START_TIMEOUT_MS, terminates the
- * child and rejects with E_TIMEOUT.
+ * Resolves when the child is ready. Rejects with the child's error, with E_SYSTEM if the child cannot be started, or with E_INTERNAL if the
+ * child exits without reporting an error. After DAEMON_START_TIMEOUT_MS, terminates the child and rejects with E_TIMEOUT.
  */
 export function startInBackground(start: BackgroundStart, clock: Clock): Promise<void> {
   const [program = '', ...args] = start.command;
   const child = spawn(program, args, {
     env: { ...process.env, [BACKGROUND_VARIABLE]: '1' },
     detached: true,
-    // The channel becomes descriptor STARTER_FD, because STARTER_FD is the position of `ipc` in the array `stdio`.
+    // The channel becomes descriptor STARTER_FD, which is the position of `ipc` in the array `stdio`.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   return new Promise((resolve, reject) => {

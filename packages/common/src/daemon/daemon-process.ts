@@ -1,7 +1,6 @@
-// Starts and stops rssrv and rsiod: in the foreground, or as a detached child that reports to the terminal from which it was started. A pid
-// file ensures that only one daemon runs per root directory. When a signal arrives, the corresponding hook of the program is called. The
-// program itself handles arguments, logs and the actual work. Invariant: the shell prompt returns only when the daemon is ready, or when it
-// has reported why it failed and has exited.
+// Starts and stops rssrv and rsiod, in the foreground or as a detached child. A pid file ensures that only one daemon runs per root
+// directory. Invariant: the shell prompt returns only after the daemon is ready, or after a failed daemon has reported the error and has
+// exited.
 
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -12,7 +11,7 @@ import { acquirePidFile } from './pid-file.ts';
 
 /** Lets a program's `main` control the process in which `main` runs. */
 export interface Daemon {
-  /** Pid of the previous owner of the pid file if that process has died since the last reboot without releasing the file; else null. */
+  /** Pid of the previous daemon if that daemon has died since the last reboot without releasing the pid file; else null. */
   readonly leftBy: number | null;
   /** Reports that the daemon is ready, so that the shell prompt returns. Further calls do nothing. */
   ready(): void;
@@ -31,13 +30,12 @@ export interface Daemon {
 }
 
 export interface DaemonOptions {
-  /** Name of the program for error messages. */
   readonly program: string;
   readonly foreground: boolean;
   readonly pidFile: string;
   /** Writes one line to the terminal from which the program was started. */
   readonly note: (sentence: string) => void;
-  /** Parent process that can restart the daemon (its keeper); null if the daemon has no keeper. */
+  /** Parent process that can restart the daemon; null if the daemon has no keeper. */
   readonly keeper?: DaemonKeeper | null;
   /**
    * Runs the daemon; the promise settles when the daemon has finished. If the promise rejects before `ready` is called, the error appears
@@ -47,7 +45,7 @@ export interface DaemonOptions {
 }
 
 export interface DaemonKeeper {
-  /** Position of this process among the children that the keeper has started, counted from 1; 0 if the keeper has not been started yet. */
+  /** Number of this process among the keeper's successive children, counted from 1; 0 if this process is not a child of the keeper. */
   readonly childNumber: number;
   /**
    * Returns the command that starts a keeper, which then runs `command` as its child. If `starterFd` is not null, the keeper passes this
@@ -57,16 +55,16 @@ export interface DaemonKeeper {
 }
 
 /**
- * Starts the daemon. `main` runs in this process in three cases: this process is the background child; this process is a child of the
- * keeper; the daemon runs in the foreground without a keeper. In all other cases, starts this program again with the same arguments, below
- * a keeper or in the background. Paths must be absolute, because the background child changes its working directory to `/`. Resolves when
- * `main` has finished or the background child is ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
+ * Starts the daemon. Runs `main` in the background child, in a child of the keeper, and in the foreground without a keeper. Otherwise,
+ * starts this program again with the same arguments, below a keeper or in the background. Paths must be absolute, because the background
+ * child changes its working directory to `/`. Resolves when `main` has finished or the background child is ready. Rejects with
+ * E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
  */
 export async function startDaemon(options: DaemonOptions, clock: Clock = systemClock): Promise<void> {
   const { program, note, foreground, keeper = null } = options;
   const starter = { warn: note, ready: () => {} };
   if (!foreground && process.env[BACKGROUND_VARIABLE] !== undefined && process.send !== undefined) return runAsChild(options);
-  // A child of the keeper runs `main` directly. If the child was restarted, it has no terminal to which it could report.
+  // A restarted child of the keeper has no terminal to which it could report.
   if ((keeper?.childNumber ?? 0) > 0 || (foreground && keeper === null)) return runHere(options, starter, new SignalHooks());
   const [node = '', script = ''] = process.argv;
   const command = [node, ...process.execArgv, script, ...process.argv.slice(2)];
@@ -74,10 +72,7 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
   return startInBackground({ program, note, command: keeper?.wrap(command, STARTER_FD, false) ?? command }, clock);
 }
 
-/**
- * Starts a keeper in the foreground and forwards signals to the keeper. When the keeper exits successfully, returns; when the keeper fails,
- * exits with an error.
- */
+/** Starts a keeper in the foreground and forwards signals to the keeper. If the keeper fails, this process exits with an error code. */
 async function runBelow(program: string, command: readonly string[]): Promise<void> {
   const [first = '', ...rest] = command;
   const child = spawn(first, rest, { stdio: 'inherit' });
@@ -117,8 +112,7 @@ async function runAsChild(options: DaemonOptions): Promise<void> {
   const hooks = new SignalHooks();
   const onUncaught = (thrown: unknown) => fail(thrown);
   const onStarterGone = () => hooks.stopFor('its starter went away');
-  // Report exceptions thrown outside `main` here, because such an exception terminates the process without reaching the `catch` block
-  // below.
+  // An exception outside `main` terminates the process without reaching the `catch` block below.
   process.on('uncaughtExceptionMonitor', onUncaught);
   process.on('disconnect', onStarterGone);
   const leave = () => {
@@ -149,7 +143,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   const isKept = life > 0;
   const pidFile = acquirePidFile(resolve(options.pidFile), options.program, isKept ? process.ppid : process.pid);
   const atExit = () => pidFile.release();
-  // If there is a keeper, the keeper owns the pid file, so the exit of this process must not release the file.
+  // If there is a keeper, the keeper owns the pid file, so the exit of its child must not release the file.
   if (!isKept) process.on('exit', atExit);
   let isReady = false;
   const daemon: Daemon = {
@@ -173,10 +167,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   }
 }
 
-/**
- * Calls the program's hooks when signals arrive. If a request to stop arrives before the stop hook is set, the request is stored until the
- * hook is set.
- */
+/** Calls the program's hooks when signals arrive. An early request to stop is stored until the stop hook is set. */
 class SignalHooks {
   private stopReason: string | undefined;
   private stop: ((reason: string) => void) | undefined;

@@ -1,5 +1,4 @@
-// Contains what rssrv and rsiod have in common while they run: where warnings are written, what is logged at start and stop, and the order
-// of the steps of starting and stopping. Processes and signals are handled in daemon-process.ts; the service does the actual work.
+// Common parts of rssrv and rsiod: warnings, the log lines at start and stop, and the order of the steps of starting and stopping.
 // Invariant: the daemon is ready only after the service has started, and the log is closed only after the service has stopped.
 
 import type { Daemon } from './daemon-process.ts';
@@ -7,14 +6,11 @@ import { toRsError } from '../lib/errors.ts';
 import type { DaemonLog } from '../log/log.ts';
 
 export interface Service {
-  /** Starts the service. If the service cannot start, the promise rejects, and no part of the service keeps running. */
+  /** Starts the service. If the service cannot start, rejects and leaves no part of the service running. */
   start(): Promise<void>;
-  /** Stops the service. The sentence `reason` is meant for the connected peers. */
+  /** Stops the service. The sentence `reason` is for the connected peers. */
   stop(reason: string): Promise<void>;
-  /**
-   * Returns a sentence that says why the service must not stop now, or null if the service may stop. A service without this method may
-   * always stop.
-   */
+  /** Returns a sentence that says why the service must not stop now, or null. A service without this method can be stopped at any time. */
   refusal?(): Promise<string | null>;
   /** Called on SIGHUP. Reopens the logs, rereads the configuration, and logs the result. */
   reload(): void;
@@ -28,10 +24,7 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
   };
 }
 
-/**
- * Runs `work`. If `work` throws an error, logs the error before rethrowing it, because a background or restarted daemon may have no
- * terminal.
- */
+/** Runs `work`. Logs an error before rethrowing the error, because a background or restarted daemon may have no terminal. */
 export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -43,17 +36,14 @@ export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Pro
   }
 }
 
-/**
- * If the previous daemon crashed, logs the crash. If the keeper was killed together with the daemon, only the next daemon can report the
- * crash.
- */
+/** Logs a crash of the previous daemon. If daemon and keeper were both killed, only the next daemon can report the crash. */
 export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon): void {
   if (leftBy !== null) log.warn(`The previous ${program} (pid ${leftBy}) was killed or crashed: the lines above, and dmesg, may say why`);
 }
 
 /**
- * Runs the service. When a request to stop arrives and the service does not refuse, stops the service and closes the log. The service's
- * method `stop` receives `farewell` as its reason. Rejects if `start` rejects.
+ * Runs the service until the service accepts a request to stop. Then stops the service with the reason `farewell` and closes the log.
+ * Rejects if `start` rejects.
  */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
   const stops = new Stops(daemon);
@@ -75,8 +65,7 @@ export async function runService(daemon: Daemon, log: DaemonLog, service: Servic
 }
 
 /**
- * Collects requests to stop, with their reasons. If several requests to stop arrive before `next` is called, `next` returns only the reason
- * of the last request.
+ * Collects requests to stop, with their reasons. If several requests arrive before a call of `next`, `next` returns only the last reason.
  */
 class Stops {
   private waiting: ((reason: string) => void) | null = null;

@@ -1,5 +1,5 @@
-// Limits for starting and stopping daemons. Units are in the names. A package that depends on this one asserts, in its own src/limits.ts,
-// how its bounds relate to the bounds in this file.
+// Limits for starting and stopping daemons. Units are in the names. Every dependent package asserts in its src/limits.ts how its bounds
+// relate to the bounds defined here.
 
 export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** Time between SIGTERM and SIGKILL for a daemon that did not become ready in time. */

@@ -1,5 +1,5 @@
-// Implements rsclogcat and rsslogcat, which print the logs of rsiod and rssrv. The code that reads a log is in log-reader.ts. Invariant: a
-// program that is following the log exits with code 0 on SIGINT.
+// Implements rsclogcat and rsslogcat, which print the logs of rsiod and rssrv. Invariant: a program that is following the log exits with
+// code 0 on SIGINT.
 
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
 import { systemClock } from '../lib/clock.ts';

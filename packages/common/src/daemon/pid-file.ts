@@ -1,9 +1,8 @@
 // Ensures that only one daemon runs per root directory. The pid file contains only the pid, so that `kill $(cat pid)` is safe. The lock
-// file next to the pid file contains the pid, the start time (in clock ticks, from /proc/PID/stat) and the boot id. The lock file therefore
-// identifies its owner even after a crash or reboot and even if the kernel has reused the pid. Invariant: at most one live process holds
-// the lock of a pid file. A process first writes a complete file and then creates the lock as a hard link to this file, so a lock is never
-// incomplete. Before a process replaces a stale lock, it creates a claim file for that lock, again as a hard link. The claim prevents two
-// starting processes from both replacing the lock.
+// file next to the pid file contains pid, start time (in clock ticks, from /proc/PID/stat) and boot id. These values identify the owner
+// even after a crash, a reboot or the reuse of the pid. Invariant: at most one live process holds the lock of a pid file. Each lock is
+// created as a hard link to a complete file, so a lock is never incomplete. Before a process replaces a stale lock, the process creates a
+// claim file for that lock, so that no other process replaces the lock too.
 
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,8 +11,8 @@ import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { bootId, startTicksOf } from './process-facts.ts';
 
 /**
- * Maximum number of attempts to take a lock. An attempt fails only if another process changes the lock at the same time. Claims can be
- * nested: to replace a claim that a crash left behind, a process must hold a claim for that claim.
+ * An attempt to take a lock fails only if another process changes the lock at the same time. Claims can be nested: replacing a stale claim
+ * requires a claim for that claim.
  */
 const ATTEMPTS_MAX = 16;
 const CLAIM_DEPTH_MAX = 4;
@@ -32,9 +31,9 @@ export interface PidFile {
 }
 
 /**
- * Takes the pid file `path` for the process `pid`, which is either this process or its parent. Such a parent lives longer than this
- * process. Creates the folder. A child may take `path` for its parent even if the parent already holds `path`. Throws E_ALREADY_RUNNING
- * with pid and file if another live process holds `path`, E_RIGHTS if this user may not write to the folder, or E_SYSTEM.
+ * Takes the pid file `path` for the process `pid`, which is this process or its parent. Creates the folder. A call for the parent succeeds
+ * even if the parent already holds `path`. Throws E_ALREADY_RUNNING with pid and file if another live process holds `path`, E_RIGHTS if
+ * this user may not write to the folder, or E_SYSTEM.
  */
 export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
   const own = describe(pid);
@@ -65,7 +64,7 @@ export function acquirePidFile(path: string, program: string, pid: number = proc
   return { leftBy: isLeft ? (before?.pid ?? null) : null, release: () => release(path, own) };
 }
 
-/** Returns the pid of the live process that holds `path`; null if there is no such process or if the lock cannot be read. */
+/** Returns the pid of the live process that holds `path`; null if no live process holds `path` or the lock is unreadable. */
 export function pidFileHolder(path: string): number | null {
   try {
     const owner = parse(readFileSync(lockOf(path), 'utf8'));
@@ -79,7 +78,7 @@ function lockOf(path: string): string {
   return `${path}.lock`;
 }
 
-/** Writes the pid file; the caller must hold the lock. Atomically replaces a pid file that a crash left behind. */
+/** The caller must hold the lock. Atomically replaces a pid file that a crash left behind. */
 function writeNumber(path: string, own: Owner): void {
   const finished = `${path}.${own.pid}`;
   try {
@@ -102,7 +101,7 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
       if (linkExclusively(finished, path)) return undefined;
       const found = readIfThere(path);
       if (found === undefined) continue;
-      // If `own` is the parent of this process, an earlier child may already have taken the path for the parent.
+      // An earlier child may already have taken `path` for its parent `own`.
       if (own.pid !== process.pid && found === serialize(own)) return undefined;
       const owner = parse(found);
       if (owner !== undefined && isAlive(owner)) return owner;
@@ -138,7 +137,7 @@ function release(path: string, own: Owner): void {
     rmSync(path, { force: true });
     rmSync(lock, { force: true });
   } catch (thrown) {
-    // An exiting process cannot report a system error. If a lock file remains, the next daemon that starts recognizes the file as stale.
+    // If a system error leaves a lock file behind, the next daemon recognizes the file as stale.
     if (errnoName(thrown) === undefined) throw thrown;
   }
 }
@@ -179,7 +178,7 @@ function isAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && isHidden(owner.pid);
 }
 
-/** Returns true if a process exists although /proc does not show it. With some mount options, /proc hides the processes of other users. */
+/** With some mount options, /proc hides the processes of other users. */
 function isHidden(pid: number): boolean {
   try {
     process.kill(pid, 0);

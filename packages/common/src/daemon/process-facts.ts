@@ -1,7 +1,6 @@
-// Reads what Linux reports about the current boot and about processes, mostly from /proc. Also sets the name that ps and pgrep show for
-// this process. The kernel reuses pids, so only the combination of pid, start time and boot id identifies a process permanently.
-// Invariants: a failure to set the name never stops a program; setting the name does not change the arguments of the process, because other
-// programs identify the process by its arguments.
+// Reads facts about the current boot and about processes, mostly from /proc. The kernel reuses pids, so only pid, start time and boot id
+// together identify a process. Also sets the name that ps and pgrep show for this process. Invariants: a failure to set the name never
+// stops a program; the arguments of the process stay unchanged, because other programs identify the process by its arguments.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { errnoName, RsError } from '../lib/errors.ts';
@@ -23,8 +22,7 @@ interface Stat {
 }
 
 /**
- * Returns the start time of the process with this pid, in clock ticks since boot; undefined if the process does not exist, is a zombie, or
- * is hidden from this user.
+ * Returns the start time of a process in clock ticks since boot; undefined if the process is gone, is a zombie or is hidden from this user.
  */
 export function startTicksOf(pid: number): string | undefined {
   return statOf(pid)?.startTicks;
@@ -40,8 +38,8 @@ export function isAsleep(pid: number): boolean {
 }
 
 /**
- * Returns the pids of all processes that have this name and belong to the process session led by `leader`. The leader itself may have
- * exited. Its pid still identifies the session, because the kernel does not reuse this pid while other processes of the session exist.
+ * Returns the pids of the processes with this name in the process session of `leader`. The leader may have exited: the kernel does not
+ * reuse the leader's pid while another process of the session exists.
  */
 export function processesOfSession(leader: number, name: string): number[] {
   const all = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
@@ -51,24 +49,23 @@ export function processesOfSession(leader: number, name: string): number[] {
   });
 }
 
-/** Returns how often threads of this process have gone to sleep in order to wait; 0 if the kernel does not count this. */
+/** Returns how often threads of this process have gone to sleep to wait; 0 if the kernel does not count sleeps. */
 export function ownSleeps(): number {
   return process.resourceUsage().voluntaryContextSwitches;
 }
 
 /**
  * Returns facts about a process, or undefined if the process does not exist, has exited or is hidden. Reads only /proc/PID/stat, because
- * reading that file does not block even if the process is stuck in the kernel.
+ * reading that file never blocks, even if the process is stuck in the kernel.
  */
 function statOf(pid: number): Stat | undefined {
   const text = readIfThere(`/proc/${pid}/stat`);
   if (text === undefined) return undefined;
-  // The process name is in parentheses and may itself contain parentheses. The third field of the file, the state, follows the name.
+  // The process name is in parentheses and may itself contain parentheses.
   const nameEnd = text.lastIndexOf(')');
   const fields = text.slice(nameEnd + 2).split(' ');
   const [state, session, threads, startTicks] = [fields[0] ?? '', Number(fields[3]), Number(fields[17]), fields[19] ?? ''];
-  // The kernel shows the state Z (zombie) even if only the first thread has exited. Other threads may still be running or may be stuck in a
-  // write.
+  // A process with the state Z (zombie) may still have other threads that run or are stuck in a write.
   const isOver = state === 'X' || (state === 'Z' && threads <= 1);
   return isOver ? undefined : { state, name: text.slice(text.indexOf('(') + 1, nameEnd), session, startTicks };
 }
@@ -77,8 +74,7 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (thrown) {
-    // Treat every system error like a missing file. Examples are ESRCH (the process exited between open and read) and EACCES (the process
-    // is hidden).
+    // Examples are ESRCH (the process exited between open and read) and EACCES (the process is hidden).
     if (errnoName(thrown) === undefined) throw thrown;
     return undefined;
   }

@@ -1,5 +1,5 @@
-// Creates a daemon's Unix sockets: checks the length of the path, removes a stale socket, and sets mode 0600. The protocols that use the
-// sockets are implemented in other files. Invariant: a socket is removed only if no process is listening on it.
+// Creates a daemon's Unix sockets: checks the length of the path, removes a stale socket, and sets mode 0600. Invariant: a socket is
+// removed only if no process is listening on it.
 
 import { lstatSync, mkdirSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
@@ -19,8 +19,8 @@ export function checkSocketPath(path: string): void {
 }
 
 /**
- * Listens on a socket at `path`; only the owner of the socket may open it. Creates the folder and removes a stale socket. Throws
- * E_SOCKET_PATH, E_RIGHTS, E_SYSTEM, or E_ALREADY_RUNNING if another process is already listening on the socket.
+ * Listens on a socket at `path`; only the owner can open the socket. Creates the folder and removes a stale socket. Throws E_SOCKET_PATH,
+ * E_RIGHTS, E_SYSTEM, or E_ALREADY_RUNNING if another process is already listening on the socket.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   checkSocketPath(path);
@@ -42,7 +42,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
 async function removeStale(path: string, found: Stats): Promise<void> {
   if (!found.isSocket()) throw new RsError('E_SYSTEM', `${path} exists and is not a socket: remove it`, { path });
   if (await somebodyListens(path)) throw alreadyRunning(path);
-  // While this process was checking the socket, another daemon may have started and created its own socket at the same path.
+  // Another daemon may have created its own socket at the same path during the check.
   const now = lstatSync(path, { throwIfNoEntry: false });
   if (now === undefined) return;
   if (now.ino !== found.ino || now.ctimeMs !== found.ctimeMs) throw alreadyRunning(path);

@@ -1,8 +1,7 @@
 // Replaces a configuration file either completely or not at all. The file belongs to a person, so the new file gets the owner and mode of
 // the old file. If the file is a symbolic link, the target of the link is replaced. The temporary file is also a lock: only the process
-// that created the temporary file may save the configuration file. Renaming the temporary file both publishes the new text and releases the
-// lock. The caller must check the text, and must check whether the old file has changed. Invariant: if an error occurs before the rename,
-// the old file stays unchanged and the temporary file is removed.
+// that created the temporary file may save the configuration file. The rename publishes the new text and releases the lock. The caller must
+// check the text. Invariant: if an error occurs before the rename, the old file stays unchanged and the temporary file is removed.
 
 import * as nodeFs from 'node:fs';
 import path from 'node:path';
@@ -11,7 +10,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { targetOf } from './symlink-target.ts';
 
-/** The functions of node:fs that this file uses. A test can replace these functions, for example to simulate a full disk. */
+/** A test can replace these functions of node:fs, for example to simulate a full disk. */
 export type FileSystem = Pick<
   typeof nodeFs,
   | 'closeSync'
@@ -72,7 +71,7 @@ export function replacePersonsFile(file: string, text: string, checkUnchanged: (
   }
 }
 
-/** Creates the temporary file, which must not exist yet. If a crash left an old temporary file behind, removes that file first. */
+/** Creates the temporary file exclusively. First removes an old temporary file that a crash has left behind. */
 function claim(temporary: string, file: string, { fs, clock }: ReplacementPorts): number {
   const flags = nodeFs.constants.O_WRONLY | nodeFs.constants.O_CREAT | nodeFs.constants.O_EXCL;
   try {

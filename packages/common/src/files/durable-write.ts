@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Makes changes to a directory durable, for example after a file has been created or renamed in it. Throws system errors. */
+/** Makes changes to a directory durable, such as a new or renamed file. Throws system errors. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -17,7 +17,7 @@ export async function syncDirectory(directory: string): Promise<void> {
 
 /**
  * Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors. After an error, the file has its old
- * content, unless the rename succeeded and only the sync of the directory failed.
+ * content, unless only the final sync of the directory failed.
  */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const directory = path.dirname(file);

@@ -1,7 +1,7 @@
-// Implements a small JSON state file with a version, and type guards for the values in such a file. The file is read once, at start. At
-// each change, the file is replaced durably; only one write is in progress at a time. The code that owns a state file defines its fields.
-// Invariants: once the promise for a change has resolved, the change is on disk; a file that cannot be interpreted is refused and is never
-// overwritten; content that the next start would refuse is never written.
+// Implements a small JSON state file with a version, and type guards for the values in such a file. The file is read once, at start. Each
+// change replaces the file durably; only one write is in progress at a time. Invariants: once the promise for a change has resolved, the
+// change is on disk; a file that cannot be interpreted is refused and is never overwritten; content that the next start would refuse is
+// never written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -12,8 +12,8 @@ export interface StateForm<T> {
   readonly version: number;
   readonly accepts: (content: unknown) => content is T;
   /**
-   * For each earlier version, a function that converts content of that version to the current form. The function returns null if the
-   * content does not have the form of that version.
+   * Functions that convert content of each earlier version to the current form. A function returns null if the content does not fit that
+   * version.
    */
   readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
   /** Says what the administrator can do if the file cannot be used; in messages, this text follows a colon. */
@@ -28,7 +28,7 @@ export class StateFile<T> {
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
-  /** The function `current` is called at the start of each write and returns the content to write. */
+  /** The function `current` returns the content to write; each write calls this function at its start. */
   constructor(path: string, form: StateForm<T>, current: () => T) {
     this.path = path;
     this.form = form;
@@ -55,8 +55,7 @@ export class StateFile<T> {
     const earlier = typeof version === 'number' ? this.form.earlier?.[version] : undefined;
     if (earlier !== undefined) {
       const converted = earlier(content);
-      // Check the converted content, because the next change writes this content to the file, and the next start must be able to load the
-      // file.
+      // Check the converted content: the next change writes this content, and the next start must be able to load the file.
       if (converted === null || !this.form.accepts(converted)) throw this.damaged('its content is not of the expected form');
       return converted;
     }
@@ -69,9 +68,9 @@ export class StateFile<T> {
   }
 
   /**
-   * Writes the current content. All calls that are made before the next write starts share that write. Throws E_SYSTEM with the file name
-   * if the write fails or if the next start could not load the content. After an error, the file has its old content, unless the rename
-   * succeeded and only the sync of the directory failed.
+   * Writes the current content. Calls before the next write starts share that write. Throws E_SYSTEM with the file name if the write fails
+   * or if the next start could not load the content. After an error, the file has its old content, unless only the final sync of the
+   * directory failed.
    */
   save(): Promise<void> {
     const write = async (): Promise<void> => {

@@ -1,6 +1,6 @@
-// Follows symbolic links to a configuration file and checks who owns the links and the target. The owner of a link or of the target can
-// control what the daemons do, and the daemons often run as root. The file itself is read in load-config.ts and written in
-// config-replacement.ts. Invariant: links are followed only if every link and the target belong to trusted users (see isRootOrUser).
+// Follows symbolic links to a configuration file and checks who owns the links and the target. The owner of a link or of the target
+// controls the daemons, which often run as root. Invariant: links are followed only if every link and the target belong to trusted users
+// (see isRootOrUser).
 
 import type { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
