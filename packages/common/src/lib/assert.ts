@@ -1,6 +1,5 @@
-// Assertions detect mistakes in our own code. A failed assertion terminates the process, which its supervisor then restarts. Input from a
-// peer or a person is never checked with an assertion: the code refuses wrong input with an RsError (errors.ts), and the process keeps
-// running.
+// Assertions detect mistakes in our own code. A failed assertion terminates the process, and the supervisor restarts the process.
+// Assertions never check input from a peer or a person: wrong input causes an RsError (errors.ts), and the process keeps running.
 
 export class AssertionError extends Error {}
 

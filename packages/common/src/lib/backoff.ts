@@ -1,5 +1,5 @@
 // Computes back-off times: the waiting time grows with each attempt, from a minimum to a maximum. Jitter prevents many clients from
-// retrying at the same moment. This class only computes times; it has no timer and no source of randomness. The caller does the waiting.
+// retrying at the same moment. This class only computes times; the caller waits.
 
 export class Backoff {
   private readonly minMs: number;
@@ -9,10 +9,7 @@ export class Backoff {
   private failures = 0;
   private intervalMs = 0;
 
-  /**
-   * `random` returns uniformly distributed numbers in [0, 1). The source of randomness is a parameter, so that a test can pass a seeded
-   * generator.
-   */
+  /** `random` returns uniformly distributed numbers in [0, 1). A test can pass a seeded generator. */
   constructor(minMs: number, maxMs: number, random: () => number, growth = 2) {
     this.minMs = minMs;
     this.maxMs = maxMs;
@@ -25,8 +22,8 @@ export class Backoff {
   }
 
   /**
-   * Returns the time in ms to wait before the next attempt: between 3/4 of the interval and the whole interval. The interval starts at
-   * minMs. Each later call multiplies the interval by `growth`, up to maxMs.
+   * Returns the waiting time in ms before the next attempt: 75 to 100 % of the interval. The interval starts at minMs; each later call
+   * multiplies the interval by `growth`, up to maxMs.
    */
   nextMs(growth = this.growth): number {
     this.intervalMs = this.failures === 0 ? this.minMs : Math.min(this.maxMs, this.intervalMs * growth);

@@ -1,6 +1,6 @@
 // The interface to time. All code that waits or measures time takes a Clock, so that tests and the simulator can control time. Use
-// monotonic time for intervals. Use wall-clock time only for times that are shown to people (for example in logs) or compared with times
-// from files or other processes.
+// monotonic time for intervals. Use wall-clock time only for times that people see, or for comparison with times from files or other
+// processes.
 
 export interface Timer {
   cancel(): void;
@@ -24,6 +24,6 @@ export const systemClock: Clock = {
     const timeout = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(timeout) };
   },
-  // Use nextTick, because `soon` is called often, and each call of queueMicrotask would allocate an async resource and a bound function.
+  // Use nextTick, because each call of queueMicrotask would allocate an async resource and a bound function.
   soon: (fire) => process.nextTick(fire),
 };

@@ -50,8 +50,8 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /**
- * An error for people. The field `message` says what happened and which object is affected; after a colon, it says what to do. The message
- * has no full stop at the end. The field `context` contains the same facts for programs.
+ * An error for people. The field `message` says what happened to which object and, after a colon, what to do. The message has no full stop
+ * at the end. The field `context` contains the same facts for programs.
  */
 export class RsError extends Error {
   readonly code: ErrorCode;
@@ -84,10 +84,7 @@ export function errnoName(thrown: unknown): string | undefined {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
-/**
- * For a system error (for example a full disk) whose remedy is the same in every operation, returns the remedy; for any other error,
- * returns null.
- */
+/** Returns the remedy for a system error, such as a full disk, whose remedy never depends on the operation; null for any other error. */
 export function errnoRemedy(errno: string | undefined): string | null {
   switch (errno) {
     case 'ENOSPC':

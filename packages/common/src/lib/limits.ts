@@ -1,5 +1,5 @@
-// Defines limits that both the configuration and the wire protocol use, and limits on the lengths of texts. Units are in the names. A
-// package that depends on this one asserts, in its own src/limits.ts, that its bounds agree with the bounds in this file.
+// Defines limits that both the configuration and the wire protocol use, and limits on the lengths of texts. Units are in the names. Every
+// dependent package asserts in its src/limits.ts that its bounds fit the bounds defined here.
 
 const MIB = 1024 * 1024;
 
@@ -13,10 +13,7 @@ export const NAME_MAX_BYTES = 63;
 
 export const UNIVERSE_MAX = 3;
 
-/**
- * Number of leading bits of an IPv6 address that identify the source of an unproven connection. Addresses that share these bits count as
- * one source, because a single host can use all of them.
- */
+/** IPv6 addresses that share this many leading bits count as one source, because a single host can use all of these addresses. */
 export const SOURCE_PREFIX_LENGTH_6 = 64;
 
 export const PORT_MAX = 65_535;

@@ -1,21 +1,16 @@
-// Computes subnets of IPv4 and IPv6 addresses. The functions are pure. The explorer uses these functions to find candidate paths.
-// Invariant: addresses of different families are never in the same subnet. This applies even to an IPv4 address that is written as IPv6
-// (::ffff:a.b.c.d).
+// Computes subnets of IPv4 and IPv6 addresses. The functions are pure. Invariant: addresses of different families are never in the same
+// subnet. An IPv4 address that is written as IPv6 (::ffff:a.b.c.d) counts as IPv6.
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
 import { assert } from './assert.ts';
 
-/**
- * Prefix length for addresses in 127/8. Tests run several simulated hosts on loopback addresses, and a prefix length of 24 puts these hosts
- * into several subnets.
- */
+/** Tests simulate several hosts on addresses in 127/8; the prefix length 24 puts these hosts into several subnets. */
 const LOOPBACK_PREFIX_LENGTH = 24;
 
 /**
- * Returns the prefix length to use for one of this machine's addresses. A length in the configuration file (`ADDRESS/LENGTH`) decides.
- * Otherwise, the length is 24 for an address in 127/8; for any other address, it is the length that the network interface reports. Returns
- * null if no length is known.
+ * Returns the prefix length of a local address; null if no length is known. A length in the configuration file (`ADDRESS/LENGTH`) decides.
+ * Otherwise, the length is 24 for an address in 127/8, and the network interface's length for any other address.
  */
 export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
   if (given !== null) return given;
@@ -45,24 +40,22 @@ export function networkOf(address: string, prefixLength: number): string {
   return `${groups.join(':').replace(/(^|:)0(:0)+$/, '::')}/${prefixLength}`;
 }
 
-/** Returns a text that is the same for all spellings of an address and can be used as a key. */
+/** Returns a key that is the same for all spellings of an address. */
 export function addressKey(address: string): string {
   // IPv4 addresses have only one spelling.
   return isIPv4(address) ? address : Buffer.from(addressBytes(address)).toString('hex');
 }
 
 /**
- * Returns the key under which the connections of an unproven peer are counted: the peer's IPv4 address, or the /64 network of the peer's
- * IPv6 address. An IPv6 address may have a zone.
+ * Returns the key for counting a peer's unproven connections: the IPv4 address, or the /64 network of the IPv6 address. An IPv6 address may
+ * have a zone.
  */
 export function sourceKey(address: string): string {
   const [plain = ''] = address.split('%');
   return isIPv6(plain) ? networkOf(plain, SOURCE_PREFIX_LENGTH_6) : plain;
 }
 
-/**
- * Returns true if the address can belong to a single host, that is, if it is not an unspecified, multicast, reserved or broadcast address.
- */
+/** Returns true unless the address is an unspecified, multicast, reserved or broadcast address. */
 export function isSingleHost(address: string): boolean {
   const bytes = addressBytes(address);
   const first = bytes[0] ?? 0;
@@ -75,7 +68,7 @@ export function isLoopback4(address: string): boolean {
   return isIPv4(address) && address.startsWith('127.');
 }
 
-/** Returns the 4 or 16 bytes of an address without a zone. The caller must check beforehand that the address is valid. */
+/** Returns the 4 or 16 bytes of a valid address that has no zone. */
 function addressBytes(address: string): readonly number[] {
   if (isIPv4(address)) return address.split('.').map(Number);
   const [head = '', tail] = address.split('::');

@@ -1,7 +1,6 @@
 // Parses and prints sizes, durations, names and addresses as people write them. Sizes are converted to bytes, and durations to
 // milliseconds. The functions are pure. The parsers check only the form of a text; the callers check the range of the value. If the text is
-// wrong, a parser throws E_USAGE. The field `context.allowed` of this error says what is allowed, so that callers can use this text in
-// their own messages. Invariant: parse(print(value)) === value.
+// wrong, a parser throws E_USAGE, and `context.allowed` says what is allowed. Invariant: parse(print(value)) === value.
 
 import { isIP } from 'node:net';
 import { NAME_MAX_BYTES, PORT_MAX } from './limits.ts';
@@ -35,16 +34,13 @@ export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IP
 export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;
 export const ENDPOINT_ALLOWED = `ADDRESS or ADDRESS:PORT (IPv4, or IPv6 in brackets if a port follows; port 1 to ${PORT_MAX})`;
 
-/** Throws E_USAGE. The parameter `text` is the wrong text; null if the text is a secret that the message must not show. */
+/** Throws E_USAGE. The parameter `text` is null if the wrong text is a secret. */
 export function refuse(what: string, text: string | null, allowed: string): never {
   const shown = text === null ? '' : ` ${quoteText(text)}`;
   throw new RsError('E_USAGE', `Wrong ${what}${shown}: allowed is ${allowed}`, { allowed });
 }
 
-/**
- * Prepares text from a peer, a file or a person for use in a message: cuts the text to QUOTED_MAX_CHARS, adds quotes and escapes control
- * characters.
- */
+/** Prepares untrusted text for a message: cuts the text to QUOTED_MAX_CHARS, adds quotes and escapes control characters. */
 export function quoteText(text: string): string {
   // JSON.stringify does not escape C1 controls or the marks that change the direction of text.
   return escapeControls(JSON.stringify(text.length > QUOTED_MAX_CHARS ? `${text.slice(0, QUOTED_MAX_CHARS)}...` : text));
@@ -95,7 +91,7 @@ export function isName(text: string): boolean {
   return NAME.test(text) && text !== '.' && text !== '..';
 }
 
-/** Returns the name if it is valid, else throws E_USAGE. In the error message, `what` says what kind of name was expected. */
+/** Returns the name if it is valid, else throws E_USAGE. The parameter `what` names the expected kind of name in the error message. */
 export function parseName(text: string, what = 'name'): string {
   return isName(text) ? text : refuse(what, text, NAME_ALLOWED);
 }
@@ -110,7 +106,6 @@ export function parseAddress(text: string): string {
 
 export interface PrefixedAddress {
   readonly address: string;
-  /** Prefix length in the text; null if the text has no prefix length. */
   readonly prefixLength: number | null;
 }
 
@@ -128,7 +123,6 @@ export function parsePrefixedAddress(text: string): PrefixedAddress {
 
 export interface Endpoint {
   readonly address: string;
-  /** Port in the text; null if the text has no port. */
   readonly port: number | null;
 }
 

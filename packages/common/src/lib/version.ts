@@ -1,5 +1,5 @@
 // Provides the version number that all programs show. Every package has the same version as the workspace. The version is read from
-// package.json at each call, so that the code contains no second copy of the number.
+// package.json, so that the code contains no copy of the number.
 
 import { readFileSync } from 'node:fs';
 

@@ -1,7 +1,7 @@
 // Appends whole lines to a file. The caller never waits and never gets an error. Only one asynchronous write is in progress at a time, and
-// lines that arrive during a write form the next batch. The caller (log.ts) composes the lines and reports failures. Invariants: each write
-// consists of whole lines and uses O_APPEND, so that several processes can share the file; waiting lines never use more memory than
-// LOG_BUFFER_MAX_BYTES; a failure may cause the loss of lines, but never terminates the process.
+// lines that arrive during a write form the next batch. Invariants: each write consists of whole lines and uses O_APPEND, so that several
+// processes can share the file; waiting lines never use more memory than LOG_BUFFER_MAX_BYTES; a failure may lose lines, but never
+// terminates the process.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,7 +10,7 @@ import { LOG_BUFFER_MAX_BYTES } from './limits.ts';
 const LOG_MODE = 0o640;
 
 export interface AppendFileEvents {
-  /** Called each time an attempt to open or write the file fails. */
+  /** Called after each failed attempt to open or write the file. */
   failed(error: Error): void;
   /** Called when a write succeeds after lines have been dropped; `lines` is the number of dropped lines. */
   recovered(lines: number): void;
@@ -33,7 +33,7 @@ export class AppendFile {
     this.descriptor = this.open();
   }
 
-  /** Appends `line`, which must include its line end. */
+  /** Appends `line`, which must end with a newline. */
   write(line: string): void {
     const bytes = Buffer.byteLength(line);
     if (this.descriptor === null || this.pendingBytes + bytes > LOG_BUFFER_MAX_BYTES) {
@@ -63,7 +63,7 @@ export class AppendFile {
     this.descriptor = fresh;
   }
 
-  /** Writes all waiting lines before returning, so that none is lost when the process exits. */
+  /** Writes all waiting lines before returning, so that no line is lost when the process exits. */
   flushSync(): void {
     if (this.descriptor === null) return;
     const bytes = this.takePending();
@@ -71,7 +71,7 @@ export class AppendFile {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
       fsyncSync(this.descriptor);
     } catch (error) {
-      // If no line was waiting, ignore the error, because no line is lost. This occurs on pipes and terminals, where fsync always fails.
+      // Without waiting lines, no line is lost; on pipes and terminals, fsync always fails.
       if (bytes.length > 0) this.events.failed(error as Error);
     }
   }

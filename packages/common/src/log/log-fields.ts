@@ -18,8 +18,7 @@ const SECRETS: ReadonlySet<string> = new Set([
   'proof',
 ]);
 /**
- * Names of the fields that the log itself adds to each record. If a caller's field has one of these names, `_` is appended to the field's
- * name.
+ * Names of the fields that the log itself adds to each record. If a caller's field has one of these names, the log appends `_` to the name.
  */
 const RESERVED: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'node']);
 

@@ -1,6 +1,6 @@
 // Formats a log record (one line of JSON) for people. Also defines the format of the times that logs and commands show. Invariant: the
-// result is one line without control characters, whatever bytes the input contains. A line that is not a valid record is printed unchanged,
-// except that its control characters are escaped. A formatted record looks like this:
+// result is one line without control characters, whatever bytes the input contains. In a line that is not a valid record, only control
+// characters are replaced. A formatted record looks like this:
 //
 //   big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (6-if0-tx0): started transmit for rep 192.168.45.10/5000
 
@@ -27,7 +27,6 @@ export function formatTime(wallMs: number): string {
 /** Formats a time in this machine's time zone, for example `2010_09_14-17:02:32 (+02:00)`. */
 export function formatLocalTime(wallMs: number): string {
   const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
-  // Limit the shifted time to the range of a valid Date.
   const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
   const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
     String(part).padStart(2, '0'),
@@ -35,7 +34,7 @@ export function formatLocalTime(wallMs: number): string {
   return formatTime(shiftedMs).replace('GMT', `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`);
 }
 
-/** Returns one record as a formatted line without a line end. The function `timeText` formats the record's time. */
+/** Returns one record as a formatted line without a line end. */
 export function formatLogLine(line: string, timeText: (wallMs: number) => string = formatTime): string {
   const record = parseRecord(line);
   if (record === undefined) return escapeControls(line);

@@ -1,6 +1,6 @@
-// Prints a daemon's log for people: its last lines and, on request, new lines as they arrive. The reader continues to follow the log after
-// the file has been truncated or rotated (replaced by a new file with the same name). The lines are formatted in log-line.ts. Invariants:
-// the reader uses a limited amount of memory, however long a line is; each complete line is printed once, in order.
+// Prints a daemon's log for people: its last lines and, on request, new lines as they arrive. The reader keeps following the log after the
+// file has been truncated or rotated. Invariants: the reader uses a limited amount of memory, however long a line is; each complete line is
+// printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
@@ -12,12 +12,12 @@ const LINE_END = 0x0a;
 
 export interface LogReaderOptions {
   readonly file: string;
-  /** Name of the daemon that writes the log, for use in error messages. */
+  /** Name of the daemon, for error messages. */
   readonly daemon: string;
   /** Number of lines to print from the end of the existing log; null to print all lines. */
   readonly lines: number | null;
   readonly follow: boolean;
-  /** True to show times in this machine's time zone. By default, times are in GMT. */
+  /** True for times in the local time zone; by default, times are in GMT. */
   readonly isLocal?: boolean;
   readonly clock: Clock;
   /** Called with formatted lines, including their line ends. */
@@ -39,8 +39,8 @@ export class LogReader {
   }
 
   /**
-   * Prints the log. Returns when the end of the file has been reached; if the reader follows the log, returns only after a call of stop().
-   * Throws E_NO_LOG, E_RIGHTS, E_SYSTEM.
+   * Prints the log. Returns at the end of the file or, if the reader follows the log, after a call of stop(). Throws E_NO_LOG, E_RIGHTS,
+   * E_SYSTEM.
    */
   async run(): Promise<void> {
     let handle = await this.open();
@@ -92,8 +92,7 @@ export class LogReader {
     await this.readToEnd(handle);
     const named = await stat(this.options.file).catch(() => null);
     const moved = named !== null && (named.ino !== own.ino || named.dev !== own.dev);
-    // After a rotation, the daemon writes to the old file until it receives SIGHUP and reopens the log. Therefore, read the old file for
-    // one more interval.
+    // After a rotation, read the old file for one more interval, because the daemon writes to the old file until SIGHUP.
     if (!moved || !this.wasRotated) {
       this.wasRotated = moved;
       return handle;
@@ -131,7 +130,7 @@ export class LogReader {
   }
 }
 
-/** Splits bytes into lines. If a line is longer than LOG_LINE_MAX_BYTES, keeps only its beginning. */
+/** Splits bytes into lines. Keeps only the beginning of a line that is longer than LOG_LINE_MAX_BYTES. */
 class LineCutter {
   private held: Buffer[] = [];
   private heldBytes = 0;
@@ -178,7 +177,7 @@ async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffe
     const start = Math.max(0, end - buffer.length);
     const { bytesRead } = await handle.read(buffer, 0, end - start, start);
     for (let at = bytesRead - 1; at >= 0; at--) {
-      // Skip a line end at the very end of the file, because no line begins after it.
+      // No line begins after a line end at the very end of the file.
       if (buffer[at] !== LINE_END || start + at === size - 1) continue;
       seen++;
       if (seen === lines) return start + at + 1;

@@ -1,7 +1,6 @@
-// Writes a daemon's log. JSON records (pino) are appended to a file. If the daemon runs in the foreground, the records are also formatted
-// and written to stderr. Other code uses only the Log interface. Secret keys are removed in log-fields.ts; the log is read and formatted in
-// log-reader.ts and log-line.ts. Invariants: a program never stops because its log cannot be written; individual I/O requests are not
-// logged.
+// Writes a daemon's log. JSON records (pino) are appended to a file. In the foreground, the records are also formatted and written to
+// stderr. Secret keys are removed in log-fields.ts. Invariants: a program never stops because its log cannot be written; individual I/O
+// requests are not logged.
 
 import { type Logger, pino } from 'pino';
 import { AppendFile } from './append-file.ts';
@@ -28,7 +27,7 @@ export interface Log {
 
 export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
-  /** Reopens the file; called on SIGHUP, which arrives after a log rotation. */
+  /** Reopens the file; called on SIGHUP, after a log rotation. */
   reopen(): void;
   /** Writes all waiting lines before returning; also called when the process exits. */
   flushSync(): void;
@@ -133,8 +132,7 @@ class PinoLog implements Log {
     return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...(node === undefined ? {} : { node }) }, { level: 'debug' }));
   }
 
-  // Check the level of the root logger even if this is a child log. The reason is that pino copies the level to a child only once, when it
-  // creates the child.
+  // Check the level of the root logger, because pino copies the level to a child only when creating the child.
   private emit(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (!this.root.isLevelEnabled(level)) return;
     if (fields === undefined) this.logger[level]({}, message);
@@ -142,7 +140,7 @@ class PinoLog implements Log {
   }
 }
 
-/** Writes a line to stderr. A daemon in the foreground normally uses this function as `copy`. */
+/** Writes a line to stderr. A daemon in the foreground uses this function as `copy`. */
 export function copyToStderr(line: string): void {
   process.stderr.write(`${line}\n`);
 }

@@ -1,7 +1,7 @@
-// Limits the number of log lines that peers can cause at will, so that peers cannot fill a disk. Within an interval, at most `maxLines`
-// lines of a kind are logged, and further lines are only counted. At level debug, all lines are logged. The caller gives each line the name
-// of a kind, which stands for one event on one object. Invariants: the number of omitted lines is always reported, at the latest by
-// `close`; memory is limited; a timer runs only if lines have been omitted.
+// Limits the log lines that peers can cause, so that peers cannot fill a disk. Within an interval, at most `maxLines` lines of a kind are
+// logged, and further lines are only counted. At level debug, all lines are logged. The caller names the kind of each line; a kind is one
+// event on one object. Invariants: the number of omitted lines is always reported, at the latest by `close`; memory is limited; a timer
+// runs only if lines have been omitted.
 
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
@@ -24,7 +24,7 @@ export class RateLimitedLog {
   private readonly kinds = new Map<string, Kind>();
   private timer: Timer | null = null;
 
-  /** The numbers of omitted lines are written to `log`. At most `maxLines` lines of one kind are logged within RATE_LIMITED_LOG_MS. */
+  /** The numbers of omitted lines are written to `log`. */
   constructor(clock: Clock, log: Pick<Log, 'isDebug' | 'warn'>, maxLines = RATE_LIMITED_LINES_MAX) {
     this.clock = clock;
     this.log = log;
@@ -32,8 +32,8 @@ export class RateLimitedLog {
   }
 
   /**
-   * Calls `write` to log a line, or only counts the line if the limit for its kind has been reached. The sentence that reports how many
-   * lines were omitted begins with `name`.
+   * Calls `write` to log a line; beyond the limit for the kind `name`, only counts the line. The report of omitted lines begins with
+   * `name`.
    */
   note(name: string, write: () => void): void {
     const kind = this.kindOf(name);

@@ -1,6 +1,6 @@
 // Keeps a pool of reusable buffers, because allocating a buffer costs more time than copying data. The size classes are the powers of two
-// from 4 KiB to the largest body. Invariant: each buffer has one owner. The owner returns the buffer to the pool exactly once, when it no
-// longer reads or writes the buffer.
+// from 4 KiB to the largest body. Invariant: each buffer has one owner. The owner returns the buffer to the pool exactly once, after the
+// last read or write.
 
 import { BODY_MAX_BYTES } from '../lib/limits.ts';
 
@@ -12,13 +12,15 @@ export class BufferPool {
   private readonly keepBytes: number;
   private keptBytes = 0;
 
-  /** The parameter `keepBytes` is the maximum total size of idle buffers; further buffers are left to the garbage collector. */
+  /** `keepBytes` is the maximum total size of idle buffers; further buffers are left to the garbage collector. */
   constructor(keepBytes: number) {
     this.keepBytes = keepBytes;
     for (let shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) this.free.push([]);
   }
 
-  /** Returns a buffer of the smallest size class that is large enough, or a buffer of exactly `lengthBytes` if no class is large enough. */
+  /**
+   * Returns a buffer of the smallest size class that is large enough. If no class is large enough, the buffer has exactly `lengthBytes`.
+   */
   take(lengthBytes: number): Buffer {
     const index = classOf(lengthBytes);
     const list = this.free[index];

@@ -1,5 +1,5 @@
-// Does the same work for many items, a limited number of them at a time. For example, it would be slow to handle a thousand volumes one
-// after the other, but handling them all at once could start a thousand programs. Invariant: the results are in the order of the items.
+// Does the same work for many items, a limited number at a time. Handling a thousand volumes one by one would be slow; handling all of them
+// at once could start a thousand programs. Invariant: the results are in the order of the items.
 
 /** Throws the first error that `work` throws. After an error, work in progress continues, but no further work starts. */
 export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, work: (thing: T) => Promise<R>): Promise<R[]> {

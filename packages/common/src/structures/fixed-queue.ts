@@ -1,5 +1,5 @@
-// Implements a first-in-first-out queue in a ring buffer of fixed capacity. Adding and removing items allocates no memory. Before calling
-// `push`, the caller must check that the queue is not full. Invariant: the queue keeps no reference to a removed item.
+// Implements a first-in-first-out queue in a ring buffer of fixed capacity. Adding and removing items allocates no memory. Invariant: the
+// queue keeps no reference to a removed item.
 
 import { assert } from '../lib/assert.ts';
 
@@ -22,7 +22,7 @@ export class FixedQueue<T> {
     return this.count === this.capacity;
   }
 
-  /** Adds an item. The caller must check beforehand that the queue is not full. */
+  /** Adds an item to a queue that is not full. */
   push(item: T): void {
     assert(this.count < this.capacity, `Queue of ${this.capacity} overflows`);
     this.ring[(this.head + this.count) % this.capacity] = item;

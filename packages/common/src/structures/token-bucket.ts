@@ -1,6 +1,6 @@
 // Implements a token bucket. A full bucket has `atOnce` tokens. Until the bucket is full, one token is added in each interval of `eachMs`
-// milliseconds. The only state is the time at which the bucket will be full again. The class does not read a clock; the callers pass the
-// current time, which must never go backwards. The caller decides what a token permits and what happens when no token is left.
+// milliseconds. The only state is the time at which the bucket will be full again. Callers pass the current time, which must never go
+// backwards.
 
 export interface BucketSize {
   /** Number of tokens in a full bucket. */
@@ -10,10 +10,7 @@ export interface BucketSize {
 }
 
 export class TokenBucket {
-  /**
-   * Time at which the bucket will be full. If this time is more than `atOnce * eachMs` in the future, more tokens have been taken than the
-   * bucket had.
-   */
+  /** Time at which the bucket will be full. If this time is more than `atOnce * eachMs` in the future, the number of tokens is negative. */
   fullAtMs: number;
   private readonly size: BucketSize;
 
@@ -23,7 +20,7 @@ export class TokenBucket {
     this.fullAtMs = fullAtMs;
   }
 
-  /** Number of tokens in the bucket, possibly fractional; negative if more tokens have been taken than the bucket had. */
+  /** Possibly fractional; negative if more tokens have been taken than the bucket had. */
   tokens(nowMs: number): number {
     const { atOnce, eachMs } = this.size;
     return atOnce - Math.max(0, this.fullAtMs - nowMs) / eachMs;
@@ -35,7 +32,7 @@ export class TokenBucket {
     return tokens < 1 ? 0 : tokens / this.size.atOnce;
   }
 
-  /** Time in ms until a token is available; 0 if a token is available now. */
+  /** Time in ms until a token is available. */
   waitMs(nowMs: number): number {
     const { atOnce, eachMs } = this.size;
     return Math.max(0, this.fullAtMs - (atOnce - 1) * eachMs - nowMs);

@@ -1,12 +1,12 @@
-// Reads the project's documents for tests that compare the documents with the code. Supports only three elements of Markdown: headings,
-// tables and code blocks.
+// Reads the project's documents for tests that compare the documents with the code. Supports only headings, tables and code blocks of
+// Markdown.
 
 import { readFileSync } from 'node:fs';
 
 const DOCS = new URL('../../../../docs/', import.meta.url);
 const ROOT = new URL('../../../../', import.meta.url);
 
-/** Returns the text of the page whose path below docs/ is `name`. */
+/** Returns the text of a document; `name` is the path below docs/. */
 export function readDocument(name: string): string {
   return readFileSync(new URL(name, DOCS), 'utf8');
 }

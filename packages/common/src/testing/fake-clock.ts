@@ -1,6 +1,6 @@
 // Implements a clock whose time changes only when the test advances the clock. Timers fire in the order of their due times; timers due at
-// the same time fire in the order of creation. Invariant: while a timer fires, the clock shows the timer's due time. If a firing timer
-// starts another timer that falls due within the same advance of the clock, the new timer fires as well.
+// the same time fire in the order of creation. Invariant: while a timer fires, the clock shows the timer's due time. A new timer that falls
+// due during the current advance of the clock fires too.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 

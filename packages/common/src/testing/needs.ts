@@ -1,5 +1,5 @@
 // Checks whether the external programs that a test needs are installed. If a program is missing, the test is skipped with a message that
-// names the package to install. Invariant: no test fails or waits because a program is missing.
+// names the package to install.
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';

@@ -1,7 +1,6 @@
 // Records the state that test files in one process share: working directory, user and groups, umask, environment, listeners, and the
-// properties of Node's globals. A picture taken before a test file is compared with a picture taken after the file, to find the changes
-// that the file left behind. The changes are reported by unit-setup.ts, which also resets modules. A picture does not include state inside
-// libraries.
+// properties of Node's globals. Comparing pictures from before and after a test file shows the changes that the file has left behind. A
+// picture does not include state inside libraries.
 
 import childProcess from 'node:child_process';
 import crypto from 'node:crypto';
@@ -12,11 +11,10 @@ import net from 'node:net';
 import os from 'node:os';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
-// Load worker_threads before the first picture, because loading it replaces process.chdir. Otherwise the replacement would look like a
-// change made by a test.
+// Load worker_threads before the first picture, because loading this module replaces process.chdir.
 import 'node:worker_threads';
 
-/** Objects to which a test might add properties. All later test files in the process would see such properties. */
+/** Objects to which a test might add properties. All later test files would see such properties. */
 const OBJECTS: Readonly<Record<string, object>> = {
   globalThis,
   process,
@@ -50,10 +48,7 @@ const OBJECTS: Readonly<Record<string, object>> = {
   'timers/promises': timersPromises,
 };
 
-/**
- * Returns the state that all code in this process shares. For each name, the map contains the value of the property, or the getter if the
- * property has a getter.
- */
+/** Returns the state that all code in this process shares. The map contains the value or the getter of each property. */
 export function picture(): Map<string, unknown> {
   const seen = new Map<string, unknown>();
   for (const [name, object] of Object.entries(OBJECTS)) {
@@ -67,10 +62,7 @@ export function picture(): Map<string, unknown> {
   return seen.set('folder', process.cwd()).set('mask', process.umask()).set('rights', String(rights));
 }
 
-/**
- * Returns true if the values are equal. Also returns true if `before` is a getter that returns `after`. The reason is that Node, when it
- * loads a library lazily, replaces the getter by its value.
- */
+/** Values are also the same if `before` is a getter that returns `after`, because Node replaces some getters by their values. */
 function isSame(before: unknown, after: unknown): boolean {
   return (
     Object.is(before, after) ||

@@ -1,6 +1,6 @@
 // Bundles a program's sources into one file, once per test file, for tests that start the program. Without a bundle, each start transforms
-// every module and takes four times the CPU time. Invariants: the bundle is made from the current sources; it is at the same depth below
-// package.json as the source; it is removed when the tests of the calling file have finished.
+// every module and takes four times the CPU time. Invariants: the bundle is made from the current sources; the bundle and the source have
+// the same depth below package.json; the bundle is removed after the tests of the calling file.
 
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,12 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll } from 'vitest';
 
-/** Defines `require`, because bundled CommonJS libraries need this function, and ES modules do not have it. */
+/** Bundled CommonJS libraries need the function `require`, which ES modules do not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
 /**
- * Bundles `source`, a module in the src folder of a package. The bundle does not include `libraries`. Returns a function that tests can
- * call to get the file name of the bundle.
+ * Bundles `source`, a module in the src folder of a package, without `libraries`. Returns a function that returns the bundle's file name.
  */
 export function useProgram(source: URL, libraries: readonly string[] = []): () => string {
   const name = fileURLToPath(source);

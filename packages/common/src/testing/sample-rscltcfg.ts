@@ -1,6 +1,5 @@
-// Provides client configuration files for tests. The sample is identical, byte for byte, to the file in the manual. Edits, commands, join
-// and crsio must all be able to produce the sample from an empty file, and the reader must accept the sample. A configuration that only one
-// test uses belongs in that test.
+// Provides client configuration files for tests. The sample is identical, byte for byte, to the file in the manual. The reader must accept
+// the sample. Edits, commands, join and crsio must be able to produce the sample from an empty file.
 
 interface SampleOptions {
   /** Addresses of the client's two interfaces. */

@@ -1,5 +1,5 @@
 // Generates random numbers from a seed. Every random choice in a test uses this class, so that failures can be reproduced. The test chooses
-// and prints the seed. The numbers are predictable, so they must not be used for secrets.
+// and prints the seed. The predictable numbers must not be used for secrets.
 
 export class SeededRandom {
   private state: number;
@@ -30,7 +30,7 @@ export class SeededRandom {
     return list[this.int(0, list.length - 1)]!;
   }
 
-  /** Returns random bytes. In tests, this function replaces the source of unpredictable bytes that a handshake normally uses. */
+  /** Returns random bytes. In tests, replaces the unpredictable bytes of a handshake. */
   readonly bytes = (lengthBytes: number): Buffer => {
     const bytes = Buffer.alloc(lengthBytes);
     for (let at = 0; at < lengthBytes; at++) bytes[at] = this.int(0, 255);

@@ -1,6 +1,5 @@
 // A clock for simulating a process that stops for a while, for example after SIGSTOP or during a long garbage collection. During the stall,
-// time passes but no timer fires. When the process continues, the timers that fell due during the stall fire in order. The underlying clock
-// `below` provides the time.
+// time passes but no timer fires. After the stall, the timers that fell due during the stall fire in order.
 
 import type { Clock, Timer } from '../lib/clock.ts';
 
