@@ -1,6 +1,6 @@
-// Reads and saves the client's configuration file for rsconfig and crsio. A fingerprint shows whether another program has changed the file
-// since it was read. Invariant: an edit that adds a problem to the file is never saved. A file with existing problems can be saved, so that
-// an administrator can repair the file step by step.
+// Reads and saves the client's configuration file for rsconfig and crsio. A fingerprint of the text reveals changes by other programs.
+// Invariant: an edit that adds a problem to the file is never saved. A file with existing problems can be saved, so that an administrator
+// can repair the file step by step.
 
 import { createHash } from 'node:crypto';
 import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
@@ -17,7 +17,7 @@ export interface FileFingerprint {
 
 export interface ConfigSource {
   readonly document: IniDocument;
-  /** Null if the file does not exist; the document is then empty. */
+  /** If the file does not exist, the fingerprint is null and the document is empty. */
   readonly fingerprint: FileFingerprint | null;
   /** Warnings about the permissions of the file. */
   readonly warnings: readonly ConfigWarning[];
@@ -77,8 +77,8 @@ export interface EditFindings {
 }
 
 /**
- * Divides the problems of `after` into new problems and problems that `before` already had. Line numbers in the result refer to `after`.
- * `file` is used only in messages.
+ * Divides the problems of the document `after` into new ones and ones that the document `before` already had. Line numbers in the result
+ * refer to `after`. `file` is used only in messages.
  */
 export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
   const { problems, warnings } = examineRscltConfig(printIni(after), file);

@@ -9,7 +9,6 @@ export interface EffectiveVolume {
   /** True if rsiod attaches the volume automatically. */
   readonly attach: boolean;
   readonly device: DeviceChoice;
-  /** Maximum size of the volume's replay log. */
   readonly logSizeBytes: number;
   readonly readonly: boolean;
   /** Path of the volume's block device; null for the default path below the device folder. */

@@ -38,10 +38,7 @@ export function readConfigFile(path: string): ConfigText {
   return { text, warnings };
 }
 
-/**
- * Returns a warning if the permissions are unsafe, else null. A user who can change the file controls the daemon, which often runs as root.
- * A user who can read the keys can impersonate a client.
- */
+/** A user who can change the file controls the daemon, which often runs as root. A user who can read the keys can impersonate a client. */
 function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
   const mode = (bits & 0o777).toString(8).padStart(4, '0');
   const remedy = `${path} (mode ${mode}): run chmod 600 ${path}`;

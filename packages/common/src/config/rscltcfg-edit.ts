@@ -36,8 +36,8 @@ export function newRscltcfg(): IniDocument {
 }
 
 /**
- * Adds an interface below the last interface. If there is none, adds the interface below [defaults] or, without [defaults], above all
- * sections.
+ * Adds an interface below the last interface. If the file has no interface, adds the new interface below [defaults] or, without [defaults],
+ * above all sections.
  */
 export function addInterface(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   const { sections } = document;
@@ -53,7 +53,7 @@ export function addNamespace(document: IniDocument, name: string, keys: KeyValue
   return addSection(document, { type: 'namespace', name }, keys, undefined);
 }
 
-/** Adds a server below the namespace's last server; without servers, directly below the [namespace] section. */
+/** Adds a server below the namespace's last server, or directly below a [namespace] section without servers. */
 export function addServer(document: IniDocument, namespace: string, name: string, keys: KeyValues): IniDocument {
   const home = indexOf(document, { type: 'namespace', name: namespace });
   const last = belongings(document, home).findLast((index) => document.sections[index]?.type === 'server');
@@ -186,7 +186,7 @@ function checkValue(key: string, { type }: KeyEntry<unknown>, value: string): vo
   }
 }
 
-/** Unknown keys come last; keyEntry refuses them later. */
+/** Unknown keys come last; the function keyEntry refuses unknown keys later. */
 function inSchemaOrder<V>(place: SectionRef, values: Readonly<Record<string, V>>): (readonly [string, V])[] {
   const order = Object.keys(keysOf(place));
   const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);

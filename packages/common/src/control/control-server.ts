@@ -125,7 +125,7 @@ class ControlConnection {
   }
 }
 
-/** Executes the request in `line` and returns the answer line. Never rejects. */
+/** Never rejects. */
 async function handleLine(handlers: Partial<ControlHandlers>, line: string, log: Log): Promise<string> {
   let id: RequestId = null;
   try {

@@ -214,7 +214,7 @@ const LEFT_OUT = object(
   'A pair of endpoints that is not a path, with the reason',
 );
 
-/** Clients of any version receive this result, so no field may ever be removed or change its meaning. */
+/** Clients of any version receive the result of the method `daemon`, so no field may ever be removed or change its meaning. */
 const DAEMON = object({
   program: text(),
   version: text('Version of the release'),
@@ -267,8 +267,8 @@ const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a li
 const yesNo: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
 /**
- * Effect if another client holds the volume: `no` does not take the volume over; `over` takes the volume over; `force` does so even if that
- * client's writes are lost.
+ * Effect if another client holds the volume: `no` does not take over the volume; `over` does; `force` does even if that client's writes are
+ * lost.
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const eventCount: Param<number> = {

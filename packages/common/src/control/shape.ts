@@ -22,7 +22,6 @@ export type Form =
 
 type Fields = Readonly<Record<string, Shape>>;
 
-/** Type of the values that have the shape S. */
 export type Of<S> = S extends Shape<infer T> ? T : never;
 
 export type ValuesOf<F extends Fields> = { readonly [K in keyof F]: Of<F[K]> };

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../daemon/limits.ts';
 
-/** Longer than the daemon's own time-out for starting. */
+/** This time-out is longer than the daemon's own time-out for starting. */
 const TIMEOUT_MS = DAEMON_START_TIMEOUT_MS + 2 * DAEMON_END_GRACE_MS;
 /** This folder exists only if systemd manages this machine. */
 const SYSTEMD = '/run/systemd/system';

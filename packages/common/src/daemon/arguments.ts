@@ -37,7 +37,6 @@ export interface Invocation<O extends Options> {
   readonly positionals: readonly string[];
   /** Absolute path of the root directory, the prefix of every path. */
   readonly root: string;
-  /** Writes text to stdout unchanged. */
   readonly out: (text: string) => void;
   /** Writes one line to stderr: `program: sentence`. */
   readonly note: (sentence: string) => void;
@@ -48,7 +47,7 @@ export interface Invocation<O extends Options> {
 /** Returns the exit code; undefined means 0. A thrown error is reported, and the exit code is 2 for E_USAGE and 1 for any other error. */
 export type ProgramMain<O extends Options> = (invocation: Invocation<O>) => Promise<number | undefined> | number | undefined;
 
-/** A program's environment: the process itself or, in a test, replacements. */
+/** A program's environment, which a test can replace. */
 export interface ProgramPorts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -137,8 +136,8 @@ function parse<O extends Options>(spec: ProgramSpec<O>, argv: readonly string[])
 }
 
 /**
- * Matches a number or a duration. After a `bare` option, such an argument is probably meant as the option's value. The function parseArgs
- * would accept such an argument as a positional argument.
+ * A number or duration after a `bare` option is probably meant as the option's value. The function parseArgs would accept the number as a
+ * positional argument.
  */
 const LOOSE_VALUE = /^\d+(ms|s|m|h|d)?$/;
 

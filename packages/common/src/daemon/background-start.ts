@@ -26,13 +26,12 @@ export interface BackgroundStart {
   readonly program: string;
   /** Path and arguments of the program. The program inherits the channel to the starting process as file descriptor STARTER_FD. */
   readonly command: readonly string[];
-  /** Called with each warning from the child. */
   readonly note: (sentence: string) => void;
 }
 
 /**
  * Resolves when the child is ready. Rejects with the child's error, with E_SYSTEM if the child cannot be started, or with E_INTERNAL if the
- * child exits without reporting an error. After DAEMON_START_TIMEOUT_MS, terminates the child and rejects with E_TIMEOUT.
+ * child exits without reporting an error. After the time DAEMON_START_TIMEOUT_MS, terminates the child and rejects with E_TIMEOUT.
  */
 export function startInBackground(start: BackgroundStart, clock: Clock): Promise<void> {
   const [program = '', ...args] = start.command;

@@ -167,7 +167,7 @@ async function runHere(options: DaemonOptions, starter: Starter, hooks: SignalHo
   }
 }
 
-/** Calls the program's hooks when signals arrive. An early request to stop is stored until the stop hook is set. */
+/** An early request to stop is stored until the program sets the stop hook. */
 class SignalHooks {
   private stopReason: string | undefined;
   private stop: ((reason: string) => void) | undefined;

@@ -6,7 +6,7 @@ import { toRsError } from '../lib/errors.ts';
 import type { DaemonLog } from '../log/log.ts';
 
 export interface Service {
-  /** Starts the service. If the service cannot start, rejects and leaves no part of the service running. */
+  /** Starts the service. If the service cannot start, the promise rejects and no part of the service keeps running. */
   start(): Promise<void>;
   /** Stops the service. The sentence `reason` is for the connected peers. */
   stop(reason: string): Promise<void>;
@@ -24,7 +24,7 @@ export function warner(daemon: Daemon, log: DaemonLog): (sentence: string) => vo
   };
 }
 
-/** Runs `work`. Logs an error before rethrowing the error, because a background or restarted daemon may have no terminal. */
+/** Runs `work`. Logs and rethrows an error, because a background or restarted daemon may have no terminal. */
 export async function loggedWork(log: DaemonLog, work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -1,8 +1,8 @@
 // Ensures that only one daemon runs per root directory. The pid file contains only the pid, so that `kill $(cat pid)` is safe. The lock
 // file next to the pid file contains pid, start time (in clock ticks, from /proc/PID/stat) and boot id. These values identify the owner
 // even after a crash, a reboot or the reuse of the pid. Invariant: at most one live process holds the lock of a pid file. Each lock is
-// created as a hard link to a complete file, so a lock is never incomplete. Before a process replaces a stale lock, the process creates a
-// claim file for that lock, so that no other process replaces the lock too.
+// created as a hard link to a complete file, so a lock is never incomplete. Before replacing a stale lock, a process creates a claim file,
+// so that no other process replaces the same lock.
 
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';

@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { targetOf } from './symlink-target.ts';
 
-/** A test can replace these functions of node:fs, for example to simulate a full disk. */
+/** A test can replace the functions of node:fs, for example to simulate a full disk. */
 export type FileSystem = Pick<
   typeof nodeFs,
   | 'closeSync'

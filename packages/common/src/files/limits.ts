@@ -1,7 +1,7 @@
 // Limits for replacing files. Units are in the names. Every dependent package asserts in its src/limits.ts how its bounds relate to the
 // bounds defined here.
 
-/** A temporary file that is this old counts as left behind by a crash. */
+/** A temporary file that is at least this old counts as left behind by a crash. */
 export const CONFIG_SAVE_MAX_MS = 30_000;
 /** Maximum number of symbolic links in a chain that leads to a configuration file. */
 export const CONFIG_LINKS_MAX = 16;

@@ -28,14 +28,14 @@ export class StateFile<T> {
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
-  /** The function `current` returns the content to write; each write calls this function at its start. */
+  /** Each write first calls `current`, which returns the content to write. */
   constructor(path: string, form: StateForm<T>, current: () => T) {
     this.path = path;
     this.form = form;
     this.current = current;
   }
 
-  /** Reads and returns the content of the file; null if the file does not exist yet. Throws E_SYSTEM with the file name and a remedy. */
+  /** Returns the content of the file; null if the file does not exist yet. Throws E_SYSTEM with the file name and a remedy. */
   async load(): Promise<T | null> {
     let text: string;
     try {

@@ -1,5 +1,5 @@
-// Defines names for the states of a path and of each direction of a path. The code, the control socket and the screens all use these names.
-// The allowed transitions of a path are in packages/protocol/src/client/path-supervisor.ts.
+// Defines names for the states of a path and of each direction of a path. The allowed transitions of a path are in
+// packages/protocol/src/client/path-supervisor.ts.
 
 export const PATH_STATES = ['down', 'connecting', 'proving', 'up', 'suspect', 'probation', 'retired'] as const;
 export type PathState = (typeof PATH_STATES)[number];

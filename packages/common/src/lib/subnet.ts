@@ -9,8 +9,8 @@ import { assert } from './assert.ts';
 const LOOPBACK_PREFIX_LENGTH = 24;
 
 /**
- * Returns the prefix length of a local address; null if no length is known. A length in the configuration file (`ADDRESS/LENGTH`) decides.
- * Otherwise, the length is 24 for an address in 127/8, and the network interface's length for any other address.
+ * Returns the prefix length of a local address; null if no length is known. A length in the configuration file (`ADDRESS/LENGTH`) takes
+ * precedence. Otherwise, the length is 24 for an address in 127/8, and the network interface's length for any other address.
  */
 export function prefixLengthOf(address: string, given: number | null, ofInterface: number | null): number | null {
   if (given !== null) return given;

@@ -71,7 +71,7 @@ export class AppendFile {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
       fsyncSync(this.descriptor);
     } catch (error) {
-      // Without waiting lines, no line is lost; on pipes and terminals, fsync always fails.
+      // Without waiting lines, ignore the error: no line is lost, and fsync always fails on pipes and terminals.
       if (bytes.length > 0) this.events.failed(error as Error);
     }
   }

@@ -1,6 +1,5 @@
 // Writes a daemon's log. JSON records (pino) are appended to a file. In the foreground, the records are also formatted and written to
-// stderr. Secret keys are removed in log-fields.ts. Invariants: a program never stops because its log cannot be written; individual I/O
-// requests are not logged.
+// stderr. Invariants: a program never stops because its log cannot be written; individual I/O requests are not logged.
 
 import { type Logger, pino } from 'pino';
 import { AppendFile } from './append-file.ts';
@@ -12,7 +11,6 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Log {
-  /** True if debug lines are written. */
   readonly isDebug?: boolean;
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;

@@ -17,7 +17,10 @@ export class Histogram {
     if (us > this.maxUs) this.maxUs = us;
   }
 
-  /** Returns the quantile `share` (0 to 1) in microseconds, rounded up to the upper edge of its bucket; 0 if there are no samples. */
+  /**
+   * Returns the quantile `share` (0 to 1) in microseconds, rounded up to the upper edge of the quantile's bucket; 0 if there are no
+   * samples.
+   */
   quantileUs(share: number): number {
     let left = this.total * share;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

@@ -15,7 +15,6 @@ export class InFlight {
     if (this.count === 0 && this.idle.length > 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 
-  /** Resolves when no operation is in flight. */
   whenIdle(): Promise<void> {
     return this.count === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve));
   }

@@ -16,7 +16,6 @@ export class ObjectPool<T> {
     this.reset = reset;
   }
 
-  /** Number of objects that have been taken from the pool and not yet returned. */
   get inUse(): number {
     return this.taken;
   }

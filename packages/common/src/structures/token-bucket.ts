@@ -3,9 +3,7 @@
 // backwards.
 
 export interface BucketSize {
-  /** Number of tokens in a full bucket. */
   readonly atOnce: number;
-  /** Interval in milliseconds at which one token is added. */
   readonly eachMs: number;
 }
 
@@ -20,7 +18,7 @@ export class TokenBucket {
     this.fullAtMs = fullAtMs;
   }
 
-  /** Possibly fractional; negative if more tokens have been taken than the bucket had. */
+  /** The number of tokens may be fractional. The number is negative if more tokens have been taken than the bucket had. */
   tokens(nowMs: number): number {
     const { atOnce, eachMs } = this.size;
     return atOnce - Math.max(0, this.fullAtMs - nowMs) / eachMs;

@@ -47,7 +47,6 @@ export class FakeClock implements Clock {
     this.after(0, fire);
   }
 
-  /** Number of timers that have neither fired nor been cancelled. */
   get timersPending(): number {
     return this.pending.length;
   }

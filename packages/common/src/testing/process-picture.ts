@@ -14,7 +14,7 @@ import timersPromises from 'node:timers/promises';
 // Load worker_threads before the first picture, because loading this module replaces process.chdir.
 import 'node:worker_threads';
 
-/** Objects to which a test might add properties. All later test files would see such properties. */
+/** Objects to which a test might add properties. */
 const OBJECTS: Readonly<Record<string, object>> = {
   globalThis,
   process,

@@ -1,6 +1,6 @@
 // Runs before each file of unit tests. One process runs many test files, which saves time. Each file gets fresh copies of the project's
-// modules. A test file that leaves the state of the process changed fails. No test may configure a library, because all test files share
-// the same copies of libraries.
+// modules. A test file fails if the file leaves the state of the process changed. No test may configure a library, because all test files
+// share the same copies of libraries.
 
 import { afterAll, expect, vi } from 'vitest';
 import { changedSince, picture } from './process-picture.ts';

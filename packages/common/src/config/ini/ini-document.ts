@@ -31,7 +31,10 @@ export interface IniSection {
   readonly name: string | null;
   /** Line number of the header, counted from 1. */
   readonly line: number;
-  /** Null if the header is valid. A faulty header still begins a section; otherwise the lines below would belong to the section above. */
+  /**
+   * The fault is null if the header is valid. A faulty header still begins a section; otherwise the lines below would belong to the section
+   * above.
+   */
   readonly fault: HeaderFault | null;
   readonly contents: readonly IniContent[];
 }

@@ -97,17 +97,14 @@ export function renameSection(document: IniDocument, sectionIndex: number, name:
   return documentOf(document.lines.with(section.line - 1, { raw, end: old.end }));
 }
 
-/**
- * Removes a section, the comments directly above its header, and the comments directly below its last entry. Other comments stay. If lines
- * remain above and below, only the longer of the two runs of blank lines stays.
- */
+/** Removes a section, the comments directly above its header, and the comments directly below its last entry. Other comments stay. */
 export function removeSection(document: IniDocument, sectionIndex: number): IniDocument {
   let first = firstAttachedLine(document, sectionIndex);
   let last = lastAttachedLine(document, sectionIndex);
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
   // At the top of the file, remove the blank lines below the section. At the end of the file, remove the blank lines above the section.
-  // Elsewhere, keep the longer run.
+  // Elsewhere, keep the longer run of blank lines.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);

@@ -43,7 +43,7 @@ export class Findings {
     return this.#warnings.toSorted((left, right) => left.line - right.line);
   }
 
-  /** Sorted by line number; problems that concern the whole file come last. */
+  /** The problems are sorted by line number; problems that concern the whole file come last. */
   get problems(): readonly ConfigProblem[] {
     const position = ({ line }: ConfigProblem): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
     return this.#problems.toSorted((left, right) => position(left) - position(right));

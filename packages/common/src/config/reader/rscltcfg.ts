@@ -25,7 +25,6 @@ const schema = SCHEMA.rscltcfg;
 type Sections = typeof schema;
 type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
-/** The sections of one namespace. */
 interface Group {
   readonly namespace: Reader<'namespace'>;
   readonly servers: { readonly reader: Reader<'server'>; readonly position: number }[];
@@ -221,10 +220,7 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
   };
 }
 
-/**
- * Checks the names and keys of servers. Reports every [server] section that would connect an interface a second time to the same address
- * and port.
- */
+/** Reports every [server] section that would connect an interface a second time to the same address and port. */
 function checkServers(
   { servers, namespace: reader }: Group,
   namespace: ClientNamespaceConfig,

@@ -69,7 +69,7 @@ export function parseRssrvConfig(text: string, file: string, takesTests = false)
   };
 }
 
-/** Default of the key `processes`. More processes would only compete for the CPU cores. */
+/** Default of the key `processes`. More processes than the default would only compete for the CPU cores. */
 export function processesDefault(): number {
   return PROCESSES_PER_CORE * availableParallelism();
 }
@@ -145,7 +145,6 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
   };
 }
 
-/** Returns the faults that the volume's `test-...` keys define; null if the volume has no such keys. */
 function readTests(reader: Reader<'volume'>): VolumeTests | null {
   const tests = {
     delays: reader.value('test-delay') ?? [],

@@ -1,4 +1,4 @@
-// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys and wrong values become findings.
+// Reads the entries of one section according to the schema. Unknown, duplicate and missing keys and wrong values are reported as findings.
 // Combinations of keys are checked in rssrvcfg.ts and rscltcfg.ts.
 
 import { assert } from '../../lib/assert.ts';
@@ -9,7 +9,7 @@ import type { IniContent, IniSection } from '../ini/ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
 import type { FileSchema, KeyEntry, KeyTable } from '../schema/schema.ts';
 
-/** A key with a default always has a value. Any other key has the value null if the key is missing or its value is wrong. */
+/** A key with a default always has a value. The value of any other key is null if the key is missing or wrong. */
 export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }
   ? E extends { readonly default: string }
     ? T
@@ -27,7 +27,7 @@ export class SectionReader<K extends KeyTable> {
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
   /**
-   * Keys that the administrator probably meant in faulty lines. These keys are not reported as missing, because the faulty lines are
+   * Keys that the administrator probably meant in faulty lines. The meant keys are not reported as missing, because the faulty lines are
    * reported.
    */
   readonly #meant = new Set<string>();
@@ -47,7 +47,7 @@ export class SectionReader<K extends KeyTable> {
     }
   }
 
-  /** Returns the value of a key. If the file sets no correct value, returns the default, or null if the key has no default. */
+  /** If the file sets no correct value, returns the default, or null if the key has no default. */
   value<N extends keyof K & string>(key: N): ValueOf<K[N]> {
     const entry = this.#keys[key];
     assert(entry !== undefined, `No key ${key} in the schema of [${this.section.type}]`);

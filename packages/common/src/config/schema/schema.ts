@@ -31,7 +31,7 @@ import type { ValueType } from './value-types.ts';
 export interface KeyEntry<T> {
   readonly type: ValueType<T>;
   readonly isRequired: boolean;
-  /** In the notation of the file; null if the key has no default or inherits the value of another section. */
+  /** The default in the notation of the file; null if the key has no default or inherits the value of another section. */
   readonly default: string | null;
   /** Help text of one or two sentences, without a full stop at the end. */
   readonly help: string;
@@ -42,7 +42,6 @@ export interface KeyEntry<T> {
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
 
 export interface SectionEntry {
-  /** True if the header has a name, for example `[interface NAME]`. */
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
   /** Type of the section below which the described section must stand; null if the position is free. */

@@ -25,7 +25,7 @@ import type { AttachChoice, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {
   readonly kind: string;
-  /** Completes a sentence that begins with "allowed is". */
+  /** The text completes a sentence that begins with "allowed is". */
   readonly allowed: string;
   readonly isSecret: boolean;
   /** All allowed words, so that crsio can offer them; absent if other values are allowed too. */
@@ -69,7 +69,7 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   });
 }
 
-/** A word from `table`; the table contains the value of each word. */
+/** A word from `table`, which contains the value of each word. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
   const all = Object.keys(table);
   const allowed = orList(all);
