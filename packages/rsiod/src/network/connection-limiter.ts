@@ -1,7 +1,7 @@
-// Limits how many connections are being set up at the same time. If a client started thousands of paths at once, it could not keep up with
-// the handshakes, and many of them would time out. Connection attempts therefore take turns. A slow attempt loses its turn but continues.
-// Otherwise, an address that does not answer would delay the other addresses. Invariants: waiting attempts get their turns in order of
-// arrival; the timer runs only while an attempt is waiting.
+// Limits how many connections are being set up at the same time. Without this limit, a client that starts thousands of paths would be too
+// slow for the handshakes, and many of them would time out. A slow attempt loses its turn but continues, so that an address that does not
+// answer does not delay the other addresses. Invariants: waiting attempts get their turns in order of arrival; the timer runs only while an
+// attempt is waiting.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
@@ -9,7 +9,7 @@ import type { Connector } from '@rsio/protocol/link/path-transport';
 
 export class ConnectionLimiter {
   private readonly clock: Clock;
-  /** The attempts that have a turn, each with the time at which its turn began. The oldest turn comes first. */
+  /** Maps each attempt that has a turn to the time at which its turn began, oldest first. */
   private readonly turns = new Map<object, number>();
   private readonly waiting = new Map<object, () => void>();
   private timer: Timer | null = null;
@@ -18,7 +18,7 @@ export class ConnectionLimiter {
     this.clock = clock;
   }
 
-  /** Calls `go` when the attempt `who` gets a turn, possibly before this method returns. */
+  /** Calls `go` when the attempt `who` gets a turn; this can happen before `enter` returns. */
   enter(who: object, go: () => void): void {
     this.waiting.set(who, go);
     this.admit();

@@ -1,5 +1,5 @@
-// The identity that rsiod presents to servers: a stored machine id, the boot id, the instance number of the daemon, and a UUID for this run
-// (docs/PROTOCOL.md H4). Invariant: every start of the daemon increases the instance number, and nothing decreases it.
+// The identity that rsiod presents to servers: a stored machine id, the boot id, an instance number and a UUID for this run
+// (docs/PROTOCOL.md H4). Invariant: every start of the daemon increases the instance number; nothing ever decreases it.
 
 import { randomUUID } from 'node:crypto';
 import { bootId } from '@rsio/common/daemon/process-facts';
@@ -10,7 +10,7 @@ import path from 'node:path';
 export interface Identity {
   readonly machine: string;
   readonly boot: string;
-  /** A UUID for this run of the daemon. Two copies of a machine may agree in all other values, but they differ in this UUID. */
+  /** A UUID for this run of the daemon. The UUID distinguishes copies of a machine, whose other values may be equal. */
   readonly process: string;
   readonly instance: number;
 }
@@ -27,8 +27,8 @@ const FORM: StateForm<Kept> = {
 };
 
 /**
- * Returns the identity for this start. The incremented instance number is durable when the promise resolves. Throws E_SYSTEM, naming the
- * file, if identity.json cannot be used.
+ * Increments the stored instance number and returns the identity for this start. The new number is durable when the promise resolves.
+ * Throws E_SYSTEM if the file identity.json cannot be used.
  */
 export async function nextIdentity(stateDir: string): Promise<Identity> {
   let kept: Kept = { machine: randomUUID(), instance: 0 };

@@ -1,5 +1,5 @@
-// Adds the machine's subnets to the client's configured interfaces, for the planning of routes. Pure. Invariant: if the machine loses a
-// configured address, that address keeps its last known subnet. The plan therefore still contains the paths from that address.
+// Adds the machine's subnets to the client's configured interfaces, for the planning of routes. Pure. Invariant: a configured address that
+// the machine has lost keeps its last known subnet, so that the plan still contains the paths from that address.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';

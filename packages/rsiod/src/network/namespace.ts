@@ -1,7 +1,6 @@
 // One configured namespace: its routes, each with a supervisor that keeps a path up, and the servers that these routes have reached. The
-// module route-plan.ts decides which routes are wanted. When the servers' lists, the client's interfaces or the configuration change, this
-// class starts and retires supervisors accordingly. Invariant: the serverid identifies a server, and all paths to that server belong to one
-// trunk.
+// module route-plan.ts decides which routes are wanted; this module starts and retires their supervisors. Invariant: the serverid
+// identifies a server, and all paths to that server belong to one trunk.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -48,9 +47,7 @@ export interface Route extends RouteEnds {
   readonly supervisor: PathSupervisor;
   /** The server that this route has reached; null before the first CHALLENGE. */
   server: Server | null;
-  /**
-   * The server's name in the last CHALLENGE received over this route. The name is only a claim until the server has proved its identity.
-   */
+  /** Name in the last CHALLENGE received over this route. The name is unproven until the server has proved its identity. */
   serverName: string;
 }
 
@@ -75,9 +72,8 @@ export interface NamespaceSetup {
 
 export class Namespace {
   readonly servers = new Map<number, Server>();
-  /** The wanted routes, in the order of the plan. */
   routes: readonly Route[] = [];
-  /** End points for which the plan contains no route, each with the reason. */
+  /** End points that have no route in the plan, each with the reason. */
   leftOut: readonly LeftOut[] = [];
   private setup: NamespaceSetup;
   private readonly identity: Identity;
@@ -96,17 +92,13 @@ export class Namespace {
     this.follow();
   }
 
-  /** For each route: the server's address, whether the server is connected, and the last error. */
   get tried(): TriedPath[] {
     return this.routes.map(({ remote: { name, address }, port, server, supervisor }) => {
       return { name, address, port, isConnected: server?.isConnected === true, error: supervisor.lastError };
     });
   }
 
-  /**
-   * Number of servers in this namespace that have proved their identity. Unproven servers are not counted; each route can lead to at most
-   * one unproven server.
-   */
+  /** Number of servers in this namespace that have proved their identity. */
   get provedServers(): number {
     return [...this.servers.values()].filter(({ isProved }) => isProved).length;
   }
@@ -148,10 +140,7 @@ export class Namespace {
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
-  /**
-   * Returns the servers that the new configuration would lose. Each of them has attached volumes, but no `[server]` section leads to it any
-   * more.
-   */
+  /** Returns the servers that have attached volumes but to which no `[server]` section of the new configuration leads. */
   lostBy(setup: NamespaceSetup): Server[] {
     const sections = sectionsByEndPoint(setup);
     return [...this.servers.values()].filter(
@@ -160,8 +149,8 @@ export class Namespace {
   }
 
   /**
-   * Returns a map from the positions of `[server]` sections to servers. A section is absent if its server has not proved its identity.
-   * Sections without a wanted path are included.
+   * Maps the position of each `[server]` section to its server, even if the plan contains no path for the section. Sections whose server
+   * has not proved its identity are absent.
    */
   serversBySection(): ReadonlyMap<number, Server> {
     const { whole, config, locals } = this.setup;
@@ -183,7 +172,7 @@ export class Namespace {
     return found;
   }
 
-  /** The servers in the order of the configuration, so that the order does not depend on which server answered first. */
+  /** The servers in the order of the configuration; the order in which they answered does not matter. */
   get orderedServers(): Server[] {
     const found = this.serversBySection();
     const led = this.config.servers.flatMap(({ position }) => found.get(position) ?? []);
@@ -191,8 +180,8 @@ export class Namespace {
   }
 
   /**
-   * Called when a local address, or the state of its interface, has changed. The paths from this address react at once, without waiting for
-   * a time-out or back-off.
+   * Called when a local address or the state of its interface has changed. Paths from the address react at once, without waiting for a
+   * time-out or back-off.
    */
   interfaceChanged({ address, change, sentence }: InterfaceEvent): void {
     for (const { local, supervisor } of this.routes) {
@@ -204,15 +193,15 @@ export class Namespace {
   }
 
   /**
-   * Returns the target port of a `[server]` section for connections from the client's first interface. `sectionPort` is the port that the
-   * section sets, or null if it sets none.
+   * Returns the target port of a `[server]` section for connections from the client's first interface. `sectionPort` is null if the section
+   * sets no port.
    */
   portOf(sectionPort: number | null): number {
     const { whole, config, locals } = this.setup;
     return targetPort(whole, config, { port: sectionPort }, locals[0] ?? { portGiven: null });
   }
 
-  /** Makes a new plan, starts the supervisors of added routes, and retires the supervisors of removed routes. */
+  /** Makes a new plan, and starts and retires supervisors to match it. */
   private follow(): void {
     this.followTimer?.cancel();
     this.followTimer = null;
@@ -227,8 +216,8 @@ export class Namespace {
   }
 
   /**
-   * Schedules `follow`. Without the delay, the routes could change while a loop visits them, and each of many paths that come up together
-   * would cause a new plan.
+   * Schedules `follow`. The delay prevents a change of the routes while a loop visits them, and combines the changes of many paths into one
+   * plan.
    */
   private wantFollow(): void {
     if (this.state === 'running') this.followTimer ??= this.ports.clock.after(ROUTES_FOLLOW_MS, () => this.follow());
@@ -266,7 +255,7 @@ export class Namespace {
     return found?.reason ?? (remote.serverid === null ? 'it was removed from the configuration' : 'its server does not list it any more');
   }
 
-  /** Removes servers without routes and without attached volumes. */
+  /** Removes the servers that have neither routes nor attached volumes. */
   private forgetServers(): void {
     for (const server of [...this.servers.values()]) this.forgetUnused(server);
   }
@@ -309,7 +298,7 @@ export class Namespace {
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());
-        // Request a new plan, because the plan depends on which paths are up.
+        // The plan depends on which paths are up.
         if (isAlive(from) !== isAlive(to)) this.wantFollow();
         this.ports.pathChanged(route(), from, to, reason);
       },
@@ -317,7 +306,7 @@ export class Namespace {
   }
 
   /**
-   * Called when a path is up. The server has proved its identity at this end point, so the end point no longer counts for any other server.
+   * Called when a path is up. The path's end point now belongs to the server that has proved its identity there, and to no other server.
    */
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
@@ -331,7 +320,6 @@ export class Namespace {
     for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.retrySoon();
   }
 
-  /** Makes all routes to a server retry soon, except those whose path is up. */
   private hastenAll(server: Server): void {
     for (const route of this.routes) if (route.server === server) route.supervisor.retrySoon();
   }
@@ -349,7 +337,7 @@ export class Namespace {
     const before = route.server;
     route.server = server;
     route.serverName = challenge.server;
-    // Keep at most one unproven server for an address, even if each CHALLENGE from that address names a different server.
+    // Keep at most one unproven server for each address; otherwise, a hostile peer could add a server with each CHALLENGE.
     if (before !== null && !before.isProved) this.forgetUnused(before);
     return server.trunk;
   }

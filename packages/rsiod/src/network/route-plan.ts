@@ -1,7 +1,7 @@
 // Plans which paths a namespace should have, from the configuration and the interfaces that the servers report. Pure; namespace.ts starts
-// and closes the paths. Invariants: There is at most one route for each pair of end points. A section whose address no server has ever
-// reported stays in the plan, because the administrator configured it. A server's list of interfaces never makes the client close its last
-// working path to that server.
+// and closes the paths. Invariants: There is at most one route for each pair of end points. The plan keeps every `[server]` section whose
+// address no server has ever reported, because the administrator configured it. A server's list of interfaces never closes the last working
+// path to that server.
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
@@ -20,13 +20,15 @@ export interface LocalInterface {
 
 /** The server's end of a route. */
 export interface RemoteEnd {
-  /** Name of the `[server]` section; SERVER-INTERFACE if no section names this end. */
+  /** Name of the `[server]` section; `SERVER-INTERFACE` if no section names this end. */
   readonly name: string;
   readonly address: string;
   readonly serverkey: string | null;
-  /** Position among the file's `[server]` sections; null if no section names this end. */
+  /** Position of the `[server]` section in the file; null if no section names this end. */
   readonly position: number | null;
-  /** Serverid of the server that must answer at this end; null if a section names this end, because any server may then answer. */
+  /**
+   * Serverid of the only server that may answer at this end; null if a `[server]` section names this end, so that any server may answer.
+   */
   readonly serverid: number | null;
 }
 
@@ -36,7 +38,7 @@ export interface RouteEnds {
   readonly port: number;
 }
 
-/** An end point without a route, and the reason. */
+/** An end point that has no route in the plan. */
 export interface LeftOut {
   readonly name: string;
   readonly address: string;
@@ -47,11 +49,10 @@ export interface LeftOut {
   readonly reason: string;
 }
 
-/** What the plan needs to know about a server. */
 export interface ServerPicture {
   readonly serverid: number;
   readonly name: string;
-  /** The interfaces that the server currently reports. */
+  /** Interfaces in the server's newest report. */
   readonly interfaces: readonly ServerInterface[];
   /** Keys of the end points that the server has ever reported. */
   readonly named: ReadonlySet<string>;
@@ -73,19 +74,19 @@ export interface RoutePlan {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** Returns a key for an address and port. All spellings of the address give the same key. */
+/** Returns a key for an address and port. The spelling of the address does not matter. */
 export function endPointKey(address: string, port: number): string {
   return `${addressKey(address)}/${port}`;
 }
 
-/** Returns a key for a route, made from both of its ends. */
+/** Returns a key for a route. */
 export function routeKey({ local, remote, port }: RouteEnds): string {
   return `${addressKey(local.address)} ${endPointKey(remote.address, port)}`;
 }
 
 /**
- * The plan is stable: after it has been applied, planning again gives the same plan. For this reason, if a plan would close all paths to a
- * server, the plan is made again as if that server were not connected.
+ * Plans the routes. The plan is stable: after it has been applied, planning again gives the same plan. If a plan would close all paths to a
+ * server, the plan is therefore made again as if that server were not connected.
  */
 export function planRoutes(situation: RouteSituation): RoutePlan {
   const { wanted, leftOut } = planOnce(situation);
@@ -109,8 +110,8 @@ function planOnce(situation: RouteSituation): RoutePlan {
 }
 
 /**
- * Returns a map from the keys of end points to the `[server]` sections that name them. A section may name several end points, because its
- * port can depend on the client's interface.
+ * Maps the key of each end point to the `[server]` section that names it. A section may name several end points, because its port can
+ * depend on the client's interface.
  */
 export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituation, 'servers'>): Map<string, ClientServerConfig> {
   const sections = new Map<string, ClientServerConfig>();
@@ -121,9 +122,9 @@ export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituatio
 }
 
 /**
- * Returns the first `[server]` section that leads to the given server. Returns null if no section leads to the server; the plan then
- * ignores the interfaces that the server reports. A section leads to a server if the server has proved its identity at the section's end
- * point, or has reported that end point.
+ * Returns the first `[server]` section that leads to the given server, or null. A section leads to a server that has proved its identity at
+ * the section's end point or has reported that end point. If no section leads to a server, the plan ignores the interfaces that the server
+ * reports.
  */
 export function sectionOf(sections: ReadonlyMap<string, ClientServerConfig>, { metAt, named }: ServerPicture): ClientServerConfig | null {
   const found = [...metAt, ...named].flatMap((key) => sections.get(key) ?? []);
@@ -135,13 +136,13 @@ class Plan {
   readonly leftOut: LeftOut[] = [];
   private readonly situation: RouteSituation;
   private readonly sections: ReadonlyMap<string, ClientServerConfig>;
-  /** Maps the key of each end point to the number of wanted routes to that end point. */
+  /** Maps the key of each end point to the number of its wanted routes. */
   private readonly atEndPoint = new Map<string, number>();
   /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
   /**
-   * Maps the key of an end point to the serverid of the connected server that reports the end point and has proved its identity there. If
-   * another server reports the same end point, that report is ignored.
+   * Maps the key of an end point to the connected server (serverid) that reports the end point and has proved its identity there. Other
+   * servers' reports of the end point are ignored.
    */
   private readonly proved: ReadonlyMap<string, number>;
 
@@ -175,7 +176,7 @@ class Plan {
     for (const one of server.interfaces) this.addInterface(server, section, one, room);
   }
 
-  /** Drops end points that a server no longer reports, provided that the server keeps another path. */
+  /** Drops end points that a server no longer reports, if another path to the server remains. */
   dropUnlisted(): void {
     const { servers } = this.situation;
     const owners = new Map(servers.flatMap((server) => server.living.map((route) => [routeKey(route), server] as const)));
@@ -195,8 +196,8 @@ class Plan {
   }
 
   /**
-   * If the plan would close all working paths to a server, keeps the paths to interfaces that the server itself has reported. The kept
-   * paths stay until another path to the server is up.
+   * If the plan would close all working paths to a server, keeps the paths to interfaces that the server has reported. These paths stay in
+   * the plan until another path to the server is up.
    */
   keepLastLearned(server: ServerPicture): void {
     const { living, serverid } = server;
@@ -227,7 +228,7 @@ class Plan {
     if (reason !== null) this.leftOut.push({ name: remote.name, address, port, position: null, reason });
   }
 
-  /** Adds a route to the plan. Returns false if the server already has PATHS_PER_TRUNK_MAX routes. */
+  /** Adds a route to the plan, or returns false if the server already has PATHS_PER_TRUNK_MAX routes. */
   private take(route: RouteEnds, room: { left: number }): boolean {
     if (this.wanted.has(routeKey(route))) return true;
     if (room.left <= 0) return false;
@@ -244,13 +245,13 @@ class Plan {
     this.atEndPoint.set(endPoint, (this.atEndPoint.get(endPoint) ?? 0) + 1);
   }
 
-  /** True if this server once reported the end point, but no server reports it now. */
+  /** True if the given server has reported the end point before, but no server reports it now. */
   private isUnlisted({ remote, port }: RouteEnds, { serverid, named }: ServerPicture): boolean {
     const key = endPointKey(remote.address, port);
     return !this.listed.has(key) && (remote.serverid === serverid || named.has(key));
   }
 
-  /** True if the server keeps at least one working path when the plan drops the end points that are no longer reported. */
+  /** True if a working path to the server remains after the plan has dropped the end points that are no longer reported. */
   private hasLastingPath(server: ServerPicture): boolean {
     return server.living.some((route) => this.wanted.has(routeKey(route)) && !this.isUnlisted(route, server));
   }

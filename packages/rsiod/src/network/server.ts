@@ -1,6 +1,6 @@
-// One server as this client knows it: its trunk, its name, its volumes and interfaces. The object is created when the first CHALLENGE shows
-// that a configured address leads to this server. Invariants: If `isListed` is true, the list of volumes is from the current session.
-// `interfaces` contains the newest interfaces that the server has reported. An attached volume is never smaller than its size in the list.
+// One server as this client knows it: its trunk, name, volumes and interfaces. The object is created when a CHALLENGE first names the
+// server. Invariants: While `isListed` is true, the list of volumes is from the current session. An attached volume is never smaller than
+// its size in the list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -38,10 +38,10 @@ export interface ServerPorts extends ServerEvents {
   interfacesChanged(server: Server): void;
 }
 
-/** The id of a hold that no server has ever granted. */
+/** A hold id that no server ever grants. */
 const NO_HOLD = 'none';
 
-/** Adds a key, and removes the oldest key if there are more than END_POINTS_REMEMBERED_MAX. */
+/** Adds a key, and removes the oldest keys beyond END_POINTS_REMEMBERED_MAX. */
 export function remember(keys: Set<string>, key: string): void {
   keys.delete(key);
   keys.add(key);
@@ -58,28 +58,27 @@ export class Server {
   private listedById: ReadonlyMap<string, VolumeEntry> = new Map();
   /** True if the client has received the server's list in this session. */
   isListed = false;
-  /** The interfaces in the server's newest report. */
   interfaces: readonly ServerInterface[] = [];
   /** Keys of end points that the server has ever reported, at most END_POINTS_REMEMBERED_MAX. */
   readonly named = new Set<string>();
   /** Keys of end points at which the server has proved its identity, at most END_POINTS_REMEMBERED_MAX. */
   readonly metAt = new Set<string>();
-  /** True if the server has proved its identity, and therefore its name, at least once. */
+  /** True once the server has proved its identity and therefore its name. */
   isProved = false;
-  /** Readable reason why this client may not connect to the server again; null if it may. */
+  /** The message why this client may not connect to the server again; null if the client may connect. */
   replaced: string | null = null;
   readonly trunk: Trunk;
   readonly opener: Opener;
   private readonly clock: Clock;
   private readonly ports: ServerPorts;
-  /** The newest generation of the list that the server has announced in this session. */
+  /** Newest generation of the list announced in this session. */
   private newestGeneration = 0;
   /** Generation of the list from which `interfaces` was taken. */
   private interfacesGeneration = 0;
   private isListRequested = false;
   /**
-   * Attachments whose first OPEN was in flight when a list arrived. Their handles are verified later, because the list may be newer than
-   * the answer to the OPEN.
+   * Attachments whose first OPEN was in flight when a list arrived. The client verifies their handles after the answer, because the list
+   * may be newer than the answer.
    */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
@@ -127,8 +126,8 @@ export class Server {
   }
 
   /**
-   * Called when a connection to the server has failed. Ignores an error unless the server has proved that it sent the error (R5), because
-   * some errors end all I/O permanently.
+   * Called when a connection to the server has failed. An error whose sender is unproven is ignored (R5), because some errors end all I/O
+   * permanently.
    */
   connectionFailed(error: RsError): void {
     if (error.context['proved'] !== true) return;
@@ -138,8 +137,8 @@ export class Server {
   }
 
   /**
-   * Called when another instance of this node has replaced this one at the server. All I/O then fails, and this client no longer connects
-   * to the server.
+   * Called when another instance of this node has replaced this client at the server. All I/O then fails, and this client no longer
+   * connects to the server.
    */
   replace(sentence: string): void {
     if (this.replaced !== null) return;
@@ -158,7 +157,8 @@ export class Server {
         `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
       );
     }
-    // If the server had restarted, no old path could still be receiving data, so this seems to be a second server with the same serverid.
+    // After a restart of the server, no old path would receive data. An old path that receives data therefore suggests a second server with
+    // the same serverid.
     if (isHeard) {
       throw new RsError(
         'E_PROTOCOL',
@@ -167,7 +167,7 @@ export class Server {
     }
   }
 
-  /** Called when the server has proved its identity, including this name, at an end point. */
+  /** Called when the server has proved its identity and its name at an end point. */
   proved(name: string, endPoint: string): void {
     this.name = name;
     this.isProved = true;
@@ -176,7 +176,7 @@ export class Server {
 
   /**
    * Requests the list. Resolves when the list has arrived, at the latest after `waitMs`. If more than LIST_WAITERS_MAX callers are waiting,
-   * the promise of the oldest caller resolves early.
+   * the oldest caller's promise resolves early.
    */
   refresh(waitMs: number): Promise<void> {
     if (!this.isConnected) return Promise.resolve();
@@ -195,9 +195,9 @@ export class Server {
   }
 
   /**
-   * Asks the server why a volume is missing from its list. Resolves with null if the server has no such volume for this client or does not
-   * answer in time. The request is an OPEN that resumes a hold that does not exist (NO_HOLD). The server grants such an OPEN only for a
-   * shared volume, which may have been added after the list was sent. If the OPEN succeeds, the client closes the handle at once.
+   * Asks the server why a volume is missing from its list. Resolves with null if the server gives no reason or does not answer in time. The
+   * request is an OPEN that resumes a hold that does not exist (NO_HOLD). The server grants such an OPEN only for a shared volume; the
+   * client then closes the handle at once.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);
@@ -226,7 +226,7 @@ export class Server {
         if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
       } finally {
         for (const waiter of [...this.listWaiters]) waiter();
-        // Request the list again, because it has changed while the request was in transit.
+        // The list has changed while the request was in transit.
         if (this.newestGeneration > generation) this.requestList();
       }
     });
@@ -234,7 +234,7 @@ export class Server {
 
   private takeList(parts: readonly ListAnswer[]): void {
     this.volumes = parts.flatMap(({ volumes }) => volumes);
-    // If several volumes have the same id, use the first one.
+    // If several volumes have the same id, the first volume counts.
     this.listedById = new Map(this.volumes.toReversed().map((volume) => [volume.id, volume]));
     this.isListed = true;
     for (const attachment of this.trunk.attachments) this.growTo(attachment);
@@ -243,10 +243,7 @@ export class Server {
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
   }
 
-  /**
-   * Grows an attached volume to its size in the list. The list may be newer than the answer to OPEN, because the two may come over
-   * different paths.
-   */
+  /** Grows an attached volume to its size in the list, because the list may be newer than the answer to OPEN. */
   private growTo(attachment: Attachment): void {
     const { volume } = attachment;
     if (!this.isListed || volume === null) return;
@@ -256,10 +253,9 @@ export class Server {
 
   /**
    * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
-   * list does not name this client as a holder of the volume. The verification may be unnecessary, because the list may be older than the
-   * hold. A handle is also verified if the replay log contains writes, because the storage may have lost them. If the first OPEN of a
-   * volume is still in flight, the handle is verified after the answer. That answer may be older than the list. If a volume is opened again
-   * after the list has arrived, SETTLED verifies its new handle.
+   * list does not name this client as a holder of the volume; the list may also be older than the hold. A handle is also verified if the
+   * replay log contains writes, because the storage may have lost them. If the first OPEN of a volume is in flight, its handle is verified
+   * after the answer, because the answer may be older than the list. When the client reopens a volume, SETTLED verifies the new handle.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {
@@ -275,8 +271,8 @@ export class Server {
   }
 
   /**
-   * Stores the interfaces that the server reports. Ignores a list that came over a slower path and is older than the stored one. Also
-   * ignores a list without interfaces, because a valid list contains at least the interface of the path.
+   * Stores the interfaces that the server reports. Ignores a report that is older than the stored one, because a slower path may have
+   * carried it. Also ignores an empty report, because a valid report contains at least the interface of the path.
    */
   private takeInterfaces(interfaces: readonly ServerInterface[], generation: number): void {
     if (interfaces.length === 0 || generation < this.interfacesGeneration) return;

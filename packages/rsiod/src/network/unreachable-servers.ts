@@ -1,6 +1,5 @@
-// Composes warnings about servers without a path. The daemon prints these warnings when it starts. A warning contains the server's own
-// error if the server has answered; otherwise it says that no server is in reach. Pure. Invariant: a server that answered with an error is
-// never reported as unreachable.
+// Composes the warnings about servers without a path that the daemon prints when it starts. Pure. Invariant: a server that has answered
+// with an error is never reported as unreachable.
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
@@ -16,10 +15,10 @@ export interface TriedPath {
   readonly error: RsError | null;
 }
 
-/** Errors which show that no server has answered. */
+/** Errors that mean that no server has answered. */
 const WITHOUT_ANSWER: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
-/** Returns the warnings to print. The list is empty if at least one server is connected and no other server has answered with an error. */
+/** Returns the warnings to print; none if a server is connected and no other server has answered with an error. */
 export function unreachableServers(namespace: string, paths: readonly TriedPath[]): string[] {
   const refusals = new Set<string>();
   for (const { name, address, port, isConnected, error } of paths) {

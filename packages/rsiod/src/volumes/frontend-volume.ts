@@ -1,29 +1,25 @@
-// The interface through which frontends use an attached volume. The interface through which the daemon uses a frontend is in
-// frontends/frontend.ts. Invariant: only the volume checks ranges, alignment and access rights, and frontends do not repeat these checks.
-// The volume answers invalid I/O with a status.
+// The interface through which frontends use an attached volume. The module frontends/frontend.ts has the interface in the opposite
+// direction. Invariant: only the volume checks ranges, alignment and access rights, and answers invalid I/O with a status.
 
 import type { Status } from '@rsio/protocol/wire/status';
 
 export type VolumeOp = 'read' | 'write' | 'flush' | 'discard' | 'zero';
 
 /**
- * One I/O request from a frontend. The frontend owns and re-uses the object. From `submit` until `done`, the object and the bytes of
+ * One I/O request from a frontend. The frontend owns and re-uses the object, but from `submit` until `done`, the object and the bytes of
  * `buffer` belong to the volume. The volume calls `done` exactly once, never from within `submit`.
  */
 export interface VolumeIo {
   op: VolumeOp;
   positionBytes: number;
   lengthBytes: number;
-  /** For a read, the volume fills this buffer; for a write, the volume sends its content. Other operations do not use the buffer. */
+  /** The volume fills this buffer for a read and sends its content for a write; other operations do not use the buffer. */
   buffer: Buffer;
   bufferOffset: number;
   fua: boolean;
-  /**
-   * True if the range may begin and end at any byte; the volume then reads partly covered blocks, changes them, and writes them back. If
-   * `anyRange` is not true, the range must consist of whole blocks.
-   */
+  /** True if the range may begin and end at any byte; otherwise, the range must consist of whole blocks. */
   readonly anyRange?: boolean;
-  /** True if a `zero` must leave the range allocated and must not make a hole. */
+  /** True if the operation `zero` must not make a hole. */
   mustKeepAllocated: boolean;
   done(status: Status): void;
 }
@@ -44,7 +40,7 @@ export interface VolumeIdentity {
 
 /** An attached volume as the frontends see it. */
 export interface FrontendVolume extends VolumeIdentity {
-  /** The current incarnation of the server's storage. If the incarnation changes, the storage may have lost unsynced writes. */
+  /** The current incarnation of the server's storage. A changed incarnation means that the storage may have lost unsynced writes. */
   readonly incarnation: string;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
@@ -52,8 +48,8 @@ export interface FrontendVolume extends VolumeIdentity {
   readonly canDiscard: boolean;
   submit(io: VolumeIo): void;
   /**
-   * Calls `done` with the list of extents from `positionBytes` on. If the status is OK, the extents cover at least one byte, but possibly
-   * less than `lengthBytes`.
+   * Calls `done` with the extents from `positionBytes` on. On success, the extents cover at least one byte, but possibly less than
+   * `lengthBytes`.
    */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;
 }

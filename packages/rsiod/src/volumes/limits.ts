@@ -7,32 +7,28 @@ import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
 export const COUNT_MAX = 0xffff;
 
 /**
- * A storage stall begins when the volume's paths are up but none of its I/O has completed for this long. SLOW_STORAGE_LOOK_MS is the
- * interval between checks for a storage stall.
+ * A storage stall begins when the volume has paths but none of its I/O has completed for the time SLOW_STORAGE_MS. SLOW_STORAGE_LOOK_MS is
+ * the interval between checks for a stall.
  */
 export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
-/** Maximum length of a file name without its directories. The kernel has the same limit. */
+/** The kernel's maximum length of a file name without its directories. */
 export const FILE_NAME_MAX_BYTES = 255;
-/** With `stall = fail`, the client has this much time to reconnect or to reopen the volume before I/O fails. */
+/** With the configured value `stall = fail`, the client has this much time to reconnect or to reopen the volume before I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
-/**
- * Interval at which a halted volume checks the time. A check that is more than STALL_LATE_MS late shows that this process was not running
- * for some time.
- */
+/** Interval at which a halted volume checks the time. If a check is more than STALL_LATE_MS late, rsiod was not running for some time. */
 export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 
 /**
- * For this time after E_DRAINING, the client treats the server as reachable but slow. This time must be long enough for the next connection
- * attempt (within DRAINING_RETRY_MS) and its handshake.
+ * For this time after the error E_DRAINING, the client treats the server as reachable but slow. The next connection attempt (within
+ * DRAINING_RETRY_MS) and its handshake must fit into this time.
  */
 export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 
 /**
  * Maximum number of requests with partly covered blocks that one volume may have in flight. Each such request needs a buffer of two blocks.
- * Further requests wait.
  */
 export const BYTE_RANGES_OUT_MAX = 64;
 /** Maximum number of idle buffers that a volume keeps for requests with partly covered blocks. */

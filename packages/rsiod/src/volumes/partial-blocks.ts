@@ -1,9 +1,8 @@
 // Converts requests that cover some blocks only partly into requests for whole blocks. A read request reads all blocks that its range
 // touches. A write or zero request first reads the partly covered blocks, and then writes them back with the changed bytes. A discard
-// request skips partly covered blocks. At most BYTE_RANGES_OUT_MAX requests are in flight; further requests wait in order of arrival, and
-// the frontends limit their number. Invariant: of several overlapping changes, only one is in flight at a time, in order of arrival
-// (range-lock.ts). Therefore no change to a block is lost between reading the block and writing it back, and an older change never
-// overwrites a newer one.
+// request skips partly covered blocks. At most BYTE_RANGES_OUT_MAX requests are in flight; the frontends limit the number of waiting
+// requests. Invariant: while a change with partly covered blocks is in flight, no overlapping change is in flight (range-lock.ts).
+// Otherwise, writing a block back could undo another change.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -34,12 +33,12 @@ export class PartialBlocks {
     this.ports = ports;
   }
 
-  /** Called before a change to whole blocks is sent. Returns false if the change must wait until `go` is called. */
+  /** Must be called before a change to whole blocks is sent. Returns false if the change must wait until `go` is called. */
   enter(entry: RangeEntry): boolean {
     return this.lock.enter(entry);
   }
 
-  /** Called when a change that was passed to `enter` is done. */
+  /** Must be called when a change that was passed to `enter` is done. */
   leave(entry: RangeEntry): void {
     for (const free of this.lock.leave(entry)) this.proceed(free);
   }
@@ -50,12 +49,12 @@ export class PartialBlocks {
     if (!request.isExclusive || this.lock.enter(request)) this.inTurn(request);
   }
 
-  /** Removes all waiting requests. Returns the removed changes to whole blocks, and completes the other removed requests with `status`. */
+  /** Removes all waiting requests. Returns the waiting changes to whole blocks, and completes the other requests with `status`. */
   abandon(status: Status): readonly RangeEntry[] {
     const waiting = this.lock.takeWaiting();
     const { queue } = this;
     this.queue = [];
-    // `takeWaiting` has removed every waiting entry, so these calls of `leave` free no entry.
+    // No entry is waiting after `takeWaiting`, so these calls of `leave` return nothing.
     for (const request of queue) if (request.isExclusive) this.lock.leave(request);
     for (const entry of [...queue, ...waiting]) if (entry instanceof CutRequest) this.ports.done(entry.io, status);
     return waiting.filter((entry) => !(entry instanceof CutRequest));
@@ -107,8 +106,8 @@ const NOTHING = Buffer.alloc(0);
 //        [head|      middle       |tail]
 //
 // A request has up to three parts: head, middle and tail. The head is a partly covered first block, the tail is a partly covered last
-// block, and the middle consists of whole blocks. Head and tail are copied through `blocks`; the middle is sent from, or received in, the
-// request's own buffer.
+// block, and the middle consists of whole blocks. Head and tail are copied through the buffer `blocks`; the middle uses the request's own
+// buffer.
 
 class Piece implements VolumeIo {
   op: VolumeOp = 'read';
@@ -126,8 +125,8 @@ class Piece implements VolumeIo {
 }
 
 /**
- * A request with partly covered blocks, from its arrival until it is done. The position of a request in the order of changes is fixed
- * before the request gets a buffer.
+ * A request with partly covered blocks, from its arrival until it is done. A request gets its position in the order of changes before it
+ * gets a buffer.
  */
 export class CutRequest extends RangeEntry {
   readonly io: VolumeIo;
@@ -148,11 +147,11 @@ export class CutRequest extends RangeEntry {
   }
 }
 
-/** Executes one CutRequest at a time. */
+/** Executes CutRequests, one at a time. Objects are re-used. */
 export class ByteRange {
   readonly blockBytes: number;
   private request: CutRequest | null = null;
-  /** Buffer for the partly covered blocks at the head and tail of the range. */
+  /** Buffer for the blocks at the head and tail of the range. */
   private readonly blocks: Buffer;
   private readonly pieces: readonly [Piece, Piece, Piece];
   private readonly submit: (piece: VolumeIo) => void;
@@ -173,7 +172,7 @@ export class ByteRange {
     this.pieces = [new Piece(done), new Piece(done), new Piece(done)];
   }
 
-  /** Sends the first pieces. Returns false if there is nothing to send. */
+  /** Sends the first pieces, or returns false if there is nothing to send. */
   start(request: CutRequest): boolean {
     const { blockBytes } = this;
     const { io, beginBytes } = request;
@@ -192,7 +191,7 @@ export class ByteRange {
     return this.send();
   }
 
-  /** Detaches the request from this object and returns it. */
+  /** Removes and returns the current request. */
   release(): CutRequest {
     const { taken } = this;
     this.request = null;
@@ -252,10 +251,7 @@ export class ByteRange {
     }
   }
 
-  /**
-   * Called when the partly covered blocks have been read. Changes the bytes of these blocks, and writes the blocks together with the middle
-   * of the range.
-   */
+  /** Changes the bytes of the partly covered blocks, which have now been read, and writes all blocks of the range. */
   private write(): void {
     const { op } = this.given;
     this.isReading = false;
@@ -266,7 +262,7 @@ export class ByteRange {
     this.send();
   }
 
-  /** Calls `visit` for head and tail with the position of their bytes in the request's buffer (`at`) and in `blocks` (`offset`). */
+  /** Calls `visit` for head and tail; `at` is their position in the request's buffer, and `offset` is their position in `blocks`. */
   private eachEdge(visit: (io: VolumeIo, at: number, offset: number, bytes: number) => void): void {
     const request = this.taken;
     const { io } = request;

@@ -1,8 +1,6 @@
 // The stall policy for one volume: how long I/O waits while nothing can be sent, and when waiting I/O fails. `judgeStall` is pure and makes
-// the decisions; `StallWatch` keeps the state and the only timer. Time during which this process was not running does not count towards a
-// time-out, because the process could not receive the server's messages during that time. Invariants: I/O fails only while the volume is
-// halted. No time-out elapses while the server reports that it is slow. `abandon` is called only from the timer, never while the owner is
-// calling this class.
+// the decisions; `StallWatch` keeps the state and the only timer. Invariants: I/O fails only while the volume is halted. No time-out
+// elapses while the server reports that it is slow. `abandon` is called only from the timer, never while the owner is calling this class.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -13,17 +11,17 @@ import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } 
 //     ^                  |                    |
 //     +------ready-------+--------ready-------+
 //
-// In the state `failed`, later I/O waits for its own time-out or, with `stall = fail`, fails at once. The time during which a volume is
-// recovering counts towards the time-out, but no I/O fails during that time.
+// In the state `failed`, later I/O waits for its own time-out or, with `stall = fail`, fails at once. While a volume is recovering, the
+// time-out continues, but no I/O fails.
 export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
-  /** I/O was submitted while the volume was not ready. */
+  /** An I/O was submitted while the volume was not ready. */
   | { readonly kind: 'submitted' }
   /** The last outstanding I/O has completed. */
   | { readonly kind: 'idle' }
   /**
-   * This process was not running for `ms`. This time does not count towards a time-out, because the process could not receive the server's
-   * messages during that time.
+   * This process was not running for `ms`. The pause does not count towards a time-out, because the process could not receive the server's
+   * messages.
    */
   | { readonly kind: 'stood-still'; readonly ms: number }
   /** The server reports that it is reachable but slow. The report is valid for `forMs`. */
@@ -36,28 +34,26 @@ export interface StallState {
   /** Time at which the volume stopped being ready; null if it is ready. */
   readonly sinceMs: number | null;
   /**
-   * `sinceMs`, moved later by every period in which this process was not running. With `stall = fail`, the time-out starts at this time.
+   * `sinceMs` plus every pause in which this process was not running. With the configured value `stall = fail`, the time-out starts at this
+   * time.
    */
   readonly countsFromMs: number | null;
-  /**
-   * Time at which the waiting I/O began to wait, moved later by every period in which this process was not running; null if no I/O is
-   * waiting.
-   */
+  /** Time at which the waiting I/O began to wait, plus every pause in which this process was not running; null if no I/O is waiting. */
   readonly waitsSinceMs: number | null;
-  /** Time until which the server's report that it is slow is valid. No time-out starts before this time. */
+  /** Time until which the server counts as slow. No time-out starts before this time. */
   readonly slowUntilMs: number;
-  /** True if I/O has been abandoned since the volume was last ready. */
+  /** True if I/O has been abandoned since the volume stopped being ready. */
   readonly hasAbandoned: boolean;
 }
 
-/** The events that StallWatch reports. Each event is reported at most once until the volume is ready again. */
+/** StallWatch reports each event at most once until the volume is ready again. */
 export type StallEvent = 'waits' | 'gave-up' | 'goes-on';
 
 export interface StallVerdict {
   readonly state: StallState;
   /** Time at which `judgeStall` must be called again with the input `time`; null if no time-out is running. */
   readonly untilMs: number | null;
-  /** True if all waiting I/O must now be answered with OUTCOME_UNKNOWN. */
+  /** True if the volume must now answer all waiting I/O with OUTCOME_UNKNOWN. */
   readonly mustAbandon: boolean;
   readonly event: StallEvent | null;
 }
@@ -114,8 +110,8 @@ function later(timeMs: number | null, ms: number): number | null {
 }
 
 /**
- * If the policy is `fail`, the time-out starts when the volume stops being ready, so that later I/O fails at once. If the policy is a
- * duration, the time-out starts when I/O begins to wait.
+ * With the policy `fail`, the time-out starts when the volume stops being ready, so that later I/O fails at once. With a duration, the
+ * time-out starts when I/O begins to wait.
  */
 function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs, slowUntilMs }: StallState): number | null {
   if (standing !== 'halted' || countsFromMs === null || waitsSinceMs === null || policy === 'forever') return null;
@@ -123,8 +119,8 @@ function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs,
 }
 
 /**
- * With `stall = fail`, the time-out runs even while no I/O is waiting. Returns the time from which I/O fails at once, or null if the
- * time-out is not running.
+ * Returns the time from which I/O fails at once, or null if no such time-out is running. With the policy `fail`, the time-out runs even
+ * while no I/O is waiting.
  */
 export function failsFromMs(policy: StallPolicy, { standing, countsFromMs }: StallState): number | null {
   return policy === 'fail' && standing === 'halted' && countsFromMs !== null ? countsFromMs + STALL_FAIL_GRACE_MS : null;
@@ -162,7 +158,7 @@ export class StallWatch {
     return this.state.sinceMs === null;
   }
 
-  /** True if I/O has been abandoned since the volume was last ready. */
+  /** True if I/O has been abandoned since the volume stopped being ready. */
   get hasAbandoned(): boolean {
     return this.state.hasAbandoned;
   }
@@ -182,7 +178,7 @@ export class StallWatch {
     if (standing !== this.state.standing) this.take({ kind: 'standing', standing, hasIo });
   }
 
-  /** Called when I/O is submitted while the volume is not ready. The data path checks `isReady` first. */
+  /** Must be called when I/O is submitted while `isReady` is false. */
   submitted(): void {
     if (this.state.waitsSinceMs === null) this.take({ kind: 'submitted' });
   }
@@ -191,13 +187,12 @@ export class StallWatch {
     if (this.state.waitsSinceMs !== null) this.take({ kind: 'idle' });
   }
 
-  /** Called when the server has reported that it is reachable but slow. */
   serverIsSlow(message: string): void {
     this.slowMessage = message;
     this.take({ kind: 'slow', forMs: DRAINING_VALID_MS });
   }
 
-  /** The server's report that it is slow; null if there is no valid report. */
+  /** The server's message that it is slow; null if no such message is valid. */
   get serverMessage(): string | null {
     return this.state.slowUntilMs > this.ports.clock.monotonicMs() ? this.slowMessage : null;
   }
@@ -207,8 +202,7 @@ export class StallWatch {
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // Add one interval to the pause. During this interval, the process reads the messages that arrived during the pause; only then can
-      // I/O fail.
+      // Add one interval to the pause, so that the process can read the messages that have arrived before any I/O fails.
       const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
       this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }

@@ -1,9 +1,7 @@
 // Decides which changes to a volume must wait for other changes. Pure. An exclusive change reads blocks, changes some of their bytes and
-// writes the blocks back. An exclusive change waits for all earlier changes that overlap it, and later overlapping changes wait for it.
-// Shared (non-exclusive) changes may be in flight together, because the trunk keeps their order. Invariants: no change overtakes a waiting
-// change that it overlaps; each change enters once and leaves once. While no exclusive change exists, entering only adds a change to a
-// list, and leaving only removes it. While an exclusive change exists, the list is also searched whenever a change enters, proceeds or
-// leaves.
+// writes the blocks back. Of two overlapping changes, the later waits for the earlier if at least one is exclusive. Shared (non-exclusive)
+// changes may be in flight together, because the trunk keeps their order. Invariants: no change overtakes a waiting change that it
+// overlaps; each change enters once and leaves once. The list of changes is searched only while an exclusive change exists.
 
 /** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {
@@ -12,8 +10,8 @@ export class RangeEntry {
   isExclusive = false;
   isWaiting = false;
   /**
-   * Number of earlier entries that block this entry. An earlier entry stops blocking when it leaves. If both entries are shared, the
-   * earlier entry stops blocking as soon as it proceeds.
+   * Number of earlier entries that block this entry. An entry blocks others until it leaves; a shared entry blocks other shared entries
+   * only until it proceeds.
    */
   blockers = 0;
   before: RangeEntry | null = null;
@@ -26,7 +24,7 @@ export class RangeLock {
   private exclusives = 0;
   private waiting = 0;
 
-  /** Returns true if the entry may proceed now. Otherwise, the entry must wait until a call of `leave` returns it. */
+  /** Returns true if the entry may proceed now; otherwise, a later call of `leave` returns the entry. */
   enter(entry: RangeEntry): boolean {
     entry.before = this.last;
     entry.behind = null;
@@ -47,8 +45,8 @@ export class RangeLock {
     if (this.waiting === 0) return NOBODY;
     const free: RangeEntry[] = [];
     this.unblock(entry, from, entry.isExclusive ? 'all' : 'exclusive', free);
-    // Once a shared (non-exclusive) entry proceeds, it stops blocking other shared entries. This loop also visits the entries that it
-    // appends to `free`.
+    // A shared (non-exclusive) entry that proceeds stops blocking other shared entries. The loop also visits the entries that it appends to
+    // `free`.
     for (const gone of free) if (!gone.isExclusive) this.unblock(gone, gone.behind, 'plain', free);
     return free;
   }
@@ -75,8 +73,8 @@ export class RangeLock {
   }
 
   /**
-   * Starts the search at `from`. Decrements `blockers` in each waiting entry of this kind that overlaps `entry`. Appends to `free` each
-   * entry that may now proceed.
+   * Decrements `blockers` in each waiting entry of the given kind that overlaps `entry`, starting the search at `from`. Appends each entry
+   * that may now proceed to `free`.
    */
   private unblock(entry: RangeEntry, from: RangeEntry | null, kind: 'all' | 'exclusive' | 'plain', free: RangeEntry[]): void {
     for (let other = from; other !== null; other = other.behind) {

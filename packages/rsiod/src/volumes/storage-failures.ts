@@ -1,6 +1,6 @@
-// Reports failures of a server's storage, such as full storage or an I/O error. Programs get an errno for each failed I/O, but the
-// administrator gets only one event and one log line for many failures. Invariants: The first failure of a kind is reported at once, and
-// later failures are reported at most once per STORAGE_ERRORS_LOG_MS. A failure ends only after the same kind of I/O has succeeded again.
+// Reports failures of a server's storage, such as full storage or an I/O error. Many failures produce only one event and one log line.
+// Invariants: The first failure of a kind is reported at once, and later failures at most once per STORAGE_ERRORS_LOG_MS. A failure ends
+// only after the same kind of I/O has succeeded again.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
@@ -9,26 +9,24 @@ import type { VolumeOp } from './frontend-volume.ts';
 
 export type StorageErrorEvent = 'storage-fails' | 'storage-fails-on' | 'storage-works';
 
-/** Statuses that report a failure of the storage. All other statuses report a problem with the request, the session or the hold. */
+/** Statuses that report a failure of the storage. */
 const OF_STORAGE: ReadonlySet<number> = new Set([STATUS.IO_ERROR, STATUS.NO_SPACE, STATUS.OUT_OF_MEMORY, STATUS.VOLUME_UNAVAILABLE]);
 
 export interface StorageFailure {
   readonly op: VolumeOp;
   readonly status: number;
-  /** Number of failures since the last report. */
   count: number;
   /** True if the same kind of I/O has succeeded since the last failure. */
   hasWorked: boolean;
 }
 
 export class StorageFailures {
-  /** True while a failure lasts. The data path checks this flag after each successful I/O. */
+  /** True while a failure lasts. */
   isFailing = false;
-  /** The last reported failure; null if nothing has failed. */
   reported: StorageFailure | null = null;
   private readonly clock: Clock;
   private readonly notify: (event: StorageErrorEvent) => void;
-  /** The current failures, at most one for each pair of operation and status. */
+  /** The current failures by operation and status. */
   private readonly failures = new Map<string, StorageFailure>();
   private timer: Timer | null = null;
 
@@ -53,7 +51,7 @@ export class StorageFailures {
     this.report('storage-fails', failure);
   }
 
-  /** Called when an I/O has succeeded. The call is needed only while `isFailing` is true. */
+  /** Must be called after each successful I/O while `isFailing` is true. */
   worked(op: VolumeOp): void {
     for (const failure of this.failures.values()) {
       if (failure.op !== op) continue;
@@ -62,7 +60,7 @@ export class StorageFailures {
     }
   }
 
-  /** Called when the attachment has ended. Nothing is reported after this call. */
+  /** Ends all failures without a report, because the attachment has ended. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;
@@ -73,7 +71,7 @@ export class StorageFailures {
   private look(): void {
     this.timer = null;
     for (const [key, failure] of this.failures) {
-      // Without further failures no timer is needed, because the next I/O of this kind starts the timer.
+      // If nothing has failed since the last report, the next I/O of this kind starts the timer.
       if (failure.count > 0) this.lookLater();
       if (failure.count > 0) this.report('storage-fails-on', failure);
       else if (failure.hasWorked) {

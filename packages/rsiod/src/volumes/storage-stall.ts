@@ -1,7 +1,6 @@
-// Detects storage stalls, in which a volume's paths are up but its I/O gets no answer. This file decides when a stall is reported, when it
-// is over, and what the I/O is waiting for. `judgeStorageStall` is pure; `StorageStallWatch` calls it at intervals. The module
-// path-stall.ts handles volumes that have no path or are not open. Invariant: the timer runs only if I/O was outstanding at the last check,
-// so the data path needs to test only `isAsleep`.
+// Detects storage stalls, in which a volume's paths are up but its I/O gets no answer. `judgeStorageStall` is pure; `StorageStallWatch`
+// calls it at intervals. The module path-stall.ts handles volumes that have no path or are not open. Invariant: the timer runs only if I/O
+// was outstanding at the last check; otherwise, the next I/O calls `wake`.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { StorageReport } from '@rsio/protocol/link/heartbeat';
@@ -9,17 +8,17 @@ import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
 
 export type StorageStallEvent = 'stands-still' | 'moves';
 
-/** The state of the volume at one check; times in monotonic ms. */
+/** State of the volume at one check; times in monotonic ms. */
 export interface StorageStallLook {
   /** True while the volume has a path and is open. */
   readonly isReady: boolean;
-  /** Start of the current period in which I/O is outstanding and none has completed; null if no I/O is outstanding. */
+  /** Time since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   readonly waitingSinceMs: number | null;
 }
 
 export interface StorageStallState {
   readonly lookedMs: number;
-  /** Waiting before this time does not count, because the volume was not ready or this process was not running. */
+  /** Before this time, the volume was not ready or this process was not running, so waiting does not count. */
   readonly countsFromMs: number;
   /** `waitingSinceMs` of the reported stall; null if no stall has been reported. */
   readonly reportedSinceMs: number | null;
@@ -34,7 +33,7 @@ export function judgeStorageStall(
   { isReady, waitingSinceMs }: StorageStallLook,
   nowMs: number,
 ): { readonly state: StorageStallState; readonly event: StorageStallEvent | null } {
-  // The module path-stall.ts reports why a volume is not ready and when it becomes ready again.
+  // If the volume is not ready, path-stall.ts reports the stall.
   if (!isReady) return { state: storageStallStart(nowMs), event: null };
   const wasAway = nowMs - before.lookedMs > 2 * SLOW_STORAGE_LOOK_MS;
   const state = { ...before, lookedMs: nowMs, countsFromMs: wasAway ? nowMs : before.countsFromMs };
@@ -48,15 +47,15 @@ export function judgeStorageStall(
 }
 
 /**
- * Returns a readable description of what the I/O is waiting for. `reported` is the server's newest report about the requests that it is
- * executing. A report older than `waitingSinceMs` is ignored.
+ * Returns a readable description of what the I/O is waiting for. The server's newest report about running requests (`reported`) is ignored
+ * if it is older than `waitingSinceMs`.
  */
 export function storageStallReason(serverText: string, waitingSinceMs: number, reported: StorageReport | null, nowMs: number): string {
   const answer = `an answer of ${serverText}, which`;
   if (reported === null || reported.atMs <= waitingSinceMs) return `${answer} has not said since then what it executes`;
   if (reported.oldestMs === 0) return `${answer} is heard and executes nothing of ours`;
   const ageMs = reported.oldestMs + nowMs - reported.atMs;
-  // A request that the server has only recently started cannot have caused the whole wait.
+  // A request that the server has started only recently cannot be the cause of the stall.
   return ageMs < SLOW_STORAGE_MS / 2
     ? `${answer} is heard and executes nothing of ours for longer than ${secondsOf(ageMs)}`
     : `${serverText}'s storage: its oldest request of ours has been executing for ${secondsOf(ageMs)}`;
@@ -87,14 +86,14 @@ export class StorageStallWatch {
     return this.state.reportedSinceMs;
   }
 
-  /** Starts the checks. Called when I/O is submitted while `isAsleep` is true. */
+  /** Starts the checks. Must be called when I/O is submitted while `isAsleep` is true. */
   wake(): void {
     this.isAsleep = false;
     this.state = storageStallStart(this.ports.clock.monotonicMs());
     this.lookLater();
   }
 
-  /** Called when the attachment has ended. Nothing is reported after this call. */
+  /** Stops the checks, because the attachment has ended. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;

@@ -1,6 +1,5 @@
-// Counters of an attached volume: requests, bytes, latencies, and the longest time without any completion while I/O was outstanding. The
-// volume supplies the times and the number of outstanding requests. Invariant: counters never decrease, so that the difference between two
-// samples gives a rate.
+// Counters of an attached volume: requests, bytes, latencies, and the longest time without a completion while I/O was outstanding.
+// Invariant: counters never decrease, so that the difference between two samples gives a rate.
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -15,10 +14,7 @@ export class VolumeCounters {
   private errors = 0;
   private longestGapMs = 0;
 
-  /**
-   * `gapMs` is the time since the last completion. If no I/O was outstanding for part of that time, `gapMs` counts only from the next I/O
-   * on.
-   */
+  /** `gapMs` is the time since the last completion, without any time during which no I/O was outstanding. */
   ended(io: VolumeIo, status: number, durationMs: number, gapMs: number): void {
     this.counts[io.op]++;
     this.bytes[io.op] += io.lengthBytes;

@@ -1,7 +1,6 @@
-// An attached volume, as its frontends use it. The volume splits I/O into segments for the trunk, combines the answers, and updates the
-// counters. Only this file checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: Every
-// `submit` leads to exactly one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and the volume no
-// longer uses the buffers of that I/O.
+// An attached volume, as its frontends use it. The volume splits I/O into segments for the trunk and combines the answers. Only this file
+// checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: Every `submit` leads to exactly
+// one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and its buffers are no longer used.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
@@ -26,13 +25,12 @@ import { StorageFailures, type StorageErrorEvent } from './storage-failures.ts';
 import { StorageStallWatch, type StorageStallEvent } from './storage-stall.ts';
 import { VolumeCounters } from './volume-counters.ts';
 
-/** The events that a volume reports about its I/O. */
 export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 
-/** One I/O from a frontend, with the number of its segments that are in flight. */
+/** One I/O, with the number of its segments that are in flight. */
 class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
-  /** True if the I/O has entered `byteRanges`, so that other changes may have to wait for it. */
+  /** True if the I/O has entered `byteRanges` and must leave `byteRanges` at its end. */
   hasEntered = false;
   left = 0;
   status = 0;
@@ -56,7 +54,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
   outstanding = 0;
-  /** Start (monotonic ms) of the current period in which I/O is outstanding and none has completed; null if no I/O is outstanding. */
+  /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
   private readonly serverName: (() => string) | null;
@@ -65,10 +63,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private whenIdle: (() => void)[] = [];
   private readonly byteRanges: PartialBlocks;
 
-  /**
-   * `notify` is called when I/O begins to wait or resumes, when the stall policy abandons I/O, and when the storage stalls or fails. Calls
-   * of `notify` lead to log lines and events.
-   */
+  /** `notify` is called when I/O begins to wait or resumes, when the stall policy abandons I/O, and when the storage stalls or fails. */
   constructor(
     namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
     attachment: Attachment,
@@ -106,7 +101,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.attachment.name;
   }
 
-  /** Human-readable description of the volume's server. */
+  /** Readable description of the volume's server. */
   get serverText(): string {
     return this.serverName === null ? 'its server' : `server ${this.serverName()}`;
   }
@@ -127,7 +122,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.opened.readonly;
   }
 
-  /** The mode that the client has requested. The mode that the server has granted is in `readonly`. */
+  /** The mode that the client has requested; the field `readonly` has the mode that the server has granted. */
   get wantsReadonly(): boolean {
     return this.attachment.readonly;
   }
@@ -158,7 +153,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     } else this.gather(io, invalid, true);
   }
 
-  /** If `enter` is true and the I/O is a change, the I/O waits for overlapping requests with partly covered blocks. */
+  /** If `enter` is true, a change waits for overlapping requests with partly covered blocks. */
   private gather(io: VolumeIo, invalid: Status, enter: boolean): void {
     const gathering = this.freeGatherings.pop() ?? new Gathering();
     gathering.io = io;
@@ -171,7 +166,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       if (enter && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
       this.cut(gathering, io);
     }
-    // I/O that is invalid or empty has nothing to send, so it completes after the current event.
+    // I/O without segments (invalid or empty) completes after the current event.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
   }
 
@@ -182,7 +177,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.byteRanges.enter(gathering);
   }
 
-  /** Called when a waiting change no longer has to wait for any other change. */
+  /** Sends a change that no longer has to wait for other changes. */
   private go(entry: RangeEntry): void {
     assert(entry instanceof Gathering && entry.io !== null, 'An entry of a byte range proceeds as a change');
     this.cut(entry, entry.io);
@@ -211,7 +206,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       try {
         extents = extentsOf(first, lengthBytes);
       } catch (thrown) {
-        // Answer the frontend before the protocol error is thrown to the path, which handles that error.
+        // Answer the frontend before the path handles the protocol error.
         this.endExtents(STATUS.IO_ERROR, [], done);
         throw thrown;
       }
@@ -242,7 +237,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     for (const request of this.trunk.abandon(this.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
-  /** Flushes the data in the replay log without a request from a frontend, if the attachment can flush now. */
+  /** Flushes the data in the replay log if the attachment can flush now; no frontend has requested this flush. */
   flushLog(): void {
     this.attachment.flushLog(this.clock.monotonicMs());
     this.trunk.wantPump();
@@ -286,10 +281,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     this.notifyIdle();
   }
 
-  /**
-   * Passes a status other than OK to `storageErrors`. Answers that arrive after the end of the attachment say nothing about the storage and
-   * are ignored.
-   */
+  /** Reports a failed I/O to `storageErrors`, except after the end of the attachment, when answers say nothing about the storage. */
   private failed({ op }: VolumeIo, status: number): void {
     if (this.attachment.standing !== 'over') this.storageErrors.failed(op, status);
   }
@@ -314,8 +306,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // On a shared volume, refuse changes that cover a block only partly. If another client wrote to such a block between this client's read
-    // and its write, the other client's write would be lost.
+    // On a shared volume, refuse changes that cover a block only partly: another client's write between this client's read and write would
+    // be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
     return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
@@ -360,7 +352,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     }
   }
 
-  /** Splits a DISCARD or ZERO into requests for whole MiB, followed by requests for the remaining sectors. */
+  /** Splits a DISCARD or ZERO into requests for whole MiB and requests for the remaining sectors. */
   private cutRange(gathering: Gathering, io: VolumeIo): void {
     const op = io.op === 'discard' ? OP.DISCARD : OP.ZERO;
     const flags = (io.fua ? FLAG.FUA : 0) | (io.op === 'zero' && io.mustKeepAllocated ? FLAG.NO_HOLE : 0);
