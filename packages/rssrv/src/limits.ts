@@ -1,5 +1,5 @@
-// Asserts the relations between the bounds of rssrv's folders and those of lower packages. The bounds themselves are in each folder's
-// limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does not start.
+// Asserts the relations between the bounds in the limits.ts files of rssrv's folders and of lower packages. Invariant: the programs load
+// this module first, so a program with contradictory bounds does not start.
 
 import '@rsio/protocol/limits';
 

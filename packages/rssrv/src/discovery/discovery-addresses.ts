@@ -1,7 +1,6 @@
-// Determines on which addresses a server receives discovery datagrams, and from which addresses it answers them. Remembers the addresses of
-// clients that have proved their identity. Pure; discovery-service.ts owns the sockets. Invariants: Each pair of address and port occurs
-// once, so that a request is received only once even if several interfaces share a subnet. The number of known addresses is bounded, and a
-// known address grants no rights, because an address proves nothing.
+// Determines on which addresses a server receives discovery datagrams, and from which addresses it answers them. Also remembers the
+// addresses of proven clients. Pure; discovery-service.ts owns the sockets. Invariants: Each pair of address and port occurs once, so that
+// no request is received twice. The number of known addresses is bounded, and a known address grants no rights.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -12,20 +11,15 @@ import { KNOWN_ADDRESSES_MAX } from './limits.ts';
 export interface DiscoveryAddress {
   readonly address: string;
   readonly port: number;
-  /**
-   * True for a broadcast address. Each broadcast address has its own socket, because a socket on a unicast address receives no broadcasts.
-   */
+  /** Broadcast addresses need sockets of their own, because a socket on a unicast address receives no broadcasts. */
   readonly isBroadcast: boolean;
-  /**
-   * Name of the interface to which the address belongs. If several interfaces in one subnet share a broadcast address, this field names the
-   * first one.
-   */
+  /** Name of the first configured interface that has the address. */
   readonly interfaceName: string;
 }
 
 /**
- * Returns the addresses on which the server receives discovery datagrams; none with `explore = no`. If an interface has its own port, the
- * server also receives datagrams on that port, because probes use the port of the paths.
+ * Returns the addresses on which the server receives discovery datagrams; none with `explore = no`. The server also receives datagrams on
+ * the interfaces' own ports, because probes use the port of the paths.
  */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];
@@ -38,8 +32,7 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
   for (const one of config.interfaces.filter(({ address }) => isIPv4(address))) {
     add(one.address, port, false, one.name);
     add(one.address, one.port, false, one.name);
-    // Use the machine's broadcast address instead of the one computed from `A/LEN`, because the machine receives broadcasts only for its
-    // own subnets.
+    // Do not compute the broadcast address from the configured `A/LEN`: the machine receives broadcasts only for its own subnets.
     const broadcast = interfaceOf(one.address, machine)?.broadcast ?? null;
     if (broadcast !== null) add(broadcast, port, true, one.name);
   }
@@ -47,8 +40,8 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
 }
 
 /**
- * Returns the addresses from which the server may answer a request that was sent to a broadcast address. Addresses in the sender's subnet
- * come first. On the loopback interface, all subnets have the same broadcast address.
+ * Returns the addresses from which the server may answer a broadcast request. Addresses in the sender's subnet come first, because several
+ * subnets may share a broadcast address (on the loopback interface, for example).
  */
 export function answeringAddresses(
   broadcast: string,

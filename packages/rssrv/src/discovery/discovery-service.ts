@@ -1,6 +1,5 @@
 // Opens the UDP sockets that the configuration requires, and answers discovery datagrams on them. The pure DiscoveryResponder makes the
-// answers. This module never touches workers or sessions. Invariant: a failure of a UDP socket causes only a warning, and the server
-// continues to serve its clients.
+// answers. Invariant: a failure of a UDP socket causes only a warning and never affects sessions.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -28,17 +27,14 @@ interface BoundSocket {
   readonly socket: DatagramSocket;
 }
 
-/** Outcomes that are not logged. A request for another namespace indicates no problem with this server or the network. */
+/** Outcomes that are not logged. A request for another namespace is no problem. */
 const ORDINARY: ReadonlySet<DiscoveryOutcome> = new Set(['answered', 'namespace']);
 
 export class DiscoveryService {
   private readonly ports: DiscoveryPorts;
   private readonly sockets = new Map<string, BoundSocket>();
   private readonly known = new KnownAddresses();
-  /**
-   * Resolves when the last call of `follow` has completed. Calls of `follow` are executed one after another, so that no socket is opened
-   * twice.
-   */
+  /** Promise of the last call of `follow`. Calls are executed one after another, so that no socket is opened twice. */
   private following: Promise<unknown> = Promise.resolve();
   private config: RssrvConfig | null = null;
   private responder: DiscoveryResponder | null = null;
@@ -52,7 +48,7 @@ export class DiscoveryService {
     this.ports = ports;
   }
 
-  /** Opens and closes sockets to match `config`. Resolves with a warning for each socket that failed, and never rejects. */
+  /** Opens and closes sockets to match `config`. Resolves with a warning for each failed socket; never rejects. */
   follow(config: RssrvConfig): Promise<string[]> {
     const followed = this.following
       .then(() => this.followNow(config))
@@ -61,7 +57,7 @@ export class DiscoveryService {
     return followed;
   }
 
-  /** Records `address` as one from which a client has proved its identity. */
+  /** Records that a client has proved its identity from `address`. */
   proved(address: string): void {
     this.known.proved(address);
   }
@@ -121,7 +117,7 @@ export class DiscoveryService {
 
   private onDatagram(at: DiscoveryAddress, datagram: Buffer, from: DatagramPeer): void {
     const nowMs = this.ports.clock.monotonicMs();
-    // Read the interfaces again, because link speeds, MTUs and cabling may have changed since the last time.
+    // Link speeds, MTUs and cabling may have changed.
     if (nowMs - this.machineAtMs > DISCOVERY_FACTS_MS) this.refresh();
     const answer = this.responder?.answerTo(datagram, from.address, nowMs) ?? null;
     if (answer === null) this.dropsTimer ??= this.ports.clock.after(DISCOVERY_DROPS_LOG_MS, () => this.reportDrops());
@@ -131,7 +127,7 @@ export class DiscoveryService {
       });
   }
 
-  /** Returns the socket that sends the answer. A socket on a broadcast address can only receive, so another socket answers for it. */
+  /** Returns the socket that sends the answer. A socket on a broadcast address can only receive. */
   private answeringSocket(at: DiscoveryAddress, from: DatagramPeer): DatagramSocket | undefined {
     const { address, port, isBroadcast } = at;
     if (!isBroadcast) return this.sockets.get(addressKeyOf(address, port))?.socket;
@@ -139,7 +135,7 @@ export class DiscoveryService {
     return addresses.map((one) => this.sockets.get(addressKeyOf(one, port))?.socket).find((socket) => socket !== undefined);
   }
 
-  /** Reads the machine's interfaces and updates the answers. */
+  /** Rereads the machine's interfaces and updates the answers. */
   private refresh(): void {
     const { config } = this;
     if (config === null) return;
@@ -166,7 +162,7 @@ export class DiscoveryService {
     };
   }
 
-  /** Logs how many datagrams were dropped since the last report, at most once per DISCOVERY_DROPS_LOG_MS. */
+  /** Logs how many datagrams were dropped since the last report. */
   private reportDrops(): void {
     this.dropsTimer = null;
     const parts: string[] = [];

@@ -3,8 +3,8 @@
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
 /**
- * DISCOVERY_DROPS_LOG_MS is the minimum interval between log lines about unanswered datagrams. A server rereads the speeds and MTUs of its
- * interfaces at most once per DISCOVERY_FACTS_MS.
+ * Minimum intervals between log lines about unanswered datagrams (DISCOVERY_DROPS_LOG_MS) and between readings of the machine's interfaces
+ * (DISCOVERY_FACTS_MS).
  */
 export const DISCOVERY_DROPS_LOG_MS = 60_000;
 export const DISCOVERY_FACTS_MS = 10_000;

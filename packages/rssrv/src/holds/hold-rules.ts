@@ -1,7 +1,7 @@
 // Decides which client may have a volume (docs/PROTOCOL.md H1 to H4). Computes the result of an OPEN, and the holds after each change.
-// Pure. holds.ts makes the holds durable. Before it calls `withOpening`, the caller ensures that no request under a lost hold is running.
-// Invariants: A volume that is not shared has either one writer or only readers. The epoch of a volume grows whenever a hold begins or ends.
-// No two holds have the same identity.
+// Pure. holds.ts makes the holds durable. The caller must call `withOpening` only when no request under a lost hold is running. Invariants:
+// A volume that is not shared has either one writer or only readers. The epoch of a volume grows whenever a hold begins or ends. No two
+// holds have the same identity.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -9,7 +9,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '../workers/channel.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 
-/** The instance of a node that requests a volume, and its address. */
+/** An instance of a node that requests a volume, and the address of the instance. */
 export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
 
 export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce'>;
@@ -19,21 +19,21 @@ export interface Hold {
   readonly machine: string;
   readonly instance: number;
   /**
-   * Id of the process that has the hold; null stands for any process of the instance. The value is null in holds from earlier versions of
-   * the file and in holds of early client versions.
+   * Id of the process that has the hold. Holds of early client versions and from earlier file versions have null, which stands for any
+   * process of the instance.
    */
   readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
   /**
-   * The volume's epoch when this hold began. It identifies the hold. The epoch of a reader from the first version of the file is 0, because
-   * in that version the identity of a reader contained no epoch.
+   * The volume's epoch when this hold began. The epoch identifies the hold. It is 0 for readers from the first version of the file, in
+   * which a reader's identity contained no epoch.
    */
   readonly epoch: number;
   /**
-   * The last incarnation of the storage for which the holder has recovered all its writes. Null occurs only in holds from the first version
-   * of the file and stands for the current incarnation.
+   * The last incarnation of the storage for which the holder has recovered all its writes. Holds from the first version of the file have
+   * null, which stands for the current incarnation.
    */
   readonly life: string | null;
 }
@@ -61,21 +61,24 @@ export interface Refusal {
   readonly holders: readonly Holder[];
 }
 
-/** The decision to grant an OPEN. The new hold may begin only when no request from `losers` is running and all their writes are durable. */
+/**
+ * The decision to grant an OPEN. The new hold may begin only when no request from the losing clients is running and all their writes are
+ * durable.
+ */
 export interface Opening {
   readonly kind: 'opening';
   readonly client: Claimant;
   /** True if the handle is read-only. */
   readonly readonly: boolean;
-  /** True if the hold permits only reading. If a writer opens a second, read-only handle, it remains a writer. */
+  /** True if the hold permits only reading. A writer that opens a second, read-only handle remains a writer. */
   readonly isReader: boolean;
-  /** The holds that this OPEN takes over from other nodes. */
+  /** The holds of other nodes that this OPEN takes over. */
   readonly losers: readonly Hold[];
-  /** The hold that another instance of this node has and that this OPEN replaces; null if there is none. */
+  /** The hold of another instance of the same node, which this OPEN replaces; null if there is none. */
   readonly replaced: Hold | null;
   /** True if the holder has nothing to recover. */
   readonly isSettled: boolean;
-  /** True if the volume must be synced first, because a client that loses its hold may have written to the volume. */
+  /** True if a client that loses its hold may have written to the volume, so that the volume must be synced first. */
   readonly needsSync: boolean;
 }
 
@@ -115,8 +118,8 @@ export function decideOpen(
 }
 
 /**
- * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. `incarnation` is the incarnation of the storage
- * after the losers' grants have been revoked.
+ * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. `incarnation` must be read after the losers'
+ * grants have been revoked.
  */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;
@@ -143,10 +146,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
 }
 
-/**
- * Returns the identity of the client's hold and the epoch of the grant, or null if the client has no hold. A revocation names an epoch and
- * revokes all grants up to that epoch.
- */
+/** Returns the identity of the client's hold and the epoch of the grant, or null if the client has no hold. */
 export function grantFor(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -157,18 +157,14 @@ export function grantFor(
 }
 
 /**
- * Returns the holds after a client has closed the volume. `epoch` is the epoch of the grant that the client has closed. If the client's
- * hold began after this epoch, the hold stays.
+ * Returns the holds after a client has closed the grant of the given epoch. If the client's hold began after this epoch, the hold stays.
  */
 export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
   const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);
   return holds.length === entry.holds.length ? entry : { ...entry, epoch: entry.epoch + 1, holds };
 }
 
-/**
- * Returns the holds after the client has recovered all its writes in this incarnation of the storage. Returns null if the client no longer
- * has that hold.
- */
+/** Returns the holds after the client has recovered all its writes in the given incarnation, or null if the client has lost the hold. */
 export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, incarnation: string): VolumeHolds | null {
   const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
   if (own === undefined) return null;
@@ -189,8 +185,8 @@ export function holdersOf(holds: readonly Hold[]): Holder[] {
 type Who = Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>;
 
 /**
- * Returns true if `client` is the instance that has this hold. Comparing instance numbers is not enough, because a copy of a client's
- * machine has the same number.
+ * Returns true if `client` is the instance that has the given hold. The instance number alone proves nothing, because copies of a machine
+ * have the same number.
  */
 export function isOf(hold: Who, client: Who): boolean {
   const isSameStart = hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
@@ -205,7 +201,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** Returns the refusal (H3) for a volume whose current holder has not yet recovered all its writes. */
+/** Returns the refusal (H3) for a volume whose holder has not yet recovered all its writes. */
 function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
   const sentence =
     `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +

@@ -1,5 +1,5 @@
 // The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. The checks are
-// as strict as the checks of messages that name holders: a single invalid holder would make every LIST and every refused OPEN fail.
+// as strict as those of messages, because a single invalid holder would make every LIST and every refused OPEN fail.
 
 import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
@@ -16,13 +16,13 @@ export interface HoldsFileContent {
   readonly nodes: Readonly<Record<string, NodeNotes>>;
 }
 
-/** In the second version of the file, holds had no process ids. In the first version, holds also had no epochs and no incarnations. */
+/** In the second version of the file, holds had no process ids; in the first version, they had no epochs and incarnations either. */
 type SecondHold = Omit<Hold, 'process'>;
 type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
 
 /**
- * Up to the second version, the file had a map from `node machine` to an instance number; instances with a lower number were refused. The
- * map was unbounded, because it had an entry for each machine id that any client had ever sent.
+ * Up to the second version, the file mapped `node machine` to an instance number; instances with a lower number were refused. The map was
+ * unbounded.
  */
 type EarlierInstances = Readonly<Record<string, number>>;
 
@@ -43,7 +43,7 @@ export const HOLDS_FILE: StateForm<HoldsFileContent> = {
   remedy: 'restore it, or move it away if every client that holds a volume has ended',
 };
 
-/** In the first version, the identity of a writer contained the volume's epoch; the identity of a reader contained no epoch. */
+/** In the first version, only the identity of a writer contained the volume's epoch. */
 function fromFirst(hold: FirstHold, epoch: number): Hold {
   return { ...hold, process: null, epoch: hold.readonly ? 0 : epoch, life: null };
 }
@@ -56,7 +56,7 @@ function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, 
   return { volumes: Object.fromEntries(converted), nodes: nodesOf(instances) };
 }
 
-/** Omits entries that no valid client can have sent, because they would make every later start fail. */
+/** Omits invalid entries, because they would make every later start fail. */
 function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
   const nodes = new Map<string, NodeNotes>();
   for (const [key, below] of Object.entries(instances)) {
@@ -70,7 +70,7 @@ function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
 }
 
 function isEarlier<H>(value: unknown, isVolume: (volume: unknown) => boolean): value is Earlier<H> {
-  // Do not use `isWhole`: a number that has grown beyond the safe integers must not prevent the server from starting.
+  // Do not use `isWhole`: an instance number beyond the safe integers must not prevent the server from starting.
   const isNumber = (instance: unknown): instance is number => typeof instance === 'number';
   const isThis = (volume: unknown): volume is object => isVolume(volume);
   return isRecord(value) && isRecordOf(value['volumes'], isThis) && isRecordOf(value['instances'], isNumber);
@@ -124,10 +124,7 @@ function isVolumeOf<H extends SecondHold>(value: unknown, isHold: (hold: unknown
   return isWhole(epoch) && isListOf(holds, (hold): hold is H => isHold(hold, epoch)) && (taken === null || isTakeOver(taken));
 }
 
-/**
- * Returns true for a valid hold. A hold whose epoch is higher than the volume's epoch is invalid, because a later hold would get the same
- * identity.
- */
+/** A hold must not have a higher epoch than the volume, because a later hold would get the same identity. */
 function isSecondHold(value: unknown, lastEpoch: number): value is SecondHold {
   if (!isRecord(value) || !isFirstHold(value)) return false;
   const { epoch, life } = value as Partial<Hold>;

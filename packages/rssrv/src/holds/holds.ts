@@ -1,7 +1,7 @@
 // Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Holds and instances are durable
 // before a volume is granted, so that they survive restarts. The rules are in hold-rules.ts; this module executes the changes to a volume's
-// holds, and the steps of a take-over, one after another. An OPEN revokes other holds and syncs the volume through GrantPorts. Invariant:
-// the file always names the old or the new holder, and it names the new holder only when no request from the old holder is running.
+// holds one after another. Invariant: the file names the old or the new holder, and names the new holder only when no request from the old
+// holder is running.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -30,16 +30,12 @@ import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withRep
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
 
-/** Functions of the listener that are needed to execute an OPEN. */
+/** The listener's functions for the execution of an OPEN. */
 export interface GrantPorts {
-  /** Returns the requested volume, or null if the server does not currently serve this volume to the client. */
+  /** Returns the requested volume, or null if the server does not serve the volume to the client. */
   find(): ServedVolume | null;
-  /** Returns the current incarnation of the storage. */
   incarnation(volume: ServedVolume): string;
-  /**
-   * Revokes this hold's grants up to `epoch`. Resolves when no request under these grants is running; the result is false if writes may be
-   * lost.
-   */
+  /** Revokes the hold's grants up to `epoch`. Resolves when no request under these grants is running, with false if writes may be lost. */
   revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
   /** Makes all writes to the volume durable. Throws if a write may be lost. */
   sync(volume: ServedVolume): Promise<void>;
@@ -47,18 +43,17 @@ export interface GrantPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Returns true if the client's session still exists and can receive the answer. */
   isWanted(): boolean;
-  /** Called when a volume's holders have changed. The listener then announces a new list to all clients. */
+  /** Called when a volume's holders have changed, so that the listener announces a new list to all clients. */
   holdersChanged(): void;
 }
 
-/** A function that changes the notes about a node. */
 type NotesChange = (notes: NodeNotes) => NodeNotes;
 
 /** The queue of changes to one volume's holds. */
 interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
-  /** The take-over in progress, with the volume's holds before the take-over; null if no take-over is in progress. */
+  /** The take-over in progress, with the volume's earlier holds; null if there is none. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
@@ -89,7 +84,6 @@ export class Holds {
     for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
 
-  /** Returns the current epoch of a volume. */
   epochOf(volumeId: string): number {
     return this.entryOf(volumeId).epoch;
   }
@@ -98,28 +92,28 @@ export class Holds {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
-  /** Returns true if a client on this machine has already proved to be this node. */
+  /** Returns true if the given machine has already proved its identity as the given node. */
   isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
     return this.notesOf(client.node).machines.some(({ machine }) => machine === client.machine);
   }
 
   /**
-   * Returns false if this instance must be refused permanently, because it has been replaced or because a later instance of its node has
-   * been seen on the same machine.
+   * Returns false if the given instance must be refused permanently: it has been replaced, or a later instance has been seen on its
+   * machine.
    */
   isCurrent(client: ClientIdentity): boolean {
     return isCurrent(this.notesOf(client.node), client);
   }
 
   /**
-   * Returns true if a new client may replace the earlier instance of its node. Either the new client is certainly the successor of the
-   * earlier instance, or the earlier instance has been silent long enough. `silentMs` is 0 while the earlier instance is connected.
+   * Returns true if a new client may replace the earlier instance of its node. The new client must be a certain successor, or the earlier
+   * instance must have been silent long enough. `silentMs` is 0 while the earlier instance is connected.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
   }
 
-  /** Returns the last admitted instance of a node if this instance holds a volume, otherwise null. */
+  /** Returns the last admitted instance of a node, or null if this instance holds no volume. */
   lastHolding(node: string): ClientIdentity | null {
     const { last } = this.notesOf(node);
     if (last === null) return null;
@@ -127,33 +121,25 @@ export class Holds {
     return [...this.volumes.values()].some(({ holds }) => holds.some((hold) => isOf(hold, client))) ? client : null;
   }
 
-  /**
-   * Records a proven instance that is being admitted, and the instance that it replaces. The record is durable when the promise resolves.
-   */
+  /** Records an instance that is being admitted, and the instance that it replaces. The record is durable when the promise resolves. */
   async noteInstance(client: ClientIdentity, replaced: ClientIdentity | null): Promise<void> {
     const change: NotesChange = (notes) => withInstance(notes, client, replaced);
     if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
   }
 
-  /**
-   * Removes the notes about all nodes that are no longer clients and hold no volume. The next save of the file makes the removal durable.
-   */
+  /** Removes the notes about all nodes that are no longer clients and hold no volume; the next save includes the removal. */
   keepNodes(clients: readonly string[]): void {
     const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
     for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
   }
 
-  /**
-   * Answers an OPEN. A grant is durable when the promise resolves. If the hold cannot be saved, this method throws E_SYSTEM and grants
-   * nothing.
-   */
+  /** Answers an OPEN. A grant is durable when the promise resolves. Throws E_SYSTEM and grants nothing if the hold cannot be saved. */
   async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
     const turns = this.changes.get(volumeId);
     const takeOver = turns?.takeOver ?? null;
     if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
       const { taker, entry } = takeOver;
-      // If the client has already lost the volume, report the loss instead of "try again". Otherwise, each retry could coincide with
-      // another take-over.
+      // If the client has already lost the volume, report the loss instead of "try again", because each retry could meet another take-over.
       const lost = this.lostAlready(entry, client, request, ports);
       if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
       return this.refuse(volumeId, `Volume ${request.name} is being taken over by ${taker.node} at ${taker.address}: try again`);
@@ -165,8 +151,8 @@ export class Holds {
   }
 
   /**
-   * Ends the client's hold, because the client has closed all handles that were granted up to `epoch`. If the file cannot be saved, this
-   * method throws, but the hold ends nevertheless, and the next save includes the release.
+   * Ends the hold of a client that has closed all handles granted up to `epoch`. If saving fails, this method throws, but the hold ends
+   * nevertheless, and the next save includes the release.
    */
   async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
     await this.inTurn(volumeId, async () => {
@@ -179,8 +165,8 @@ export class Holds {
   }
 
   /**
-   * Records that the client has recovered all its writes (H3). The record is durable when the promise resolves. The result is false if the
-   * client no longer has that hold.
+   * Records that the client has recovered all its writes (H3). Resolves with true when the record is durable, or with false if the client
+   * has lost the hold.
    */
   async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {
     return this.inTurn(volumeId, async () => {
@@ -209,17 +195,14 @@ export class Holds {
     if (opening.losers.length > 0) own.takeOver = { taker: client, entry: this.entryOf(id) };
     const lost = await this.endOthers(volume, opening, ports);
     if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
-    // By now the configuration may have changed, or the client may have left.
+    // Meanwhile, the configuration may have changed, or the client may have left.
     const still = ports.find();
     if (still?.id !== id) return this.unknownVolume(id, request);
     if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${volume.name} was taken over`);
     return this.give(still, client, opening, ports);
   }
 
-  /**
-   * Performs steps 1 and 2 of H2 for a take-over, or for the replacement of an older instance: revokes the old grants and syncs the volume.
-   * Returns the reason if a step fails, otherwise null.
-   */
+  /** Performs steps 1 and 2 of H2: revokes the old grants and syncs the volume. Returns the reason if a step fails, otherwise null. */
   private async endOthers(volume: ServedVolume, opening: Opening, ports: GrantPorts): Promise<string | null> {
     const { client, losers } = opening;
     const { name, id } = volume;
@@ -234,7 +217,7 @@ export class Holds {
       await ports.sync(volume);
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
-      // Storage that is only slow has not lost any writes yet. If the sync fails later, the storage starts a new incarnation.
+      // Slow storage has not lost any writes yet. If the sync fails later, the storage starts a new incarnation.
       if (code === 'E_TIMEOUT' && reason === null)
         return `Volume ${name} was not taken from ${from}. ${message}: try again when the storage answers`;
       reason = message;
@@ -247,13 +230,13 @@ export class Holds {
   }
 
   /**
-   * Performs steps 3 and 4 of H2: saves the new hold and grants the volume. The change takes effect in memory at once, in the same
-   * event-loop turn, and is durable when the promise resolves.
+   * Performs steps 3 and 4 of H2: saves the new hold and grants the volume. The change takes effect in memory in the same event-loop turn,
+   * and is durable when the promise resolves.
    */
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;
     const { losers, replaced, readonly } = opening;
-    // Read the incarnation only now, because the crash of a worker may have started a new incarnation in the meantime.
+    // Read the incarnation only now, because the crash of a worker may have started a new one.
     const incarnation = ports.incarnation(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
     const changed = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
@@ -273,7 +256,7 @@ export class Holds {
     return { granted: true, volume, readonly, incarnation, ...told };
   }
 
-  /** Logs a refusal only once, even if the client repeats the request. */
+  /** Logs a refusal, but not its repetitions. */
   private logRefusal({ id, name }: ServedVolume, { node, address }: Claimant, sentence: string): void {
     const key = `${id} ${node}`;
     if (this.refusals.get(key) === sentence) return;
@@ -300,7 +283,7 @@ export class Holds {
     return mine;
   }
 
-  /** Makes a change, which is durable when the promise resolves. If saving fails, the change is undone. */
+  /** Makes a change and saves the file. If saving fails, the change is undone. */
   private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
     const before = this.entryOf(volumeId);
     if (to === before) return;
@@ -320,7 +303,7 @@ export class Holds {
     try {
       await this.file.save();
     } catch (error) {
-      // Undo the change to the notes: otherwise the client's next attempt would be admitted although nothing was saved.
+      // Undo the change; otherwise, the client's next attempt would be admitted although nothing was saved.
       if (this.nodes.get(node) === after && before !== undefined) this.nodes.set(node, before);
       else if (this.nodes.get(node) === after) this.nodes.delete(node);
       throw error;

@@ -1,35 +1,30 @@
-// Decides which instances of a node are admitted or refused, from notes about the instances that were seen (docs/PROTOCOL.md H4). Pure.
-// holds.ts saves the notes; admissions.ts manages the sessions. Invariants: the number recorded for a machine never decreases; the notes
-// about a node are bounded, whatever its clients send.
+// Decides from notes about earlier instances which instances of a node are admitted (docs/PROTOCOL.md H4). Pure. holds.ts saves the notes;
+// admissions.ts manages the sessions. Invariants: the number recorded for a machine never decreases; the notes about a node are bounded.
 
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 import type { ClientIdentity } from '../workers/channel.ts';
 
 export type Instance = Omit<ClientIdentity, 'node'>;
 
-/** On this machine, all instances with a number less than `below` are refused. */
+/** On the given machine, all instances with a number less than `below` are refused. */
 export interface MachineNote {
   readonly machine: string;
   readonly below: number;
 }
 
 export interface NodeNotes {
-  /** The instance that was admitted last; null if it is unknown. Earlier versions of the file did not record this instance. */
+  /** The instance that was admitted last; null if unknown (for example, in notes from an earlier version of the file). */
   readonly last: Instance | null;
-  /** Notes about machines, in the order in which they last changed. */
+  /** Notes about machines, the most recently changed note last. */
   readonly machines: readonly MachineNote[];
-  /**
-   * Processes that were replaced by another process with the same machine and instance number. The process that was replaced last is the
-   * last entry.
-   */
+  /** Processes replaced by another process with the same machine and instance number, the most recent last. */
   readonly replaced: readonly string[];
 }
 
 export const NO_NOTES: NodeNotes = { last: null, machines: [], replaced: [] };
 
 /**
- * Returns false if this instance must be refused permanently, because it has been replaced or because a later instance has been seen on its
- * machine.
+ * Returns false if the given instance must be refused permanently: it has been replaced, or a later instance has been seen on its machine.
  */
 export function isCurrent({ machines, replaced }: NodeNotes, { machine, instance, process }: Instance): boolean {
   const below = machines.find((note) => note.machine === machine)?.below ?? 0;
@@ -37,8 +32,8 @@ export function isCurrent({ machines, replaced }: NodeNotes, { machine, instance
 }
 
 /**
- * Returns the notes after `client` has been admitted. If `replaced` is not null, `client` has replaced that instance. Returns `notes`
- * itself if nothing changes.
+ * Returns the notes after `client` has been admitted and has replaced the instance `replaced`, if any. Returns `notes` itself if nothing
+ * changes.
  */
 export function withInstance(notes: NodeNotes, client: Instance, replaced: Instance | null): NodeNotes {
   const { machine, instance, boot, process, address } = client;
@@ -49,7 +44,7 @@ export function withInstance(notes: NodeNotes, client: Instance, replaced: Insta
   return isNews ? { ...others, last, machines } : notes;
 }
 
-/** Returns the notes after the instance `replaced` has been replaced by `client`, which had already been admitted. */
+/** Returns the notes after an admitted client has replaced the instance `replaced`. */
 export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): NodeNotes {
   const { machine, instance, process } = replaced;
   if (machine !== client.machine) {
@@ -63,8 +58,8 @@ export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): 
 type Claim = Pick<Instance, 'machine' | 'instance' | 'process'>;
 
 /**
- * Returns true if a new client is certainly on the same machine as the earlier instance: it is the same process, or a later start during
- * the same boot. A copy of the machine has either another boot id, or the same instance number but another process.
+ * Returns true if the new client is the same process as the earlier instance, or a later start during the same boot of the machine. A copy
+ * of the machine has either another boot id, or the same instance number but another process.
  */
 export function isSuccessor(before: Instance, newcomer: Instance): boolean {
   if (before.machine !== newcomer.machine || before.boot !== newcomer.boot) return false;

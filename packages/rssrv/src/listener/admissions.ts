@@ -1,6 +1,6 @@
 // Decides which proven clients get a session, and ends the old session that a new session replaces (docs/PROTOCOL.md S9, H4). A node has at
-// most one session, and a new session begins only when no request from the old session is running. This module keeps all sessions. Each
-// session has a secret that authenticates additional paths.
+// most one session, and a new session begins only when no request from the old session is running. Each session has a secret that
+// authenticates further paths.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -26,18 +26,17 @@ type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
 export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Log for events that a client can cause as often as it likes. */
+  /** Log for events that a client can cause at any rate. */
   readonly limitedLog: RateLimitedLog;
   readonly holds: Holds;
-  /** Creates a worker session for a new session. */
   takeWorkerSession(session: string): WorkerSession;
   /** Returns the `begin` message for a session of this node. */
   beginMessage(node: string): ToSession;
-  /** Returns true if the configuration still names this client. The configuration may have changed since the client proved itself. */
+  /** Returns true if the configuration still names the node as a client. */
   isClient(node: string): boolean;
-  /** Called when a session reports that writes to a volume may be lost. */
+  /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
-  /** Called when a session reports that the storage of a volume was truncated. */
+  /** Called when a session has found a volume's storage truncated. */
   cut(volumeId: string): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
@@ -53,7 +52,7 @@ export interface ServedSession {
   readonly workerSession: WorkerSession;
   /** Ids of the volumes granted to the session. */
   readonly volumeIds: Set<string>;
-  /** Time at which the session's last path closed; null while it has paths. */
+  /** Time at which the session's last path closed; null while the session has paths. */
   silentSinceMs: number | null;
   /** Timer that ends the session if it stays without a path. */
   linger: Timer | null;
@@ -62,15 +61,12 @@ export interface ServedSession {
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes for which a new session is being started. If another new client of such a node arrives, it is told to try again. */
+  /** Nodes for which a new session is being started. Further new clients of such a node are told to try again. */
   private readonly inTransition = new Set<string>();
-  /** For each configured node that had a session and now has none: the last client, and since when that client has been silent. */
+  /** The last client of each configured node whose session has ended, and since when the client has been silent. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
-  /**
-   * Nodes in `inTransition` whose client's proof is no longer valid, because the node has been removed from the configuration or has been
-   * given another key.
-   */
+  /** Nodes in `inTransition` that a reload has removed or given another key, so that their clients' proofs are no longer valid. */
   private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
 
@@ -83,7 +79,7 @@ export class Admissions {
     return [...this.byNode.values()];
   }
 
-  /** Returns the secret of a session, for the handshake of a further path; null if this node may not join the session. */
+  /** Returns the secret of a session for the handshake of a further path, or null if the given node may not join the session. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served !== undefined && !served.workerSession.isGone && served.id === Buffer.from(session).toString('hex')
@@ -128,7 +124,7 @@ export class Admissions {
       });
   }
 
-  /** Ends the session of a node that is no longer admitted. The node keeps its holds, because holds end only under the conditions in H1. */
+  /** Ends the session of a node that is no longer admitted. The node keeps its holds (H1). */
   dismiss(node: string, sentence: string): void {
     if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
     this.departed.delete(node);
@@ -136,9 +132,9 @@ export class Admissions {
   }
 
   /**
-   * Called when another client takes over a volume that this node holds. Resolves when no request under the volume's grants up to `epoch`
-   * is running in this node's worker, or when that worker has exited. A worker that has not released the volume within TAKE_OVER_REVOKE_MS
-   * is told to end the session. No time-out resolves this promise (S9, H2). The result is false if writes may be lost.
+   * Revokes the given node's grants of a volume up to `epoch`, because another client takes over the volume. Resolves when no request under
+   * these grants is running or the worker has exited, with false if writes may be lost. A worker that has not released the volume within
+   * TAKE_OVER_REVOKE_MS is told to end the session, but no time-out resolves the promise (S9, H2).
    */
   async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
     const session = this.byNode.get(node);
@@ -154,23 +150,18 @@ export class Admissions {
     return isFlushed;
   }
 
-  /** Revokes a volume's grants up to `epoch` in every session. The clients keep their holds, and open the volume again. */
+  /** Revokes a volume's grants up to `epoch` in every session. The clients keep their holds and reopen the volume. */
   revoke(volumeId: string, epoch: number): void {
     for (const { volumeIds, workerSession } of this.sessions) if (volumeIds.has(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
 
-  /**
-   * Ends every session after its requests in progress have been answered and its writes have been flushed. No client is admitted after this
-   * call.
-   */
+  /** Answers all requests in progress, flushes, and ends every session. No client is admitted after this call. */
   async close(code: string, sentence: string): Promise<void> {
     this.isClosed = true;
     await Promise.all(this.sessions.map((session) => session.workerSession.end(code, sentence)));
   }
 
-  /**
-   * Adds a path to a session. A blocked worker would not answer, so the listener itself tells the client that the server is up but slow.
-   */
+  /** Adds a path to a session. If the worker is blocked, the listener itself tells the client that the server is up but slow. */
   private join({ workerSession }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
     const stillMs = workerSession.blockedMs;
     if (stillMs === null) {
@@ -192,8 +183,7 @@ export class Admissions {
     };
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
-    // Make the record of the replacement durable before the old instance gets E_REPLACED. After E_REPLACED the old instance never
-    // reconnects, so the record must survive a crash of the server.
+    // After E_REPLACED, the old instance never reconnects. The record of the replacement must therefore be durable first.
     await this.ports.holds.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
     this.checkStillOpen(client.node);
@@ -211,7 +201,7 @@ export class Admissions {
     this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
   }
 
-  /** Repeats the checks whose result may have changed while the new client was waiting. */
+  /** Repeats the checks whose results may have changed while the new client was waiting. */
   private checkStillOpen(node: string): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     if (this.dismissedUnderWay.has(node))
@@ -220,8 +210,8 @@ export class Admissions {
   }
 
   /**
-   * Returns a worker session whose process has been recorded in RUN and listens to its channel. Without this record, the next listener
-   * could not find the process if this listener crashed (S10).
+   * Returns a worker session whose process listens to its channel and is recorded in RUN. If this listener crashes, the next listener finds
+   * the process by this record (S10).
    */
   private async readyWorkerSession(session: string, { node }: ClientIdentity): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);
@@ -235,7 +225,7 @@ export class Admissions {
     return workerSession;
   }
 
-  /** Throws if this instance of the node may not have a session (H4). */
+  /** Throws if the given client may not have a session (H4). */
   private checkNewcomer(client: ClientIdentity): void {
     if (!this.ports.holds.isCurrent(client)) {
       throw new RsError('E_REPLACED', `Instance ${client.instance} of node ${client.node} was replaced by a later one`);
@@ -252,7 +242,7 @@ export class Admissions {
     );
   }
 
-  /** Returns the client that may still be active for a node, and how long it has been silent. Null if there is none. */
+  /** Returns the client that may still be active for a node, and how long the client has been silent, or null. */
   private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
     const nowMs = this.ports.clock.monotonicMs();
     const session = this.byNode.get(node) ?? this.departed.get(node);
@@ -260,14 +250,14 @@ export class Admissions {
       const { client, silentSinceMs } = session;
       return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
     }
-    // For HOLDER_RETURN_MS after the server starts, treat the last holder as connected, so that another machine cannot replace it before it
+    // For the time HOLDER_RETURN_MS after the start, the last holder counts as connected, so that no other machine can replace it before it
     // reconnects.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
   }
 
-  /** Ends the old session, and waits until none of its requests is running (S9). */
+  /** Ends the old session and waits until none of its requests is running (S9). */
   private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
     const isOther = (['instance', 'machine', 'process'] as const).some((field) => old.client[field] !== client[field]);
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
@@ -323,7 +313,7 @@ export class Admissions {
     const { client, silentSinceMs } = session;
     if (this.byNode.get(client.node) === session) {
       this.byNode.delete(client.node);
-      // Remember the client, so that a copy of its machine cannot replace it before it reconnects.
+      // Remember the client, so that no copy of its machine can replace it before it reconnects.
       const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }

@@ -1,7 +1,6 @@
-// Compares the limit on open files with the number of files that the listener and each worker may need for this configuration. If the limit
-// is too low, the effects appear only later: volumes cannot be opened, and clients are refused. Pure except for reading the limit. If
-// descriptors run out nevertheless, descriptor-watch.ts reports the shortage. Invariant: the number of files needed is calculated from the
-// bounds of one session.
+// Compares the limit on open files with the number of files that the listener and each worker may need. With too low a limit, the server
+// would later fail to open volumes and refuse clients. Pure except for reading the limit. If descriptors run out nevertheless,
+// descriptor-watch.ts reports the shortage.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -12,8 +11,8 @@ import { plural } from '@rsio/common/lib/units';
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 
 /**
- * Returns this process's soft limit on open files, or null if there is no limit or it is unknown. Child processes inherit the limit.
- * Node.js has already raised the soft limit to the hard limit.
+ * Returns this process's soft limit on open files, which child processes inherit, or null if there is no known limit. Node.js has already
+ * raised the soft limit to the hard limit.
  */
 export function openFilesLimit(text: string | null = readLimits()): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(text ?? '')?.[1];

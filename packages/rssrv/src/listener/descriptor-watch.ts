@@ -1,6 +1,6 @@
-// Checks whether this process can open another file. While no file can be opened, the listener serves no new connections, because libuv
-// closes each connection in the kernel's queue without reporting it. Sessions continue in their own processes. Invariant: there is one log
-// line when the shortage begins, one every DESCRIPTOR_LOG_MS while it lasts, and one when it ends.
+// Checks whether this process can open another file. Without a free descriptor, the listener gets no new connections, because libuv closes
+// each connection without a report. Invariant: the log has one line when the shortage begins, one every DESCRIPTOR_LOG_MS, and one when the
+// shortage ends.
 
 import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -16,7 +16,7 @@ export class DescriptorWatch {
   /** Times at which the shortage began and was last reported; null if there is no shortage. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
-  /** `tryOne` opens and closes a file, and returns null or, if that fails, the name of the errno. */
+  /** `tryOne` opens and closes a file, and returns null on success, otherwise the name of the errno. */
   constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;

@@ -1,7 +1,6 @@
-// The checks that `rssrv --check` makes after it has read the configuration file. They find out whether the machine has the addresses, and
-// whether each volume's storage can be served. The checks change nothing, create no file and listen on no port, so they are safe while
-// rssrv is running. A start of rssrv reports the same problems in the same words. Some problems are found only by a start: a port in use, a
-// file locked by another process, a busy device.
+// The checks of `rssrv --check`: whether the machine has the configured addresses, and whether each volume's storage can be served. The
+// checks change nothing, create no file and listen on no port, so they are safe while rssrv is running. A start of rssrv reports the same
+// problems with the same messages. Only a start finds a port in use, a file locked by another process or a busy device.
 
 import dgram from 'node:dgram';
 import { constants } from 'node:fs';
@@ -17,10 +16,7 @@ import { storageWarnings } from '../volumes/storage-warnings.ts';
 import { unlockedError, unlockedSentence } from '../volumes/volume-failures.ts';
 import { fittingSize, inspectLocation, volumeError } from '../volumes/volume-storage.ts';
 
-/**
- * Returns the errors for interfaces on which rssrv could not listen. If at least one interface works, rssrv starts without the interfaces
- * whose address is missing.
- */
+/** Returns the errors for interfaces on which rssrv could not listen. */
 export async function missingAddresses(interfaces: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
   const found = await Promise.all(interfaces.map(missingAddress));
   return found.filter((error) => error !== null);
@@ -39,7 +35,7 @@ interface Lockable {
   readonly lockTarget: string;
 }
 
-/** Returns warnings about volumes that could not be served (rssrv would start without them) and about volumes with risky settings. */
+/** Returns warnings about volumes with risky settings, and about volumes that rssrv could not serve. */
 export async function volumeWarnings(
   volumes: readonly ServerVolumeConfig[],
   { systemOf, lockable }: EnvironmentPorts = { systemOf: fileSystemOf, lockable: areLockable },
@@ -71,7 +67,7 @@ function asFailure(thrown: unknown): string {
   return `${message} [${code}]`;
 }
 
-/** Checks an address by binding a datagram socket to any port, because the configured port may be in use by a running rssrv. */
+/** Binds a datagram socket to any port of the address, because a running rssrv may be using the configured port. */
 function missingAddress(config: ServerInterfaceConfig): Promise<RsError | null> {
   const { address } = config;
   return new Promise((resolve) => {
@@ -104,7 +100,7 @@ async function checkStorage(
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
     throw volumeError(volume, `${location} cannot be opened`, remedy, thrown);
   }
-  // Devices need no lock, because they are opened exclusively.
+  // A server opens devices exclusively, so they need no lock.
   const toLock = kind === 'block' ? null : { volume, location, lockTarget: kind === 'missing' ? directory : location };
   return { warnings: await storageWarnings(volume, location, stats, systemOf), toLock };
 }

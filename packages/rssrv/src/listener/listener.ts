@@ -1,7 +1,6 @@
 // The listener process: it listens on every interface, authenticates each connection, and passes it to the worker of its session. The
-// listener owns everything that sessions share: volumes, ids, holds and incarnations. It never reads or writes the data of volumes.
-// Invariant: the listener serves nothing before the workers of an earlier listener have exited (S10), and nothing after `stop` has been
-// called.
+// listener owns everything that sessions share: volumes, ids, holds and incarnations. The listener never reads or writes the data of
+// volumes. Invariant: the listener serves nothing before the workers of an earlier listener have exited (S10), and nothing after `stop`.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -48,15 +47,15 @@ export interface ListenerOptions {
   readonly log: DaemonLog;
   /** True if workers also log to stderr. */
   readonly foreground: boolean;
-  /** True if rssrv was started with --test, so that volumes may have `test-...` keys. */
+  /** True if rssrv was started with --test, which permits the `test-...` keys of volumes. */
   readonly mayInjectFaults: boolean;
-  /** Shows a message to the administrator who started the daemon. */
+  /** Prints a message for the administrator who starts the daemon. */
   readonly warn: (sentence: string) => void;
 }
 
 export class Listener {
   private readonly options: ListenerOptions;
-  /** The configuration in force. A reload replaces the whole configuration. */
+  /** The configuration in force. */
   private config: RssrvConfig;
   private readonly identity: ServerIdentity;
   private readonly sockets: ListeningSockets;
@@ -70,7 +69,7 @@ export class Listener {
   private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
-  /** Generation of the list that the server sends to clients. */
+  /** Generation of the list (LIST). */
   private generation = 1;
   private isServing = false;
   private isReloadWanted = false;
@@ -147,8 +146,7 @@ export class Listener {
   }
 
   /**
-   * Resolves when the server listens on every interface whose address exists. If the server cannot start, this method throws and leaves
-   * nothing behind.
+   * Resolves when the server listens on every interface whose address exists. Throws and leaves nothing behind if the server cannot start.
    */
   async start(): Promise<void> {
     const { paths, clock, log, warn } = this.options;
@@ -185,11 +183,11 @@ export class Listener {
     await this.pool.stop();
     this.limitedLog.close();
     await this.volumes.close();
-    // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
+    // Records without workers tell the next listener that this listener exited cleanly.
     await this.records?.saved();
   }
 
-  /** Called on SIGHUP. Reopens the logs at once, and reads the configuration as soon as the server is up. */
+  /** Called on SIGHUP. Reopens the logs at once; reads the configuration as soon as the server is up. */
   reload(): void {
     this.options.log.reopen();
     this.reopenWorkerLogs();
@@ -198,8 +196,8 @@ export class Listener {
   }
 
   /**
-   * Applies the whole plan or nothing. Nothing is applied if a new interface or volume cannot be opened, or if a client has begun to use a
-   * volume that the plan would remove or change.
+   * Applies the whole plan or nothing. Throws if a new interface or volume cannot be opened, or if a client has begun to use a volume that
+   * the plan would remove or change.
    */
   private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
     const missing = await this.sockets.open(next.interfaces);
@@ -217,8 +215,8 @@ export class Listener {
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
-    // The code from here to the last message to the sessions runs in a single event-loop turn. Therefore every client that has a volume
-    // either gets the new size and generation with its grant or is notified of them.
+    // The code from here to the last message to the sessions runs in a single event-loop turn. Every client therefore learns the new size
+    // and generation, either from its grant or from a notification.
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.config, openFilesLimit())) this.options.log.warn(filesWarning);
@@ -237,7 +235,7 @@ export class Listener {
     await this.explore(next);
   }
 
-  /** Answers discovery datagrams on the interfaces on which the server listens. */
+  /** Answers discovery datagrams on all interfaces with a listening socket. */
   private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
     const interfaces = this.sockets.listening(config.interfaces);
     for (const sentence of await this.discovery.follow({ ...config, interfaces })) warn(sentence);
@@ -248,7 +246,7 @@ export class Listener {
     this.options.warn(`Warning: ${sentence}`);
   }
 
-  /** Logs a failure of `work`. The new configuration is already in force, so the failure must not be reported as a refused reload. */
+  /** Logs a failure of `work`, which must not be reported as a refused reload, because the new configuration is already in force. */
   private async afterReload(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -258,7 +256,7 @@ export class Listener {
     }
   }
 
-  /** Returns the status of a configured volume: its size, and the clients that hold it or have it open. */
+  /** Returns the size of a configured volume, and the clients that hold it or have it open. */
   private standingOf(volume: ServerVolumeConfig): VolumeStanding {
     const { id, sizeBytes } = this.volumes.standing(volume);
     if (id === null) return { sizeBytes, users: [] };
@@ -271,7 +269,7 @@ export class Listener {
     return { sizeBytes, users };
   }
 
-  /** Announces a new generation of the list, so that the clients request the list. */
+  /** Announces a new generation of the list to the clients, so that they request the list. */
   private listChanged(grown: readonly GrownVolume[]): void {
     this.generation++;
     const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
@@ -309,7 +307,7 @@ export class Listener {
     });
   }
 
-  /** The listener serves probes itself, because they never touch sessions. */
+  /** Probes stay in the listener, because they never touch sessions. */
   private admit(socket: Socket, proven: Proven, { config }: ListeningSocket): void {
     if (!proven.features.includes(FEATURE.PROBE)) {
       this.admissions.admit(socket, proven, toInterface(config));
@@ -383,7 +381,7 @@ export class Listener {
       if (grant.granted) session.volumeIds.add(volume.id);
       return grant;
     });
-    // Answer as soon as this session ends. Do not wait for the take-over, because the take-over depends on another client's worker.
+    // If this session ends, do not wait for the take-over, because the take-over depends on another client's worker.
     if (request.take === TAKE.NO) return granting;
     const sentence = `The session ended before volume ${volume.name} was taken over`;
     return Promise.race([
@@ -432,8 +430,8 @@ export class Listener {
   }
 
   /**
-   * Called when a worker has found the storage truncated. The volume is not served until a reload or a start finds the storage complete
-   * again.
+   * Called when a worker has found the storage truncated. The server stops serving the volume until a reload or a start finds the storage
+   * complete.
    */
   private async cut(id: string): Promise<void> {
     const sentence = await this.volumes.cut(id);
@@ -443,11 +441,11 @@ export class Listener {
   }
 
   private async startIncarnation(id: string): Promise<void> {
-    // From now on, grants name the new incarnation, even before it is saved. An unsaved incarnation is safe to name, because a crash of
-    // this process changes the incarnations of all volumes.
+    // From now on, grants name the new incarnation. The incarnation need not be saved first, because a crash of this process changes the
+    // incarnations of all volumes.
     const kept = this.records?.incarnationEnded(id);
     this.admissions.revoke(id, this.holds.epochOf(id));
-    // Announce a change of the list, so that even idle clients check their handles.
+    // A changed list makes even idle clients check their handles.
     this.listChanged([]);
     void this.volumes.clearOldError(id);
     try {

@@ -1,7 +1,6 @@
-// The server's listening sockets, one for each configured interface. Accepted connections go to the listener. The server starts if at least
-// one interface works, and retries the interfaces whose addresses are missing. Invariants: `open` listens on every interface whose address
-// exists, or fails and opens no socket. After `open` has succeeded, the server listens on at least one interface. No socket is opened after
-// `closeAll`.
+// The server's listening sockets, one for each configured interface. The server starts if at least one interface works, and retries the
+// interfaces whose addresses are missing. Invariants: `open` listens on every interface whose address exists, or fails and opens no socket.
+// After `open` has succeeded, the server listens on at least one interface. No socket is opened after `closeAll`.
 
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -16,17 +15,14 @@ import { endpointKey } from '../reload/reload-plan.ts';
 export interface ListeningSocket {
   /** The current configuration of the interface. */
   readonly config: ServerInterfaceConfig;
-  /**
-   * True once the interface has been removed from the configuration. Connections on a removed interface are refused if they are still
-   * unproven.
-   */
+  /** True once the interface has been removed from the configuration; its unproven connections are then refused. */
   readonly isClosed: boolean;
 }
 
 class InterfaceSocket implements ListeningSocket {
   config: ServerInterfaceConfig;
   isClosed = false;
-  /** Null if the machine did not have the address at the last attempt. */
+  /** Null while the server does not listen on the interface. */
   private server: net.Server | null = null;
   private readonly log: Log;
   private readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
@@ -41,7 +37,7 @@ class InterfaceSocket implements ListeningSocket {
     return this.server !== null;
   }
 
-  /** Starts to listen. Resolves with null on success, otherwise with the error. */
+  /** Starts to listen. Resolves with the error, or null on success. */
   async listen(): Promise<RsError | null> {
     const { address, port } = this.config;
     const server = net.createServer({ noDelay: true }, (socket) => this.connected(socket, this));
@@ -55,7 +51,7 @@ class InterfaceSocket implements ListeningSocket {
       });
     });
     if (problem !== null) return problem;
-    // The interface may have been closed while the server was starting to listen on it.
+    // The interface may have been closed meanwhile.
     if (this.isClosed) server.close();
     else this.server = server;
     return null;
@@ -72,7 +68,7 @@ export interface ListeningSocketPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
-  /** Called when the server has started to listen on an interface whose address was missing. */
+  /** Called when the server listens on an interface whose address was missing before. */
   readonly addressCame: () => void;
 }
 
@@ -81,9 +77,7 @@ export class ListeningSockets {
   private readonly byEndpoint = new Map<string, InterfaceSocket>();
   private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
-  /**
-   * Maps each end point whose address is missing to the error code of the last attempt. An error is logged only if its code has changed.
-   */
+  /** Maps each end point whose address is missing to the last error code, because only a changed error is logged. */
   private readonly reported = new Map<string, string>();
   private isOver = false;
 
@@ -92,15 +86,15 @@ export class ListeningSockets {
     this.descriptors = new DescriptorWatch(ports.clock, ports.log);
   }
 
-  /** Returns the interfaces in `configs` on which the server listens, in the same order. */
+  /** Returns the interfaces in `configs` on which the server listens. */
   listening(configs: readonly ServerInterfaceConfig[]): ServerInterfaceConfig[] {
     return configs.filter((config) => this.byEndpoint.get(endpointKey(config))?.isListening === true);
   }
 
   /**
    * Listens on every interface in `configs` that is not open yet. Returns an error for each interface whose address is missing, and retries
-   * these interfaces. Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM for the first interface that failed. Throws E_ADDRESS_MISSING if no
-   * interface in `configs` can be used. After an exception, no new socket remains open.
+   * these interfaces. Throws E_ADDRESS_MISSING if every address is missing, and E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM for any other
+   * failure. After an exception, no new socket remains open.
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
     const { log, connected } = this.ports;
@@ -131,7 +125,7 @@ export class ListeningSockets {
     return missing;
   }
 
-  /** Closes the sockets of interfaces that are not in `configs`, and applies the new settings to the others. */
+  /** Closes the sockets of interfaces that are not in `configs`, and updates the settings of the other interfaces. */
   keep(configs: readonly ServerInterfaceConfig[]): void {
     const kept = new Map(configs.map((config) => [endpointKey(config), config]));
     for (const [key, listeningSocket] of [...this.byEndpoint]) {
@@ -187,12 +181,12 @@ export class ListeningSockets {
   }
 }
 
-/** Returns the warning about an interface whose address is missing. The server meanwhile uses its other interfaces. */
+/** Returns the warning about an interface whose address is missing. */
 export function addressMissingText({ message, code }: RsError): string {
   return `${message}; meanwhile the server serves on its other interfaces [${code}]`;
 }
 
-/** Converts a failure to listen into the error that both a start and `--check` report. */
+/** Converts a failure to listen into the error that rssrv reports, with and without `--check`. */
 export function listenError(error: Error, config: ServerInterfaceConfig): RsError {
   const place = `${config.address} port ${config.port} (interface ${config.name})`;
   switch (errnoName(error)) {

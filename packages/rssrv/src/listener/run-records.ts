@@ -1,7 +1,7 @@
 // The listener's records in RUN, a directory that a boot clears. The records contain the pid and start time of each worker, so that the
-// next listener can kill remaining workers and their helpers (S10). The records also contain counts, from which the incarnation of each
-// volume's storage is made (docs/PROTOCOL.md, verifiers). A count grows when writes may be lost, for example because a worker has died.
-// Invariant: no count decreases while the file exists. With a new file, the storage of every volume starts a new incarnation.
+// next listener can kill remaining workers and their helpers (S10). The records also count how often writes may have been lost; these
+// counts form the incarnation of each volume's storage (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
+// with a new file, the storage of every volume starts a new incarnation.
 
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -18,17 +18,17 @@ interface WorkerRecord {
 }
 
 interface Content {
-  /** Random id that is created with the file. Files from earlier versions do not have this id. */
+  /** Random id of the file; files from earlier versions have none. */
   readonly run?: string;
   readonly workers: readonly WorkerRecord[];
-  /** Maps each volume id to the number of times that writes to the volume may have been lost. */
+  /** Maps each volume id to a count of events in which writes may have been lost. */
   readonly lives: Readonly<Record<string, number>>;
-  /** Number of times that a listener has left workers behind; each time, the storage of every volume starts a new incarnation. */
+  /** Number of listeners that have left workers behind; the storage of every volume then starts a new incarnation. */
   readonly listenerEnds: number;
 }
 
 const RUN_ID_BYTES = 8;
-/** Process name of the range helper (ranges/range-helper.ts). Workers start no other processes. */
+/** Process name of the range helper (ranges/range-helper.ts), the only process that workers start. */
 const HELPER_NAME = 'perl';
 
 const FORM: StateForm<Content> = {
@@ -56,8 +56,8 @@ export class RunRecords {
   }
 
   /**
-   * Kills the workers that an earlier listener left behind, and waits until they have exited. Throws E_DRAINING, naming the process, if a
-   * process has not exited after WORKER_DRAIN_TIMEOUT_MS because its storage does not answer.
+   * Kills the workers that an earlier listener left behind, and waits until they have exited. Throws E_DRAINING if a process has not exited
+   * after WORKER_DRAIN_TIMEOUT_MS, because its storage does not answer.
    */
   async endOldWorkers(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
     const content = await this.file.load();
@@ -87,14 +87,16 @@ export class RunRecords {
     await this.file.save();
   }
 
-  /** Records that a worker has exited. `volumeIds` contains the volumes that were open in a session that ended uncleanly. */
+  /**
+   * Records that a worker has exited, and starts a new incarnation of the given volumes, which were open in a session that ended uncleanly.
+   */
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
     for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
     await this.file.save();
   }
 
-  /** Starts a new incarnation of a volume's storage, because writes may be lost. */
+  /** Starts a new incarnation of a volume's storage. */
   async incarnationEnded(volumeId: string): Promise<void> {
     this.incarnations.set(volumeId, (this.incarnations.get(volumeId) ?? 0) + 1);
     await this.file.save();
@@ -111,9 +113,9 @@ export class RunRecords {
 }
 
 /**
- * Returns the pids of workers that still exist, and of helpers that have outlived their worker and may still be changing the storage. The
- * kernel does not reuse a pid while it is still the id of a process session. If a worker's pid now belongs to another process, the worker's
- * helpers have therefore exited.
+ * Returns the pids of remaining workers, and of helpers that have outlived their worker and may still be changing the storage. The kernel
+ * does not reuse the pid of a worker while helpers remain in its process session. If another process has the pid, the helpers have
+ * therefore exited.
  */
 function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {

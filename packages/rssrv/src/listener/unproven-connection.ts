@@ -1,7 +1,6 @@
-// A connection whose client has not proved its identity yet. The client and the server exchange HELLO, CHALLENGE and PROOF in small frames
-// and within a time limit. A proven connection is handed over as a paused socket, from which nothing has been read after PROOF. Any other
-// connection is refused or dropped. Invariant: if bytes arrive after PROOF but before the handover, the connection is closed, so that the
-// handover cannot lose bytes.
+// A connection whose client has not proved its identity yet: HELLO, CHALLENGE and PROOF within a time limit. A proven connection is handed
+// over as a paused socket; any other connection is refused or dropped. Invariant: if bytes arrive after PROOF but before the handover, the
+// connection is closed, so that the handover cannot lose bytes.
 
 import type { Socket } from 'node:net';
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
@@ -30,16 +29,13 @@ export interface UnprovenConnectionPorts {
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
-  /** Returns the delay that earlier wrong proofs impose on proofs for this node from this address; null if there is no delay. */
+  /** Returns the delay that earlier wrong proofs impose on the client's proof; null if there is no delay. */
   limitOf(hello: Hello): ProofLimit | null;
   /** Called for a proven connection. The socket is paused, has no listeners, and belongs to the callee. */
   proven(socket: Socket, proven: Proven): void;
   /** `hello` is null if no HELLO was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
-  /**
-   * Called when the connection ends without a proof or a refusal. Either the client sent invalid data, took too long or closed the
-   * connection, or the server evicted the connection.
-   */
+  /** Called when the connection has ended without a proof or a refusal. */
   dropped(socket: Socket, reason: string): void;
 }
 
@@ -79,7 +75,7 @@ export class UnprovenConnection {
     socket.on('close', () => this.drop('The client closed the connection before it was proven'));
   }
 
-  /** Refuses the connection at once, because the server is stopping and must not wait for the handshake. */
+  /** Refuses the connection without waiting for the handshake, because the server is stopping. */
   refuseNow(refusal: Pick<Refusal, 'code' | 'sentence'>): void {
     this.refuse({ kind: 'refuse', mac: null, ...refusal, logReason: refusal.sentence, isFailedProof: false });
   }
@@ -106,7 +102,7 @@ export class UnprovenConnection {
       return;
     }
     this.detach();
-    // The socket now waits for its worker. Ignore a reset until the worker has the socket; the worker's first write then reports the reset.
+    // Ignore a reset until the worker has the socket; the worker's first write then reports the reset.
     this.socket.on('error', () => undefined);
     this.ports.proven(this.socket, outcome);
   }
@@ -164,7 +160,7 @@ export class UnprovenConnection {
   }
 }
 
-/** Sends REFUSE and closes the socket. This function is also used for proven sockets that cannot be served. */
+/** Sends REFUSE and closes the socket, which may be proven or unproven. */
 export function sendRefusal(socket: Socket, refusal: RefusalText): void {
   socket.on('error', () => undefined);
   socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => socket.destroy());

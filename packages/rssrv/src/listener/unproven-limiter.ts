@@ -1,6 +1,6 @@
 // Admission control for unproven connections: limits their number per address and in total, and delays further proofs after wrong proofs.
-// Proven connections go to the listener. Invariants: No connection is refused because of its address before its PROOF. When there is no
-// room, the oldest connection from the same address, or the oldest of all, is evicted. Wrong proofs for one node do not affect other nodes.
+// Invariants: No connection is refused because of its address before its PROOF. When there is no room, the oldest connection from the same
+// address, or the oldest of all, is evicted. Wrong proofs for one node do not affect other nodes.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
@@ -18,17 +18,16 @@ import type { ListeningSocket } from './listening-sockets.ts';
 export interface UnprovenLimiterPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Creates the handshake for one connection. */
   newHandshake(): ServerHandshake;
   readonly keyOf: NodeLookup;
   readonly secretOf: SecretLookup;
   /** Returns the secret of the node's session, or null if the node has no session. */
   currentSecretOf(node: string): Buffer | null;
-  /** Returns true if a client on this machine has already proved to be this node. */
+  /** Returns true if the given machine has already proved its identity as the given node. */
   isKnown(claim: Claim): boolean;
   /**
-   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated` is true if the interface has been removed,
-   * or the node's key has changed, since HELLO.
+   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated` is true if a reload since HELLO has
+   * removed the interface or changed the node's key.
    */
   proven(socket: Socket, proven: Proven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
@@ -38,7 +37,7 @@ export class UnprovenLimiter {
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
-  /** Connections by source address. The oldest connection comes first, both in this map's sets and in `connections`. */
+  /** Connections by source address, oldest first. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
   private readonly connections = new Set<UnprovenConnection>();
 
@@ -52,8 +51,8 @@ export class UnprovenLimiter {
     const { clock, log, keyOf, secretOf } = this.ports;
     const address = socket.remoteAddress ?? '';
     const source = sourceKey(address);
-    // Evict the oldest connection, not the newest; otherwise an attacker holding every slot could lock everyone out. An honest client
-    // proves itself quickly.
+    // Evict the oldest connection, not the newest; otherwise, an attacker that holds every slot could lock everyone out. Honest clients
+    // prove their identity quickly.
     const sameSource = this.bySource.get(source);
     if ((sameSource?.size ?? 0) >= UNPROVEN_PER_ADDRESS_MAX) sameSource?.values().next().value?.evict();
     if (this.connections.size >= UNPROVEN_MAX) this.connections.values().next().value?.evict();
