@@ -1,5 +1,5 @@
-// Entry point of rsslogcat, which prints the log of rssrv. Importing this module runs the program in this process. The code of the program
-// is in daemon/logcat.ts of @rsio/common.
+// Entry point of rsslogcat, which prints the log of rssrv. Importing this module runs the program, whose code is in daemon/logcat.ts of
+// @rsio/common.
 
 import { daemonPaths } from '@rsio/common/config/root-paths';
 import { runLogcat } from '@rsio/common/daemon/logcat';

@@ -1,5 +1,5 @@
-// rssrv: serves volumes to clients. This module parses arguments, loads the configuration and starts the daemon; the listener does the
-// work. Invariant: the start command returns only when clients can connect.
+// rssrv: serves volumes to clients. This module parses arguments, loads the configuration and starts the listener as a daemon. Invariant:
+// the start command returns only when clients can connect.
 
 import './limits.ts';
 
@@ -73,7 +73,7 @@ runProgram(
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
       const missing = await missingAddresses(interfaces);
-      // If at least one address works, the server starts on it and retries the others.
+      // A server with at least one working address starts and retries the others.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
       const filesWarning = openFilesWarning(config, openFilesLimit());
       const warnings = [

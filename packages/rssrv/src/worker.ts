@@ -1,6 +1,6 @@
-// A server process with the sessions of one or several clients (`processes` in rssrvcfg). The worker passes messages from the channel to
-// the right session, and owns what its sessions share: the log, the buffers and the range helper. The worker exits when the listener tells
-// it to, or when the channel closes, because it must not continue without its listener (S10).
+// A server process with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages from the
+// channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker must not continue
+// without its listener, so it exits when the channel closes (S10).
 
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
@@ -17,7 +17,7 @@ import { SessionHost } from './workers/session-host.ts';
 
 class WorkerProcess {
   private readonly hosts = new Map<string, SessionHost>();
-  /** Maps each session id to the node to which the session belongs. */
+  /** Maps each session id to the session's node. */
   private readonly nodes = new Map<string, string>();
   private log: DaemonLog | null = null;
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
@@ -49,8 +49,8 @@ class WorkerProcess {
   }
 
   /**
-   * Called when the listener has exited. Starts no new I/O, finishes and flushes the I/O in progress, and then exits. If storage hangs, the
-   * process exits after WORKER_DRAIN_TIMEOUT_MS.
+   * Called when the listener has exited. Finishes and flushes the I/O in progress, and then exits, at the latest after
+   * WORKER_DRAIN_TIMEOUT_MS.
    */
   listenerLost(): void {
     systemClock.after(WORKER_DRAIN_TIMEOUT_MS, () => process.exit(1));
@@ -65,7 +65,7 @@ class WorkerProcess {
     const host = this.hosts.get(session);
     if (host !== undefined) host.receive(message, socket);
     else if (message.type === 'begin') this.begin(session, message);
-    // Close a socket whose session has already ended.
+    // The session of this socket has already ended.
     else socket?.destroy();
   }
 
@@ -100,7 +100,7 @@ function logOf({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLo
   return openLog({ file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined });
 }
 
-/** Exits after a short delay, so that messages that are being sent can still leave the process. */
+/** Exits after a short delay, so that the process can still send its last messages. */
 function exitSoon(code: number): void {
   systemClock.after(WORKER_FAREWELL_MS, () => process.exit(code));
 }
@@ -109,7 +109,7 @@ nameProcess('rssrv: standby');
 const worker = new WorkerProcess();
 process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
 process.on('disconnect', () => worker.listenerLost());
-// Ignore SIGINT and SIGTERM, because the listener decides when this process exits.
+// The listener decides when this process exits.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 worker.send({ type: 'ready' });

@@ -2,5 +2,5 @@
 // and the bounds of other folders.
 
 export const PROBE_CONNECTIONS_MAX = 4;
-/** Maximum number of probe connections from one node, so that no node can lock out the other nodes. */
+/** Maximum number of probe connections from one node, so that no node can lock out others. */
 export const PROBES_PER_NODE_MAX = 2;

@@ -20,7 +20,7 @@ export class ProbeConnections {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly lines: RateLimitedLog;
-  /** Maps each open probe to the node that is measuring. */
+  /** Maps each open probe to the node of its client. */
   private readonly open = new Map<ProbeSession, string>();
   /** Probes have their own buffer pools, so that their data never mixes with other data. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
@@ -31,10 +31,7 @@ export class ProbeConnections {
     this.log = log;
   }
 
-  /**
-   * Takes a proven, paused socket whose client has negotiated a probe. Throws E_PROTOCOL or E_LIMIT; the socket then still belongs to the
-   * caller.
-   */
+  /** Takes a proven, paused socket whose client has negotiated a probe. Throws E_PROTOCOL or E_LIMIT. */
   admit(socket: Socket, proven: Proven, interfaceName: string, list: Pick<ListAnswer, 'interfaces' | 'generation'>): void {
     if (proven.kind === 'join') throw new RsError('E_PROTOCOL', 'A probe cannot join a session: prove it without one');
     if (this.open.size >= PROBE_CONNECTIONS_MAX) {

@@ -1,7 +1,6 @@
-// The server's end of a probe connection, over which a client measures a path. A probe uses the same frames as a path. The session runs in
-// the listener's process, and does I/O only through a PathTransport. Invariants: A probe touches no session, worker, hold or volume; READ
-// returns zeros, and WRITE discards its data. A probe is bounded in time, bytes and requests. The data that a probe sends in each
-// event-loop turn is limited, so that the probe does not delay the listener.
+// The server's end of a probe connection, over which a client measures a path. A probe uses the same frames as a path, and runs in the
+// listener's process. Invariants: A probe touches no session, worker, hold or volume; READ returns zeros, and WRITE discards its data. A
+// probe is bounded in time, bytes and requests. Its bytes per event-loop turn are bounded too, because a probe must not delay the listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -31,11 +30,11 @@ import { STATUS } from '@rsio/protocol/wire/status';
 export interface ProbePorts {
   readonly clock: Clock;
   readonly pools: ConnectionPools;
-  /** Called once. `bytes` is the total in both directions. */
+  /** Called once; `bytes` is the total in both directions. */
   closed(reason: string, bytes: number): void;
 }
 
-/** Results of the handshake, and other values that WELCOME contains. */
+/** Results of the handshake, and values for WELCOME. */
 export interface ProbeAdmission {
   readonly welcomeKey: string;
   readonly transcript: string;
@@ -52,7 +51,7 @@ export class ProbeSession implements ConnectionEvents {
   private readonly reads = new FixedQueue<Header>(PROBE_SLOTS);
   private readonly deadline: Timer;
   private turn: Timer | null = null;
-  /** Bytes of READ data sent in this turn of the event loop. */
+  /** Bytes of READ data sent in the current event-loop turn. */
   private turnBytes = 0;
   /** Number of requests in the current receive event. */
   private requests = 0;
@@ -87,8 +86,8 @@ export class ProbeSession implements ConnectionEvents {
   bodyBegins(): void {}
 
   frame(header: Header, body: Buffer, offset: number): void {
-    // A slot is reused only after its answer, and answers are sent only between receive events. A client that sends more than PROBE_SLOTS
-    // requests in one receive event is therefore not measuring.
+    // A client reuses a slot only after the answer, and the server answers only between receive events. One receive event therefore has at
+    // most PROBE_SLOTS requests.
     if (++this.requests > PROBE_SLOTS) {
       this.violation(`More than ${PROBE_SLOTS} requests came at once`);
       return;
@@ -145,17 +144,14 @@ export class ProbeSession implements ConnectionEvents {
     }
   }
 
-  /**
-   * Answers READs until the limit per turn is reached or the client has left too many answers unread. The limit is reset only in the next
-   * turn of the event loop, even if a send completes earlier.
-   */
+  /** Answers READs until the limit per event-loop turn is reached or the client has left too many answers unread. */
   private answerReads(): void {
     const { encoder } = this.connection;
     while (this.reads.length > 0 && this.turnBytes < PROBE_TURN_BYTES && encoder.queuedBytes < PROBE_TURN_BYTES) {
       const { slot, seq, lba, count } = this.reads.shift()!;
       const bytes = count * SECTOR_BYTES;
       const at = encoder.beginIo(bytes);
-      // Overwrite the earlier content of the buffer, so that it does not leak to the client.
+      // The buffer's earlier content must not leak to the client.
       encoder.buffer.fill(0, at, at + bytes);
       encoder.endIo(OP.READ | ANSWER, 0, STATUS.OK, slot, seq, lba, count, bytes);
       this.turnBytes += bytes;

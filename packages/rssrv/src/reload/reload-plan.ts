@@ -1,6 +1,6 @@
-// Decides how a changed rssrvcfg applies to a running server. The result contains either the changes to make, or every reason why the file
-// is refused. Pure. The module volume-plan.ts decides about volumes; the listener handles sockets, sessions and the log. Invariants: if any
-// part is refused, the whole file is refused; no message shows a secret key.
+// Decides how a changed rssrvcfg applies to a running server. The result contains either all changes, or every reason why the file is
+// refused. Pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if any part is refused,
+// the whole file is refused; no message shows a secret key.
 
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -13,16 +13,16 @@ export interface ReloadPlan {
   readonly opened: readonly ServerInterfaceConfig[];
   /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
-  /** True if the interface list for clients has changed in its names, addresses, ports or order. */
+  /** True if clients must get a new list of interfaces, because names, addresses, ports or their order have changed. */
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Names of clients whose key has changed. A session that was authenticated with the old key may belong to an impostor. */
+  /** Names of clients whose key has changed. Their sessions end, because an impostor may have used the old key. */
   readonly rekeyedClients: readonly string[];
   readonly volumes: VolumePlan;
-  /** Log texts that describe the changes. Empty if nothing has changed. */
+  /** Log texts that describe the changes. */
   readonly changes: readonly string[];
-  /** Warnings about the new file that did not apply to the old one. */
+  /** Warnings that apply to the new file but not to the old one. */
   readonly newWarnings: RssrvConfig['warnings'];
 }
 
@@ -32,7 +32,7 @@ export interface ReloadRefusal {
   readonly sentences: readonly string[];
 }
 
-/** `old` is the configuration in force, and `next` is the new file. `standingOf` returns the status of a volume in `old`. */
+/** `old` is the configuration in force, `next` is the new file, and `standingOf` returns the status of a volume in `old`. */
 export function reloadPlan(
   old: RssrvConfig,
   next: RssrvConfig,
@@ -66,7 +66,7 @@ export function reloadPlan(
   };
 }
 
-/** Returns a key for an address and port. All spellings of the address give the same key. */
+/** Returns a key for an address and port. The spelling of the address does not matter. */
 export function endpointKey({ address, port }: Pick<ServerInterfaceConfig, 'address' | 'port'>): string {
   return `${addressKey(address)} ${port}`;
 }

@@ -1,6 +1,5 @@
-// On SIGHUP, reads the configuration again, and applies either all of it or nothing. Every outcome is logged. The module reload-plan.ts
-// decides what changes, and the listener applies the changes. Invariants: one reload runs at a time; after the last SIGHUP, the file is
-// always read at least once.
+// On SIGHUP, rereads the configuration and applies either all of it or nothing. The module reload-plan.ts decides what changes, and the
+// listener makes the changes. Invariants: one reload runs at a time; after the last SIGHUP, the file is read at least once.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
@@ -12,11 +11,9 @@ import type { VolumeStanding } from '../volumes/volume-plan.ts';
 
 export interface ReloadPorts {
   readonly log: Log;
-  /** Returns the configuration in force. */
   current(): RssrvConfig;
   /** Reads the configuration file. Throws if the file is invalid or unreadable. */
   load(): RssrvConfig;
-  /** Returns the status of a volume in the configuration in force. */
   standingOf(volume: ServerVolumeConfig): VolumeStanding;
   /** Applies the whole plan, or throws and changes nothing. */
   apply(plan: ReloadPlan, next: RssrvConfig): Promise<void>;
@@ -37,7 +34,7 @@ export class Reloader {
     this.ports = ports;
   }
 
-  /** Reloads at once. If a reload is already in progress, reloads once more after that reload. */
+  /** Reloads at once or, if a reload is in progress, once more after that reload. */
   ask(): void {
     this.isAskedAgain = true;
     this.running ??= this.run().finally(() => {
@@ -82,7 +79,7 @@ export class Reloader {
   }
 }
 
-/** Returns true if `level` logs more than `other`. A reload is logged if either the old or the new level permits it. */
+/** Returns true if `level` logs more than `other`. */
 function isMore(level: string, other: string): boolean {
   return LEVELS.indexOf(level) < LEVELS.indexOf(other);
 }

@@ -2,14 +2,11 @@
 // and the bounds of other folders.
 
 /**
- * Maximum number of volumes that a listener syncs at a time. Each sync runs in its own process, because storage that hangs blocks the whole
+ * Maximum number of volumes that a listener syncs at the same time. Each sync has its own process, because hanging storage blocks a whole
  * process.
  */
 export const STORAGE_SYNCS_MAX = 64;
-/**
- * A take-over waits at most this long for the sync of its volume. If the sync takes longer, the take-over is refused, but the sync
- * continues.
- */
+/** A take-over waits at most this long for the sync of its volume. The server then refuses the take-over, but the sync continues. */
 export const STORAGE_SYNC_WAIT_MS = 15_000;
 
 /** Maximum number of descriptors for which one helper takes advisory locks. */

@@ -1,5 +1,5 @@
-// Helpers for the tests of backends: a temporary directory, a volume, ports, and promises in place of callbacks. Each test removes the
-// temporary directory that it has created.
+// Helpers for the tests of backends: a temporary directory, a volume, ports, and promises in place of callbacks. Each test removes its own
+// temporary directory.
 
 import { STORAGE_THREADS } from '../workers/limits.ts';
 import { ThreadShares } from '../backends/io/thread-shares.ts';
@@ -55,7 +55,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
   };
 }
 
-/** Returns the backend's asynchronous operations as functions that return promises. */
+/** Wraps the backend's asynchronous operations in functions that return promises. */
 export function promised(backend: Backend) {
   const status = (start: (done: (status: Status) => void) => void): Promise<Status> => new Promise(start);
   return {

@@ -1,5 +1,5 @@
-// Clients that contend for a volume in the tests of take-overs: three clients on different machines, the volume, and the clients' requests.
-// Each test has its own listener.
+// Values for the tests of take-overs: three clients on different machines, a volume, and the clients' requests. Each test has its own
+// listener.
 
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from './backend-scene.ts';
@@ -13,7 +13,7 @@ export const BIG2: ClientIdentity = { node: 'big-2', machine: 'm', instance: 3, 
 export const MARS: ClientIdentity = { ...BIG2, node: 'mars', machine: 'n', address: '127.0.0.3' };
 export const VENUS: ClientIdentity = { ...BIG2, node: 'venus', machine: 'o', address: '127.0.0.4' };
 
-/** Lets pending promises and callbacks run until all of them wait for the test. */
+/** Lets all pending promises and callbacks run. */
 export async function turns(): Promise<void> {
   for (let times = 0; times < 5; times++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,4 +1,4 @@
-// Makes GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. The tests of take-overs replace only the functions for the
+// Makes GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. The tests of take-overs replace only the functions of the
 // steps that must fail.
 
 import type { GrantPorts } from '../holds/holds.ts';

@@ -1,5 +1,5 @@
-// A test client for a real session: paths are admitted without a handshake, requests may have any slot, seq and flags, and every received
-// frame is recorded.
+// A test client for a real session. The client needs no handshake, sends requests with any slot, seq and flags, and records the received
+// frames.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
@@ -20,12 +20,12 @@ export interface Tag {
   readonly seq: number;
 }
 
-/** Storage whose operations end only when the test calls `finish`. `begun` lists the operations in the order in which they began. */
+/** Storage whose operations end only when the test calls `finish`. `begun` lists all operations since the start. */
 export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];
   isClosed = false;
-  /** True if READs, and WRITEs without FUA, are executed at once. */
+  /** True if the storage executes READs, and WRITEs without FUA, at once. */
   isFast = false;
   fill = 0;
 
@@ -128,7 +128,7 @@ export class SessionScene {
   readonly cut: string[] = [];
   /** Lines of the log. */
   readonly logged: string[] = [];
-  /** Reasons that the session gave when it asked to be ended. */
+  /** Reasons with which the session asked to be ended. */
   readonly ends: string[] = [];
   readonly session: Session;
 

@@ -1,7 +1,6 @@
-// The messages between the listener and its workers. Each message concerns a session in the worker or the worker process itself. The
-// messages are plain data; a `path` message also carries a socket. The modules worker-pool.ts, worker-session.ts, worker.ts and
-// session-host.ts send the messages. Invariants: each `ask` gets exactly one `answer` with the same number, even after a failure; `ended`
-// is a session's last message.
+// The messages between the listener and its workers. Each message concerns one session in the worker, or the worker process itself. The
+// messages are plain data; a `path` message also carries a socket. Invariants: each `ask` gets exactly one `answer` with the same number,
+// even after a failure; `ended` is a session's last message.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
@@ -14,12 +13,12 @@ export interface ClientIdentity {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Null for early client versions, which do not send a process id. */
+  /** Null for early client versions, which send no process id. */
   readonly process: string | null;
   readonly address: string;
 }
 
-/** The log file to which the listener and all its workers write, and the settings of the log. */
+/** The log to which the listener and all its workers write. */
 export interface WorkerLog {
   readonly file: string;
   readonly node: string;
@@ -30,7 +29,7 @@ export interface WorkerLog {
 export type ToSession =
   | {
       readonly type: 'begin';
-      /** Node to which the session belongs; the process title shows this name. */
+      /** The session's node, for the title of the process. */
       readonly node?: string;
       readonly interfaces: readonly ServerInterface[];
       readonly generation: number;
@@ -39,11 +38,11 @@ export type ToSession =
   | { readonly type: 'path'; readonly admission: Admission }
   | { readonly type: 'answer'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | null }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
-  /** Revokes grants on the volume up to this epoch. The worker answers with `revoked` and the same number. */
+  /** Revokes the volume's grants up to `epoch`. The worker answers with `revoked` and the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
   /**
-   * The server's list has changed. Paths on interfaces that have left the list are closed after a while. Volumes in `grown` can be used up
-   * to their new size.
+   * The server's list has changed. The session closes paths on removed interfaces after a while, and uses the new sizes of the volumes in
+   * `grown`.
    */
   | {
       readonly type: 'list-changed';
@@ -53,10 +52,10 @@ export type ToSession =
     };
 
 export type ToWorker =
-  /** `session` is the id of the session in hex. */
+  /** `session` is the session id in hex. */
   | { readonly type: 'session'; readonly session: string; readonly message: ToSession }
   | { readonly type: 'reopen-log'; readonly level: string }
-  /** The worker answers with `pong` in the next turn of its event loop. */
+  /** The worker answers with `pong` as soon as its event loop runs. */
   | { readonly type: 'ping' }
   /** The worker must exit, because it has no session and will get none. */
   | { readonly type: 'exit' };
@@ -71,11 +70,11 @@ export type SessionRequest =
 export type FromSession =
   | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
   | { readonly type: 'paths'; readonly count: number }
-  /** Sent when no request under the revoked grants is running. `isFlushed` is true if no flush has reported lost writes. */
+  /** Sent when no request under the revoked grants is running. `isFlushed` is false if a flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
-  /** Sent when a sync has failed. Writes to the volume may then be lost. */
+  /** Sent when a sync has failed, so that writes to the volume may be lost. */
   | { readonly type: 'lost'; readonly volumeId: string }
-  /** Sent when the storage has been truncated and is now shorter than the volume. */
+  /** Sent when the session has found the storage shorter than the volume. */
   | { readonly type: 'cut'; readonly volumeId: string }
   /** Sent when the session has ended and none of its requests is running. */
   | { readonly type: 'ended' };

@@ -1,6 +1,6 @@
-// One client's session in a worker. The host connects the session to real sockets and storage, and to the listener through the channel. The
-// module worker.ts owns the process, which may have other sessions. Invariant: `ended` is the last message of a session. When `ended` is
-// sent, none of the session's requests is running, all writes are flushed, and the volumes are closed.
+// One client's session in a worker. The host connects the session to sockets, to storage and, through the channel, to the listener.
+// Invariant: `ended` is the last message of a session; by then, none of the session's requests is running, all writes are flushed, and the
+// volumes are closed.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -40,7 +40,7 @@ export class SessionHost {
   private askNumber = 0;
   private ended: Promise<void> | null = null;
 
-  /** `id` is the id of the session in hex. */
+  /** `id` is the session id in hex. */
   constructor(id: string, { interfaces, generation }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
     const { log, helper, threads, pools } = ports;
@@ -89,15 +89,15 @@ export class SessionHost {
   }
 
   /**
-   * Ends the session after requests in progress have been answered and all writes have been flushed; no new request is executed. Resolves
-   * after `ended` has been sent. Further calls return the same promise.
+   * Answers the requests in progress, flushes, and ends the session. Resolves after `ended` has been sent. Further calls return the same
+   * promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));
     return this.ended;
   }
 
-  /** Ends the session after the listener has exited and can no longer answer requests. */
+  /** Ends the session, because the listener has exited. */
   listenerLost(): Promise<void> {
     for (const answer of this.pending.values()) answer(null);
     this.pending.clear();
@@ -105,9 +105,9 @@ export class SessionHost {
   }
 
   /**
-   * Revokes grants. Every later request on their handles gets STALE, even if closing a handle fails, so that the client opens the volume
-   * again. After such a failure, no `revoked` message is sent, because a request may still be running. Only a take-over waits for this
-   * message: the listener ends the session after a time-out, and the process exits if it cannot end the session.
+   * Revokes grants. Every later request on their handles gets STALE, so that the client reopens the volume. If closing a handle fails, no
+   * `revoked` message is sent, because a request may still be running. Only a take-over waits for this message; after a time-out, the
+   * listener ends the session.
    */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {

@@ -1,8 +1,7 @@
-// Manages the workers. Each session has its own worker until the number of workers reaches `processes` in rssrvcfg. Further sessions share
-// workers. One worker is on standby, because starting a worker takes 50 ms or more. Each worker has a channel to the listener and exits
-// when the channel closes. The module worker-session.ts handles one session. Invariant (S9): a worker session is over when its session has
-// ended cleanly, or when the process and all its children have exited. Sockets that are still in transit to the worker are then closed
-// unread.
+// Manages the workers. Each session has its own worker until the number of workers reaches the configured value `processes`; further
+// sessions share workers. One worker is on standby, because starting a worker takes 50 ms or more. Invariant (S9): a worker session is over
+// when its session has ended cleanly, or when the process and all its children have exited. Sockets in transit to an exited worker are
+// closed unread.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -18,7 +17,7 @@ import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../worker.ts' : './worker.js', import.meta.url);
 
-/** Describes a blocked worker in log lines and refusals. */
+/** Text about a blocked worker for log lines and refusals. */
 export const BLOCKED = 'is blocked in a call to the storage of one of its volumes';
 
 export class Worker implements WorkerSessionPorts {
@@ -30,23 +29,23 @@ export class Worker implements WorkerSessionPorts {
   private readonly socketsInTransit = new Set<Socket>();
   /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** The worker's last session; null until that session has ended cleanly or has been discarded. The process then exits. */
+  /** The worker's last session, once it has ended cleanly or has been discarded, so that the process exits; otherwise null. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
 
   /**
-   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier. It would have no
-   * handler for an arriving socket, and a reset of that socket would kill the process. Rejects if the process exits first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because the reset
+   * of a socket that has no handler yet would kill the process. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
-  /** `copiesLog` is true if the process copies its log to stderr, which it does when rssrv runs in the foreground. */
+  /** `copiesLog` is true if the worker also logs to stderr, because rssrv runs in the foreground. */
   constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>) {
     this.clock = clock;
     this.child = fork(fileURLToPath(WORKER_MODULE), [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      // Start a new process session, because run-records.ts finds remaining helpers by the id of that process session.
+      // Start a new process session, by whose id run-records.ts finds remaining helpers.
       detached: true,
       env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
     });
@@ -74,8 +73,7 @@ export class Worker implements WorkerSessionPorts {
       this.child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([this.child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // No session uses a standby worker yet, so nothing else would handle this rejection. A session that gets the worker later awaits
-    // `usable` itself.
+    // Nothing else handles a rejection for a standby worker, because no session awaits `usable` yet.
     this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
       const heard = message as FromWorker;
@@ -85,7 +83,7 @@ export class Worker implements WorkerSessionPorts {
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
       process.stderr.write(chunk);
-      // The worker's log lines are already in the log file, so any output on stderr explains why the worker died.
+      // If the worker does not copy its log to stderr, any output there explains why the worker died.
       if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
     });
     this.ended = new Promise<void>((resolve) => {
@@ -99,7 +97,7 @@ export class Worker implements WorkerSessionPorts {
         this.sessions.clear();
         resolve();
       };
-      // 'close' is emitted when no process has the stderr pipe open any more, so the worker and its range helper have exited.
+      // Node.js emits 'close' when no process has the stderr pipe open, so the worker and its range helper have exited.
       this.child.on('close', exited);
       this.child.on('error', (error) => {
         const isStarted = this.child.pid !== undefined;
@@ -127,7 +125,7 @@ export class Worker implements WorkerSessionPorts {
     return this.sessions.size;
   }
 
-  /** True while one of the worker's sessions is ending. If the session takes too long to end, the process is killed. */
+  /** True while one of the worker's sessions is ending, so that the worker may soon be killed. */
   get isEndingOne(): boolean {
     for (const session of this.sessions.values()) if (session.isEnding) return true;
     return false;
@@ -141,14 +139,14 @@ export class Worker implements WorkerSessionPorts {
     return workerSession;
   }
 
-  /** Called when a session in the worker has ended cleanly, or has never begun (`isUnused`). A process without sessions exits. */
+  /** Called when a session in the worker has ended cleanly, or has never begun (`isUnused`). A worker without sessions exits. */
   sessionEnded(workerSession: WorkerSession, isUnused = false): void {
     this.sessions.delete(workerSession.session);
     if (this.sessions.size > 0) {
       workerSession.finish(true);
       return;
     }
-    // The last session is over only when the process and its helper have exited, because the session's operations may run until then.
+    // The last session's operations may run until the process and its helper have exited; the session is over only then.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });
@@ -164,11 +162,10 @@ export class Worker implements WorkerSessionPorts {
       return;
     }
     this.socketsInTransit.add(socket);
-    // Without keepOpen, Node.js would close this process's copy of the socket only after the worker has confirmed receipt. A worker that
-    // dies first never confirms receipt.
+    // Without `keepOpen`, Node.js would keep this process's copy of the socket until the worker confirms receipt, which a dying worker
+    // never does.
     this.child.send(message, socket, { keepOpen: true }, () => {
-      // If the socket was sent, the channel has its own copy, which is closed unread if the worker dies. Whether or not the socket was
-      // sent, this process no longer needs its copy.
+      // If the socket was sent, the channel has its own copy, so this process no longer needs the socket.
       this.socketsInTransit.delete(socket);
       socket.destroy();
     });
@@ -185,7 +182,7 @@ function notStarted(error: Error): RsError {
   return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
-/** All workers: the workers with sessions and the standby workers. */
+/** All workers: those with sessions and those on standby. */
 export class WorkerPool {
   private readonly start: () => Worker;
   private standby: Worker[] = [];
@@ -193,10 +190,7 @@ export class WorkerPool {
   private isStopped = false;
   private processesMax: number;
 
-  /**
-   * `start` starts a worker and records it in RUN. `processes` is the maximum number of workers with sessions; when this maximum is
-   * reached, further sessions share workers.
-   */
+  /** `start` starts a worker and records it in RUN. `processes` is the maximum number of workers with sessions. */
   constructor(start: () => Worker, processes: number) {
     this.start = start;
     this.processesMax = processes;
@@ -214,7 +208,7 @@ export class WorkerPool {
     }
   }
 
-  /** Assigns a worker to a new session. The next standby worker is started in a later turn of the event loop. */
+  /** Assigns a worker to a new session. The next standby worker starts in a later event-loop turn. */
   take(session: string): WorkerSession {
     this.removeEnded();
     const worker = this.standby.shift() ?? (this.used.length < this.processesMax ? this.start() : this.leastLoaded());
@@ -223,7 +217,7 @@ export class WorkerPool {
     return worker.addSession(session);
   }
 
-  /** Tells every worker with sessions to reopen the log and to use this log level. */
+  /** Tells every worker with sessions to reopen the log and to use the given log level. */
   reopenLogs(level: string): void {
     this.removeEnded();
     for (const worker of this.used) worker.send({ type: 'reopen-log', level });
@@ -237,7 +231,7 @@ export class WorkerPool {
     await Promise.all(spares.map((worker) => worker.ended));
   }
 
-  /** Returns the worker with the fewest sessions. A worker with an ending session may be killed, so it is chosen last. */
+  /** Returns the worker with the fewest sessions. Workers with an ending session come last, because they may be killed. */
   private leastLoaded(): Worker {
     const inOrder = this.used.toSorted((a, b) => Number(a.isEndingOne) - Number(b.isEndingOne) || a.load - b.load);
     return inOrder[0] ?? this.start();

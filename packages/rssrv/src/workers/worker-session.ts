@@ -1,17 +1,17 @@
-// One session in a worker, as the listener sees it. The listener sends and receives the messages of the session through this object;
-// worker-pool.ts owns the process. Invariant (S9): `ended` resolves only when none of the session's operations is running.
+// One session in a worker, as the listener sees it, with the session's messages; worker-pool.ts owns the process. Invariant (S9): `ended`
+// resolves only when none of the session's operations is running.
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
 import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 import type { FromSession, ToSession, ToWorker } from './channel.ts';
 
-/** Properties and functions through which a worker session uses its worker. */
+/** The worker of a worker session. */
 export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
   readonly clock: Clock;
-  /** Time in ms for which storage has been blocking the process; null if it is not blocked. */
+  /** Time in ms for which storage has been blocking the worker; null if the worker is not blocked. */
   readonly blockedMs: number | null;
   send(message: ToWorker, socket?: Socket): void;
   /** Called when the session has ended cleanly, or has never begun (`isUnused`). */
@@ -21,10 +21,7 @@ export interface WorkerSessionPorts {
 
 export class WorkerSession {
   readonly session: string;
-  /**
-   * Resolves when the session has ended or its process has exited. The result is true if the session ended cleanly and all writes are
-   * flushed.
-   */
+  /** Resolves with true when the session has ended cleanly with all writes flushed, or with false when its process has exited first. */
   readonly ended: Promise<boolean>;
   /** Resolves when the session has been told to end, or has ended. */
   readonly ending: Promise<void>;
@@ -81,8 +78,8 @@ export class WorkerSession {
   }
 
   /**
-   * Revokes a volume's grants up to `epoch`. Resolves when no request under those grants is running, or when the session has ended. The
-   * result is false if a flush has reported lost writes.
+   * Revokes a volume's grants up to `epoch`. Resolves when no request under these grants is running or the session has ended, with false if
+   * a flush has reported lost writes.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     if (this.isOver) return true;
@@ -93,9 +90,9 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session to answer its requests, flush and end. If the session has not ended after WORKER_DRAIN_TIMEOUT_MS, its process is
-   * killed. Only then is it certain that none of the session's requests is running. Clients of other sessions in the process then have to
-   * reconnect. Resolves when the session has ended.
+   * Tells the session to answer its requests, flush and end. If the session has not ended after WORKER_DRAIN_TIMEOUT_MS, its worker is
+   * killed, so that none of its requests is running. Clients of other sessions in the worker then have to reconnect. Resolves when the
+   * session has ended.
    */
   async end(code: string, sentence: string): Promise<void> {
     this.resolveEnding();
@@ -105,7 +102,7 @@ export class WorkerSession {
     timer.cancel();
   }
 
-  /** Ends a worker session to which nothing was sent. */
+  /** Ends an unused worker session. */
   discard(): void {
     this.resolveEnding();
     if (!this.isOver) this.worker.sessionEnded(this, true);

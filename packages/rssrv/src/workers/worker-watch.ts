@@ -1,7 +1,6 @@
 // Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, its
-// main thread is waiting for storage. The listener then tells the worker's clients that the worker is blocked. A worker that is stopped or
-// busy does not count as blocked. The listener counts its own checks instead of measuring time, because a listener that was itself blocked
-// may have answers that it has not read yet.
+// main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts checks instead of measuring
+// time, because after a pause of the listener itself, answers may still be unread.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
@@ -9,9 +8,8 @@ import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
 export interface WorkerWatchPorts {
   readonly clock: Clock;
   ping(): void;
-  /** Returns true if the process is sleeping now. */
   isAsleep(): boolean;
-  /** Called when the worker is found blocked (`forMs` is null), and when it resumes after `forMs` milliseconds. */
+  /** Called when the worker is found blocked (`forMs` is null), and when it resumes after the time `forMs`. */
   changed(forMs: number | null): void;
 }
 
