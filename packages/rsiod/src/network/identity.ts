@@ -10,7 +10,7 @@ import path from 'node:path';
 export interface Identity {
   readonly machine: string;
   readonly boot: string;
-  /** A UUID for this run of the daemon. The UUID distinguishes copies of a machine, whose other values may be equal. */
+  /** UUID of this run of the daemon, which distinguishes copies of a machine with otherwise equal values. */
   readonly process: string;
   readonly instance: number;
 }

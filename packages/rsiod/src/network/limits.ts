@@ -4,8 +4,8 @@
 import { INTERFACES_NAMED_MAX } from '@rsio/protocol/wire/limits';
 
 /**
- * Delay between a change (of a server's interfaces or of the working paths) and a new plan of routes. Several changes within the delay
- * cause only one new plan.
+ * New routes are planned this long after a change of a server's interfaces or of the working paths. Several changes within the delay cause
+ * only one new plan.
  */
 export const ROUTES_FOLLOW_MS = 20;
 /** Maximum number of connection attempts of one namespace that have a turn at the same time (connection-limiter.ts). */
@@ -15,7 +15,7 @@ export const CONNECT_TURN_MS = 100;
 
 /** During its start, rsiod checks at this interval whether it has reached its servers. */
 export const FIRST_CONTACT_POLL_MS = 20;
-/** Maximum number of addresses whose errors rsiod prints when it starts; it only counts the errors of further addresses. */
+/** When rsiod starts, it prints the errors of at most this many addresses, and only counts the others. */
 export const REFUSALS_REPORTED_MAX = 16;
 /**
  * Maximum number of callers that can wait for the list (LIST) of one server. When one more caller arrives, the caller that has waited

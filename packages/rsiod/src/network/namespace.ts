@@ -58,7 +58,7 @@ export interface NamespacePorts {
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
   readonly events: ServerEvents;
-  /** Number of servers in all namespaces that have proved their identity. */
+  /** Number of servers with a proven identity in all namespaces. */
   serverCount(): number;
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
 }
@@ -98,7 +98,7 @@ export class Namespace {
     });
   }
 
-  /** Number of servers in this namespace that have proved their identity. */
+  /** Number of servers with a proven identity in this namespace. */
   get provedServers(): number {
     return [...this.servers.values()].filter(({ isProved }) => isProved).length;
   }
@@ -140,7 +140,7 @@ export class Namespace {
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
-  /** Returns the servers that have attached volumes but to which no `[server]` section of the new configuration leads. */
+  /** Returns the servers with attached volumes to which no `[server]` section of the new configuration leads. */
   lostBy(setup: NamespaceSetup): Server[] {
     const sections = sectionsByEndPoint(setup);
     return [...this.servers.values()].filter(
@@ -314,7 +314,7 @@ export class Namespace {
     server?.proved(serverName, key);
   }
 
-  /** If a server has lost its last path, makes its other routes retry without waiting for back-off or probation. */
+  /** If a server has lost its last path, its other routes retry without back-off or probation. */
   private pathLost(lost: Route): void {
     if (lost.server === null || lost.server.isConnected) return;
     for (const route of this.routes) if (route !== lost && route.server === lost.server) route.supervisor.retrySoon();

@@ -26,9 +26,7 @@ export interface RemoteEnd {
   readonly serverkey: string | null;
   /** Position of the `[server]` section in the file; null if no section names this end. */
   readonly position: number | null;
-  /**
-   * Serverid of the only server that may answer at this end; null if a `[server]` section names this end, so that any server may answer.
-   */
+  /** Serverid of the server that must answer at this end; null if any server may answer, because a `[server]` section names this end. */
   readonly serverid: number | null;
 }
 
@@ -86,7 +84,7 @@ export function routeKey({ local, remote, port }: RouteEnds): string {
 
 /**
  * Plans the routes. The plan is stable: after it has been applied, planning again gives the same plan. If a plan would close all paths to a
- * server, the plan is therefore made again as if that server were not connected.
+ * server, `planRoutes` plans again as if that server were not connected.
  */
 export function planRoutes(situation: RouteSituation): RoutePlan {
   const { wanted, leftOut } = planOnce(situation);
@@ -141,8 +139,8 @@ class Plan {
   /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
   /**
-   * Maps the key of an end point to the connected server (serverid) that reports the end point and has proved its identity there. Other
-   * servers' reports of the end point are ignored.
+   * Maps the key of each end point to the connected server that reports it and has proved its identity there. Other servers' reports of the
+   * end point are ignored.
    */
   private readonly proved: ReadonlyMap<string, number>;
 

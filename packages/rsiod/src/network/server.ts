@@ -1,6 +1,5 @@
 // One server as this client knows it: its trunk, name, volumes and interfaces. The object is created when a CHALLENGE first names the
-// server. Invariants: While `isListed` is true, the list of volumes is from the current session. An attached volume is never smaller than
-// its size in the list.
+// server. Invariant: An attached volume is never smaller than its size in the list.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -65,7 +64,7 @@ export class Server {
   readonly metAt = new Set<string>();
   /** True once the server has proved its identity and therefore its name. */
   isProved = false;
-  /** The message why this client may not connect to the server again; null if the client may connect. */
+  /** Readable reason why this client must not connect to the server again; null if there is none. */
   replaced: string | null = null;
   readonly trunk: Trunk;
   readonly opener: Opener;
@@ -77,8 +76,8 @@ export class Server {
   private interfacesGeneration = 0;
   private isListRequested = false;
   /**
-   * Attachments whose first OPEN was in flight when a list arrived. The client verifies their handles after the answer, because the list
-   * may be newer than the answer.
+   * Attachments whose first OPEN was in flight when a list arrived. The client verifies the handles of these attachments after the answer
+   * to OPEN, because the list may be newer than the answer.
    */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
@@ -146,7 +145,10 @@ export class Server {
     this.opener.failAll(STATUS.TAKEN, this.replaced);
   }
 
-  /** Called when a peer claims to be this server but has not proved it yet. Throws if another server seems to use the same serverid. */
+  /**
+   * Called when a peer claims to be this server but has not proved its identity yet. Throws if another server seems to use the same
+   * serverid.
+   */
   meet({ server, instance }: Challenge): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
     const { session, paths, isHeard } = this.trunk;
@@ -253,9 +255,9 @@ export class Server {
 
   /**
    * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
-   * list does not name this client as a holder of the volume; the list may also be older than the hold. A handle is also verified if the
-   * replay log contains writes, because the storage may have lost them. If the first OPEN of a volume is in flight, its handle is verified
-   * after the answer, because the answer may be older than the list. When the client reopens a volume, SETTLED verifies the new handle.
+   * list does not name this client as a holder of the volume. A handle is also verified if the replay log contains writes, because the
+   * storage may have lost these writes. If the first OPEN of a volume is in flight, its handle is verified after the answer, because the
+   * answer may be older than the list. When the client reopens a volume, SETTLED verifies the new handle.
    */
   private verifyAttached(): void {
     for (const attachment of this.trunk.attachments) {

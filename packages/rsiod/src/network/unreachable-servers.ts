@@ -1,5 +1,5 @@
-// Composes the warnings about servers without a path that the daemon prints when it starts. Pure. Invariant: a server that has answered
-// with an error is never reported as unreachable.
+// Composes the warnings that the daemon prints when it starts and has no path to a server. Pure. Invariant: a server that has answered with
+// an error is never reported as unreachable.
 
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
@@ -15,7 +15,7 @@ export interface TriedPath {
   readonly error: RsError | null;
 }
 
-/** Errors that mean that no server has answered. */
+/** Errors that occur if no server answers. */
 const WITHOUT_ANSWER: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
 /** Returns the warnings to print; none if a server is connected and no other server has answered with an error. */

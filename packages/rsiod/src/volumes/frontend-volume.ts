@@ -1,5 +1,5 @@
-// The interface through which frontends use an attached volume. The module frontends/frontend.ts has the interface in the opposite
-// direction. Invariant: only the volume checks ranges, alignment and access rights, and answers invalid I/O with a status.
+// The interface through which frontends use an attached volume. The module frontends/frontend.ts has the interface through which the daemon
+// uses a frontend. Invariant: only the volume checks ranges, alignment and access rights, and answers invalid I/O with a status.
 
 import type { Status } from '@rsio/protocol/wire/status';
 
@@ -13,7 +13,7 @@ export interface VolumeIo {
   op: VolumeOp;
   positionBytes: number;
   lengthBytes: number;
-  /** The volume fills this buffer for a read and sends its content for a write; other operations do not use the buffer. */
+  /** A read fills this buffer, and a write sends its content; other operations do not use the buffer. */
   buffer: Buffer;
   bufferOffset: number;
   fua: boolean;

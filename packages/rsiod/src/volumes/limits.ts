@@ -17,7 +17,10 @@ export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 export const FILE_NAME_MAX_BYTES = 255;
 /** With the configured value `stall = fail`, the client has this much time to reconnect or to reopen the volume before I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
-/** Interval at which a halted volume checks the time. If a check is more than STALL_LATE_MS late, rsiod was not running for some time. */
+/**
+ * Interval at which a halted volume checks the time. A check that is more than STALL_LATE_MS late shows that rsiod was not running for some
+ * time.
+ */
 export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 

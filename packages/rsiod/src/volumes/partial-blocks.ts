@@ -132,10 +132,7 @@ export class CutRequest extends RangeEntry {
   readonly io: VolumeIo;
   readonly blockBytes: number;
 
-  /**
-   * The range of `io` must lie within the volume, must not be empty, and must cover at least one block only partly. The lock covers all
-   * blocks that the range touches.
-   */
+  /** The lock covers all blocks that the range touches. */
   constructor(io: VolumeIo, blockBytes: number) {
     super();
     const { positionBytes, lengthBytes } = io;

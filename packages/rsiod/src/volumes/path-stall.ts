@@ -119,8 +119,8 @@ function deadlineMs(policy: StallPolicy, { standing, countsFromMs, waitsSinceMs,
 }
 
 /**
- * Returns the time from which I/O fails at once, or null if no such time-out is running. With the policy `fail`, the time-out runs even
- * while no I/O is waiting.
+ * Returns the time from which I/O fails at once, or null if there is no such time. With the policy `fail`, the time-out runs even while no
+ * I/O is waiting.
  */
 export function failsFromMs(policy: StallPolicy, { standing, countsFromMs }: StallState): number | null {
   return policy === 'fail' && standing === 'halted' && countsFromMs !== null ? countsFromMs + STALL_FAIL_GRACE_MS : null;
@@ -158,12 +158,10 @@ export class StallWatch {
     return this.state.sinceMs === null;
   }
 
-  /** True if I/O has been abandoned since the volume stopped being ready. */
   get hasAbandoned(): boolean {
     return this.state.hasAbandoned;
   }
 
-  /** Time (monotonic ms) at which the volume stopped being ready; null if it is ready. */
   get sinceMs(): number | null {
     return this.state.sinceMs;
   }
@@ -192,7 +190,7 @@ export class StallWatch {
     this.take({ kind: 'slow', forMs: DRAINING_VALID_MS });
   }
 
-  /** The server's message that it is slow; null if no such message is valid. */
+  /** Text of the server's last report that it is slow; null if the report is no longer valid. */
   get serverMessage(): string | null {
     return this.state.slowUntilMs > this.ports.clock.monotonicMs() ? this.slowMessage : null;
   }
@@ -202,7 +200,7 @@ export class StallWatch {
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // Add one interval to the pause, so that the process can read the messages that have arrived before any I/O fails.
+      // Add one interval to the pause: before any I/O fails, the process must read the messages that have arrived.
       const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
       this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }

@@ -92,7 +92,6 @@ function overlaps(one: RangeEntry, other: RangeEntry): boolean {
   return other.beginBytes < one.endBytes && one.beginBytes < other.endBytes;
 }
 
-/** Counts the earlier entries that block `entry`. */
 function blockersOf(entry: RangeEntry): number {
   let blockers = 0;
   for (let other = entry.before; other !== null; other = other.before)

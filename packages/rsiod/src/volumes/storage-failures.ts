@@ -60,7 +60,7 @@ export class StorageFailures {
     }
   }
 
-  /** Ends all failures without a report, because the attachment has ended. */
+  /** Stops reporting failures, because the attachment has ended. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;

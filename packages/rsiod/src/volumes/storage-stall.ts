@@ -81,7 +81,6 @@ export class StorageStallWatch {
     this.ports = ports;
   }
 
-  /** `waitingSinceMs` of the reported stall; null if no stall has been reported. */
   get reportedSinceMs(): number | null {
     return this.state.reportedSinceMs;
   }

@@ -30,7 +30,7 @@ export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 /** One I/O, with the number of its segments that are in flight. */
 class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
-  /** True if the I/O has entered `byteRanges` and must leave `byteRanges` at its end. */
+  /** True if the I/O has entered `byteRanges` and has not left yet. */
   hasEntered = false;
   left = 0;
   status = 0;
@@ -44,7 +44,6 @@ class Segment extends Request {
 const NOTHING = Buffer.alloc(0);
 
 export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
-  /** The client's name for the namespace. */
   readonly namespace: string;
   readonly namespaceid: number;
   readonly counters: VolumeCounters;
@@ -237,7 +236,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     for (const request of this.trunk.abandon(this.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
-  /** Flushes the data in the replay log if the attachment can flush now; no frontend has requested this flush. */
+  /** Flushes the data in the replay log if the attachment can flush now. */
   flushLog(): void {
     this.attachment.flushLog(this.clock.monotonicMs());
     this.trunk.wantPump();
@@ -306,8 +305,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // On a shared volume, refuse changes that cover a block only partly: another client's write between this client's read and write would
-    // be lost.
+    // On a shared volume, refuse changes that cover a block only partly. Otherwise, another client's write between this client's read and
+    // write would be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;
     return io.positionBytes + io.lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;

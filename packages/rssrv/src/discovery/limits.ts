@@ -3,8 +3,8 @@
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
 /**
- * Minimum intervals between log lines about unanswered datagrams (DISCOVERY_DROPS_LOG_MS) and between readings of the machine's interfaces
- * (DISCOVERY_FACTS_MS).
+ * DISCOVERY_DROPS_LOG_MS is the minimum interval between log lines about unanswered datagrams. DISCOVERY_FACTS_MS is the minimum interval
+ * between readings of the machine's interfaces.
  */
 export const DISCOVERY_DROPS_LOG_MS = 60_000;
 export const DISCOVERY_FACTS_MS = 10_000;

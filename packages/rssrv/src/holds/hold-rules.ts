@@ -19,16 +19,16 @@ export interface Hold {
   readonly machine: string;
   readonly instance: number;
   /**
-   * Id of the process that has the hold. Holds of early client versions and from earlier file versions have null, which stands for any
-   * process of the instance.
+   * Id of the process that has the hold. The id is null in holds of early client versions and in old versions of the file; it then stands
+   * for any process of the instance.
    */
   readonly process: string | null;
   readonly address: string;
   readonly sinceMs: number;
   readonly readonly: boolean;
   /**
-   * The volume's epoch when this hold began. The epoch identifies the hold. It is 0 for readers from the first version of the file, in
-   * which a reader's identity contained no epoch.
+   * The volume's epoch when this hold began. The epoch identifies the hold. The epoch is 0 for readers from the first version of the file,
+   * in which a reader's identity contained no epoch.
    */
   readonly epoch: number;
   /**
@@ -157,7 +157,8 @@ export function grantFor(
 }
 
 /**
- * Returns the holds after a client has closed the grant of the given epoch. If the client's hold began after this epoch, the hold stays.
+ * Returns the holds after a client has closed the handles granted up to `epoch`. If the client's hold began after this epoch, the hold
+ * stays.
  */
 export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
   const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);

@@ -1,5 +1,5 @@
 // The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. The checks are
-// as strict as those of messages, because a single invalid holder would make every LIST and every refused OPEN fail.
+// as strict as the checks of messages, because a single invalid holder would make every LIST and every refused OPEN fail.
 
 import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
@@ -16,7 +16,7 @@ export interface HoldsFileContent {
   readonly nodes: Readonly<Record<string, NodeNotes>>;
 }
 
-/** In the second version of the file, holds had no process ids; in the first version, they had no epochs and incarnations either. */
+/** In the second version of the file, holds had no process ids. In the first version, holds also had no epochs and no incarnations. */
 type SecondHold = Omit<Hold, 'process'>;
 type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
 

@@ -35,7 +35,10 @@ export interface GrantPorts {
   /** Returns the requested volume, or null if the server does not serve the volume to the client. */
   find(): ServedVolume | null;
   incarnation(volume: ServedVolume): string;
-  /** Revokes the hold's grants up to `epoch`. Resolves when no request under these grants is running, with false if writes may be lost. */
+  /**
+   * Revokes the hold's grants up to `epoch`. Resolves when no request under these grants is running; the result is false if writes may be
+   * lost.
+   */
   revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
   /** Makes all writes to the volume durable. Throws if a write may be lost. */
   sync(volume: ServedVolume): Promise<void>;
@@ -106,8 +109,8 @@ export class Holds {
   }
 
   /**
-   * Returns true if a new client may replace the earlier instance of its node. The new client must be a certain successor, or the earlier
-   * instance must have been silent long enough. `silentMs` is 0 while the earlier instance is connected.
+   * Returns true if a new client may replace the earlier instance of its node. The new client must certainly be the successor of the
+   * earlier instance, or the earlier instance must have been silent long enough. `silentMs` is 0 while the earlier instance is connected.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
@@ -230,8 +233,8 @@ export class Holds {
   }
 
   /**
-   * Performs steps 3 and 4 of H2: saves the new hold and grants the volume. The change takes effect in memory in the same event-loop turn,
-   * and is durable when the promise resolves.
+   * Performs steps 3 and 4 of H2: saves the new hold and grants the volume. The change takes effect in memory at once, and is durable when
+   * the promise resolves.
    */
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;

@@ -30,7 +30,6 @@ export interface AdmissionPorts {
   readonly limitedLog: RateLimitedLog;
   readonly holds: Holds;
   takeWorkerSession(session: string): WorkerSession;
-  /** Returns the `begin` message for a session of this node. */
   beginMessage(node: string): ToSession;
   /** Returns true if the configuration still names the node as a client. */
   isClient(node: string): boolean;
@@ -63,7 +62,7 @@ export class Admissions {
   private readonly byNode = new Map<string, ServedSession>();
   /** Nodes for which a new session is being started. Further new clients of such a node are told to try again. */
   private readonly inTransition = new Set<string>();
-  /** The last client of each configured node whose session has ended, and since when the client has been silent. */
+  /** For each configured node whose session has ended: the last client, and the time since which the client has been silent. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
   /** Nodes in `inTransition` that a reload has removed or given another key, so that their clients' proofs are no longer valid. */
@@ -133,8 +132,8 @@ export class Admissions {
 
   /**
    * Revokes the given node's grants of a volume up to `epoch`, because another client takes over the volume. Resolves when no request under
-   * these grants is running or the worker has exited, with false if writes may be lost. A worker that has not released the volume within
-   * TAKE_OVER_REVOKE_MS is told to end the session, but no time-out resolves the promise (S9, H2).
+   * these grants is running or the worker has exited; the result is false if writes may be lost. A worker that has not released the volume
+   * within TAKE_OVER_REVOKE_MS is told to end the session, but no time-out resolves the promise (S9, H2).
    */
   async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
     const session = this.byNode.get(node);
@@ -183,7 +182,7 @@ export class Admissions {
     };
     this.checkNewcomer(client);
     const old = this.byNode.get(client.node);
-    // After E_REPLACED, the old instance never reconnects. The record of the replacement must therefore be durable first.
+    // The record of the replacement must be durable before the old instance gets E_REPLACED, because this instance never reconnects.
     await this.ports.holds.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
     this.checkStillOpen(client.node);
@@ -242,7 +241,7 @@ export class Admissions {
     );
   }
 
-  /** Returns the client that may still be active for a node, and how long the client has been silent, or null. */
+  /** Returns the client that may still be active for a node, and how long the client has been silent; null if there is none. */
   private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
     const nowMs = this.ports.clock.monotonicMs();
     const session = this.byNode.get(node) ?? this.departed.get(node);
@@ -250,8 +249,7 @@ export class Admissions {
       const { client, silentSinceMs } = session;
       return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
     }
-    // For the time HOLDER_RETURN_MS after the start, the last holder counts as connected, so that no other machine can replace it before it
-    // reconnects.
+    // For the time HOLDER_RETURN_MS after the start, the last holder counts as connected, so that no other machine can replace the holder.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
@@ -313,7 +311,7 @@ export class Admissions {
     const { client, silentSinceMs } = session;
     if (this.byNode.get(client.node) === session) {
       this.byNode.delete(client.node);
-      // Remember the client, so that no copy of its machine can replace it before it reconnects.
+      // Remember the client, so that no copy of its machine can replace the client before it reconnects.
       const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }

@@ -1,5 +1,5 @@
-// Compares the limit on open files with the number of files that the listener and each worker may need. With too low a limit, the server
-// would later fail to open volumes and refuse clients. Pure except for reading the limit. If descriptors run out nevertheless,
+// Compares the limit on open files with the number of files that the listener and each worker may need. If the limit is too low, the server
+// later fails to open volumes and refuses clients. Pure except for reading the limit. If descriptors run out nevertheless,
 // descriptor-watch.ts reports the shortage.
 
 import { readFileSync } from 'node:fs';

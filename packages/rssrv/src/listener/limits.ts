@@ -17,7 +17,7 @@ export const REFUSALS_LOGGED_MAX = 256;
 /** How long the server keeps a session without a live path. */
 export const SESSION_LINGER_MS = 600_000;
 
-/** A new session waits at most this long for the node's old session to end. The server then tells the client to try again. */
+/** A new session waits at most this long for the node's old session to end. After this time, the server tells the client to try again. */
 export const OLD_SESSION_WAIT_MS = 3_000;
 /**
  * For this long after a start of rssrv, every client with a hold counts as connected, because clients may need up to RECONNECT_MAX_MS to

@@ -1,5 +1,5 @@
-// The listener process: it listens on every interface, authenticates each connection, and passes it to the worker of its session. The
-// listener owns everything that sessions share: volumes, ids, holds and incarnations. The listener never reads or writes the data of
+// The listener process listens on every interface, authenticates each connection, and passes the connection to the worker of its session.
+// The listener owns everything that sessions share: volumes, ids, holds and incarnations. The listener never reads or writes the data of
 // volumes. Invariant: the listener serves nothing before the workers of an earlier listener have exited (S10), and nothing after `stop`.
 
 import { randomBytes } from 'node:crypto';
@@ -69,7 +69,7 @@ export class Listener {
   private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
-  /** Generation of the list (LIST). */
+  /** Generation of the list that LIST returns. */
   private generation = 1;
   private isServing = false;
   private isReloadWanted = false;

@@ -1,6 +1,6 @@
 // The listener's records in RUN, a directory that a boot clears. The records contain the pid and start time of each worker, so that the
-// next listener can kill remaining workers and their helpers (S10). The records also count how often writes may have been lost; these
-// counts form the incarnation of each volume's storage (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
+// next listener can kill remaining workers and their helpers (S10). The records also count how often a volume's writes may have been lost.
+// These counts are part of the storage's incarnation (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
 // with a new file, the storage of every volume starts a new incarnation.
 
 import { randomBytes } from 'node:crypto';
@@ -23,7 +23,7 @@ interface Content {
   readonly workers: readonly WorkerRecord[];
   /** Maps each volume id to a count of events in which writes may have been lost. */
   readonly lives: Readonly<Record<string, number>>;
-  /** Number of listeners that have left workers behind; the storage of every volume then starts a new incarnation. */
+  /** Number of listeners that left workers behind; the next listener then starts a new incarnation of every volume's storage. */
   readonly listenerEnds: number;
 }
 
@@ -87,9 +87,7 @@ export class RunRecords {
     await this.file.save();
   }
 
-  /**
-   * Records that a worker has exited, and starts a new incarnation of the given volumes, which were open in a session that ended uncleanly.
-   */
+  /** Records that a worker has exited. Starts a new incarnation of the given volumes, which were open in a session that ended uncleanly. */
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
     for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);

@@ -1,4 +1,4 @@
-// A connection whose client has not proved its identity yet: HELLO, CHALLENGE and PROOF within a time limit. A proven connection is handed
+// A connection during the handshake (HELLO, CHALLENGE and PROOF), before the client has proved its identity. A proven connection is handed
 // over as a paused socket; any other connection is refused or dropped. Invariant: if bytes arrive after PROOF but before the handover, the
 // connection is closed, so that the handover cannot lose bytes.
 

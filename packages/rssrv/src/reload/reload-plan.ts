@@ -17,7 +17,7 @@ export interface ReloadPlan {
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Names of clients whose key has changed. Their sessions end, because an impostor may have used the old key. */
+  /** Names of clients whose key has changed. The sessions of these clients end, because an impostor may have used the old key. */
   readonly rekeyedClients: readonly string[];
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. */

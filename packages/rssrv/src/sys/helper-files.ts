@@ -4,8 +4,7 @@
 import { fileURLToPath } from 'node:url';
 
 /**
- * Returns the path of a helper program. The relative path is also right in the bundled program, which is at the same depth in the package
- * as this file.
+ * Returns the path of a helper program. The relative path also holds for the bundled program, which is at the same depth in the package.
  */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));

@@ -6,7 +6,10 @@
  * process.
  */
 export const STORAGE_SYNCS_MAX = 64;
-/** A take-over waits at most this long for the sync of its volume. The server then refuses the take-over, but the sync continues. */
+/**
+ * A take-over waits at most this long for the sync of its volume. After this time, the server refuses the take-over, but the sync
+ * continues.
+ */
 export const STORAGE_SYNC_WAIT_MS = 15_000;
 
 /** Maximum number of descriptors for which one helper takes advisory locks. */

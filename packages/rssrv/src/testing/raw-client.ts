@@ -20,7 +20,7 @@ export interface Tag {
   readonly seq: number;
 }
 
-/** Storage whose operations end only when the test calls `finish`. `begun` lists all operations since the start. */
+/** Storage whose operations end only when the test calls `finish`. `begun` lists the operations in the order in which they began. */
 export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];

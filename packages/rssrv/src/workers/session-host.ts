@@ -1,5 +1,5 @@
 // One client's session in a worker. The host connects the session to sockets, to storage and, through the channel, to the listener.
-// Invariant: `ended` is the last message of a session; by then, none of the session's requests is running, all writes are flushed, and the
+// Invariants: `ended` is the last message of a session. When `ended` is sent, no request is running, all writes are flushed, and the
 // volumes are closed.
 
 import type { Socket } from 'node:net';
@@ -105,9 +105,9 @@ export class SessionHost {
   }
 
   /**
-   * Revokes grants. Every later request on their handles gets STALE, so that the client reopens the volume. If closing a handle fails, no
-   * `revoked` message is sent, because a request may still be running. Only a take-over waits for this message; after a time-out, the
-   * listener ends the session.
+   * Revokes grants. Every later request on the handles of these grants gets STALE, so that the client reopens the volume. If closing a
+   * handle fails, no `revoked` message is sent, because a request may still be running. Only a take-over waits for `revoked`; after a
+   * time-out, the listener ends the session.
    */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {

@@ -29,14 +29,14 @@ export class Worker implements WorkerSessionPorts {
   private readonly socketsInTransit = new Set<Socket>();
   /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** The worker's last session, once it has ended cleanly or has been discarded, so that the process exits; otherwise null. */
+  /** The worker's last session, after whose end the process exits; null while the worker accepts sessions. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
 
   /**
    * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because the reset
-   * of a socket that has no handler yet would kill the process. Rejects if the process exits first.
+   * of a socket without a handler would kill the process. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
@@ -83,7 +83,7 @@ export class Worker implements WorkerSessionPorts {
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
       process.stderr.write(chunk);
-      // If the worker does not copy its log to stderr, any output there explains why the worker died.
+      // If the worker does not copy its log to stderr, any output on stderr explains why the worker died.
       if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
     });
     this.ended = new Promise<void>((resolve) => {
@@ -120,7 +120,6 @@ export class Worker implements WorkerSessionPorts {
     return !this.hasExited && this.lastSession === null;
   }
 
-  /** Number of sessions in the worker. */
   get load(): number {
     return this.sessions.size;
   }
@@ -139,7 +138,7 @@ export class Worker implements WorkerSessionPorts {
     return workerSession;
   }
 
-  /** Called when a session in the worker has ended cleanly, or has never begun (`isUnused`). A worker without sessions exits. */
+  /** A worker without sessions exits. */
   sessionEnded(workerSession: WorkerSession, isUnused = false): void {
     this.sessions.delete(workerSession.session);
     if (this.sessions.size > 0) {
@@ -162,8 +161,8 @@ export class Worker implements WorkerSessionPorts {
       return;
     }
     this.socketsInTransit.add(socket);
-    // Without `keepOpen`, Node.js would keep this process's copy of the socket until the worker confirms receipt, which a dying worker
-    // never does.
+    // Without `keepOpen`, Node.js would keep this process's copy of the socket until the worker confirms receipt. A dying worker never
+    // confirms receipt.
     this.child.send(message, socket, { keepOpen: true }, () => {
       // If the socket was sent, the channel has its own copy, so this process no longer needs the socket.
       this.socketsInTransit.delete(socket);

@@ -1,12 +1,12 @@
-// One session in a worker, as the listener sees it, with the session's messages; worker-pool.ts owns the process. Invariant (S9): `ended`
-// resolves only when none of the session's operations is running.
+// One session in a worker, as the listener sees it; worker-pool.ts owns the process. Invariant (S9): `ended` resolves only when none of the
+// session's operations is running.
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
 import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 import type { FromSession, ToSession, ToWorker } from './channel.ts';
 
-/** The worker of a worker session. */
+/** What a worker session needs from its worker. */
 export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
@@ -53,12 +53,10 @@ export class WorkerSession {
     return this.worker.pid;
   }
 
-  /** Same as in the worker. */
   get blockedMs(): number | null {
     return this.isOver ? null : this.worker.blockedMs;
   }
 
-  /** Same as in the worker. */
   get usable(): Promise<void> {
     return this.worker.usable;
   }
@@ -67,7 +65,6 @@ export class WorkerSession {
     return this.isOver;
   }
 
-  /** True if the session has been told to end, or has ended. */
   get isEnding(): boolean {
     return this.isAskedToEnd;
   }
@@ -78,8 +75,8 @@ export class WorkerSession {
   }
 
   /**
-   * Revokes a volume's grants up to `epoch`. Resolves when no request under these grants is running or the session has ended, with false if
-   * a flush has reported lost writes.
+   * Revokes a volume's grants up to `epoch`. Resolves when no request under these grants is running or the session has ended; the result is
+   * false if a flush has reported lost writes.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     if (this.isOver) return true;
@@ -90,9 +87,9 @@ export class WorkerSession {
   }
 
   /**
-   * Tells the session to answer its requests, flush and end. If the session has not ended after WORKER_DRAIN_TIMEOUT_MS, its worker is
-   * killed, so that none of its requests is running. Clients of other sessions in the worker then have to reconnect. Resolves when the
-   * session has ended.
+   * Tells the session to answer its requests, flush and end. If the session has not ended after WORKER_DRAIN_TIMEOUT_MS, this method kills
+   * the worker, which ends all requests. Clients of other sessions in the worker then have to reconnect. Resolves when the session has
+   * ended.
    */
   async end(code: string, sentence: string): Promise<void> {
     this.resolveEnding();
