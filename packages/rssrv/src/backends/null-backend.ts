@@ -1,4 +1,4 @@
-// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. It keeps no data, so only
+// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. This backend keeps no data; only
 // volumes with `type = null` use it.
 
 import { InFlight } from '@rsio/common/structures/in-flight';

@@ -1,7 +1,6 @@
 // Implements the faults that rssrv injects into a volume's operations for tests: delay, pause, throttle and failure. This module is pure:
-// it reaches the clock, the random numbers and the file system only through ports. The module faulty-backend.ts counts the operations in
-// progress. Invariant: a fault calls `passed` once for each operation. The argument of `passed` is null if the operation may proceed. If
-// the operation must fail, the argument is an errno.
+// it reaches the clock, the random numbers and the file system only through ports. Invariant: a fault calls the callback `passed` once for
+// each operation. `passed` gets null if the operation may proceed, or an errno if the operation must fail.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -34,9 +33,9 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: F
 }
 
 /**
- * Fails an operation if a rule applies to it. If several rules fail the same operation, the first of them determines the errno. After one
- * flush has failed, all later flushes fail until the volume is opened again. FlushGate does the same for real storage, because a failed
- * flush does not show which writes were lost.
+ * Fails every operation to which a rule applies. If several rules fail the same operation, the first of them determines the errno. After an
+ * injected flush failure, all later flushes fail until the volume is opened again. The class FlushGate does the same for real storage,
+ * because a failed flush does not show which writes were lost.
  */
 export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);
@@ -65,10 +64,7 @@ export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   };
 }
 
-/**
- * Limits the rate of reads and writes. They pass one at a time. A read or write starts only when all earlier reads and writes would be
- * complete at this rate.
- */
+/** Limits reads and writes to the given rate. Each read or write waits until all earlier ones would have ended at that rate. */
 export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   let freeMs = 0;
   return (operation, _positionBytes, lengthBytes, passed) => {

@@ -60,7 +60,6 @@ export class FaultyBackend implements Backend {
     this.run('zero', positionBytes, lengthBytes, done, (end) => this.inner.zero(positionBytes, lengthBytes, keepAllocated, fua, end));
   }
 
-  /** The fault rules treat an extents query as a read. */
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
     let pairs: number[] = [];
     this.run(

@@ -1,7 +1,6 @@
-// A backend wrapper that forwards only two kinds of writes to the storage: FUA writes, and writes that are followed by a flush. All other
-// writes stay in an UnsyncedStore and are lost if the machine crashes (docs/HACKING.md, Faults of a volume). Invariants: a read returns the
-// newest data. Once a flush has succeeded, all writes that were answered before the flush began are durable. Writes that were answered
-// later stay unsynced.
+// A backend wrapper for tests: writes stay in an UnsyncedStore until a flush moves them to the storage. FUA writes go directly to the
+// storage. If the machine crashes, the writes in the store are lost (docs/HACKING.md, Faults of a volume). Invariants: a read returns the
+// newest data. Once a flush has succeeded, all writes that were answered before the flush began are durable.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -29,9 +28,9 @@ export class UnsyncedBackend implements Backend {
     this.store = store;
     this.onError = onError;
     this.released = released;
-    // The storage lacks the unsynced writes, so the extents that it reports would be wrong.
+    // Extents are disabled, because the storage does not know the unsynced writes.
     this.capabilities = { ...inner.capabilities, canDiscard: false, canExtents: false };
-    // `sync` reports its own errors, and the inner backend reports those of the inner backend.
+    // The gate needs no error callback, because `sync` and the inner backend report their own errors.
     this.gate = new FlushGate(
       (end) => this.sync(end),
       () => undefined,
@@ -58,8 +57,7 @@ export class UnsyncedBackend implements Backend {
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
-    // Collect the pieces of unsynced data before reading. If a flush moves some pieces to the storage during the read, this list still
-    // contains them.
+    // Collect the unsynced pieces before reading, because a flush may remove pieces from the store during the read.
     const pieces = this.store.overlapping(positionBytes, lengthBytes);
     const end = this.begin(done);
     this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {
@@ -133,7 +131,7 @@ export class UnsyncedBackend implements Backend {
   private sync(end: IoEnd): void {
     const { upTo } = this.store;
     this.store.takeTurn((over) => {
-      // Collect the pieces only when this flush gets its turn, because an earlier FUA write may have removed some of them.
+      // Collect the pieces only when the flush gets its turn, because an earlier FUA write may have removed some of them.
       bring(this.inner, this.store.until(upTo), 0, (status) => {
         const errno = status === STATUS.OK ? this.store.forget(upTo) : statusEntry(status).errno;
         if (status === STATUS.OK && errno !== null) this.onError('flush', errno);
@@ -149,7 +147,6 @@ export class UnsyncedBackend implements Backend {
   }
 }
 
-/** Writes the pieces to the inner backend in the order of their numbers, and then flushes the inner backend. */
 function bring(inner: Backend, pieces: readonly UnsyncedPiece[], index: number, done: IoDone): void {
   const piece = pieces[index];
   if (piece === undefined) {

@@ -1,8 +1,8 @@
 // Keeps the log of one volume's unsynced writes in a file in RUN. Like the kernel's page cache, the log outlives the process that accepted
-// the writes. A boot clears RUN, so the unsynced writes are lost. When no client has the volume open, the listener uses this module to move
-// the logged writes to the storage. Only one process at a time writes the file: the worker of the client that holds the volume for writing.
-// Invariants: the next process finds every record that `append` reported as written. A partial record, left by a failed write or by a
-// killed process, is removed by the next `append`. The file is removed only once its writes are durable.
+// the writes. A boot clears RUN, which simulates the loss of the unsynced writes. When no client has the volume open, the listener uses
+// this module to move the logged writes to the storage. Only one process at a time writes the file: the worker of the client that holds the
+// volume for writing. Invariants: once `append` has succeeded, the record survives the end of the process. The next `append` removes a
+// partial record that a failed write or a killed process has left. The log is deleted only when all writes in it are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -27,14 +27,14 @@ export function readLog(file: string): readonly UnsyncedRecord[] {
 }
 
 export class UnsyncedLog {
-  /** The records that the file contained when this process opened it. */
+  /** The records that were in the log when this process opened the log. */
   readonly found: readonly UnsyncedRecord[];
   private readonly file: string;
   private readonly location: string;
   private descriptor: number;
   private length: number;
 
-  /** `location`: the file or device to which the writes belong. Throws errors from node:fs, and then leaves no descriptor open. */
+  /** `location`: the file or device to which the writes belong. Throws errors from node:fs; no descriptor then stays open. */
   constructor(file: string, location: string) {
     this.file = file;
     this.location = location;
@@ -51,12 +51,12 @@ export class UnsyncedLog {
     }
   }
 
-  /** Returns null on success, or the errno name on failure. If the write fails, the file does not contain the complete record. */
+  /** Returns null on success, or the errno name on failure. After a failure, the log does not contain the complete record. */
   append(record: UnsyncedRecord): string | null {
     const bytes = encodeRecord(record);
     try {
-      // Remove any partial record left by a failed write or by a killed process, because the next reader would take the part of it that
-      // this record does not overwrite for the beginning of another record.
+      // Remove any partial record that a failed write or a killed process has left. Otherwise, the part that the new record does not
+      // overwrite would be read as another record.
       fs.ftruncateSync(this.descriptor, this.length);
     } catch (thrown) {
       return errnoName(thrown) ?? 'EIO';
@@ -67,8 +67,8 @@ export class UnsyncedLog {
   }
 
   /**
-   * Replaces the content of the log with records for these pieces. Returns null on success. On failure, returns the errno name and leaves
-   * the log unchanged.
+   * Replaces the content of the log with records for the given pieces. Returns null on success. On failure, returns the errno name and
+   * leaves the log unchanged.
    */
   replace(pieces: readonly UnsyncedPiece[]): string | null {
     const records = [placeRecord(this.location), ...pieces.map(recordOf)];
@@ -99,7 +99,7 @@ function closeQuietly(descriptor: number): void {
   try {
     fs.closeSync(descriptor);
   } catch {
-    // The log need not be durable, and its records are in the file, whatever the close reports.
+    // A failed close does no harm: the records are already in the file, and the log need not be durable.
   }
 }
 

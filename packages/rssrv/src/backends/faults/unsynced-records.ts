@@ -1,6 +1,6 @@
 // Defines the format of the log of unsynced writes, and simulates which of these writes survive a crash of the machine. This module is
-// pure; unsynced-log.ts reads and writes the file. Invariant: incomplete records are ignored. The first record names the file or device
-// to which the writes in the other records belong. Layout of a record (byte offsets above the fields, widths of numbers in bits):
+// pure; unsynced-log.ts reads and writes the file. Invariant: incomplete records are ignored. The first record names the file or device to
+// which all writes in the log belong. Layout of a record (byte offsets above the fields, widths of numbers in bits):
 //
 //    0..3     4       5..7   8..13           14..19         20..
 //    RSUW     kind    0      position (48)   length (48)    data of a write, or the name
@@ -54,16 +54,15 @@ export function decodeRecords(bytes: Buffer): { readonly records: readonly Unsyn
 
 export interface CrashedSector {
   readonly positionBytes: number;
-  /** The sector's content, SECTOR_BYTES long. */
   readonly data: Buffer;
 }
 
-/** Probabilities that an unsynced sector survives a crash. Each crash uses one of these probabilities for all sectors. */
+/** Probabilities that an unsynced sector survives a crash. Each simulated crash uses one of these probabilities for all sectors. */
 const SURVIVAL = [0, 0.1, 0.5, 0.9, 1];
 
 /**
- * Chooses at random which unsynced sectors survive a crash. Returns the surviving sectors. Each surviving sector has the data of one of the
- * writes to it. The unsynced writes to all other sectors are lost. `random` returns a random number, uniformly distributed in [0, 1).
+ * Simulates a crash: chooses at random which unsynced sectors survive, and returns these sectors. A surviving sector has the data of one
+ * randomly chosen write to that sector. `random` returns a random number, uniformly distributed in [0, 1).
  */
 export function crashed(records: readonly UnsyncedRecord[], random: () => number): readonly CrashedSector[] {
   const contents = new Map<number, Buffer[]>();

@@ -1,7 +1,6 @@
 // Keeps one volume's unsynced writes in memory and in their log. All backends of the volume in this process share one store, because every
-// handle of the volume must read the same content. This module does not access the storage; unsynced-backend.ts does. Invariants: the
-// pieces in memory agree with the log. Writes to the storage are executed one after the other, so that no flush overwrites a newer FUA
-// write with older data.
+// handle of the volume must read the same content. Invariants: the pieces in memory agree with the log. Writes to the storage are executed
+// one after the other, so that no flush overwrites a newer FUA write with older data.
 
 import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
@@ -28,12 +27,12 @@ export class UnsyncedStore {
     this.bytes = bytesOf(this.writes);
   }
 
-  /** True if the store must be synced before it can accept another write. */
+  /** True if the unsynced writes must be synced before the next write is accepted. */
   get isFull(): boolean {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** Number of the last piece that a flush requested now must cover. */
+  /** A flush that is requested now must sync all pieces up to this number. */
   get upTo(): number {
     return this.writes.last;
   }
@@ -56,7 +55,7 @@ export class UnsyncedStore {
     return null;
   }
 
-  /** Removes a range from all pieces, because the storage has newer, durable data there. */
+  /** Removes a range from all pieces after newer data for the range has become durable on the storage. */
   cut(positionBytes: number, lengthBytes: number): string | null {
     if (this.overlapping(positionBytes, lengthBytes).length === 0) return null;
     const errno = this.log.append({ kind: RECORD.CUT, positionBytes, lengthBytes, data: null });
@@ -65,7 +64,7 @@ export class UnsyncedStore {
   }
 
   /**
-   * Removes all pieces with numbers up to `upTo`, because their data is now durable on the storage. Returns null on success. On failure,
+   * Removes all pieces with numbers up to `upTo` after their data has become durable on the storage. Returns null on success. On failure,
    * returns the errno name and removes nothing.
    */
   forget(upTo: number): string | null {

@@ -1,6 +1,6 @@
-// Keeps the writes to one volume that have not reached its storage, because no flush has followed them. If the machine crashes, these
-// writes are lost. This module is pure: unsynced-log.ts stores the writes in a file, and unsynced-backend.ts owns the storage. Invariant:
-// the content of the volume is the storage's data, overwritten by all pieces in order.
+// Keeps the writes to one volume that no flush has yet moved to the storage. This module is pure: unsynced-log.ts stores the writes in a
+// file, and unsynced-backend.ts owns the storage. Invariant: the content of the volume is the storage's data, overwritten by all pieces in
+// order.
 
 export interface UnsyncedPiece {
   /** The pieces are numbered in the order in which they were written. If a piece is split, its parts keep its number. */
@@ -15,7 +15,6 @@ export class UnsyncedWrites {
   private list: UnsyncedPiece[] = [];
   private lastNumber = 0;
 
-  /** All pieces, in the order of their numbers. */
   get pieces(): readonly UnsyncedPiece[] {
     return this.list;
   }
@@ -30,7 +29,7 @@ export class UnsyncedWrites {
     this.list.push({ number: ++this.lastNumber, positionBytes, lengthBytes, data });
   }
 
-  /** Removes a range from all pieces, because the storage has newer data there. */
+  /** Removes a range from all pieces after newer data for the range has reached the storage. */
   cut(positionBytes: number, lengthBytes: number): void {
     const endBytes = positionBytes + lengthBytes;
     this.list = this.list.flatMap((piece) => {
@@ -40,12 +39,12 @@ export class UnsyncedWrites {
     });
   }
 
-  /** Removes all pieces with numbers up to `upTo`, because their data is now durable on the storage. */
+  /** Removes all pieces with numbers up to `upTo`. */
   forget(upTo: number): void {
     this.list = this.list.filter(({ number }) => number > upTo);
   }
 
-  /** Returns the pieces that overlap this range. A read must overwrite the data from the storage with these pieces. */
+  /** Returns the pieces that overlap this range. A read must lay these pieces over the data from the storage. */
   overlapping(positionBytes: number, lengthBytes: number): readonly UnsyncedPiece[] {
     const endBytes = positionBytes + lengthBytes;
     return this.list.filter((piece) => piece.positionBytes < endBytes && piece.positionBytes + piece.lengthBytes > positionBytes);

@@ -1,6 +1,5 @@
-// Wraps a volume's backend so that it injects the faults that the volume's `test-...` keys configure. Without those keys, the backend is
-// returned unchanged. This is the only module that uses all kinds of faults. The faults apply to an operation in this order: pause, delay,
-// throttle, errors, unsynced writes.
+// Wraps a volume's backend so that it injects the faults that the volume's `test-...` keys configure. If no such key is configured, the
+// backend is returned unchanged. An operation passes the faults in this order: pause, delay, throttle, errors, unsynced writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
@@ -15,7 +14,7 @@ import { UnsyncedLog } from './unsynced-log.ts';
 import { UnsyncedStore } from './unsynced-store.ts';
 
 const RANDOM_STEPS = 2 ** 32;
-/** The stores in use, keyed by the path of the log. `users`: the number of backends that use the store. */
+/** The unsynced stores in use, keyed by the path of the store's log. `users`: the number of backends that use the store. */
 const stores = new Map<string, { readonly store: UnsyncedStore; users: number }>();
 
 /** If wrapping fails, closes the backend and throws E_VOLUME. */

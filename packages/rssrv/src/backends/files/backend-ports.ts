@@ -1,5 +1,5 @@
-// The ports through which a backend gets the time, uses the helpers shared by all backends of a process, and reports system errors. Errors
-// need a port of their own, because the caller of a backend gets only a status.
+// The ports of a backend: the clock, the helpers that all backends of a process share, and the report of storage errors. Errors have a port
+// of their own, because the backend's caller gets only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RangeHelper } from '../ranges/range-helper.ts';
@@ -14,9 +14,6 @@ export interface BackendPorts {
   readonly helper: RangeHelper;
   /** The storage threads of this process, which all open volumes share. */
   readonly threads: ThreadShares;
-  /**
-   * Called when an operation on the storage has failed. `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the
-   * volume.
-   */
+  /** `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. */
   readonly onError: (operation: BackendOperation, errno: string) => void;
 }

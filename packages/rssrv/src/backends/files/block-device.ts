@@ -1,5 +1,5 @@
-// Reads the facts about a block device from /sys/dev/block (Linux). This module opens no device and knows nothing about volumes. The
-// devices are opened by opened-file.ts and volume-storage.ts, which use these facts.
+// Reads the facts about a block device from /sys/dev/block (Linux). The
+// modules opened-file.ts and volume-storage.ts open the devices.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
 export interface BlockDeviceFacts {
   readonly sizeBytes: number;
-  /** True if the device can zero ranges, and therefore punch holes. */
+  /** True if the device can zero ranges; such a device can also punch holes. */
   readonly canPunch: boolean;
 }
 
@@ -18,7 +18,7 @@ export function deviceName(rdev: bigint): string {
   return `${major}:${minor}`;
 }
 
-/** Reads the facts about a device. Throws the system error if the device is not in /sys. */
+/** Reads the facts about a device. Throws the system error if /sys does not list the device. */
 export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/block'): BlockDeviceFacts {
   const directory = path.join(devicesDirectory, deviceName(rdev));
   const sectors = Number(fs.readFileSync(path.join(directory, 'size'), 'latin1'));
@@ -26,13 +26,13 @@ export function blockDeviceFacts(rdev: bigint, devicesDirectory = '/sys/dev/bloc
 }
 
 function canZeroRanges(directory: string): boolean {
-  // A partition has no queue directory of its own; it uses the queue of its disk, in the parent directory. Resolve the symbolic link first,
-  // so that `..` is the disk's directory.
+  // The queue directory of a partition is in the directory of the partition's disk, one level up. Resolve the symbolic link first, so that
+  // `..` is the disk's directory.
   for (const queue of ['queue', '../queue']) {
     try {
       return Number(fs.readFileSync(`${fs.realpathSync(directory)}/${queue}/write_zeroes_max_bytes`, 'latin1')) > 0;
     } catch {
-      // This file is missing: try the other path. If neither file exists, the device is assumed to be unable to zero ranges.
+      // If neither file exists, assume that the device cannot zero ranges.
     }
   }
   return false;

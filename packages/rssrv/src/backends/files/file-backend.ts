@@ -1,8 +1,7 @@
-// The backend for all storage that is accessed through a file descriptor: regular files, block devices and files in memory. The storage is
-// opened by opened-file.ts; range-operations.ts punches holes, and file-end.ts detects truncation. Invariants: a read succeeds only if it
-// has read all requested data. A successful flush covers every write that ended before the flush was requested. A successful flush also
-// proves that the file was not truncated when the flush was requested. Once `close` has resolved, no system call of this backend is
-// running.
+// The backend for all storage that is accessed through a file descriptor: regular files, block devices and files in memory. The module
+// opened-file.ts opens the storage, and file-end.ts detects truncation. Invariants: a read succeeds only if it has read all requested data.
+// A successful flush covers every write that ended before the flush was requested. A successful flush also proves that the file was not
+// truncated when the flush was requested. Once `close` has resolved, no system call of this backend is running.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';
@@ -30,7 +29,7 @@ export interface FileBackendParts {
   readonly range: RangeFile | null;
 }
 
-/** Stored instead of the number of a closed descriptor, because the kernel may already have reused that number for another file. */
+/** Replaces the number of a closed descriptor, because the kernel may reuse that number for another file. */
 const CLOSED = -1;
 
 export class FileBackend implements Backend {
@@ -154,7 +153,6 @@ export class FileBackend implements Backend {
     }
   }
 
-  /** Syncs all writes that ended before this call. */
   private sync(end: IoEnd): void {
     if (this.syncedDescriptor === null) {
       this.end.check(end);
@@ -167,8 +165,8 @@ export class FileBackend implements Backend {
   }
 
   /**
-   * Runs `work`, which may extend the file. If `work` could restore the full size of a truncated file, the size is checked first. If the
-   * file has been truncated, `work` does not run.
+   * Runs `work`, which may extend the file. If `work` could hide that the file has been truncated, the size is checked first. `work` does
+   * not run on a truncated file.
    */
   private whenWhole(positionBytes: number, lengthBytes: number, end: IoEnd, work: () => void): void {
     if (!this.end.touches(positionBytes, lengthBytes) && !this.end.isCut) {
@@ -181,7 +179,7 @@ export class FileBackend implements Backend {
     });
   }
 
-  /** Counts an operation as in progress. The returned function reports the result of the operation, and then counts it no longer. */
+  /** Counts an operation as in progress. The caller must pass the result to the returned function, which ends the operation. */
   private begin(operation: BackendOperation, done: IoDone): IoEnd {
     this.enter();
     return (errno) => this.ended.add(() => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno)));
@@ -194,8 +192,8 @@ export class FileBackend implements Backend {
   }
 
   private leave(done: IoDone, status: Status): void {
-    // Answer the operation before counting it as ended. The answer may start another operation, such as a flush after zeroing. The backend
-    // must not close before that operation starts.
+    // Call `done` before counting the operation as ended, because `done` may start another operation, such as a flush after zeroing.
+    // Otherwise, the backend could close before that operation starts.
     done(status);
     this.inFlight.end();
     this.parts.inline?.poolEnded();
@@ -213,8 +211,7 @@ export class CompletionGroup {
 
   add(end: () => void): void {
     this.ends.push(end);
-    // The function given to setImmediate runs after the callbacks of all operations that have already ended. One call of `callAll`
-    // therefore answers all of these operations.
+    // setImmediate runs `callAll` after the callbacks of all operations that have already ended, so one call answers all of them.
     if (this.ends.length === 1) setImmediate(() => this.callAll());
   }
 

@@ -1,7 +1,7 @@
 // Opens the storage of a volume and creates its file backend. Reads and writes of a regular file are executed on the event loop while the
 // file's data is cached. Reads and writes of a block device use the thread pool at first, because the data of a device is seldom cached.
-// Reads and writes of a file in memory are always executed on the event loop and need no sync. A FileKind describes these differences.
-// Errors name the volume and the path. If opening fails, no descriptor stays open.
+// Reads and writes of a file in memory are always executed on the event loop and need no sync. The type FileKind describes these
+// differences. Errors name the volume and the path. If opening fails, no descriptor stays open.
 
 import type { BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
@@ -19,11 +19,11 @@ import fs from 'node:fs';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** True if the storage needs no sync: no O_DSYNC descriptor is opened, and a flush does not call fdatasync. */
+  /** True if the storage needs no sync, neither for FUA writes nor for flushes. */
   readonly isVolatile: boolean;
   /**
-   * Returns the size of the open file in bytes, and whether holes can be punched in the file. Throws an RsError if the file is of another
-   * kind.
+   * Returns the size of the open file in bytes, and whether holes can be punched in the file. Throws an RsError if the file is not of the
+   * expected kind.
    */
   readonly inspect: (stats: BigIntStats) => { readonly sizeBytes: number; readonly canPunch: boolean | 'probe' };
 }
@@ -86,8 +86,8 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
 }
 
 /**
- * Checks that two descriptors refer to the same file. Both were opened by name, one after the other. If they referred to different files,
- * FUA writes would go to the wrong one.
+ * Checks that two descriptors refer to the same file. The file at the path may be replaced between the two opens, and FUA writes would then
+ * go to another file.
  */
 async function assertSame(name: string, path: string, first: number, second: number): Promise<void> {
   const [a, b] = await Promise.all([fstat(first), fstat(second)]);
@@ -95,7 +95,7 @@ async function assertSame(name: string, path: string, first: number, second: num
   throw new RsError('E_VOLUME', `${path} of volume ${name} was replaced while it was being opened: try again`, { volume: name, path });
 }
 
-/** Returns the error for a volume whose file was replaced by another file at `path`. The new file has other content and is not locked. */
+/** The new file at the path has other content and is not locked. */
 function replaced(name: string, path: string): RsError {
   return new RsError(
     'E_VOLUME',

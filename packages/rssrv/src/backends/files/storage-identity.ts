@@ -1,8 +1,8 @@
-// Computes a name and a stamp. Both identify the file or device on which a volume is stored. While the file or device exists, every path to
-// it gives the same name. The name lets volume-change.ts detect that two volumes have the same storage, and lets opened-file.ts detect that
-// a path now leads to other storage. The stamp consists of facts that usually survive reboots and restarts, so that volume-failures.ts can
-// detect that storage was replaced. Device numbers are not part of a stamp, because each boot may change them. Neither the name nor the
-// stamp reveals that content was overwritten in place, or that a file system or disk was restored to an earlier state.
+// Computes a name and a stamp of the file or device on which a volume is stored. While the file or device exists, every path to it gives
+// the same name. With the name, volume-change.ts detects that two volumes have the same storage, and opened-file.ts detects a replaced
+// file. The stamp usually survives reboots, so volume-failures.ts can detect that storage was replaced while rssrv was not running. Device
+// numbers are not part of a stamp, because each boot may change them. Neither the name nor the stamp changes when content is overwritten in
+// place or a disk is restored to an earlier state.
 
 import type { BigIntStats } from 'node:fs';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
@@ -85,7 +85,7 @@ function textOf(folder: string, name: string): string | null {
   }
 }
 
-/** Returns the name of a file or device. While the file or device exists, every path to it on this machine gives the same name. */
+/** Returns the name of a file or device. */
 export function storageName(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `device ${deviceName(stats.rdev)}` : `file ${stats.dev}:${stats.ino}`;
 }

@@ -1,21 +1,18 @@
 // The interface that every backend and every backend wrapper implements. The caller validates range, alignment and rights, so a backend
-// only executes requests. Reads and writes exist in two forms. `tryRead` and `tryWrite` run on the calling thread, and return WOULD_WAIT if
-// they might have to wait for the storage. The caller must then use `read` or `write`, which run in the thread pool.
+// only executes requests. `tryRead` and `tryWrite` run on the calling thread, and return WOULD_WAIT if they might have to wait for the
+// storage. After WOULD_WAIT, the caller must use `read` or `write`, which run in the thread pool.
 
 import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
 import type { FileEnd } from './file-end.ts';
 
-/**
- * Returned by a `tryRead` or `tryWrite` that has done nothing, because the call might have to wait. The caller must then call `read` or
- * `write`.
- */
+/** `tryRead` and `tryWrite` return this value if the call might wait; nothing has then been read or written. */
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
 /**
- * `extents`: a list of pairs (number of sectors, EXTENT state). The first pair describes the requested sector, and each further pair
- * continues where the previous one ends. If the status is OK, the list has at least one pair.
+ * `extents`: a list of pairs (number of sectors, EXTENT state). The first pair begins at the requested position, and the pairs leave no
+ * gaps. If the status is OK, the list has at least one pair.
  */
 export type ExtentsDone = (status: Status, extents: number[]) => void;
 export type ExtentState = (typeof EXTENT)[keyof typeof EXTENT];
@@ -30,7 +27,7 @@ export interface BackendCapabilities {
 }
 
 export interface Backend {
-  /** Size of the storage when it was opened. If the storage grows later, the backend can also access the new part. */
+  /** Size of the storage when it was opened. If the storage grows later, the backend can also access the added part. */
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
   /**
@@ -38,22 +35,20 @@ export interface Backend {
    * operation returns VOLUME_UNAVAILABLE.
    */
   readonly end?: FileEnd | undefined;
-  /** Reads into `target` synchronously. On WOULD_WAIT, `target` is unchanged. Positions and lengths are in bytes. */
+  /** Reads into `target` synchronously. If the result is WOULD_WAIT, `target` is unchanged. Positions and lengths are in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
-  /** Writes synchronously. Must not be used for FUA writes. On WOULD_WAIT, nothing has been written. */
+  /** Writes synchronously. `tryWrite` must not be used for FUA writes. If the result is WOULD_WAIT, nothing has been written. */
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Reads in the thread pool. `target` belongs to the backend until `done` is called. `done` is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
-  /** Syncs all writes that ended before this call. If `done` gets OK, these writes are durable. */
+  /** Syncs all writes that ended before this call. If `done` gets OK, all these writes are durable. */
   flush(done: IoDone): void;
-  /** Discards the range in short steps. Afterwards, the range contains undefined data or zeros. */
+  /** Discards the range in short steps. A discarded range contains undefined data or zeros. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;
-  /** Zeroes the range in short steps. `keepAllocated`: if true, no hole is punched. */
+  /** `keepAllocated`: if true, no hole is punched. */
   zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void;
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void;
-  /**
-   * Closes the backend. Resolves once none of the backend's operations is running. An error of the close does not reject the promise.
-   */
+  /** Closes the backend. Resolves once none of the backend's operations is running. The promise resolves even if the close fails. */
   close(): Promise<void>;
 }

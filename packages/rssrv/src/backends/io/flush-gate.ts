@@ -1,6 +1,6 @@
-// Runs one sync at a time for all waiting flushes (group commit). A flush covers everything written before it, so a flush that arrives
-// during a sync waits for the next sync. After a failed sync, all later flushes of this backend fail, too. The kernel reports a lost write
-// only once per descriptor, so the next sync would report success although data was lost.
+// Runs one sync at a time for all waiting flushes (group commit). A flush that arrives during a sync waits for the next sync, because the
+// running sync may miss writes that the flush must cover. After a failed sync, all later flushes of this backend fail, too. The kernel
+// reports a lost write only once per descriptor, so the next sync would report success although data was lost.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
@@ -51,8 +51,7 @@ export class FlushGate {
         this.waiting = [];
       }
       const status = this.failure;
-      // Start the next sync before answering. An answer may request another flush, which would otherwise start a second sync at the same
-      // time.
+      // Start the next sync before answering: an answer may request another flush, and only one sync may run at a time.
       if (this.waiting.length > 0) this.start();
       for (const done of covered) done(status);
     });

@@ -1,9 +1,8 @@
 // Decides whether a read or write may run on the event loop or must use the thread pool. The kernel does not report whether data is cached,
-// so each call on the event loop is timed. A single slow call proves little, because on a busy machine the process may simply not have been
-// scheduled. The calls after a slow call are therefore watched. If a watched call is slow and the process slept during it, the call has
-// waited for the storage. The next requests then use the thread pool. While calls in the thread pool hang, no call is made on the event
-// loop, because a call that hangs on the event loop would block the whole process. This module is pure: it gets the time and the number of
-// sleeps through ports.
+// so each call on the event loop is timed. A single slow call proves little, because a busy machine may not have scheduled the process. The
+// calls after a slow call are therefore watched. If a watched call is slow and the process slept during it, the call has waited for the
+// storage. After such a call, the next requests use the thread pool. While calls in the thread pool hang, no call runs on the event loop,
+// because a hanging call would block the whole process. This module is pure: it gets the time and the number of sleeps through ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
@@ -12,23 +11,17 @@ export class InlinePolicy {
   private readonly clock: Clock;
   private readonly sleeps: () => number;
   private poolRequestsLeft: number;
-  /**
-   * Number of calls that remain to be watched after a slow call or after a series of requests in the thread pool. If a watched call is slow
-   * and the process slept during it, the next series of requests goes to the thread pool.
-   */
+  /** Number of calls that are still to be watched after a slow call or after a series of requests in the thread pool. */
   private watchedCallsLeft: number;
   private startedMs = 0;
   private sleptBefore = 0;
-  /**
-   * Number of calls in the thread pool. `movedMs` is set to the present time when a call in the pool ends, and when a call enters the empty
-   * pool.
-   */
+  /** `movedMs`: the last time at which a call in the pool ended, or a call entered the empty pool. */
   private pooled = 0;
   private movedMs = 0;
 
   /**
-   * `start` is `pool` for storage that is usually slow. With `pool`, the first series of requests goes to the thread pool. `sleeps` returns
-   * how many times this process has slept. If `sleeps` returns 0, the number is unknown, and every slow call counts.
+   * `start`: with `pool`, the first series of requests goes to the thread pool, because the storage is usually slow. `sleeps` returns how
+   * many times this process has slept. If `sleeps` returns 0, the number is unknown, and every slow call counts as a wait for the storage.
    */
   constructor(clock: Clock, start: 'sync' | 'pool', sleeps: () => number) {
     this.clock = clock;
@@ -49,7 +42,7 @@ export class InlinePolicy {
 
   /**
    * Returns true if the caller may make the call on the event loop. If the result is true, the caller must call `inlineEnded` after the
-   * call. If the result is false, the call must use the thread pool. Calls do not nest.
+   * call. Calls do not nest.
    */
   mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;
@@ -62,7 +55,7 @@ export class InlinePolicy {
     return true;
   }
 
-  /** Must be called when the call permitted by `mayRunInline` has ended. `lengthBytes`: the number of bytes that the call transferred. */
+  /** Must be called when the call permitted by `mayRunInline` has ended. */
   inlineEnded(lengthBytes: number): void {
     const tookUs = (this.clock.monotonicMs() - this.startedMs) * 1000;
     const isWatched = this.watchedCallsLeft > 0;

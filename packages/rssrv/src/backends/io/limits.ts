@@ -1,5 +1,5 @@
-// Bounds that the code in backends/io/ enforces. The names of the constants include the units. A check in src/limits.ts asserts that these
-// bounds are consistent with those of other folders.
+// Bounds that the code in backends/io/ enforces. The module src/limits.ts
+// checks that these bounds fit the bounds in other folders.
 
 const MIB = 1024 * 1024;
 
@@ -14,8 +14,8 @@ export const SLOW_CALL_BYTES_PER_US = 2_000;
 export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
 /**
- * If calls are in the thread pool and none of them ends within this time, the storage may be hanging. No calls on that volume are then made
- * on the event loop.
+ * If no call in the thread pool ends within this time, the storage may be hanging. While the storage may be hanging, no call of the volume
+ * runs on the event loop.
  */
 export const STORAGE_SILENT_MS = 500;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */

@@ -1,5 +1,5 @@
-// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. Short transfers are continued. If a read extends
-// past the end of the file, it fails with SHORT_READ. This module knows descriptors and errno names, but not volumes.
+// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. Short transfers are continued. A read past the
+// end of the file fails with SHORT_READ.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -18,7 +18,7 @@ export function statusOf(errno: string): Status {
 /** The errno for a write that transfers nothing and reports no error. Retrying such a write might never end. */
 const NOTHING_WRITTEN = 'EIO';
 
-/** Returns the errno name of a failed system call. Any other error is a bug and is rethrown. */
+/** Returns the errno name of a failed system call. Rethrows any other error, because such an error is a bug. */
 function systemErrno(thrown: unknown): string {
   const errno = errnoName(thrown);
   if (errno === undefined) throw thrown;

@@ -3,13 +3,12 @@
 
 import type { VolumeTests } from '@rsio/common/config/schema/types';
 
-/** A volume that has grown. Its storage has already been extended. */
+/** A volume that has grown. The volume's storage has already been extended. */
 export interface GrownVolume {
   readonly id: string;
   readonly sizeBytes: number;
 }
 
-/** Faults that the volume's backend injects for tests. */
 export interface ServedTests extends VolumeTests {
   /** Path of the log with the volume's unsynced writes; null if writes go directly to the storage. */
   readonly unsyncedFile: string | null;
@@ -22,8 +21,8 @@ export interface ServedVolume {
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
   /**
-   * Path of the file or device that stores the volume's content; null if there is none. With `type = memory`, this is the path of a file in
-   * memory that the listener has created.
+   * Path of the file or device that stores the volume's content; null if there is none. If the type is `memory`, the listener has created
+   * this file in memory.
    */
   readonly path: string | null;
   /**
@@ -38,14 +37,14 @@ export interface ServedVolume {
   readonly shared: boolean;
   /** Names of the clients that may take over the volume; null means all clients. */
   readonly takeOver: readonly string[] | null;
-  /** True if a take-over is allowed even when writes acknowledged to the holder are lost. */
+  /** True if a take-over may lose writes that were acknowledged to the holder. */
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
   readonly test?: ServedTests;
 }
 
-/** Returns true if the volume is offered to this node. */
+/** Returns true if the volume is offered to the given node. */
 export function isFor({ clients }: Pick<ServedVolume, 'clients'>, node: string): boolean {
   return clients === null || clients.includes(node);
 }

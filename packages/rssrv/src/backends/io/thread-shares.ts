@@ -1,8 +1,8 @@
-// Divides the worker's storage threads among its volumes, because each call that hangs keeps its thread occupied. A volume gets another
-// thread only if more threads are free than the volume already uses. So one hanging volume occupies half of 16 threads, and four occupy 15.
-// A fifth can take the last one, and then the calls of all volumes wait until one call ends. Calls that wait for no share, such as syncs,
-// have further threads (workers/limits.ts). This module is pure: it only counts calls and starts them. Invariants: each call is started
-// exactly once and returns its thread when it ends. The calls of one volume are started in their order of arrival.
+// Divides the worker's storage threads among its volumes, because a hanging call keeps its thread occupied. A volume gets another thread
+// only if more threads are free than the volume already uses. One hanging volume thus occupies at most 8 of 16 threads, and four hanging
+// volumes occupy at most 15. A fifth hanging volume can take the last thread; the calls of all volumes then wait until a call ends. Calls
+// that bypass the shares, such as syncs, have additional threads (workers/limits.ts). Invariants: each call is started exactly once and
+// returns its thread when it ends. The calls of one volume are started in their order of arrival.
 
 /** Starts a call. `ended` must be called once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
@@ -11,8 +11,7 @@ export class ThreadShares {
   private free: number;
   private readonly lanes = new Map<string, ThreadLane>();
   /**
-   * The lanes with waiting calls. A free thread is offered first to the first lane in this set. Each volume has one lane, which is its
-   * queue of waiting calls.
+   * Lanes with waiting calls; a free thread is offered to the first lane in this set. A lane is the queue of one volume's waiting calls.
    */
   private readonly waiting = new Set<ThreadLane>();
 
@@ -51,7 +50,7 @@ export class ThreadShares {
 
   /**
    * Called when a thread has become free. Offers the free threads to the waiting lanes in turn. A lane that gets a thread moves to the end
-   * of the queue of lanes.
+   * of the waiting lanes.
    */
   given(): void {
     this.free++;
@@ -88,7 +87,7 @@ export class ThreadLane {
     return this.queue.length > 0;
   }
 
-  /** Starts the oldest waiting call if the volume may take another thread. Returns true if a call was started. */
+  /** Starts the oldest waiting call if the volume may take another thread. */
   startNext(): boolean {
     const call = this.shares.mayTake(this.held) ? this.queue.shift() : undefined;
     if (call !== undefined) this.start(call);
