@@ -1,7 +1,6 @@
-// A backend wrapper that uses no more than its volume's share of the worker's threads (thread-shares.ts). Operations beyond that share wait
-// here, so that other volumes get threads even if the storage of this volume hangs. The inner backend executes the operations. The queue is
-// bounded by the number of slots in the sessions that use the backend. Invariant: the queue is empty when the backend is closed, because
-// the caller closes the backend only after all operations have been answered.
+// A backend wrapper that uses no more than its volume's share of the worker's threads (thread-shares.ts). Operations beyond the share wait
+// in this wrapper, so that a volume whose storage hangs leaves threads to other volumes. The queue is bounded by the number of slots in the
+// sessions that use the backend. Invariant: the queue is empty at `close`, because the caller first waits for all answers.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './io/backend.ts';
@@ -48,10 +47,7 @@ export class ThreadShareBackend implements Backend {
     this.run(done, (end) => this.inner.write(source, offset, lengthBytes, positionBytes, fua, end));
   }
 
-  /**
-   * Flushes bypass the share. Only one sync runs at a time (flush-gate.ts). If flushes used the share, those that wait for the running sync
-   * would occupy threads that reads need.
-   */
+  /** Flushes bypass the share. Only one sync runs at a time (flush-gate.ts), and waiting flushes would occupy threads that reads need. */
   flush(done: IoDone): void {
     this.inner.flush(done);
   }

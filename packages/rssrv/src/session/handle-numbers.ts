@@ -13,15 +13,14 @@ export class HandleNumbers {
     return HANDLE_MAX;
   }
 
-  /** True if so few numbers are left that the session should end soon. The client's next session can use all numbers again. */
+  /** True if so few numbers are left that the session should end soon. */
   get areLow(): boolean {
     return (this.last - this.next) * HANDLE_NUMBERS_LOW_PART < this.last;
   }
 
   /**
    * Returns the reason why the session should end now, or null if it should continue. `oldestMs`: the age of the session's oldest executing
-   * request. While the storage is slow, the session continues, because ending the session would delay new requests until the oldest request
-   * is answered.
+   * request. While requests are slow, the session continues, because ending the session would delay new requests.
    */
   whyEnd(oldestMs: number): string | null {
     if (!this.areLow || oldestMs >= SESSION_QUIET_MS) return null;

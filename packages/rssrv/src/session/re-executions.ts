@@ -1,7 +1,7 @@
-// Tracks finished requests that are executed again because a late copy has arrived (docs/PROTOCOL.md S1). Each tag (slot and seq) has at
-// most one such execution, with a list of the paths that wait for its answer. A request that is executed again stays *done* in the slot
-// table and does not count against the window. This module therefore limits these requests separately. Invariant: a copy that `begin`
-// admits is on the list of exactly one execution until that execution ends or the copy's path is removed.
+// Tracks finished requests that are executed again because a late copy has arrived (docs/PROTOCOL.md S1). For each tag (slot and seq), at
+// most one execution runs, and its answer goes to all waiting paths. A request that is executed again does not count against the window, so
+// this module limits these requests separately. Invariant: every admitted copy is answered exactly once, unless the copy's path is removed
+// first.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import type { Header } from '@rsio/protocol/wire/header';
@@ -32,7 +32,6 @@ export class ReExecutions {
     return this.runs.size;
   }
 
-  /** Total bytes of all executions in progress. */
   get bytes(): number {
     return this.bytesNow;
   }
@@ -50,10 +49,7 @@ export class ReExecutions {
     return 'begun';
   }
 
-  /**
-   * Removes an execution that has ended, and returns the paths that are waiting for its answer. The paths are in the order in which their
-   * copies arrived.
-   */
+  /** Removes an ended execution, and returns the paths that wait for the answer. The paths are in the order in which the copies arrived. */
   end({ slot, seq }: Header): readonly number[] {
     const tag = tagOf(slot, seq);
     const run = this.runs.get(tag);

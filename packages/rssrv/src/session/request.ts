@@ -1,5 +1,5 @@
-// Validates an I/O request from a client and starts its execution on the backend. Every I/O request is validated here before it reaches a
-// backend. The session sends the answers.
+// Validates an I/O request from a client and starts its execution
+// on the backend. The session sends the answers.
 
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -16,7 +16,7 @@ export interface OpenVolume {
   readonly volume: ServedVolume;
   readonly backend: Backend;
   readonly readonly: boolean;
-  /** True if every write goes to stable storage before it is answered, because several clients may be writing. */
+  /** True if every write must be durable before its answer, because several clients may be writing. */
   readonly isWriteThrough: boolean;
   /** Epoch of the grant that opened the handle. A revocation names an epoch and covers all grants up to that epoch. */
   readonly epoch: number;
@@ -24,11 +24,10 @@ export interface OpenVolume {
   readonly incarnation: string;
   /** The usable size in bytes, which grows when the volume grows. */
   sizeBytes: number;
-  /** True if the handle is being closed or has been revoked. No new request is then started on the handle. */
+  /** True if the handle is being closed or has been revoked. A closing handle starts no new request. */
   isClosing: boolean;
   /** True if anything has been written since the last sync began. */
   hasUnsynced: boolean;
-  /** Operations in progress on the handle. */
   readonly inFlight: InFlight;
 }
 

@@ -1,7 +1,6 @@
-// Tracks the REVOKEs that arrive in a session (docs/PROTOCOL.md S11), and the paths on which REVOKED must be sent. The module
-// session-volumes.ts closes the handle, and the slot table abandons the requests named in the REVOKE. Invariants: each path that delivered
-// a REVOKE gets one REVOKED, after the last request on the handle has ended. Only the tags (slot and seq) in the first REVOKE of a handle
-// are used. When a later REVOKE arrives, its slots may already be in use for other handles.
+// Tracks the REVOKEs that arrive in a session (docs/PROTOCOL.md S11), and the paths on which REVOKED must be sent. Invariants: each path
+// that delivered a REVOKE gets one REVOKED, after the last request on the handle has ended. Only the tags (slot and seq) in the first
+// REVOKE of a handle are used. The slots in a later REVOKE may already be in use for other handles.
 
 export class Revokes {
   /** All handles that have been revoked in this session. Handle numbers are never reused in a session. */

@@ -1,7 +1,7 @@
 // The server's end of one path of a session. A server path answers heartbeats, passes complete requests to the session, and holds READs
-// back while the client has too many unread answers. Each path logs its start and its end; rate-limited-log.ts limits the number of these
-// lines. A READ that is held back counts as not yet received. The path processes this READ when there is room, or drops it if the path
-// closes first. Invariant: log lines about paths on one interface never suppress log lines about paths on another interface.
+// back while the client has too many unread answers. Each path logs its start and end, at a limited rate (rate-limited-log.ts). A READ that
+// is held back counts as not yet received. The path processes a held READ when there is room, or drops the READ if the path closes first.
+// Invariant: log lines about paths on one interface never suppress log lines about paths on another interface.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
@@ -42,19 +42,17 @@ export interface ServerPathEvents {
   fence(path: ServerPath, number: number): void;
   /** Called when the client abandons its requests on a handle. `tags`: pairs of slot and seq. */
   revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
-  /** Called when the client ends its session with BYE. */
   clientEnds(sentence: string): void;
   /** Returns the age of the session's oldest executing request in ms. */
   oldestMs(): number;
   generation(): number;
-  /** Closes a path of the session if the client is not reading its answers. */
+  /** Closes one path of the session if the client leaves too many answers unread. */
   relieve(): void;
   /**
-   * Returns false if the session's paths have too many unread answers in total. This path must then hold READs back until `takeWaiting` is
-   * called.
+   * Returns false if the session's paths have too many unread answers in total. Without room, a path must hold READs back until
+   * `takeWaiting` is called.
    */
   hasRoom(): boolean;
-  /** Called when a send on a path has completed. */
   drained(): void;
   pathClosed(path: ServerPath, reason: string): void;
 }
@@ -67,7 +65,6 @@ export class ServerPath implements ConnectionEvents {
   readonly number: number;
   readonly connection: Connection;
   readonly arrivedAt: ServerInterface;
-  /** True if REVOKE was negotiated. */
   private readonly mayRevoke: boolean;
   private readonly events: ServerPathEvents;
   private readonly clock: Clock;
@@ -109,8 +106,8 @@ export class ServerPath implements ConnectionEvents {
       this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
       return;
     }
-    // Do not close the path at once: if the new list has another interface, the client can connect there first, so that its I/O never
-    // waits. Close the path after UNLISTED_PATH_MS, because a client that uses its own list of interfaces would never close it.
+    // Closing the path later lets the client connect to another interface first, so that no I/O waits. A client with its own list of
+    // interfaces never closes the path, so the server must close it.
     if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
       this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was removed from the server's configuration`);
       return;
@@ -217,7 +214,7 @@ export class ServerPath implements ConnectionEvents {
     if (this.deferred === null && this.held.length > 0) this.takeHeld();
   }
 
-  /** Defers a READ whose re-execution must wait. The READ counts as not yet received, and no later READ overtakes it. */
+  /** Defers a READ whose re-execution must wait. The deferred READ counts as not yet received, and later READs wait behind it. */
   defer(header: Header): void {
     this.deferred = { ...header };
   }
@@ -236,7 +233,6 @@ export class ServerPath implements ConnectionEvents {
     if (this.deferred === null) this.takeHeld();
   }
 
-  /** Processes READs that were held back, until there is no more room or time. */
   private takeHeld(): void {
     this.framesTaken = 0;
     while (this.held.length > 0 && !this.connection.isClosed) {
@@ -247,7 +243,7 @@ export class ServerPath implements ConnectionEvents {
   }
 
   /**
-   * Returns true if a READ must be held back. There are three reasons: earlier READs are held back, there is no room, or it is time to
+   * Returns true if a READ must be held back. The reasons are earlier READs that are held back, a session without room, and the need to
    * yield to the event loop.
    */
   private mustHold(): boolean {
@@ -275,8 +271,8 @@ export class ServerPath implements ConnectionEvents {
   }
 
   /**
-   * Returns true if a client may send this frame. Any other frame (an answer, a handshake frame or a frame that only servers send) closes
-   * the path.
+   * Returns true if a client may send the given frame. Any other frame (an answer, a handshake frame or a frame that only servers send)
+   * closes the path.
    */
   private check(header: Header): boolean {
     const entry = frameEntry(header.op);

@@ -1,7 +1,7 @@
 // Manages a session's open volumes and answers the client's message requests: LIST, OPEN, CLOSE and IOCTL. Through a port, this module asks
-// the listener whether the client may open a volume. The module opens and revokes the handles itself. Invariants: a session uses a handle
-// number only once, and the size of a handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes
-// only after the handle has released its backend. A hold is released only if no handle of its volume is open or being opened.
+// the listener whether the client may open a volume. Invariants: a session uses a handle number only once, and the size of a handle never
+// shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the handle has released its backend. A
+// hold is released only if no handle of its volume is open or being opened.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -28,7 +28,6 @@ import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts'
 import { SharedBackends } from './shared-backends.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 
-/** The listener's decision on an OPEN. */
 export type Grant =
   | {
       readonly granted: true;
@@ -36,7 +35,7 @@ export type Grant =
       readonly readonly: boolean;
       readonly identity: string;
       readonly incarnation: string;
-      /** The volume's epoch at the time of this grant. A revocation names an epoch and covers all grants up to that epoch. */
+      /** The volume's epoch at the time of this grant. */
       readonly epoch: number;
     }
   | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
@@ -52,11 +51,11 @@ export interface VolumePorts {
   grant(request: OpenRequest): Promise<Grant>;
   /**
    * Releases the client's hold, because the client has closed the volume. `epoch`: the epoch of the grant under which the client opened the
-   * volume. A hold that began after this grant stays. A hold outlives its session: only a CLOSE, a new instance of the client or a
-   * take-over ends it.
+   * volume. A hold that began after this grant stays. A hold outlives its session; only a CLOSE, a new instance of the client or a
+   * take-over ends the hold.
    */
   release(volumeId: string, epoch: number): Promise<void>;
-  /** Reports that the client has recovered its earlier writes in this incarnation of the storage. */
+  /** Reports that the client has recovered its earlier writes in the given incarnation of the storage. */
   settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
   openBackend(volume: ServedVolume): Promise<Backend>;
   /**
@@ -76,7 +75,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** The revocations while the OPEN was in progress. For each volume id, the highest epoch up to which grants were revoked. */
+  /** For each volume that was revoked during the OPEN, keyed by volume id: the highest revoked epoch. */
   readonly revoked: Map<string, number>;
 }
 
@@ -104,8 +103,8 @@ export class SessionVolumes {
   /** Handles for which this session has already reported truncated storage to the listener. */
   private readonly cutHandles = new Set<number>();
   /**
-   * New sizes of the volumes that grew while an OPEN was in progress, keyed by volume id. The listener may have granted that OPEN with the
-   * old size.
+   * New sizes of the volumes that grew while an OPEN was in progress, keyed by volume id. The listener may have granted the OPEN with the
+   * volume's old size.
    */
   private readonly grownMeanwhile = new Map<string, number>();
 
@@ -131,7 +130,7 @@ export class SessionVolumes {
     return this.open.get(handle);
   }
 
-  /** Returns true if this handle number has been used in this session. */
+  /** Returns true if the session has used the given handle number. */
   wasGiven(handle: number): boolean {
     return this.numbers.wasGiven(handle);
   }
@@ -157,7 +156,7 @@ export class SessionVolumes {
   }
 
   /**
-   * Revokes all grants of a volume up to the given epoch. Resolves once no request under these grants is running. The result is false if a
+   * Revokes all grants of a volume up to the given epoch. Resolves once no request under the revoked grants is running, with false if a
    * flush has failed.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
@@ -169,8 +168,8 @@ export class SessionVolumes {
 
   /**
    * Revokes one handle: new requests on it get STALE, and requests in progress are completed and answered. Once the handle is closed,
-   * resolves with the status of the handle's last flush. Resolves with OK if the handle was not open. The hold stays. When the client opens
-   * the volume again, the OPEN either succeeds or names the client that has taken over the volume.
+   * resolves with the status of the handle's last flush. Resolves with OK if the handle was not open. The hold stays. A later OPEN succeeds
+   * unless another client has taken over the volume.
    */
   async revokeHandle(handle: number): Promise<Status> {
     const open = this.open.get(handle);
@@ -181,8 +180,8 @@ export class SessionVolumes {
   }
 
   /**
-   * Converts the status that the backend has reported into the status of the answer. Truncated storage cannot be trusted, so this request
-   * and all later ones get STALE. After STALE, the client keeps the request and repeats it when the volume is served again.
+   * Converts the status that the backend has reported into the status of the answer. If the storage has been truncated, this request and
+   * all later requests on the handle get STALE. After STALE, the client keeps the request and repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
     if (status !== STATUS.VOLUME_UNAVAILABLE) return status;
@@ -190,9 +189,9 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /** Flushes and closes all volumes. Failed flushes are not reported here, because volume-syncs.ts reports them. */
+  /** Flushes and closes all volumes. The module volume-syncs.ts reports failed flushes. */
   async closeAll(): Promise<void> {
-    // While one handle is being closed, another one may be revoked and removed.
+    // During a close, another handle may be revoked and removed.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
   }
 
@@ -213,8 +212,8 @@ export class SessionVolumes {
   }
 
   /**
-   * Releases the client's hold if the session has no open handle of the volume. An OPEN in progress may already have been granted under
-   * that hold. In this case, the release waits until the OPEN has ended.
+   * Releases the client's hold if the session has no open handle of the volume. If an OPEN of the volume is in progress, the release waits
+   * until the OPEN has ended.
    */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
     if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
@@ -226,7 +225,7 @@ export class SessionVolumes {
     this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
   }
 
-  /** Called when an OPEN has ended. Performs any release that was waiting for this OPEN, unless the OPEN has opened a handle. */
+  /** Performs the releases that were waiting for an ended OPEN, unless the OPEN has opened a handle. */
   private async releasePostponed(request: OpenRequest): Promise<void> {
     for (const left of [...this.postponed.values()]) {
       if (!isFor(request, left.volume)) continue;
@@ -294,7 +293,7 @@ export class SessionVolumes {
       backend = await this.backends.open(grant);
     } catch (error) {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
-      // Do not release a hold that the client resumes, because the client has I/O waiting for it.
+      // Do not release a hold that the client resumes, because the client's I/O is waiting for the volume.
       if (request.resume === null) this.releaseLater({ volume, epoch });
       throw error;
     }
@@ -415,7 +414,7 @@ function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // Count the request as ended: the caller answers it with this error. Otherwise, closing the handle would wait forever for this request.
+    // Count the request as ended, because closing the handle would otherwise wait for the request forever.
     open.inFlight.end();
     throw error;
   }

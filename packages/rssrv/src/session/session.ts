@@ -1,7 +1,7 @@
-// The server's side of one session: its paths, slot table and open volumes. The module performs no I/O itself: transports, clock, backends
-// and the listener's answers come in through ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): a request is
-// executed at most once, unless it is a READ, LIST or IOCTL. Every copy is answered on the path that delivered it. Once `end` has been
-// called, no new request is started. Once `end` has resolved, no request is running.
+// The server's side of one session: its paths, slot table and open volumes. The module reaches transports, clock, backends and the listener
+// only through ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): a request is executed at most once, unless
+// it is a READ, LIST or IOCTL. Every copy is answered on the path that delivered it. Once `end` has been called, no new request is started.
+// Once `end` has resolved, no request is running.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -32,7 +32,7 @@ export interface SessionPorts extends VolumePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly pools: ConnectionPools;
-  /** Called when the number of paths has changed. The listener ends a session that has been without paths for too long. */
+  /** The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
   /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
@@ -51,8 +51,8 @@ export class Session implements ServerPathEvents {
   private listGeneration: number;
   private nextPath = 0;
   /**
-   * READs and message requests that are being executed again for late copies. The slot table lists these requests as done. The session
-   * nevertheless waits for their executions before it ends.
+   * READs and message requests that are being executed again for late copies. The slot table lists these requests as done, but the session
+   * waits for their executions before it ends.
    */
   private readonly reexecutedReads = new ReExecutions(SLOTS, REREAD_MAX_BYTES);
   private readonly reexecutedMessages = new ReExecutions(SLOTS, 0);
@@ -106,9 +106,9 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Called when the server's interfaces or volumes have changed. Notifies the client of the new generation. The client then requests the
-   * list, and closes paths whose interfaces are not in the list. The sizes in `grown` are applied first, so that the client can use a new
-   * size as soon as it reads the list.
+   * Notifies the client that the server's interfaces or volumes have changed. The client then requests the list, and closes paths whose
+   * interfaces are not in the list. The sizes in `grown` are applied first, so that the client can use a new size as soon as it reads the
+   * list.
    */
   listChanged(interfaces: readonly ServerInterface[], generation: number, grown: readonly GrownVolume[] = []): void {
     this.volumes.grow(grown);
@@ -123,7 +123,7 @@ export class Session implements ServerPathEvents {
   /**
    * Called when another client is taking over the volume, or when the volume's storage has started a new incarnation. New requests on
    * handles granted up to this epoch get STALE. Requests in progress are completed and answered, and then the handles are flushed and
-   * closed. Resolves once the handles are closed. The result is false if a flush has failed.
+   * closed. Resolves once the handles are closed, with false if a flush has failed.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
     return this.volumes.revoke(volumeId, epoch);
@@ -173,8 +173,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Closes the path with the most unread answers if the unread answers of all paths together exceed OUTPUT_HARD_MAX_BYTES. This limits the
-   * memory that is used for answers to a client that does not read them.
+   * If the unread answers of all paths exceed OUTPUT_HARD_MAX_BYTES, closes the path with the most unread answers. The bound limits the
+   * memory for answers that a client does not read.
    */
   relieve(): void {
     let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
@@ -274,7 +274,6 @@ export class Session implements ServerPathEvents {
 
   /**
    * Answers a copy of a finished request. The answer comes from the slot, except that a successful READ, LIST or IOCTL is executed again.
-   * The slot stays *done* during such a re-execution.
    */
   private answerDone(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const { status, result, resultAux } = this.slots.outcome(header.slot);
@@ -345,8 +344,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Returns true if the caller must execute this copy of a finished READ. Returns false if an execution in progress will answer this copy,
-   * too. Also returns false if too many bytes are being read again. The copy is then deferred and counts as not yet received.
+   * Returns true if the caller must execute this copy of a finished READ. Returns false if an execution in progress will answer the copy,
+   * or if too many bytes are already being read again. A copy that exceeds the limit is deferred and counts as not yet received.
    */
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
     const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);
@@ -361,7 +360,6 @@ export class Session implements ServerPathEvents {
     );
   }
 
-  /** Executes a WRITE, FLUSH, DISCARD or ZERO. */
   private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const open = this.volumes.get(header.handle);
     const invalid = validate(open, header.op, header.flags, header.lba, header.count);
@@ -404,9 +402,7 @@ export class Session implements ServerPathEvents {
     });
   }
 
-  /**
-   * Executes a LIST, OPEN, CLOSE or IOCTL. `first`: true for the first execution, false if the request is executed again for late copies.
-   */
+  /** Executes a LIST, OPEN, CLOSE or IOCTL. `first`: false if the request is executed again for late copies. */
   private message(header: Header, body: Buffer, offset: number, first: boolean): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));

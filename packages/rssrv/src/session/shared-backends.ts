@@ -1,7 +1,5 @@
-// Manages the backends of one session. All handles of a volume share a backend. The number of descriptors therefore depends on the number
-// of volumes, not on the number of handles. Handles and holds are managed by session-volumes.ts. Invariant: handles that share a backend
-// belong to the same hold, and to the same incarnation of the same storage. An event that revokes one of these handles therefore revokes
-// all of them.
+// Manages the backends of one session. All handles of a volume share a backend, so additional handles need no additional descriptors.
+// Invariant: handles that share a backend belong to the same hold, and to the same incarnation of the same storage.
 
 import type { Backend } from '../backends/io/backend.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
@@ -12,7 +10,6 @@ interface Shared {
   users: number;
 }
 
-/** The part of a grant that identifies the storage. */
 interface Granted {
   readonly volume: ServedVolume;
   readonly epoch: number;
@@ -68,7 +65,7 @@ export class SharedBackends {
   }
 }
 
-/** Returns the key of a shared backend. The key omits the size, because a volume may grow while its handles are open. */
+/** The key omits the size, because a volume may grow while its handles are open. */
 function keyOf({ volume: { id, type, path, storage, readonly }, epoch, incarnation }: Granted): string {
   return JSON.stringify([id, type, path, storage, readonly, epoch, incarnation]);
 }

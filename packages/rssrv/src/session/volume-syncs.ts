@@ -1,15 +1,13 @@
-// Syncs a session's open volumes when the client requests it (FLUSH), before a handle is closed, and at intervals. The syncs at intervals
-// reveal write-back errors of the kernel early. After a failed sync, acknowledged writes may be lost. This module then notifies the
-// listener, which starts a new incarnation of the storage. The flush gate (flush-gate.ts) remembers the error, so that no later flush
-// returns OK. Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at
-// most SELF_SYNC_MS plus one tick after the write.
+// Syncs a session's open volumes on a FLUSH, before a handle is closed, and at intervals. The syncs at intervals detect the kernel's
+// write-back errors early. A failed sync may mean lost writes, so the listener is notified and starts a new incarnation of the storage.
+// Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at most
+// SELF_SYNC_MS plus one tick after the write.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { OpenVolume } from './request.ts';
 
-/** Sync state of an open handle. */
 interface Syncing {
   /** Time at which a tick first found unsynced writes on the handle; null if it has none. */
   sinceMs: number | null;
@@ -30,7 +28,7 @@ export class VolumeSyncs {
     this.cut = cut;
   }
 
-  /** Must be called when a sync begins. The sync covers all earlier writes. */
+  /** Must be called when a sync begins. */
   begins(open: OpenVolume): void {
     open.hasUnsynced = false;
     this.of(open).sinceMs = null;
@@ -40,7 +38,7 @@ export class VolumeSyncs {
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
-    // An earlier write may have caused the error. Only a sync shows whether data is lost.
+    // The error may concern an earlier write, and only a sync shows whether data is lost.
     else if (status !== STATUS.OK) this.sync(open);
   }
 
@@ -55,7 +53,7 @@ export class VolumeSyncs {
     if (syncing.sinceMs !== null && nowMs - syncing.sinceMs >= SELF_SYNC_MS) this.sync(open);
   }
 
-  /** Performs the last sync of a handle. When `last` is called, no request on the handle is running. */
+  /** Performs the last sync of a handle. The caller ensures that no request is running on the handle. */
   async last(open: OpenVolume): Promise<Status> {
     this.begins(open);
     const status = await new Promise<Status>((resolve) => open.backend.flush(resolve));
@@ -64,8 +62,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Starts a sync on the server's own initiative. Does nothing if an earlier sync of this kind is still running on the handle, or if the
-   * handle is being closed. The close itself syncs the handle.
+   * Starts a sync on the server's own initiative. Does nothing while such a sync is running, or while the handle is being closed, because a
+   * close syncs the handle.
    */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);
@@ -81,8 +79,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Checks whether the storage of the handle has been truncated. Each handle has at most one check in progress. Storage that has not been
-   * used since the last check is not checked again. A check may hang, and a hanging check occupies one of the shared threads.
+   * Checks whether the storage of the handle has been truncated. A handle has at most one check in progress, because a hanging check
+   * occupies one of the shared threads.
    */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;

@@ -1,11 +1,11 @@
-// Bounds that the code in backends/ranges/ enforces. The names of the constants include the units. A check in src/limits.ts asserts that
-// these bounds are consistent with those of other folders.
+// Bounds that the code in backends/ranges/ enforces. The module src/limits.ts
+// checks that these bounds fit the bounds in other folders.
 
 const MIB = 1024 * 1024;
 
 /**
  * Initial size of the pieces in which a long DISCARD or ZERO is executed. The piece size is doubled after a piece that took less than
- * STEP_FAST_MS, and halved after a piece that took more than STEP_SLOW_MS. The piece size stays between STEP_MIN_BYTES and STEP_MAX_BYTES.
+ * STEP_FAST_MS, and halved after a piece that took more than STEP_SLOW_MS.
  */
 export const ZERO_STEP_BYTES = 16 * MIB;
 export const STEP_MIN_BYTES = MIB;
@@ -15,8 +15,8 @@ export const STEP_SLOW_MS = 50;
 /** A range helper that does not answer within this time is killed. */
 export const RANGE_HELPER_TIMEOUT_MS = 10_000;
 /**
- * Minimum delay before a range helper that has failed is restarted. The delay doubles with each failure, up to RANGE_HELPER_RETRY_MAX_MS.
- * If a helper fails after it has run for at least RANGE_HELPER_RETRY_MAX_MS, the delay starts at the minimum again.
+ * Minimum delay before a failed range helper is restarted. The delay doubles with each failure, up to RANGE_HELPER_RETRY_MAX_MS. The delay
+ * returns to the minimum if the helper has run for at least RANGE_HELPER_RETRY_MAX_MS.
  */
 export const RANGE_HELPER_RETRY_MS = 1_000;
 export const RANGE_HELPER_RETRY_MAX_MS = 60_000;

@@ -1,7 +1,6 @@
-// A child process that reads lines one at a time and answers each with one line. A child that does not answer in time is killed. This
-// module does not interpret the lines. Invariant: once a line has been answered with `null` (no answer), the child is not executing that
-// line and never will. A line that was sent to the child is therefore answered with `null` only after the child has exited, however long
-// that takes.
+// A child process that reads lines one at a time and answers each with one line. A child that does not answer in time is killed. Invariant:
+// the child never executes a line after this line has been answered with `null`. If the child fails, the line that was sent last is
+// therefore answered only after the child has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -40,12 +39,11 @@ export class LineProcess {
     this.child = this.start();
   }
 
-  /** False once the child has failed or has been told to exit. From then on, every new line is answered with null. */
+  /** False once the child has failed or has been told to exit. When `isAlive` is false, every new line is answered with null. */
   get isAlive(): boolean {
     return this.lostReason === null && !this.isEnding;
   }
 
-  /** True if the child process has exited. */
   get isGone(): boolean {
     return this.hasExited;
   }
@@ -68,8 +66,7 @@ export class LineProcess {
 
   private start(): ChildProcess | null {
     try {
-      // The child inherits stderr on purpose, so that a reader of the worker's stderr gets end-of-file only after both the worker and the
-      // child have exited.
+      // The child inherits stderr, so a reader of the worker's stderr gets end-of-file only after both processes have exited.
       const child = spawn(this.options.command, this.options.args, {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: { ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }), LC_ALL: 'C' },

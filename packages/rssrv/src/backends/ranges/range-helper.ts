@@ -1,8 +1,8 @@
-// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has a perl child that makes
-// them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If
-// perl is missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their fallbacks.
-// The first operation after a delay, which grows with each failure, starts a new child. Invariant: while a file is attached, a killed child
-// that still hangs in the storage is not replaced until it has exited.
+// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has a perl child that makes them
+// (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If perl is
+// missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their fallbacks. After a
+// delay that grows with each failure, the next operation starts a new child. Invariant: while a file is attached, a killed child is
+// replaced only after the child has exited.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -25,8 +25,8 @@ export type RangeExtents = (errno: string | null, found: readonly number[]) => v
 export interface RangeHelperPorts {
   readonly clock: Clock;
   /**
-   * Called when the helper becomes unusable, so that the reason can be logged. `retryMs`: minimum time until a restart; null if the helper
-   * will never be restarted.
+   * Called when the helper becomes unusable; `reason` is for the log. `retryMs`: minimum time until a restart; null if the helper will
+   * never be restarted.
    */
   readonly onLost: (reason: string, retryMs: number | null) => void;
   /** Called when the helper can be used again. */
@@ -36,7 +36,7 @@ export interface RangeHelperPorts {
   readonly architecture?: string;
 }
 
-/** The errno (EBADF) in the helper's answer if the helper does not have the file open. */
+/** The errno EBADF, with which the helper reports that the file is not open. */
 const UNKNOWN_FILE = 9;
 
 type Numbers = (errno: string | null, values: readonly number[]) => void;
@@ -44,10 +44,9 @@ type Numbers = (errno: string | null, values: readonly number[]) => void;
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** For each attached file, keyed by its number: the words of the line that makes the helper open the file. */
+  /** For each attached file: the words of the command that makes the helper open the file. */
   private readonly files = new Map<number, readonly (string | number)[]>();
   private losses = 0;
-  /** Time at which the current child was started. No new child is started before `notBeforeMs`. */
   private startedMs = 0;
   private notBeforeMs = 0;
   private isLost = false;
@@ -100,7 +99,7 @@ export class RangeHelper {
       }
       this.recovered();
       const [errno = 0, ...values] = line.split(' ').map(Number);
-      // This errno means that the helper could not reopen the file after a restart.
+      // EBADF means that the restarted helper could not reopen the file.
       if (errno === UNKNOWN_FILE) answer(LOST, []);
       else answer(errno === 0 ? null : util.getSystemErrorName(-errno), values);
     });
@@ -113,7 +112,7 @@ export class RangeHelper {
 
   /**
    * Used by RangeFile only. Removes a detached file, and ends the child if no other file is attached. The next `attach` starts a new child
-   * without waiting for this one to exit. That is safe, because every punch and zero has been answered, so this child executes none.
+   * without waiting for the old child to exit. A new child is safe, because the old child has answered every punch and zero.
    */
   detached(id: number): void {
     this.files.delete(id);

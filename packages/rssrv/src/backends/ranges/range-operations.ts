@@ -1,8 +1,7 @@
 // Executes DISCARD, ZERO and extents queries on one descriptor through the range helper. Without the helper, ZERO writes zeros, DISCARD
-// does nothing, and an extents query reports the whole range as data. A long range is processed in steps, outside the event loop. The step
-// length adapts to the speed of the storage. Slow storage gets short steps, so that no step takes long. Fast storage gets long steps, so
-// that a range needs few steps. Invariants: the fallback for a range starts only after the helper's call for that range has ended. A sector
-// counts as a hole only if all of its bytes are in holes.
+// does nothing, and an extents query reports the whole range as data. A long range is processed in steps, outside the event loop. Slow
+// storage gets short steps, and fast storage gets long steps. Invariants: the fallback for a range starts only after the helper's call for
+// that range has ended. A sector counts as a hole only if all of its bytes are in holes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -68,8 +67,8 @@ export class RangeOperations {
     this.descriptor = descriptor;
     this.range = range;
     this.mayPunch = range?.canPunch === true;
-    // Zeroing cannot be probed, because a probe would have to zero past the end of the file, and that would allocate space. The first ZERO
-    // shows whether the storage supports zeroing.
+    // Do not probe zeroing, because a probe would zero past the end of the file and allocate space there. The first ZERO shows whether the
+    // storage supports zeroing.
     this.mayZero = this.mayPunch;
   }
 
@@ -141,11 +140,11 @@ function append(pairs: number[], sectors: number, state: ExtentState): void {
 }
 
 /**
- * Converts byte extents into sector extents. `found`: a list of pairs (length in bytes; 0 for data or 1 for a hole). The first pair begins
- * at `positionBytes`. The list may cover less or more than `lengthBytes`. Returns a list of pairs (number of sectors, EXTENT state). The
- * first pair begins at `positionBytes`. The list covers at most `lengthBytes`, and ends with the last sector that the byte extents cover
- * completely. The list has no gaps, no pair is empty, and two successive pairs never have the same state. If the byte extents cover no
- * whole sector, the result is one DATA extent for the range. `positionBytes` and `lengthBytes` must be multiples of the sector size.
+ * Converts byte extents into sector extents. `found`: a list of pairs (length in bytes; 0 for data or 1 for a hole). The first pair of
+ * `found` begins at `positionBytes`. `found` may cover less or more than `lengthBytes`. Returns a list of pairs (number of sectors, EXTENT
+ * state). The result begins at `positionBytes`, covers at most `lengthBytes`, and ends with the last sector that `found` covers completely.
+ * The result has no gaps and no empty pairs, and successive pairs have different states. If `found` covers no whole sector, the result is
+ * one DATA extent for the range. `positionBytes` and `lengthBytes` must be multiples of the sector size.
  */
 export function extentPairs(positionBytes: number, lengthBytes: number, found: readonly number[]): number[] {
   const pairs: number[] = [];
@@ -180,7 +179,7 @@ export class StepSize {
   /** Adapts the step size after a step of this length has taken `ms` milliseconds. */
   took(lengthBytes: number, ms: number): void {
     if (ms > STEP_SLOW_MS) this.sizeBytes = Math.max(STEP_MIN_BYTES, this.sizeBytes / 2);
-    // A fast last step that is shorter than the others says nothing about the speed of a whole step.
+    // Ignore a fast step that was shorter than the step size, such as the last step of a range.
     else if (ms < STEP_FAST_MS && lengthBytes >= this.sizeBytes) this.sizeBytes = Math.min(STEP_MAX_BYTES, this.sizeBytes * 2);
   }
 }
