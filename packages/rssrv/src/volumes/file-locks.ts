@@ -14,7 +14,6 @@ export type LockOutcome = 'held' | 'taken' | 'unavailable';
 
 export interface LockRequest {
   readonly descriptor: number;
-  /** True for a shared lock, which is compatible with other shared locks. */
   readonly shared: boolean;
 }
 
@@ -35,9 +34,8 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 }
 
 /**
- * For each file, returns true if the file supports locks, even if the file is locked at present. A file that cannot be opened counts as
- * lockable, because that problem is reported elsewhere. The helper only tries to unlock the files, because a lock taken here could make
- * another rssrv fail to start.
+ * Returns true for each file that supports locks, even if the file is locked at present. A file that cannot be opened counts as lockable,
+ * because that problem is reported elsewhere. The helper tests with an unlock, because a test lock could make another rssrv fail to start.
  */
 export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
   const lockable: boolean[] = [];
@@ -54,11 +52,11 @@ export async function areLockable(files: readonly string[], command = 'perl'): P
   return lockable;
 }
 
-/** Runs one helper, which can handle at most LOCKS_PER_HELPER_MAX descriptors. */
 async function flockAll(descriptors: readonly number[], modes: readonly number[], command: string): Promise<LockOutcome[]> {
   const args = [helperFile('locks.pl'), ...modes.map(String)];
   const first = await run(command, args, descriptors);
-  // Retry if the helper was killed, for example by the OOM killer. The state of the locks is then unknown, so "unavailable" would be wrong.
+  // Retry if the helper was killed, for example by the OOM killer. After a kill, the state of the locks is unknown, so the outcome
+  // `unavailable` would be wrong.
   const { text } = first.isKilled ? await run(command, args, descriptors) : first;
   const lines = text.split('\n');
   return descriptors.map((_, index) => {

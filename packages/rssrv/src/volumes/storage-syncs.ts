@@ -1,7 +1,7 @@
-// Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. The inherited
-// descriptor refers to the same open file in the kernel. The sync process therefore gets every write-back error that the kernel has not yet
-// reported for this open file. A sync that hangs blocks only its own process, not a thread of the listener. Invariants: a volume has at
-// most one sync at a time. The caller of a sync gets the result. If a sync fails after the time-out, `failedLate` is called.
+// Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. Through that
+// descriptor, the process gets every write-back error that the kernel has not yet reported to the listener. A sync that hangs blocks only
+// its own process, not a thread of the listener. Invariants: a volume has at most one sync at a time. The result goes to the caller, or to
+// `failedLate` if the sync fails after the time-out.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,10 +10,7 @@ import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 export interface StorageSyncEvents {
-  /**
-   * Called when a sync has failed after the time-out, when the caller was no longer waiting for the result. Writes to the volume may then
-   * be lost.
-   */
+  /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   failedLate(volumeId: string): void;
 }
 
@@ -47,7 +44,6 @@ export class StorageSyncs {
   /**
    * Resolves when all earlier writes to the volume are durable. If the storage reports an error, rejects with the errno in `code`. If the
    * storage does not answer, or too many syncs are running, rejects with E_TIMEOUT. A sync that has started continues after the time-out.
-   * If that sync fails later, `failedLate` is called.
    */
   sync(volumeId: string, descriptor: number): Promise<void> {
     return new Promise((resolve, reject) => {

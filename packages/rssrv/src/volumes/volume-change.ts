@@ -55,7 +55,6 @@ export class VolumeChange {
   private readonly ports: VolumePorts;
   private readonly take: (state: VolumeState) => void;
   private readonly claims = new StorageClaims();
-  /** The records that were read from volumes.json. */
   private readonly records: IdRecords;
   private ids: ReadonlyMap<string, string> = new Map();
   private readonly opened = new Map<string, HeldVolume>();
@@ -75,10 +74,7 @@ export class VolumeChange {
     this.take = take;
   }
 
-  /**
-   * Prepares a change. `take` passes the new state to its owner. If the change fails, it is undone as a whole, and E_VOLUME or E_SYSTEM is
-   * thrown.
-   */
+  /** Prepares a change. `take` passes the new state to its owner. On failure, undoes the whole change and throws E_VOLUME or E_SYSTEM. */
   static async prepare(
     before: VolumeState,
     plan: VolumePlan,
@@ -104,7 +100,7 @@ export class VolumeChange {
       .filter(({ id, sizeBytes }) => sizeBytes > (sizes.get(id) ?? sizeBytes));
   }
 
-  /** Ids of volumes that were served until this change found them truncated. */
+  /** Ids of volumes that were served before and that this change has found truncated. */
   get cut(): string[] {
     return [...this.kept]
       .filter(([key, { cut }]) => cut !== null && this.before.held.get(key)?.cut === null)
@@ -200,8 +196,8 @@ export class VolumeChange {
   }
 
   /**
-   * Returns the records from volumes.json. If a kept volume is being served under a generated id, the result contains that id instead of
-   * the id in volumes.json.
+   * Returns the records from volumes.json. For a kept volume with a generated id, the result has the id under which the volume is being
+   * served.
    */
   private withKnownIds(configured: readonly ServerVolumeConfig[]): IdRecords {
     const kept = new Set(this.plan.kept.map(volumeKey));
@@ -316,8 +312,8 @@ export class VolumeChange {
   }
 
   /**
-   * Throws if the storage of a held volume has been truncated since it was last served. Otherwise, the missing part would be filled with
-   * zeros.
+   * Throws if the storage of a held volume has been truncated since it was last served. Without this check, the missing part would be
+   * filled with zeros.
    */
   private async checkShrunk(storage: Storage): Promise<void> {
     const { volume, id, type, path } = storage;
@@ -345,16 +341,16 @@ export class VolumeChange {
   }
 
   /**
-   * Returns the path of the file for a volume's unsynced writes. The file is in RUN, and a boot clears RUN. A crash of the machine
-   * therefore loses these writes, just as it loses writes in the kernel's cache.
+   * Returns the path of the file for a volume's unsynced writes. The file is in RUN, so a reboot loses the unsynced writes, like writes in
+   * the kernel's cache.
    */
   private unsyncedFileOf(id: string): string {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
 
   /**
-   * Throws if the key test-lose-unsynced was removed while RUN still has unsynced writes of the volume. Otherwise, these acknowledged
-   * writes would be lost.
+   * Throws if the key test-lose-unsynced was removed while RUN still has unsynced writes of the volume. Without this check, these
+   * acknowledged writes would be lost.
    */
   private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
     const file = this.unsyncedFileOf(id);
@@ -405,7 +401,7 @@ export class VolumeChange {
         await this.logWarnings(storage);
       }
     } catch (thrown) {
-      // The failure of a volume whose section is unchanged must not prevent changes in other sections.
+      // A failure of an unchanged section must not prevent changes in other sections.
       if (!isSame) throw thrown;
       this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
     }

@@ -1,7 +1,7 @@
 // Describes why a configured volume is not served, and which clients may know the reason. After a start or a reload, a held volume is
-// served only if it is unchanged. The holder of a volume keeps acknowledged writes in memory. It would send these writes to any storage
-// that is served under the volume's name (docs/PROTOCOL.md H5). Pure. Invariant: the truncated storage of a served or held volume is never
-// extended to its former size, because the lost data would then read as zeros.
+// served only if it is unchanged. The holder keeps acknowledged writes in memory, and would send them to any storage served under the
+// volume's name (docs/PROTOCOL.md H5). Pure. Invariant: the truncated storage of a served or held volume is never extended to its former
+// size, because the lost data would then read as zeros.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { RsError } from '@rsio/common/lib/errors';

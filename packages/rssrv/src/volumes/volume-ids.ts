@@ -1,8 +1,8 @@
 // Manages the ids of volumes and the other content of volumes.json. An id is either configured, or generated when the volume is first
 // served. A generated id is saved, so that the volume keeps its identity after a restart. The volume also keeps its identity if its section
 // is removed and added again. Invariants: an id is saved before it is used. A volume with a generated id gets a new id when the volume
-// moves to another location, unless a client holds the volume. In both cases, rssrv logs a warning. A volumes.json that cannot be parsed is
-// never replaced, because the volumes would then get new ids, and clients would mistake them for new volumes.
+// moves to another location, unless a client holds the volume. rssrv logs a warning when a volume with a generated id moves. A volumes.json
+// that cannot be parsed is never replaced, because new ids would make clients treat the volumes as new ones.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ export function volumeKey(volume: { readonly name: string; readonly universe: nu
 
 /** The content of volumes.json. */
 export interface IdRecords {
-  /** The generated ids, keyed by volumeKey. They include the ids of volumes that are no longer configured. */
+  /** The generated ids, keyed by volumeKey. `ids` includes the ids of volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
   /**
    * For each generated id: the location of the volume's content when the volume was last served. A volume has no entry until it is first
@@ -188,7 +188,7 @@ export interface VolumeFacts {
   readonly shared: boolean;
   readonly blocksize: number;
   /**
-   * The stamp of the file or device (storage-identity.ts), or the text `memory` or `null` for volumes of these types. A stamp of null means
+   * The stamp of the file or device (storage-identity.ts); for a memory or null volume, the text `memory` or `null`. The value null means
    * that the storage cannot be distinguished from other storage.
    */
   readonly stamp: string | null;

@@ -1,7 +1,7 @@
-// Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep. If nothing may be
-// applied, the result lists every reason. This module is pure; volume-change.ts handles storage and ids. Invariants: a held volume is never
-// removed, shrunk or moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that
-// do).
+// Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep. If the sections may
+// not be applied, the result lists every reason. This module is pure; volume-change.ts handles storage and ids. Invariants: a held volume
+// is never removed, shrunk or moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events
+// that do).
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -9,7 +9,6 @@ import { formatTime } from '@rsio/common/log/log-line';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { volumeKey } from './volume-ids.ts';
 
-/** The status of a configured volume. */
 export interface VolumeStanding {
   /** Served size in bytes; null if the volume could not be opened. */
   readonly sizeBytes: number | null;
@@ -20,10 +19,7 @@ export interface VolumeStanding {
 export interface VolumePlan {
   /** Volumes to open. If any added volume cannot be opened, the whole configuration file is refused. */
   readonly added: readonly ServerVolumeConfig[];
-  /**
-   * Unchanged volumes that could not be opened before. If one of them cannot be opened this time either, the rest of the plan is still
-   * applied.
-   */
+  /** Unchanged volumes that could not be opened before. If a retried volume fails again, the rest of the plan is still applied. */
   readonly retried: readonly ServerVolumeConfig[];
   /** Volumes that stay on their storage, with their new settings. */
   readonly kept: readonly ServerVolumeConfig[];
@@ -33,7 +29,6 @@ export interface VolumePlan {
 
 export interface VolumeChanges {
   readonly plan: VolumePlan;
-  /** Log texts that describe the changes. */
   readonly changes: readonly string[];
   /** Reasons for a refusal. If there is any refusal, no change may be applied. */
   readonly refusals: readonly string[];
@@ -129,8 +124,8 @@ function sizeRefusals(now: ServerVolumeConfig, sizeBytes: number): string[] {
 }
 
 /**
- * Refuses a change that removes a client from the key `clients` while that client is using the volume. Otherwise, applications on that
- * client would get I/O errors without an apparent cause.
+ * Refuses a change that removes a client from the key `clients` while that client is using the volume. Without the refusal, applications on
+ * the client would get unexplained I/O errors.
  */
 function rightsRefusals(now: ServerVolumeConfig, users: readonly Holder[]): string[] {
   const { clients } = now;
@@ -149,8 +144,8 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
  */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
-  // The file of a memory volume is named after the volume's id. If any other field changes, keep the file open, because reopening the
-  // volume would create an empty file.
+  // The file of a memory volume is named after the volume's id. For any other changed field, keep the memory file open, because reopening
+  // would create an empty file.
   if (was.type === 'memory') return field === 'id';
   return was.type !== 'null' && (field === 'path' || field === 'readonly');
 }

@@ -1,5 +1,5 @@
-// Defines the types of the listener's data about its volumes, and of the ports that a configuration change needs. The module
-// volume-change.ts makes the changes. Invariant: a state is replaced as a whole and never modified.
+// Defines the types of the listener's data about its volumes, and of the ports that a configuration change needs. Invariant: a state is
+// replaced as a whole and never modified.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -13,22 +13,17 @@ import type { Storage, StoragePorts } from './volume-storage.ts';
 export interface VolumePorts extends StoragePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
-  /** The directory RUN. It contains the unsynced writes of volumes with test-lose-unsynced. */
+  /** The directory RUN. RUN contains the unsynced writes of volumes with the key test-lose-unsynced. */
   readonly runDirectory: string;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** For tests: replaces the program that syncs descriptor 3 (storage-syncs.ts). */
   readonly syncCommand?: readonly string[] | undefined;
-  /**
-   * Called when a sync has failed after the time-out, when the caller was no longer waiting for the result. Writes to the volume may then
-   * be lost.
-   */
+  /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
   /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
-  /** Returns true if a client holds the volume with this id. */
   isHeld(id: string): boolean;
-  /** Returns the clients that hold the volume with this id. */
   holdersOf(id: string): readonly Holder[];
   /** Called when writes to the volume with this id may be lost. The holder then resends the writes in its replay log. */
   incarnationEnded(id: string): Promise<void>;
@@ -38,11 +33,10 @@ export interface VolumePorts extends StoragePorts {
 export interface HeldVolume {
   readonly storage: Storage;
   readonly served: ServedVolume;
-  /** The error if the storage was truncated and the volume is therefore not served; null if the volume is served. */
+  /** The error if the volume is not served because its storage was truncated; null if the volume is served. */
   readonly cut: RsError | null;
 }
 
-/** The listener's volumes between two changes. */
 export interface VolumeState {
   /** The open volumes, keyed by volumeKey, in the order of the configuration. */
   readonly held: ReadonlyMap<string, HeldVolume>;

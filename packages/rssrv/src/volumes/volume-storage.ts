@@ -1,7 +1,6 @@
 // Opens the storage of one configured volume for the listener: detects the type, creates and extends files, creates memory files, and
-// reports what is wrong. The listener keeps the descriptor open. The lock therefore stays, and no write-back error is lost while no worker
-// has the storage open. Storage is opened and locked (volume-change.ts) before anything extends it, so that a file that another process
-// serves is never changed.
+// reports what is wrong. The listener keeps the descriptor open, so that the lock and the kernel's write-back errors stay while no worker
+// has the storage open.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
@@ -27,10 +26,7 @@ export interface Storage {
 }
 
 export interface StoragePorts {
-  /**
-   * Directory for the files of memory volumes. The directory is on a memory file system, and only this user has access to it. If the
-   * directory is missing, it is created.
-   */
+  /** Directory for the files of memory volumes. The directory is on a memory file system, and only this user has access to it. */
   readonly memoryDirectory: string;
   /** Returns the kind of file system that contains an existing directory. */
   readonly fileSystemOf: FileSystemOf;
@@ -51,8 +47,8 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
 }
 
 /**
- * Refuses two volumes with the same id. Refuses two volumes on the same storage if at least one of them is writable, because clients would
- * assume that the contents are independent.
+ * Refuses two volumes with the same id. Refuses two volumes on the same storage if either is writable, because clients assume
+ * independent contents.
  */
 export class StorageClaims {
   private readonly byId = new Map<string, ServerVolumeConfig>();
@@ -109,7 +105,7 @@ export async function openStorage(
 
 interface StorageLocation {
   readonly path: string;
-  /** `missing`: no file exists there, but a file can be created. */
+  /** `missing`: no file exists at the location, but a file can be created. */
   readonly kind: 'missing' | 'file' | 'block';
   readonly stats: BigIntStats | null;
 }
@@ -131,7 +127,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
   }
-  // A file created in place of a missing device would be in memory and would be lost at the next boot.
+  // A file created in place of a missing device would be lost at the next boot.
   const system = await fileSystemOf(directory);
   if (system === 'devices' || system === 'ramfs') {
     const where = system === 'devices' ? 'below /dev' : `on a ${system}`;
@@ -173,8 +169,8 @@ export async function settleSize(
   try {
     // Extend the file by name, because a file that is open read-only cannot be extended through its descriptor.
     await truncate(storage.path, sizeBytes);
-    // Do not sync a file that is in use, because the kernel may have much data to write back. A crash may then undo the extension. The next
-    // start extends the file again, because the configuration contains the size.
+    // Do not sync a file that is in use, because the kernel may have much data to write back. If a crash undoes the extension, the next
+    // start extends the file again.
     if (!isInUse) await handle.sync();
   } catch (thrown) {
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
@@ -182,7 +178,7 @@ export async function settleSize(
   return { sizeBytes, grownFromBytes: presentBytes };
 }
 
-/** Returns the size of open storage and the size of the volume on it. Throws E_VOLUME like `settleSize`. */
+/** Returns the size of open storage, and the size of the volume. Throws E_VOLUME like `settleSize`. */
 export async function measure(storage: Storage): Promise<{ readonly presentBytes: number; readonly sizeBytes: number }> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { presentBytes: volume.sizeBytes ?? 0, sizeBytes: volume.sizeBytes ?? 0 };
@@ -194,7 +190,7 @@ export async function measure(storage: Storage): Promise<{ readonly presentBytes
   return fittingSize(volume, storage.path, stats);
 }
 
-/** Returns the size of existing storage and the size of the volume on it. Throws E_VOLUME if the volume does not fit. */
+/** Returns the size of existing storage, and the size of the volume. Throws E_VOLUME if the volume does not fit. */
 export function fittingSize(
   volume: ServerVolumeConfig,
   location: string,
@@ -248,7 +244,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
   let handle: FileHandle | null = null;
   try {
     handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
-    // Without this sync, a crash of the machine could remove the file, together with every write already flushed to it.
+    // Without this sync, a crash could remove the new file and all writes that were already flushed.
     await syncDirectory(directory);
     return { volume, id, type: 'file', path: file, handle, isCreated: true };
   } catch (thrown) {
@@ -272,7 +268,7 @@ async function openExisting(volume: ServerVolumeConfig, id: string, file: string
 
 async function openDevice(volume: ServerVolumeConfig, id: string, device: string): Promise<Storage> {
   try {
-    // Because of O_EXCL, opening fails while the device is mounted or otherwise in use. While the device is open, it cannot be mounted.
+    // For a writable volume, O_EXCL makes the open fail if the device is mounted or otherwise in use, and prevents a later mount.
     const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
     return { volume, id, type: 'block', path: device, handle, isCreated: false };
   } catch (thrown) {

@@ -1,6 +1,5 @@
 // Manages the listener's volumes. The storage of served volumes is open and locked. Volumes that could not be opened are recorded as
-// failures. Workers open the storage themselves (backends/open-backend.ts). The module volume-change.ts makes the changes at the start and
-// at each reload. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`.
+// failures. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -70,7 +69,7 @@ export class Volumes {
       this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
       return error;
     };
-    // Stop serving the volume before measuring its storage. Measuring takes time, and only the text of the error needs the size.
+    // Stop serving the volume before measuring its storage, because measuring takes time and only the error's text needs the size.
     mark(null);
     const size = await held.storage.handle?.stat().then(
       ({ size: bytes }) => bytes,
@@ -104,8 +103,8 @@ export class Volumes {
 
   /**
    * Called after a worker has reported a write-back error and a new incarnation has started. The kernel would report the same error once
-   * more on the listener's descriptor, and a later take-over would then fail. This sync clears the error on that descriptor. No other error
-   * is missed: clients resend all earlier writes, and the next worker to open the storage gets the errors of later writes.
+   * more on the listener's descriptor, and a later take-over would then fail. The sync in `clearOldError` clears the error on the
+   * listener's descriptor. Other errors are not missed, because clients resend earlier writes and workers get the errors of later writes.
    */
   async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;
