@@ -1,5 +1,5 @@
-// Opens the backend of a volume after the listener has determined the volume's type and size. This is the only module that knows all types
-// of backends.
+// Opens the backend of a volume after the listener has
+// determined the volume's type and size.
 
 import { unreachable } from '@rsio/common/lib/assert';
 import type { Backend } from './io/backend.ts';

@@ -1,5 +1,5 @@
 // Logs storage failures with volume, file, error and remedy, because the client gets only a status. Invariant: the first failure of each
-// kind is logged at once. Later failures of that kind add at most one line per STORAGE_ERRORS_LOG_MS.
+// kind is logged at once. Later failures of the same kind add at most one line per STORAGE_ERRORS_LOG_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoRemedy } from '@rsio/common/lib/errors';
@@ -15,8 +15,8 @@ export class StorageErrorLog {
   private readonly clock: Clock;
   private readonly log: Log;
   /**
-   * For each kind of failure that was logged recently: the number of failures since then. If a kind has no entry, its next failure is
-   * logged at once.
+   * For each kind of failure that was logged recently: the number of failures since then. If a kind has no entry, the next failure of that
+   * kind is logged at once.
    */
   private readonly unreported = new Map<string, number>();
 
@@ -26,7 +26,7 @@ export class StorageErrorLog {
     this.log = log;
   }
 
-  /** Counts a failure, and logs it at once if it is the first of its kind. `errno`: the errno name that the backend reported. */
+  /** Counts a failure, and logs it at once if it is the first of its kind. */
   note(operation: BackendOperation, errno: string): void {
     const kind = `${operation} ${errno}`;
     const count = this.unreported.get(kind);

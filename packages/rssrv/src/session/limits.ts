@@ -5,15 +5,18 @@ import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 
 const MIB = 1024 * 1024;
 
-/** Maximum total size of the READs that a session is re-executing for late copies. These READs do not count against the window. */
+/**
+ * Maximum total size of the READs that a session is re-executing for late copies. READs that are executed again do not count against the
+ * window.
+ */
 export const REREAD_MAX_BYTES = 8 * MIB;
 /** The server ends a session at the next quiet moment if less than 1/HANDLE_NUMBERS_LOW_PART of the session's handle numbers is left. */
 export const HANDLE_NUMBERS_LOW_PART = 20;
 /** A session is quiet if all requests in execution are younger than SESSION_QUIET_MS. */
 export const SESSION_QUIET_MS = 100;
 /**
- * While more than this many bytes of answers are queued on a path, further READs on that path wait. With a longer queue, the data would
- * leave the processor's cache before it is sent.
+ * While a path has more than ANSWERS_QUEUED_MAX_BYTES of queued answers, further READs on the path wait. With a longer queue, the data
+ * would leave the processor's cache before it is sent.
  */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 /**

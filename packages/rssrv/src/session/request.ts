@@ -20,9 +20,7 @@ export interface OpenVolume {
   readonly isWriteThrough: boolean;
   /** Epoch of the grant that opened the handle. A revocation names an epoch and covers all grants up to that epoch. */
   readonly epoch: number;
-  /** Incarnation of the storage at the time of the grant. */
   readonly incarnation: string;
-  /** The usable size in bytes, which grows when the volume grows. */
   sizeBytes: number;
   /** True if the handle is being closed or has been revoked. A closing handle starts no new request. */
   isClosing: boolean;

@@ -22,12 +22,10 @@ import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHe
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
 
-/** Facts about a proven connection, as the listener passes them to the worker. */
 export interface Admission {
   /** Key for the MAC of WELCOME, in hexadecimal. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  /** The server's interface at which the connection arrived. */
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
   /** True if the client may send REVOKE. */
@@ -40,7 +38,7 @@ export interface ServerPathEvents {
   /** Called for each complete request that has a slot. The body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
-  /** Called when the client abandons its requests on a handle. `tags`: pairs of slot and seq. */
+  /** `tags`: pairs of slot and seq. */
   revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
   clientEnds(sentence: string): void;
   /** Returns the age of the session's oldest executing request in ms. */
@@ -106,8 +104,8 @@ export class ServerPath implements ConnectionEvents {
       this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
       return;
     }
-    // Closing the path later lets the client connect to another interface first, so that no I/O waits. A client with its own list of
-    // interfaces never closes the path, so the server must close it.
+    // Keeping the path open for a while lets the client connect to another interface first, so that no I/O waits. A client with its own
+    // list of interfaces never closes the path, so the server must close it.
     if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
       this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was removed from the server's configuration`);
       return;
@@ -118,9 +116,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /**
-   * Applies the server's new list of interfaces. If this path's interface is not in the list, the path is closed after UNLISTED_PATH_MS.
-   */
+  /** If this path's interface is not in the list, the path is closed after UNLISTED_PATH_MS. */
   listed(interfaces: readonly ServerInterface[]): void {
     const { address, port } = this.arrivedAt;
     const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
@@ -187,7 +183,7 @@ export class ServerPath implements ConnectionEvents {
     this.events.pathClosed(this, reason);
   }
 
-  /** Sends the queued answers together at the end of the current event. Used for answers that are queued outside a receive event. */
+  /** Sends the queued answers together at the end of the current event. */
   flushSoon(): void {
     if (this.isFlushScheduled) return;
     this.isFlushScheduled = true;
@@ -209,7 +205,7 @@ export class ServerPath implements ConnectionEvents {
     this.owedBytes += bytes;
   }
 
-  /** Called when the session has room again. Processes READs that were held back. */
+  /** Processes READs that were held back. */
   takeWaiting(): void {
     if (this.deferred === null && this.held.length > 0) this.takeHeld();
   }
@@ -224,7 +220,7 @@ export class ServerPath implements ConnectionEvents {
     this.flushSoon();
   }
 
-  /** Called when a re-execution has ended. Processes the deferred READ, and then the READs that were held back behind it. */
+  /** Processes the deferred READ, and then the READs that were held back behind it. */
   takeDeferred(): void {
     const { deferred } = this;
     if (deferred === null) return;

@@ -51,7 +51,7 @@ export interface VolumePorts {
   grant(request: OpenRequest): Promise<Grant>;
   /**
    * Releases the client's hold, because the client has closed the volume. `epoch`: the epoch of the grant under which the client opened the
-   * volume. A hold that began after this grant stays. A hold outlives its session; only a CLOSE, a new instance of the client or a
+   * volume. A hold that began after the given grant stays. A hold outlives its session; only a CLOSE, a new instance of the client or a
    * take-over ends the hold.
    */
   release(volumeId: string, epoch: number): Promise<void>;
@@ -96,8 +96,8 @@ export class SessionVolumes {
   /** Holds whose release must wait until an OPEN of the volume has ended, keyed by volume id. */
   private readonly postponed = new Map<string, PostponedRelease>();
   /**
-   * Ids of the volumes for which a handle has been revoked. The client is expected to open these volumes again, so their holds stay until
-   * an OPEN is granted.
+   * Ids of the volumes for which a handle has been revoked. The client is expected to open the volumes again, so the holds stay until an
+   * OPEN is granted.
    */
   private readonly revoked = new Set<string>();
   /** Handles for which this session has already reported truncated storage to the listener. */
@@ -260,7 +260,7 @@ export class SessionVolumes {
     }
   }
 
-  /** Opens a volume unless the session already has too many handles. OPENs in progress count as handles, because each may become one. */
+  /** Opens a volume unless the session already has too many handles. An OPEN in progress counts as a handle. */
   private async openWithinLimits(request: OpenRequest, answered: Answered): Promise<void> {
     const { opening } = this;
     if (this.open.size + opening.size >= HANDLES_PER_SESSION_MAX || !this.numbers.hasMoreThan(opening.size)) {
@@ -280,7 +280,6 @@ export class SessionVolumes {
     answer();
   }
 
-  /** Opens the volume, and returns a function that sends the answer. */
   private async openFor({ request, revoked }: Opening, answered: Answered): Promise<() => void> {
     const grant = await this.ports.grant(request);
     if (!grant.granted) {

@@ -51,8 +51,8 @@ export class Session implements ServerPathEvents {
   private listGeneration: number;
   private nextPath = 0;
   /**
-   * READs and message requests that are being executed again for late copies. The slot table lists these requests as done, but the session
-   * waits for their executions before it ends.
+   * READs and message requests that are being executed again for late copies. The slot table lists re-executed requests as done, but the
+   * session waits for them before it ends.
    */
   private readonly reexecutedReads = new ReExecutions(SLOTS, REREAD_MAX_BYTES);
   private readonly reexecutedMessages = new ReExecutions(SLOTS, 0);
@@ -122,7 +122,7 @@ export class Session implements ServerPathEvents {
 
   /**
    * Called when another client is taking over the volume, or when the volume's storage has started a new incarnation. New requests on
-   * handles granted up to this epoch get STALE. Requests in progress are completed and answered, and then the handles are flushed and
+   * handles granted up to the given epoch get STALE. Requests in progress are completed and answered, and then the handles are flushed and
    * closed. Resolves once the handles are closed, with false if a flush has failed.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
@@ -402,7 +402,7 @@ export class Session implements ServerPathEvents {
     });
   }
 
-  /** Executes a LIST, OPEN, CLOSE or IOCTL. `first`: false if the request is executed again for late copies. */
+  /** `first`: false if the request is executed again for late copies. */
   private message(header: Header, body: Buffer, offset: number, first: boolean): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));

@@ -62,8 +62,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Starts a sync on the server's own initiative. Does nothing while such a sync is running, or while the handle is being closed, because a
-   * close syncs the handle.
+   * Starts a sync on the server's own initiative. Does nothing if a sync by the server is still running. Also does nothing if the handle is
+   * being closed, because the close syncs the handle.
    */
   private sync(open: OpenVolume): void {
     const syncing = this.of(open);
@@ -78,10 +78,7 @@ export class VolumeSyncs {
     });
   }
 
-  /**
-   * Checks whether the storage of the handle has been truncated. A handle has at most one check in progress, because a hanging check
-   * occupies one of the shared threads.
-   */
+  /** A handle has at most one check in progress, because a hanging check occupies one of the shared threads. */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;
     if (end === undefined || !end.needsCheck || syncing.isLooking || open.isClosing) return;

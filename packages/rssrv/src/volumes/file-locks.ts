@@ -35,7 +35,8 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 
 /**
  * Returns true for each file that supports locks, even if the file is locked at present. A file that cannot be opened counts as lockable,
- * because that problem is reported elsewhere. The helper tests with an unlock, because a test lock could make another rssrv fail to start.
+ * because the failed open is reported elsewhere. The helper tests with an unlock, because a test lock could make another rssrv fail to
+ * start.
  */
 export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
   const lockable: boolean[] = [];

@@ -1,7 +1,7 @@
 // Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. Through that
 // descriptor, the process gets every write-back error that the kernel has not yet reported to the listener. A sync that hangs blocks only
-// its own process, not a thread of the listener. Invariants: a volume has at most one sync at a time. The result goes to the caller, or to
-// `failedLate` if the sync fails after the time-out.
+// its own process, not a thread of the listener. Invariants: a volume has at most one sync at a time. The result of a sync goes to the
+// caller, or to `failedLate` if the sync fails after the time-out.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -28,11 +28,10 @@ export class StorageSyncs {
   private readonly clock: Clock;
   private readonly events: StorageSyncEvents;
   private readonly command: readonly string[];
-  /** The syncs in progress, keyed by volume id. */
   private readonly running = new Map<string, Running>();
 
   /**
-   * `command`: the program, with its arguments, that syncs descriptor 3. On failure, this program prints the errno name and exits with
+   * `command`: the program, with its arguments, that syncs descriptor 3. On failure, the program prints the errno name and exits with
    * status 1.
    */
   constructor(clock: Clock, events: StorageSyncEvents, command: readonly string[] = SYNC_COMMAND) {

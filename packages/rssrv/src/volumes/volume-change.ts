@@ -132,7 +132,7 @@ export class VolumeChange {
     }
   }
 
-  /** Releases the storage of volumes that are no longer served. Must be called after `commit`. */
+  /** Releases the storage of volumes that are no longer served. `finish` must be called after `commit`. */
   async finish(): Promise<void> {
     for (const volume of this.plan.removed) await this.release(volumeKey(volume));
   }
@@ -222,7 +222,9 @@ export class VolumeChange {
     return going;
   }
 
-  /** Opens, locks and measures the storage of these volumes. The failure of a retried volume is recorded; any other failure is thrown. */
+  /**
+   * Opens, locks and measures the storage of the given volumes. The failure of a retried volume is recorded; any other failure is thrown.
+   */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const mayFail = new Set(this.plan.retried.map(volumeKey));
     const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
@@ -296,7 +298,9 @@ export class VolumeChange {
     }
   }
 
-  /** Throws if the storage of a held volume has changed. The volume is then not served until the administrator acts. */
+  /**
+   * Throws if the storage of a held volume has changed. A held volume whose storage has changed is not served until the administrator acts.
+   */
   private async checkHeld(storage: Storage): Promise<void> {
     const { volume, id } = storage;
     const before = this.records.facts.get(id);
@@ -349,8 +353,8 @@ export class VolumeChange {
   }
 
   /**
-   * Throws if the key test-lose-unsynced was removed while RUN still has unsynced writes of the volume. Without this check, these
-   * acknowledged writes would be lost.
+   * Throws if the key test-lose-unsynced was removed while RUN still has unsynced writes of the volume. Without this check, acknowledged
+   * writes would be lost.
    */
   private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
     const file = this.unsyncedFileOf(id);
@@ -370,7 +374,7 @@ export class VolumeChange {
     this.ports.log.warn(unlockedSentence(volume, path), { volume: volume.name });
   }
 
-  /** Locks the files among these storages. Devices need no lock, because writable devices are opened with O_EXCL. */
+  /** Locks the files among the given storages. Devices need no lock, because writable devices are opened with O_EXCL. */
   private async lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
     const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
     const outcomes = await (this.ports.takeLocks ?? takeLocks)(
@@ -381,7 +385,7 @@ export class VolumeChange {
     return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
   }
 
-  /** Keeps a volume on its present storage. If no size is configured, the volume gets the current size of that storage. */
+  /** Keeps a volume on its present storage. If no size is configured, the volume gets the present size of the storage. */
   private async keep(volume: ServerVolumeConfig): Promise<void> {
     const key = volumeKey(volume);
     const held = this.before.held.get(key);
@@ -435,7 +439,6 @@ export class VolumeChange {
     return { held, failures: this.failures, ids: this.ids };
   }
 
-  /** Saves the generated ids and the location, size and facts of the served volumes. */
   private async keepIds(configured: readonly ServerVolumeConfig[]): Promise<void> {
     const made = configured.filter(({ id }) => id === null);
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));

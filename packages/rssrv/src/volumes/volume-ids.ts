@@ -1,7 +1,7 @@
 // Manages the ids of volumes and the other content of volumes.json. An id is either configured, or generated when the volume is first
 // served. A generated id is saved, so that the volume keeps its identity after a restart. The volume also keeps its identity if its section
 // is removed and added again. Invariants: an id is saved before it is used. A volume with a generated id gets a new id when the volume
-// moves to another location, unless a client holds the volume. rssrv logs a warning when a volume with a generated id moves. A volumes.json
+// moves to another location, unless a client holds the volume. A warning is logged when a volume with a generated id moves. A volumes.json
 // that cannot be parsed is never replaced, because new ids would make clients treat the volumes as new ones.
 
 import { randomUUID } from 'node:crypto';
@@ -74,8 +74,8 @@ export function settleIds(
 }
 
 /**
- * Adds these ids, locations, sizes and facts to the records, and removes the locations of unused ids. The ids are keyed by volumeKey, and
- * the other maps by id. Returns null if there is nothing to add.
+ * Adds the given ids, locations, sizes and facts to the records, and removes the locations of unused ids. The ids are keyed by volumeKey,
+ * and the other maps by id. Returns null if there is nothing to add.
  */
 export function withIds(
   records: IdRecords,

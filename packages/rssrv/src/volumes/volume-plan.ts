@@ -21,7 +21,6 @@ export interface VolumePlan {
   readonly added: readonly ServerVolumeConfig[];
   /** Unchanged volumes that could not be opened before. If a retried volume fails again, the rest of the plan is still applied. */
   readonly retried: readonly ServerVolumeConfig[];
-  /** Volumes that stay on their storage, with their new settings. */
   readonly kept: readonly ServerVolumeConfig[];
   /** Volumes to release, with their old settings. No client uses them. A volume that moves to other storage is also in `added`. */
   readonly removed: readonly ServerVolumeConfig[];
@@ -139,9 +138,7 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
   return [`${section(now)} changes ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
 }
 
-/**
- * Returns true if a change to this field moves the volume to other storage, or if the present storage must be reopened to apply the change.
- */
+/** Returns true if a change to the field needs other storage, or needs the present storage to be reopened. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type') return true;
   // The file of a memory volume is named after the volume's id. For any other changed field, keep the memory file open, because reopening

@@ -29,7 +29,6 @@ export interface VolumePorts extends StoragePorts {
   incarnationEnded(id: string): Promise<void>;
 }
 
-/** A volume whose storage is open and locked. */
 export interface HeldVolume {
   readonly storage: Storage;
   readonly served: ServedVolume;

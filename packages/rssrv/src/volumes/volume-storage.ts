@@ -1,6 +1,5 @@
-// Opens the storage of one configured volume for the listener: detects the type, creates and extends files, creates memory files, and
-// reports what is wrong. The listener keeps the descriptor open, so that the lock and the kernel's write-back errors stay while no worker
-// has the storage open.
+// Opens the storage of one configured volume for the listener: detects the type, creates or extends the file, and reports errors. The
+// listener keeps the descriptor open, so that the lock and the kernel's write-back errors stay while no worker has the storage open.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
@@ -73,8 +72,8 @@ export class StorageClaims {
 }
 
 /**
- * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before. A
- * missing file is then an error, because an empty file must not replace lost content. Throws E_VOLUME.
+ * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before. If
+ * `wasThere` is true, a missing file is an error, because an empty file must not replace lost content. Throws E_VOLUME.
  */
 export async function openStorage(
   volume: ServerVolumeConfig,

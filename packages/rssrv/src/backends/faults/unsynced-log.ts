@@ -55,8 +55,8 @@ export class UnsyncedLog {
   append(record: UnsyncedRecord): string | null {
     const bytes = encodeRecord(record);
     try {
-      // Remove any partial record that a failed write or a killed process has left. Otherwise, the part that the new record does not
-      // overwrite would be read as another record.
+      // Remove any partial record that a failed write or a killed process has left. Without the truncation, the part that the new record
+      // does not overwrite would be read as another record.
       fs.ftruncateSync(this.descriptor, this.length);
     } catch (thrown) {
       return errnoName(thrown) ?? 'EIO';

@@ -32,7 +32,7 @@ export class UnsyncedStore {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** A flush that is requested now must sync all pieces up to this number. */
+  /** A flush that is requested now must sync all pieces up to the number `upTo`. */
   get upTo(): number {
     return this.writes.last;
   }

@@ -3,7 +3,7 @@
 // order.
 
 export interface UnsyncedPiece {
-  /** The pieces are numbered in the order in which they were written. If a piece is split, its parts keep its number. */
+  /** The pieces are numbered in the order in which they were written. If a piece is split, the parts keep the number of the piece. */
   readonly number: number;
   readonly positionBytes: number;
   readonly lengthBytes: number;
@@ -44,7 +44,7 @@ export class UnsyncedWrites {
     this.list = this.list.filter(({ number }) => number > upTo);
   }
 
-  /** Returns the pieces that overlap this range. A read must lay these pieces over the data from the storage. */
+  /** Returns the pieces that overlap this range. A read must lay the overlapping pieces over the data from the storage. */
   overlapping(positionBytes: number, lengthBytes: number): readonly UnsyncedPiece[] {
     const endBytes = positionBytes + lengthBytes;
     return this.list.filter((piece) => piece.positionBytes < endBytes && piece.positionBytes + piece.lengthBytes > positionBytes);

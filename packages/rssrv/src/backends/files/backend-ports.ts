@@ -9,10 +9,9 @@ export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' |
 
 export interface BackendPorts {
   readonly clock: Clock;
-  /** Returns how many times the threads of this process have slept, or 0 if this is unknown (inline-policy.ts). */
+  /** Returns how many times the threads of this process have slept, or 0 if the number is unknown (inline-policy.ts). */
   readonly sleeps: () => number;
   readonly helper: RangeHelper;
-  /** The storage threads of this process, which all open volumes share. */
   readonly threads: ThreadShares;
   /** `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. */
   readonly onError: (operation: BackendOperation, errno: string) => void;

@@ -32,7 +32,7 @@ function canZeroRanges(directory: string): boolean {
     try {
       return Number(fs.readFileSync(`${fs.realpathSync(directory)}/${queue}/write_zeroes_max_bytes`, 'latin1')) > 0;
     } catch {
-      // If neither file exists, assume that the device cannot zero ranges.
+      // If no queue directory contains the file, assume that the device cannot zero ranges.
     }
   }
   return false;

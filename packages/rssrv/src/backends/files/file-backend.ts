@@ -20,7 +20,7 @@ import type { BackendOperation, BackendPorts } from './backend-ports.ts';
 export interface FileBackendParts {
   readonly type: 'file' | 'block' | 'memory';
   readonly descriptor: number;
-  /** Descriptor of the same file, opened with O_DSYNC for FUA writes. Null for read-only storage and storage in memory. */
+  /** Second descriptor of the file, opened with O_DSYNC for FUA writes. Null for read-only storage and storage in memory. */
   readonly syncedDescriptor: number | null;
   readonly sizeBytes: number;
   readonly readonly: boolean;
@@ -193,7 +193,7 @@ export class FileBackend implements Backend {
 
   private leave(done: IoDone, status: Status): void {
     // Call `done` before counting the operation as ended, because `done` may start another operation, such as a flush after zeroing.
-    // Otherwise, the backend could close before that operation starts.
+    // Counting first would let the backend close before the new operation starts.
     done(status);
     this.inFlight.end();
     this.parts.inline?.poolEnded();

@@ -1,7 +1,7 @@
 // Opens the storage of a volume and creates its file backend. Reads and writes of a regular file are executed on the event loop while the
 // file's data is cached. Reads and writes of a block device use the thread pool at first, because the data of a device is seldom cached.
-// Reads and writes of a file in memory are always executed on the event loop and need no sync. The type FileKind describes these
-// differences. Errors name the volume and the path. If opening fails, no descriptor stays open.
+// Reads and writes of a file in memory are always executed on the event loop and need no sync. Errors name the volume and the path. If
+// opening fails, no descriptor stays open.
 
 import type { BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';

@@ -6,7 +6,7 @@ import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
 import type { FileEnd } from './file-end.ts';
 
-/** `tryRead` and `tryWrite` return this value if the call might wait; nothing has then been read or written. */
+/** WOULD_WAIT means that nothing has been read or written. */
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
@@ -35,9 +35,9 @@ export interface Backend {
    * operation returns VOLUME_UNAVAILABLE.
    */
   readonly end?: FileEnd | undefined;
-  /** Reads into `target` synchronously. If the result is WOULD_WAIT, `target` is unchanged. Positions and lengths are in bytes. */
+  /** Reads into `target` synchronously. Positions and lengths are in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
-  /** Writes synchronously. `tryWrite` must not be used for FUA writes. If the result is WOULD_WAIT, nothing has been written. */
+  /** Writes synchronously. `tryWrite` must not be used for FUA writes. */
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Reads in the thread pool. `target` belongs to the backend until `done` is called. `done` is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;

@@ -1,7 +1,6 @@
 // Detects that the file of a volume has been truncated. Without a check, a later write could extend a truncated file to its full size, and
-// the lost part would read as zeros. The size is therefore checked before each write to the last bytes of the volume. The module
-// session-volumes.ts handles a detected truncation. Invariant: a backend that has found its file truncated treats the file as truncated
-// until the backend is closed.
+// the lost part would read as zeros. The size is therefore checked before each write to the last bytes of the volume. Invariant: a backend
+// that has found its file truncated treats the file as truncated until the backend is closed.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';

@@ -3,7 +3,7 @@
 
 const MIB = 1024 * 1024;
 
-/** A call on the event loop that takes longer than this counts as slow. */
+/** A call on the event loop that takes longer than SLOW_CALL_US counts as slow. */
 export const SLOW_CALL_US = 120;
 /** Copying cached data takes time, so the limit SLOW_CALL_US is raised by 1 µs for every SLOW_CALL_BYTES_PER_US bytes transferred. */
 export const SLOW_CALL_BYTES_PER_US = 2_000;
@@ -14,8 +14,8 @@ export const SLOW_CALL_BYTES_PER_US = 2_000;
 export const SLOW_CALL_WATCHED_CALLS = 16;
 export const POOL_RUN_REQUESTS = 512;
 /**
- * If no call in the thread pool ends within this time, the storage may be hanging. While the storage may be hanging, no call of the volume
- * runs on the event loop.
+ * If no call in the thread pool ends within STORAGE_SILENT_MS, the storage may be hanging. While the storage may be hanging, no call of the
+ * volume runs on the event loop.
  */
 export const STORAGE_SILENT_MS = 500;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */

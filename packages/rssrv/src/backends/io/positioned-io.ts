@@ -18,7 +18,7 @@ export function statusOf(errno: string): Status {
 /** The errno for a write that transfers nothing and reports no error. Retrying such a write might never end. */
 const NOTHING_WRITTEN = 'EIO';
 
-/** Returns the errno name of a failed system call. Rethrows any other error, because such an error is a bug. */
+/** Rethrows any error without an errno, because such an error is a bug. */
 function systemErrno(thrown: unknown): string {
   const errno = errnoName(thrown);
   if (errno === undefined) throw thrown;

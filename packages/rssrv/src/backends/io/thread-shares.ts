@@ -20,8 +20,8 @@ export class ThreadShares {
   }
 
   /**
-   * Returns the volume's lane. All sessions that have the volume open share this lane. The caller must call `leave` when the backend is
-   * closed.
+   * Returns the volume's lane. A volume's lane is shared by all sessions that have the volume open. The caller must call `leave` when the
+   * backend is closed.
    */
   enter(volumeId: string): ThreadLane {
     const lane = this.lanes.get(volumeId) ?? new ThreadLane(this);
@@ -48,10 +48,7 @@ export class ThreadShares {
     this.waiting.add(lane);
   }
 
-  /**
-   * Called when a thread has become free. Offers the free threads to the waiting lanes in turn. A lane that gets a thread moves to the end
-   * of the waiting lanes.
-   */
+  /** Offers free threads to the waiting lanes in turn. A lane that gets a thread moves to the end of the waiting lanes. */
   given(): void {
     this.free++;
     if (this.waiting.size === 0) return;

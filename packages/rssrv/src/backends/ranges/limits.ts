@@ -12,7 +12,7 @@ export const STEP_MIN_BYTES = MIB;
 export const STEP_MAX_BYTES = 1024 * MIB;
 export const STEP_FAST_MS = 5;
 export const STEP_SLOW_MS = 50;
-/** A range helper that does not answer within this time is killed. */
+/** A range helper that does not answer within RANGE_HELPER_TIMEOUT_MS is killed. */
 export const RANGE_HELPER_TIMEOUT_MS = 10_000;
 /**
  * Minimum delay before a failed range helper is restarted. The delay doubles with each failure, up to RANGE_HELPER_RETRY_MAX_MS. The delay

@@ -29,7 +29,6 @@ export interface RangeHelperPorts {
    * never be restarted.
    */
   readonly onLost: (reason: string, retryMs: number | null) => void;
-  /** Called when the helper can be used again. */
   readonly onBack?: () => void;
   /** The program to run. Default: `perl` in PATH. */
   readonly command?: string;
@@ -64,7 +63,7 @@ export class RangeHelper {
   async attach(fd: number, writable: boolean, canPunch: boolean | 'probe'): Promise<RangeFile | null> {
     const id = ++this.lastId;
     this.attached++;
-    // This path below /proc refers to the open file itself, even if another file now has the file's name.
+    // The path below /proc refers to the open file itself, even if another file now has the file's name.
     const words = [
       'open',
       id,
@@ -206,7 +205,6 @@ export class RangeFile {
   }
 }
 
-/** System call numbers of the supported architectures. */
 const CALLS: Readonly<Record<string, { readonly fallocate: number; readonly prctl: number }>> = {
   x64: { fallocate: 285, prctl: 157 },
   arm64: { fallocate: 47, prctl: 167 },

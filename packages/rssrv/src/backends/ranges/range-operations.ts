@@ -11,9 +11,9 @@ import { type IoEnd, writeWhole } from '../io/positioned-io.ts';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
 
-/** Errors from storage that does not support the operation. After one of these errors, the operation is not tried again. */
+/** Errors from storage that does not support the operation. An operation that fails with an error in the list NEVER is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
-/** Failures that leave the range unchanged. A DISCARD is only a hint, so it succeeds in spite of these failures. */
+/** Failures that leave the range unchanged. A DISCARD is only a hint, so a DISCARD succeeds in spite of a failure in the list NOT_DONE. */
 const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
 
 const ZEROS = { buffer: null as Buffer | null };
@@ -131,7 +131,7 @@ export class RangeOperations {
   }
 }
 
-/** Appends an extent. If the last extent has the same state, lengthens that extent instead. */
+/** Appends an extent. If the last extent has the same state, lengthens the last extent instead. */
 function append(pairs: number[], sectors: number, state: ExtentState): void {
   if (sectors <= 0) return;
   const last = pairs.length - 1;
@@ -176,7 +176,7 @@ export class StepSize {
     return this.sizeBytes;
   }
 
-  /** Adapts the step size after a step of this length has taken `ms` milliseconds. */
+  /** Adapts the step size after a step of `lengthBytes` has taken `ms` milliseconds. */
   took(lengthBytes: number, ms: number): void {
     if (ms > STEP_SLOW_MS) this.sizeBytes = Math.max(STEP_MIN_BYTES, this.sizeBytes / 2);
     // Ignore a fast step that was shorter than the step size, such as the last step of a range.
