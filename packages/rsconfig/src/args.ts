@@ -1,6 +1,5 @@
-// Finds the command that the user has called, and checks that the options and operands on the command line fit this command. The parser
-// does not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing is
-// silently ignored.
+// Finds the command that the command line names, and checks its options and operands. Invariant: if any option or operand does not fit the
+// command, the whole command line is refused; nothing is silently ignored.
 
 import { isMistyped, nearestWord } from '@rsio/common/config/schema/nearest';
 import { assert } from '@rsio/common/lib/assert';
@@ -50,7 +49,7 @@ export function commandsMeant(values: OptionValues, positionals: readonly string
 
 function chosenBy(values: OptionValues, positionals: readonly string[]): Chosen {
   const { monitor } = values;
-  // Object.keys lists the options in the order of the command line. The error below therefore names them in that order.
+  // Object.keys keeps the order of the command line, so the error names the options in that order.
   const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (modeOf(name) ?? [])));
   if (second !== undefined) throw usageError(`${mode} and ${second} exclude each other: give one`);
   if (typeof monitor === 'string') return { command: monitorCommand(monitor), words: positionals };
@@ -71,7 +70,6 @@ function monitorCommand(what: string): Command {
   return entry(({ call }) => call.by === 'monitor' && call.word === what);
 }
 
-/** Finds the command named by the first words of the command line. */
 function namedCommand(positionals: readonly string[]): Chosen {
   const calls = COMMANDS.flatMap(({ call }) => (call.by === 'words' ? [call.words] : []));
   const words = calls.find((known) => known.split(' ').every((word, index) => positionals[index] === word));

@@ -1,5 +1,5 @@
 // The table of all commands, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a line in
-// this table. The type of a command is defined in command.ts.
+// this table.
 
 import type { Command } from './cli/command.ts';
 import { CHECK } from './commands/client-file/check.ts';
@@ -16,7 +16,6 @@ import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './doctor/doctor.ts';
 import { JOIN } from './join/join.ts';
 
-/** The groups of commands that `rsconfig --help` lists, each with its heading. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],

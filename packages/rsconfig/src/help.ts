@@ -73,7 +73,6 @@ function optionLines(): string[] {
   return [...new Set(lines)];
 }
 
-/** Returns the help line of an option that calls a command. */
 function modeLines({ call }: Command): string[] {
   if (call.by === 'option') return optionLine(call.option, { kind: 'flag', short: call.short, help: call.help });
   if (call.by === 'words') return [];

@@ -1,5 +1,5 @@
-// The program rsconfig: runs the command that the command line selects, and gives it access to the clock, stdin and the terminal. The entry
-// point is main.ts. If the daemon refuses a whole request, the command throws, and the code that all programs share prints the error line.
+// The program rsconfig: runs the command that the command line selects, and gives it access to the clock, stdin and the terminal. If the
+// daemon refuses a request, the command throws; the code that all programs share then prints the error.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';
@@ -59,7 +59,6 @@ export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Po
   );
 }
 
-/** Returns the help of the commands that the command line names, or the overview if the command line names no command. */
 function help(values: OptionValues, positionals: readonly string[]): string {
   const meant = commandsMeant(values, positionals);
   return meant.length === 0 ? overview() : helpOf(meant);

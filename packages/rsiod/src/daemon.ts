@@ -1,6 +1,5 @@
-// The client daemon: connects the namespaces, which reach the servers over the network, with the attached volumes, their frontends and the
-// control socket. This file only connects the parts: control-handlers.ts answers the control methods, and the code in frontends/ shows the
-// volumes. Invariant: all parts are started and stopped in this file, in a fixed order.
+// The client daemon: connects the namespaces with the attached volumes, their frontends and the control socket. Invariant: all parts are
+// started and stopped in this file, in a fixed order.
 
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -61,8 +60,8 @@ export interface ClientDaemonOptions {
   /** Reports a warning to the process that started the daemon, and to the log. */
   readonly warn: (sentence: string) => void;
   /**
-   * The link to the keeper, and the state that the previous process left to this one; null if there is no keeper. The keeper lets devices
-   * outlive this process.
+   * The link to the keeper, and the state that the previous process left to this process; null if there is no keeper. The keeper lets
+   * devices outlive this process.
    */
   readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
@@ -168,7 +167,7 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** Resolves with a reason if this daemon refuses to stop because its devices are in use; null if it may stop. */
+  /** Resolves with the reason if devices in use prevent a stop; null if the daemon may stop. */
   async refusal(): Promise<string | null> {
     return this.isForced ? null : await whyInUse(this.attachments.list, this.frontends);
   }
@@ -253,8 +252,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Reattaches, in their previous mode, the volumes that were attached before the daemon started. Then attaches the volumes that the
-   * configuration wants attached.
+   * Reattaches, in their previous mode, the volumes that were attached before the daemon started. The function then attaches the volumes
+   * that the configuration wants attached.
    */
   private async attachAgain(isVerbose = false): Promise<void> {
     await this.attached.restore();

@@ -82,7 +82,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     paths,
     identity,
     clock: systemClock,
-    // The monotonic clock is 0 when the process starts. The difference between the two clocks is therefore the start time of the process.
+    // The monotonic clock is 0 when the process starts, so the difference of the clocks is the start time.
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     log,
     warn,

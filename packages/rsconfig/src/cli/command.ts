@@ -1,7 +1,7 @@
 // Defines the type of an rsconfig command (name, options, operands, help and action) and the context that its action receives. The table in
-// command-table.ts lists all commands; the parser (args.ts), the help (help.ts) and the bash completion use this table. To call the daemon,
-// to read stdin and to print, a command uses functions of the context. Tests can replace these functions. Invariant: a command receives
-// only the options that it declares, and each value has the type that belongs to the option's kind.
+// command-table.ts lists all commands for the parser, the help and the bash completion. A command calls the daemon, reads stdin and prints
+// through functions of the context, which tests can replace. Invariant: a command receives only the options that it declares, and each
+// value has the type that belongs to the option's kind.
 
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
@@ -49,7 +49,6 @@ export interface CommandSpec<O extends OptionSpecs> {
   readonly call: CommandCall;
   /** Usage without the word `rsconfig`, such as `interface add NAME ADDRESS[/LENGTH] [--port P]`, in lines of at most 60 columns. */
   readonly synopsis: string;
-  /** Purpose of the command in a few words. */
   readonly summary: string;
   /** Description that `rsconfig COMMAND --help` prints, in lines of at most 80 columns; blank lines separate paragraphs. */
   readonly details?: string;
@@ -59,16 +58,15 @@ export interface CommandSpec<O extends OptionSpecs> {
   /** Number of operands; absent if the command takes none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
-   * Completions that bash offers for an operand: `files` stands for file names; any other text is a shell command that prints the
-   * completions. In that shell command, `"${ask[@]}"` runs rsconfig with the root directory given on the command line, and `"$config"` is
-   * the configuration file.
+   * Completions for an operand: `files` for file names, or a shell command that prints the completions. In the shell command, `"${ask[@]}"`
+   * runs rsconfig with the given root directory, and `"$config"` is the configuration file.
    */
   readonly completes?: string;
   /** Returns the exit code; undefined means 0. */
   readonly run: (context: CommandContext, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
 }
 
-/** The form in which the command table stores a command. This form does not contain the types of the command's options. */
+/** A command in the command table, without the types of its options. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
   /** The parameter `values` contains the option values that parseArgs returned. */
   readonly run: (context: CommandContext, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
@@ -83,7 +81,7 @@ export const VERBOSE_OPTION = {
   help: 'with -l, -q and -m status: show more details',
 } as const satisfies OptionSpec;
 
-/** The option --wait, which several commands share. The help of each command says what that command waits for. */
+/** The option --wait of several commands; the help of each command says what the command waits for. */
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
@@ -95,7 +93,7 @@ export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>)
     ...spec,
     run: (context, values, words) => {
       const given = Object.entries(spec.options).map(([name, { kind }]) => [name, givenValue(kind, values[name])]);
-      // The cast is safe because givenValue returns the type that belongs to the option's kind; the compiler cannot infer this.
+      // The cast is safe: givenValue returns the type of the option's kind, but the compiler cannot infer that type.
       return spec.run(context, Object.fromEntries(given) as GivenOptions<O>, words);
     },
   };
@@ -134,7 +132,7 @@ export function shownCall(call: CommandCall): string {
   return call.by === 'monitor' ? `-m ${call.word}` : call.words;
 }
 
-/** Makes an E_USAGE error. If this error is thrown, the program exits with status 2. */
+/** Makes an E_USAGE error. An E_USAGE error makes the program exit with status 2. */
 export function usageError(sentence: string): RsError {
   return new RsError('E_USAGE', `${sentence}, see rsconfig --help`);
 }

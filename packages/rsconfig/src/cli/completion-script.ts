@@ -4,7 +4,7 @@
 import { type Command, type CommandCall, type OptionSpec, shownCall } from './command.ts';
 
 const FRAME_OPTIONS = ['--root', '--help', '--version'];
-/** Shell filter that passes a name only if each of its characters is permitted in names of the configuration file or in volume names. */
+/** Shell filter that keeps only names whose characters are permitted in configured names or volume names. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
 export function bashCompletion(commands: readonly Command[]): string {
@@ -79,7 +79,7 @@ function namesFrom(completes: string | undefined): string {
   return completes === 'files' ? ' files=yes' : `; next=$({ ${completes}; } 2>/dev/null | ${SAFE_WORDS})`;
 }
 
-/** Returns a shell pattern that matches the command's name. If the name consists of words, operands may follow it. */
+/** Returns a shell pattern for the command's name; operands may follow a name that consists of words. */
 function pattern(call: CommandCall): string {
   return call.by === 'words' ? `'${call.words}'|'${call.words} '*` : `'${shownCall(call)}'`;
 }
@@ -98,10 +98,7 @@ function firstOptions(commands: readonly Command[]): string[] {
   return [...calls, '-m', '--monitor', ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];
 }
 
-/**
- * Returns the branches of a shell `case`. Each branch lists the words that may follow one word: for example, `add`, `list` and `remove` may
- * follow `interface`.
- */
+/** Returns shell `case` branches that list the words after a given word, such as `add`, `list` and `remove` after `interface`. */
 function nextCases(commands: readonly Command[]): string {
   const next = new Map<string, Set<string>>();
   for (const { call } of commands) {

@@ -1,8 +1,7 @@
-// Reads, edits and saves the client's configuration file on behalf of the commands. If another program saves the file between reading and
-// saving, the edit is made again in the new content. After saving, rsconfig reports the errors that the file already contained before the
-// edit. If the file has no errors and --reload is given, rsconfig makes rsiod reload the file. Without --reload, rsconfig reports that
-// rsiod still uses its old configuration. The edits themselves are made by rscltcfg-edit.ts, and the file is read and written by
-// config-file.ts. Each command supplies the text that reports its own change.
+// Reads, edits and saves the client's configuration file on behalf of the commands. If another program saves the file in the meantime,
+// rsconfig repeats the edit on the new content. After saving, rsconfig reports the errors that the file already contained before the edit.
+// If the file has no errors and --reload is given, rsconfig makes rsiod reload the file. Without --reload, rsconfig reports that rsiod
+// still uses its old configuration. The edits are made by rscltcfg-edit.ts; config-file.ts reads and writes the file.
 
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
@@ -35,8 +34,8 @@ export async function changeConfig(
 }
 
 /**
- * Converts configuration keys to the format that the functions of rscltcfg-edit.ts expect. A null value means that the command line
- * contains no value for the key, so the key is omitted.
+ * Converts configuration keys to the format that the functions of rscltcfg-edit.ts expect. A null value means that the command line does
+ * not give the key.
  */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));

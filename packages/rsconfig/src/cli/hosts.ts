@@ -1,5 +1,4 @@
-// Resolves HOST[:PORT] arguments, where HOST is an address or a host name, and selects the interfaces of this machine that a command uses.
-// Nothing is sent to the host here, because exploring the host is the explorer's task. Invariant: resolving a name takes at most
+// Resolves HOST[:PORT] arguments, and selects the interfaces of this machine that a command uses. Invariant: resolving a name takes at most
 // HOST_LOOKUP_TIMEOUT_MS.
 
 import { lookup } from 'node:dns/promises';
@@ -71,7 +70,7 @@ export const INTERFACE_OPTION = {
 } as const satisfies OptionSpec;
 
 /**
- * Returns the interfaces that have these addresses, in the order of the addresses; all interfaces if `addresses` is empty. Throws E_USAGE
+ * Returns the interfaces that have the given addresses, in the order of `addresses`; all interfaces if `addresses` is empty. Throws E_USAGE
  * and E_ADDRESS_MISSING.
  */
 export function namedInterfaces(interfaces: readonly MachineInterface[], addresses: readonly string[]): readonly MachineInterface[] {

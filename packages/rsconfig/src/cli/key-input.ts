@@ -20,8 +20,8 @@ export function keyFileOption(whose: string): OptionSpec & { readonly kind: 'tex
 }
 
 /**
- * The key given with `--NAME` or `--NAME-file`; null if neither option is given. Throws E_USAGE if both options are given or the input is
- * not exactly one line, and E_RIGHTS or E_SYSTEM if the file cannot be read.
+ * Returns the key given with `--NAME` or `--NAME-file`; null if neither option is given. Throws E_USAGE if both options are given or the
+ * input is not exactly one line, and E_RIGHTS or E_SYSTEM if the file cannot be read.
  */
 export async function givenKey(context: CommandContext, name: string, key: string | null, file: string | null): Promise<string | null> {
   if (key !== null && file !== null) throw usageError(`--${name} and --${name}-file exclude each other: give one`);
@@ -36,7 +36,7 @@ export async function givenKey(context: CommandContext, name: string, key: strin
 
 function readKeyFile(context: CommandContext, file: string): string {
   try {
-    // Because of O_NONBLOCK, a FIFO without a writer is read as an empty file; otherwise, opening the FIFO would block.
+    // Without O_NONBLOCK, opening a FIFO that has no writer would block.
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       if ((fstatSync(descriptor).mode & WORLD_READABLE) !== 0) context.note(`Everybody can read the key in ${file}: run chmod 600 ${file}`);

@@ -18,8 +18,7 @@ export const INPUT_MAX_BYTES = 4 * KIB;
 export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
 /**
- * Default and maximum duration of --wait, and its polling interval. The maximum is below 2^31 ms, because no timer can wait longer than
- * that.
+ * Default and maximum duration of --wait, and its polling interval. WAIT_MAX_MS is below 2^31 ms, the longest time that a timer can wait.
  */
 export const WAIT_MS = 60_000;
 export const WAIT_MAX_MS = 604_800_000;
@@ -34,11 +33,11 @@ export const JOIN_PATHS_MAX = 64;
 export const DOCTOR_PATHS_MAX = 64;
 /** Maximum number of layers between a device and its network card; a VLAN on a VLAN, for example, has two layers. */
 export const DEVICE_LAYERS_MAX = 8;
-/** How long doctor waits for each answer from rsiod; unless rsiod hangs, it answers immediately. */
+/** How long doctor waits for each answer from rsiod, which normally answers at once. */
 export const DOCTOR_ANSWER_TIMEOUT_MS = 5_000;
 /** How long doctor waits for the command `ip` or `ss` to finish. */
 export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;
-/** If the system's own limit is lower than one of these values, doctor warns. */
+/** Limits of the system below which doctor warns. */
 export const DOCTOR_OPEN_FILES_MIN = 1_024;
 export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
 /** Number of the first routing table that doctor proposes in its remedies; tables that are in use are skipped. */

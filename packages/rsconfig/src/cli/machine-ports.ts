@@ -1,5 +1,5 @@
 // Gives the explorer and its probes access to this machine: sockets, clock, random bytes, interfaces and byte counters. The commands
-// explore, join and doctor share this file, which makes no decisions.
+// explore, join and doctor share this file.
 
 import { randomBytes } from 'node:crypto';
 import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
@@ -18,7 +18,7 @@ export interface MachinePorts {
   readonly clock: Clock;
   readonly sockets: DatagramSockets;
   readonly random: ProbePorts['random'];
-  /** All addresses of the machine, in the order in which the system lists them. */
+  /** All addresses of the machine, in the system's order. */
   readonly interfaces: readonly MachineInterface[];
 }
 

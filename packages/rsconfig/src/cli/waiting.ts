@@ -1,15 +1,14 @@
-// Implements --wait: polls until nothing is left to wait for, and shows a progress line on a terminal. Each command supplies its own poll
-// function. Invariants: the wait ends at its time limit, however long a poll takes; stopping the wait early with Ctrl-C undoes nothing; the
-// progress line is removed before anything else is printed.
+// Implements --wait: polls until nothing is left to wait for, and shows a progress line on a terminal. Invariants: the wait ends at its
+// time limit, however long a poll takes; stopping the wait early with Ctrl-C undoes nothing; the progress line is removed before anything
+// else is printed.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural } from '@rsio/common/lib/units';
 import { WAIT_POLL_MS } from './limits.ts';
 
-/** The parts of the process that waiting needs: the terminal and the signals. */
 export interface WaitingPorts {
-  /** Replaces the progress line; '' removes the line. If stderr is not a terminal, `progress` is null and no progress is shown. */
+  /** Replaces the progress line; '' removes the line. Null if stderr is not a terminal. */
   readonly progress: ((line: string) => void) | null;
   /** Makes Ctrl-C, SIGTERM and SIGHUP call `stop`; returns a function that removes these signal handlers. */
   readonly onStop: (stop: () => void) => () => void;
@@ -48,7 +47,7 @@ export async function waitUntil<T>(
       const polling = poll();
       const found = await Promise.race([polling, late, stopped]);
       if (typeof found === 'string') {
-        // The wait has ended, so an error of this last poll is ignored.
+        // The wait has ended, so an error of the last poll no longer matters.
         polling.catch(() => undefined);
         return { how: found, last };
       }
@@ -76,8 +75,8 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
 }
 
 /**
- * Returns the message for stderr after a wait that timed out or was interrupted. `kept` is the part of the message that says what remains
- * in effect, such as `rsiod keeps trying`.
+ * Returns the message for stderr after a wait that timed out or was interrupted. `kept` says what remains in effect, such as `rsiod keeps
+ * trying`.
  */
 export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'

@@ -1,6 +1,6 @@
 // Implements the commands that print generated text: `completion bash` and `key new`. The completion command gets the command table through
-// a function, because the table itself contains the completion command and is built later. A new key is printed but not stored. Invariant:
-// at each position of a key, all characters in LETTERS are equally likely.
+// a function, because the table contains that command and is built later. A new key is printed but not stored. Invariant: at each position
+// of a key, all characters in LETTERS are equally likely.
 
 import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';

@@ -1,6 +1,6 @@
 // Finds the servers that `join` tries. If the given host answers exploration, `join` tries the server on that host and every other server
 // of the same namespace that answers. If the host does not answer, `join` tries only the server that accepts a login at the host's address.
-// Each path is proved later, in trial.ts. Invariant: no content of a discovery datagram counts as proved.
+// Invariant: no content of a discovery datagram counts as proved.
 
 import { isIPv6 } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
@@ -101,7 +101,7 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   const failures: string[] = [];
   for (const { device, address, prefixLength } of ordered) {
     const candidate = { local: { name: device, address, prefixLength }, remote: { name: 'host', ...host } };
-    // Without the id of the namespace, no login is possible; this attempt then only shows whether the host can be reached.
+    // Without the id of the namespace, no login is possible, and the attempt only shows whether the host can be reached.
     const report = await probeCandidate(
       candidate,
       namespaceid === null ? null : login,
@@ -119,8 +119,8 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
 }
 
 /**
- * Interfaces on the host's subnet come first. For a loopback address, only the loopback interface is tried; for any other address, the
- * loopback interface is not tried.
+ * Interfaces on the host's subnet come first. The loopback interface is tried only for a loopback address, and then no other interface is
+ * tried.
  */
 function inOrderOfHope(interfaces: readonly MachineInterface[], address: string): MachineInterface[] {
   const isHostLoopback = address.startsWith('127.') || address === '::1';

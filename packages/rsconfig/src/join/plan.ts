@@ -1,6 +1,6 @@
-// Plans the changes that `join` makes to rscltcfg: proved paths become sections, in a new file or beside existing sections. This file
-// writes nothing; it makes a new document from a given one. Invariants: existing sections stay unchanged; an address that the file already
-// has is not added again; a namespace that the file lists with another node name or key is refused.
+// Plans the changes that `join` makes to rscltcfg: proved paths become sections, in a new file or beside existing sections. The function
+// planJoin returns a new document and writes no file. Invariants: existing sections stay unchanged; an address that the file already has is
+// not added again; a namespace that the file lists with another node name or key is refused.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { printIni } from '@rsio/common/config/ini/ini-document';
@@ -13,7 +13,7 @@ import { isName } from '@rsio/common/lib/units';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { INTERFACES_MAX, NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 
-/** A path that has been proved to work, from an address of this machine to an interface of a server. */
+/** A proved path from an address of this machine to an interface of a server. */
 export interface UsablePath {
   readonly device: string;
   readonly local: string;
@@ -136,7 +136,7 @@ function addServers(
   const config = configOf(document, file);
   const home = config.namespaces.find(({ name }) => name === namespace);
   const taken = new Set(home?.servers.map(({ name }) => name));
-  // For each interface in the file: the port to which the interface connects if the new [server] section has no `port` key.
+  // The port to which each interface in the file connects if the new [server] section has no key `port`.
   const ports = config.interfaces.map((one) => targetPort(config, home ?? { port: null }, { port: null }, one));
   for (const { server, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
     const isThere = home?.servers.some(

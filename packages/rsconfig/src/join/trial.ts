@@ -1,6 +1,6 @@
 // Tries every pair of a local interface and an interface of a discovered server, one pair after the other, each with a login and a short
-// measurement. Afterwards, plan.ts decides which paths are written to the file. Invariants: every server interface and every local
-// interface is in a path or is reported with the reason; a key that a server has refused is not sent to that server again.
+// measurement. Invariants: every server interface and every local interface is in a path or is reported with the reason; a key that a
+// server has refused is not sent to that server again.
 
 import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/network/candidates';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
@@ -27,7 +27,7 @@ export interface Trial {
   readonly refusedBy: readonly string[];
 }
 
-/** Tries the paths to all discovered servers. The function calls `announce` before it tries a path. */
+/** Tries the paths to all discovered servers; calls `announce` before each path. */
 export async function tryServers(
   target: JoinTarget,
   discovery: Discovery,
@@ -42,7 +42,7 @@ export async function tryServers(
   let left = JOIN_PATHS_MAX;
   for (const server of discovery.servers) {
     const { candidates, leftOut } = pairsOf(target.interfaces, server);
-    // Each server has its own flag, because several servers may claim the same name.
+    // Each server has its own flag `hasRefused`, because several servers may claim the same name.
     let hasRefused = false;
     for (const { local, remote, reason } of leftOut) {
       if (remote !== null) unused.push(`${remote.name} of ${server.server} (${remote.address}) is not used: ${reason}`);

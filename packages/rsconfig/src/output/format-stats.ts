@@ -1,5 +1,5 @@
-// Formats the output of `-m stats`: counters since the daemon's start, rates between two samples, and latencies. The command itself takes
-// the two samples. A counter that is missing from the earlier sample counts as zero there.
+// Formats the output of `-m stats`: counters since the daemon's start, rates between two samples, and latencies. A counter that is missing
+// from the earlier sample counts as zero.
 
 // Example of the output:
 //   path: if0 IP(TCP) 192.168.45.10/5000 connected
@@ -16,7 +16,7 @@ import { endPoint, roundTrip, stateName, toText } from './format.ts';
 
 const BYTES_PER_MB = 1e6;
 
-/** The sample `before` was taken `elapsedMs` before the sample `now`. If an object is only in `now`, its earlier counters count as zero. */
+/** The sample `before` was taken `elapsedMs` before the sample `now`. */
 export function formatStats(before: StatsView, now: StatsView, elapsedMs: number): string {
   const seconds = elapsedMs / 1_000;
   const earlierPaths = countersByPath(before);
@@ -65,7 +65,7 @@ function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, secon
   ];
 }
 
-/** Returns the rate of a counter between two samples. A missing earlier value counts as zero. */
+/** Returns the rate of a counter between two samples. */
 export function perSecond(now: number, before: number | undefined, seconds: number): number {
   // A counter that decreased has restarted from zero.
   const since = before === undefined || before > now ? now : now - before;

@@ -1,6 +1,5 @@
-// Formats the daemon's answers as text and tables. Warnings about missing objects are made by warnings.ts. Invariants: a higher verbosity
-// adds lines and leaves the others unchanged; no control character from a name reaches the terminal; no cell is truncated, and no line ends
-// in white space.
+// Formats the daemon's answers as text and tables. Invariants: a higher verbosity adds lines and leaves the others unchanged; no control
+// character from a name reaches the terminal; no cell is truncated, and no line ends in white space.
 
 import {
   type AttachmentView,
@@ -213,8 +212,8 @@ const GAP = '  ';
 const RIGHT = '>';
 
 /**
- * Returns the heading, then a line for each row. If a heading starts with `>`, its column is aligned to the right; the `>` itself is not
- * printed.
+ * Returns a line with the headings, then a line for each row. If a heading starts with `>`, its column is aligned to the right; the `>`
+ * itself is not printed.
  */
 export function alignColumns(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const isRight = headings.map((heading) => heading.startsWith(RIGHT));

@@ -1,6 +1,5 @@
 // Describes a request to attach a volume, and decides whether a volume that is already attached satisfies the request. Invariant: a request
-// for read-only access never gets a writable volume, and a request that names a volume never gets it in a mode other than the requested
-// one.
+// for read-only access never gets a writable volume, and a request by name gets the volume only in the requested mode.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
@@ -10,8 +9,7 @@ export interface AttachRequest {
   readonly take: Take;
   /**
    * `name`: the administrator named this volume. `any`: the request asks for all offered volumes, so a volume that is already attached may
-   * keep its mode. `before`: the volume is reattached in the mode that it had before, whatever the configuration now says, because it may
-   * be mounted.
+   * keep its mode. `before`: the volume may be mounted, so it is reattached in its previous mode, whatever the configuration now says.
    */
   readonly by: 'name' | 'any' | 'before';
 }
@@ -26,8 +24,8 @@ export function wantsReadonly({ readOnly, by }: AttachRequest, isConfigured: boo
 }
 
 /**
- * Throws E_IN_USE if the volume is already attached in a mode that does not satisfy the request. `isReadonly` is true if that volume was
- * requested read-only.
+ * Throws E_IN_USE if the volume is already attached in a mode that does not satisfy the request. `isReadonly` is true if the attached
+ * volume was requested read-only.
  */
 export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, isConfigured: boolean): void {
   const wanted = wantsReadonly(ask, isConfigured);

@@ -1,6 +1,6 @@
 // Reads and writes RUN/attached.json, the list of attached volumes. The next daemon uses this list to reattach the volumes after a crash or
-// a stop. A reboot clears the directory RUN and thereby this list. The content is supplied and used by attached-list.ts. Invariants: a
-// daemon starts even if the file is damaged, and reports the damage; a damaged file is renamed, never overwritten.
+// a stop. A reboot clears the directory RUN and thereby this list. Invariants: a daemon starts even if the file is damaged, and reports the
+// damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
 import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
@@ -15,16 +15,13 @@ export interface KeptVolume {
   readonly id: string;
   /** The mode in which the volume was requested, even if the server currently offers the volume only read-only. */
   readonly readonly: boolean;
-  /** The server from which the volume was attached. This server may still be executing requests on the volume. */
+  /** The server from which the volume was attached, which may still be executing requests on the volume. */
   readonly serverid: number;
   readonly server: string;
 }
 
 export interface AttachedContent {
-  /**
-   * Id of the boot during which the file was written. If the id of the current boot differs, the file is ignored, even if the directory RUN
-   * has survived the reboot.
-   */
+  /** Id of the boot during which the file was written. The file is ignored after a reboot, even if the directory RUN has survived. */
   readonly boot: string;
   readonly attached: readonly KeptVolume[];
   /**

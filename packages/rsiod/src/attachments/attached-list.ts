@@ -1,7 +1,6 @@
 // Keeps the list of volumes that were attached when the previous daemon stopped. Each volume is reattached as soon as its server offers it;
-// until then it is "awaited". The list is read and written by attached-file.ts, and the volumes are attached by attachments.ts. Invariants:
-// a volume is reattached only if the same server offers it with the same id; it is not reattached if the administrator has detached it or
-// another client holds it; the outcome of an attach or detach is saved before it is returned.
+// until then it is "awaited". Invariant: a volume is reattached only from the same server with the same id, unless the administrator has
+// detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
 
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -25,7 +24,6 @@ interface Offered extends Offer {
   readonly from: { readonly serverid: number };
 }
 
-/** The parts of attachments.ts that this file uses. */
 export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
@@ -42,7 +40,7 @@ export interface AttachedListPorts<V extends Attached> {
   /** Boot id of the machine. After a reboot, only the configuration decides which volumes are attached. */
   readonly boot: string;
   readonly attachments: AttachingPart<V>;
-  /** Returns the volume's server; null if the configuration no longer has this server. */
+  /** Returns the volume's server; null if the server is no longer configured. */
   serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
   /**
    * Removes the devices that an earlier process made for a volume that will not be reattached. Without `force`, this function throws
@@ -60,7 +58,7 @@ interface Awaited extends KeptVolume {
   underWay: Promise<void> | null;
 }
 
-/** After one of these errors, another client may have written to the volume, so rsiod no longer reattaches the volume automatically. */
+/** After these errors, rsiod does not reattach the volume, because another client may have written to the volume. */
 const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
 
 export class AttachedList<V extends Attached> {
@@ -106,7 +104,6 @@ export class AttachedList<V extends Attached> {
     this.timer = null;
     const nowMs = this.ports.clock.monotonicMs();
     await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
-      // A volume is skipped if it is already being attached, or if it is no longer awaited.
       if (one.underWay !== null || !this.waiting.includes(one)) return;
       const { server, reason } = this.look(one);
       if (reason !== null) this.wait(one, reason);
@@ -124,7 +121,7 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** If a volume is still awaited, detaching it means that it will not be reattached. */
+  /** Detaching an awaited volume means that the volume is not reattached. */
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
     // The names in `names` are handled one at a time, because several names may mean the same volume and each name must get its own
@@ -141,7 +138,7 @@ export class AttachedList<V extends Attached> {
     if (this.atEnd !== null) return;
     this.hasChanged = false;
     const attached = new Set(this.ports.attachments.list.map(labelOf));
-    // An attached volume replaces an awaited one with the same label.
+    // An attached volume replaces an awaited volume with the same label.
     this.waiting = this.waiting.filter((one) => !attached.has(labelOf(one)));
     await this.file.save();
   }
@@ -153,7 +150,7 @@ export class AttachedList<V extends Attached> {
     this.timer = null;
   }
 
-  /** Checks whether the volume can be attached now; `reason` is null if it can. */
+  /** `reason` is null if the volume can be attached now. */
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
@@ -180,7 +177,7 @@ export class AttachedList<V extends Attached> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server);
-    // During this attempt, the administrator has detached the volume; the detach command is waiting for the attempt to end.
+    // The administrator has detached the volume during the attempt to attach it; the detach waits for the end of the attempt.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
@@ -195,10 +192,7 @@ export class AttachedList<V extends Attached> {
     this.wait(one, error.message);
   }
 
-  /**
-   * Reports a reason only if it differs from the previous one. Nothing is reported here about an unreachable server, because the paths to
-   * that server already report it.
-   */
+  /** Reports a reason only if it differs from the previous one. An unreachable server is not reported here, because its paths report it. */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;
@@ -230,7 +224,7 @@ export class AttachedList<V extends Attached> {
     }
   }
 
-  /** Returns the awaited volume that a name means, or null if the name means no volume or an attached one. Throws E_AMBIGUOUS. */
+  /** Returns the awaited volume that a name means, or null if the name means no volume or an attached volume. Throws E_AMBIGUOUS. */
   private awaitedOf(name: string): Awaited | null {
     try {
       chooseVolume(this.waiting.map(asOffer), name, null);

@@ -1,6 +1,6 @@
-// Attaches and detaches volumes, and makes the frontends show them. Volumes that wait for their server after a restart are handled by
-// attached-list.ts. Invariant: a volume enters the list when the server has opened the volume. A volume leaves the list when it is lost, or
-// after the final flush of a detach; if the detach is forced, this flush may have failed.
+// Attaches and detaches volumes, and makes the frontends show them. Invariant: a volume enters the list of attached volumes when the server
+// has opened the volume. A volume leaves the list when it is lost, or after the final flush of a detach. The final flush of a forced detach
+// may fail.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -72,14 +72,14 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 export class Attachments {
   private readonly ports: AttachmentsPorts;
   /**
-   * Attached volumes, in the order of the requests. The order must be restored after each OPEN, because the volumes of concurrent requests
-   * may be opened in any order.
+   * Attached volumes, in the order of the requests. The order must be restored after each OPEN, because concurrent requests may open their
+   * volumes in any order.
    */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
   private turnsGiven = 0;
   private readonly offerList = new OfferList();
-  /** The detach in progress for each volume that is being detached. A volume never has two detaches in progress. */
+  /** Detaches in progress; each volume has at most one. */
   private readonly leaving = new Map<Volume, Promise<void>>();
   private readonly opening = new Map<string, Opening>();
   private readonly pendingOpens = new Map<Attachment, PendingOpen>();
@@ -90,7 +90,6 @@ export class Attachments {
   readonly detached = new Set<string>();
   /** Memory shared by all replay logs. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
-  /** Limit on the total size of all replay logs. */
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
   readonly logTrimmer: LogTrimmer;
 
@@ -249,8 +248,8 @@ export class Attachments {
   }
 
   /**
-   * If an equal request is already opening the volume, this request shares its result. If a different request is opening the volume, this
-   * request first waits until that one has ended.
+   * If an equal request is already opening the volume, the new request shares its result. If a different request is opening the volume, the
+   * new request first waits for the end of that request.
    */
   private async openOnce(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const key = keyOf(choice);
@@ -312,7 +311,7 @@ export class Attachments {
     return volume;
   }
 
-  /** Makes all frontends show the volume. If a frontend cannot make the volume's device, the volume is detached. */
+  /** If a frontend cannot make the volume's device, the volume is detached. */
   private async show(volume: Volume, label: string): Promise<void> {
     try {
       await this.ports.frontends.show(volume);
@@ -349,9 +348,9 @@ export class Attachments {
   }
 
   /**
-   * Detaches a volume. If another request is already detaching the volume, this request first waits until that one has ended, because that
-   * one may fail. Returns false if the volume is no longer attached after this wait. The configuration key `attach` continues to apply to
-   * the volume unless `isAsked` is true.
+   * Detaches a volume. If another request is already detaching the volume, the function first waits for that detach, which may fail.
+   * Returns false if the volume is no longer attached after the wait. The configuration key `attach` continues to apply to the volume
+   * unless `isAsked` is true.
    */
   private async leave(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<boolean> {
     for (let other = this.leaving.get(volume); other !== undefined; other = this.leaving.get(volume)) await other.catch(() => undefined);
@@ -382,7 +381,7 @@ export class Attachments {
       }
     } catch (error) {
       if (!force) {
-        // If another client has taken the volume in the meantime, its devices must not return.
+        // The devices must not return if another client has taken the volume in the meantime.
         if (this.volumes.includes(volume)) {
           await frontends.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
         }
@@ -391,24 +390,20 @@ export class Attachments {
     }
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // Requests in flight must be abandoned; otherwise the server could execute them later and overwrite data that the next attachment has
-    // written.
+    // Requests in flight must be abandoned; the server could otherwise execute them later and overwrite data of the next attachment.
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     if (isAsked) this.detached.add(`${label} ${volume.id}`);
-    // Without force, the volume has just been flushed, so its server is reachable, and the detach succeeds only if the server has released
-    // the hold.
+    // Without force, the server is reachable, because the volume has just been flushed. The detach then succeeds only if the server has
+    // released the hold.
     await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
       if (!force) throw error;
     });
     this.ports.log.info(`Detached ${label}`);
   }
 
-  /**
-   * Sends CLOSE to the server. If the server is unreachable, CLOSE is sent when a path is up again, and the detach does not wait until
-   * then.
-   */
+  /** Sends CLOSE to the server. If the server is unreachable, CLOSE is sent when a path is up again; the detach does not wait. */
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
     if (server === undefined) return;

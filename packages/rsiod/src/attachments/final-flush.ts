@@ -1,6 +1,5 @@
 // Performs the final flush of a volume before it is detached: waits for its I/O to complete, then flushes its writes. Each step takes at
-// most DETACH_WAIT_MS. If the flush fails, attachments.ts decides what happens to the volume. This file also composes the messages about
-// volumes in use and about data that a forced detach loses.
+// most DETACH_WAIT_MS. This file also composes the messages about volumes in use and about data that a forced detach loses.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -62,10 +61,7 @@ export function lossByForce(users: readonly string[], unflushedBytes: number, se
   return parts.length === 0 ? null : parts.join('; ');
 }
 
-/**
- * Resolves with the reason why the daemon does not stop without force: a text that names the volumes in use and their users. Resolves with
- * null if no volume is in use.
- */
+/** Resolves with the reason against a stop without force: the volumes in use and their users. Resolves with null if no volume is in use. */
 export async function whyInUse(attached: readonly FrontendVolume[], frontends: Frontends): Promise<string | null> {
   const volumes = [...attached, ...frontends.leftVolumes];
   const users = await Promise.all(volumes.map((volume) => frontends.usersAtEnd(volume)));
@@ -90,8 +86,8 @@ export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Lo
 }
 
 /**
- * Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT if `done` is not called within DETACH_WAIT_MS; the message
- * contains `what`, which describes the server's task.
+ * Resolves with the result that `begin` passes to `done`. Throws E_TIMEOUT if `done` is not called within DETACH_WAIT_MS; `what` describes
+ * the server's task in the message.
  */
 export function withinDetachWait<T = void>(what: string, clock: Clock, begin: (done: (result: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -4,7 +4,7 @@
 /** How long the client waits for the server during an attach, and during each step of a detach. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
-/** Time for flushing and closing all volumes when the daemon stops; STOP_VOLUME_MS is added for each volume. */
+/** Base time for flushing and closing all volumes when the daemon stops; STOP_VOLUME_MS is added for each volume. */
 export const STOP_WAIT_MS = 10_000;
 /**
  * Additional time for each volume when the daemon stops, because the volume's devices must be removed. The total time is at most
@@ -12,8 +12,8 @@ export const STOP_WAIT_MS = 10_000;
  */
 export const STOP_VOLUME_MS = 50;
 /**
- * RESTORE_POLL_MS is the interval at which rsiod checks whether servers now offer the volumes that it has to reattach. RESTORE_RETRY_MS is
- * the wait after a failed attempt to reattach a volume.
+ * RESTORE_POLL_MS is the interval between checks whether servers offer the awaited volumes. RESTORE_RETRY_MS is the wait after a failed
+ * attempt to reattach a volume.
  */
 export const RESTORE_POLL_MS = 1_000;
 export const RESTORE_RETRY_MS = 5_000;
@@ -24,8 +24,8 @@ export const RESTORE_RETRY_MS = 5_000;
 export const DETACHED_KEPT_MAX = 16_384;
 
 /**
- * If a replay log contains data older than LOG_FLUSH_AGE_MS, rsiod flushes that log. The age is checked every LOG_LOOK_MS. The sum of
- * LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.
+ * If a replay log contains data older than LOG_FLUSH_AGE_MS, rsiod flushes that log. The interval between checks of the age is LOG_LOOK_MS.
+ * The sum of LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.
  */
 export const LOG_FLUSH_AGE_MS = 4_000;
 export const LOG_LOOK_MS = 500;

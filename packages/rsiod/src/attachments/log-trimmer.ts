@@ -7,7 +7,6 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
 import type { LogTotal } from '@rsio/protocol/client/replay/log-total';
 
-/** The parts of a volume that the trimmer uses. */
 interface Trimmed {
   readonly attachment: {
     readonly canFlushLog: boolean;
@@ -41,7 +40,7 @@ export class LogTrimmer {
   private wake(): void {
     if (this.isWoken) return;
     this.isWoken = true;
-    // The flush is deferred, because it must not begin while the answer that triggered the flush is still being handled.
+    // The flush is deferred until the answer that triggered the flush has been handled.
     this.clock.soon(() => {
       this.isWoken = false;
       this.flushLargest();
@@ -56,8 +55,7 @@ export class LogTrimmer {
   }
 
   private lookLater(): void {
-    // A running timer is kept even after everything has been flushed, because starting a new timer for the first write after every FUA or
-    // FLUSH would slow I/O down.
+    // The timer keeps running after everything has been flushed, because a new timer after every FUA or FLUSH would slow I/O down.
     if (this.looking !== null) return;
     this.looking = this.clock.after(LOG_LOOK_MS, () => {
       this.looking = null;

@@ -24,7 +24,7 @@ export interface Offer {
 /** An offer with the facts that decide from which server the volume is attached. */
 export interface HeldOffer extends Offer {
   readonly serverid: number;
-  /** True if the server offers the volume read-only. Such an offer cannot conflict with the offers of other servers. */
+  /** True if the server offers the volume read-only. A read-only offer cannot conflict with the offers of other servers. */
   readonly readonly: boolean;
   readonly holders: readonly Holder[];
 }
@@ -73,8 +73,8 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
 
 /**
- * Splits a volume name into its parts. The result is null if the name does not have a form that `chooseVolume` accepts. In the result,
- * `namespace` is null if the name does not contain a namespace.
+ * Splits a volume name into its parts. Returns null if `chooseVolume` does not accept the form of the name. The field `namespace` is null
+ * if the name contains no namespace.
  */
 export function partsOf(name: string): { readonly namespace: string | null; readonly volume: string; readonly universe: number } | null {
   const [, namespace = null, volume, universe = '0'] = NAME_FORM.exec(name) ?? [];
@@ -114,7 +114,7 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
 
 /**
  * Makes the error for attaching a volume while another volume with the same label is attached. Devices are named after their volume, so
- * users could not tell which of the two volumes they write to. `server` is the other volume's server, if known.
+ * users could not tell which of the two volumes they write to. `server` is the server of the attached volume, if known.
  */
 export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server: string | null): RsError {
   const other = server === null ? '' : ` of server ${server}`;
@@ -126,10 +126,10 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
 
 /**
  * Chooses, among the servers in `choice`, the server from which a volume is attached. If a client holds the volume at one server, that
- * server is chosen, because no other server sees the holder's unsynced writes or decides about the hold. If no client holds the volume, the
- * connected server with the lowest serverid is chosen, so that all clients choose the same one. `all` contains every offer, including those
- * from servers that are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is unreachable or not
- * in `choice`, and E_NO_PATH if no server is reachable.
+ * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. If no client holds the volume,
+ * the connected server with the lowest serverid is chosen, so that all clients choose the same one. `all` contains every offer, including
+ * those from servers that are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is unreachable
+ * or not in `choice`, and E_NO_PATH if no server is reachable.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
@@ -163,18 +163,17 @@ function heldSentence(label: string, { server, name, universe, namespace, holder
   return `${what} is held by ${holder?.node ?? '?'} at ${holder?.address ?? '?'} since ${formatTime(holder?.sinceMs ?? 0)} through server ${server}`;
 }
 
-/** An offer of a server that this daemon knows. */
 export interface ServerOffer extends HeldOffer {
   readonly from: Server;
   readonly config: ClientNamespaceConfig;
 }
 
 /**
- * Lists all volumes that the servers of all namespaces offer. The list is rebuilt only after a change, because it is read once for each
- * volume and there may be a thousand volumes.
+ * Lists all volumes that the servers of all namespaces offer. The list is rebuilt only after a change, because each of perhaps a thousand
+ * volumes reads the list.
  */
 export class OfferList {
-  /** The values from which the current list was built; if one of them changes, the list is rebuilt. */
+  /** The values from which the current list was built. */
   private seen: readonly unknown[] = [];
   private list: readonly ServerOffer[] = [];
 

@@ -1,5 +1,5 @@
 // Describes the differences between the current configuration and a new one, and gives the reasons why a difference cannot be applied at
-// runtime. The daemon itself applies the differences. Invariant: no text contains a secret key.
+// runtime. Invariant: no text contains a secret key.
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
@@ -19,10 +19,7 @@ export interface ConfigChange {
   readonly to: string;
 }
 
-/**
- * For each key in one kind of section: the key's displayed name, and a function that prints the key's value, or null if the value is
- * secret.
- */
+/** The displayed name of each key, with a function that prints the key's value, or null for a secret value. */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));

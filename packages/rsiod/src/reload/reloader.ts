@@ -1,7 +1,6 @@
 // Reloads the configuration while the daemon is running. A new configuration is applied either completely or not at all. A reload and a
 // refusal both produce events and log lines. If config-changes.ts finds a difference that cannot be applied at runtime, the whole
-// configuration is refused. Otherwise the daemon applies all differences. Invariant: if `reloadConfig` throws, the configuration is
-// unchanged.
+// configuration is refused. Invariant: if `reloadConfig` throws, the configuration is unchanged.
 
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -17,9 +16,7 @@ export interface ReloaderPorts {
   readonly config: () => RscltConfig;
   /** Returns the labels of the attached volumes in a namespace. */
   readonly inUse: (namespace: string) => readonly string[];
-  /**
-   * Returns each server that the client could no longer reach with the next configuration, although volumes of that server are attached.
-   */
+  /** Returns the servers with attached volumes that the next configuration would make unreachable. */
   readonly lostBy: (next: RscltConfig) => readonly { readonly namespace: string; readonly server: string }[];
   /** Returns other reasons to refuse the next configuration, each with a remedy. */
   readonly obstacles: (next: RscltConfig) => readonly string[];

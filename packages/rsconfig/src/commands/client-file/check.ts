@@ -1,5 +1,5 @@
-// Implements `check`: reports every fault and warning in the client's configuration file, with line numbers. The file can thus be checked
-// before a daemon reads it. The command examines only the file; the machine and the servers are examined by `doctor`.
+// Implements `check`: reports every fault and warning in the client's configuration file, with line numbers. The command examines only the
+// file; `doctor` examines the machine and the servers.
 
 import { readConfigFile } from '@rsio/common/config/load-config';
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';

@@ -1,6 +1,5 @@
 // Implements `namespace add` and `namespace remove`, which edit the namespaces in the client's configuration file. Removing a namespace
-// also removes its servers and volumes. With `namespace add`, the administrator must give the id of the namespace, whereas `join` asks the
-// servers for the id.
+// also removes its servers and volumes. `namespace add` requires the id of the namespace, whereas `join` asks the servers for the id.
 
 import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { defineCommand, usageError } from '../../cli/command.ts';

@@ -19,10 +19,7 @@ export async function reportLosses<T>(context: CommandContext, force: boolean, w
   return result;
 }
 
-/**
- * Stops the daemon. If the daemon refuses to stop because devices are in use, this function reports the users of the devices and then stops
- * the daemon by force.
- */
+/** Stops the daemon. If devices are in use, the function first reports their users and then stops the daemon by force. */
 export async function stopByForce(context: CommandContext): Promise<void> {
   try {
     await context.call('stop', { force: false });

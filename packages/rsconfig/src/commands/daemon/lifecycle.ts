@@ -1,8 +1,8 @@
-// Implements `reload`, `restart` and `stop`, and the option --wait, with which `reload` and `restart` wait until all paths are up. The
-// daemon decides what a reload may change and how a restart keeps the devices. Invariants: `restart` returns only when a new process
-// answers. A process counts as new if it started after this command, or if another process was asked to restart. The new process therefore
-// uses every configuration change made before `restart` was called. The command `stop` returns once no process answers. Paths that do not
-// come up in time are listed on stderr.
+// Implements `reload`, `restart` and `stop`, and the option --wait, with which `reload` and `restart` wait until all paths are up.
+// Invariants: `restart` returns only when a new process answers. A process counts as new if another process was asked to restart.
+// Otherwise, rsiod must have stopped answering once, and the process must have started after this command. The new process therefore uses
+// every configuration change made before `restart` was called. The command `stop` returns once no process answers. Paths that do not come
+// up in time are listed on stderr.
 
 import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
 import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';

@@ -1,5 +1,5 @@
-// Implements the commands that only show state: -l, -q, -m status, -m stats and events. The text is made by format.ts, and the warnings by
-// warnings.ts. Invariant: stdout contains only the requested information; warnings go to stderr and never change the exit code.
+// Implements the commands that only show state: -l, -q, -m status, -m stats and events. Invariant: stdout contains only the requested
+// information; warnings go to stderr and never change the exit code.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CONTROL_METHODS } from '@rsio/common/control/methods';

@@ -28,7 +28,7 @@ command measures all paths.`,
 export interface PathName {
   /** Name or address of an interface of this machine; null for any interface. */
   readonly interface: string | null;
-  /** Address of a server interface, or name of its section; null for any interface. */
+  /** Address of a server interface or name of a [server] section; null for any server interface. */
   readonly remote: string | null;
 }
 
@@ -44,8 +44,8 @@ async function testPaths(context: CommandContext, path: string | null, json: boo
 }
 
 /**
- * Resolves the PATH operand. A PATH that is a single address names an interface of this machine if the daemon lists the address as local.
- * Any other single address names a server interface.
+ * Resolves the PATH operand. A single address names an interface of this machine if the daemon lists the address as local. Any other single
+ * address names a server interface.
  */
 async function resolvePath({ call }: CommandContext, text: string): Promise<PathName> {
   const name = parsePath(text);

@@ -1,6 +1,6 @@
 // Implements -a --wait and -d --wait: repeats the request for volumes that were refused for a temporary reason. This file also lists
-// unreachable servers with the last errors on their paths, and shows a progress line on a terminal. The polling itself is in waiting.ts.
-// Invariants: a successful outcome is final; outcomes keep the order of rsiod's first answer; the progress line never changes a result.
+// unreachable servers with the last errors on their paths, and shows a progress line on a terminal. Invariants: a successful outcome is
+// final; outcomes keep the order of rsiod's first answer; the progress line never changes a result.
 
 import type { AttachOutcome, PathView, ServerView } from '@rsio/common/control/methods';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -52,7 +52,6 @@ export async function detachWaiting(
   return outcomesOf(context, limitMs, waited, 'what was detached stays detached, rsconfig -l shows the rest');
 }
 
-/** The requested volumes and their outcomes so far. */
 class Rounds {
   private readonly request: VolumeRequest;
   private readonly canPass: readonly string[];
@@ -68,8 +67,8 @@ class Rounds {
   }
 
   /**
-   * Requests the volumes that have no final outcome yet. `isGrowing` is true if no names were given and servers that are still unreachable
-   * may offer more volumes.
+   * Requests the volumes that have no final outcome yet. `isGrowing` is true if no names were given and unreachable servers may still offer
+   * more volumes.
    */
   async next(isGrowing: boolean): Promise<Poll<readonly AttachOutcome[]>> {
     if (this.isWhole) {
@@ -113,7 +112,7 @@ export interface UnreachableServer {
   readonly why: string;
 }
 
-/** Returns the servers that cannot be reached. If `only` is not null, the function considers only the server of that name. */
+/** Returns the unreachable servers; if `only` is not null, at most the server of that name. */
 export async function unreachableServers({ call }: Pick<CommandContext, 'call'>, only: string | null): Promise<UnreachableServer[]> {
   const { namespaces } = await call('query', { refresh: false });
   const servers = namespaces.flatMap(({ name, servers: own }) => own.map((server) => ({ namespace: name, server })));
@@ -148,7 +147,7 @@ export async function withProgress<T>(
   let isDone = false;
   let timer: Timer;
   const show = async (): Promise<void> => {
-    // An error of this call is ignored, because `work` may still succeed; if `work` fails, it reports its own error.
+    // If the call `local` fails, the error is ignored, because `work` reports its own errors.
     const attached = await call('local', {}).then(
       ({ attachments }) => attachments.length,
       () => null,

@@ -1,5 +1,5 @@
-// Turns samples into the lines that `watch` shows. The lines are printed by watch-screen.ts. Invariants: no control character from a name
-// reaches the terminal, and no line is wider than the terminal.
+// Turns samples into the lines that `watch` shows. Invariants: no control character from a name reaches the terminal, and no line is wider
+// than the terminal.
 
 // On a terminal, the picture is redrawn each second. On a pipe, the heading is printed once. Then, each second, one line is printed for
 // each path and each waiting volume, prefixed with the time. Example of the picture:

@@ -1,12 +1,11 @@
-// Computes what happened between two snapshots of the daemon: the rates on each path, and the waiting volumes. The snapshots are taken by
-// watch.ts, and the result is shown by watch-picture.ts. Invariant: a sample contains exactly the paths that -m status shows, in that
-// order.
+// Computes what happened between two snapshots of the daemon: the rates on each path, and the waiting volumes. Invariant: a sample contains
+// exactly the paths that -m status shows, in that order.
 
 import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common/control/methods';
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
 import { countersByPath, pathKey, perSecond } from '../../output/format-stats.ts';
 
-/** What rsiod answered to `status` and `stats` when both were requested at the same time. */
+/** Answers of rsiod to `status` and `stats`, requested at the same time. */
 export interface Snapshot {
   readonly atMs: number;
   readonly monotonicMs: number;

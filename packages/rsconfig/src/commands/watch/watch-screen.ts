@@ -1,7 +1,6 @@
-// Writes the output of `watch`: on a terminal, each picture replaces the previous one; on a pipe, lines are appended. This file also
-// supplies `watch` and --wait with the size and character set of the terminal, and with the signals that stop the command. Invariants:
-// however `watch` ends, the terminal leaves the alternate screen on which the pictures are drawn; the function that onStop returns removes
-// the signal handlers.
+// Writes the output of `watch`: on a terminal, each picture replaces the previous one; on a pipe, lines are appended. This file also gives
+// `watch` and --wait the terminal's size and character set, and the signals that stop the command. Invariant: however `watch` ends, the
+// terminal leaves the alternate screen.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 import { pipeHeading, pipeLines, type PlotHistory, type PlotLetters, terminalPicture } from './watch-picture.ts';
@@ -13,7 +12,6 @@ export interface WatchScreen {
   close(): void;
 }
 
-/** Current size of the terminal in characters. */
 export interface TerminalSize {
   readonly columns: number;
   readonly rows: number;
@@ -55,7 +53,7 @@ export function pipeScreen(write: Write, letters: PlotLetters): WatchScreen {
   };
 }
 
-/** Writes one line of JSON each second. */
+/** Writes each sample as a line of JSON. */
 export function jsonScreen(write: Write): WatchScreen {
   return { show: (sample) => write(`${JSON.stringify(sample)}\n`), close: () => undefined };
 }
@@ -95,7 +93,7 @@ export function stderrColumns(): (() => number) | null {
   return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
-/** The locale is named by the first of LC_ALL, LC_CTYPE and LANG that is set and not empty; the C library follows the same rule. */
+/** Reads the locale, as the C library does, from the first of LC_ALL, LC_CTYPE and LANG that is not empty. */
 export function isUnicodeLocale(env: Readonly<Record<string, string | undefined>>): boolean {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '');
   return /utf-?8/i.test(locale ?? '');

@@ -1,6 +1,6 @@
-// Implements `watch`: takes a snapshot of the daemon each second and shows what has changed, until the user stops the command or --count is
-// reached. The rates are computed by watch-sample.ts, the lines are made by watch-picture.ts, and watch-screen.ts writes them. Invariant:
-// however `watch` ends, the screen is closed before anything else is printed.
+// Implements `watch`: takes a snapshot of the daemon each second and shows what has changed. The command runs until the user stops it or
+// --count is reached. The rates are computed by watch-sample.ts; watch-picture.ts makes the lines, and watch-screen.ts writes them.
+// Invariant: however `watch` ends, the screen is closed before anything else is printed.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type CommandContext, defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
@@ -79,10 +79,7 @@ async function lookAt({ call, clock }: CommandContext): Promise<Snapshot> {
   return { atMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), status, stats };
 }
 
-/**
- * Rethrows the error of a call to the daemon. If the daemon has exited since it last answered, the rethrown error has a message that says
- * so.
- */
+/** Rethrows the error of a call to the daemon. If the daemon has exited, the message of the rethrown error says so. */
 function throwEnded(thrown: unknown): never {
   const { code, context } = toRsError(thrown);
   if (code !== 'E_NOT_RUNNING' && code !== 'E_RESET') throw thrown;

@@ -1,6 +1,5 @@
-// Checks that the server at the end of each path is an RSIO server of this namespace, accepts this node's key, and has a serverid that no
-// other server has. Paths on which nothing answers are reported by reach.ts. Invariant: if a server has identified itself or has refused
-// the namespace, each of its failures is reported once, not once per path.
+// Checks that each path leads to an RSIO server of the right namespace, with a unique serverid, that accepts this node's key. Invariant: if
+// a server has identified itself or has refused the namespace, each of its failures is reported once, not once per path.
 
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
@@ -12,8 +11,8 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A server that refuses the namespace has not identified itself, so its instance is unknown. Here, the message of the refusal stands in
-    // for the instance, so that the failure is reported only once.
+    // A server that refuses the namespace has not identified itself, so its instance is unknown. The message of the refusal replaces the
+    // instance, so that the failure is reported only once.
     const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!reported.has(key)) failed(findings, facts, path);
@@ -59,8 +58,7 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
     case 'E_TIMEOUT':
     case 'E_PROTOCOL':
     case 'E_RESET':
-      // If the server has identified itself, the failure's own message is more precise than the text below; for example, it may say that
-      // the server was restarted or has lost data.
+      // If the server has identified itself, the failure's own message is more precise than the text below.
       if (server !== null) break;
       findings.error(
         pathName(path),

@@ -1,6 +1,5 @@
 // Checks that rsiod is running, has the same version as rsconfig, uses the current file, and has connected every path that doctor can use.
-// The check also reports a missing NBD socket, and a control socket that other users can access. The paths themselves are checked by
-// reach.ts and authentication.ts.
+// The check also reports a missing NBD socket, and a control socket that other users can access.
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { endPoint, stateName } from '../../output/format.ts';

@@ -1,5 +1,5 @@
 // Checks the interfaces in the file: this machine must have their addresses, their network devices must have a carrier, and no two
-// interfaces may share a cable. The route that traffic takes is checked by routes.ts.
+// interfaces may share a cable.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';

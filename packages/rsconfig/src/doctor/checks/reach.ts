@@ -1,5 +1,5 @@
-// Checks that each server interface is reachable from its local interface, and gives a remedy for each kind of failure. The identity of the
-// server is checked by authentication.ts. Invariant: if this machine lacks an address or a cable, only interfaces.ts reports that fault.
+// Checks that each server interface is reachable from its local interface, and gives a remedy for each kind of failure. Invariant: if this
+// machine lacks an address or a cable, only interfaces.ts reports that fault.
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
@@ -38,8 +38,8 @@ export function checkReach(facts: DoctorFacts): Finding[] {
 }
 
 /**
- * True if the probable cause is that this machine lacks an address, not that the [server] section is wrong. This is assumed if the file has
- * an interface whose address this machine lacks and whose subnet probably includes `address`.
+ * True if the probable cause is that this machine lacks an address, not that the [server] section is wrong. The function looks for a
+ * configured interface whose address this machine lacks and whose subnet probably includes `address`.
  */
 function isForMissing({ file, machine }: DoctorFacts, address: string): boolean {
   const prefixLength = address.includes(':') ? USUAL_PREFIX_LENGTH_6 : USUAL_PREFIX_LENGTH_4;

@@ -1,6 +1,6 @@
 // Checks which network cards send and receive the traffic of each path. The check uses the kernel's routes and, during a short burst of
 // data, the byte counters of the cards. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer
-// ARP requests for either address; the remedy binds each address to its card. Invariant: if a path was measured, the check uses the card
+// ARP requests for either address. The remedy binds each address to its card. Invariant: if a path was measured, the check uses the card
 // that the measurement has found, not the card in the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
@@ -34,9 +34,6 @@ export function checkRoutes(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-/**
- * Returns an empty list if the machine lacks the local address, if that address is on the loopback interface, or if the route is unknown.
- */
 function wayOf({ machine }: DoctorFacts, path: PathFacts): Way[] {
   const own = interfaceOf(path.local, machine.interfaces);
   const measured = path.report?.leavesBy ?? null;
@@ -94,8 +91,8 @@ function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, 
 }
 
 /**
- * Reports a path whose incoming traffic arrives on a card other than its own. This happens if the other card has answered ARP requests for
- * the path's local address.
+ * Reports a path whose incoming traffic arrives on a card other than its own. The cause: the other card answered ARP requests for the
+ * path's local address.
  */
 function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   const arrivesBy = path.report?.arrivesBy ?? null;
@@ -106,10 +103,7 @@ function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   findings.error(pathName(path), what, `device ${arrivesBy}`, remedy, path.local.includes(':') ? [] : arpCommands([own.device]));
 }
 
-/**
- * Returns the configured addresses in the subnet of the path's local address if these addresses are on at least two cards; otherwise an
- * empty list.
- */
+/** Returns the configured interfaces in the subnet of the path's local address, or an empty list if they are all on one card. */
 function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): MachineInterface[] {
   const near = (file.config?.interfaces ?? []).flatMap(({ address }) => {
     const one = interfaceOf(address, machine.interfaces);

@@ -1,5 +1,5 @@
-// Types of the facts about the file, the machine, each tried path and the daemon. The facts are collected by gather.ts and judged by the
-// files in checks/. Invariant: facts are plain data; an unknown fact is null, and checks ignore unknown facts.
+// Types of the facts about the file, the machine, each tried path and the daemon. Invariant: facts are plain data; an unknown fact is null,
+// and checks ignore unknown facts.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
@@ -15,7 +15,6 @@ export interface DoctorFacts {
   readonly startCommand: string;
   readonly file: FileFacts;
   readonly machine: MachineFacts;
-  /** Addresses on devices that are down or have no carrier. */
   readonly silent: readonly SilentAddress[];
   /** Every path that doctor derives from the file or from a server's list of interfaces; at most DOCTOR_PATHS_MAX paths. */
   readonly paths: readonly PathFacts[];
@@ -89,7 +88,7 @@ export interface PathFacts {
   readonly unreached: string | null;
   /** Largest packet size that TCP negotiated for rsiod's own connection on this path; null if unknown. */
   readonly tcpMtuBytes: number | null;
-  /** The probe's report; null if the path was not probed. */
+  /** Null if the path was not probed. */
   readonly report: ProbeReport | null;
 }
 
@@ -118,14 +117,14 @@ export interface DaemonFacts {
   /** Permission bits of the control socket; null if there is no socket. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
-  /** Pid of the process that holds the pid file, even if this process does not answer; null if no process holds the file. */
+  /** Pid of the process that holds the pid file, even if the process does not answer; null if no process holds the file. */
   readonly livePid: number | null;
   /** Soft limit on the daemon's open files; null if unlimited or unknown. */
   readonly openFilesMax: number | null;
 }
 
 export interface SystemFacts {
-  /** Those of the usual NBD programs that are installed. */
+  /** The usual NBD programs that are installed. */
   readonly programs: readonly string[];
   /** True if the kernel has NBD block devices. */
   readonly hasKernelNbd: boolean;

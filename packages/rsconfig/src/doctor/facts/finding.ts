@@ -1,6 +1,6 @@
 // Defines doctor's findings, one for each examined object, and formats the report that lists them above a summary line. Invariants: each
-// error or warning has a remedy whose commands can be run unchanged, because addresses and devices are filled in; each command is on a
-// separate line; no control character from a name or a peer's message reaches the terminal.
+// error or warning has a remedy whose commands can be run unchanged; each command is on a separate line; no control character from a name
+// or a peer's message reaches the terminal.
 
 import { plural } from '@rsio/common/lib/units';
 import { toText } from '../../output/format.ts';
@@ -22,7 +22,7 @@ export interface Finding {
   readonly commands: readonly string[];
 }
 
-/** Collects the findings of one check in the order in which the check makes them. */
+/** Collects the findings of one check, in order. */
 export class FindingList {
   readonly list: Finding[] = [];
   private readonly check: string;

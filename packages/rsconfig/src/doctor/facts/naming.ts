@@ -1,5 +1,5 @@
 // Makes the texts for paths, servers, lists and locations (such as `/etc/rscltcfg:12`) in findings, so that all checks name an object in
-// the same way. Line breaks and escapes are added by finding.ts.
+// the same way.
 
 import { endPoint } from '../../output/format.ts';
 import type { FileFacts, PathFacts } from './facts.ts';
@@ -9,14 +9,14 @@ export function pathName(path: PathFacts): string {
   return `path ${path.interface} -> ${endPoint(path.address, path.port)}`;
 }
 
-/** Returns a name such as `server big-9`. If the server's name is unknown, returns a name such as `server section big-9-1`. */
+/** Returns a name such as `server big-9`, or `server section big-9-1` if the server's name is unknown. */
 export function serverName(path: PathFacts): string {
   return path.report?.server === null || path.report === null ? `server section ${path.section}` : `server ${path.report.server.server}`;
 }
 
 /**
- * Splits an error message, `what happened: what to do`, into its two parts. If the message contains no colon followed by a space, the whole
- * message becomes `what`, and the parameter `remedy` is returned unchanged.
+ * Splits an error message, `what happened: what to do`, into its two parts. A message without a colon and a space becomes `what`, and the
+ * given `remedy` is returned unchanged.
  */
 export function splitSentence(sentence: string, remedy: string): { readonly what: string; readonly remedy: string } {
   const at = sentence.lastIndexOf(': ');

@@ -35,8 +35,7 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
 }
 
 /**
- * Gathers the facts about volumes; `daemon` contains the facts about the daemon. If the daemon did not answer, the returned lists are
- * empty, because the attached volumes are unknown.
+ * Gathers the facts about volumes. If the daemon did not answer, the returned lists are empty, because the attached volumes are unknown.
  */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };
@@ -119,9 +118,7 @@ export interface DeadMount {
 export interface DeadMountPorts {
   /** Text of a file below /proc or /sys; null if unreadable. */
   readonly file: (path: string) => string | null;
-  /** Directory of the devices: `/dev`. */
   readonly devDir: string;
-  /** Raw devices of the attached volumes. */
   readonly attached: readonly string[];
 }
 
@@ -138,8 +135,8 @@ export function deadMounts({ file, devDir, attached }: DeadMountPorts): DeadMoun
     const loop = LOOP.exec(device)?.[1];
     const backing = loop === undefined ? null : file(`/sys/block/${loop}/loop/backing_file`);
     if (backing === null) return false;
-    // After a raw device has been removed, the kernel shows `/` as the backing file of the loop device above it, because the raw device is
-    // then the root of a separate file system.
+    // After a raw device has been removed, the kernel shows `/` as the backing file of the loop device above it. The raw device is then the
+    // root of a separate file system.
     if (backing === '/') return true;
     const place = backing.replace(/ \(deleted\)$/, '');
     return place.startsWith(`${devDir}/av`) && (place !== backing || !attached.includes(place));

@@ -1,8 +1,7 @@
 // Tries every path: looks up the route, connects, and probes the path if the connection succeeded. The connections are made concurrently,
 // but the probes run one at a time, because simultaneous measurements would disturb one another. The paths in the file are tried first,
-// then the paths to further interfaces that the servers list; pairs.ts selects these paths. Invariants: the number of attempts is bounded,
-// and so is their duration. After one server has refused the key, the key is not sent on any other path of that namespace, so that no
-// server reaches its limit on failed proofs.
+// then the paths to further interfaces that the servers list. Invariants: the number and the duration of the attempts are bounded. After a
+// server has refused the key, the key is not sent on other paths of the namespace, so that no server reaches its limit of failed proofs.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
@@ -22,7 +21,7 @@ export interface TriedPaths {
   readonly leftOut: readonly LeftOutFacts[];
 }
 
-/** Tries the paths and returns the facts about them. The function calls `announce` before each longer wait. */
+/** Tries the paths and returns their facts; calls `announce` before each longer wait. */
 export async function tryPaths(config: RscltConfig, ports: MachinePorts, announce: (sentence: string) => void): Promise<TriedPaths> {
   const locals = localsOf(config, ports.interfaces);
   const paths: PathFacts[] = [];
@@ -72,7 +71,7 @@ async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connec
     unreachedBy(local.address, remote.address, port),
     own.mtuBytes === null ? null : agreedPacketBytes(local.address, remote.address, port, own.mtuBytes),
   ]);
-  // By the time a connection attempt times out, the kernel has also finished its ARP requests for the address, so their result is known.
+  // When a connection attempt times out, the kernel has finished its ARP requests for the address, so their result is known.
   const isNobody = reason === 'ETIMEDOUT' && route !== null && route.device !== null;
   const unreached = isNobody && (await isUnansweredOnLink(remote.address, route.device)) ? 'EHOSTUNREACH' : reason;
   return { pair, facts: { ...ends, route, unreached, tcpMtuBytes }, canProbe: unreached === null };
@@ -85,10 +84,7 @@ function probe({ namespace, local, remote, port }: Pair, ports: MachinePorts, lo
   return probeCandidate(candidate, login, { namespaceid, serverid: null }, probePorts(ports, namespacekey));
 }
 
-/**
- * Connects once and then closes the connection. Resolves with the errno (ETIMEDOUT after CONNECT_TIMEOUT_MS), or null if connecting
- * succeeded.
- */
+/** Connects once and resolves with the errno (ETIMEDOUT after CONNECT_TIMEOUT_MS), or with null if the connection succeeded. */
 export function unreachedBy(local: string, address: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     tcpConnector.connect(

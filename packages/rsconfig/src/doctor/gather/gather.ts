@@ -1,6 +1,6 @@
-// Gathers all facts that doctor needs about the file and its problems, this machine, every tried path and the daemon, and the findings of
-// exploration. Nothing is judged here. Invariants: gathering takes a bounded time; each longer wait is announced; an unreadable file does
-// not cause an exception.
+// Gathers all facts that doctor needs about the file, this machine, every tried path and the daemon, and the findings of exploration.
+// Nothing is judged here. Invariants: gathering takes a bounded time; each longer wait is announced; an unreadable file does not cause an
+// exception.
 
 import { existsSync, statSync } from 'node:fs';
 import { parseIni } from '@rsio/common/config/ini/ini-document';
@@ -49,7 +49,6 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   };
 }
 
-/** Explores each namespace and returns the findings. */
 async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Promise<Finding[]> {
   const { clock, sockets, random, interfaces } = ports;
   const locals = config.interfaces.flatMap(({ name, address }) => {
@@ -92,7 +91,7 @@ function rightsOf(path: string): Pick<FileFacts, 'mode' | 'modifiedMs'> {
   }
 }
 
-/** Returns the problems in the file. The configuration reader puts a list of them into the context of the error that it throws. */
+/** The configuration reader throws an error whose context contains the list of problems. */
 function problemsIn({ problems }: Readonly<Record<string, unknown>>): Problems | null {
   return Array.isArray(problems) ? (problems as Problems) : null;
 }

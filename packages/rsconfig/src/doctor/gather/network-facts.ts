@@ -18,7 +18,7 @@ export async function routeOf(local: string, remote: string): Promise<RouteFacts
   return typeof device === 'string' ? { device } : null;
 }
 
-/** Resolves with true if no machine on the device's link has answered when the kernel asked which machine has the address. */
+/** Resolves with true if no machine on the device's link has answered the kernel's neighbour request for the address. */
 export async function isUnansweredOnLink(address: string, device: string): Promise<boolean> {
   const answer = await askIp(['neigh', 'show', 'to', address, 'dev', device]);
   if (answer === null || answer === 'refused') return false;
@@ -43,7 +43,7 @@ export async function routersOfDevices(): Promise<Record<string, string>> {
   return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
 }
 
-/** Resolves with the addresses on devices that are down or have no carrier. `ip` lists these addresses; the C library does not. */
+/** Resolves with the addresses on devices that are down or have no carrier. Only `ip` lists such addresses; the C library does not. */
 export async function silentAddresses(): Promise<SilentAddress[]> {
   const answer = await askIp(['address', 'show']);
   return answer === null || answer === 'refused' ? [] : answer.flatMap(silentIn);

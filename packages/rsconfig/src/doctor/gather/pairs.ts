@@ -53,10 +53,7 @@ export function configuredPairs(config: RscltConfig, locals: readonly Local[]): 
   return { pairs: all.flatMap(({ pairs }) => pairs), leftOut: all.flatMap(({ leftOut }) => leftOut) };
 }
 
-/**
- * Returns the pairs whose server interface is on none of the paths in `tried`. The servers listed these interfaces when they answered on
- * those paths.
- */
+/** Returns pairs with the server interfaces that the servers listed on the paths in `tried` but that no path in `tried` uses. */
 export function learnedPairs(config: RscltConfig, locals: readonly Local[], tried: readonly PathFacts[]): Pairs {
   const all = config.namespaces
     .filter(({ paths }) => paths !== 'configured')
