@@ -43,7 +43,6 @@ function usageLines(commands: readonly Command[]): string[] {
   return commands.map(({ synopsis }, index) => `${index === 0 ? 'usage:' : '      '} rsconfig ${indented(synopsis, 20)}`);
 }
 
-/** Returns one entry of the overview: the synopsis, with the summary beside or below it. */
 function overviewLine({ synopsis, summary }: Command): string {
   const form = `  ${indented(synopsis, 20)}`;
   const hasRoom = synopsis.length < FORM_COLUMNS - 1 && !synopsis.includes('\n') && FORM_COLUMNS + 2 + summary.length <= COLUMNS;
@@ -55,8 +54,8 @@ function indented(text: string, columns: number): string {
 }
 
 /**
- * Returns the overview's lines about options: the options that call a command, such as -q, and the further options of these commands. If a
- * command is called by words, its options are described only in the command's own help.
+ * Returns the overview's lines about options: the options that call a command, such as -q, and the further options of these commands. The
+ * options of a command that is called by words are only in the command's own help.
  */
 function optionLines(): string[] {
   const lines: string[] = [];

@@ -21,7 +21,6 @@ export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = {
   takesPositionals: true,
 };
 
-/** The parts of the process that a command may use, besides its output. */
 export interface Ports {
   readonly clock: Clock;
   /** Reads all of stdin. */

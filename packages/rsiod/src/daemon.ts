@@ -295,8 +295,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Reports [server] sections to which no path leads. No connection is attempted for such a section, so no other message would say why the
-   * section has no effect.
+   * Reports [server] sections to which no path leads. No other message says why a section without a path has no effect, because no
+   * connection is attempted.
    */
   private reportUnreached(report: (sentence: string) => void): void {
     for (const { leftOut } of this.namespaces) {

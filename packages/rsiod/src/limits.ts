@@ -1,5 +1,5 @@
-// Asserts that the bounds in rsiod's folders agree with each other and with the bounds of lower packages. The bounds themselves are in the
-// limits.ts of each folder. Invariant: rsiod loads this module first, so that it does not start with contradictory bounds.
+// Asserts that the bounds in rsiod's folders agree with each other and with the bounds of lower packages. Invariant: rsiod loads this
+// module first, so that rsiod does not start with contradictory bounds.
 
 import '@rsio/protocol/limits';
 

@@ -34,7 +34,7 @@ interface Setup {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly foreground: boolean;
-  /** This process's keeper; null if it has no keeper. */
+  /** The keeper of this process; null if there is none. */
   readonly above: { readonly fd: number; readonly life: number } | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;

@@ -27,9 +27,9 @@ export const WAIT_POLL_MS = 500;
 export const VOLUME_PROGRESS_MS = 1_000;
 /** Maximum time for resolving a host name. */
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
-/** Maximum number of paths that `rsconfig join` tries, one after the other. */
+/** Maximum number of paths that `rsconfig join` tries. */
 export const JOIN_PATHS_MAX = 64;
-/** Maximum number of paths that `rsconfig doctor` tries; the paths are probed one after the other. */
+/** Maximum number of paths that `rsconfig doctor` tries. */
 export const DOCTOR_PATHS_MAX = 64;
 /** Maximum number of layers between a device and its network card; a VLAN on a VLAN, for example, has two layers. */
 export const DEVICE_LAYERS_MAX = 8;

@@ -1,6 +1,6 @@
 // Implements `doctor`, which examines the file, the machine, each path and the daemon, and reports each fault with its location and remedy.
-// The code in gather/ collects the facts. The code in checks/ judges the facts in the order in which faults must be repaired: file,
-// machine, network, server, daemon. Invariant: the exit code is 1 if and only if there is an error.
+// The files in gather/ collect the facts, and the files in checks/ judge the facts in the order of repair: file, machine, network, server,
+// daemon. Invariant: the exit code is 1 if and only if there is an error.
 
 import { defineCommand, printJson } from '../cli/command.ts';
 import { FINDINGS_SHAPE } from '../cli/json-shapes.ts';

@@ -19,7 +19,6 @@ import { splitSentence } from '../doctor/facts/naming.ts';
 
 export interface JoinTarget {
   readonly host: DatagramPeer;
-  /** Interfaces of this machine that `join` may use. */
   readonly interfaces: readonly MachineInterface[];
   readonly login: ProbeLogin;
   readonly namespacekey: string | null;

@@ -34,7 +34,7 @@ export interface JoinIdentity {
 
 export interface JoinPlan {
   readonly document: IniDocument;
-  /** Descriptions of the new sections; empty if no section is new. */
+  /** Descriptions of the new sections. */
   readonly added: readonly string[];
   /** Interfaces of this machine that are left out because the file already has the maximum number of interfaces. */
   readonly leftOut: readonly { readonly device: string; readonly local: string; readonly reason: string }[];

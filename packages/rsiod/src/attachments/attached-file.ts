@@ -1,6 +1,6 @@
-// Reads and writes RUN/attached.json, the list of attached volumes. The next daemon uses this list to reattach the volumes after a crash or
-// a stop. A reboot clears the directory RUN and thereby this list. Invariants: a daemon starts even if the file is damaged, and reports the
-// damage; a damaged file is renamed, never overwritten.
+// Reads and writes RUN/attached.json, the list of attached volumes. The next daemon reattaches the volumes in RUN/attached.json after a
+// crash or a stop. A reboot clears the directory RUN, and with it the list. Invariants: a daemon starts even if the file is damaged, and
+// reports the damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
 import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';

@@ -1,6 +1,6 @@
-// Keeps the list of volumes that were attached when the previous daemon stopped. Each volume is reattached as soon as its server offers it;
-// until then it is "awaited". Invariant: a volume is reattached only from the same server with the same id, unless the administrator has
-// detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
+// Keeps the list of volumes that were attached when the previous daemon stopped. Each volume on the list is "awaited" until its server
+// offers it, and is then reattached. Invariant: a volume is reattached only from the same server with the same id, unless the administrator
+// has detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
 
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -43,7 +43,7 @@ export interface AttachedListPorts<V extends Attached> {
   /** Returns the volume's server; null if the server is no longer configured. */
   serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
   /**
-   * Removes the devices that an earlier process made for a volume that will not be reattached. Without `force`, this function throws
+   * Removes the devices that an earlier process made for a volume that will not be reattached. Without `force`, the function throws
    * E_IN_USE if the devices are in use.
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
@@ -110,7 +110,7 @@ export class AttachedList<V extends Attached> {
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // The file is written once for all volumes; until then, it lists a reattached volume as awaited, which has the same effect.
+    // The file is written once for all volumes, because an awaited volume in the file has the same effect as an attached volume.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
@@ -124,8 +124,7 @@ export class AttachedList<V extends Attached> {
   /** Detaching an awaited volume means that the volume is not reattached. */
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
-    // The names in `names` are handled one at a time, because several names may mean the same volume and each name must get its own
-    // outcome.
+    // Names are handled one at a time, because several names may mean the same volume.
     const outcomes = await severalAtOnce(names.length > 0 ? names : all(), names.length > 0 ? 1 : VOLUMES_AT_ONCE, (name) =>
       this.detachOne(name, force),
     );
@@ -133,7 +132,6 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** Writes both the attached and the awaited volumes to the file. */
   async record(): Promise<void> {
     if (this.atEnd !== null) return;
     this.hasChanged = false;
@@ -143,7 +141,10 @@ export class AttachedList<V extends Attached> {
     await this.file.save();
   }
 
-  /** Called when the daemon is stopping. The next daemon reattaches the volumes that are attached or awaited at this moment. */
+  /**
+   * Called when the daemon is stopping. The next daemon reattaches the volumes that are attached or awaited when the method `stop` is
+   * called.
+   */
   stop(): void {
     this.atEnd ??= this.content();
     this.timer?.cancel();
@@ -192,7 +193,7 @@ export class AttachedList<V extends Attached> {
     this.wait(one, error.message);
   }
 
-  /** Reports a reason only if it differs from the previous one. An unreachable server is not reported here, because its paths report it. */
+  /** Reports a reason only if the reason is new. An unreachable server is not reported here, because its paths report it. */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;

@@ -1,6 +1,6 @@
 // Attaches and detaches volumes, and makes the frontends show them. Invariant: a volume enters the list of attached volumes when the server
-// has opened the volume. A volume leaves the list when it is lost, or after the final flush of a detach. The final flush of a forced detach
-// may fail.
+// has opened the volume. A volume leaves the list when the volume is lost, or after the final flush of a detach. The final flush of a
+// forced detach may fail.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -85,7 +85,7 @@ export class Attachments {
   private readonly pendingOpens = new Map<Attachment, PendingOpen>();
   /**
    * Volumes that the administrator has detached or another client has taken, and that have not been attached since. The configuration key
-   * `attach` does not apply to these volumes.
+   * `attach` does not apply to the volumes in `detached`.
    */
   readonly detached = new Set<string>();
   /** Memory shared by all replay logs. */
@@ -126,7 +126,7 @@ export class Attachments {
     return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
   }
 
-  /** Reattaches a volume, in the mode in which it was attached before. */
+  /** Reattaches a volume in its previous mode. */
   async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
     return await this.attachOne(label, () => chooseVolume(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before' });
   }
@@ -218,7 +218,7 @@ export class Attachments {
     }
   }
 
-  /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports such a reason. */
+  /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
   private async whyMissing(name: string, server: string | null): Promise<string | null> {
     const parts = partsOf(name);
     if (parts === null) return null;

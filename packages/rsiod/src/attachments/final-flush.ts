@@ -1,4 +1,4 @@
-// Performs the final flush of a volume before it is detached: waits for its I/O to complete, then flushes its writes. Each step takes at
+// Performs the final flush of a volume before a detach: waits for the volume's I/O to complete, then flushes the volume. Each step takes at
 // most DETACH_WAIT_MS. This file also composes the messages about volumes in use and about data that a forced detach loses.
 
 import type { Clock } from '@rsio/common/lib/clock';
@@ -61,7 +61,7 @@ export function lossByForce(users: readonly string[], unflushedBytes: number, se
   return parts.length === 0 ? null : parts.join('; ');
 }
 
-/** Resolves with the reason against a stop without force: the volumes in use and their users. Resolves with null if no volume is in use. */
+/** Resolves with a text that names the volumes in use and their users; null if no volume is in use. */
 export async function whyInUse(attached: readonly FrontendVolume[], frontends: Frontends): Promise<string | null> {
   const volumes = [...attached, ...frontends.leftVolumes];
   const users = await Promise.all(volumes.map((volume) => frontends.usersAtEnd(volume)));

@@ -1,5 +1,5 @@
-// Bounds of rsiod's attachments/ folder. Units are in the names. How these bounds relate to the bounds of other folders is asserted in
-// src/limits.ts.
+// Bounds of rsiod's attachments/ folder. Units are in the names. The file
+// src/limits.ts asserts that the bounds of all folders agree.
 
 /** How long the client waits for the server during an attach, and during each step of a detach. */
 export const ATTACH_WAIT_MS = 10_000;
@@ -33,7 +33,7 @@ export const LOG_LOOK_MS = 500;
 export const REPLAY_SLABS_POOLED_MAX = 128;
 
 /**
- * Before a restart that keeps the devices, rsiod waits at most this long for I/O in flight and for the last flush. Requests that do not
- * complete within this time are executed again by the next process.
+ * Maximum wait for I/O in flight and for the last flush before a restart that keeps the devices. Requests that do not complete in time are
+ * executed again by the next process.
  */
 export const HAND_OVER_WAIT_MS = 3_000;

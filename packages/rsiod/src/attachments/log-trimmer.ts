@@ -1,7 +1,7 @@
 // Flushes replay logs even if no application sends a flush: the largest log when all logs together approach their limit, and each log with
-// old data. Only a successful FLUSH removes data from a log (docs/PROTOCOL.md, L1 and L2). Without these flushes, data that the server has
-// long synced by itself (SELF_SYNC_MS) would stay in the client's memory. Invariant: a volume that cannot be flushed now is skipped, so
-// that no volume waits for another.
+// old data. Only a successful FLUSH removes data from a log (docs/PROTOCOL.md, L1 and L2). Without the trimmer, the client would keep data
+// in memory that the server has long synced by itself (SELF_SYNC_MS). Invariant: a volume that cannot be flushed now is skipped, so that no
+// volume waits for another.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';

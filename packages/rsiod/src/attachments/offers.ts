@@ -10,7 +10,6 @@ import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 
-/** One volume offered by one server. */
 export interface Offer {
   readonly namespace: string;
   /** Name of the server; an empty string if the server does not matter. */
@@ -29,7 +28,7 @@ export interface HeldOffer extends Offer {
   readonly holders: readonly Holder[];
 }
 
-/** One volume and every server that offers it, in the order of the configuration. */
+/** One volume and every server that offers the volume, in the order of the configuration. */
 export interface Choice<O extends Offer> {
   readonly label: string;
   readonly offers: readonly O[];

@@ -95,7 +95,8 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
 }
 
 /**
- * True if both configurations have the same name and id of the namespace, and the same node name. The namespace can then keep its sessions.
+ * True if both configurations have the same name and id of the namespace, and the same node name. A namespace with the same login can keep
+ * its sessions.
  */
 export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
   return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;

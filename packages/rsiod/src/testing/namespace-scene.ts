@@ -22,11 +22,9 @@ export const LOCALS = ['192.168.10.1', '192.168.20.1'];
 export const REMOTES = ['192.168.10.9', '192.168.20.9'];
 
 interface SceneOptions {
-  /** Additional lines for the [namespace] section of the configuration. */
   readonly keys?: string;
   /** Number of remote addresses that have a [server] section; by default, all have one. */
   readonly sections?: number;
-  /** Addresses in the list of interfaces that the server sends. */
   readonly names?: readonly string[];
 }
 
@@ -110,7 +108,7 @@ export class NamespaceScene {
     this.server.paths[lastNumber]!.connection.close('reset', true);
   }
 
-  /** Makes the first path fail so often that it is put on probation. */
+  /** Makes the first path fail so often that the path is put on probation. */
   flap(): void {
     for (let times = 0; times < PROBATION_DEATHS; times++) {
       this.reset(0);

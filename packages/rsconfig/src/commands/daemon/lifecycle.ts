@@ -1,8 +1,8 @@
 // Implements `reload`, `restart` and `stop`, and the option --wait, with which `reload` and `restart` wait until all paths are up.
-// Invariants: `restart` returns only when a new process answers. A process counts as new if another process was asked to restart.
-// Otherwise, rsiod must have stopped answering once, and the process must have started after this command. The new process therefore uses
-// every configuration change made before `restart` was called. The command `stop` returns once no process answers. Paths that do not come
-// up in time are listed on stderr.
+// Invariants: `restart` returns only when a new process answers. A process counts as new if another process was asked to restart. If no
+// process could be asked to restart, the process that answers must have started after this command. The new process therefore uses every
+// configuration change made before `restart` was called. The command `stop` returns once no process answers. Paths that do not come up in
+// time are listed on stderr.
 
 import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
 import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';
@@ -60,7 +60,7 @@ code is 1 if a path is not up in time.`,
   options: { wait: WAIT_OPTION },
   operands: { min: 0, max: 0 },
   run: async (context, { wait }) => {
-    // Time at which this command was started; the monotonic clock is 0 when a process starts.
+    // The monotonic clock is 0 when a process starts, so the difference is the start time of the command.
     const commandMs = context.clock.wallMs() - context.clock.monotonicMs();
     let askedPid: number | null = null;
     let hasGap = false;

@@ -62,7 +62,6 @@ export interface WatchPorts {
   /** Returns the size of the terminal; null if stdout is not a terminal that can be drawn on. */
   readonly terminal: (() => TerminalSize) | null;
   readonly isUnicode: boolean;
-  /** Makes Ctrl-C, SIGTERM and SIGHUP call `stop`; returns a function that removes these signal handlers. */
   readonly onStop: (stop: () => void) => () => void;
 }
 
@@ -93,7 +92,7 @@ export function stderrColumns(): (() => number) | null {
   return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
-/** Reads the locale, as the C library does, from the first of LC_ALL, LC_CTYPE and LANG that is not empty. */
+/** The locale is, as in the C library, the first of LC_ALL, LC_CTYPE and LANG that is not empty. */
 export function isUnicodeLocale(env: Readonly<Record<string, string | undefined>>): boolean {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '');
   return /utf-?8/i.test(locale ?? '');

@@ -1,7 +1,7 @@
 // Checks which network cards send and receive the traffic of each path. The check uses the kernel's routes and, during a short burst of
 // data, the byte counters of the cards. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer
-// ARP requests for either address. The remedy binds each address to its card. Invariant: if a path was measured, the check uses the card
-// that the measurement has found, not the card in the routing table.
+// ARP requests for either address. The remedy binds each local address to its card. Invariant: if a path was measured, the check uses the
+// card that the measurement has found, not the card in the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
@@ -115,9 +115,9 @@ function ofOneSubnet({ file, machine }: DoctorFacts, { path, own }: Way): Machin
 }
 
 /**
- * Returns commands that make each card answer ARP requests only for its own address. While traffic flows, the server keeps its old ARP
- * entry. The commands therefore also flush the neighbours of this machine. The card that has the address then sends an ARP request, which
- * corrects the server's entry.
+ * Returns commands that make each card answer ARP requests only for its own address. While traffic flows, the server keeps its outdated ARP
+ * entry for this machine. The commands therefore also flush the neighbour table of this machine. The card that has the address then sends
+ * an ARP request, which corrects the server's entry.
  */
 function arpCommands(devices: readonly string[]): string[] {
   return [

@@ -126,7 +126,6 @@ export interface DaemonFacts {
 export interface SystemFacts {
   /** The usual NBD programs that are installed. */
   readonly programs: readonly string[];
-  /** True if the kernel has NBD block devices. */
   readonly hasKernelNbd: boolean;
   /** Largest sizes to which the kernel lets the TCP send and receive buffers grow; null if unknown. */
   readonly sendBufferMaxBytes: number | null;

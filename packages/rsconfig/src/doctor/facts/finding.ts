@@ -18,7 +18,7 @@ export interface Finding {
   readonly where: string | null;
   /** What to do; null if nothing needs to be done. */
   readonly remedy: string | null;
-  /** Shell commands to run as root, in this order. */
+  /** Shell commands for root, in order of execution. */
   readonly commands: readonly string[];
 }
 

@@ -92,7 +92,6 @@ function thirdNumberOf(path: string): number | null {
   return third === undefined || !/^\d+$/.test(third) ? null : Number(third);
 }
 
-/** Returns the soft limit on the open files of a process; null if unlimited or unknown. */
 function openFilesOf(pid: number): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(textOf(`/proc/${pid}/limits`) ?? '')?.[1];
   return soft === undefined ? null : Number(soft);

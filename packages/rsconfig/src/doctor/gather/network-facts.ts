@@ -43,7 +43,10 @@ export async function routersOfDevices(): Promise<Record<string, string>> {
   return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
 }
 
-/** Resolves with the addresses on devices that are down or have no carrier. Only `ip` lists such addresses; the C library does not. */
+/**
+ * Resolves with the addresses on devices that are down or have no carrier. The command `ip` lists such addresses, but the C library does
+ * not.
+ */
 export async function silentAddresses(): Promise<SilentAddress[]> {
   const answer = await askIp(['address', 'show']);
   return answer === null || answer === 'refused' ? [] : answer.flatMap(silentIn);
