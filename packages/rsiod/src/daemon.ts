@@ -68,7 +68,7 @@ export interface ClientDaemonOptions {
   readonly keeperLack: string | null;
   /** Calls `handOver` and exits, so that the keeper starts another process. */
   readonly restart: () => Promise<void>;
-  /** Ends this process in the same way as SIGTERM does. */
+  /** Ends this process as SIGTERM does. */
   readonly stop: () => void;
 }
 
@@ -185,10 +185,10 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** Handles SIGHUP: reopens the log and reloads the configuration. The result appears in the log and the events. */
+  /** Handles SIGHUP: reopens the log and reloads the configuration. The result of the reload appears in the log and the events. */
   hangUp(): void {
     this.options.log.reopen();
-    // While the daemon is starting, it keeps its first configuration, and reloads once it is running.
+    // A daemon that is starting keeps its first configuration, and reloads once it is running.
     if (this.state === 'starting') this.isReloadRequested = true;
     if (this.state !== 'running') return;
     try {

@@ -68,7 +68,6 @@ export interface CommandSpec<O extends OptionSpecs> {
 
 /** A command in the command table, without the types of its options. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
-  /** The parameter `values` contains the option values that parseArgs returned. */
   readonly run: (context: CommandContext, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
 };
 

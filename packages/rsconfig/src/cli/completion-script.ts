@@ -54,10 +54,7 @@ complete -F _rsconfig rsconfig
 `;
 }
 
-/**
- * Returns the branches of a shell `case` for options that call a command. The completion script treats `-q`, `-qvv` and `--query` as the
- * same command.
- */
+/** The completion script treats `-q`, `-qvv` and `--query` as the same command. */
 function modeCases(commands: readonly Command[]): string {
   const cases = commands.flatMap(({ call }) =>
     call.by === 'option' ? [`      -${call.short}*|--${call.option}) command=-${call.short} ;;`] : [],

@@ -15,8 +15,7 @@ export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply t
 
 /**
  * Edits and saves the file; if the file is missing or empty, a [defaults] section is added first. Prints the text in `done` after saving.
- * Throws if editing or saving fails. If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's
- * error.
+ * If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's error.
  */
 export async function changeConfig(
   context: CommandContext,

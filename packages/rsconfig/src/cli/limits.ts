@@ -5,7 +5,6 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** How long rsconfig waits for rsiod to exit. */
 export const DAEMON_STOP_WAIT_MS = 60_000;
 
 /** Maximum number of retries of an edit while another program changes or saves the file, and the pause before each retry. */
@@ -25,11 +24,8 @@ export const WAIT_MAX_MS = 604_800_000;
 export const WAIT_POLL_MS = 500;
 /** Interval between updates of the progress line while volumes are being attached or detached. */
 export const VOLUME_PROGRESS_MS = 1_000;
-/** Maximum time for resolving a host name. */
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
-/** Maximum number of paths that `rsconfig join` tries. */
 export const JOIN_PATHS_MAX = 64;
-/** Maximum number of paths that `rsconfig doctor` tries. */
 export const DOCTOR_PATHS_MAX = 64;
 /** Maximum number of layers between a device and its network card; a VLAN on a VLAN, for example, has two layers. */
 export const DEVICE_LAYERS_MAX = 8;

@@ -117,10 +117,7 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   );
 }
 
-/**
- * Interfaces on the host's subnet come first. The loopback interface is tried only for a loopback address, and then no other interface is
- * tried.
- */
+/** The loopback interface is tried only for a loopback address, and then no other interface is tried. */
 function inOrderOfHope(interfaces: readonly MachineInterface[], address: string): MachineInterface[] {
   const isHostLoopback = address.startsWith('127.') || address === '::1';
   const isOfUse = (one: MachineInterface): boolean =>

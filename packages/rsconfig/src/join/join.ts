@@ -1,6 +1,6 @@
-// Implements `join`, which sets up a working client from the address of a server, a node name and its key. The command finds the servers
-// (discovery.ts), proves every path (trial.ts), adds sections to the file (plan.ts), starts or reloads rsiod, and shows the paths.
-// Invariant: nothing is written before a server has accepted the login, and every unused address is listed with the reason.
+// Implements `join`, which sets up a working client from the address of a server, a node name and its key. The command finds the servers,
+// proves every path, adds sections to the file, starts or reloads rsiod, and shows the paths. Invariant: nothing is written before a server
+// has accepted the login, and every unused address is listed with the reason.
 
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';

@@ -8,7 +8,7 @@ export interface AttachRequest {
   readonly readOnly: boolean;
   readonly take: Take;
   /**
-   * `name`: the administrator named this volume. `any`: the request asks for all offered volumes, so a volume that is already attached may
+   * `name`: the administrator named the volume. `any`: the request asks for all offered volumes, so a volume that is already attached may
    * keep its mode. `before`: the volume may be mounted, so it is reattached in its previous mode, whatever the configuration now says.
    */
   readonly by: 'name' | 'any' | 'before';

@@ -33,7 +33,7 @@ export interface AttachedContent {
 
 const FORM: StateForm<AttachedContent> = { version: 1, accepts: isContent, remedy: 'attach again with rsconfig -a what is missing' };
 
-/** Loads and saves the file. Errors are reported; no method throws. */
+/** Loads and saves the file. The methods report errors and never throw. */
 export class AttachedFile {
   private readonly path: string;
   private readonly log: Log;

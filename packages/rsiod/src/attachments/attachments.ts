@@ -108,8 +108,8 @@ export class Attachments {
   }
 
   /**
-   * Attaches the named volumes, or all offered volumes if no name is given. Returns one outcome for each volume, in the same order. A
-   * take-over requires names.
+   * Attaches the named volumes, or all offered volumes if no name is given. Returns one outcome for each name or offered volume, in order.
+   * A take-over requires names.
    */
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
@@ -395,15 +395,15 @@ export class Attachments {
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     if (isAsked) this.detached.add(`${label} ${volume.id}`);
-    // Without force, the server is reachable, because the volume has just been flushed. The detach then succeeds only if the server has
-    // released the hold.
+    // Without force, the server is reachable, because the volume has just been flushed. A detach without force succeeds only if the server
+    // has released the hold.
     await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
       if (!force) throw error;
     });
     this.ports.log.info(`Detached ${label}`);
   }
 
-  /** Sends CLOSE to the server. If the server is unreachable, CLOSE is sent when a path is up again; the detach does not wait. */
+  /** If the server is unreachable, CLOSE is sent when a path is up again; the detach does not wait. */
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
     if (server === undefined) return;

@@ -81,9 +81,9 @@ export function partsOf(name: string): { readonly namespace: string | null; read
 }
 
 /**
- * Returns the volume that is meant by a name such as `oracle`, `osl:oracle` or `osl:oracle@0`. Only volumes of `server` are considered; if
- * `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME if no volume fits the name,
- * and E_AMBIGUOUS, with a list of candidates, if several volumes fit.
+ * Returns the volume for a name such as `oracle`, `osl:oracle` or `osl:oracle@0`. Only volumes of `server` are considered; if `server` is
+ * null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME if no volume fits the name, and
+ * E_AMBIGUOUS, with a list of candidates, if several volumes fit.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
@@ -126,9 +126,9 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
 /**
  * Chooses, among the servers in `choice`, the server from which a volume is attached. If a client holds the volume at one server, that
  * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. If no client holds the volume,
- * the connected server with the lowest serverid is chosen, so that all clients choose the same one. `all` contains every offer, including
- * those from servers that are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is unreachable
- * or not in `choice`, and E_NO_PATH if no server is reachable.
+ * the connected server with the lowest serverid is chosen, so that all clients choose the same server. `all` contains every offer,
+ * including those from servers that are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is
+ * unreachable or not in `choice`, and E_NO_PATH if no server is reachable.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
@@ -152,9 +152,7 @@ function firstConnected<O extends HeldOffer>({ label, offers }: Choice<O>): O {
   throw new RsError('E_NO_PATH', `No path to ${which} ${label}: rsconfig -m status -v says why`);
 }
 
-/**
- * Returns a text that names the holder of the volume. For an unreachable server, the text names the holder that the server reported last.
- */
+/** If the server is unreachable, the text names the holder that the server reported last. */
 function heldSentence(label: string, { server, name, universe, namespace, holders }: HeldOffer): string {
   const [holder] = holders;
   const offered = labelOf({ namespace, name, universe });

@@ -1,6 +1,5 @@
 // A program for sys/machine-interfaces.test.ts: it lists the machine's interfaces while no descriptor is free, and prints each result as a
-// line of JSON. The program is a single file without a loader, because the loader took eight of the test's fifteen seconds on a busy
-// machine.
+// line of JSON. The program is a single file that needs no loader; the loader took eight of the test's fifteen seconds on a busy machine.
 
 import { openSync, writeSync } from 'node:fs';
 import { systemFacts } from '@rsio/protocol/explorer/network/interfaces';

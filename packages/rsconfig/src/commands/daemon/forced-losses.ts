@@ -1,6 +1,6 @@
 // Reports what programs lose when a volume that they use is detached by force. After `-d --force`, the losses are taken from the daemon's
-// events. For `stop --force`, the command first asks the daemon to stop without force. The daemon's refusal then names the users of the
-// devices. Invariant: only losses that occurred after the command started are reported.
+// events. For `stop --force`, the command first asks the daemon to stop without force. If the daemon refuses, the refusal names the users
+// of the devices. Invariant: only losses that occurred after the command started are reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE } from '@rsio/common/control/methods';

@@ -9,7 +9,7 @@ import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
 import { DEVICE_LAYERS_MAX, DOCTOR_COMMAND_TIMEOUT_MS } from '../../cli/limits.ts';
 import type { RouteFacts, SilentAddress } from '../facts/facts.ts';
 
-/** Resolves with the kernel's route from `local` to `remote`. `device` is null if there is no route. */
+/** Resolves with the kernel's route from `local` to `remote`. The field `device` is null if there is no route. */
 export async function routeOf(local: string, remote: string): Promise<RouteFacts | null> {
   const answer = await askIp(['route', 'get', remote, 'from', local]);
   if (answer === 'refused') return { device: null };
@@ -32,7 +32,7 @@ export async function tablesInUse(): Promise<number[]> {
   return rules.map(({ table }) => Number(table)).filter(Number.isInteger);
 }
 
-/** Resolves with the IPv4 router of each device. If a device has several routes through routers, its default route takes precedence. */
+/** Resolves with the IPv4 router of each device. If a device has several routes through routers, the default route takes precedence. */
 export async function routersOfDevices(): Promise<Record<string, string>> {
   const answer = await askIp(['-4', 'route', 'show']);
   if (answer === null || answer === 'refused') return {};
@@ -116,7 +116,7 @@ export function packetBytesIn(text: string, ownBytes: number): number | null {
 const LOWER = 'lower_';
 
 /**
- * Returns the network card below each layered device, such as a VLAN. Cards, bonds and bridges have no entry. Follows at most
+ * Returns the network card below each layered device, such as a VLAN. Cards, bonds and bridges have no entry. The function follows at most
  * DEVICE_LAYERS_MAX layers.
  */
 export function cardsBelow(interfaces: readonly { readonly device: string }[], lowersOf = lowerDevices): Record<string, string> {
