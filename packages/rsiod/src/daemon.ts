@@ -424,7 +424,7 @@ export class ClientDaemon {
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
   private restart(): void {
-    // A restart in progress also serves this request, because the next process has not yet read the program and the configuration.
+    // A restart in progress also serves the new request, because the next process has not yet read the program and the configuration.
     if (this.state === 'restarting') return;
     if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
     if (this.options.keeper === null)

@@ -55,7 +55,6 @@ export interface CommandSpec<O extends OptionSpecs> {
   readonly options: O;
   /** Shape of the JSON that the command prints with --json; absent if the command has no option --json. */
   readonly json?: Shape;
-  /** Number of operands; absent if the command takes none. */
   readonly operands?: { readonly min: number; readonly max: number };
   /**
    * Completions for an operand: `files` for file names, or a shell command that prints the completions. In the shell command, `"${ask[@]}"`

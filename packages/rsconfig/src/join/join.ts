@@ -133,7 +133,6 @@ function write(context: CommandContext, target: JoinTarget, discovery: Discovery
   return plan;
 }
 
-/** Makes a running daemon reload the file, or starts a daemon. */
 async function useFile(context: CommandContext, plan: JoinPlan): Promise<void> {
   try {
     await context.call('daemon', {});

@@ -1,6 +1,6 @@
-// Tries every pair of a local interface and an interface of a discovered server, one pair after the other, each with a login and a short
-// measurement. Invariants: every server interface and every local interface is in a path or is reported with the reason; a key that a
-// server has refused is not sent to that server again.
+// Tries every pair of a local interface and a discovered server's interface, one at a time, with a login and a short measurement.
+// Invariants: every server interface and every local interface is in a path or is reported with the reason; a key that a server has refused
+// is not sent to that server again.
 
 import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/network/candidates';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';

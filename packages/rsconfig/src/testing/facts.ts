@@ -1,5 +1,5 @@
-// Facts about a healthy client: it has one server and two interfaces, each on its own card, and rsiod is running with the sample file of
-// the manual. Each test turns one fact into a fault.
+// Facts about a healthy client with one server, two interfaces on separate cards, and rsiod running with the manual's sample file. Each
+// test turns one fact into a fault.
 
 import { parseIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

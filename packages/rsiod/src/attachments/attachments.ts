@@ -168,8 +168,8 @@ export class Attachments {
   }
 
   /**
-   * Applies the stall policies of a changed configuration to the attached volumes, and removes the entries in `detached` whose namespace is
-   * no longer configured.
+   * Applies the stall policies of a changed configuration to the attached volumes. Removes the entries in `detached` whose namespace is no
+   * longer configured.
    */
   configurationChanged(): void {
     const names = this.ports.namespaces().map(({ config }) => config.name);

@@ -1,5 +1,5 @@
-// Performs the final flush of a volume before a detach: waits for the volume's I/O to complete, then flushes the volume. Each step takes at
-// most DETACH_WAIT_MS. This file also composes the messages about volumes in use and about data that a forced detach loses.
+// Performs the final flush of a volume before a detach. The wait for I/O and the flush each take at most DETACH_WAIT_MS. This file also
+// composes the messages about volumes in use and about data that a forced detach loses.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -14,8 +14,8 @@ import type { Volume } from '../volumes/volume.ts';
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Waits for a volume's I/O to complete, then flushes the volume. Throws E_TIMEOUT if one of the two steps takes too long, and E_VOLUME if
- * the flush fails.
+ * Waits for a volume's I/O to complete, then flushes the volume. Throws E_TIMEOUT if the I/O or the flush takes longer than DETACH_WAIT_MS,
+ * and E_VOLUME if the flush fails.
  */
 export async function flushForLast(volume: Volume, label: string, clock: Clock): Promise<void> {
   await withinDetachWait(`finish the I/O of ${label}`, clock, (done) => volume.onIdle(done));

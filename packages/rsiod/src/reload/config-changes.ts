@@ -1,5 +1,5 @@
-// Describes the differences between the current configuration and a new one, and gives the reasons why a difference cannot be applied at
-// runtime. Invariant: no text contains a secret key.
+// Describes the differences between the current and a new configuration, with the reasons why a difference cannot be applied at runtime.
+// Invariant: no text contains a secret key.
 
 import { isDeepStrictEqual } from 'node:util';
 import type {

@@ -1,4 +1,4 @@
-// A program for sys/machine-interfaces.test.ts: it lists the machine's interfaces while no descriptor is free, and prints each result as a
+// A program for sys/machine-interfaces.test.ts that lists the machine's interfaces while no descriptor is free. Each result is printed as a
 // line of JSON. The program is a single file that needs no loader; the loader took eight of the test's fifteen seconds on a busy machine.
 
 import { openSync, writeSync } from 'node:fs';

@@ -24,7 +24,7 @@ const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'
 
 /**
  * Attaches the named volumes. Without names, the function attaches all volumes that the servers offer, and waits until every server is
- * reachable. If `server` is not null, only the volumes of that server are attached.
+ * reachable. If `server` is not null, the function attaches only volumes of the given server.
  */
 export async function attachWaiting(
   context: CommandContext,

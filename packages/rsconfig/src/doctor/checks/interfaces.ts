@@ -1,5 +1,5 @@
-// Checks the interfaces in the file: this machine must have their addresses, their network devices must have a carrier, and no two
-// interfaces may share a cable.
+// Checks that this machine has the addresses of the configured interfaces, that their devices have a carrier, and that no two interfaces
+// share a cable.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -50,7 +50,6 @@ function missing(findings: FindingList, facts: DoctorFacts, { name, address }: C
   findings.error(`interface ${name}`, what, locationOf(file, { type: 'interface', name }, 'address'), remedy);
 }
 
-/** Reports an address on a device that is down or has no carrier. */
 function switchedOff(findings: FindingList, { file }: DoctorFacts, name: string, { device, address, isUp }: SilentAddress): void {
   const what = `${device}, which has ${address}, ${isUp ? 'has no carrier' : 'is down'}`;
   const remedy = isUp ? 'plug in its cable, or enable its switch port' : 'bring it up';

@@ -58,7 +58,7 @@ function unreached(findings: FindingList, facts: DoctorFacts, path: PathFacts, e
   findings.error(pathName(path), what, where, remedy);
 }
 
-/** True if a server that another path reaches lists this path's remote address and port among its interfaces. */
+/** True if a server on another path lists the remote address and port of the given path. */
 function isServedElsewhere({ paths }: DoctorFacts, { namespace, address, port }: PathFacts): boolean {
   return paths.some(
     ({ report, namespace: its }) =>

@@ -84,7 +84,7 @@ export interface PathFacts {
   readonly port: number;
   /** The kernel's route from `local` to `address`; null if unknown. */
   readonly route: RouteFacts | null;
-  /** Errno of the connection attempt (ETIMEDOUT if no answer came in time); null if it succeeded, or if this machine lacks `local`. */
+  /** Errno of the connection attempt, ETIMEDOUT if no answer came in time; null if the attempt succeeded or this machine lacks `local`. */
   readonly unreached: string | null;
   /** Largest packet size that TCP negotiated for rsiod's own connection on this path; null if unknown. */
   readonly tcpMtuBytes: number | null;
@@ -117,7 +117,7 @@ export interface DaemonFacts {
   /** Permission bits of the control socket; null if there is no socket. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
-  /** Pid of the process that holds the pid file, even if the process does not answer; null if no process holds the file. */
+  /** Pid of the process that holds the pid file, even if the process does not answer; null if there is none. */
   readonly livePid: number | null;
   /** Soft limit on the daemon's open files; null if unlimited or unknown. */
   readonly openFilesMax: number | null;

@@ -1,7 +1,7 @@
 // Asks the kernel about the network: `ip` (iproute2) shows routes and neighbours, `ss` shows the packet sizes of rsiod's TCP connections,
 // and /sys shows the card below a device. The packet size of a TCP connection is known even if discovery datagrams fail because of IPv6,
-// routers or a small MTU at the server. Invariant: each query takes a bounded time; if a program is missing or gives an unexpected answer,
-// the result is null, which every check ignores.
+// routers or a small MTU at the server. Invariant: each query takes a bounded time. If a program is missing or gives an unexpected answer,
+// the result is null.
 
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -103,7 +103,7 @@ export function agreedPacketBytes(local: string, address: string, port: number, 
 
 /**
  * Computes the packet size from the output of `ss -i`. The field `advmss` is the segment size that this end offered for an MTU of
- * `ownBytes`; the field `mss` is the amount of data that one packet carries.
+ * `ownBytes`. The field `mss` is the amount of data that one packet carries.
  */
 export function packetBytesIn(text: string, ownBytes: number): number | null {
   const sizes = [...text.matchAll(/\bmss:(\d+) .*\badvmss:(\d+)/g)].flatMap(([, mss, offered]) => {
