@@ -1,5 +1,5 @@
 // Checks that this machine has the addresses of the configured interfaces, that their devices have a carrier, and that no two interfaces
-// share a cable.
+// share a cable. The check also warns about links of different speed and about interfaces without a path.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
