@@ -113,7 +113,7 @@ export const SCHEMA = {
         namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients have the same number'),
         protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set their own; tcp is the only possible value'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Default port of the interfaces'),
-        namespacekey: optional(types.keyText, 'Key that signs exploration; clients that sign their requests set the same key'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration messages; clients that sign their requests set the same key'),
         explore: withDefault(
           explore,
           'yes',
@@ -263,7 +263,7 @@ export const SCHEMA = {
         namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients have the same number'),
         nodename: needed(types.name, 'Name of this machine, listed under [clients] on the servers'),
         nodekey: needed(types.keyText, 'Key of this machine, listed under [clients] on the servers'),
-        namespacekey: optional(types.keyText, 'Key that signs exploration; the servers of the namespace set the same key'),
+        namespacekey: optional(types.keyText, 'Key that signs exploration messages; the servers of the namespace set the same key'),
         protocol: optional(protocol, `Protocol of the paths to the servers of the namespace. ${OF_DEFAULTS}`),
         port: optional(types.port, `Port of the servers of the namespace. ${OF_DEFAULTS}`),
         stall: optional(stall, `${HELP.stall}. ${OF_DEFAULTS}`),

@@ -145,7 +145,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.drop(request);
   }
 
-  /** Called when the connection is gone. No request is answered any more; the volume completes the remaining requests later. */
+  /** Called when the connection is gone. The NBD client gets no more replies, but the volume still completes the remaining requests. */
   die(): void {
     this.isDead = true;
     this.budget.forget(this);

@@ -1,5 +1,5 @@
 // Bounds that the code in backends/faults/ enforces. The module src/limits.ts
-// checks that these bounds fit the bounds in other folders.
+// checks that these bounds are consistent with those in other folders.
 
 const MIB = 1024 * 1024;
 
