@@ -24,7 +24,7 @@ export interface OpenVolume {
   sizeBytes: number;
   /** True if the handle is being closed or has been revoked. A closing handle starts no new request. */
   isClosing: boolean;
-  /** True if anything has been written since the last sync began. */
+  /** True if anything has been written since the last sync began, or may have been written before the handle was opened. */
   hasUnsynced: boolean;
   readonly inFlight: InFlight;
 }

@@ -85,6 +85,26 @@ test('a WRITE that runs at once is synced too; once, if nothing else is written'
   expect([syncs(), scene.lost]).toEqual([1, []]);
 });
 
+test('a new handle is synced, too: a killed process may have left changes', async () => {
+  for (let ms = 0; ms < SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(0);
+  await pass(HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(1);
+  await finish(IO_ERROR);
+  expect(scene.lost).toEqual(['id']);
+});
+
+test('a failed FUA change during a sync by the server is followed by another sync', async () => {
+  for (let ms = 0; ms <= SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(1);
+  await send(OP.WRITE, FLAG.FUA);
+  scene.storage.waiting.pop()?.(IO_ERROR);
+  await scene.turn();
+  await finish();
+  for (let ms = 0; ms <= SELF_SYNC_MS; ms += HEARTBEAT_INTERVAL_MS) await pass(HEARTBEAT_INTERVAL_MS);
+  expect(syncs()).toBe(2);
+});
+
 test('data written during a sync is not covered by that sync', async () => {
   scene.storage.isFast = true;
   await send(OP.WRITE);

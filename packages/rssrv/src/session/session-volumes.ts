@@ -315,6 +315,7 @@ export class SessionVolumes {
       inFlight: new InFlight(),
     };
     growHandle(open, open.sizeBytes);
+    this.syncs.opened(open);
     this.open.set(open.handle, open);
     this.revoked.delete(volume.id);
     const body = encodeOpenAnswer({

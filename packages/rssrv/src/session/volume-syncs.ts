@@ -1,7 +1,8 @@
 // Syncs a session's open volumes on a FLUSH, before a handle is closed, and at intervals. The syncs at intervals detect the kernel's
 // write-back errors early. A failed sync may mean lost writes, so the listener is notified and starts a new incarnation of the storage.
 // Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at most
-// SELF_SYNC_MS plus one tick after the write.
+// SELF_SYNC_MS plus one tick after the write. A writable handle counts as written when it is opened, because a killed process may have left
+// changes that no later process would sync.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -26,6 +27,11 @@ export class VolumeSyncs {
   constructor(lost: (volumeId: string) => void, cut: (open: OpenVolume) => void) {
     this.lost = lost;
     this.cut = cut;
+  }
+
+  /** Must be called for a new handle. An earlier process may have been killed after it changed the storage and before it synced. */
+  opened(open: OpenVolume): void {
+    open.hasUnsynced = !open.readonly;
   }
 
   /** Must be called when a sync begins. */
@@ -62,12 +68,16 @@ export class VolumeSyncs {
   }
 
   /**
-   * Starts a sync on the server's own initiative. Does nothing if a sync by the server is still running. Also does nothing if the handle is
-   * being closed, because the close syncs the handle.
+   * Starts a sync on the server's own initiative. Leaves the sync to a later tick if a sync by the server is still running, because that one
+   * may not cover the last write. Does nothing if the handle is being closed, because the close syncs the handle.
    */
   private sync(open: OpenVolume): void {
+    if (open.isClosing) return;
     const syncing = this.of(open);
-    if (syncing.isRunning || open.isClosing) return;
+    if (syncing.isRunning) {
+      open.hasUnsynced = true;
+      return;
+    }
     syncing.isRunning = true;
     this.begins(open);
     open.inFlight.begin();

@@ -51,6 +51,12 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     apply: () => override(VolumeSyncs, 'tick', () => () => undefined),
   },
   {
+    name: 'no-opening-sync',
+    rule: 'V1',
+    breaks: 'What a killed process wrote is not synced until the next process of the volume writes',
+    apply: () => override(VolumeSyncs, 'opened', () => () => undefined),
+  },
+  {
     name: 'lost-unrevoked',
     rule: 'V1',
     breaks: 'Handles of an ended incarnation stay valid (in the simulated listener)',
